@@ -1,0 +1,1 @@
+"""Films become a dataset: labelled, split by patient, audited."""

@@ -1,0 +1,1 @@
+"""A file becomes a film: decoded, checked, grey, without identity."""

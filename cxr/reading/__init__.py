@@ -1,0 +1,1 @@
+"""A model from the shelf reads a film: probabilities, decision, heatmap."""

@@ -1,0 +1,1 @@
+"""What a person sees: pictures and numbers made from readings and evaluations."""
