@@ -1,0 +1,361 @@
+"""What is wrong with a dataset before anything is trained on it, each finding in a sentence."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.duplicates import Fingerprint, groups_of_copies
+from cxr.errors import FilmError
+from cxr.films.film import SMALL_PX
+
+SEVERITIES = ("info", "warning", "error")
+THREADS = 4
+FEW_FILMS, TOO_FEW_FILMS = 20, 5
+IMBALANCE = 5
+COPIES_TOLD = 20  # groups of copies of one kind that get a sentence each; harmless ones get one together
+ALMOST_ALL, ALMOST_NONE = 0.9, 0.1
+TOGETHER = 0.5  # Cramer's V
+APART = 0.95  # share of pairs of films of two classes that a size alone puts in order
+
+Progress = Callable[[int, int], None]
+Strings = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or good to know; `paths` are `dataset/path`."""
+
+    kind: str
+    severity: str
+    sentence: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A dataset in numbers, and what was found, gravest first."""
+
+    films: int
+    patients: int
+    by_label: dict[str, int]
+    by_split: dict[str, int]
+    by_source: dict[str, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> str:
+        """The gravest severity among the findings; `info` where there are none."""
+        return max((finding.severity for finding in self.findings), key=SEVERITIES.index, default="info")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The audit in what JSON knows."""
+        findings = [{**asdict(finding), "paths": list(finding.paths)} for finding in self.findings]
+        return {**asdict(self), "worst": self.worst, "findings": findings}
+
+
+@dataclass(frozen=True, eq=False)
+class _Films:
+    """The films' columns as the checks want them: blank where not known."""
+
+    names: Strings  # dataset/path
+    label: Strings
+    patient: Strings
+    split: Strings
+    source: Strings
+
+
+def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
+    """All findings on a dataset; reads every film once and keeps a thumbnail of each.
+
+    The split is the column `role` where films were dealt, otherwise what the manifest says.
+    """
+    table = dataset.table
+    source = table["source"].where(table["source"] != "", table["dataset"])
+    films = _Films(
+        names=(table["dataset"] + "/" + table["path"]).to_numpy(object),
+        label=dataset.labels.to_numpy(object),
+        patient=dataset.patients.to_numpy(object),
+        split=table["role" if "role" in table else "split"].to_numpy(object),
+        source=source.to_numpy(object),
+    )
+    seen, unread = _look(dataset, progress)
+    findings = [
+        *_unread(films, unread),
+        *_listing(films, table),
+        *_classes(films),
+        *_splits(films),
+        *_copies(films, seen),
+        *_pictures(films, seen),
+        *_coincidences(films, table),
+    ]
+    return Audit(
+        films=len(dataset),
+        patients=len(set(films.patient)),
+        by_label=_counts(films.label, "no label"),
+        by_split=_counts(films.split, "not placed"),
+        by_source=_counts(films.source, "not known"),
+        findings=tuple(sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))),
+    )
+
+
+def _look(dataset: Dataset, progress: Progress | None) -> tuple[dict[int, Fingerprint], dict[int, str]]:
+    """The fingerprint of each film that can be read, and the reason of each that cannot."""
+
+    def look(i: int) -> Fingerprint | str:
+        try:
+            return Fingerprint.of(dataset.read(i))
+        except FilmError as error:
+            return str(error)
+
+    seen: dict[int, Fingerprint] = {}
+    unread: dict[int, str] = {}
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        for i, result in enumerate(pool.map(look, range(len(dataset)))):
+            if isinstance(result, str):
+                unread[i] = result
+            else:
+                seen[i] = result
+            if progress:
+                progress(i + 1, len(dataset))
+    finally:
+        pool.shutdown(cancel_futures=True)  # where progress stops the audit, films not yet begun are let be
+    return seen, unread
+
+
+def _unread(films: _Films, unread: dict[int, str]) -> Iterator[Finding]:
+    by_reason = defaultdict(list)
+    for i, reason in unread.items():
+        by_reason[reason].append(i)
+    for reason, rows in by_reason.items():
+        yield Finding("unreadable", "error", f"{_films(rows)} cannot be read: {reason}", _paths(films, rows))
+
+
+def _listing(films: _Films, table: pd.DataFrame) -> Iterator[Finding]:
+    """What the manifest leaves open or says twice."""
+    alone = np.flatnonzero(table["patient_id"] == table["path"])
+    if len(alone):
+        sentence = (
+            f"{_films(alone)} of {len(table)} have no patient id, and each counts as a patient of its own: "
+            "splits cannot keep patients together."
+        )
+        yield Finding("no-patients", "info", sentence)
+    blank = np.flatnonzero(films.label == "")
+    if len(blank):
+        sentence = f"{_films(blank)} have no label. Label them or leave them out."
+        yield Finding("no-label", "warning", sentence, _paths(films, blank))
+    if "times_listed" in table:
+        twice = np.flatnonzero(~table["times_listed"].isin(["", "1"]))
+        sentence = f"{_films(twice)} were listed more than once in the manifest; the first row of each counts."
+        yield Finding("listed-twice", "info", sentence, _paths(films, twice))
+
+
+def _classes(films: _Films) -> Iterator[Finding]:
+    """Classes with too few films, or too few beside the others."""
+    counts = Counter(label for label in films.label if label)
+    for label, count in sorted(counts.items()):
+        if count < FEW_FILMS:
+            severity = "error" if count < TOO_FEW_FILMS else "warning"
+            sentence = f"{label} has only {count} films: too few to learn from or to be judged by."
+            yield Finding("small-class", severity, sentence, _paths(films, np.flatnonzero(films.label == label)))
+    if len(counts) > 1:
+        (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
+        if many > IMBALANCE * few:
+            sentence = (
+                f"{most} has {many / few:.0f} times the films of {least} ({many} against {few}): "
+                "weigh the classes, and do not judge by accuracy."
+            )
+            yield Finding("imbalance", "warning", sentence)
+
+
+def _splits(films: _Films) -> Iterator[Finding]:
+    """Patients in two splits, and splits that lack a class."""
+    placed = pd.DataFrame({"patient": films.patient, "split": films.split, "label": films.label})
+    placed = placed[placed["split"] != ""]
+    torn = placed.groupby("patient")["split"].transform("nunique") > 1
+    rows = placed.index[torn].to_numpy()
+    if len(rows):
+        people = placed["patient"][torn].nunique()
+        sentence = (
+            f"{people} {'patient has' if people == 1 else 'patients have'} films in more than one split "
+            f"({_films(rows)}): the test would show patients that the model knows."
+        )
+        yield Finding("patients-across-splits", "error", sentence, _paths(films, rows))
+    labels = set(placed["label"]) - {""}
+    for split, there in placed.groupby("split")["label"]:
+        lacking = sorted(labels - set(there))
+        if lacking:
+            sentence = f"{split} has no film of {_listed(lacking)}."
+            yield Finding("split-without-label", "warning", sentence)
+
+
+def _copies(films: _Films, seen: dict[int, Fingerprint]) -> Iterator[Finding]:
+    rows = list(seen)
+    by_kind: dict[tuple[str, str], list[tuple[str, list[int]]]] = defaultdict(list)
+    for group in groups_of_copies(list(seen.values())):
+        members = [rows[i] for i in group]
+        exact = len({seen[i].digest for i in members}) == 1
+        kind, severity, meaning = _meaning(films, members)
+        picture = "the same picture" if exact else "the same or nearly the same picture"
+        by_kind[kind, severity].append((f"{len(members)} films show {picture}{meaning}", members))
+    for (kind, severity), told in by_kind.items():
+        singly = 0 if severity == "info" and len(told) > 1 else COPIES_TOLD
+        for sentence, members in told[:singly]:
+            yield Finding(kind, severity, sentence, _paths(films, members))
+        rest = [i for _, members in told[singly:] for i in members]
+        if rest and singly:
+            sentence = f"{len(told) - singly} more groups of copies are of this kind ({_films(rest)})."
+            yield Finding(kind, severity, sentence, _paths(films, rest))
+        elif rest:
+            sentence = f"{_films(rest)} form {len(told)} groups of copies, each of one patient. Keep one of each."
+            yield Finding(kind, severity, sentence, _paths(films, rest))
+
+
+def _meaning(films: _Films, members: list[int]) -> tuple[str, str, str]:
+    """Kind, severity and what follows from these films being one picture."""
+    splits = sorted(set(films.split[members]) - {""})
+    labels = sorted(set(films.label[members]) - {""})
+    if len(labels) > 1:
+        also = f" and lie in {_listed(splits)}" if len(splits) > 1 else ""
+        return "copies-across-labels", "error", f" but are labelled {_listed(labels)}{also}. Find out which."
+    if len(splits) > 1:
+        return "copies-across-splits", "error", f" and lie in {_listed(splits)}: what is judged was learnt."
+    if len(set(films.patient[members])) > 1:
+        return "copies", "warning", " under different patients, whom a split may part. Keep one."
+    return "copies", "info", " of one patient. Keep one."
+
+
+def _pictures(films: _Films, seen: dict[int, Fingerprint]) -> Iterator[Finding]:
+    """Small and doubtful films, and classes that size, shape or file format give away."""
+    rows = np.array(list(seen), np.intp)
+    small = [i for i, film in seen.items() if min(film.width_px, film.height_px) < SMALL_PX]
+    if small:
+        sentence = f"{_films(small)} are smaller than {SMALL_PX} pixels; findings may be lost at that size."
+        yield Finding("small-films", "warning", sentence, _paths(films, small))
+    doubts = defaultdict(list)
+    for i, film in seen.items():
+        for doubt in film.warnings:
+            if i not in small or "pixels; " not in doubt:
+                doubts[doubt].append(i)
+    for doubt, doubtful in doubts.items():
+        yield Finding("doubtful", "info", f"{_films(doubtful)}: {doubt}", _paths(films, doubtful))
+    label = films.label[rows]
+    sizes = np.array([min(film.width_px, film.height_px) for film in seen.values()], float)
+    shapes = np.array([film.width_px / film.height_px for film in seen.values()])
+    yield from _given_away("size", "shorter side in pixels", sizes, label)
+    yield from _given_away("shape", "width by height", shapes, label)
+    formats = np.array([film.format for film in seen.values()], dtype=object)
+    yield from _coincidence("format", "warning", label, formats)
+
+
+def _given_away(kind: str, what: str, values: NDArray[np.float64], label: Strings) -> Iterator[Finding]:
+    """Classes whose films are nearly all larger, or nearly all smaller, than those of the others."""
+    labels = _judged(label)
+    for name in labels if len(labels) > 2 else labels[:1]:
+        own = label == name
+        others = np.isin(label, labels) & ~own
+        if not others.any():
+            continue
+        order = rankdata(np.concatenate([values[own], values[others]]))
+        below = (order[: own.sum()].sum() / own.sum() - (own.sum() + 1) / 2) / others.sum()
+        if max(below, 1 - below) >= APART:
+            sentence = (
+                f"{name} films differ from the others in {kind} ({what}: median {np.median(values[own]):.4g} "
+                f"against {np.median(values[others]):.4g}): a model can tell them apart without the lungs."
+            )
+            yield Finding(f"{kind}-by-class", "warning", sentence)
+
+
+def _coincidences(films: _Films, table: pd.DataFrame) -> Iterator[Finding]:
+    """Sources, views and ages that go with a class."""
+    yield from _coincidence("source", "error", films.label, films.source)
+    yield from _coincidence("view", "warning", films.label, table["view"].to_numpy(object))
+    digits = table["age"].str.extract(r"^(\d{1,3})(?:\.\d+)?[Yy]?$", expand=False)
+    years = np.asarray(pd.to_numeric(digits), float)
+    bands = np.select([years < 18, years < 65, years >= 65], ["children", "adults under 65", "65 and older"], "")
+    yield from _coincidence("age", "warning", films.label, bands.astype(object))
+
+
+_SAID = {
+    "source": ("come from {}", "do", "the scanner"),
+    "view": ("are {} views", "are", "the view"),
+    "age": ("are of {}", "are", "the patient's age"),
+    "format": ("are {} files", "are", "the file format"),
+}
+
+
+def _coincidence(kind: str, severity: str, label: Strings, values: Strings) -> Iterator[Finding]:
+    """Classes nearly all of which share a value that other classes nearly never have.
+
+    Films of which the value is not known are left out. One value or one class alone coincides with nothing.
+    """
+    known = (values != "") & np.isin(label, _judged(label))
+    known &= np.isin(label, _judged(label[known]))
+    table = pd.crosstab(label[known], values[known])
+    if min(table.shape) < 2:
+        return
+    counts, names = table.to_numpy(), [str(name) for name in table.index]
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    told: set[frozenset[int]] = set()
+    for a in np.argsort(counts.sum(axis=1), kind="stable").tolist():
+        value = int(shares[a].argmax())
+        rare = np.flatnonzero(shares[:, value] <= ALMOST_NONE).tolist()
+        others = [b for b in rare if frozenset({a, b}) not in told]
+        if shares[a, value] < ALMOST_ALL or not others:
+            continue
+        told |= {frozenset({a, b}) for b in others}
+        most = "All" if shares[a, value] == 1 else f"{shares[a, value]:.0%} of"
+        rest = shares[others, value].max()
+        few = "no" if rest == 0 else f"at most {max(rest, 0.01):.0%} of"
+        are, do, what = _SAID[kind]
+        sentence = (
+            f"{most} {names[a]} films {are.format(table.columns[value])}, and {few} "
+            f"{_listed([names[b] for b in others], 'or')} films {do}: a model can tell them apart by {what}."
+        )
+        yield Finding(f"{kind}-by-class", severity, sentence)
+    if not told and (v := _cramers_v(counts)) >= TOGETHER:
+        sentence = f"The {kind} goes with the class (Cramer's V {v:.2f}): a model may learn {_SAID[kind][2]}."
+        yield Finding(f"{kind}-by-class", "warning", sentence)
+
+
+def _cramers_v(counts: NDArray[np.int64]) -> float:
+    """Cramer's V, corrected for what chance gives to small tables (Bergsma 2013)."""
+    n = counts.sum()
+    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
+    phi2 = ((counts - expected) ** 2 / expected).sum() / n
+    rows, columns = counts.shape
+    phi2 = max(0.0, phi2 - (rows - 1) * (columns - 1) / (n - 1))
+    least = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
+    return float(np.sqrt(phi2 / least)) if least > 0 else 0.0
+
+
+def _judged(label: Strings) -> list[str]:
+    """Labels with enough films to say what goes with them."""
+    counts = Counter(name for name in label if name)
+    return sorted(name for name, count in counts.items() if count >= TOO_FEW_FILMS)
+
+
+def _counts(values: Strings, blank: str) -> dict[str, int]:
+    return dict(Counter(value or blank for value in values).most_common())
+
+
+def _films(rows: Any) -> str:
+    return "1 film" if len(rows) == 1 else f"{len(rows)} films"
+
+
+def _paths(films: _Films, rows: Any) -> tuple[str, ...]:
+    return tuple(films.names[np.asarray(rows, np.intp)])
+
+
+def _listed(names: list[str], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

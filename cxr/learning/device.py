@@ -1,0 +1,61 @@
+"""What a training or a reading runs on, and in which precision."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str  # for the record: "CPU (AMD EPYC, 2 cores)", "2 GPUs (NVIDIA ...)"
+    precision: str  # "float32" or "bfloat16"
+    strategy: Any = None
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Build and compile a network inside it, so that several GPUs share the work."""
+        return self.strategy.scope() if self.strategy else nullcontext()
+
+
+def find_device(precision: str = "auto") -> Device:
+    """The GPUs that TensorFlow sees, or the CPU; `auto` is bfloat16 where the hardware multiplies it natively."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:
+            break  # already in use by this process, with the setting it started with
+    if not gpus:
+        chosen = ("bfloat16" if _cpu_has_bfloat16() else "float32") if precision == "auto" else precision
+        return Device(_cpu_name(), chosen)
+    details = tf.config.experimental.get_device_details(gpus[0])
+    native = details.get("compute_capability", (0, 0)) >= (8, 0)
+    chosen = ("bfloat16" if native else "float32") if precision == "auto" else precision
+    name = details.get("device_name", "GPU")
+    if len(gpus) == 1:
+        return Device(name, chosen)
+    return Device(f"{len(gpus)} GPUs ({name})", chosen, tf.distribute.MirroredStrategy())
+
+
+def _cpu_info(key: str) -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""  # not Linux: nothing is known, and float32 is right everywhere
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
+
+
+def _cpu_has_bfloat16() -> bool:
+    return bool({"amx_bf16", "avx512_bf16"} & set(_cpu_info("flags").split()))
+
+
+def _cpu_name() -> str:
+    import os
+    import platform
+
+    name = _cpu_info("model name") or platform.processor() or platform.machine()
+    return f"CPU ({name}, {os.cpu_count()} cores)"

@@ -1,0 +1,211 @@
+"""What a frozen trunk makes of each film and view: computed once, kept on disk, found again by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from cxr.datasets.dataset import Dataset
+from cxr.errors import FilmError
+from cxr.films.film import Film
+from cxr.home import cache_dir
+from cxr.learning.augmentation import augment, view_rng
+from cxr.learning.recipe import Recipe
+
+KEY_BYTES = 16
+BATCH = 32
+DECODERS = 2
+PLAIN = -1  # the view that is the film itself
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """Rows of one shape on disk, appended only, each under a key of its content.
+
+    Rows are written before their keys; a row without a key, left by a crash, is cut off by the next append.
+    """
+
+    folder: Path
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def row_bytes(self) -> int:
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    def index(self) -> dict[bytes, int]:
+        """The row of each key."""
+        path = self.folder / "keys.bin"
+        raw = path.read_bytes() if path.exists() else b""
+        return {raw[i : i + KEY_BYTES]: i // KEY_BYTES for i in range(0, len(raw) - KEY_BYTES + 1, KEY_BYTES)}
+
+    def append(self, keys: Sequence[bytes], rows: NDArray[Any]) -> None:
+        if rows.shape[1:] != self.shape or len(rows) != len(keys):
+            raise ValueError(f"rows of shape {rows.shape} for {len(keys)} keys of {self.shape}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "lock"), self._open("keys.bin") as names, self._open("rows.bin") as data:
+            count = min(names.seek(0, 2) // KEY_BYTES, data.seek(0, 2) // self.row_bytes)
+            names.truncate(count * KEY_BYTES)
+            data.truncate(count * self.row_bytes)
+            names.seek(0, 2)
+            data.seek(0, 2)
+            data.write(np.ascontiguousarray(rows, self.dtype).tobytes())
+            data.flush()
+            names.write(b"".join(keys))
+
+    def rows(self) -> NDArray[Any]:
+        """All rows, mapped from disk and not loaded."""
+        if not self.index():
+            return np.empty((0, *self.shape), self.dtype)
+        flat = np.memmap(self.folder / "rows.bin", np.uint8, mode="r")
+        count = len(flat) // self.row_bytes
+        return flat[: count * self.row_bytes].view(self.dtype).reshape(count, *self.shape)
+
+    def _open(self, name: str) -> Any:
+        path = self.folder / name
+        path.touch()
+        return path.open("r+b")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of a store for each film (and view) of a dataset, in its order."""
+
+    rows: NDArray[Any]
+    places: NDArray[np.int64]  # (films, views)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def take(self, films: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[Any]:
+        return self.rows[self.places[films, views]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """A dataset's films as squares of grey pixels; those that cannot be read are named with the reason."""
+
+    table: Table
+    digests: tuple[bytes, ...]  # a film's name, made of its bytes alone
+    broken: dict[int, str]
+
+
+def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> Pixels:
+    """Every film brought to the model's size; a film that was read before is not decoded again."""
+    store = Store(cache_dir() / "pixels" / str(size_px), (size_px, size_px), np.dtype(np.uint8))
+    known = set(store.index())
+
+    def look(i: int) -> tuple[bytes, NDArray[np.uint8] | None, str]:
+        try:
+            data = dataset.read_bytes(i)
+            digest = hashlib.sha256(data).digest()
+            fresh = digest[:KEY_BYTES] not in known
+            return digest, Film.read(data).fitted(size_px) if fresh else None, ""
+        except FilmError as error:
+            return b"", None, str(error)
+
+    digests: list[bytes] = []
+    broken: dict[int, str] = {}
+    with ThreadPoolExecutor(DECODERS) as pool:
+        for batch in _batches(_ahead(pool, look, range(len(dataset))), BATCH):
+            new = {digest[:KEY_BYTES]: pixels for digest, pixels, _ in batch if pixels is not None}
+            if new:
+                store.append(list(new), np.stack(list(new.values())))
+                known.update(new)
+            broken.update({len(digests) + i: why for i, (_, _, why) in enumerate(batch) if why})
+            digests.extend(digest for digest, _, _ in batch)
+            progress(len(digests), len(dataset))
+    index = store.index()
+    places = [[index.get(digest[:KEY_BYTES], -1)] for digest in digests]
+    return Pixels(Table(store.rows(), np.array(places, np.int64)), tuple(digests), broken)
+
+
+def feature_table(front: Any, recipe: Recipe, precision: str, pixels: Pixels, views: int, progress: Progress) -> Table:
+    """What `front` makes of each film as it is (no views) or of so many augmented views of it."""
+    views_of_film = list(range(views)) if views else [PLAIN]
+    digests = pixels.digests
+    settings, seed = recipe.augmentation, recipe.training.seed
+    shape = tuple(front.output.shape[1:])
+    name = np.dtype(ml_dtypes.bfloat16) if str(front.output.dtype) == "bfloat16" else np.dtype(np.float32)
+    store = Store(cache_dir() / "features" / _front_key(front, recipe, precision), shape, name)
+    plan = [(film, view) for film in range(len(digests)) for view in views_of_film]
+    keys = [_view_key(digests[film], view, recipe) for film, view in plan]
+
+    def look(k: int) -> NDArray[np.uint8]:
+        film, view = plan[k]
+        plain = pixels.table.take(np.array(film))
+        return plain if view == PLAIN else augment(plain, settings, view_rng(seed, digests[film], view))
+
+    def forward(batch: NDArray[np.uint8]) -> NDArray[Any]:
+        short = BATCH - len(batch)  # a full batch always: one graph, and the same sums for the same film
+        padded = np.pad(batch, ((0, short), (0, 0), (0, 0))) if short else batch
+        return np.asarray(front.predict_on_batch(padded[..., None].astype(np.float32)))[: len(batch)]
+
+    table = _fill(store, keys, look, forward, progress)
+    return Table(table.rows, table.places.reshape(len(digests), -1))
+
+
+def _front_key(front: Any, recipe: Recipe, precision: str) -> str:
+    """Names everything about the network that determines a row."""
+    digest = hashlib.sha256()
+    for weight in front.weights:
+        digest.update(np.ascontiguousarray(weight).tobytes())
+    about = [recipe.trunk.backbone, recipe.input.model_dump(mode="json"), front.output.name, precision]
+    digest.update(json.dumps([about, list(front.output.shape)]).encode())
+    return digest.hexdigest()[:24]
+
+
+def _view_key(film: bytes, view: int, recipe: Recipe) -> bytes:
+    if view == PLAIN:
+        return film[:KEY_BYTES]
+    change = json.dumps([view, recipe.training.seed, recipe.augmentation.model_dump(mode="json")])
+    return hashlib.sha256(film + change.encode()).digest()[:KEY_BYTES]
+
+
+def _fill(
+    store: Store,
+    keys: Sequence[bytes],
+    look: Callable[[int], Any],
+    forward: Callable[[NDArray[np.uint8]], NDArray[Any]],
+    progress: Progress,
+) -> Table:
+    """Compute the rows that are not there yet, decoding ahead of the network; the table of all of them."""
+    known = store.index()
+    first_of = {key: k for k, key in reversed(list(enumerate(keys)))}  # a film that comes twice is read once
+    missing = sorted(k for key, k in first_of.items() if key not in known)
+    done = 0
+    with ThreadPoolExecutor(DECODERS) as pool:
+        for batch in _batches(_ahead(pool, look, missing), BATCH):
+            store.append([keys[k] for k in missing[done : done + len(batch)]], forward(np.stack(batch)))
+            done += len(batch)
+            progress(done, len(missing))
+    places = store.index()
+    return Table(store.rows(), np.array([[places[key]] for key in keys], np.int64))
+
+
+def _ahead(pool: ThreadPoolExecutor, look: Callable[[int], Any], items: Iterable[int]) -> Iterator[Any]:
+    """Results in order, with two batches in the making: the whole set is never in memory."""
+    todo = iter(items)
+    pending = [pool.submit(look, item) for item in islice(todo, 2 * BATCH)]
+    while pending:
+        result = pending.pop(0).result()
+        pending.extend(pool.submit(look, item) for item in islice(todo, 1))
+        yield result
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while batch := list(islice(items, size)):
+        yield batch

@@ -1,0 +1,220 @@
+"""A recipe becomes one flat Keras graph: grey pixels in, probabilities out, the preprocessing inside.
+
+Nothing here speaks to one backend, so the same network runs on any that Keras has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from cxr.errors import RecipeError
+from cxr.learning.recipe import Input, Recipe
+from cxr.learning.resnet18 import resnet18_trunk
+
+# mean and deviation of each channel, on 0..255, after the channels' order is set
+_CHANNELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "unit": ((0.0,) * 3, (255.0,) * 3),
+    "caffe": ((103.939, 116.779, 123.68), (1.0,) * 3),
+    "torch": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "half": ((127.5,) * 3, (63.75,) * 3),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The graph and the places in it that others need to know."""
+
+    model: keras.Model  # pixels -> probabilities
+    target: str  # the layer whose maps explain a decision
+    cut: Any  # the tensor at which training begins: all before it is frozen
+
+    @property
+    def front(self) -> keras.Model:
+        """Pixels -> the cut."""
+        return keras.Model(self.model.input, self.cut)
+
+    @property
+    def tail(self) -> keras.Model:
+        """The cut -> logits: what is trained."""
+        return keras.Model(self.cut, self.model.get_layer("logits").output)
+
+    @property
+    def to_target(self) -> keras.Model:
+        """Pixels -> the maps that a heatmap is made of."""
+        return keras.Model(self.model.input, self.model.get_layer(self.target).output)
+
+    @property
+    def from_target(self) -> keras.Model:
+        """Those maps -> logits."""
+        return keras.Model(self.model.get_layer(self.target).output, self.model.get_layer("logits").output)
+
+
+class Whitening(layers.Layer):
+    """Featurewise centring, scaling and ZCA, with statistics that were fitted on training films.
+
+    ZCA keeps a film's part outside the principal components, scaled as a direction without variance.
+    """
+
+    def __init__(self, rank: int, **kwargs: Any) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.rank = rank
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        pixels = int(np.prod(shape[1:]))  # type: ignore[arg-type]
+        self.mean = self.add_weight(name="mean", shape=(), initializer="zeros")
+        self.deviation = self.add_weight(name="deviation", shape=(), initializer="ones")
+        if self.rank:
+            self.components = self.add_weight(name="components", shape=(pixels, self.rank), initializer="zeros")
+            self.gains = self.add_weight(name="gains", shape=(self.rank,), initializer="ones")
+            self.rest = self.add_weight(name="rest", shape=(), initializer="ones")
+
+    def call(self, x: Any) -> Any:
+        x = (x - self.mean) / self.deviation
+        if not self.rank:
+            return x
+        flat = ops.reshape(x, (-1, self.components.shape[0]))
+        inside = ops.matmul(flat, self.components)
+        flat = flat * self.rest + ops.matmul(inside * (self.gains - self.rest), ops.transpose(self.components))
+        return ops.reshape(flat, ops.shape(x))
+
+
+def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: int = 0) -> Network:
+    """The recipe's network with fresh weights; the trunk's part before `trunk.train` is frozen."""
+    if recipe.head.output == "sigmoid" and classes != 2:
+        raise RecipeError(f"head.output = sigmoid is for two classes; this dataset has {classes}. Use softmax.")
+    keras.utils.set_random_seed(recipe.training.seed)
+    with _policy("mixed_bfloat16" if precision == "bfloat16" else "float32"):
+        pixels = keras.Input((recipe.input.size_px, recipe.input.size_px, 1), name="pixels", dtype="float32")
+        x = _preprocess(pixels, recipe.input, zca_rank)
+        maps, target = _BACKBONES[recipe.trunk.backbone](x)
+    logits, pooled = _head(maps, recipe, classes)
+    activation = "softmax" if recipe.head.output == "softmax" else "sigmoid"
+    probabilities = layers.Activation(activation, dtype="float32", name="probabilities")(logits)
+    model = keras.Model(pixels, probabilities, name=recipe.name.replace(".", "_"))
+    return Network(model, target, _freeze(model, recipe.trunk.train, pooled))
+
+
+def fit_whitening(settings: Input, films: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Values for the Whitening layer's weights, from training films of one size (a few hundred are enough)."""
+    x = films.astype(np.float32).reshape(len(films), -1) * _grey_scale(settings)
+    mean = np.float32(x.mean()) if settings.featurewise_center else np.float32(0)
+    deviation = np.float32(x.std() + 1e-6) if settings.featurewise_std else np.float32(1)
+    values = [np.asarray(mean), np.asarray(deviation)]
+    if settings.zca:
+        x = (x - mean) / deviation
+        variance, vectors = np.linalg.eigh(x @ x.T / len(x))  # of the films' Gram matrix: far smaller than pixels^2
+        keep = variance > variance[-1] * 1e-6
+        variance, vectors = variance[keep], vectors[:, keep]
+        components = x.T @ vectors / np.sqrt(variance * len(x))
+        gains = 1 / np.sqrt(variance + settings.zca_epsilon)
+        values += [components, gains, np.asarray(1 / np.sqrt(settings.zca_epsilon))]
+    return [value.astype(np.float32) for value in values]
+
+
+def whitens(settings: Input) -> bool:
+    return settings.featurewise_center or settings.featurewise_std or settings.zca
+
+
+def _grey_scale(settings: Input) -> float:
+    return 1 / 255 if whitens(settings) and settings.scale == "unit" else 1.0
+
+
+def _preprocess(pixels: Any, settings: Input, zca_rank: int) -> Any:
+    x = pixels
+    if whitens(settings):
+        if settings.scale != "unit":
+            raise RecipeError("featurewise and ZCA preprocessing go with input.scale = unit.")
+        x = layers.Rescaling(_grey_scale(settings), dtype="float32", name="to_unit")(x)
+        x = Whitening(zca_rank if settings.zca else 0, dtype="float32", name="whitening")(x)
+        return layers.Concatenate(dtype="float32", name="three_channels")([x, x, x])
+    x = layers.Concatenate(dtype="float32", name="three_channels")([x, x, x])
+    mean, deviation = _CHANNELS[settings.scale]
+    variance = [value**2 for value in deviation]
+    return layers.Normalization(mean=list(mean), variance=variance, dtype="float32", name="normalise")(x)
+
+
+def _vgg(name: str, last: str) -> Callable[[Any], tuple[Any, str]]:
+    def trunk(x: Any) -> tuple[Any, str]:
+        application = getattr(keras.applications, name)
+        return application(weights=None, include_top=False, input_tensor=x).output, last
+
+    return trunk
+
+
+def _tiny(x: Any) -> tuple[Any, str]:
+    for block, filters in enumerate((8, 16, 16), start=1):
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"block{block}_conv1")(x)
+        if block < 3:
+            x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+    return x, "block3_conv1"
+
+
+_BACKBONES: dict[str, Callable[[Any], tuple[Any, str]]] = {
+    "vgg16": _vgg("VGG16", "block5_conv3"),
+    "vgg19": _vgg("VGG19", "block5_conv4"),
+    "resnet50": _vgg("ResNet50", "conv5_block3_out"),
+    "resnet18": lambda x: (resnet18_trunk(x), "conv5_block2_out"),
+    "tiny": _tiny,
+}
+
+
+def _head(maps: Any, recipe: Recipe, classes: int) -> tuple[Any, Any]:
+    """Logits, and the pooled vector that the head starts from. In float32: it is small, and decides."""
+    pool = {
+        "flatten": layers.Flatten,
+        "average": layers.GlobalAveragePooling2D,
+        "max": layers.GlobalMaxPooling2D,
+    }[recipe.head.pool]
+    pooled = pool(dtype="float32", name="pooled")(maps)
+    penalty = keras.regularizers.L2(recipe.head.l2) if recipe.head.l2 else None
+    x = pooled
+    for i, width in enumerate(recipe.head.dense, start=1):
+        x = layers.Dense(width, activation="relu", kernel_regularizer=penalty, dtype="float32", name=f"dense{i}")(x)
+        x = _dropout(x, recipe, f"dropout{i}")
+    if not recipe.head.dense:
+        x = _dropout(x, recipe, "dropout")
+    units = 1 if recipe.head.output == "sigmoid" else classes
+    return layers.Dense(units, kernel_regularizer=penalty, dtype="float32", name="logits")(x), pooled
+
+
+def _dropout(x: Any, recipe: Recipe, name: str) -> Any:
+    if not recipe.head.dropout:
+        return x
+    return layers.Dropout(recipe.head.dropout, seed=recipe.training.seed, dtype="float32", name=name)(x)
+
+
+def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
+    """Freeze the trunk up to the first layer of the block `train`; the tensor that enters it."""
+    if train == "all":
+        return model.input
+    trunk = list(model.layers[: model.layers.index(model.get_layer("pooled"))])
+    if train == "head":
+        for layer in trunk:
+            layer.trainable = False
+        return pooled
+    names = [layer.name for layer in trunk]
+    first = next((i for i, name in enumerate(names) if name.startswith(f"{train}_")), None)
+    if first is None:
+        blocks = sorted({name.split("_")[0] for name in names if "_" in name and name[-5:] != "units"})
+        raise RecipeError(f"trunk.train = '{train}' is no block of this trunk. Known: head, all, {', '.join(blocks)}.")
+    for layer in trunk[:first]:
+        layer.trainable = False
+    return trunk[first].input
+
+
+@contextmanager
+def _policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

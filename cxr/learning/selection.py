@@ -1,0 +1,71 @@
+"""Which films of a dataset a recipe uses, as which classes, in which roles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import LabelSpace
+from cxr.datasets.split import assign_roles, draw, folds
+from cxr.errors import DatasetError
+from cxr.learning.recipe import Recipe
+
+
+def select(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, LabelSpace]:
+    """The films that take part, with a column `role` (train, val, test), and the classes they speak of."""
+    dataset = dataset.where(~dataset.table["view"].isin(recipe.data.exclude_views))
+    labels = label_space(recipe, dataset)
+    dataset = dataset.where([bool(labels.members(label)) for label in dataset.labels])
+    if recipe.data.draw:
+        dataset = _drawn(recipe, dataset, labels)
+    dataset = assign_roles(dataset, recipe.data.validation, recipe.data.test, recipe.training.seed)
+    _check(dataset, labels)
+    return dataset, labels
+
+
+def select_fold(recipe: Recipe, dataset: Dataset, fold: int, of: int) -> tuple[Dataset, LabelSpace]:
+    """The films outside the manifest's own test set, with one fold of `of` as test."""
+    dataset = dataset.where(~dataset.table["view"].isin(recipe.data.exclude_views))
+    labels = label_space(recipe, dataset)
+    takes_part = np.array([bool(labels.members(label)) for label in dataset.labels], bool)
+    dataset = dataset.where(takes_part & (dataset.table["split"] != "test").to_numpy())
+    if recipe.data.draw:
+        dataset = _drawn(recipe, dataset, labels)
+    held_out = folds(dataset, of, recipe.training.seed) == fold
+    dataset = dataset.with_column("split", np.where(held_out, "test", "train"))
+    dataset = assign_roles(dataset, recipe.data.validation, 0, recipe.training.seed)
+    _check(dataset, labels)
+    return dataset, labels
+
+
+def label_space(recipe: Recipe, dataset: Dataset) -> LabelSpace:
+    if recipe.data.classes:
+        return LabelSpace(recipe.data.classes, recipe.data.groups)
+    return LabelSpace.of(dataset.labels.unique(), recipe.data.groups, recipe.data.leave_out)
+
+
+def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:
+    unknown = sorted(set(recipe.data.draw) - set(labels.classes))
+    if unknown:
+        raise DatasetError(f"data.draw names {', '.join(unknown)}, which is no class of this recipe.")
+    names = dataset.labels
+    members = [labels.members(label) for label in names]
+    classes = [labels.classes[of[0]] if len(of) == 1 else "" for of in members]
+    drawn = draw(
+        dataset.with_column("label", classes).with_column("own_label", names),
+        recipe.data.draw,
+        recipe.data.draw_test,
+        recipe.data.draw_seed,
+    )
+    return drawn.with_column("label", drawn.table["own_label"]).with_column("split", drawn.table["role"])
+
+
+def _check(dataset: Dataset, labels: LabelSpace) -> None:
+    for role in ("train", "val"):
+        there = labels.targets(dataset.labels[dataset.table["role"] == role]).sum(axis=0)
+        missing = [name for name, count in zip(labels.classes, there, strict=True) if not count]
+        if missing:
+            raise DatasetError(
+                f"There is no {' and no '.join(missing)} film to {'train' if role == 'train' else 'validate'} "
+                f"with. Add films or patients, or name the classes with data.classes."
+            )

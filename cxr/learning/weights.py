@@ -1,0 +1,143 @@
+"""Weights as plain arrays by name: starting a network from them, and keeping them in a file without code."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.errors import CxrError, RecipeError
+from cxr.home import models_dir, weights_dirs
+from cxr.learning.recipe import Recipe
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write the arrays to `path` in one step: it is whole or absent, whatever happens meanwhile."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # the stub mistakes arrays for its one option
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a file; only numbers are read, never objects."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise CxrError(f"The weights file {path.name} is not there.") from None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise CxrError(f"The weights file {path.name} is damaged or no weights file.") from error
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def arrays_of(variables: Any) -> dict[str, NDArray[Any]]:
+    """Values of Keras variables by their path."""
+    return {variable.path: np.asarray(variable) for variable in variables}
+
+
+def assign(variables: Any, arrays: Arrays) -> None:
+    """Set each variable from the array of its path; names and shapes must fit exactly."""
+    wanted = {variable.path: tuple(variable.shape) for variable in variables}
+    given = {name: array.shape for name, array in arrays.items()}
+    if wanted != given:
+        odd = sorted(set(wanted.items()) ^ set(given.items()))[0][0]
+        raise CxrError(f"The weights do not fit this network: '{odd}' is missing, extra, or of another shape.")
+    for variable in variables:
+        variable.assign(arrays[variable.path].astype(variable.dtype))
+
+
+def start_from(model: Any, recipe: Recipe) -> str:
+    """Set the trunk's starting weights as the recipe says; in words, where they came from."""
+    source = recipe.trunk.weights
+    if source == "none":
+        return "random"
+    if source == "imagenet":
+        return _start_from_imagenet(model, recipe)
+    if source.startswith("shelf:"):
+        name = source.removeprefix("shelf:")
+        path = models_dir() / name / "weights.npz"
+        if Path(name).name != name or not path.exists():
+            raise RecipeError(f"trunk.weights: there is no model '{name}' on the shelf.")
+        _copy_trunk(model, load_arrays(path), f"model {name}")
+        return f"model {name}"
+    path = Path(source)
+    if not path.exists():
+        raise RecipeError(f"trunk.weights: '{source}' is neither imagenet, none, shelf:NAME nor a file.")
+    _start_from_file(model, recipe, path)
+    return f"file {path.name}"
+
+
+def _start_from_imagenet(model: Any, recipe: Recipe) -> str:
+    backbone = recipe.trunk.backbone
+    for folder in weights_dirs():
+        for ending in (".weights.h5", ".npz"):
+            path = folder / f"{backbone}_notop{ending}"
+            if path.exists():
+                _start_from_file(model, recipe, path)
+                return f"ImageNet ({path.name})"
+    import keras
+
+    application = {
+        "vgg16": "VGG16",
+        "vgg19": "VGG19",
+        "resnet50": "ResNet50",
+    }.get(backbone)
+    if application is None:
+        raise RecipeError(
+            f"ImageNet weights of {backbone} cannot be downloaded through Keras: put {backbone}_notop.npz into "
+            "weights/, or set trunk.weights to a file or to none."
+        )
+    try:
+        source = getattr(keras.applications, application)(weights="imagenet", include_top=False)
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise RecipeError(
+            f"The ImageNet weights of {backbone} could not be downloaded. Put {backbone}_notop.weights.h5 into "
+            "weights/, start from a model on the shelf (trunk.weights=shelf:NAME), or from none."
+        ) from error
+    _copy_trunk(model, arrays_of(source.weights), "ImageNet")
+    return "ImageNet (keras.applications)"
+
+
+def _start_from_file(model: Any, recipe: Recipe, path: Path) -> None:
+    if path.suffix == ".npz":
+        _copy_trunk(model, load_arrays(path), path.name)
+        return
+    import keras
+
+    application = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}.get(recipe.trunk.backbone)
+    if application is None:
+        raise RecipeError(f"Weights of {recipe.trunk.backbone} are read from .npz files, not from {path.name}.")
+    source = getattr(keras.applications, application)(weights=None, include_top=False)
+    try:
+        source.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise RecipeError(f"The weights file {path.name} does not fit {recipe.trunk.backbone}.") from error
+    _copy_trunk(model, arrays_of(source.weights), path.name)
+
+
+def _copy_trunk(model: Any, arrays: Arrays, source: str) -> None:
+    """Copy by name into every layer below the head; a trunk that finds nothing of its own is an error."""
+    trunk = model.layers[: model.layers.index(model.get_layer("pooled"))]
+    for layer in trunk:
+        if layer.name == "whitening":
+            continue  # fitted on the films of each training
+        for variable in layer.weights:
+            array = arrays.get(variable.path)
+            if array is None or array.shape != tuple(variable.shape):
+                raise RecipeError(f"The weights of {source} do not fit: no '{variable.path}' of that shape.")
+            variable.assign(array.astype(variable.dtype))

@@ -1,0 +1,222 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.datasets.dataset import COLUMNS, Dataset
+from cxr.datasets.split import assign_roles, deal, draw, folds
+from cxr.errors import DatasetError
+
+DATA = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
+SEEDS = range(8)
+
+
+def films(seed: int = 0, patients: int = 300, placed: float = 0.0, name: str = "set") -> Dataset:
+    """Patients of one to many films, some of two labels, of whom a share was placed by the manifest."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for patient in range(patients):
+        label = str(rng.choice(["normal", "bacterial", "viral"], p=[0.5, 0.4, 0.1]))
+        split = str(rng.choice(["train", "test", "val"], p=[0.6, 0.2, 0.2])) if rng.random() < placed else ""
+        for film in range(1 + min(int(rng.geometric(0.5)), 12)):
+            at = label if rng.random() < 0.995 else "viral"
+            rows.append((f"{patient}-{film}.png", at, f"p{patient}", split if film == 0 else ""))
+    return of_rows(rows, name)
+
+
+def of_rows(rows: list[tuple[str, str, str, str]], name: str = "set") -> Dataset:
+    table = pd.DataFrame(rows, columns=["path", "label", "patient_id", "split"])
+    for column in COLUMNS:
+        if column not in table:
+            table[column] = ""
+    return Dataset(name, table.astype("str").assign(dataset=name, root=f"/{name}"))
+
+
+def simple(counts: dict[str, int], films_each: int = 1) -> Dataset:
+    rows = [
+        (f"{label}{i}-{film}.png", label, f"{label}{i}", "")
+        for label, patients in counts.items()
+        for i in range(patients)
+        for film in range(films_each)
+    ]
+    return of_rows(rows)
+
+
+def sides(dataset: Dataset) -> pd.Series:
+    return dataset.table["role"].groupby(dataset.patients).nunique()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_patient_is_dealt_to_two_shares(seed: int) -> None:
+    dataset = films(seed)
+    dealt = deal(dataset.patients, dataset.labels, (0.6, 0.3, 0.1), seed)
+    assert pd.Series(dealt).groupby(dataset.patients).nunique().max() == 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_shares_are_close_for_every_label(seed: int) -> None:
+    dataset = films(seed, patients=1500)
+    dealt = deal(dataset.patients, dataset.labels, (0.7, 0.1, 0.2), seed)
+    found = pd.crosstab(dataset.labels, dealt, normalize="index")
+    assert np.abs(found.to_numpy() - [0.7, 0.1, 0.2]).max() < 0.03
+
+
+def test_a_deal_is_the_same_for_one_seed_and_any_order_of_rows() -> None:
+    dataset = films()
+    shuffled = np.random.default_rng(5).permutation(len(dataset))
+    mixed = Dataset("set", dataset.table.iloc[shuffled].reset_index(drop=True))
+    dealt = deal(dataset.patients, dataset.labels, (0.8, 0.2), 3)
+    assert (deal(dataset.patients, dataset.labels, (0.8, 0.2), 3) == dealt).all()
+    assert (deal(mixed.patients, mixed.labels, (0.8, 0.2), 3) == dealt[shuffled]).all()
+    assert (deal(dataset.patients, dataset.labels, (0.8, 0.2), 4) != dealt).any()
+
+
+def test_large_patients_are_not_always_in_the_large_share() -> None:
+    patients = np.repeat([f"p{i}" for i in range(60)], [5] * 20 + [1] * 40)
+    inside = [deal(patients, ["normal"] * len(patients), (0.7, 0.3), seed)[:100].mean() for seed in range(20)]
+    assert 0.2 < np.mean(inside) < 0.4
+
+
+def test_each_label_of_two_patients_is_in_both_shares() -> None:
+    dataset = simple({"normal": 50, "rare": 2})
+    for seed in SEEDS:
+        dealt = deal(dataset.patients, dataset.labels, (0.9, 0.1), seed)
+        assert set(dealt[dataset.labels == "rare"]) == {0, 1}
+
+
+def test_a_lone_patient_goes_to_the_largest_share() -> None:
+    assert list(deal(["p"], ["rare"], (0.2, 0.8), 0)) == [1]
+
+
+def test_a_share_of_nothing_gets_nothing() -> None:
+    dataset = films()
+    assert set(deal(dataset.patients, dataset.labels, (0, 0.5, 0.5), 0)) == {1, 2}
+    with pytest.raises(DatasetError):
+        deal(dataset.patients, dataset.labels, (0, 0), 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_the_manifest_placed_is_never_moved(seed: int) -> None:
+    dataset = films(seed, placed=0.5)
+    roles = assign_roles(dataset, validation=0.2, test=0.2, seed=seed)
+    placed = dataset.table["split"] != ""
+    assert (roles.table["role"][placed] == dataset.table["split"][placed]).all()
+    assert sides(roles).max() == 1  # the patients' other films follow
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_validation_is_carved_from_placed_training_films_alone(seed: int) -> None:
+    dataset = films(seed, patients=600)
+    split = np.where(deal(dataset.patients, dataset.labels, (0.8, 0.2), 99) == 1, "test", "train")
+    roles = assign_roles(dataset.with_column("split", split), 0.15, 0.3, seed).table["role"]
+    assert ((roles == "test") == (split == "test")).all()
+    assert abs((roles[split == "train"] == "val").mean() - 0.15) < 0.03
+
+
+def test_unplaced_films_are_dealt_into_all_roles_by_share() -> None:
+    roles = assign_roles(films(patients=1500), validation=0.25, test=0.2, seed=0)
+    found = pd.crosstab(roles.labels, roles.table["role"], normalize="index")
+    assert np.abs(found[["test", "train", "val"]].to_numpy() - [0.2, 0.6, 0.2]).max() < 0.03
+    assert sides(roles).max() == 1
+
+
+def test_a_set_with_placed_validation_gets_no_other() -> None:
+    rows = [(f"{i}.png", "normal", f"p{i}", "val" if i < 3 else "train") for i in range(40)]
+    roles = assign_roles(of_rows(rows), 0.5, 0.2, 0).table
+    assert set(roles.index[roles["role"] == "val"]) == {0, 1, 2}
+
+
+def test_a_patient_with_test_films_is_not_chosen_for_validation() -> None:
+    rows = [(f"{i}-{s}.png", "normal", f"p{i}", s) for i in range(10) for s in ("train", "test")]
+    rows += [(f"{i}.png", "normal", f"p{i}", "train") for i in range(10, 20)]
+    for seed in SEEDS:
+        roles = assign_roles(of_rows(rows), 0.3, 0, seed)
+        val = set(roles.patients[roles.table["role"] == "val"])
+        assert val
+        assert not val & set(roles.patients[roles.table["role"] == "test"])
+
+
+def test_each_dataset_of_a_join_is_dealt_by_itself() -> None:
+    one, other = films(1, name="one"), films(2, name="other")
+    alone = assign_roles(one, 0.2, 0.2, 0).table["role"]
+    joined = assign_roles(Dataset.join([one, other]), 0.2, 0.2, 0).table
+    assert list(joined["role"][joined["dataset"] == "one"]) == list(alone)
+
+
+def test_without_shares_all_is_training() -> None:
+    assert set(assign_roles(films(), 0, 0, 0).table["role"]) == {"train"}
+    for validation, test in ((1, 0), (0, -0.1)):
+        with pytest.raises(DatasetError, match="share"):
+            assign_roles(films(), validation, test, 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_folds_hold_whole_patients_and_all_labels_alike(seed: int) -> None:
+    dataset = films(seed, patients=1000)
+    fold = folds(dataset, 5, seed)
+    assert pd.Series(fold).groupby(dataset.patients).nunique().max() == 1
+    found = pd.crosstab(dataset.labels, fold, normalize="index")
+    assert np.abs(found.to_numpy() - 0.2).max() < 0.03
+
+
+def test_folds_need_as_many_patients() -> None:
+    with pytest.raises(DatasetError, match="2 to 4 folds"):
+        folds(simple({"normal": 4}), 5, 0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_draw_is_exact_and_keeps_patients_apart(seed: int) -> None:
+    drawn = draw(films(seed), {"normal": 60, "bacterial": 40}, test_each=15, seed=seed)
+    found = pd.crosstab(drawn.labels, drawn.table["role"])
+    assert found.loc["normal"].to_dict() == {"test": 15, "train": 45}
+    assert found.loc["bacterial"].to_dict() == {"test": 15, "train": 25}
+    assert sides(drawn).max() == 1
+    assert not drawn.table["path"].duplicated().any()
+
+
+def test_a_draw_of_every_film_there_is_succeeds() -> None:
+    dataset = simple({"normal": 30, "viral": 10}, films_each=2)
+    drawn = draw(dataset, {"normal": 60, "viral": 20}, test_each=6, seed=0)
+    assert len(drawn) == 80
+    assert sides(drawn).max() == 1
+
+
+def test_draws_differ_by_seed_and_not_by_order_of_rows() -> None:
+    dataset = films()
+    mixed = Dataset("set", dataset.table.sample(frac=1, random_state=1).reset_index(drop=True))
+    chosen = {
+        seed: set(draw(dataset, {"normal": 30}, 10, seed).table[["path", "role"]].itertuples(index=False))
+        for seed in (0, 1)
+    }
+    again = set(draw(mixed, {"normal": 30}, 10, 0).table[["path", "role"]].itertuples(index=False))
+    assert chosen[0] == again
+    assert chosen[0] != chosen[1]
+
+
+def test_a_draw_keeps_placed_films_on_their_side() -> None:
+    rows = [(f"{i}.png", "normal", f"p{i}", "test" if i < 10 else "train") for i in range(40)]
+    drawn = draw(of_rows(rows), {"normal": 20}, 8, 0).table
+    assert (drawn["split"] == drawn["role"]).all()
+    with pytest.raises(DatasetError, match="test side"):
+        draw(of_rows(rows), {"normal": 20}, 11, 0)
+
+
+def test_a_draw_that_cannot_be_made_says_why() -> None:
+    with pytest.raises(DatasetError, match="viral has 0 of the 5"):
+        draw(simple({"normal": 20}), {"normal": 10, "viral": 5}, 0, 0)
+    with pytest.raises(DatasetError, match="both training and test"):
+        draw(simple({"normal": 5}, films_each=2), {"normal": 10}, 3, 0)
+    with pytest.raises(DatasetError, match="more than are drawn"):
+        draw(simple({"normal": 20}), {"normal": 10}, 11, 0)
+
+
+def test_the_real_films_are_dealt_without_moving_the_official_test() -> None:
+    if not DATA.is_dir():
+        pytest.skip("The real films are not on this machine.")
+    joined = Dataset.join([Dataset.open(path) for path in sorted(DATA.glob("*/manifest.csv"))])
+    roles = assign_roles(joined, 0.15, 0.2, 0)
+    placed = joined.table["split"] != ""
+    assert ((roles.table["role"] == "test")[placed] == (joined.table["split"] == "test")[placed]).all()
+    assert sides(roles).max() == 1

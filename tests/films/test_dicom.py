@@ -1,0 +1,435 @@
+import logging
+import os
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom.data
+import pytest
+from PIL import Image
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+
+from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.films import dicom as dicom_module
+from cxr.films.film import Film
+
+CANARY = "DOE^JANE"
+RAW = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+COMPRESSED = [RLELossless, JPEGLSLossless, JPEG2000Lossless]
+
+
+@pytest.fixture(autouse=True)
+def quiet_while_writing() -> Iterator[None]:
+    """The films below are odd on purpose, and pydicom says so while they are written."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        yield
+
+
+def ramp(bits: int = 12, signed: bool = False, height_px: int = 140, width_px: int = 180) -> np.ndarray:
+    """Stored values from the smallest to the largest that so many bits hold."""
+    lowest = -(1 << bits - 1) if signed else 0
+    values = np.linspace(lowest, lowest + (1 << bits) - 1, height_px * width_px).round()
+    kind = f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}"
+    return values.reshape(height_px, width_px).astype(kind)
+
+
+def dataset_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Dataset:
+    """A chest film with these stored values; every element that names somebody holds the canary."""
+    dataset = Dataset()
+    dataset.PatientName = dataset.PatientID = dataset.AccessionNumber = dataset.InstitutionName = CANARY
+    dataset.StudyDescription = dataset.ReferringPhysicianName = dataset.ImageComments = CANARY
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
+    dataset.Modality, dataset.PhotometricInterpretation = "DX", "MONOCHROME2"
+    dataset.Rows, dataset.Columns = stored.shape[:2]
+    dataset.SamplesPerPixel = 1 if stored.ndim == 2 else stored.shape[2]
+    dataset.BitsAllocated = 8 * stored.dtype.itemsize
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.PixelRepresentation = int(stored.dtype.kind == "i")
+    dataset.PixelData = stored.tobytes()
+    dataset["PixelData"].VR = "OW" if stored.dtype.itemsize == 2 else "OB"
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def written(dataset: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    stream = BytesIO()
+    if syntax in COMPRESSED:
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.compress(syntax, generate_instance_uid=False)
+    elif syntax == ExplicitVRBigEndian and dataset.BitsAllocated == 16:
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def film_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Film:
+    return Film.read(written(dataset_of(stored, bits, **elements)))
+
+
+def as_grey(stored: np.ndarray) -> np.ndarray:
+    """These values from their smallest to their largest as 0 to 255."""
+    values = stored.astype(float)
+    return np.rint(255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("syntax", [*RAW, *COMPRESSED], ids=lambda syntax: syntax.name)
+def test_every_transfer_syntax_gives_the_same_film(syntax: str, bits: int) -> None:
+    film = Film.read(written(dataset_of(ramp(bits), bits), syntax))
+    assert np.array_equal(film.pixels, as_grey(ramp(bits)))
+    assert (film.format, film.bits, film.warnings) == ("DICOM", bits, ())
+    assert not film.pixels.flags.writeable
+
+
+def test_a_jpeg_inside_dicom_is_read() -> None:
+    stream = BytesIO()
+    Image.fromarray(ramp(8)).save(stream, "JPEG", quality=95)
+    dataset = dataset_of(ramp(8), 8, PixelData=encapsulate([stream.getvalue()]))
+    dataset["PixelData"].is_undefined_length = True
+    film = Film.read(written(dataset, JPEGBaseline8Bit))
+    assert np.abs(film.pixels.astype(int) - ramp(8)).max() < 8
+
+
+@pytest.mark.parametrize("syntax", [*RAW, RLELossless], ids=lambda syntax: syntax.name)
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_signed_values_keep_their_order(syntax: str, bits: int) -> None:
+    film = Film.read(written(dataset_of(ramp(bits, signed=True), bits), syntax))
+    assert np.array_equal(film.pixels, as_grey(ramp(bits, signed=True)))
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_a_bare_data_set_without_preamble_is_read(syntax: str) -> None:
+    dataset = dataset_of(ramp(8), 8)
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
+    dataset.set_original_encoding(stream.is_implicit_VR, stream.is_little_endian)
+    write_dataset(stream, dataset)
+    assert np.array_equal(Film.read(stream.getvalue()).pixels, ramp(8))
+    with_meta = written(dataset_of(ramp(8), 8), syntax)
+    assert np.array_equal(Film.read(with_meta[132:]).pixels, ramp(8))
+
+
+def test_monochrome1_is_turned_round() -> None:
+    film = film_of(ramp(), PhotometricInterpretation="MONOCHROME1")
+    assert np.array_equal(film.pixels, 255 - as_grey(ramp()))
+
+
+def test_eight_bits_without_a_window_are_shown_as_they_are() -> None:
+    assert np.array_equal(film_of(ramp(8) // 2, 8).pixels, ramp(8) // 2)
+
+
+def test_twelve_of_sixteen_bits_without_a_window_use_the_full_range() -> None:
+    assert film_of(ramp(12), bits=16).pixels.max() == 255
+
+
+WINDOWS = [
+    {"WindowCenter": 2000, "WindowWidth": 1000},
+    {"WindowCenter": [2000, 5], "WindowWidth": [1000, 5]},
+    {"WindowCenter": 2000.5, "WindowWidth": 333.3, "VOILUTFunction": "LINEAR_EXACT"},
+    {"WindowCenter": 2000, "WindowWidth": 800, "VOILUTFunction": "SIGMOID"},
+    {"WindowCenter": 100, "WindowWidth": 1},
+    {"WindowCenter": 40, "WindowWidth": 400, "RescaleSlope": 0.5, "RescaleIntercept": -1024},
+]
+
+
+@pytest.mark.parametrize("elements", WINDOWS)
+@pytest.mark.parametrize("signed", [False, True])
+def test_rescale_and_the_first_window_are_as_pydicom_has_them(
+    elements: dict[str, object], signed: bool
+) -> None:
+    dataset = dataset_of(ramp(signed=signed), **elements)
+    shown = apply_windowing(apply_modality_lut(ramp(signed=signed), dataset), dataset)
+    ends = apply_modality_lut(np.array([-2048, 2047] if signed else [0, 4095]), dataset)
+    expected = 255 * (shown - ends.min()) / np.ptp(ends)
+    assert np.abs(Film.read(written(dataset)).pixels - expected).max() < 1
+
+
+def test_a_negative_slope_turns_the_film_round() -> None:
+    film = film_of(ramp(), RescaleSlope=-1, RescaleIntercept=4095, WindowCenter=2048, WindowWidth=4096)
+    assert np.array_equal(film.pixels, 255 - as_grey(ramp()))
+
+
+def test_a_window_that_cannot_be_used_is_said_and_passed_over() -> None:
+    for centre, width in ((100, 0), (100, -5), ("", "")):
+        film = film_of(ramp(), WindowCenter=centre, WindowWidth=width)
+        assert np.array_equal(film.pixels, as_grey(ramp()))
+        assert "window" in film.warnings[0]
+
+
+def lut(entries: np.ndarray, first: int = 0, bits: int = 16) -> Dataset:
+    item = Dataset()
+    item.LUTDescriptor = [len(entries) % 65536, first, bits]
+    item["LUTDescriptor"].VR = "US"
+    item.add_new("LUTData", "OW", entries.astype("<u2").tobytes())
+    return item
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_lookup_tables_are_as_pydicom_has_them(syntax: str) -> None:
+    curve = (np.linspace(0, 1, 4000) ** 2 * 65535).round()
+    dataset = dataset_of(ramp(), VOILUTSequence=[lut(curve, first=50)], WindowCenter=1, WindowWidth=2)
+    data = written(dataset, syntax)
+    assert np.array_equal(Film.read(data).pixels, as_grey(apply_voi_lut(ramp(), dataset)))
+    dataset = dataset_of(ramp(), ModalityLUTSequence=[lut(curve[::-1])])
+    data = written(dataset, syntax)
+    assert np.array_equal(Film.read(data).pixels, as_grey(apply_modality_lut(ramp(), dataset)))
+
+
+def test_padding_does_not_eat_the_range() -> None:
+    stored = ramp(10, signed=True)
+    stored[:20] = -32768
+    film = film_of(stored, 16, PixelPaddingValue=-32768)
+    assert not film.pixels[:20].any()
+    assert np.array_equal(film.pixels[20:], as_grey(stored[20:]))
+    stored = ramp(10)
+    stored[:20] = np.linspace(60_000, 65_000, 20 * 180).reshape(20, 180)
+    film = film_of(stored, 16, PixelPaddingValue=60_000, PixelPaddingRangeLimit=65_535)
+    assert np.array_equal(film.pixels[20:], as_grey(stored[20:]))
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+def test_colour_is_turned_into_grey(photometric: str) -> None:
+    grey = film_of(np.dstack([ramp(8)] * 3), 8, PhotometricInterpretation="RGB", PlanarConfiguration=0)
+    assert np.array_equal(grey.pixels, ramp(8))
+    assert grey.warnings == ()
+    coloured = np.dstack([ramp(8), ramp(8)[::-1], ramp(8)[:, ::-1]])
+    film = film_of(coloured, 8, PhotometricInterpretation=photometric, PlanarConfiguration=0)
+    assert film.pixels.shape == (140, 180)
+    assert "colour" in film.warnings[0]
+
+
+def test_view_and_spacing_are_read_from_a_short_list() -> None:
+    film = film_of(ramp(), ViewPosition="PA", ImagerPixelSpacing=[0.2, 0.1])
+    assert (film.view, film.pixel_spacing_mm) == ("PA", (0.2, 0.1))
+    film = film_of(ramp(), ViewPosition="LL", PixelSpacing=[0.3, 0.4], ImagerPixelSpacing=[0.2, 0.1])
+    assert (film.view, film.pixel_spacing_mm) == ("L", (0.3, 0.4))
+    film = film_of(ramp(), ViewPosition=CANARY, PixelSpacing=[0, -1])
+    assert (film.view, film.pixel_spacing_mm) == (None, None)
+
+
+def test_what_is_no_radiograph_and_burned_in_text_are_said() -> None:
+    assert "CT" in film_of(ramp(), Modality="CT").warnings[0]
+    assert "does not say" in film_of(ramp(), Modality=CANARY).warnings[0]
+    assert "burned" in film_of(ramp(), BurnedInAnnotation="YES").warnings[0]
+    for modality in ("CR", "DX", "RG"):
+        assert film_of(ramp(), Modality=modality).warnings == ()
+
+
+UNSUPPORTED: dict[str, dict[str, object]] = {
+    "several frames": {"NumberOfFrames": 2},
+    "a palette": {"PhotometricInterpretation": "PALETTE COLOR"},
+    "32 bits": {"BitsAllocated": 32},
+    "more bits stored than allocated": {"BitsStored": 17},
+    "no rows": {"Rows": 0},
+}
+
+
+@pytest.mark.parametrize("kind", UNSUPPORTED)
+def test_what_is_not_read_is_refused_in_a_sentence(kind: str) -> None:
+    with pytest.raises(UnsupportedFilm, match=r"^This DICOM file"):
+        film_of(ramp(), **UNSUPPORTED[kind])
+
+
+def test_a_file_without_pixels_is_refused() -> None:
+    dataset = dataset_of(ramp())
+    del dataset.PixelData
+    with pytest.raises(UnsupportedFilm, match="no picture"):
+        Film.read(written(dataset))
+
+
+def test_a_compression_without_decoder_is_refused() -> None:
+    for syntax in (JPEGLosslessSV1, "1.2.840.10008.1.2.4.100", "1.2.3.4"):
+        dataset = dataset_of(ramp(), PixelData=encapsulate([b"\xff\xd8\xff\xd9"]))
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta = FileMetaDataset()
+        stream = BytesIO()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(stream, implicit_vr=False, little_endian=True, enforce_file_format=True)
+        with pytest.raises(UnsupportedFilm, match="compression"):
+            Film.read(stream.getvalue())
+
+
+def test_too_many_pixels_are_refused_before_decoding() -> None:
+    with pytest.raises(FilmTooLarge, match="million pixels"):
+        film_of(ramp(), Rows=60_000, Columns=60_000)
+
+
+def test_a_deflated_bomb_is_refused_before_it_unfolds(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = written(dataset_of(np.zeros((1000, 1000), np.uint16)), DeflatedExplicitVRLittleEndian)
+    assert len(data) < 20_000
+    monkeypatch.setattr(dicom_module, "MAX_INFLATED_BYTES", 100_000)
+    with pytest.raises(FilmTooLarge, match="unpacks"):
+        Film.read(data)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=lambda syntax: syntax.name)
+def test_a_picture_of_another_size_than_declared_is_refused(syntax: str) -> None:
+    dataset = dataset_of(ramp())
+    written(dataset, syntax)
+    dataset.Rows = 70
+    stream = BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    with pytest.raises(UnreadableFilm):
+        Film.read(stream.getvalue())
+
+
+@pytest.mark.parametrize("syntax", [*RAW, *COMPRESSED], ids=lambda syntax: syntax.name)
+def test_a_film_cut_off_anywhere_is_refused_or_whole(syntax: str) -> None:
+    data = written(dataset_of(ramp()), syntax)
+    for length in [*np.linspace(1, len(data) - 9, 20, dtype=int), len(data) - 1]:
+        try:
+            film = Film.read(data[:length])
+        except FilmError:
+            continue
+        assert np.array_equal(film.pixels, as_grey(ramp())), f"half a film at {length} of {len(data)}"
+
+
+@pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.name)
+def test_a_picture_cut_off_inside_a_whole_file_is_refused(syntax: str) -> None:
+    grain = np.random.default_rng(0).integers(0, 4096, (140, 180)).astype(np.uint16)
+    dataset = dataset_of(grain)
+    written(dataset, syntax)
+    frame = dicom_module.get_frame(dataset.PixelData, 0, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame[: len(frame) // 2]])
+    stream = BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    with pytest.raises(UnreadableFilm):
+        Film.read(stream.getvalue())
+
+
+def mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
+    """Copies with a few bytes changed, every other time before the pixels, and some cut off."""
+    random = np.random.default_rng(seed)
+    for number in range(count):
+        changed = np.frombuffer(data, np.uint8).copy()
+        reach = min(len(data), 1000) if number % 2 else len(data)
+        changed[random.integers(132, reach, 1 + number % 6)] = random.integers(0, 256, 1 + number % 6)
+        yield changed.tobytes()[: random.integers(140, len(data)) if number % 5 == 0 else None]
+
+
+@pytest.mark.parametrize("syntax", [*RAW, *COMPRESSED], ids=lambda syntax: syntax.name)
+def test_damaged_files_raise_film_errors_and_tell_no_name(
+    syntax: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    elements = {"WindowCenter": 2000, "WindowWidth": 1500, "PixelSpacing": [0.1, 0.1], "ViewPosition": "AP"}
+    data = written(dataset_of(ramp(height_px=40, width_px=50), **elements), syntax)
+    said = []
+    logging.getLogger().setLevel(logging.DEBUG)
+    caplog.clear()
+    for mutant in mutants(data, count=40, seed=5):
+        try:
+            said.append(repr(vars(Film.read(mutant))))
+        except FilmError as error:
+            said.append("".join(traceback.format_exception(error)))
+    said += [caplog.text, *capfd.readouterr()]
+    assert CANARY not in "".join(said)
+
+
+def test_values_of_the_wrong_kind_are_neither_told_nor_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    data = written(dataset_of(ramp(), WindowCenter=123456, WindowWidth=1500, PixelSpacing=[0.25, 0.25]))
+    spoilt = data.replace(b"123456", CANARY[:6].encode()).replace(b"0.25\\0.25", b"DOE^\\JANE")
+    assert spoilt.count(CANARY[:6].encode()) > data.count(CANARY[:6].encode())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        film = read_twice(spoilt)
+    assert film is None or CANARY[:3] not in repr(vars(film))
+    assert CANARY[:3] not in caplog.text
+
+
+def read_twice(data: bytes) -> Film | None:
+    """The film, if it is one; twice, as pydicom keeps what it has converted."""
+    film = None
+    for _ in range(2):
+        try:
+            film = Film.read(data)
+        except FilmError as error:
+            assert CANARY[:3] not in "".join(traceback.format_exception(error))
+    return film
+
+
+def test_the_first_film_of_a_process_is_as_silent_as_the_next(tmp_path: Path) -> None:
+    """pydicom sets its log level when it is imported, which the first film brings about."""
+    dataset = dataset_of(ramp())
+    dataset.PixelData += bytes(64)  # pydicom warns of the excess
+    path = tmp_path / "film"
+    path.write_bytes(written(dataset))
+    code = (
+        "import sys, logging; logging.basicConfig(); from cxr.films.film import Film; Film.read(sys.argv[1])"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-W", "error", "-c", code, str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_no_name_leaves_with_the_film() -> None:
+    assert CANARY.encode() in written(dataset_of(ramp()))
+    film = film_of(ramp(), Modality=CANARY, BurnedInAnnotation=CANARY)
+    assert CANARY not in repr(film) + repr(vars(film))
+
+
+def shipped() -> list[Path]:
+    folder = Path(pydicom.data.__file__).parent / "test_files"
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_pydicoms_own_test_files_are_read_or_refused() -> None:
+    read = 0
+    for path in shipped():
+        try:
+            read += Film.read(path).pixels.ndim == 2
+        except FilmError as error:
+            assert str(error).endswith(".")
+    assert read > 50
+
+
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
+def test_pydicoms_truncated_files_are_refused(name: str) -> None:
+    path = next(path for path in shipped() if path.name == name)
+    with pytest.raises(FilmError):
+        Film.read(path)
+
+
+def test_one_scan_in_seven_encodings_is_one_film() -> None:
+    films = [Film.read(path).pixels for path in shipped() if path.name.startswith("MR_small")]
+    assert len(films) >= 7
+    assert all(np.array_equal(film, films[0]) for film in films)
+
+
+def test_real_films_are_read_and_name_nobody() -> None:
+    data = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
+    paths = sorted((data / "dicom").glob("*.dcm"))
+    if not paths:
+        pytest.skip("No real DICOM films; set CXR_DATA to a folder with a dicom folder to have them read.")
+    for path in paths:
+        film = Film.read(path)
+        assert min(film.pixels.shape) > 500
+        assert np.ptp(film.pixels) > 200
+        name = str(dcmread(path, stop_before_pixels=True).get("PatientID", ""))
+        assert not name or name not in repr(film)

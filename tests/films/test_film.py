@@ -1,0 +1,381 @@
+import os
+import subprocess
+import sys
+import traceback
+import warnings
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.films import film as film_module
+from cxr.films.film import Film
+
+CANARY = "DOE^JANE"
+
+
+def drawn(height_px: int = 140, width_px: int = 180) -> np.ndarray:
+    """Grey from 0 to 255 that differs at each corner, with some grain."""
+    rows, columns = np.mgrid[0:height_px, 0:width_px]
+    grey = 90 * rows / (height_px - 1) + 150 * columns / (width_px - 1)
+    grey += np.random.default_rng(0).integers(0, 16, grey.shape)
+    return np.round(255 * (grey - grey.min()) / np.ptp(grey)).astype(np.uint8)
+
+
+def saved(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
+    stream = BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def real_films(folder: str) -> list[Path]:
+    data = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
+    films = sorted(path for path in (data / folder).glob("*") if path.is_file())
+    if not films:
+        pytest.skip(f"No real films in the folder {folder}; set CXR_DATA to have them read.")
+    return films
+
+
+def mutants(data: bytes, count: int, seed: int) -> list[bytes]:
+    """Copies with a few bytes changed, most of them near the start, and every third cut off as well."""
+    random = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        changed = np.frombuffer(data, np.uint8).copy()
+        reach = min(len(data), 400) if number % 2 else len(data)
+        changed[random.integers(0, reach, 1 + number % 7)] = random.integers(0, 256, 1 + number % 7)
+        made.append(changed.tobytes()[: random.integers(1, len(data)) if number % 3 == 0 else None])
+    return made
+
+
+def read_or_refuse(data: bytes) -> Film | None:
+    try:
+        return Film.read(data)
+    except FilmError as error:
+        assert str(error).endswith(".") and str(error)[0].isupper()
+        return None
+
+
+GREY = Image.fromarray(drawn())
+LOSSLESS: dict[str, bytes] = {
+    "PNG": saved(GREY, "PNG"),
+    "TIFF": saved(GREY, "TIFF"),
+    "TIFF deflated": saved(GREY, "TIFF", compression="tiff_adobe_deflate"),
+    "TIFF LZW": saved(GREY, "TIFF", compression="tiff_lzw"),
+    "WEBP": saved(GREY, "WEBP", lossless=True),
+    "BMP": saved(GREY, "BMP"),
+    "PNG RGB": saved(GREY.convert("RGB"), "PNG"),
+    "PNG RGBA": saved(GREY.convert("RGBA"), "PNG"),
+    "PNG LA": saved(GREY.convert("LA"), "PNG"),
+    "PNG P": saved(GREY.quantize(256), "PNG"),
+    "TIFF CMYK": saved(GREY.convert("RGB").convert("CMYK"), "TIFF"),
+    "TIFF F": saved(GREY.convert("F"), "TIFF"),
+    "TIFF I": saved(GREY.convert("I"), "TIFF"),
+    "PNG 16": saved(drawn().astype(np.uint16) * 257, "PNG"),
+    "TIFF 16": saved(drawn().astype(np.uint16) * 257, "TIFF"),
+}
+LOSSY: dict[str, bytes] = {
+    "JPEG": saved(GREY, "JPEG", quality=95),
+    "JPEG progressive": saved(GREY, "JPEG", quality=95, progressive=True),
+    "JPEG RGB": saved(GREY.convert("RGB"), "JPEG", quality=95),
+    "JPEG CMYK": saved(GREY.convert("CMYK"), "JPEG", quality=95),
+    "TIFF JPEG": saved(GREY, "TIFF", compression="jpeg"),
+    "TIFF YCbCr": saved(GREY.convert("YCbCr"), "TIFF"),
+    "TIFF LAB": saved(Image.merge("LAB", (GREY, *[Image.new("L", GREY.size, 128)] * 2)), "TIFF"),
+    "WEBP": saved(GREY.convert("RGB"), "WEBP", quality=95),
+}
+
+
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_every_lossless_kind_gives_the_same_grey_back(kind: str) -> None:
+    film = Film.read(LOSSLESS[kind])
+    assert film.format == kind.split()[0]
+    assert film.bits == {"F": 32, "I": 32, "16": 16}.get(kind.split()[-1], 8)
+    assert np.abs(film.pixels.astype(int) - drawn()).max() <= 1
+    assert film.warnings == ()
+    assert (film.height_px, film.width_px, film.view, film.pixel_spacing_mm) == (140, 180, None, None)
+
+
+@pytest.mark.parametrize("kind", LOSSY)
+def test_every_lossy_kind_gives_nearly_the_same_grey_back(kind: str) -> None:
+    film = Film.read(LOSSY[kind])
+    assert film.format == kind.split()[0]
+    assert np.abs(film.pixels.astype(int) - drawn()).mean() < 6
+    assert film.warnings == ()
+
+
+def test_a_film_is_read_only_and_equal_to_none_but_itself() -> None:
+    film = Film.read(LOSSLESS["PNG"])
+    with pytest.raises(ValueError):
+        film.pixels[0, 0] = 1
+    assert film != Film.read(LOSSLESS["PNG"])
+    assert hash(film)
+
+
+def test_a_one_bit_film_is_black_and_white_and_of_one_bit() -> None:
+    for kind in ("PNG", "TIFF", "BMP"):
+        film = Film.read(saved(GREY.convert("1"), kind))
+        assert (film.bits, set(np.unique(film.pixels))) == (1, {0, 255})
+
+
+def test_a_16_bit_film_that_uses_12_bits_is_not_dark() -> None:
+    for kind in ("PNG", "TIFF"):
+        film = Film.read(saved(drawn().astype(np.uint16) * 16, kind))
+        assert np.array_equal(film.pixels, drawn())
+
+
+def test_16_bits_in_either_byte_order_read_alike() -> None:
+    samples = drawn().astype(np.uint16) * 257
+    big = Image.frombytes("I;16B", GREY.size, samples.astype(">u2").tobytes())
+    assert np.array_equal(Film.read(saved(big, "TIFF")).pixels, drawn())
+
+
+def test_signed_samples_keep_their_order() -> None:
+    samples = drawn().astype(np.int32) * 100 - 12_000
+    assert np.array_equal(Film.read(saved(samples, "TIFF")).pixels, drawn())
+
+
+def test_a_16_bit_tiff_whose_white_is_zero_is_turned_round() -> None:
+    upside_down = 65535 - drawn().astype(np.uint16) * 257
+    data = saved(upside_down, "TIFF", tiffinfo={262: 0})
+    assert np.array_equal(Film.read(data).pixels, drawn())
+
+
+def test_nan_is_black_and_infinities_are_the_ends_of_the_range() -> None:
+    samples = drawn().astype(np.float32)
+    samples[50, 50:53] = np.nan, np.inf, -np.inf
+    film = Film.read(saved(samples, "TIFF"))
+    assert film.pixels[50, 50:53].tolist() == [0, 255, 0]
+    assert np.array_equal(film.pixels[:50], drawn()[:50])
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5, np.nan, np.inf])
+def test_a_constant_film_is_black_and_said_to_have_no_contrast(value: float) -> None:
+    film = Film.read(saved(np.full((200, 200), value, np.float32), "TIFF"))
+    assert not film.pixels.any()
+    assert "contrast" in " ".join(film.warnings)
+
+
+def test_a_dark_16_bit_colour_film_is_refused_rather_than_read_nearly_black() -> None:
+    row = b"\0" + (np.arange(200 * 3) * 6).astype(">u2").tobytes()
+    with pytest.raises(UnsupportedFilm, match="16-bit"):
+        Film.read(png_of(200, 200, 16, 2, row * 200))
+
+
+def png_of(width_px: int, height_px: int, bits: int, colour: int, rows: bytes) -> bytes:
+    stream = BytesIO(b"\x89PNG\r\n\x1a\n")
+    stream.seek(8)
+    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes(
+        [bits, colour, 0, 0, 0]
+    )
+    for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        PngImagePlugin.putchunk(stream, name, content)
+    return stream.getvalue()
+
+
+def test_what_is_transparent_becomes_black() -> None:
+    alpha = np.full(drawn().shape, 255, np.uint8)
+    alpha[:70] = 0
+    rgba = np.dstack([drawn()] * 3 + [alpha])
+    palette = GREY.quantize(256)
+    films = [Film.read(saved(rgba, kind)) for kind in ("PNG", "TIFF")]
+    films.append(Film.read(saved(np.dstack([drawn(), alpha]), "PNG")))
+    for film in films:
+        assert not film.pixels[:70].any()
+        assert np.abs(film.pixels[70:].astype(int) - drawn()[70:]).max() <= 1
+    seen = np.asarray(palette.convert("L"))
+    hidden = np.asarray(palette) == 3
+    film = Film.read(saved(palette, "PNG", transparency=3))
+    assert not film.pixels[hidden].any()
+    assert np.array_equal(film.pixels[~hidden], seen[~hidden])
+
+
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    1: lambda grey: grey,
+    2: np.fliplr,
+    3: lambda grey: np.rot90(grey, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda grey: np.rot90(grey, -1),
+    7: lambda grey: np.rot90(grey, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_the_exif_orientation_is_followed(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = TURNS[orientation](drawn())
+    for kind in ("PNG", "TIFF"):
+        assert np.array_equal(Film.read(saved(GREY, kind, exif=exif)).pixels, turned)
+    jpeg = Film.read(saved(GREY, "JPEG", exif=exif, quality=95)).pixels
+    assert jpeg.shape == turned.shape
+    assert np.abs(jpeg.astype(int) - turned).mean() < 3
+
+
+def test_a_damaged_exif_does_not_spoil_a_sound_picture() -> None:
+    data = saved(GREY, "PNG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xee" * 40)
+    assert np.array_equal(Film.read(data).pixels, drawn())
+
+
+def test_colour_is_turned_into_grey_and_said() -> None:
+    coloured = np.dstack([drawn(), drawn()[::-1], drawn()])
+    film = Film.read(saved(coloured, "PNG"))
+    assert film.pixels.ndim == 2
+    assert any(sentence.startswith("This is a colour image") for sentence in film.warnings)
+
+
+def test_a_small_and_an_elongated_film_are_said_to_be_so() -> None:
+    assert "only 100 x 110 pixels" in Film.read(saved(drawn(110, 100), "PNG")).warnings[0]
+    assert "elongated" in Film.read(saved(drawn(130, 300), "PNG")).warnings[0]
+    assert Film.read(saved(np.zeros((1, 1), np.uint8), "PNG")).pixels.shape == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP"])
+def test_several_frames_are_refused(kind: str) -> None:
+    data = saved(GREY, kind, save_all=True, append_images=[GREY.rotate(90)])
+    with pytest.raises(UnsupportedFilm, match="several"):
+        Film.read(data)
+
+
+def test_a_phone_photograph_with_its_preview_is_read_by_its_first_picture() -> None:
+    film = Film.read(saved(GREY, "MPO", save_all=True, append_images=[GREY.resize((20, 20))]))
+    assert (film.format, film.pixels.shape) == ("JPEG", (140, 180))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PPM", "ICO", "PDF", "JPEG2000", "TGA", "EPS"])
+def test_other_kinds_of_image_are_refused(kind: str) -> None:
+    with pytest.raises(UnreadableFilm):
+        Film.read(saved(GREY, kind))
+
+
+@pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
+def test_a_film_cut_off_anywhere_is_refused_or_whole(kind: str) -> None:
+    data = (LOSSLESS | LOSSY)[kind]
+    whole = Film.read(data).pixels
+    for length in sorted({*np.linspace(1, len(data) - 1, 16, dtype=int).tolist(), len(data) - 2}):
+        film = read_or_refuse(data[:length])
+        assert film is None or np.array_equal(film.pixels, whole), f"half a film at {length} of {len(data)}"
+
+
+def test_random_bytes_are_refused() -> None:
+    random = np.random.default_rng(1)
+    for magic in (
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"II*\0",
+        b"BM",
+        b"RIFF\x40\0\0\0WEBP",
+        b"\x08\0\5\0",
+    ):
+        for _ in range(10):
+            with pytest.raises(FilmError):
+                Film.read(magic + random.bytes(300))
+
+
+@pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
+def test_damaged_films_raise_film_errors_only(kind: str) -> None:
+    small = Image.open(BytesIO((LOSSLESS | LOSSY)[kind]))
+    for data in mutants((LOSSLESS | LOSSY)[kind], count=16, seed=small.width):
+        read_or_refuse(data)
+
+
+def test_nothing_and_no_file_and_a_folder_are_refused_without_the_name(tmp_path: Path) -> None:
+    missing = tmp_path / f"{CANARY}.png"
+    (tmp_path / "empty.png").touch()
+    cases = {
+        missing: "no such file",
+        tmp_path: "not a file",
+        tmp_path / "empty.png": "empty",
+        "\0": "opened|no such",
+    }
+    for source, words in cases.items():
+        with pytest.raises(UnreadableFilm, match=words) as caught:
+            Film.read(source)
+        assert CANARY not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(UnreadableFilm, match="empty"):
+        Film.read(b"")
+
+
+def test_a_path_and_its_bytes_read_alike_whatever_the_name(tmp_path: Path) -> None:
+    path = tmp_path / "film.dcm"
+    path.write_bytes(LOSSLESS["PNG"])
+    for source in (path, str(path)):
+        assert np.array_equal(Film.read(source).pixels, drawn())
+
+
+def test_a_file_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    with path.open("wb") as stream:
+        stream.truncate(film_module.MAX_BYTES + 1)
+    with pytest.raises(FilmTooLarge):
+        Film.read(path)
+
+
+@pytest.mark.parametrize("side_px", [7_800, 10_000, 14_000, 60_000])
+def test_a_film_of_too_many_pixels_is_refused_before_it_is_decoded(side_px: int) -> None:
+    with pytest.raises(FilmTooLarge, match="million pixels"):
+        Film.read(png_of(side_px, side_px, 8, 0, b""))
+
+
+def test_the_text_of_a_file_stays_in_it() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Patient", CANARY)
+    exif = Image.Exif()
+    exif[0x013B] = exif[0x010E] = CANARY
+    for data in (
+        saved(GREY, "PNG", pnginfo=text, exif=exif),
+        saved(GREY, "JPEG", exif=exif, comment=CANARY),
+        saved(GREY, "TIFF", exif=exif),
+    ):
+        film = Film.read(data)
+        assert CANARY not in repr(film) + repr(vars(film))
+        for mutant in mutants(data, count=20, seed=3):
+            try:
+                Film.read(mutant)
+            except FilmError as error:
+                assert CANARY not in "".join(traceback.format_exception(error))
+
+
+def test_fitting_stretches_to_the_square_with_antialiasing() -> None:
+    film = Film.read(LOSSLESS["PNG"])
+    assert np.array_equal(film.fitted(64), np.asarray(GREY.resize((64, 64), Image.Resampling.BILINEAR)))
+    assert film.fitted(224).shape == (224, 224)
+    assert film.fitted(224).dtype == np.uint8
+
+
+def test_several_threads_read_what_one_reads_and_no_warning_comes_out() -> None:
+    plain, stream = LOSSLESS["PNG"], BytesIO()
+    PngImagePlugin.putchunk(stream, b"acTL", bytes(8))
+    frameless = plain[:33] + stream.getvalue() + plain[33:]
+    with pytest.warns(UserWarning, match="APNG"), Image.open(BytesIO(frameless)):
+        pass
+    films = [*LOSSLESS.values(), *LOSSY.values(), frameless] * 2
+    with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
+        warnings.simplefilter("error")
+        together = list(pool.map(Film.read, films))
+    for data, film in zip(films, together, strict=True):
+        assert np.array_equal(Film.read(data).pixels, film.pixels)
+
+
+def test_importing_the_film_imports_no_pydicom() -> None:
+    code = "import sys, cxr.films.film; sys.exit('pydicom' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode
+        == 0
+    )
+
+
+def test_films_as_published_are_read() -> None:
+    for path in real_films("originals"):
+        film = Film.read(path)
+        assert min(film.height_px, film.width_px) > 300
+        assert np.ptp(film.pixels) > 150
