@@ -109,23 +109,17 @@ def _inflated(data: bytes, start: int) -> bytes:
         raise FilmTooLarge("This DICOM file unpacks to more than can be read. Export a single film.")
     if not inflater.eof:
         raise UnreadableFilm(DAMAGED)
-    return (
-        data[:body].replace(deflated, ExplicitVRLittleEndian.encode().ljust(len(deflated), b"\0")) + dataset
-    )
+    return data[:body].replace(deflated, ExplicitVRLittleEndian.encode().ljust(len(deflated), b"\0")) + dataset
 
 
 def _check_header(dataset: Dataset, max_pixels: int) -> None:
     """Refuses what cannot or must not be decoded, before anything is."""
     if "PixelData" not in dataset or not dataset.get("Rows") or not dataset.get("Columns"):
-        raise UnsupportedFilm(
-            "This DICOM file holds no picture, or was cut off before it. Choose the image itself."
-        )
+        raise UnsupportedFilm("This DICOM file holds no picture, or was cut off before it. Choose the image itself.")
     if int(dataset.get("NumberOfFrames") or 1) > 1:
         raise UnsupportedFilm("This DICOM file holds several frames. Export the one film by itself.")
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
-        raise FilmTooLarge(
-            f"This film has more than {max_pixels // 1_000_000} million pixels. Export it smaller."
-        )
+        raise FilmTooLarge(f"This film has more than {max_pixels // 1_000_000} million pixels. Export it smaller.")
     photometric, samples = (
         _word(dataset, "PhotometricInterpretation"),
         int(dataset.get("SamplesPerPixel") or 1),
@@ -292,9 +286,7 @@ def _number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:
     """An element's number, or the one at `index`; None where it is missing, empty or no number."""
     try:
         value = dataset.get(keyword)
-        number = float(
-            value[index] if hasattr(value, "__getitem__") and not isinstance(value, str) else value
-        )
+        number = float(value[index] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return number if math.isfinite(number) else None
@@ -327,8 +319,7 @@ def _doubts(dataset: Dataset) -> tuple[str, ...]:
         doubts.append("The file does not say that it is a radiograph; the model knows chest films only.")
     if _word(dataset, "BurnedInAnnotation") == "YES":
         doubts.append(
-            "The file says that text is burned into the picture. "
-            "It may name the patient, and may mislead the model."
+            "The file says that text is burned into the picture. It may name the patient, and may mislead the model."
         )
     if "WindowWidth" in dataset and not _window(dataset) and not dataset.get("VOILUTSequence"):
         doubts.append("The file's window cannot be used; the film is shown at its full range.")

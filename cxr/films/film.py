@@ -25,13 +25,9 @@ SMALL_PX = 128
 ELONGATED = 2.0
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "WEBP", "BMP": "BMP"}
 
-NO_IMAGE = (
-    "This file is neither an image nor DICOM. Films are read from PNG, JPEG, TIFF, WebP, BMP and DICOM."
-)
+NO_IMAGE = "This file is neither an image nor DICOM. Films are read from PNG, JPEG, TIFF, WebP, BMP and DICOM."
 DAMAGED = "This image is damaged or was cut off. Export or copy it again."
-TOO_MANY_PIXELS = (
-    f"This image has more than {MAX_PIXELS // 1_000_000} million pixels. Export it at a lower resolution."
-)
+TOO_MANY_PIXELS = f"This image has more than {MAX_PIXELS // 1_000_000} million pixels. Export it at a lower resolution."
 
 
 @dataclass(frozen=True, eq=False)

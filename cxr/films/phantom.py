@@ -172,9 +172,7 @@ def _soft_tissue(anatomy: _Anatomy, plane: _Plane) -> Field:
     # Beside the lungs the belly sets in gradually: the dome is an edge only against air.
     belly = _step(plane.y - _domes(anatomy, plane), 0.016 + 0.30 * _step(plane.u - plane.wall, 0.06))
     belly *= _step(0.97 * outline - plane.u, 0.10)
-    bubble = max(0.0, anatomy.stomach_bubble) * _step(
-        _ellipse(plane, 0.36, anatomy.base + 0.07, 0.15, 0.065), 0.03
-    )
+    bubble = max(0.0, anatomy.stomach_bubble) * _step(_ellipse(plane, 0.36, anatomy.base + 0.07, 0.15, 0.065), 0.03)
     windpipe = _step(0.040 - np.abs(plane.x + 0.012), 0.016) * _step(0.36 - plane.depth, 0.03)
     thick = np.maximum(0.75 * _heart(anatomy, plane), 0.85 * belly) - bubble * belly
     return _step(outline - plane.u, 0.012) * (body + thick) - 0.50 * windpipe

@@ -133,15 +133,21 @@ def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> Pixels:
     return Pixels(Table(store.rows(), np.array(places, np.int64)), tuple(digests), broken)
 
 
-def feature_table(front: Any, recipe: Recipe, precision: str, pixels: Pixels, views: int, progress: Progress) -> Table:
-    """What `front` makes of each film as it is (no views) or of so many augmented views of it."""
+def feature_table(
+    front: Any, recipe: Recipe, films: NDArray[np.int64], pixels: Pixels, views: int, progress: Progress
+) -> Table:
+    """What `front` makes of the chosen films as they are (no views) or of so many augmented views of each.
+
+    The table has a row for every film of the dataset, so that one index serves everywhere; those that were
+    not chosen have no place.
+    """
     views_of_film = list(range(views)) if views else [PLAIN]
     digests = pixels.digests
     settings, seed = recipe.augmentation, recipe.training.seed
     shape = tuple(front.output.shape[1:])
     name = np.dtype(ml_dtypes.bfloat16) if str(front.output.dtype) == "bfloat16" else np.dtype(np.float32)
-    store = Store(cache_dir() / "features" / _front_key(front, recipe, precision), shape, name)
-    plan = [(film, view) for film in range(len(digests)) for view in views_of_film]
+    store = Store(cache_dir() / "features" / _front_key(front, recipe), shape, name)
+    plan = [(int(film), view) for film in films for view in views_of_film]
     keys = [_view_key(digests[film], view, recipe) for film, view in plan]
 
     def look(k: int) -> NDArray[np.uint8]:
@@ -155,16 +161,19 @@ def feature_table(front: Any, recipe: Recipe, precision: str, pixels: Pixels, vi
         return np.asarray(front.predict_on_batch(padded[..., None].astype(np.float32)))[: len(batch)]
 
     table = _fill(store, keys, look, forward, progress)
-    return Table(table.rows, table.places.reshape(len(digests), -1))
+    places = np.full((len(digests), len(views_of_film)), -1, np.int64)
+    places[films] = table.places.reshape(len(films), -1)
+    return Table(table.rows, places)
 
 
-def _front_key(front: Any, recipe: Recipe, precision: str) -> str:
+def _front_key(front: Any, recipe: Recipe) -> str:
     """Names everything about the network that determines a row."""
     digest = hashlib.sha256()
     for weight in front.weights:
         digest.update(np.ascontiguousarray(weight).tobytes())
-    about = [recipe.trunk.backbone, recipe.input.model_dump(mode="json"), front.output.name, precision]
-    digest.update(json.dumps([about, list(front.output.shape)]).encode())
+    precision = [layer.compute_dtype for layer in front.layers]
+    about = [recipe.trunk.backbone, recipe.input.model_dump(mode="json"), list(front.output.shape), precision]
+    digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:24]
 
 

@@ -46,6 +46,8 @@ class Trained:
     best_epoch: int
     starting_weights: str
     zca_rank: int
+    judged: Dataset  # the films of val and test
+    probabilities: NDArray[np.float32]  # of those films
 
 
 def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, journal: Journal) -> Trained:
@@ -63,7 +65,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         if whitening:
             network.model.get_layer("whitening").set_weights(whitening)
         starting_weights = start_from(network.model, recipe)
-        lesson = _lesson(recipe, network, pixels, device, journal)
+        lesson = _lesson(recipe, network, pixels, roles, journal)
         trained = lesson.model
         epoch_films = _Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets)
         trained.compile(
@@ -92,7 +94,11 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     if kept is None:
         raise RunError("The best epoch's weights are missing from the run's folder; start it again.")
     assign(_learned(trained), kept)
-    return Trained(network, history, best + 1, starting_weights, zca_rank)
+    judged = np.flatnonzero(roles != "train")
+    probabilities = np.exp(_predict(trained, lesson, judged))
+    return Trained(
+        network, history, best + 1, starting_weights, zca_rank, dataset.where(roles != "train"), probabilities
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +111,7 @@ class _Lesson:
     change: Callable[[int, int], NDArray[Any]] | None  # (film, epoch) -> a fresh view
 
 
-def _lesson(recipe: Recipe, network: Network, pixels: Pixels, device: Device, journal: Journal) -> _Lesson:
+def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.object_], journal: Journal) -> _Lesson:
     settings, seed = recipe.augmentation, recipe.training.seed
     fresh = settings.active and not recipe.training.views
     if recipe.trunk.train == "all" or fresh:
@@ -117,12 +123,13 @@ def _lesson(recipe: Recipe, network: Network, pixels: Pixels, device: Device, jo
             return augment(plain, settings, view_rng(seed, pixels.digests[film], epoch))
 
         return _Lesson(whole, pixels.table, pixels.table, change if fresh else None)
-    front = network.front
     count = _counter(journal, "computing features")
-    plain = feature_table(front, recipe, device.precision, pixels, 0, count)
-    views = plain
+    front, train, rest = network.front, np.flatnonzero(roles == "train"), np.flatnonzero(roles != "train")
     if settings.active:
-        views = feature_table(front, recipe, device.precision, pixels, recipe.training.views, count)
+        views = feature_table(front, recipe, train, pixels, recipe.training.views, count)
+        plain = feature_table(front, recipe, rest, pixels, 0, count)
+    else:
+        views = plain = feature_table(front, recipe, np.arange(len(roles)), pixels, 0, count)
     return _Lesson(network.tail, views, plain, None)
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
 import shutil
 import tomllib
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import numpy as np
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cxr import __version__
 from cxr.errors import CxrError, RecipeError, ShelfError
 from cxr.home import models_dir
 from cxr.learning.recipe import Recipe
@@ -34,7 +38,8 @@ WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "ca
 DISCLAIMER = "A research and teaching demo, not a medical device."
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _TAKEN = ("default.json", "readme.md")  # files that lie beside the models
-_SOFTWARE = ("cxr", "tensorflow", "keras", "numpy")
+_LIMIT_BYTES = {WEIGHTS: 1_000_000_000, RECIPE: 100_000, CARD: 1_000_000, EVALUATION: 100_000_000}
+_CHUNK_BYTES = 1 << 20
 
 
 class Draft(BaseModel):
@@ -42,7 +47,7 @@ class Draft(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: str = Field(pattern=NAME)
+    name: str
     classes: tuple[str, ...] = Field(min_length=2)
     groups: dict[str, tuple[str, ...]] = {}
     threshold: float | None = Field(None, ge=0, le=1)
@@ -89,7 +94,7 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
     if odd is not None:
         raise ShelfError(f"The weights '{odd}' are not all finite numbers: the training went astray.")
     table = evaluation.read_text("utf-8") if isinstance(evaluation, Path) else evaluation
-    with new_folder(draft.name) as folder:
+    with _new_folder(draft.name) as folder:
         save_arrays(folder / WEIGHTS, arrays)
         digest = sha256(folder / WEIGHTS)
         stamped = Card(
@@ -100,7 +105,8 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
             size_px=recipe.input.size_px,
             seed=recipe.training.seed,
             weights_sha256=digest,
-            software=_software(),
+            software={name: version(name) for name in ("tensorflow", "keras", "numpy")}
+            | {"cxr": __version__, "python": platform.python_version()},
         )
         (folder / RECIPE).write_text(recipe.to_toml(), "utf-8")
         (folder / CARD).write_text(stamped.model_dump_json(indent=2) + "\n", "utf-8")
@@ -112,7 +118,7 @@ def listing() -> Listing:
     """Every model's card, and the folders that hold no sound model with the reason."""
     sound, damaged = [], {}
     folders = models_dir().iterdir() if models_dir().is_dir() else []
-    for name in sorted(path.name for path in folders if path.is_dir() and re.match(NAME, path.name)):
+    for name in sorted(path.name for path in folders if path.is_dir() and re.fullmatch(NAME, path.name)):
         try:
             sound.append(card(name))
         except ShelfError as error:
@@ -133,14 +139,14 @@ def card(name: str) -> Card:
     missing = [member for member in MEMBERS if not (folder / member).is_file()]
     if missing:
         raise ShelfError(f"The model '{name}' is damaged: {', '.join(missing)} is missing.")
-    found = read_card(folder)
+    found = _read_card(folder)
     if found.name != name:
         raise ShelfError(f"The folder '{name}' holds the card of '{found.name}'. Export and import it to rename it.")
     return found
 
 
 def recipe_of(name: str) -> Recipe:
-    return read_recipe(folder_of(name))
+    return _read_recipe(folder_of(name))
 
 
 def evaluation_of(name: str) -> Path:
@@ -205,14 +211,102 @@ def delete(name: str) -> None:
     shutil.rmtree(doomed)
 
 
+def export_model(name: str, path: Path) -> Path:
+    """One ZIP file that holds the whole model."""
+    card(name)
+    partial = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with zipfile.ZipFile(partial, "w") as parcel:
+            for member in MEMBERS:
+                packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
+                parcel.write(folder_of(name) / member, member, packing)
+        _flush(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
+    """The card of the model that an exported file brought to the shelf, under its own name or another."""
+    aside = models_dir() / f".import.{uuid4().hex}"
+    try:
+        aside.mkdir(parents=True)
+        _unpack(source, aside)
+        found = _checked(aside)
+        found = found.model_copy(update={"name": name or found.name})
+        with _new_folder(found.name) as folder:
+            (aside / CARD).write_text(found.model_dump_json(indent=2) + "\n", "utf-8")
+            for member in MEMBERS:
+                (aside / member).rename(folder / member)
+    except OSError as error:
+        raise ShelfError(f"The model could not be imported: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return found
+
+
+def _unpack(source: Path | IO[bytes], folder: Path) -> None:
+    """Copy the four members, and nothing else, counting the bytes that come and not those announced."""
+    try:
+        with zipfile.ZipFile(source) as parcel:
+            if sorted(parcel.namelist()) != sorted(MEMBERS):
+                raise ShelfError(f"This is no exported model: it must hold {', '.join(MEMBERS)} and nothing else.")
+            for member in MEMBERS:
+                with parcel.open(member) as packed, (folder / member).open("wb") as file:
+                    while chunk := packed.read(_CHUNK_BYTES):
+                        file.write(chunk)
+                        if file.tell() > _LIMIT_BYTES[member]:
+                            raise ShelfError(f"{member} in this file is larger than any model's.")
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ShelfError("This file is no ZIP, or damaged. Export the model again.") from error
+
+
+def _checked(folder: Path) -> Card:
+    """The card, where card, recipe and weights agree; building the network then asks for no more than they hold."""
+    found, recipe = _read_card(folder), _read_recipe(folder)
+    if sha256(folder / WEIGHTS) != found.weights_sha256 or found.version != found.weights_sha256[:12]:
+        raise ShelfError("The weights in this file are not those of its card. Export the model again.")
+    shapes = _array_shapes(folder / WEIGHTS)
+    outputs = 1 if recipe.head.output == "sigmoid" else len(found.classes)
+    wanted = {f"dense{i}/bias": (width,) for i, width in enumerate(recipe.head.dense, start=1)}
+    wanted["logits/bias"] = (outputs,)
+    if found.zca_rank:
+        wanted["whitening/components"] = (recipe.input.size_px**2, found.zca_rank)
+    if (recipe.name, recipe.input.size_px) != (found.recipe, found.size_px) or wanted.items() - shapes.items():
+        raise ShelfError("Card, recipe and weights in this file do not belong together. Export the model again.")
+    return found
+
+
+def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays in a weights file, none of which may take more memory than the file has bytes."""
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as file:
+            for member in file.infolist():
+                with file.open(member) as array:
+                    np.lib.format.read_magic(array)
+                    header: Any = np.lib.format.read_array_header_1_0(array)  # its stub knows flat arrays only
+                    shape, _, kind = header
+                    announced = array.tell() + math.prod(shape) * kind.itemsize
+                if kind.kind != "f" or not announced == member.file_size == member.compress_size:
+                    raise ShelfError("The weights in this file are packed in an unknown way, or no weights.")
+                shapes[member.filename.removesuffix(".npy")] = shape
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise ShelfError("The weights in this file are damaged. Export the model again.") from error
+    return shapes
+
+
 def folder_of(name: str) -> Path:
     folder = models_dir() / name
-    if not re.match(NAME, name) or not folder.is_dir():
+    if not re.fullmatch(NAME, name) or not folder.is_dir():
         raise ShelfError(f"There is no model '{name}' on the shelf.")
     return folder
 
 
-def read_card(folder: Path) -> Card:
+def _read_card(folder: Path) -> Card:
     try:
         return Card.model_validate_json((folder / CARD).read_bytes())
     except OSError as error:
@@ -222,7 +316,7 @@ def read_card(folder: Path) -> Card:
         raise ShelfError(f"The model's {CARD} does not hold: {where}: {error.errors()[0]['msg']}.") from error
 
 
-def read_recipe(folder: Path) -> Recipe:
+def _read_recipe(folder: Path) -> Recipe:
     try:
         return Recipe.from_table(tomllib.loads((folder / RECIPE).read_text("utf-8")))
     except OSError as error:
@@ -232,7 +326,7 @@ def read_recipe(folder: Path) -> Recipe:
 
 
 @contextmanager
-def new_folder(name: str) -> Iterator[Path]:
+def _new_folder(name: str) -> Iterator[Path]:
     """A folder to fill; when it is full, it becomes the model of that name in one step, or vanishes on an error."""
     _must_be_free(name)
     partial = models_dir() / f".{name}.{uuid4().hex}"
@@ -254,7 +348,7 @@ def new_folder(name: str) -> Iterator[Path]:
 
 
 def _must_be_free(name: str) -> None:
-    if not re.match(NAME, name) or name.endswith("\n") or name in _TAKEN:
+    if not re.fullmatch(NAME, name) or name in _TAKEN:
         raise ShelfError(
             f"'{name}' cannot be a model's name: use up to 64 lower-case letters, digits, dots, dashes and "
             "underscores, beginning with a letter or digit."
@@ -274,16 +368,6 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _software() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _SOFTWARE:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 @contextmanager
 def _locked() -> Iterator[None]:
     models_dir().mkdir(parents=True, exist_ok=True)
@@ -298,7 +382,7 @@ def _history() -> list[str]:
     """
     try:
         promoted = json.loads((models_dir() / "default.json").read_text("utf-8"))["history"]
-        known = [name for name in promoted if re.match(NAME, name) and (models_dir() / name).is_dir()]
+        known = [name for name in promoted if re.fullmatch(NAME, name) and (models_dir() / name).is_dir()]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [name for name, _ in groupby(known)]

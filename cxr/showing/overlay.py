@@ -30,9 +30,7 @@ def colour(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
     return _inferno()[shades]
 
 
-def overlay(
-    film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opacity: float = 0.45
-) -> Image.Image:
+def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opacity: float = 0.45) -> Image.Image:
     """The film, pixel for pixel, with the heat over it; `opacity` is how much the greatest heat covers."""
     if film_pixels.dtype != np.uint8 or film_pixels.ndim != 2:
         raise ValueError(

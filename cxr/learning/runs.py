@@ -1,0 +1,216 @@
+"""Runs: a folder and a process each. Whoever reads one reads files; only its own process writes its state."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cxr.errors import RunError
+from cxr.home import runs_dir
+
+STARTING_S = 10  # how long a new process may take to say its first word
+ENDED = ("finished", "stopped", "failed")
+_ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[a-z0-9._-]+$")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is asked to do."""
+
+    recipe_toml: str
+    datasets: tuple[str, ...]
+    model: str | None = None  # the name it gets on the shelf; None: it is not shelved
+    fold: tuple[int, int] | None = None  # of a cross-validation: which, of how many
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run's process last said. `state` as a reader should see it comes from `Run.status`."""
+
+    state: str = "starting"  # starting, waiting, working, finished, stopped, failed; read as: interrupted too
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    sentence: str = ""
+    device: str = ""
+    model: str = ""
+    pid: int = 0
+    born: float = 0.0  # when that process was created: a number used again is another process
+    started: float = 0.0
+    heartbeat: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self.state not in (*ENDED, "interrupted")
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def job(self) -> Job:
+        try:
+            table = json.loads((self.folder / "job.json").read_text("utf-8"))
+            fold = tuple(table["fold"]) if table["fold"] else None
+            return Job(table["recipe_toml"], tuple(table["datasets"]), table["model"], fold)
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(f"The folder of run {self.id} is damaged: its job cannot be read.") from error
+
+    @property
+    def status(self) -> Status:
+        """What the run says of itself, or `interrupted` where its process is gone without a last word."""
+        try:
+            status = Status(**json.loads((self.folder / "status.json").read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return Status("failed", sentence="Its status cannot be read.")
+        if not status.alive or _lives(status):
+            return status
+        return replace(
+            status,
+            state="interrupted",
+            sentence="Its process ended without a word, as after a crash or a restart; it can be resumed.",
+        )
+
+    def history(self) -> list[dict[str, float]]:
+        try:
+            with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
+                return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        except OSError:
+            return []
+
+    def log_tail(self, lines: int = 30) -> list[str]:
+        try:
+            return (self.folder / "log.txt").read_text("utf-8", "replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    def stop(self) -> None:
+        """Ask it to end after the step it is in, with the best weights so far kept."""
+        if not self.status.alive:
+            raise RunError(f"Run {self.id} is not under way ({self.status.state}).")
+        (self.folder / "stop").touch()
+
+    def resume(self) -> None:
+        """Start it again from its last checkpoint."""
+        status = self.status
+        if status.alive:
+            raise RunError(f"Run {self.id} is under way.")
+        if status.state == "finished":
+            raise RunError(f"Run {self.id} is finished; there is nothing to resume.")
+        (self.folder / "stop").unlink(missing_ok=True)
+        self._spawn()
+
+    def delete(self) -> None:
+        if self.status.alive:
+            raise RunError(f"Run {self.id} is under way; stop it first.")
+        shutil.rmtree(self.folder)
+
+    def write_status(self, status: Status) -> None:
+        _replace(self.folder / "status.json", json.dumps(asdict(status)))
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        lines = [",".join(rows[0])] + [",".join(repr(value) for value in row.values()) for row in rows]
+        _replace(self.folder / "history.csv", "\n".join(lines) + "\n")
+
+    def _spawn(self) -> None:
+        """A process of its own session: it outlives the page and the terminal that started it."""
+        self.write_status(Status(heartbeat=time.time(), started=time.time()))
+        with (self.folder / "log.txt").open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-m", "cxr", "work", self.id],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=Path(__file__).parents[2],
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"},
+            )
+
+
+def create(job: Job, recipe_name: str) -> Run:
+    """A new run's folder, with nothing started."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
+    run.folder.mkdir(parents=True)
+    (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")
+    _replace(run.folder / "job.json", json.dumps(asdict(job)))
+    run.write_status(Status(heartbeat=time.time(), started=time.time()))
+    return run
+
+
+def start(job: Job, recipe_name: str) -> Run:
+    """A new run, under way in a process of its own."""
+    run = create(job, recipe_name)
+    run._spawn()
+    return run
+
+
+def find(run_id: str) -> Run:
+    """The run of that id, or of the only id that begins so."""
+    matches = [run for run in all_runs() if run.id.startswith(run_id)] if run_id else []
+    exact = [run for run in matches if run.id == run_id]
+    if len(exact or matches) != 1:
+        raise RunError(f"There is {'more than one' if matches else 'no'} run '{run_id}'. See: runs list.")
+    return (exact or matches)[0]
+
+
+def all_runs() -> list[Run]:
+    """Newest first."""
+    if not runs_dir().is_dir():
+        return []
+    names = sorted((path.name for path in runs_dir().iterdir() if _ID.match(path.name)), reverse=True)
+    return [Run(runs_dir() / name) for name in names]
+
+
+def device_lock() -> FileLock:
+    """Held by the one training that uses this machine's device."""
+    runs_dir().mkdir(parents=True, exist_ok=True)
+    return FileLock(runs_dir() / "device.lock")
+
+
+def try_lock(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    return True
+
+
+def _lives(status: Status) -> bool:
+    if not status.pid:
+        return abs(time.time() - status.heartbeat) < STARTING_S
+    import psutil
+
+    try:
+        process = psutil.Process(status.pid)
+        return abs(process.create_time() - status.born) < 1 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _replace(path: Path, text: str) -> None:
+    """Readers see the old text or the new, never half."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)

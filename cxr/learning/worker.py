@@ -1,0 +1,137 @@
+"""The inside of a run's process: one at a time on the device, a heartbeat, a stop file, a last word in any case."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from cxr.errors import CxrError, RunError
+from cxr.learning.runs import Run, Status, device_lock, try_lock
+from cxr.learning.weights import load_arrays, save_arrays
+
+HEARTBEAT_S = 2.0
+log = logging.getLogger("cxr")
+
+
+class Worker:
+    """The journal of a training that keeps everything in the run's folder."""
+
+    def __init__(self, run: Run) -> None:
+        import psutil
+
+        self.run = run
+        self._lock = threading.Lock()
+        now = time.time()
+        self._status = Status(
+            "starting", pid=os.getpid(), born=psutil.Process().create_time(), started=now, heartbeat=now
+        )
+        run.write_status(self._status)
+
+    def say(self, **changes: Any) -> None:
+        """Change what the status says; readers see it at the next heartbeat, or at once where the state changes."""
+        with self._lock:
+            at_once = {"state", "phase"} & {
+                key for key, value in changes.items() if value != getattr(self._status, key)
+            }
+            self._status = replace(self._status, **changes)
+            if at_once:
+                self._write()
+
+    def beat(self) -> None:
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        self._status = replace(self._status, heartbeat=time.time())
+        self.run.write_status(self._status)
+
+    def phase(self, name: str, done: int = 0, total: int = 0) -> None:
+        self.say(phase=name, done=done, total=total)
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        self.say(phase="training", epoch=epoch, done=step, total=steps, loss=loss if np.isfinite(loss) else None)
+
+    def history(self, rows: list[dict[str, float]]) -> None:
+        self.run.write_history(rows)
+
+    def note(self, sentence: str) -> None:
+        log.info(sentence)
+        self.say(sentence=sentence)
+
+    def stopping(self) -> bool:
+        return (self.run.folder / "stop").exists()
+
+    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep the arrays; an older best is dropped once a checkpoint no longer speaks of it."""
+        save_arrays(self.run.folder / f"{name}.npz", arrays)
+        if name == "checkpoint":
+            bests = sorted(self.run.folder.glob("best-*.npz"), key=lambda path: int(path.stem.split("-")[1]))
+            for old in bests[:-1]:
+                old.unlink()
+
+    def load(self, name: str) -> dict[str, NDArray[Any]] | None:
+        path = self.run.folder / f"{name}.npz"
+        return load_arrays(path) if path.exists() else None
+
+
+@contextmanager
+def working(run: Run) -> Iterator[Worker]:
+    """The run's journal while this process alone works on it; whatever happens, the status ends with a sentence."""
+    mine = FileLock(run.folder / "worker.lock")
+    if not try_lock(mine):
+        raise RunError(f"Run {run.id} is under way in another process.")
+    worker = Worker(run)
+    ended = threading.Event()
+    pulse = threading.Thread(target=_pulse, args=(worker, ended), daemon=True)
+    pulse.start()
+    device = device_lock()
+    try:
+        _wait_for(device, worker)
+        worker.say(state="working")
+        yield worker
+    except CxrError as error:
+        state = "stopped" if worker.stopping() else "failed"
+        log.error("%s: %s", state, error, exc_info=error.__cause__)
+        worker.say(state=state, sentence=str(error))
+        raise
+    except BaseException as error:
+        log.exception("failed")
+        reason = (
+            "The device's memory was not enough; use a smaller training.batch."
+            if _out_of_memory(error)
+            else (f"It failed unexpectedly ({type(error).__name__}); the log has the details.")
+        )
+        worker.say(state="failed", sentence=reason)
+        raise
+    finally:
+        ended.set()
+        pulse.join()
+        device.release()
+        mine.release()
+
+
+def _wait_for(device: FileLock, worker: Worker) -> None:
+    while not try_lock(device):
+        worker.say(state="waiting", phase="waiting", sentence="Another training uses the device; this one is in line.")
+        if worker.stopping():
+            raise RunError("The run was stopped while it waited in line.")
+        time.sleep(1)
+
+
+def _pulse(worker: Worker, ended: threading.Event) -> None:
+    while not ended.wait(HEARTBEAT_S):
+        worker.beat()
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"

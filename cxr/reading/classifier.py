@@ -1,0 +1,158 @@
+"""A classifier reads a film: probabilities, a decision, and a heatmap of every class in one pass."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.datasets.labels import LabelSpace
+from cxr.errors import CxrError
+from cxr.films.film import Film
+from cxr.learning.recipe import Recipe
+from cxr.learning.weights import arrays_of, assign
+
+if TYPE_CHECKING:  # a page shows predictions that others made without loading TensorFlow
+    from cxr.learning.network import Network
+    from cxr.reading.shelf import Card
+
+Look = Callable[[Any], tuple[Any, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model makes of one film."""
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32]  # (classes,)
+    decision: str
+    threshold: float | None
+    heatmaps: NDArray[np.float32]  # (classes, height, width), each 0..1 by its own peak, or all zero
+    peaks: NDArray[np.float32]  # (classes,), what 1 stands for in each heatmap
+    model_ms: float  # the model's share; reading and fitting the film come on top
+
+    def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
+        """Where the model found what speaks for the target; by default, for its decision."""
+        return self.heatmaps[_index_of(self.classes, target or self.decision)]
+
+    def probability(self, target: str | None = None) -> float:
+        return float(self.probabilities[_index_of(self.classes, target or self.decision)])
+
+    def label(self) -> str:
+        """The decision with its probability, as in "covid19 (93 %)"."""
+        return f"{self.decision} ({100 * self.probability():.0f} %)"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the heatmaps, ready for JSON."""
+        return {
+            "decision": self.decision,
+            "probabilities": {name: self.probability(name) for name in self.classes},
+            "threshold": self.threshold,
+            "model_ms": round(self.model_ms, 3),
+        }
+
+
+class Classifier:
+    """A network, its labels and its threshold; safe to use from several threads."""
+
+    def __init__(self, network: Network, recipe: Recipe, card: Card, precision: str = "float32") -> None:
+        self.network = network
+        self.recipe = recipe
+        self.card = card
+        self.precision = precision
+        self.labels = LabelSpace(card.classes, card.groups)
+        self.threshold = card.threshold
+        self.size_px = recipe.input.size_px
+        self._look = _compiled(network, recipe.head.output == "sigmoid", self.size_px)
+        self._float32: Network | None = network if precision == "float32" else None
+        self._building = threading.Lock()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.labels.classes
+
+    def index_of(self, target: str) -> int:
+        return _index_of(self.classes, target)
+
+    def read(self, film: Film) -> Prediction:
+        return self._read([film])[0]
+
+    def read_many(self, films: Iterable[Film], batch: int = 32) -> Iterator[Prediction]:
+        """A prediction a film, in order; no more than a batch of films is held at once."""
+        todo = iter(films)
+        while together := list(islice(todo, batch)):
+            yield from self._read(together)
+
+    def float32_network(self) -> Network:
+        """The same network in float32, for methods that bfloat16 breaks or blurs; built when first asked for."""
+        from cxr.learning.network import build
+
+        with self._building:
+            if self._float32 is None:
+                exact = build(self.recipe, len(self.classes), "float32", self.card.zca_rank)
+                assign(exact.model.weights, arrays_of(self.network.model.weights))
+                self._float32 = exact
+            return self._float32
+
+    def _read(self, films: list[Film]) -> list[Prediction]:
+        pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
+        start = time.perf_counter()
+        probabilities, heatmaps = (np.asarray(part) for part in self._look(pixels))
+        model_ms = 1000 * (time.perf_counter() - start) / len(films)
+        peaks = heatmaps.max(axis=(2, 3))
+        heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]
+        decisions = self.labels.decide(probabilities, self.threshold)
+        return [
+            Prediction(
+                classes=self.classes,
+                probabilities=probabilities[i],
+                decision=self.classes[int(decisions[i])],
+                threshold=self.threshold,
+                heatmaps=heatmaps[i],
+                peaks=peaks[i],
+                model_ms=model_ms,
+            )
+            for i in range(len(films))
+        ]
+
+
+def _index_of(classes: tuple[str, ...], target: str) -> int:
+    if target not in classes:
+        raise CxrError(f"This model knows no class '{target}'. It knows: {', '.join(classes)}.")
+    return classes.index(target)
+
+
+def _compiled(network: Network, sigmoid: bool, size_px: int) -> Look:
+    """Grey pixels (films, side, side, 1) -> probabilities, and the Grad-CAM of every class before scaling.
+
+    The trunk runs forward once and never backward: Grad-CAM (Selvaraju 2017) needs the gradient at the target
+    layer's maps alone, and what lies above them is small. Traced once, for any number of films.
+    """
+    import tensorflow as tf
+
+    trunk, head = network.to_target, network.from_target
+
+    @tf.function(input_signature=[tf.TensorSpec((None, size_px, size_px, 1), tf.uint8)])
+    def look(pixels: Any) -> tuple[Any, Any]:
+        # float32 from here on: bfloat16 gradients would lose small differences in their mean
+        maps = tf.cast(trunk(tf.cast(pixels, tf.float32), training=False), tf.float32)
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(maps)
+            logits = head(maps, training=False)
+            scores = tf.concat([-logits, logits], axis=-1) if sigmoid else logits
+            score_of_class = tf.unstack(scores, axis=-1)
+        heatmaps = []
+        for score in score_of_class:
+            weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
+            heatmaps.append(tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)))
+        probabilities = tf.sigmoid(scores) if sigmoid else tf.nn.softmax(scores)
+        return probabilities, tf.stack(heatmaps, axis=1)
+
+    traced = look.get_concrete_function()
+    return lambda pixels: traced(tf.constant(pixels))
