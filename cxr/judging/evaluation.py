@@ -44,7 +44,14 @@ class Evaluation:
     left_out: int  # films whose label says nothing to this model
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Ready for JSON: what is not a number is null."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classes: tuple[str, ...]) -> pd.DataFrame:
@@ -77,7 +84,7 @@ def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
     known = targets.any(axis=1)
     if not known.any():
         raise DatasetError("None of these films has a label that the model knows, so there is nothing to evaluate.")
-    p, targets, names = p[known], targets[known], table["label"][known]
+    p, targets, names = p[known], targets[known], table["label"].to_numpy()[known]
     decided = labels.decide(p, threshold)
     single = targets.sum(axis=1) == 1
     truth = targets[single].argmax(axis=1)
@@ -135,7 +142,7 @@ def _binary(p: NDArray[np.float64], labels: LabelSpace, truth: NDArray[np.int64]
         accuracy=_share((truth == positive).sum(), len(truth)),
         sensitivity=_share((truth & positive).sum(), truth.sum()),
         specificity=_share((~truth & ~positive).sum(), (~truth).sum()),
-        auc=auc(truth, 1 - p[says, labels.negative]),
+        auc=auc(np.asarray(truth, bool), 1 - p[says, labels.negative]),
     )
 
 

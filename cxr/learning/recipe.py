@@ -175,6 +175,13 @@ class Recipe(Section):
         except ValidationError as error:
             raise RecipeError(_sentence(error)) from error
 
+    @classmethod
+    def from_toml(cls, text: str) -> Recipe:
+        try:
+            return cls.from_table(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"The recipe is not valid TOML: {error}") from error
+
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json"))
 

@@ -144,7 +144,7 @@ class Run:
                 stderr=log,
                 start_new_session=True,
                 cwd=Path(__file__).parents[2],
-                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"},
+                env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from cxr.datasets.dataset import Dataset
@@ -13,9 +15,8 @@ from cxr.learning.recipe import Recipe
 
 def select(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, LabelSpace]:
     """The films that take part, with a column `role` (train, val, test), and the classes they speak of."""
-    dataset = dataset.where(~dataset.table["view"].isin(recipe.data.exclude_views))
     labels = label_space(recipe, dataset)
-    dataset = dataset.where([bool(labels.members(label)) for label in dataset.labels])
+    dataset = _taking_part(recipe, labels, dataset)
     if recipe.data.draw:
         dataset = _drawn(recipe, dataset, labels)
     dataset = assign_roles(dataset, recipe.data.validation, recipe.data.test, recipe.training.seed)
@@ -25,10 +26,9 @@ def select(recipe: Recipe, dataset: Dataset) -> tuple[Dataset, LabelSpace]:
 
 def select_fold(recipe: Recipe, dataset: Dataset, fold: int, of: int) -> tuple[Dataset, LabelSpace]:
     """The films outside the manifest's own test set, with one fold of `of` as test."""
-    dataset = dataset.where(~dataset.table["view"].isin(recipe.data.exclude_views))
     labels = label_space(recipe, dataset)
-    takes_part = np.array([bool(labels.members(label)) for label in dataset.labels], bool)
-    dataset = dataset.where(takes_part & (dataset.table["split"] != "test").to_numpy())
+    dataset = _taking_part(recipe, labels, dataset)
+    dataset = dataset.where(dataset.table["split"] != "test")
     if recipe.data.draw:
         dataset = _drawn(recipe, dataset, labels)
     held_out = folds(dataset, of, recipe.training.seed) == fold
@@ -38,10 +38,37 @@ def select_fold(recipe: Recipe, dataset: Dataset, fold: int, of: int) -> tuple[D
     return dataset, labels
 
 
+def judged_by(
+    recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, trained_on: Collection[str]
+) -> Dataset:
+    """The films of a dataset that a finished model is to be judged by, dealt as its training dealt them.
+
+    Of a dataset it was trained on, its test films; of another, those that the manifest placed in test, or all
+    where none is placed. A `split` of train, val, test or all is taken at its word.
+    """
+    dataset = _taking_part(recipe, labels, dataset)
+    dataset = assign_roles(dataset, recipe.data.validation, recipe.data.test, recipe.training.seed)
+    if split == "all":
+        return dataset
+    if split is not None:
+        return dataset.where(dataset.table["role"] == split)
+    known = dataset.table["dataset"].isin(trained_on)
+    placed = dataset.table["split"] == "test"
+    of_set = dataset.table["dataset"].map(placed.groupby(dataset.table["dataset"]).any())
+    return dataset.where((known & (dataset.table["role"] == "test")) | (~known & (placed | ~of_set)))
+
+
+def _taking_part(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> Dataset:
+    seen = ~dataset.table["view"].isin(recipe.data.exclude_views)
+    return dataset.where(seen & dataset.labels.map(lambda label: bool(labels.members(label))))
+
+
 def label_space(recipe: Recipe, dataset: Dataset) -> LabelSpace:
+    """The recipe's classes, or those that the labels of its films suggest."""
     if recipe.data.classes:
         return LabelSpace(recipe.data.classes, recipe.data.groups)
-    return LabelSpace.of(dataset.labels.unique(), recipe.data.groups, recipe.data.leave_out)
+    seen = dataset.labels[~dataset.table["view"].isin(recipe.data.exclude_views)]
+    return LabelSpace.of(seen.unique(), recipe.data.groups, recipe.data.leave_out)
 
 
 def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:

@@ -39,10 +39,10 @@ class Prediction:
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
         """Where the model found what speaks for the target; by default, for its decision."""
-        return self.heatmaps[_index_of(self.classes, target or self.decision)]
+        return self.heatmaps[_index_of(self.classes, self.decision if target is None else target)]
 
     def probability(self, target: str | None = None) -> float:
-        return float(self.probabilities[_index_of(self.classes, target or self.decision)])
+        return float(self.probabilities[_index_of(self.classes, self.decision if target is None else target)])
 
     def label(self) -> str:
         """The decision with its probability, as in "covid19 (93 %)"."""

@@ -89,11 +89,10 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
 
     The first model becomes the default.
     """
-    _must_be_free(draft.name)
+    must_be_free(draft.name)
     odd = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if odd is not None:
         raise ShelfError(f"The weights '{odd}' are not all finite numbers: the training went astray.")
-    table = evaluation.read_text("utf-8") if isinstance(evaluation, Path) else evaluation
     with _new_folder(draft.name) as folder:
         save_arrays(folder / WEIGHTS, arrays)
         digest = sha256(folder / WEIGHTS)
@@ -110,7 +109,8 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
         )
         (folder / RECIPE).write_text(recipe.to_toml(), "utf-8")
         (folder / CARD).write_text(stamped.model_dump_json(indent=2) + "\n", "utf-8")
-        (folder / EVALUATION).write_text(table, "utf-8")
+        table = evaluation.read_bytes() if isinstance(evaluation, Path) else evaluation.encode()
+        (folder / EVALUATION).write_bytes(table)
     return stamped
 
 
@@ -160,19 +160,19 @@ def load(name: str | None = None, precision: str = "auto") -> Classifier:
     if chosen is None:
         raise ShelfError("There is no model on the shelf yet. Train one, or import one.")
     found, recipe, path = card(chosen), recipe_of(chosen), folder_of(chosen) / WEIGHTS
-    if sha256(path) != found.weights_sha256:
-        raise ShelfError(f"The weights of '{chosen}' are not those of its card. Import the model again.")
     from cxr.learning.device import find_device
     from cxr.learning.network import build
     from cxr.reading.classifier import Classifier
 
-    device = find_device(precision)
     try:
-        network = build(recipe, len(found.classes), device.precision, found.zca_rank)
+        if sha256(path) != found.weights_sha256:
+            raise ShelfError("the weights are not those of its card. Import it again.")
+        used = find_device(precision).precision
+        network = build(recipe, len(found.classes), used, found.zca_rank)
         assign(network.model.weights, load_arrays(path))
-    except CxrError as error:
+        return Classifier(network, recipe, found, used)
+    except (CxrError, OSError, ValueError) as error:  # Keras says with a ValueError that a graph cannot be built
         raise ShelfError(f"The model '{chosen}' cannot be loaded: {error}") from error
-    return Classifier(network, recipe, found, device.precision)
 
 
 def default_name() -> str | None:
@@ -271,11 +271,12 @@ def _checked(folder: Path) -> Card:
         raise ShelfError("The weights in this file are not those of its card. Export the model again.")
     shapes = _array_shapes(folder / WEIGHTS)
     outputs = 1 if recipe.head.output == "sigmoid" else len(found.classes)
-    wanted = {f"dense{i}/bias": (width,) for i, width in enumerate(recipe.head.dense, start=1)}
-    wanted["logits/bias"] = (outputs,)
+    wanted: dict[str, tuple[int, ...]] = {"logits/bias": (outputs,)}
+    wanted |= {f"dense{i}/bias": (width,) for i, width in enumerate(recipe.head.dense, start=1)}
     if found.zca_rank:
         wanted["whitening/components"] = (recipe.input.size_px**2, found.zca_rank)
-    if (recipe.name, recipe.input.size_px) != (found.recipe, found.size_px) or wanted.items() - shapes.items():
+    same = (recipe.name, recipe.input.size_px) == (found.recipe, found.size_px)
+    if not same or wanted.items() - shapes.items() or len(set(found.classes)) < len(found.classes):
         raise ShelfError("Card, recipe and weights in this file do not belong together. Export the model again.")
     return found
 
@@ -288,8 +289,7 @@ def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             for member in file.infolist():
                 with file.open(member) as array:
                     np.lib.format.read_magic(array)
-                    header: Any = np.lib.format.read_array_header_1_0(array)  # its stub knows flat arrays only
-                    shape, _, kind = header
+                    shape, _, kind = np.lib.format.read_array_header_1_0(array)
                     announced = array.tell() + math.prod(shape) * kind.itemsize
                 if kind.kind != "f" or not announced == member.file_size == member.compress_size:
                     raise ShelfError("The weights in this file are packed in an unknown way, or no weights.")
@@ -328,7 +328,7 @@ def _read_recipe(folder: Path) -> Recipe:
 @contextmanager
 def _new_folder(name: str) -> Iterator[Path]:
     """A folder to fill; when it is full, it becomes the model of that name in one step, or vanishes on an error."""
-    _must_be_free(name)
+    must_be_free(name)
     partial = models_dir() / f".{name}.{uuid4().hex}"
     try:
         partial.mkdir(parents=True)
@@ -336,7 +336,7 @@ def _new_folder(name: str) -> Iterator[Path]:
         for path in (*partial.iterdir(), partial):
             _flush(path)
         with _locked():
-            _must_be_free(name)
+            must_be_free(name)
             partial.rename(models_dir() / name)
             _flush(models_dir())
             if not _history():
@@ -347,7 +347,7 @@ def _new_folder(name: str) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _must_be_free(name: str) -> None:
+def must_be_free(name: str) -> None:
     if not re.fullmatch(NAME, name) or name in _TAKEN:
         raise ShelfError(
             f"'{name}' cannot be a model's name: use up to 64 lower-case letters, digits, dots, dashes and "

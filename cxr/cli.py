@@ -1,0 +1,378 @@
+"""The command line. Heavy libraries are imported by the commands that need them, so that help and lists are quick."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cxr import console
+from cxr.errors import CxrError, FilmError
+
+if TYPE_CHECKING:
+    from cxr.reading.batch import Reading
+    from cxr.reading.classifier import Classifier
+
+DISCLAIMER = "A research and teaching demo, not a medical device."
+
+app = typer.Typer(
+    help=f"Read, explain, judge and retrain chest X-ray classifiers. {DISCLAIMER}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+models_app = typer.Typer(help="The shelf: every model, and which one is in use.", no_args_is_help=True)
+runs_app = typer.Typer(help="Trainings under way and ended.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(runs_app, name="runs")
+
+Data = Annotated[
+    list[str], typer.Option("--data", help="A folder, ZIP or manifest.csv of films; may be given several times.")
+]
+Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Split(StrEnum):
+    train = "train"
+    val = "val"
+    test = "test"
+    all = "all"
+
+
+def main() -> None:
+    """Run the command line; an error is one sentence and its family's exit code, with a traceback on --debug."""
+    debug = "--debug" in sys.argv
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    try:
+        app(arguments, prog_name="cxr")
+    except CxrError as error:
+        if debug:
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a .toml file.")],
+    data: Data,
+    name: Annotated[str | None, typer.Option(help="The model's name on the shelf.")] = None,
+    set_: Overrides = None,
+    wait: Annotated[bool, typer.Option("--wait/--detach", help="Follow it here, or leave it running.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe on films; the run lives on when the terminal is closed."""
+    from cxr import workshop
+    from cxr.learning import runs
+    from cxr.learning.recipe import Recipe
+
+    chosen = Recipe.read(recipe, set_ or ())
+    run = runs.start(workshop.plan(chosen, data, name or workshop.free_name(chosen.name)), chosen.name)
+    if not wait:
+        said = f"Started run {run.id}. See: python -m cxr runs show {run.id}"
+        console.print_json({"run": run.id}) if as_json else typer.echo(said)
+        return
+    console.end_of(run, as_json)
+
+
+@app.command()
+def crossval(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or a .toml file.")],
+    data: Data,
+    folds: Annotated[int, typer.Option(min=2, max=20)] = 5,
+    set_: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Train once for each fold, patients kept together; mean and spread over the folds' held-out films."""
+    from cxr import workshop
+    from cxr.learning.recipe import Recipe
+
+    evaluations = workshop.cross_validate(Recipe.read(recipe, set_ or ()), data, folds, console.follow)
+    spread = workshop.mean_and_spread(evaluations)
+    if as_json:
+        console.print_json({"folds": [evaluation.as_dict() for evaluation in evaluations], "spread": spread})
+        return
+    typer.echo(f"{folds} folds, {sum(evaluation.n for evaluation in evaluations)} films held out once each")
+    for metric, value in spread.items():
+        typer.echo(f"{metric:20} {value['mean']:.3f} +- {value['sd']:.3f}  ({value['min']:.3f} to {value['max']:.3f})")
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    model: Model = None,
+    split: Annotated[Split | None, typer.Option(help="Without it: the films that the model may be judged by.")] = None,
+    scores: Annotated[Path | None, typer.Option(help="Write the score of every film to this CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge a model on labelled films."""
+    from cxr import workshop
+
+    with console.bar("Reading films") as progress:
+        evaluation, table, broken = workshop.evaluate_model(model, data, split, progress)
+    if scores:
+        table.to_csv(scores, index=False)
+    if as_json:
+        console.print_json(evaluation.as_dict() | {"unreadable": broken})
+        return
+    for path, reason in broken.items():
+        typer.echo(f"Left out {path}: {reason}", err=True)
+    console.print_evaluation(evaluation)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="Films: PNG, JPEG, TIFF, WebP, BMP or DICOM.")],
+    model: Model = None,
+    heatmap: Annotated[
+        Path | None, typer.Option(help="Write the film with its heatmap: a .png for one film, a folder for many.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="gradcam, gradcam++, scorecam or smoothgrad.")] = "gradcam",
+    as_json: Json = False,
+) -> None:
+    """Read films: probabilities, decision, and where the model looked."""
+    from cxr.reading import shelf
+    from cxr.reading.batch import read_files
+
+    classifier = shelf.load(model)
+    readings: list[dict[str, Any]] = []
+    failed = 0
+    with console.bar("Reading films") as progress:
+        for reading in read_files(classifier, files):
+            progress(len(readings) + 1, len(files))
+            readings.append(reading.as_dict())
+            failed += reading.film is None
+            if heatmap and reading.film:
+                _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.file, files))
+    if as_json:
+        console.print_json(readings)
+    else:
+        for said in readings:
+            typer.echo(f"{said['file']}: {said.get('label') or said['error']}")
+            for warning in said.get("warnings", ()):
+                typer.echo(f"    {warning}")
+        typer.echo(DISCLAIMER)
+    if failed:
+        raise FilmError(f"{failed} of {len(files)} files could not be read.")
+
+
+def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:
+    if len(files) == 1 and asked.suffix:
+        return asked
+    asked.mkdir(parents=True, exist_ok=True)
+    return asked / f"{files.index(Path(file)) + 1:04d}-{Path(file).stem}.png"
+
+
+def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: Path) -> None:
+    from cxr.reading.saliency import explain
+    from cxr.showing.overlay import overlay
+
+    film, prediction = reading.film, reading.prediction
+    if film is None or prediction is None:
+        return
+    own = method == "gradcam"
+    heatmap = prediction.heatmap() if own else explain(classifier, film, prediction.decision, method)
+    overlay(film.pixels, heatmap).save(path, format="PNG")
+
+
+@app.command()
+def audit(
+    data: Annotated[list[str], typer.Argument(help="A dataset, or several to be joined.")], as_json: Json = False
+) -> None:
+    """Look for what would spoil a training: duplicates, leaks, sources that coincide with a class."""
+    from cxr import workshop
+    from cxr.datasets.audit import audit as look
+
+    with console.bar("Reading films") as progress:
+        found = look(workshop.open_datasets(data), progress)
+    if as_json:
+        console.print_json(found.to_dict())
+        return
+    typer.echo(f"{found.films} films of {found.patients} patients: {console.listed(found.by_label)}")
+    for finding in found.findings:
+        typer.echo(f"{finding.severity.upper()}: {finding.sentence}")
+        for path in finding.paths[:5]:
+            typer.echo(f"    {path}")
+        if len(finding.paths) > 5:
+            typer.echo(f"    and {len(finding.paths) - 5} more")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    films: Annotated[int, typer.Option(min=8, max=100_000)] = 400,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Side of a film in pixels.")] = 256,
+) -> None:
+    """Draw a dataset of phantom films, for a machine that has none."""
+    from cxr.films.phantom import draw_phantom_set
+
+    with console.bar("Drawing films") as progress:
+        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, progress=progress)
+    typer.echo(f"Drew {films} films. Train with: python -m cxr train vgg16-default --data {manifest.parent}")
+
+
+@app.command(hidden=True)
+def work(run_id: str) -> None:
+    """The process of a run; `train` and `runs resume` start it."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    from cxr import workshop
+    from cxr.learning import runs
+
+    workshop.carry_out(runs.find(run_id))
+
+
+@models_app.command("list")
+def models_list(as_json: Json = False) -> None:
+    """Every model on the shelf; the one in use is starred."""
+    from cxr.reading import shelf
+
+    listing, default = shelf.listing(), shelf.default_name()
+    if as_json:
+        models = [card.model_dump(mode="json") | {"default": card.name == default} for card in listing.cards]
+        console.print_json({"models": models, "damaged": listing.damaged})
+        return
+    for card in listing.cards:
+        star = "*" if card.name == default else " "
+        typer.echo(f"{star} {card.name:28} {card.version}  {card.created[:16]}  {', '.join(card.classes)}")
+    for name, reason in listing.damaged.items():
+        typer.echo(f"! {name:28} {reason}")
+    if not listing.cards and not listing.damaged:
+        typer.echo("The shelf is empty. Train a model: python -m cxr train RECIPE --data FOLDER")
+
+
+@models_app.command("show")
+def models_show(name: str, as_json: Json = False) -> None:
+    """A model's card."""
+    from cxr.reading import shelf
+
+    card = shelf.card(name).model_dump(mode="json")
+    if as_json:
+        console.print_json(card)
+        return
+    for key, value in card.items():
+        typer.echo(f"{key:18} {value if isinstance(value, str) else json.dumps(value)}")
+
+
+@models_app.command("promote")
+def models_promote(name: str) -> None:
+    """Put a model into use."""
+    from cxr.reading import shelf
+
+    shelf.promote(name)
+    typer.echo(f"'{name}' is in use.")
+
+
+@models_app.command("rollback")
+def models_rollback() -> None:
+    """Put the model that was in use before back into use."""
+    from cxr.reading import shelf
+
+    typer.echo(f"'{shelf.roll_back()}' is in use again.")
+
+
+@models_app.command("delete")
+def models_delete(name: str) -> None:
+    """Take a model off the shelf for good; never the one in use."""
+    from cxr.reading import shelf
+
+    shelf.delete(name)
+    typer.echo(f"'{name}' is deleted.")
+
+
+@models_app.command("export")
+def models_export(name: str, path: Path) -> None:
+    """Write a model to one file."""
+    from cxr.reading import shelf
+
+    typer.echo(f"Wrote {shelf.export_model(name, path)}")
+
+
+@models_app.command("import")
+def models_import(path: Path, name: Annotated[str | None, typer.Option(help="Another name for it.")] = None) -> None:
+    """Take in a model that was exported; it is checked first."""
+    from cxr.reading import shelf
+
+    typer.echo(f"'{shelf.import_model(path, name).name}' is on the shelf.")
+
+
+@runs_app.command("list")
+def runs_list(as_json: Json = False) -> None:
+    """Every run, newest first."""
+    from cxr.learning import runs
+
+    if as_json:
+        console.print_json([console.run_dict(run) for run in runs.all_runs()])
+        return
+    for run in runs.all_runs():
+        status = run.status
+        typer.echo(f"{run.id:44} {status.state:12} {console.run_line(status)}")
+
+
+@runs_app.command("show")
+def runs_show(run_id: str, as_json: Json = False) -> None:
+    """A run's state, history and last log lines."""
+    from cxr.learning import runs
+
+    run = runs.find(run_id)
+    if as_json:
+        console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()})
+        return
+    status = run.status
+    typer.echo(
+        f"{run.id}: {status.state}. {status.sentence}\n{console.run_line(status)} on {status.device or 'no device yet'}"
+    )
+    for row in run.history():
+        typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    typer.echo("\n".join(run.log_tail(10)))
+
+
+@runs_app.command("stop")
+def runs_stop(run_id: str) -> None:
+    """End a run after the step it is in; the best weights so far become its model."""
+    from cxr.learning import runs
+
+    run = runs.find(run_id)
+    run.stop()
+    typer.echo(f"Asked run {run.id} to stop.")
+
+
+@runs_app.command("resume")
+def runs_resume(
+    run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] = True, as_json: Json = False
+) -> None:
+    """Go on with a run from its last checkpoint."""
+    from cxr.learning import runs
+
+    run = runs.find(run_id)
+    run.resume()
+    if wait:
+        console.end_of(run, as_json)
+    else:
+        console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed run {run.id}.")
+
+
+@runs_app.command("delete")
+def runs_delete(run_id: str) -> None:
+    """Remove an ended run's folder; its model stays on the shelf."""
+    from cxr.learning import runs
+
+    run = runs.find(run_id)
+    run.delete()
+    typer.echo(f"Deleted run {run.id}.")

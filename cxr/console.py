@@ -1,0 +1,121 @@
+"""What a terminal shows: progress bars, followed runs, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from cxr.errors import RunError
+
+if TYPE_CHECKING:
+    from cxr.judging.evaluation import Evaluation
+    from cxr.learning.runs import Run, Status
+
+POLL_S = 0.5
+
+
+def print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name or '(none)'} {count}" for name, count in counts.items())
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error while something long goes on; a callback of (done, total) moves it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def move(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield move
+
+
+def follow(run: Run) -> Status:
+    """Show a run's progress until it ends. Ctrl-C asks it to stop, a second one leaves it running."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    told, asked = 0, False
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("starting", total=None)
+        while (status := run.status).alive:
+            try:
+                history = run.history()
+                for row in history[told:]:
+                    progress.console.print(epoch_line(row), soft_wrap=True)
+                told = max(told, len(history))
+                where = f"epoch {status.epoch} of {status.epochs}" if status.phase == "training" else status.phase
+                progress.update(
+                    task, description=where or status.state, completed=status.done, total=status.total or None
+                )
+                time.sleep(POLL_S)
+            except KeyboardInterrupt:
+                if asked:
+                    raise RunError(f"Run {run.id} goes on by itself. See: python -m cxr runs show {run.id}") from None
+                asked = True
+                progress.console.print("Stopping after this step; the best weights so far are kept.")
+                run.stop()
+    for row in run.history()[told:]:
+        typer.echo(epoch_line(row), err=True)
+    return status
+
+
+def end_of(run: Run, as_json: bool) -> None:
+    """Follow a run to its end and say how it ended; RunError where it brought no model."""
+    status = follow(run)
+    if status.state == "failed" or (status.state != "finished" and not status.model):
+        raise RunError(status.sentence or f"Run {run.id} ended without a result.")
+    if as_json:
+        print_json(run_dict(run))
+    else:
+        typer.echo(status.sentence)
+
+
+def epoch_line(row: Mapping[str, float]) -> str:
+    return (
+        f"epoch {row['epoch']:.0f}  loss {row['loss']:.3f}  accuracy {row['accuracy']:.3f}  "
+        f"val_loss {row['val_loss']:.3f}  val_accuracy {row['val_accuracy']:.3f}  val_auc {row['val_auc']:.3f}  "
+        f"{row['seconds']:.1f} s"
+    )
+
+
+def run_dict(run: Run) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"run": run.id} | asdict(run.status)
+
+
+def run_line(status: Status) -> str:
+    epochs = f"epoch {status.epoch} of {status.epochs}" if status.epochs else ""
+    step = f"{status.phase} {status.done} of {status.total}" if status.alive and status.total else status.phase
+    return ", ".join(part for part in (epochs, step, status.model and f"model {status.model}") if part)
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    typer.echo(f"{evaluation.n} films; accuracy {evaluation.accuracy:.3f}, macro F1 {evaluation.macro_f1:.3f}")
+    for name in evaluation.classes:
+        typer.echo(f"  {name:12} AUC {evaluation.auc[name]:.3f}  recall {evaluation.recall[name]:.3f}")
+    if evaluation.binary:
+        both = evaluation.binary
+        typer.echo(
+            f"normal against all else at {evaluation.threshold}: AUC {both.auc:.3f}, accuracy {both.accuracy:.3f}, "
+            f"sensitivity {both.sensitivity:.3f}, specificity {both.specificity:.3f} ({both.n} films)"
+        )
+    typer.echo("decision:    " + "".join(f"{name:>12}" for name in evaluation.classes))
+    for name, row in zip(evaluation.classes, evaluation.confusion, strict=True):
+        typer.echo(f"{name:13}" + "".join(f"{count:12}" for count in row))
+    if evaluation.left_out:
+        typer.echo(f"{evaluation.left_out} films were left out: the model does not know their label.")

@@ -1,0 +1,220 @@
+"""Where the rooms meet: a run's job carried to a model on the shelf, a cross-validation, an evaluation on films."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import LabelSpace
+from cxr.errors import DatasetError, FilmError, RunError, ShelfError
+from cxr.films.film import Film
+from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_scores, score_table
+from cxr.learning import runs
+from cxr.learning.recipe import Recipe
+from cxr.learning.selection import judged_by, label_space, select, select_fold
+from cxr.reading import shelf
+
+if TYPE_CHECKING:
+    from cxr.learning.training import Trained
+    from cxr.learning.worker import Worker
+
+SCORES = "evaluation.csv"
+CHUNK = 64
+DECODERS = 2
+THRESHOLD_RULE = "Youden on validation films"
+
+
+def open_datasets(paths: Sequence[str | Path]) -> Dataset:
+    """One dataset of all those places."""
+    datasets = [Dataset.open(path) for path in paths]
+    return datasets[0] if len(datasets) == 1 else Dataset.join(datasets)
+
+
+def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[int, int] | None = None) -> runs.Job:
+    """A job whose recipe, films and name have been checked, so that what can be refused is refused before it starts."""
+    dataset = open_datasets(paths)
+    select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    if model is not None:
+        shelf.must_be_free(model)
+    return runs.Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
+
+
+def free_name(base: str) -> str:
+    """`base`, or with the lowest number that no model on the shelf has and no run is about to take."""
+    promised = {run.job.model for run in runs.all_runs() if run.status.alive}
+    taken = set(shelf.names()) | promised
+    return next(name for name in _numbered(base) if name not in taken)
+
+
+def carry_out(run: runs.Run) -> None:
+    """Do a run's job in this process: train, judge, put the model on the shelf."""
+    from cxr.learning.worker import working
+
+    with working(run) as worker:
+        started = time.monotonic()
+        from cxr.learning.device import find_device
+        from cxr.learning.training import train
+
+        job = run.job
+        recipe = Recipe.from_toml(job.recipe_toml)
+        dataset = open_datasets(job.datasets)
+        dataset, labels = select_fold(recipe, dataset, *job.fold) if job.fold else select(recipe, dataset)
+        device = find_device(recipe.training.precision)
+        worker.say(device=device.name, epochs=recipe.training.epochs)
+        trained = train(recipe, dataset, labels, device, worker)
+        worker.phase("judging")
+        scores = score_table(trained.judged.table, trained.probabilities, labels.classes)
+        scores.to_csv(run.folder / SCORES, index=False)
+        spent_s = time.monotonic() - started
+        sentence = f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}."
+        if job.model is not None:
+            _shelve(job.model, recipe, dataset, labels, trained, scores, device, spent_s)
+            worker.say(model=job.model)
+            sentence += f" The model is on the shelf as '{job.model}'."
+        _finish(worker, sentence)
+
+
+def _finish(worker: Worker, sentence: str) -> None:
+    worker.say(state="stopped" if worker.stopping() else "finished", phase="", sentence=sentence)
+
+
+def _shelve(
+    name: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    labels: LabelSpace,
+    trained: Trained,
+    scores: pd.DataFrame,
+    device: Any,
+    spent_s: float,
+) -> None:
+    from cxr.learning.weights import arrays_of
+
+    validation = scores[scores["role"] == "val"]
+    threshold = choose_threshold(validation, labels)
+    results = {role: evaluate(part, labels, threshold).as_dict() for role, part in scores.groupby("role")}
+    draft = shelf.Draft(
+        name=name,
+        classes=labels.classes,
+        groups=dict(labels.groups),
+        threshold=threshold,
+        threshold_rule=THRESHOLD_RULE if threshold is not None else "",
+        zca_rank=trained.zca_rank,
+        starting_weights=trained.starting_weights,
+        films=_counts(dataset.table, "role"),
+        sources=_counts(dataset.table, "source"),
+        results=results,
+        device=device.name,
+        precision=device.precision,
+        duration_s=round(spent_s, 1),
+        epochs=len(trained.history),
+        best_epoch=trained.best_epoch,
+    )
+    shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False))
+
+
+def _counts(table: pd.DataFrame, by: str) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for value, label in zip(table[by], table["label"], strict=True):
+        of_value = counts.setdefault(str(value), {})
+        of_value[str(label)] = of_value.get(str(label), 0) + 1
+    return counts
+
+
+def cross_validate(
+    recipe: Recipe, paths: Sequence[str], folds: int, follow: Callable[[runs.Run], runs.Status]
+) -> list[Evaluation]:
+    """The evaluation of each fold's held-out films; every fold is a run of its own, one after the other."""
+    labels = label_space(recipe, open_datasets(paths))
+    evaluations = []
+    for fold in range(folds):
+        run = runs.start(plan(recipe, paths, None, (fold, folds)), recipe.name)
+        status = follow(run)
+        if status.state != "finished":
+            raise RunError(f"Fold {fold + 1} of {folds} ended without a result: {status.sentence} (run {run.id})")
+        scores = read_scores(run.folder / SCORES)
+        threshold = choose_threshold(scores[scores["role"] == "val"], labels)
+        evaluations.append(evaluate(scores[scores["role"] == "test"], labels, threshold))
+    return evaluations
+
+
+def mean_and_spread(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, float]]:
+    """Mean, standard deviation and range over folds or draws of what can be averaged."""
+    rows: list[dict[str, float]] = []
+    for evaluation in evaluations:
+        row = {"accuracy": evaluation.accuracy, "macro_f1": evaluation.macro_f1}
+        row |= {f"auc.{name}": value for name, value in evaluation.auc.items()}
+        if evaluation.binary:
+            row |= {"binary.auc": evaluation.binary.auc, "binary.accuracy": evaluation.binary.accuracy}
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    spread = table.std(ddof=1) if len(table) > 1 else table.std(ddof=0)
+    return {
+        name: {
+            "mean": float(table[name].mean()),
+            "sd": float(spread[name]),
+            "min": float(table[name].min()),
+            "max": float(table[name].max()),
+        }
+        for name in table
+    }
+
+
+def evaluate_model(
+    name: str | None, paths: Sequence[str], split: str | None, progress: Callable[[int, int], None]
+) -> tuple[Evaluation, pd.DataFrame, dict[str, str]]:
+    """A shelved model on a dataset: the evaluation, the scores, and the films that could not be read with why.
+
+    Without a split: of a dataset that the model was trained on, the films it was tested with; of another one,
+    the films its manifest placed in test, or all of them where none is placed.
+    """
+    name = name or shelf.default_name()
+    if name is None:
+        raise ShelfError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
+    card, recipe = shelf.card(name), shelf.recipe_of(name)
+    labels = LabelSpace(card.classes, card.groups)
+    trained_on = set(read_scores(shelf.evaluation_of(name))["dataset"])
+    films = judged_by(recipe, labels, open_datasets(paths), split, trained_on)
+    if not len(films):
+        raise DatasetError(f"There is no film of split '{split or 'test'}' here that '{name}' could be judged by.")
+    classifier = shelf.load(name)
+    read, kept, broken = [], [], {}
+    for start in range(0, len(films), CHUNK):
+        chunk = range(start, min(start + CHUNK, len(films)))
+        sound = []
+        for i, film in zip(chunk, _read(films, chunk), strict=True):
+            if isinstance(film, FilmError):
+                broken[str(films.table["path"].iloc[i])] = str(film)
+            else:
+                sound.append(film)
+                kept.append(i)
+        read += [prediction.probabilities for prediction in classifier.read_many(sound)]
+        progress(chunk.stop, len(films))
+    if not kept:
+        raise DatasetError("None of the films can be read.")
+    scores = score_table(films.table.iloc[kept], np.stack(read), labels.classes)
+    return evaluate(scores, labels, card.threshold), scores, broken
+
+
+def _read(films: Dataset, chunk: Iterable[int]) -> list[Film | FilmError]:
+    def one(i: int) -> Film | FilmError:
+        try:
+            return films.read(i)
+        except FilmError as error:
+            return error
+
+    with ThreadPoolExecutor(DECODERS) as pool:
+        return list(pool.map(one, chunk))
+
+
+def _numbered(base: str) -> Iterator[str]:
+    yield base
+    yield from (f"{base}-{number}" for number in count(2))

@@ -1,0 +1,85 @@
+"""A shelf of one's own, and models small enough to build for a single test."""
+
+import numpy as np
+import pytest
+
+from cxr.films.film import Film
+from cxr.films.phantom import draw_phantom
+from cxr.learning.recipe import Recipe
+from cxr.reading.shelf import Draft
+
+CLASSES = ("normal", "bacterial", "viral")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CXR_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_recipe():
+    def make(size_px=32, backbone="tiny", scale="unit", **head):
+        return Recipe.from_table(
+            {
+                "name": "tiny",
+                "input": {"size_px": size_px, "scale": scale},
+                "trunk": {"backbone": backbone, "weights": "none"},
+                "head": head,
+            }
+        )
+
+    return make
+
+
+@pytest.fixture
+def draft():
+    def make(name="tiny", classes=CLASSES, **facts):
+        return Draft(name=name, classes=classes, **facts)
+
+    return make
+
+
+@pytest.fixture
+def film():
+    return phantom_film("bacterial", 1)
+
+
+@pytest.fixture
+def films():
+    return [phantom_film(("normal", "viral", "bacterial")[seed % 3], seed) for seed in range(7)]
+
+
+def phantom_film(finding, seed):
+    return Film(pixels=draw_phantom(finding, seed, 96).pixels, format="PNG", bits=8)
+
+
+@pytest.fixture
+def make_classifier(tiny_recipe, draft):
+    """A classifier with fresh weights, made without the shelf."""
+    from cxr.learning.network import build
+    from cxr.learning.weights import arrays_of
+    from cxr.reading.classifier import Classifier
+    from cxr.reading.shelf import Card
+
+    def make(recipe=None, classes=CLASSES, precision="float32", threshold=None):
+        recipe = recipe or tiny_recipe()
+        network = build(recipe, len(classes), precision)
+        rng = np.random.default_rng(0)
+        for variable in network.model.weights:  # fresh norms and biases would be blank: ones and zeros
+            if variable.path.endswith(("bias", "beta", "gamma")):
+                variable.assign(variable + 0.1 * rng.standard_normal(variable.shape))
+        card = Card(
+            **dict(draft(classes=classes, threshold=threshold)),
+            version="0" * 12,
+            created="2025-01-01T00:00:00+00:00",
+            recipe=recipe.name,
+            size_px=recipe.input.size_px,
+            seed=0,
+            weights_sha256="0" * 64,
+        )
+        made = Classifier(network, recipe, card, precision)
+        assert arrays_of(network.model.weights)
+        return made
+
+    return make
