@@ -122,6 +122,7 @@ def _shelve(
 
 
 def _counts(table: pd.DataFrame, by: str) -> dict[str, dict[str, int]]:
+    """Value of the column -> label -> films."""
     counts: dict[str, dict[str, int]] = {}
     for value, label in zip(table[by], table["label"], strict=True):
         of_value = counts.setdefault(str(value), {})
@@ -140,10 +141,15 @@ def cross_validate(
         status = follow(run)
         if status.state != "finished":
             raise RunError(f"Fold {fold + 1} of {folds} ended without a result: {status.sentence} (run {run.id})")
-        scores = read_scores(run.folder / SCORES)
-        threshold = choose_threshold(scores[scores["role"] == "val"], labels)
-        evaluations.append(evaluate(scores[scores["role"] == "test"], labels, threshold))
+        evaluations.append(judge_run(run, labels))
     return evaluations
+
+
+def judge_run(run: runs.Run, labels: LabelSpace, role: str = "test") -> Evaluation:
+    """An ended run's evaluation on its films of that role, at the threshold of its validation films."""
+    scores = read_scores(run.folder / SCORES)
+    threshold = choose_threshold(scores[scores["role"] == "val"], labels)
+    return evaluate(scores[scores["role"] == role], labels, threshold)
 
 
 def mean_and_spread(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, float]]:
@@ -155,16 +161,16 @@ def mean_and_spread(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, fl
         if evaluation.binary:
             row |= {"binary.auc": evaluation.binary.auc, "binary.accuracy": evaluation.binary.accuracy}
         rows.append(row)
-    table = pd.DataFrame(rows)
-    spread = table.std(ddof=1) if len(table) > 1 else table.std(ddof=0)
+    names = list(rows[0])
+    values = {name: np.array([row[name] for row in rows]) for name in names}
     return {
         name: {
-            "mean": float(table[name].mean()),
-            "sd": float(spread[name]),
-            "min": float(table[name].min()),
-            "max": float(table[name].max()),
+            "mean": float(of.mean()),
+            "sd": float(of.std(ddof=1)) if len(of) > 1 else 0.0,
+            "min": float(of.min()),
+            "max": float(of.max()),
         }
-        for name in table
+        for name, of in values.items()
     }
 
 

@@ -1,0 +1,28 @@
+"""The dashboard's entry: for now one page that says what the shelf holds."""
+
+import streamlit as st
+
+from cxr.reading import shelf
+
+DISCLAIMER = "A research and teaching demo, not a medical device."
+
+st.set_page_config(page_title="cxr", layout="wide")
+st.title("cxr")
+st.caption(DISCLAIMER)
+
+listing, default = shelf.listing(), shelf.default_name()
+if not listing.cards:
+    st.info("The shelf is empty. Train a model from the command line; two lines make one from drawn films:")
+    st.code(
+        "python -m cxr phantom phantoms\npython -m cxr train vgg16-default --data phantoms --set trunk.weights=none",
+        language="shell",
+    )
+for card in listing.cards:
+    in_use = ", in use" if card.name == default else ""
+    st.subheader(f"{card.name} ({card.version}{in_use})")
+    st.write(f"Classes: {', '.join(card.classes)}. Recipe {card.recipe}, trained {card.created[:10]} on {card.device}.")
+    test = card.results.get("test")
+    if test:
+        st.write(f"{test['n']} test films: accuracy {test['accuracy']:.3f}, macro F1 {test['macro_f1']:.3f}.")
+for name, reason in listing.damaged.items():
+    st.error(f"{name}: {reason}")
