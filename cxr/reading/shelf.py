@@ -15,14 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import numpy as np
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cxr import __version__
@@ -89,6 +87,8 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
 
     The first model becomes the default.
     """
+    from importlib.metadata import version  # late, as FileLock below: listing needs neither
+
     must_be_free(draft.name)
     odd = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if odd is not None:
@@ -370,6 +370,8 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
+    from filelock import FileLock
+
     models_dir().mkdir(parents=True, exist_ok=True)
     with FileLock(models_dir() / ".lock"):
         yield
