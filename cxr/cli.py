@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,13 +48,14 @@ class Split(StrEnum):
     all = "all"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; an error is one sentence and its family's exit code, with a traceback on --debug."""
-    debug = "--debug" in sys.argv
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words  # wherever it stands
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    words = ["--debug"] * debug + [word for word in words if word != "--debug"]
     try:
-        app(arguments, prog_name="cxr")
+        app(words, prog_name="cxr")
     except CxrError as error:
         if debug:
             raise
@@ -65,7 +67,7 @@ def main() -> None:
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")
 
 
 @app.command()

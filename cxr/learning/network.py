@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
-from keras import layers, ops
-from numpy.typing import NDArray
+from keras import layers
 
 from cxr.errors import RecipeError
 from cxr.learning.recipe import Input, Recipe
 from cxr.learning.resnet18 import resnet18_trunk
+from cxr.learning.whitening import Whitening, whitens
 
 # mean and deviation of each channel, on 0..255, after the channels' order is set
 _CHANNELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -57,35 +56,6 @@ class Network:
         return keras.Model(self.model.get_layer(self.target).output, self.model.get_layer("logits").output)
 
 
-class Whitening(layers.Layer):
-    """Featurewise centring, scaling and ZCA, with statistics that were fitted on training films.
-
-    ZCA keeps a film's part outside the principal components, scaled as a direction without variance.
-    """
-
-    def __init__(self, rank: int, **kwargs: Any) -> None:
-        super().__init__(trainable=False, **kwargs)
-        self.rank = rank
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        pixels = int(np.prod(shape[1:]))  # type: ignore[arg-type]
-        self.mean = self.add_weight(name="mean", shape=(), initializer="zeros")
-        self.deviation = self.add_weight(name="deviation", shape=(), initializer="ones")
-        if self.rank:
-            self.components = self.add_weight(name="components", shape=(pixels, self.rank), initializer="zeros")
-            self.gains = self.add_weight(name="gains", shape=(self.rank,), initializer="ones")
-            self.rest = self.add_weight(name="rest", shape=(), initializer="ones")
-
-    def call(self, x: Any) -> Any:
-        x = (x - self.mean) / self.deviation
-        if not self.rank:
-            return x
-        flat = ops.reshape(x, (-1, self.components.shape[0]))
-        inside = ops.matmul(flat, self.components)
-        flat = flat * self.rest + ops.matmul(inside * (self.gains - self.rest), ops.transpose(self.components))
-        return ops.reshape(flat, ops.shape(x))
-
-
 def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: int = 0) -> Network:
     """The recipe's network with fresh weights; the trunk's part before `trunk.train` is frozen."""
     if recipe.head.output == "sigmoid" and classes != 2:
@@ -102,39 +72,10 @@ def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: in
     return Network(model, target, _freeze(model, recipe.trunk.train, pooled))
 
 
-def fit_whitening(settings: Input, films: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Values for the Whitening layer's weights, from training films of one size (a few hundred are enough)."""
-    x = films.astype(np.float32).reshape(len(films), -1) * _grey_scale(settings)
-    mean = np.float32(x.mean()) if settings.featurewise_center else np.float32(0)
-    deviation = np.float32(x.std() + 1e-6) if settings.featurewise_std else np.float32(1)
-    values = [np.asarray(mean), np.asarray(deviation)]
-    if settings.zca:
-        x = (x - mean) / deviation
-        variance, vectors = np.linalg.eigh(x @ x.T / len(x))  # of the films' Gram matrix: far smaller than pixels^2
-        keep = variance > variance[-1] * 1e-6
-        variance, vectors = variance[keep], vectors[:, keep]
-        components = x.T @ vectors / np.sqrt(variance * len(x))
-        gains = 1 / np.sqrt(variance + settings.zca_epsilon)
-        values += [components, gains, np.asarray(1 / np.sqrt(settings.zca_epsilon))]
-    return [value.astype(np.float32) for value in values]
-
-
-def whitens(settings: Input) -> bool:
-    return settings.featurewise_center or settings.featurewise_std or settings.zca
-
-
-def _grey_scale(settings: Input) -> float:
-    return 1 / 255 if whitens(settings) and settings.scale == "unit" else 1.0
-
-
 def _preprocess(pixels: Any, settings: Input, zca_rank: int) -> Any:
     x = pixels
     if whitens(settings):
-        if settings.scale != "unit":
-            raise RecipeError("featurewise and ZCA preprocessing go with input.scale = unit.")
-        x = layers.Rescaling(_grey_scale(settings), dtype="float32", name="to_unit")(x)
         x = Whitening(zca_rank if settings.zca else 0, dtype="float32", name="whitening")(x)
-        return layers.Concatenate(dtype="float32", name="three_channels")([x, x, x])
     x = layers.Concatenate(dtype="float32", name="three_channels")([x, x, x])
     mean, deviation = _CHANNELS[settings.scale]
     variance = [value**2 for value in deviation]

@@ -47,7 +47,9 @@ class Input(Section):
     featurewise_center: bool = Field(False, description="Take off the mean film of the training films.")
     featurewise_std: bool = Field(False, description="Divide by the training films' deviation.")
     zca: bool = Field(False, description="Whiten along the training films' principal components.")
-    zca_epsilon: float = Field(1e-6, gt=0, description="Variance added before whitening, in units of the scaled film.")
+    zca_epsilon: float = Field(
+        0.01, gt=0, description="Variance added before whitening, as a share of the strongest component's."
+    )
 
 
 class Trunk(Section):

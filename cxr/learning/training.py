@@ -18,9 +18,10 @@ from cxr.learning import loss, progress
 from cxr.learning.augmentation import augment, view_rng
 from cxr.learning.device import Device
 from cxr.learning.features import Pixels, Table, feature_table, pixel_table
-from cxr.learning.network import Network, build, fit_whitening, whitens
+from cxr.learning.network import Network, build
 from cxr.learning.recipe import Optimiser, Recipe
 from cxr.learning.weights import arrays_of, assign, start_from
+from cxr.learning.whitening import fit_whitening, whitens
 
 WHITENING_FILMS = 512
 
