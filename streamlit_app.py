@@ -2,9 +2,8 @@
 
 import streamlit as st
 
+from cxr import DISCLAIMER
 from cxr.reading import shelf
-
-DISCLAIMER = "A research and teaching demo, not a medical device."
 
 st.set_page_config(page_title="cxr", layout="wide")
 st.title("cxr")

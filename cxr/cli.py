@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxr import console
+from cxr import DISCLAIMER, console
 from cxr.errors import CxrError, FilmError
 
 if TYPE_CHECKING:
     from cxr.reading.batch import Reading
     from cxr.reading.classifier import Classifier
-
-DISCLAIMER = "A research and teaching demo, not a medical device."
 
 app = typer.Typer(
     help=f"Read, explain, judge and retrain chest X-ray classifiers. {DISCLAIMER}",
@@ -301,17 +299,17 @@ def models_delete(name: str) -> None:
 @models_app.command("export")
 def models_export(name: str, path: Path) -> None:
     """Write a model to one file."""
-    from cxr.reading import shelf
+    from cxr.reading import parcel
 
-    typer.echo(f"Wrote {shelf.export_model(name, path)}")
+    typer.echo(f"Wrote {parcel.export_model(name, path)}")
 
 
 @models_app.command("import")
 def models_import(path: Path, name: Annotated[str | None, typer.Option(help="Another name for it.")] = None) -> None:
     """Take in a model that was exported; it is checked first."""
-    from cxr.reading import shelf
+    from cxr.reading import parcel
 
-    typer.echo(f"'{shelf.import_model(path, name).name}' is on the shelf.")
+    typer.echo(f"'{parcel.import_model(path, name).name}' is on the shelf.")
 
 
 @runs_app.command("list")

@@ -19,8 +19,9 @@ from cxr.films.film import Film
 from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
-from cxr.learning.selection import judged_by, label_space, select, select_fold
+from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
 from cxr.reading import shelf
+from cxr.reading.card import Draft
 
 if TYPE_CHECKING:
     from cxr.learning.training import Trained
@@ -65,8 +66,10 @@ def carry_out(run: runs.Run) -> None:
 
         job = run.job
         recipe = Recipe.from_toml(job.recipe_toml)
-        dataset = open_datasets(job.datasets)
-        dataset, labels = select_fold(recipe, dataset, *job.fold) if job.fold else select(recipe, dataset)
+        everything = open_datasets(job.datasets)
+        dataset, labels = select_fold(recipe, everything, *job.fold) if job.fold else select(recipe, everything)
+        for sentence in left_out(recipe, labels, everything):
+            worker.note(sentence)
         device = find_device(recipe.training.precision)
         worker.say(device=device.name, epochs=recipe.training.epochs)
         trained = train(recipe, dataset, labels, device, worker)
@@ -101,7 +104,7 @@ def _shelve(
     validation = scores[scores["role"] == "val"]
     threshold = choose_threshold(validation, labels)
     results = {role: evaluate(part, labels, threshold).as_dict() for role, part in scores.groupby("role")}
-    draft = shelf.Draft(
+    draft = Draft(
         name=name,
         classes=labels.classes,
         groups=dict(labels.groups),

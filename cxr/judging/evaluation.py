@@ -15,6 +15,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 
 PREFIX = "p_"  # of a probability's column
+TEXTS = ("dataset", "path", "label", "source", "view", "sex", "age", "role")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ def _plain(value: Any) -> Any:
 
 def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classes: tuple[str, ...]) -> pd.DataFrame:
     """One row a film, to be stored: where it is, what it is labelled, what the model said. Patients are numbered."""
-    kept = ["dataset", "path", "label", "source", "view", "sex", "age", "role"]
-    table = films[[column for column in kept if column in films]].copy()
+    table = films[[column for column in TEXTS if column in films]].copy()
     person = films["dataset"] + "/" + films["patient_id"]
     table.insert(2, "patient", pd.factorize(person)[0])
     for k, name in enumerate(classes):
@@ -68,9 +68,12 @@ def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classe
 def read_scores(path: Path) -> pd.DataFrame:
     """A stored score table."""
     try:
-        return pd.read_csv(path, keep_default_na=False, dtype={"age": str, "view": str, "label": str, "sex": str})
+        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXTS, str))
     except (OSError, ValueError) as error:
         raise DatasetError("The stored scores cannot be read.") from error
+    if not {"dataset", "path", "label"} <= set(table):
+        raise DatasetError("The stored scores cannot be read as a table of films.")
+    return table
 
 
 def probabilities_of(table: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64]:
@@ -94,7 +97,7 @@ def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
         n=int(known.sum()),
         classes=labels.classes,
         threshold=threshold,
-        accuracy=float(targets[np.arange(len(p)), decided].mean()),
+        accuracy=float(targets[np.arange(len(p)), decided].mean(dtype=float)),
         macro_f1=_macro_f1(matrix),
         auc={name: auc(truth == k, p[single, k]) for k, name in enumerate(labels.classes)},
         confusion=tuple(tuple(int(v) for v in row) for row in matrix),
@@ -120,7 +123,7 @@ def choose_threshold(table: pd.DataFrame, labels: LabelSpace) -> float | None:
     best = np.flatnonzero(youden >= youden.max() - 1e-12)
     first = int(best[len(best) // 2])
     below = values[first - 1] if first else 0.0
-    return round(float((below + values[first]) / 2), 6)
+    return round(float((below + values[first]) / 2), 7)  # one digit more than the scores have
 
 
 def auc(truth: NDArray[np.bool_], score: NDArray[np.floating]) -> float:

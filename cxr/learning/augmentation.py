@@ -14,10 +14,10 @@ def augment(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Ge
     pixels = _move(pixels, settings, rng)
     pixels = _tone(settings, rng)[pixels]
     if settings.blur_px:
-        pixels = ndimage.gaussian_filter(pixels, rng.uniform(0, settings.blur_px))
+        pixels = _grey(ndimage.gaussian_filter(pixels.astype(np.float32), rng.uniform(0, settings.blur_px)))
     if settings.noise:
         grain = rng.normal(0, rng.uniform(0, settings.noise), pixels.shape)
-        pixels = np.clip(pixels + grain, 0, 255).astype(np.uint8)
+        pixels = _grey(pixels + grain)
     if settings.hide:
         pixels = _hide(pixels, settings.hide, rng)
     return pixels
@@ -65,7 +65,12 @@ def _tone(settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]
     grey = (grey - 0.5) * (1 + rng.uniform(-1, 1) * settings.contrast) + 0.5
     grey = grey * (1 + rng.uniform(-1, 1) * settings.brightness)
     grey = grey + rng.uniform(-1, 1) * settings.channel_shift / 255
-    return np.clip(np.rint(grey * 255), 0, 255).astype(np.uint8)
+    return _grey(grey * 255)
+
+
+def _grey(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Rounded: cut off, they would be half a grey level darker."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def _hide(pixels: NDArray[np.uint8], largest: float, rng: np.random.Generator) -> NDArray[np.uint8]:

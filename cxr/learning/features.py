@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from cxr.learning.recipe import Recipe
 KEY_BYTES = 16
 BATCH = 32
 DECODERS = 2
+CACHE_BYTES = 30_000_000_000  # beyond it, the maps that were longest not used go
 PLAIN = -1  # the view that is the film itself
 
 Progress = Callable[[int, int], None]
@@ -147,6 +150,7 @@ def feature_table(
     shape = tuple(front.output.shape[1:])
     name = np.dtype(ml_dtypes.bfloat16) if str(front.output.dtype) == "bfloat16" else np.dtype(np.float32)
     store = Store(cache_dir() / "features" / _front_key(front, recipe), shape, name)
+    make_room(store.folder, CACHE_BYTES - len(films) * len(views_of_film) * store.row_bytes)
     plan = [(int(film), view) for film in films for view in views_of_film]
     keys = [_view_key(digests[film], view, recipe) for film, view in plan]
 
@@ -164,6 +168,19 @@ def feature_table(
     places = np.full((len(digests), len(views_of_film)), -1, np.int64)
     places[films] = table.places.reshape(len(films), -1)
     return Table(table.rows, places)
+
+
+def make_room(keep: Path, limit_bytes: int) -> None:
+    """Delete other stores, the longest unused first, until all of them together stay below the limit."""
+    keep.mkdir(parents=True, exist_ok=True)
+    os.utime(keep)
+    oldest_first = sorted(keep.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    bytes_of = {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in oldest_first}
+    total = sum(bytes_of.values())
+    for folder in oldest_first:
+        if total > limit_bytes and folder != keep:
+            shutil.rmtree(folder)
+            total -= bytes_of[folder]
 
 
 def _front_key(front: Any, recipe: Recipe) -> str:

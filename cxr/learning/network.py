@@ -141,11 +141,11 @@ def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
         for layer in trunk:
             layer.trainable = False
         return pooled
-    names = [layer.name for layer in trunk]
-    first = next((i for i, name in enumerate(names) if name.startswith(f"{train}_")), None)
-    if first is None:
-        blocks = sorted({name.split("_")[0] for name in names if "_" in name and name[-5:] != "units"})
+    block_of = [layer.name.partition("_")[0] for layer in trunk]
+    blocks = sorted({block for block, layer in zip(block_of, trunk, strict=True) if layer.weights} - {"whitening"})
+    if train not in blocks:
         raise RecipeError(f"trunk.train = '{train}' is no block of this trunk. Known: head, all, {', '.join(blocks)}.")
+    first = block_of.index(train)
     for layer in trunk[:first]:
         layer.trainable = False
     return trunk[first].input

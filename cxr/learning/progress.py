@@ -32,7 +32,8 @@ def auc(p: NDArray[np.floating], targets: NDArray[np.float32], labels: LabelSpac
         known = single | (targets[:, labels.negative] == 0)
         return _auc(targets[known, labels.negative] == 0, 1 - p[known, labels.negative])
     values = [_auc(targets[single, k] == 1, p[single, k]) for k in range(targets.shape[1])]
-    return float(np.nanmean(values))
+    known_values = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known_values)) if known_values else float("nan")
 
 
 def _auc(truth: NDArray[np.bool_], score: NDArray[np.floating]) -> float:

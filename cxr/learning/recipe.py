@@ -17,7 +17,7 @@ Metric = Literal["val_loss", "val_accuracy", "val_auc"]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -44,7 +44,7 @@ class Input(Section):
         description="unit: 0..1; caffe: 0..255 less the ImageNet means, blue first; torch: ImageNet mean and "
         "deviation; half: less 0.5, over 0.25.",
     )
-    featurewise_center: bool = Field(False, description="Take off the mean film of the training films.")
+    featurewise_center: bool = Field(False, description="Take off the training films' mean grey.")
     featurewise_std: bool = Field(False, description="Divide by the training films' deviation.")
     zca: bool = Field(False, description="Whiten along the training films' principal components.")
     zca_epsilon: float = Field(

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +22,7 @@ from filelock import FileLock, Timeout
 from cxr.errors import RunError
 from cxr.home import runs_dir
 
-STARTING_S = 10  # how long a new process may take to say its first word
+STARTING_S = 30  # how long a new process may take to say its first word
 ENDED = ("finished", "stopped", "failed")
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[a-z0-9._-]+$")
 
@@ -74,7 +75,7 @@ class Run:
             table = json.loads((self.folder / "job.json").read_text("utf-8"))
             fold = tuple(table["fold"]) if table["fold"] else None
             return Job(table["recipe_toml"], tuple(table["datasets"]), table["model"], fold)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"The folder of run {self.id} is damaged: its job cannot be read.") from error
 
     @property
@@ -82,9 +83,10 @@ class Run:
         """What the run says of itself, or `interrupted` where its process is gone without a last word."""
         try:
             status = Status(**json.loads((self.folder / "status.json").read_text("utf-8")))
+            gone = status.alive and not _lives(status)
         except (OSError, ValueError, TypeError):
             return Status("failed", sentence="Its status cannot be read.")
-        if not status.alive or _lives(status):
+        if not gone:
             return status
         return replace(
             status,
@@ -137,7 +139,7 @@ class Run:
         """A process of its own session: it outlives the page and the terminal that started it."""
         self.write_status(Status(heartbeat=time.time(), started=time.time()))
         with (self.folder / "log.txt").open("ab") as log:
-            subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "cxr", "work", self.id],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -146,6 +148,7 @@ class Run:
                 cwd=Path(__file__).parents[2],
                 env=os.environ | {"PYTHONUNBUFFERED": "1"},
             )
+        threading.Thread(target=process.wait, daemon=True).start()  # or it stays a zombie when it ends
 
 
 def create(job: Job, recipe_name: str) -> Run:

@@ -38,6 +38,19 @@ def select_fold(recipe: Recipe, dataset: Dataset, fold: int, of: int) -> tuple[D
     return dataset, labels
 
 
+def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[str]:
+    """A sentence for every kind of film that takes no part, so that nothing is dropped in silence."""
+    sentences = []
+    views = dataset.table["view"]
+    for view, count in views[views.isin(recipe.data.exclude_views)].value_counts().items():
+        sentences.append(f"{count} films of view {view} take no part (data.exclude_views).")
+    seen = dataset.labels[~views.isin(recipe.data.exclude_views)]
+    for label, count in seen[~seen.map(lambda one: bool(labels.members(one)))].value_counts().items():
+        name = label or "(no label)"
+        sentences.append(f"{count} films labelled {name} say nothing to a model of {', '.join(labels.classes)}.")
+    return sentences
+
+
 def judged_by(
     recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, trained_on: Collection[str]
 ) -> Dataset:

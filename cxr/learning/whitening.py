@@ -59,7 +59,7 @@ def fit_whitening(settings: Input, films: NDArray[np.uint8]) -> list[NDArray[np.
     return [value.astype(np.float32) for value in values]
 
 
-def _components(x: NDArray[np.float32], epsilon: float) -> list[NDArray[Any]]:
+def _components(x: NDArray[Any], epsilon: float) -> list[NDArray[Any]]:
     """Components, a gain for each, and the gain of all else; the films come out with the spread they had.
 
     By way of the films' Gram matrix, which is far smaller than one of pixels by pixels.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Worker:
 
         self.run = run
         self._lock = threading.Lock()
+        self._best: Path | None = None
         now = time.time()
         self._status = Status(
             "starting", pid=os.getpid(), born=psutil.Process().create_time(), started=now, heartbeat=now
@@ -73,11 +75,14 @@ class Worker:
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the arrays; an older best is dropped once a checkpoint no longer speaks of it."""
-        save_arrays(self.run.folder / f"{name}.npz", arrays)
-        if name == "checkpoint":
-            bests = sorted(self.run.folder.glob("best-*.npz"), key=lambda path: int(path.stem.split("-")[1]))
-            for old in bests[:-1]:
-                old.unlink()
+        path = self.run.folder / f"{name}.npz"
+        save_arrays(path, arrays)
+        if name != "checkpoint":
+            self._best = path
+        elif self._best:  # a resumed run has none before it finds a better one: what lies there may be its best
+            for other in self.run.folder.glob("best-*.npz"):
+                if other != self._best:
+                    other.unlink()
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
         path = self.run.folder / f"{name}.npz"
@@ -97,7 +102,7 @@ def working(run: Run) -> Iterator[Worker]:
     device = device_lock()
     try:
         _wait_for(device, worker)
-        worker.say(state="working")
+        worker.say(state="working", phase="", sentence="")
         yield worker
     except CxrError as error:
         state = "stopped" if worker.stopping() else "failed"

@@ -6,7 +6,7 @@ import pytest
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
 from cxr.learning.recipe import Recipe
-from cxr.reading.shelf import Draft
+from cxr.reading.card import Draft
 
 CLASSES = ("normal", "bacterial", "viral")
 
@@ -58,8 +58,8 @@ def phantom_film(finding, seed):
 def make_classifier(tiny_recipe, draft):
     """A classifier with fresh weights, made without the shelf."""
     from cxr.learning.network import build
+    from cxr.reading.card import Card
     from cxr.reading.classifier import Classifier
-    from cxr.reading.shelf import Card
 
     def make(recipe=None, classes=CLASSES, precision="float32", threshold=None):
         recipe = recipe or tiny_recipe()

@@ -10,8 +10,8 @@ import pytest
 
 from cxr.errors import ShelfError
 from cxr.learning.recipe import Recipe
-from cxr.reading import shelf
-from cxr.reading.shelf import CARD, EVALUATION, MEMBERS, RECIPE, WEIGHTS
+from cxr.reading import parcel, shelf
+from cxr.reading.card import CARD, EVALUATION, MEMBERS, RECIPE, WEIGHTS
 
 TABLE = "path,label,normal,bacterial,viral\na.png,viral,0.1,0.2,0.7\n"
 
@@ -274,43 +274,43 @@ def test_a_name_used_again_after_deleting_does_not_inherit_promotions(stored):
 
 def test_a_model_travels_in_one_file(stored, home, tmp_path, monkeypatch):
     card = stored()
-    parcel = shelf.export_model("tiny", tmp_path / "tiny.zip")
+    file = parcel.export_model("tiny", tmp_path / "tiny.zip")
     monkeypatch.setenv("CXR_HOME", str(tmp_path / "elsewhere"))
-    assert shelf.import_model(parcel) == card == shelf.card("tiny")
+    assert parcel.import_model(file) == card == shelf.card("tiny")
     assert shelf.default_name() == "tiny"
     assert shelf.evaluation_of("tiny").read_text() == TABLE
 
 
 def test_a_model_may_be_imported_under_another_name_and_from_memory(stored, tmp_path):
     card = stored()
-    data = shelf.export_model("tiny", tmp_path / "tiny.zip").read_bytes()
-    again = shelf.import_model(io.BytesIO(data), "twin")
+    data = parcel.export_model("tiny", tmp_path / "tiny.zip").read_bytes()
+    again = parcel.import_model(io.BytesIO(data), "twin")
     assert again == card.model_copy(update={"name": "twin"}) == shelf.card("twin")
     assert shelf.default_name() == "tiny"
 
 
 def test_an_import_does_not_replace_a_model(stored, tmp_path):
     stored()
-    parcel = shelf.export_model("tiny", tmp_path / "tiny.zip")
+    file = parcel.export_model("tiny", tmp_path / "tiny.zip")
     with pytest.raises(ShelfError, match="already a model"):
-        shelf.import_model(parcel)
+        parcel.import_model(file)
 
 
 def test_an_export_that_cannot_be_written_says_so(stored, tmp_path):
     stored()
     with pytest.raises(ShelfError, match="cannot be written"):
-        shelf.export_model("tiny", tmp_path / "absent" / "tiny.zip")
+        parcel.export_model("tiny", tmp_path / "absent" / "tiny.zip")
 
 
 @pytest.fixture
 def contents(stored, tmp_path):
     stored()
-    return members(shelf.export_model("tiny", tmp_path / "tiny.zip"))
+    return members(parcel.export_model("tiny", tmp_path / "tiny.zip"))
 
 
 def assert_refused(parcel, home, match):
     with pytest.raises(ShelfError, match=match):
-        shelf.import_model(parcel, "guest")
+        parcel.import_model(parcel, "guest")
     assert on_the_shelf(home) == ["tiny"]
     assert not (home.parent / "evil.txt").exists()
 
@@ -341,7 +341,7 @@ def test_a_member_that_comes_twice_is_refused(contents, home, tmp_path):
 
 
 def test_a_member_that_swells_is_stopped_at_the_limit(contents, home, tmp_path, monkeypatch):
-    monkeypatch.setitem(shelf._LIMIT_BYTES, EVALUATION, 10_000)
+    monkeypatch.setitem(parcel._LIMIT_BYTES, EVALUATION, 10_000)
     bomb = packed(contents | {EVALUATION: b"0" * 50_000_000}, tmp_path / "p.zip")
     assert bomb.stat().st_size < 200_000
     assert_refused(bomb, home, "larger than any model's")
@@ -445,5 +445,5 @@ def test_a_whitening_model_travels_and_loads(home, draft, tiny_recipe, film, tmp
     recipe = recipe.model_copy(update={"input": recipe.input.model_copy(update={"zca": True})})
     network = build(recipe, 3, "float32", zca_rank=2)
     card = shelf.store(draft(zca_rank=2), recipe, arrays_of(network.model.weights), TABLE)
-    shelf.import_model(shelf.export_model("tiny", tmp_path / "tiny.zip"), "twin")
+    parcel.import_model(parcel.export_model("tiny", tmp_path / "tiny.zip"), "twin")
     assert shelf.load("twin", "float32").card.weights_sha256 == card.weights_sha256

@@ -1,0 +1,71 @@
+"""A model's card: what is known of it. And what its folder on the shelf holds."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cxr import DISCLAIMER
+from cxr.errors import RecipeError, ShelfError
+from cxr.learning.recipe import Recipe
+
+WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+class Draft(BaseModel):
+    """What a training knows about the model that it made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    groups: dict[str, tuple[str, ...]] = {}
+    threshold: float | None = Field(None, ge=0, le=1)
+    threshold_rule: str = ""
+    zca_rank: int = Field(0, ge=0)
+    starting_weights: str = ""
+    films: dict[str, dict[str, int]] = {}  # role (training, validation, test) -> label -> films
+    sources: dict[str, dict[str, int]] = {}  # source -> label -> films
+    results: dict[str, Any] = {}
+    device: str = ""
+    precision: str = ""
+    duration_s: float = Field(0.0, ge=0)
+    epochs: int = Field(0, ge=0)
+    best_epoch: int = Field(0, ge=0)
+
+
+class Card(Draft):
+    """A model's card: what a training knew, and what the shelf adds when it takes the model in."""
+
+    format: Literal[1] = 1
+    version: str
+    created: str
+    recipe: str
+    size_px: int
+    seed: int
+    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    software: dict[str, str] = {}
+    note: str = DISCLAIMER
+
+
+def read_card(folder: Path) -> Card:
+    try:
+        return Card.model_validate_json((folder / CARD).read_bytes())
+    except OSError as error:
+        raise ShelfError(f"The model's {CARD} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file itself"
+        raise ShelfError(f"The model's {CARD} does not hold: {where}: {error.errors()[0]['msg']}.") from error
+
+
+def read_recipe(folder: Path) -> Recipe:
+    try:
+        return Recipe.from_table(tomllib.loads((folder / RECIPE).read_text("utf-8")))
+    except OSError as error:
+        raise ShelfError(f"The model's {RECIPE} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
+        raise ShelfError(f"The model's {RECIPE} does not hold: {error}") from error

@@ -1,0 +1,110 @@
+"""A model as one file, to be carried to another shelf. What comes from elsewhere is checked before it is believed."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import numpy as np
+
+from cxr.errors import ShelfError
+from cxr.home import models_dir
+from cxr.learning.weights import sha256
+from cxr.reading import shelf
+from cxr.reading.card import CARD, EVALUATION, MEMBERS, RECIPE, WEIGHTS, Card, read_card, read_recipe
+
+_LIMIT_BYTES = {WEIGHTS: 1_000_000_000, RECIPE: 100_000, CARD: 1_000_000, EVALUATION: 100_000_000}
+_CHUNK_BYTES = 1 << 20
+
+
+def export_model(name: str, path: Path) -> Path:
+    """One ZIP file that holds the whole model."""
+    shelf.card(name)
+    partial = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with zipfile.ZipFile(partial, "w") as parcel:
+            for member in MEMBERS:
+                packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
+                parcel.write(shelf.folder_of(name) / member, member, packing)
+        shelf.flush(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
+    """The card of the model that an exported file brought to the shelf, under its own name or another."""
+    aside = models_dir() / f".import.{uuid4().hex}"
+    try:
+        aside.mkdir(parents=True)
+        _unpack(source, aside)
+        found = _checked(aside)
+        found = found.model_copy(update={"name": name or found.name})
+        with shelf.new_folder(found.name) as folder:
+            (aside / CARD).write_text(found.model_dump_json(indent=2) + "\n", "utf-8")
+            for member in MEMBERS:
+                (aside / member).rename(folder / member)
+    except OSError as error:
+        raise ShelfError(f"The model could not be imported: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return found
+
+
+def _unpack(source: Path | IO[bytes], folder: Path) -> None:
+    """Copy the four members, and nothing else, counting the bytes that come and not those announced."""
+    try:
+        with zipfile.ZipFile(source) as parcel:
+            if sorted(parcel.namelist()) != sorted(MEMBERS):
+                raise ShelfError(f"This is no exported model: it must hold {', '.join(MEMBERS)} and nothing else.")
+            for member in MEMBERS:
+                with parcel.open(member) as packed, (folder / member).open("wb") as file:
+                    while chunk := packed.read(_CHUNK_BYTES):
+                        file.write(chunk)
+                        if file.tell() > _LIMIT_BYTES[member]:
+                            raise ShelfError(f"{member} in this file is larger than any model's.")
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        raise ShelfError("This file is no ZIP, or damaged. Export the model again.") from error
+
+
+def _checked(folder: Path) -> Card:
+    """The card, where card, recipe and weights agree; building the network then asks for no more than they hold."""
+    found, recipe = read_card(folder), read_recipe(folder)
+    if sha256(folder / WEIGHTS) != found.weights_sha256 or found.version != found.weights_sha256[:12]:
+        raise ShelfError("The weights in this file are not those of its card. Export the model again.")
+    shapes = _array_shapes(folder / WEIGHTS)
+    outputs = 1 if recipe.head.output == "sigmoid" else len(found.classes)
+    wanted: dict[str, tuple[int, ...]] = {"logits/bias": (outputs,)}
+    wanted |= {f"dense{i}/bias": (width,) for i, width in enumerate(recipe.head.dense, start=1)}
+    if found.zca_rank:
+        wanted["whitening/components"] = (recipe.input.size_px**2, found.zca_rank)
+    same = (recipe.name, recipe.input.size_px) == (found.recipe, found.size_px)
+    if not same or wanted.items() - shapes.items() or len(set(found.classes)) < len(found.classes):
+        raise ShelfError("Card, recipe and weights in this file do not belong together. Export the model again.")
+    return found
+
+
+def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays in a weights file, none of which may take more memory than the file has bytes."""
+    shapes = {}
+    try:
+        with zipfile.ZipFile(path) as file:
+            for member in file.infolist():
+                with file.open(member) as array:
+                    np.lib.format.read_magic(array)
+                    shape, _, kind = np.lib.format.read_array_header_1_0(array)
+                    announced = array.tell() + math.prod(shape) * kind.itemsize
+                if kind.kind != "f" or not announced == member.file_size == member.compress_size:
+                    raise ShelfError("The weights in this file are packed in an unknown way, or no weights.")
+                shapes[member.filename.removesuffix(".npy")] = shape
+    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise ShelfError("The weights in this file are damaged. Export the model again.") from error
+    return shapes

@@ -1,0 +1,358 @@
+from concurrent.futures import ThreadPoolExecutor
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from cxr.datasets.dataset import Dataset
+from cxr.films.film import Film
+from cxr.learning import features
+from cxr.learning.augmentation import augment, view_rng
+from cxr.learning.features import KEY_BYTES, Store, feature_table, pixel_table
+from cxr.learning.network import build
+from tests.conftest import tiny_recipe
+
+ROW = np.dtype(np.float32)
+
+
+def quiet(done, total):
+    pass
+
+
+def key(number):
+    return number.to_bytes(KEY_BYTES, "big")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store", (2, 3), ROW)
+
+
+def filled(store, *numbers):
+    store.append([key(n) for n in numbers], np.stack([np.full(store.shape, n, store.dtype) for n in numbers]))
+
+
+def contents(store):
+    rows = store.rows()
+    return {int.from_bytes(name, "big"): rows[place].ravel()[0] for name, place in store.index().items()}
+
+
+# The store
+
+
+def test_a_new_store_is_empty(store):
+    assert store.index() == {}
+    assert store.rows().shape == (0, 2, 3)
+    assert not store.folder.exists()
+
+
+def test_rows_are_found_again_by_their_keys(store):
+    filled(store, 5, 7)
+    filled(store, 9)
+    assert store.index() == {key(5): 0, key(7): 1, key(9): 2}
+    assert contents(store) == {5: 5, 7: 7, 9: 9}
+    assert (store.rows().dtype, store.rows().shape) == (ROW, (3, 2, 3))
+
+
+def test_half_precision_rows_are_kept_as_they_are(tmp_path):
+    store = Store(tmp_path / "half", (4,), np.dtype(ml_dtypes.bfloat16))
+    values = np.array([[1.5, -2.25, 3e30, 1e-30]], ml_dtypes.bfloat16)
+    store.append([key(1)], values)
+    assert store.rows().dtype == ml_dtypes.bfloat16
+    assert np.array_equal(store.rows(), values)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2), (2, 2, 3), (1, 6)])
+def test_rows_of_another_shape_or_number_are_refused(store, shape):
+    with pytest.raises(ValueError, match="rows of shape"):
+        store.append([key(1)], np.zeros(shape, ROW))
+
+
+def grow(store, name, data):
+    with (store.folder / name).open("ab") as file:
+        file.write(data)
+
+
+def test_a_row_without_a_key_is_cut_off_by_the_next_append(store):
+    filled(store, 5)
+    grow(store, "rows.bin", bytes([255] * store.row_bytes))
+    assert contents(store) == {5: 5}
+    filled(store, 6, 7)
+    assert contents(store) == {5: 5, 6: 6, 7: 7}
+
+
+@pytest.mark.parametrize(("name", "size"), [("rows.bin", 7), ("rows.bin", 24 + 7), ("keys.bin", 5)])
+def test_half_a_row_or_half_a_key_is_cut_off_by_the_next_append(store, name, size):
+    filled(store, 5)
+    grow(store, name, bytes([255] * size))
+    assert contents(store) == {5: 5}
+    filled(store, 6)
+    assert contents(store) == {5: 5, 6: 6}
+    assert (store.folder / "rows.bin").stat().st_size == 2 * store.row_bytes
+
+
+def test_a_key_without_its_row_does_not_count(store):
+    filled(store, 5, 6)
+    with (store.folder / "rows.bin").open("r+b") as file:
+        file.truncate(store.row_bytes + 3)
+    assert contents(store) == {5: 5}
+    filled(store, 7)
+    assert contents(store) == {5: 5, 7: 7}
+
+
+def test_two_threads_can_append_at_once(store):
+    def write(start):
+        for n in range(start, start + 25):
+            filled(Store(store.folder, store.shape, store.dtype), n)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, (0, 100)))
+    assert contents(store) == {n: n for n in [*range(25), *range(100, 125)]}
+
+
+# Pixels
+
+
+@pytest.fixture
+def dataset(phantoms):
+    return Dataset.open(phantoms).where(np.arange(160) < 40)
+
+
+@pytest.fixture
+def copied(dataset, tmp_path):
+    """Eight films in a folder of the test's own, one of them there twice and one of them broken."""
+    folder = tmp_path / "films"
+    folder.mkdir()
+    for i in range(6):
+        (folder / f"{i}.png").write_bytes(dataset.read_bytes(i))
+    (folder / "6.png").write_bytes(dataset.read_bytes(0))
+    (folder / "7.png").write_bytes(b"no film")
+    (folder / "manifest.csv").write_text("path,label\n" + "".join(f"{i}.png,viral\n" for i in range(8)))
+    return Dataset.open(folder)
+
+
+def test_films_are_brought_to_size_in_their_order(home, dataset):
+    pixels = pixel_table(dataset, 32, quiet)
+    assert len(pixels.table) == len(pixels.digests) == 40
+    assert pixels.broken == {}
+    for i in (0, 17, 39):
+        assert np.array_equal(pixels.table.take(np.array(i)), Film.read(dataset.read_bytes(i)).fitted(32))
+
+
+def test_a_film_that_was_read_is_not_decoded_again(home, dataset):
+    first = pixel_table(dataset, 32, quiet)
+    size = (home / "cache" / "pixels" / "32" / "rows.bin").stat().st_size
+    again = pixel_table(dataset.where(np.arange(40) % 2 == 1), 32, quiet)
+    assert (home / "cache" / "pixels" / "32" / "rows.bin").stat().st_size == size == 40 * 32 * 32
+    assert np.array_equal(again.table.take(np.arange(20)), first.table.take(np.arange(1, 40, 2)))
+
+
+def test_sizes_are_kept_apart(home, dataset):
+    assert pixel_table(dataset, 32, quiet).table.rows.shape[1:] == (32, 32)
+    assert pixel_table(dataset, 16, quiet).table.rows.shape[1:] == (16, 16)
+
+
+def test_a_broken_film_is_named_and_the_others_are_there(home, copied):
+    pixels = pixel_table(copied, 32, quiet)
+    assert list(pixels.broken) == [7]
+    assert pixels.broken[7]
+    assert pixels.table.places.ravel().tolist()[7] == -1
+    assert (pixels.table.places[:7] >= 0).all()
+
+
+def test_a_film_that_is_there_twice_is_one_row(home, copied):
+    pixels = pixel_table(copied, 32, quiet)
+    assert pixels.digests[0] == pixels.digests[6]
+    assert pixels.table.places[0] == pixels.table.places[6]
+    assert len(pixels.table.rows) == 6
+
+
+def test_a_film_that_comes_again_much_later_is_one_row(home, dataset):
+    twice = dataset.where(np.ones(40, bool))
+    twice.table.loc[39, "path"] = twice.table.loc[0, "path"]
+    assert len(pixel_table(twice, 32, quiet).table.rows) == 39
+
+
+def test_reading_tells_how_far_it_is(home, dataset):
+    told = []
+    pixel_table(dataset, 32, lambda done, total: told.append((done, total)))
+    assert told == [(32, 40), (40, 40)]
+
+
+# Features
+
+
+class Front:
+    """A network's front that counts what it is asked."""
+
+    def __init__(self, recipe, precision="float32"):
+        self.model = build(recipe, 3, precision).front
+        self.films = 0
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
+
+    def predict_on_batch(self, batch):
+        self.films += len(batch)
+        return self.model.predict_on_batch(batch)
+
+
+SHIFTED = {"shift_x": 0.2, "noise": 4}
+FROZEN = {"train": "head"}
+
+
+@pytest.fixture
+def recipe():
+    return tiny_recipe(trunk=FROZEN, head={"pool": "average"}, augmentation=SHIFTED)
+
+
+@pytest.fixture
+def pixels(home, dataset):
+    return pixel_table(dataset, 32, quiet)
+
+
+ALL = np.arange(40)
+
+
+def test_features_are_what_the_front_makes_of_each_film(recipe, pixels):
+    front = Front(recipe)
+    table = feature_table(front, recipe, ALL, pixels, 0, quiet)
+    films = pixels.table.take(ALL)[..., None].astype(np.float32)
+    np.testing.assert_allclose(table.take(ALL), front.model.predict_on_batch(films), rtol=1e-4, atol=1e-5)
+    assert table.rows.dtype == np.float32
+
+
+def test_a_second_table_computes_nothing(recipe, pixels):
+    first = feature_table(Front(recipe), recipe, ALL, pixels, 0, quiet)
+    front = Front(recipe)
+    again = feature_table(front, recipe, ALL[::-1], pixels, 0, quiet)
+    assert front.films == 0
+    assert np.array_equal(first.take(ALL), again.take(ALL))
+
+
+def test_only_missing_films_are_computed(recipe, pixels):
+    feature_table(Front(recipe), recipe, ALL[:38], pixels, 0, quiet)
+    front, told = Front(recipe), []
+    feature_table(front, recipe, ALL, pixels, 0, lambda done, total: told.append((done, total)))
+    assert told == [(2, 2)]
+    assert front.films == features.BATCH  # one batch, filled up
+
+
+def test_films_that_were_not_chosen_have_no_place(recipe, pixels):
+    table = feature_table(Front(recipe), recipe, np.array([3, 8]), pixels, 2, quiet)
+    assert table.places.shape == (40, 2)
+    assert (np.flatnonzero((table.places >= 0).all(axis=1)) == [3, 8]).all()
+
+
+def test_views_are_augmented_and_the_same_whenever_they_are_made(recipe, pixels):
+    chosen = np.array([5, 11])
+    front = Front(recipe)
+    table = feature_table(front, recipe, chosen, pixels, 3, quiet)
+    for film in chosen:
+        for view in range(3):
+            rng = view_rng(recipe.training.seed, pixels.digests[film], view)
+            shown = augment(pixels.table.take(np.array(film)), recipe.augmentation, rng)
+            wanted = front.model.predict_on_batch(shown[None, ..., None].astype(np.float32))[0]
+            np.testing.assert_allclose(table.take(np.array(film), view), wanted, rtol=1e-4, atol=1e-5)
+    assert len(np.unique(table.rows.round(5), axis=0)) == 6
+
+
+def test_more_views_keep_the_ones_that_are_there(recipe, pixels):
+    two = feature_table(Front(recipe), recipe, ALL[:8], pixels, 2, quiet)
+    told = []
+    three = feature_table(Front(recipe), recipe, ALL[:8], pixels, 3, lambda done, total: told.append(total))
+    assert told == [8]
+    assert np.array_equal(two.take(ALL[:8], 1), three.take(ALL[:8], 1))
+
+
+def test_a_film_that_is_there_twice_is_computed_once(home, copied, recipe):
+    pixels = pixel_table(copied, 32, quiet)
+    told = []
+    table = feature_table(Front(recipe), recipe, np.arange(7), pixels, 0, lambda done, total: told.append(total))
+    assert told == [6]
+    assert np.array_equal(table.take(np.array(0)), table.take(np.array(6)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"training": {"seed": 1}},
+        {"input": {"scale": "half"}},
+        {"trunk": {"train": "block3"}},
+        {"input": {"featurewise_center": True}},
+    ],
+)
+def test_another_network_shares_no_features(recipe, pixels, change):
+    feature_table(Front(recipe), recipe, ALL[:4], pixels, 0, quiet)
+    other = tiny_recipe(**({"trunk": FROZEN, "head": {"pool": "average"}, "augmentation": SHIFTED} | change))
+    told = []
+    feature_table(Front(other), other, ALL[:4], pixels, 0, lambda done, total: told.append(total))
+    assert told == [4]
+
+
+def test_another_weight_shares_no_features(recipe, pixels):
+    feature_table(Front(recipe), recipe, ALL[:4], pixels, 0, quiet)
+    front, told = Front(recipe), []
+    bias = front.model.get_layer("block2_conv1").bias
+    bias.assign(bias + 1e-3)
+    feature_table(front, recipe, ALL[:4], pixels, 0, lambda done, total: told.append(total))
+    assert told == [4]
+
+
+def test_another_precision_shares_no_features(pixels):
+    made = tiny_recipe(trunk={"train": "block3"})
+    feature_table(Front(made), made, ALL[:4], pixels, 0, quiet)
+    told = []
+    table = feature_table(
+        Front(made, "bfloat16"), made, ALL[:4], pixels, 0, lambda done, total: told.append(total)
+    )
+    assert told == [4]
+    assert table.rows.dtype == ml_dtypes.bfloat16
+
+
+@pytest.mark.parametrize("change", [{"augmentation": {"shift_x": 0.3}}, {"augmentation": SHIFTED | {"noise": 5}}])
+def test_another_augmentation_shares_the_films_and_no_views(recipe, pixels, change):
+    for views in (0, 1):
+        feature_table(Front(recipe), recipe, ALL[:4], pixels, views, quiet)
+    other = tiny_recipe(**({"trunk": FROZEN, "head": {"pool": "average"}} | change))
+    told = []
+    for views in (0, 1):
+        feature_table(Front(recipe), other, ALL[:4], pixels, views, lambda done, total: told.append(total))
+    assert told == [4]
+
+
+def test_what_is_trained_above_the_cut_changes_no_feature(recipe, pixels):
+    feature_table(Front(recipe), recipe, ALL, pixels, 0, quiet)
+    other = tiny_recipe(
+        trunk=FROZEN, head={"pool": "average", "dense": [9]}, augmentation=SHIFTED, optimiser={"rate": 1.0}
+    )
+    front = Front(other)
+    feature_table(front, other, ALL, pixels, 0, quiet)
+    assert front.films == 0
+
+
+# Room
+
+
+def aged_store(folder, name, bytes_, age):
+    import os
+
+    (folder / name).mkdir(parents=True)
+    (folder / name / "rows.bin").write_bytes(bytes(bytes_))
+    os.utime(folder / name, (1e9 - age, 1e9 - age))
+
+
+def test_the_longest_unused_stores_go_first_and_one_s_own_stays(tmp_path):
+    for name, age in (("own", 99), ("old", 50), ("older", 60), ("new", 10)):
+        aged_store(tmp_path, name, 100, age)
+    features.make_room(tmp_path / "own", 200)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "own"]
+    features.make_room(tmp_path / "own", -1)
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+def test_nothing_goes_where_there_is_room(tmp_path):
+    for name in ("own", "other"):
+        aged_store(tmp_path, name, 100, 5)
+    features.make_room(tmp_path / "own", 200)
+    assert len(list(tmp_path.iterdir())) == 2
