@@ -6,7 +6,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -127,7 +128,8 @@ def evaluate(
     with console.bar("Reading films") as progress:
         evaluation, table, broken = workshop.evaluate_model(model, data, split, progress)
     if scores:
-        table.to_csv(scores, index=False)
+        with _writing(scores):
+            table.to_csv(scores, index=False)
     if as_json:
         console.print_json(evaluation.as_dict() | {"unreadable": broken})
         return
@@ -175,7 +177,6 @@ def predict(
 def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:
     if len(files) == 1 and asked.suffix:
         return asked
-    asked.mkdir(parents=True, exist_ok=True)
     return asked / f"{files.index(Path(file)) + 1:04d}-{Path(file).stem}.png"
 
 
@@ -188,7 +189,18 @@ def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: 
         return
     own = method == "gradcam"
     heatmap = prediction.heatmap() if own else explain(classifier, film, prediction.decision, method)
-    overlay(film.pixels, heatmap).save(path, format="PNG")
+    with _writing(path):
+        overlay(film.pixels, heatmap).save(path, format="PNG")
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """The path's folder is there; what cannot be written is an error in words."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise CxrError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 @app.command()

@@ -20,7 +20,9 @@ POLL_S = 0.5
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Strict JSON: what is not a number is null."""
+    strict = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    typer.echo(json.dumps(strict, indent=2, ensure_ascii=False))
 
 
 def listed(counts: Mapping[str, int]) -> str:
@@ -33,7 +35,8 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task(title, total=None)
 
         def move(done: int, total: int) -> None:
@@ -49,7 +52,8 @@ def follow(run: Run) -> Status:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     told, asked = 0, False
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    screen = Console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task("starting", total=None)
         while (status := run.status).alive:
             try:

@@ -34,14 +34,14 @@ def on_the_shelf(home):
 
 
 def members(path):
-    with zipfile.ZipFile(path) as parcel:
-        return {name: parcel.read(name) for name in parcel.namelist()}
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def packed(contents, path):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as parcel:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in contents.items():
-            parcel.writestr(name, data)
+            archive.writestr(name, data)
     return path
 
 
@@ -308,9 +308,9 @@ def contents(stored, tmp_path):
     return members(parcel.export_model("tiny", tmp_path / "tiny.zip"))
 
 
-def assert_refused(parcel, home, match):
+def assert_refused(file, home, match):
     with pytest.raises(ShelfError, match=match):
-        parcel.import_model(parcel, "guest")
+        parcel.import_model(file, "guest")
     assert on_the_shelf(home) == ["tiny"]
     assert not (home.parent / "evil.txt").exists()
 
@@ -335,8 +335,8 @@ def test_a_missing_member_is_refused(contents, home, tmp_path, member):
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_that_comes_twice_is_refused(contents, home, tmp_path):
     path = packed(contents, tmp_path / "p.zip")
-    with zipfile.ZipFile(path, "a") as parcel:
-        parcel.writestr(CARD, contents[CARD])
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(CARD, contents[CARD])
     assert_refused(path, home, "nothing else")
 
 
@@ -388,8 +388,8 @@ def test_weights_that_announce_more_than_they_hold_are_refused(contents, home, t
         with zipfile.ZipFile(buffer, "w") as file:
             file.writestr("logits/bias.npy", header.getvalue() + b"0000")
 
-    parcel = packed(with_weights(contents, announce), tmp_path / "p.zip")
-    assert_refused(parcel, home, "unknown way")
+    file = packed(with_weights(contents, announce), tmp_path / "p.zip")
+    assert_refused(file, home, "unknown way")
 
 
 def test_weights_for_other_classes_are_refused(contents, home, tmp_path):
