@@ -16,6 +16,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, FilmError, RunError, ShelfError
 from cxr.films.film import Film
+from cxr.home import models_dir
 from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
@@ -50,9 +51,15 @@ def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[in
 
 def free_name(base: str) -> str:
     """`base`, or with the lowest number that no model on the shelf has and no run is about to take."""
-    promised = {run.job.model for run in runs.all_runs() if run.status.alive}
-    taken = set(shelf.names()) | promised
-    return next(name for name in _numbered(base) if name not in taken)
+    promised = {_promised(run) for run in runs.all_runs() if run.status.alive}
+    return next(name for name in _numbered(base) if name not in promised and not (models_dir() / name).exists())
+
+
+def _promised(run: runs.Run) -> str | None:
+    try:
+        return run.job.model
+    except RunError:  # a damaged folder
+        return None
 
 
 def carry_out(run: runs.Run) -> None:
@@ -79,9 +86,11 @@ def carry_out(run: runs.Run) -> None:
         spent_s = time.monotonic() - started
         sentence = f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}."
         if job.model is not None:
-            _shelve(job.model, recipe, dataset, labels, trained, scores, device, spent_s)
-            worker.say(model=job.model)
-            sentence += f" The model is on the shelf as '{job.model}'."
+            # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
+            name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
+            _shelve(name, recipe, dataset, labels, trained, scores, device, spent_s)
+            worker.say(model=name)
+            sentence += f" The model is on the shelf as '{name}'."
         _finish(worker, sentence)
 
 
@@ -190,8 +199,8 @@ def evaluate_model(
         raise ShelfError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
     card, recipe = shelf.card(name), shelf.recipe_of(name)
     labels = LabelSpace(card.classes, card.groups)
-    trained_on = set(read_scores(shelf.evaluation_of(name))["dataset"])
-    films = judged_by(recipe, labels, open_datasets(paths), split, trained_on)
+    stored = read_scores(shelf.evaluation_of(name))
+    films = judged_by(recipe, labels, _as_dealt(open_datasets(paths), stored), split, set(stored["dataset"]))
     if not len(films):
         raise DatasetError(f"There is no film of split '{split or 'test'}' here that '{name}' could be judged by.")
     classifier = shelf.load(name)
@@ -211,6 +220,16 @@ def evaluate_model(
         raise DatasetError("None of the films can be read.")
     scores = score_table(films.table.iloc[kept], np.stack(read), labels.classes)
     return evaluate(scores, labels, card.threshold), scores, broken
+
+
+def _as_dealt(dataset: Dataset, stored: pd.DataFrame) -> Dataset:
+    """The films of a training placed where it had them: to deal again would deal a draw's training films to test."""
+    judged = dict(zip(zip(stored["dataset"], stored["path"], strict=True), stored["role"], strict=True))
+    names = set(stored["dataset"])
+    films = dataset.table[["dataset", "path", "split"]].itertuples(index=False)
+    return dataset.with_column(
+        "split", [judged.get((name, path), "train") if name in names else split for name, path, split in films]
+    )
 
 
 def _read(films: Dataset, chunk: Iterable[int]) -> list[Film | FilmError]:

@@ -71,7 +71,7 @@ def read_scores(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXTS, str))
     except (OSError, ValueError) as error:
         raise DatasetError("The stored scores cannot be read.") from error
-    if not {"dataset", "path", "label"} <= set(table):
+    if not {"dataset", "path", "label", "role"} <= set(table):
         raise DatasetError("The stored scores cannot be read as a table of films.")
     return table
 

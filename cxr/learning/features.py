@@ -51,9 +51,11 @@ class Store:
 
     def index(self) -> dict[bytes, int]:
         """The row of each key."""
-        path = self.folder / "keys.bin"
-        raw = path.read_bytes() if path.exists() else b""
-        return {raw[i : i + KEY_BYTES]: i // KEY_BYTES for i in range(0, len(raw) - KEY_BYTES + 1, KEY_BYTES)}
+        keys, data = self.folder / "keys.bin", self.folder / "rows.bin"
+        raw = keys.read_bytes() if keys.exists() else b""
+        there = data.stat().st_size // self.row_bytes if raw else 0  # read second: rows come before keys
+        count = min(len(raw) // KEY_BYTES, there)
+        return {raw[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in range(count)}
 
     def append(self, keys: Sequence[bytes], rows: NDArray[Any]) -> None:
         if rows.shape[1:] != self.shape or len(rows) != len(keys):
@@ -125,6 +127,7 @@ def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> Pixels:
     with ThreadPoolExecutor(DECODERS) as pool:
         for batch in _batches(_ahead(pool, look, range(len(dataset))), BATCH):
             new = {digest[:KEY_BYTES]: pixels for digest, pixels, _ in batch if pixels is not None}
+            new = {key: pixels for key, pixels in new.items() if key not in known}  # read ahead, before it was kept
             if new:
                 store.append(list(new), np.stack(list(new.values())))
                 known.update(new)
@@ -174,7 +177,8 @@ def make_room(keep: Path, limit_bytes: int) -> None:
     """Delete other stores, the longest unused first, until all of them together stay below the limit."""
     keep.mkdir(parents=True, exist_ok=True)
     os.utime(keep)
-    oldest_first = sorted(keep.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    stores = [folder for folder in keep.parent.iterdir() if folder.is_dir()]
+    oldest_first = sorted(stores, key=lambda folder: folder.stat().st_mtime)
     bytes_of = {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in oldest_first}
     total = sum(bytes_of.values())
     for folder in oldest_first:

@@ -66,9 +66,10 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         if whitening:
             network.model.get_layer("whitening").set_weights(whitening)
         starting_weights = start_from(network.model, recipe)
-        lesson = _lesson(recipe, network, pixels, roles, journal)
-        trained = lesson.model
-        epoch_films = _Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets)
+    lesson = _lesson(recipe, network, pixels, roles, journal)  # outside: several GPUs would each take the batch
+    epoch_films = _Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets)
+    with device.scope():
+        trained = keras.Model(lesson.model.input, lesson.model.output)
         trained.compile(
             optimizer=make_optimiser(recipe.optimiser, len(epoch_films), recipe.training.epochs),
             loss=loss.group_crossentropy(recipe.training.label_smoothing),
@@ -84,7 +85,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         if row is None:
             reason = "stopped"
             break
-        row |= progress.validation(_predict(trained, lesson, held), targets[held], labels)
+        row |= progress.validation(_predict(lesson, held), targets[held], labels)
         history.append(row)
         _keep(trained, history, recipe, journal)
     if not history:
@@ -96,7 +97,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         raise RunError("The best epoch's weights are missing from the run's folder; start it again.")
     assign(_learned(trained), kept)
     judged = np.flatnonzero(roles != "train")
-    probabilities = np.exp(_predict(trained, lesson, judged))
+    probabilities = np.exp(_predict(lesson, judged))
     return Trained(
         network, history, best + 1, starting_weights, zca_rank, dataset.where(roles != "train"), probabilities
     )
@@ -220,18 +221,18 @@ def _reseed(trained: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([seed, epoch], np.uint32))
 
 
-def _predict(trained: keras.Model, lesson: _Lesson, films: NDArray[np.int64]) -> NDArray[np.float32]:
+def _predict(lesson: _Lesson, films: NDArray[np.int64]) -> NDArray[np.float32]:
     """Log-probabilities of films as they are."""
     rows = []
     for start in range(0, len(films), 32):
         batch = as_input(lesson.plain.take(films[start : start + 32]))
-        rows.append(np.asarray(loss.log_probabilities(trained.predict_on_batch(batch))))
+        rows.append(np.asarray(loss.log_probabilities(lesson.model.predict_on_batch(batch))))
     return np.concatenate(rows)
 
 
 def _learned(trained: keras.Model) -> list[Any]:
-    """Every variable that training changes."""
-    return [v for layer in trained.layers if layer.trainable for v in layer.variables]
+    """Every variable that training changes; not Dropout's state, which is set anew and numbered by the process."""
+    return [v for layer in trained.layers if layer.trainable for v in layer.weights]
 
 
 def _keep(trained: keras.Model, history: list[progress.Row], recipe: Recipe, journal: Journal) -> None:
@@ -265,14 +266,16 @@ def make_optimiser(settings: Optimiser, steps: int, epochs: int) -> keras.optimi
         rise = {"warmup_target": rate, "warmup_steps": warmup} if warmup else {}
         start = rate / 100 if warmup else rate
         rate = schedules.CosineDecay(start, max(1, epochs * steps - warmup), alpha=0.01, **rise)
-    clip = {"global_clipnorm": settings.clip_norm} if settings.clip_norm else {}
+    common: dict[str, Any] = {"name": settings.name}  # without one, Keras numbers it, and so the checkpoint's arrays
+    if settings.clip_norm:
+        common["global_clipnorm"] = settings.clip_norm
     if settings.name == "sgd":
-        return keras.optimizers.SGD(rate, momentum=settings.momentum, **clip)
+        return keras.optimizers.SGD(rate, momentum=settings.momentum, **common)
     if settings.name == "rmsprop":
-        return keras.optimizers.RMSprop(rate, momentum=settings.momentum, **clip)
+        return keras.optimizers.RMSprop(rate, momentum=settings.momentum, **common)
     if settings.name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **clip)
-    return keras.optimizers.Adam(rate, **clip)
+        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **common)
+    return keras.optimizers.Adam(rate, **common)
 
 
 def _whitening(recipe: Recipe, pixels: Pixels, films: NDArray[np.int64]) -> list[NDArray[np.float32]]:
@@ -290,8 +293,10 @@ def _without_broken(dataset: Dataset, pixels: Pixels, journal: Journal) -> tuple
         journal.note(f"Left out {dataset.table['path'].iloc[film]}: {reason}")
     journal.note(f"{len(pixels.broken)} of {len(dataset)} films cannot be read and were left out.")
     whole = np.array([film not in pixels.broken for film in range(len(dataset))])
-    if not whole.any():
-        raise DatasetError("None of the films can be read.")
+    left = set(dataset.table["role"][whole])
+    for role, use in (("train", "train"), ("val", "validate")):
+        if role not in left:
+            raise DatasetError(f"None of the films to {use} with can be read.")
     kept = Pixels(
         Table(pixels.table.rows, pixels.table.places[whole]),
         tuple(digest for digest, good in zip(pixels.digests, whole, strict=True) if good),

@@ -160,9 +160,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize("elements", WINDOWS)
 @pytest.mark.parametrize("signed", [False, True])
-def test_rescale_and_the_first_window_are_as_pydicom_has_them(
-    elements: dict[str, object], signed: bool
-) -> None:
+def test_rescale_and_the_first_window_are_as_pydicom_has_them(elements: dict[str, object], signed: bool) -> None:
     dataset = dataset_of(ramp(signed=signed), **elements)
     shown = apply_windowing(apply_modality_lut(ramp(signed=signed), dataset), dataset)
     ends = apply_modality_lut(np.array([-2048, 2047] if signed else [0, 4095]), dataset)
@@ -379,9 +377,7 @@ def test_the_first_film_of_a_process_is_as_silent_as_the_next(tmp_path: Path) ->
     dataset.PixelData += bytes(64)  # pydicom warns of the excess
     path = tmp_path / "film"
     path.write_bytes(written(dataset))
-    code = (
-        "import sys, logging; logging.basicConfig(); from cxr.films.film import Film; Film.read(sys.argv[1])"
-    )
+    code = "import sys, logging; logging.basicConfig(); from cxr.films.film import Film; Film.read(sys.argv[1])"
     root = Path(__file__).parents[2]
     command = [sys.executable, "-W", "error", "-c", code, str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)

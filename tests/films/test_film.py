@@ -171,9 +171,7 @@ def test_a_dark_16_bit_colour_film_is_refused_rather_than_read_nearly_black() ->
 def png_of(width_px: int, height_px: int, bits: int, colour: int, rows: bytes) -> bytes:
     stream = BytesIO(b"\x89PNG\r\n\x1a\n")
     stream.seek(8)
-    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes(
-        [bits, colour, 0, 0, 0]
-    )
+    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes([bits, colour, 0, 0, 0])
     for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
         PngImagePlugin.putchunk(stream, name, content)
     return stream.getvalue()
@@ -368,10 +366,7 @@ def test_several_threads_read_what_one_reads_and_no_warning_comes_out() -> None:
 
 def test_importing_the_film_imports_no_pydicom() -> None:
     code = "import sys, cxr.films.film; sys.exit('pydicom' in sys.modules)"
-    assert (
-        subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode
-        == 0
-    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
 
 
 def test_films_as_published_are_read() -> None:

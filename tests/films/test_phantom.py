@@ -147,8 +147,7 @@ def test_every_finding_is_in_both_splits(drawn_set):
 
 def test_a_set_can_be_drawn_again_and_another_seed_gives_another(tmp_path):
     first, same, other = (
-        draw_phantom_set(tmp_path / name, 8, seed=seed, size_px=16)
-        for name, seed in [("a", 1), ("b", 1), ("c", 2)]
+        draw_phantom_set(tmp_path / name, 8, seed=seed, size_px=16) for name, seed in [("a", 1), ("b", 1), ("c", 2)]
     )
     film = "images/phantom-00003.png"
     assert first.read_bytes() == same.read_bytes()

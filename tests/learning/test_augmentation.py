@@ -201,8 +201,10 @@ def test_an_aspect_alone_stretches_one_side():
     for at, wider in ((0, 0), (1, 1)):
         view = augment(spot, Augmentation(crop_area=0.5, crop_aspect=1.8), Fixed(at)).astype(float)
         rows, columns = view.sum(axis=1), view.sum(axis=0)
-        spread = [np.sqrt(np.average((np.arange(65) - np.average(np.arange(65), weights=w)) ** 2, weights=w))
-                  for w in (rows, columns)]
+        spread = [
+            np.sqrt(np.average((np.arange(65) - np.average(np.arange(65), weights=w)) ** 2, weights=w))
+            for w in (rows, columns)
+        ]
         assert spread[wider] != pytest.approx(spread[1 - wider], rel=0.1)
 
 

@@ -303,9 +303,7 @@ def test_another_precision_shares_no_features(pixels):
     made = tiny_recipe(trunk={"train": "block3"})
     feature_table(Front(made), made, ALL[:4], pixels, 0, quiet)
     told = []
-    table = feature_table(
-        Front(made, "bfloat16"), made, ALL[:4], pixels, 0, lambda done, total: told.append(total)
-    )
+    table = feature_table(Front(made, "bfloat16"), made, ALL[:4], pixels, 0, lambda done, total: told.append(total))
     assert told == [4]
     assert table.rows.dtype == ml_dtypes.bfloat16
 

@@ -1,4 +1,3 @@
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -51,7 +50,7 @@ def test_saving_replaces_the_file_and_leaves_nothing_beside_it(tmp_path, arrays)
     for value in (1, 2):
         save_arrays(tmp_path / "w.npz", arrays | {"a/bias": np.full(3, value)})
     assert load_arrays(tmp_path / "w.npz")["a/bias"].tolist() == [2, 2, 2]
-    assert os.listdir(tmp_path) == ["w.npz"]
+    assert [path.name for path in tmp_path.iterdir()] == ["w.npz"]
 
 
 def test_a_save_that_fails_leaves_the_old_file_whole(tmp_path, arrays):

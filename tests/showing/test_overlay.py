@@ -88,9 +88,7 @@ def test_a_film_that_is_not_grey_bytes_is_refused(film):
         overlay(film, one_hot_cell())
 
 
-@pytest.mark.parametrize(
-    "heatmap", [np.zeros(5), np.zeros((2, 2, 1)), np.zeros((0, 4)), np.array([[0.0, np.nan]])]
-)
+@pytest.mark.parametrize("heatmap", [np.zeros(5), np.zeros((2, 2, 1)), np.zeros((0, 4)), np.array([[0.0, np.nan]])])
 def test_a_heatmap_that_is_no_map_of_numbers_is_refused(heatmap):
     with pytest.raises(ValueError, match="heatmap"):
         overlay(grey_film(), heatmap)

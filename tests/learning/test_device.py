@@ -1,0 +1,30 @@
+import pytest
+
+from cxr.learning.device import Device, find_device
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_named_precision_is_taken_at_its_word(precision):
+    assert find_device(precision).precision == precision
+
+
+def test_auto_chooses_one_of_the_two():
+    device = find_device()
+    assert device.precision in ("float32", "bfloat16")
+    assert device.name
+
+
+def test_without_a_strategy_the_scope_does_nothing():
+    with Device("CPU", "float32").scope() as nothing:
+        assert nothing is None
+
+
+def test_the_scope_is_that_of_the_strategy():
+    class Strategy:
+        def scope(self):
+            from contextlib import nullcontext
+
+            return nullcontext("the strategy's scope")
+
+    with Device("2 GPUs", "float32", Strategy()).scope() as scope:
+        assert scope == "the strategy's scope"

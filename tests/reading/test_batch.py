@@ -1,0 +1,74 @@
+"""Many files in a row: in order, each with its own film, and a broken one is only an entry."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr.films.film import Film
+from cxr.films.phantom import draw_phantom
+from cxr.reading.batch import BATCH, read_files
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """More files than one batch, two of them no films."""
+    folder = tmp_path_factory.mktemp("batch")
+    paths = [folder / f"{n:02d}.png" for n in range(BATCH + 3)]
+    for n, path in enumerate(paths):
+        Image.fromarray(draw_phantom("normal", n, 32).pixels).save(path)
+    paths[1].write_text("no film")
+    paths[BATCH].unlink()
+    return paths
+
+
+def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
+    classifier = make_classifier()
+    readings = list(read_files(classifier, files))
+    assert [reading.file for reading in readings] == [str(path) for path in files]
+    assert [n for n, reading in enumerate(readings) if reading.error] == [1, BATCH]
+    for path, reading in zip(files, readings, strict=True):
+        if not reading.error:
+            alone = classifier.read(Film.read(path))
+            np.testing.assert_allclose(reading.prediction.probabilities, alone.probabilities, atol=1e-6)
+            np.testing.assert_array_equal(reading.film.pixels, Film.read(path).pixels)
+
+
+def test_a_reading_is_ready_for_json(make_classifier, files):
+    sound, broken = read_files(make_classifier(threshold=0.5), files[:2])
+    said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
+    assert list(said) == ["file", "label", "probabilities", "decision", "threshold", "warnings", "timing_ms"]
+    assert said["threshold"] == 0.5
+    assert broken.as_dict() == {"file": str(files[1]), "error": broken.error}
+    assert broken.film is None and broken.prediction is None and broken.error
+
+
+def test_files_of_which_none_is_a_film_are_read_without_the_model(files):
+    class NeverAsked:
+        def read_many(self, films, batch):
+            assert films == []
+            return []
+
+    assert all(reading.error for reading in read_files(NeverAsked(), [files[1], files[BATCH]]))
+    assert list(read_files(NeverAsked(), [])) == []
+
+
+def test_no_more_than_two_batches_are_decoded_ahead(files):
+    taken, lock = [], threading.Lock()
+
+    def asked():
+        for path in [files[0]] * (5 * BATCH):
+            with lock:
+                taken.append(path)
+            yield path
+
+    class Echo:
+        def read_many(self, films, batch):
+            return list(films)
+
+    readings = read_files(Echo(), asked())
+    next(readings)
+    assert len(taken) <= 2 * BATCH
+    readings.close()

@@ -1,0 +1,43 @@
+"""Every recipe that comes with the library trains to a model that reads films, made small but by the same way."""
+
+import pytest
+
+from cxr import workshop
+from cxr.datasets.dataset import Dataset
+from cxr.learning import runs
+from cxr.learning.recipe import Recipe, built_in_names
+from cxr.reading import shelf
+
+SMALL = (
+    "trunk.weights=none",
+    "input.size_px=32",
+    "data.draw={}",
+    "training.epochs=1",
+    "training.batch=8",
+    "training.steps_per_epoch=2",
+    "training.precision=float32",
+)
+
+
+def made_small(name):
+    """The recipe with little to compute; its kind of trunk, head, optimiser and augmentation stays."""
+    full = Recipe.read(name)
+    more = [f"training.views={min(full.training.views, 2)}"]
+    if full.head.dense:
+        more.append(f"head.dense={[8] * len(full.head.dense)}")
+    return Recipe.read(name, [*SMALL, *more])
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_a_built_in_recipe_trains_to_a_model_that_reads_films(home, phantoms, name):
+    recipe = made_small(name)
+    run = runs.create(workshop.plan(recipe, [str(phantoms)], name), recipe.name)
+    workshop.carry_out(run)
+    assert run.status.state == "finished" and run.status.model == name
+    assert len(run.history()) == 1
+    card = shelf.card(name)
+    assert (card.recipe, card.classes) == (name, tuple(recipe.data.classes) or card.classes)
+    assert card.results["test"]["n"] > 0
+    prediction = shelf.load(name, "float32").read(Dataset.open(phantoms).read(1))
+    assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert prediction.decision in card.classes

@@ -1,0 +1,250 @@
+"""Where the rooms meet: what is planned, carried out, shelved and judged."""
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr import workshop
+from cxr.datasets.dataset import Dataset
+from cxr.errors import DatasetError, RecipeError, RunError, ShelfError
+from cxr.films.film import Film
+from cxr.home import models_dir
+from cxr.judging.evaluation import Binary, Evaluation, evaluate, probabilities_of, read_scores
+from cxr.learning import runs
+from cxr.learning.runs import Job, Status
+from cxr.learning.selection import select
+from cxr.reading import shelf
+from tests.conftest import tiny_recipe
+
+TWO = {"classes": ["normal", "covid19"]}
+
+
+@pytest.fixture(scope="module")
+def loose(phantoms, tmp_path_factory):
+    """The drawn films under a manifest that places none of them in a split."""
+    folder = shutil.copytree(phantoms, tmp_path_factory.mktemp("loose") / "loose")
+    manifest = folder / "manifest.csv"
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False).assign(split="")
+    table.to_csv(manifest, index=False)
+    return folder
+
+
+def carry_out(recipe, paths, model="tiny"):
+    run = runs.create(workshop.plan(recipe, [str(path) for path in paths], model), recipe.name)
+    workshop.carry_out(run)
+    return run
+
+
+def silent(done, total):
+    pass
+
+
+def stored(name="tiny"):
+    return read_scores(shelf.evaluation_of(name))
+
+
+def alive_run(model):
+    run = runs.create(Job("", (), model), "tiny")
+    assert run.status.alive
+    return run
+
+
+def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms):
+    recipe = tiny_recipe(
+        input={"featurewise_center": True, "featurewise_std": True, "zca": True, "zca_epsilon": 0.1},
+        head={"dense": [8], "dropout": 0.3},
+        augmentation={"rotation_deg": 10},
+        training={"epochs": 1},
+    )
+    run = carry_out(recipe, [phantoms])
+    assert run.status.state == "finished" and run.status.model == "tiny"
+    scores, classifier = stored(), shelf.load("tiny", "float32")
+    assert set(scores["role"]) == {"val", "test"} and len(scores) > 40
+    films = [Film.read(phantoms / path) for path in scores["path"]]
+    read = np.stack([prediction.probabilities for prediction in classifier.read_many(films)])
+    np.testing.assert_allclose(read, probabilities_of(scores, classifier.classes), atol=2e-5)
+    assert read.std(axis=0).max() > 1e-3  # not one answer for all
+
+
+def test_a_frozen_trunk_is_served_as_it_was_trained(home, phantoms):
+    recipe = tiny_recipe(
+        data=TWO, trunk={"train": "block3"}, head={"pool": "average", "output": "sigmoid"}, training={"epochs": 1}
+    )
+    carry_out(recipe, [phantoms])
+    scores, classifier = stored(), shelf.load("tiny", "float32")
+    read = [classifier.read(Film.read(phantoms / path)).probabilities for path in scores["path"]]
+    np.testing.assert_allclose(read, probabilities_of(scores, classifier.classes), atol=2e-5)
+
+
+def test_the_card_says_what_the_stored_scores_say(home, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    card, scores = shelf.card("tiny"), stored()
+    labels = shelf.load("tiny").labels
+    for role in ("val", "test"):
+        found = evaluate(scores[scores["role"] == role], labels, card.threshold).as_dict()
+        assert json.loads(json.dumps(found)) == card.results[role]
+    assert card.threshold == workshop.choose_threshold(scores[scores["role"] == "val"], labels)
+    assert card.films["test"] == dict.fromkeys(card.classes, 10)
+    assert sum(sum(films.values()) for films in card.films.values()) == 160
+    assert card.sources == {"phantom": dict.fromkeys(card.classes, 40)}
+
+
+@pytest.mark.parametrize(
+    "data", [{}, TWO | {"draw": {"normal": 12, "covid19": 12}, "draw_test": 4}], ids=["dealt", "drawn"]
+)
+def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data):
+    carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
+    tested = stored()[lambda table: table["role"] == "test"]
+    evaluation, scores, _ = workshop.evaluate_model("tiny", [str(loose)], None, silent)
+    assert sorted(scores["path"]) == sorted(tested["path"])
+    assert evaluation.n == len(tested)
+
+
+def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_path):
+    folder = shutil.copytree(phantoms, tmp_path / "2020")
+    carry_out(tiny_recipe(training={"epochs": 1}), [folder])
+    evaluation, _, _ = workshop.evaluate_model("tiny", [str(folder)], None, silent)
+    assert evaluation.n == 40
+
+
+def test_a_split_is_taken_at_its_word(home, phantoms):
+    recipe = tiny_recipe(training={"epochs": 1})
+    carry_out(recipe, [phantoms])
+    chosen, _ = select(recipe, Dataset.open(phantoms))
+    for split in ("train", "val", "test"):
+        _, scores, _ = workshop.evaluate_model("tiny", [str(phantoms)], split, silent)
+        assert set(scores["path"]) == set(chosen.table["path"][chosen.table["role"] == split])
+    assert workshop.evaluate_model("tiny", [str(phantoms)], "all", silent)[0].n == 160
+
+
+def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_path):
+    carry_out(tiny_recipe(data=TWO, training={"epochs": 1}), [phantoms])
+    folder = shutil.copytree(phantoms, tmp_path / "viral")
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"] == "viral"]
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    with pytest.raises(DatasetError, match="no film of split"):
+        workshop.evaluate_model("tiny", [str(folder)], "all", silent)
+
+
+def test_films_none_of_which_can_be_read_are_an_error_in_words(home, phantoms, tmp_path):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    folder = shutil.copytree(phantoms, tmp_path / "torn")
+    for film in (folder / "images").iterdir():
+        film.write_bytes(b"torn")
+    with pytest.raises(DatasetError, match="None of the films can be read"):
+        workshop.evaluate_model("tiny", [str(folder)], None, silent)
+
+
+def test_an_empty_shelf_judges_nothing(home, phantoms):
+    with pytest.raises(ShelfError, match="no model on the shelf"):
+        workshop.evaluate_model(None, [str(phantoms)], None, silent)
+
+
+def test_a_plan_is_refused_where_recipe_films_or_name_do_not_hold(home, phantoms):
+    with pytest.raises(DatasetError, match="no dataset"):
+        workshop.plan(tiny_recipe(), ["no-such-folder"], "tiny")
+    with pytest.raises(DatasetError, match="tuberculosis"):
+        workshop.plan(tiny_recipe(data={"classes": ["normal", "tuberculosis"]}), [str(phantoms)], "tiny")
+    with pytest.raises(ShelfError, match="cannot be a model's name"):
+        workshop.plan(tiny_recipe(), [str(phantoms)], "../tiny")
+    with pytest.raises(DatasetError, match="given twice"):
+        workshop.plan(tiny_recipe(), [str(phantoms), str(phantoms)], "tiny")
+
+
+def test_a_plan_names_its_films_from_anywhere(home, phantoms, monkeypatch):
+    monkeypatch.chdir(phantoms.parent)
+    assert workshop.plan(tiny_recipe(), [phantoms.name], None).datasets == (str(phantoms.resolve()),)
+
+
+def test_a_free_name_is_neither_on_the_shelf_nor_promised_to_a_run(home):
+    assert workshop.free_name("tiny") == "tiny"
+    (models_dir() / "tiny").mkdir(parents=True)  # damaged: no card; its name is taken all the same
+    assert workshop.free_name("tiny") == "tiny-2"
+    promised = alive_run("tiny-2")
+    assert workshop.free_name("tiny") == "tiny-3"
+    promised.write_status(Status("failed"))
+    assert workshop.free_name("tiny") == "tiny-2"
+
+
+def test_a_run_whose_job_is_damaged_promises_no_name(home):
+    (alive_run("tiny").folder / "job.json").write_text("{")
+    assert workshop.free_name("tiny") == "tiny"
+
+
+def test_a_name_that_was_taken_meanwhile_costs_no_training(home, phantoms):
+    recipe = tiny_recipe(training={"epochs": 1})
+    late = runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), "tiny")
+    carry_out(recipe, [phantoms], "tiny")
+    workshop.carry_out(late)
+    assert late.status.state == "finished" and late.status.model == "tiny-2"
+    assert "'tiny-2'" in late.status.sentence
+    assert sorted(shelf.names()) == ["tiny", "tiny-2"]
+
+
+def test_a_run_that_cannot_be_carried_out_ends_with_the_reason(home, phantoms):
+    job = workshop.plan(tiny_recipe(), [str(phantoms)], "tiny")
+    lost = runs.create(replace(job, datasets=(str(phantoms / "moved"),)), "tiny")
+    with pytest.raises(DatasetError):
+        workshop.carry_out(lost)
+    assert lost.status.state == "failed" and "no dataset at moved" in lost.status.sentence
+    odd = runs.create(replace(job, recipe_toml="colour = 'red'"), "tiny")
+    with pytest.raises(RecipeError):
+        workshop.carry_out(odd)
+    assert odd.status.state == "failed" and "colour" in odd.status.sentence
+    assert shelf.names() == []
+
+
+def test_a_run_that_was_told_to_stop_before_its_first_epoch_brings_no_model(home, phantoms):
+    run = runs.create(workshop.plan(tiny_recipe(), [str(phantoms)], "tiny"), "tiny")
+    run.stop()
+    with pytest.raises(RunError, match="nothing to keep"):
+        workshop.carry_out(run)
+    assert run.status.state == "stopped" and run.status.model == ""
+    assert shelf.names() == []
+
+
+def test_a_run_without_a_model_leaves_its_scores_in_its_folder(home, phantoms):
+    run = carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], model=None)
+    assert run.status.state == "finished" and shelf.names() == []
+    assert set(read_scores(run.folder / workshop.SCORES)["role"]) == {"val", "test"}
+
+
+def test_a_fold_that_fails_ends_the_cross_validation_with_its_reason(home, phantoms, monkeypatch):
+    monkeypatch.setattr(runs, "start", runs.create)  # no process: what it would say is said below
+    with pytest.raises(RunError, match="Fold 1 of 3 .* The loss became nan"):
+        workshop.cross_validate(
+            tiny_recipe(), [str(phantoms)], 3, lambda run: Status("failed", sentence="The loss became nan.")
+        )
+
+
+def evaluation(accuracy, auc):
+    binary = Binary(10, accuracy, 0.5, 0.5, auc)
+    return Evaluation(
+        n=10,
+        classes=("normal", "covid19"),
+        threshold=0.5,
+        accuracy=accuracy,
+        macro_f1=0.5,
+        auc={"normal": auc, "covid19": auc},
+        confusion=((5, 0), (0, 5)),
+        recall={},
+        binary=binary,
+        left_out=0,
+    )
+
+
+def test_mean_and_spread_are_those_worked_out_by_hand():
+    spread = workshop.mean_and_spread([evaluation(0.7, 0.8), evaluation(0.8, 0.9), evaluation(0.9, 1.0)])
+    assert spread["accuracy"] == pytest.approx({"mean": 0.8, "sd": 0.1, "min": 0.7, "max": 0.9})
+    assert spread["auc.covid19"] == pytest.approx({"mean": 0.9, "sd": 0.1, "min": 0.8, "max": 1.0})
+    assert spread["macro_f1"]["sd"] == 0
+    assert math.isnan(workshop.mean_and_spread([evaluation(0.7, float("nan"))] * 2)["binary.auc"]["mean"])
+    assert set(spread) == {"accuracy", "macro_f1", "auc.normal", "auc.covid19", "binary.auc", "binary.accuracy"}
+    assert workshop.mean_and_spread([evaluation(0.7, 0.8)])["accuracy"]["sd"] == 0
