@@ -67,7 +67,7 @@ def judged_by(
         return dataset.where(dataset.table["role"] == split)
     known = dataset.table["dataset"].isin(trained_on)
     placed = dataset.table["split"] == "test"
-    of_set = dataset.table["dataset"].map(placed.groupby(dataset.table["dataset"]).any())
+    of_set = placed.groupby(dataset.table["dataset"]).transform("any")
     return dataset.where((known & (dataset.table["role"] == "test")) | (~known & (placed | ~of_set)))
 
 
