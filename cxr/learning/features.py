@@ -193,7 +193,7 @@ def _front_key(front: Any, recipe: Recipe) -> str:
     for weight in front.weights:
         digest.update(np.ascontiguousarray(weight).tobytes())
     precision = [layer.compute_dtype for layer in front.layers]
-    about = [recipe.trunk.backbone, recipe.input.model_dump(mode="json"), list(front.output.shape), precision]
+    about = [recipe.trunk.backbone, recipe.input.size_px, recipe.input.scale, list(front.output.shape), precision]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:24]
 
