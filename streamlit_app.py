@@ -13,7 +13,7 @@ listing, default = shelf.listing(), shelf.default_name()
 if not listing.cards:
     st.info("The shelf is empty. Train a model from the command line; two lines make one from drawn films:")
     st.code(
-        "python -m cxr phantom phantoms\npython -m cxr train vgg16-default --data phantoms --set trunk.weights=none",
+        "python -m cxr phantom phantoms\npython -m cxr train vgg16-default --data phantoms",
         language="shell",
     )
 for card in listing.cards:

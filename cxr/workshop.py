@@ -69,15 +69,16 @@ def carry_out(run: runs.Run) -> None:
     with working(run) as worker:
         started = time.monotonic()
         from cxr.learning.device import find_device
-        from cxr.learning.training import train
 
         job = run.job
         recipe = Recipe.from_toml(job.recipe_toml)
+        device = find_device(recipe.training.precision)  # first: it imports TensorFlow without its noise
+        from cxr.learning.training import train
+
         everything = open_datasets(job.datasets)
         dataset, labels = select_fold(recipe, everything, *job.fold) if job.fold else select(recipe, everything)
         for sentence in left_out(recipe, labels, everything):
             worker.note(sentence)
-        device = find_device(recipe.training.precision)
         worker.say(device=device.name, epochs=recipe.training.epochs)
         trained = train(recipe, dataset, labels, device, worker)
         worker.phase("judging")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import platform
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +25,7 @@ class Device:
 
 def find_device(precision: str = "auto") -> Device:
     """The GPUs that TensorFlow sees, or the CPU; `auto` is bfloat16 where the hardware multiplies it natively."""
-    import tensorflow as tf
-
+    tf = import_tensorflow()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         try:
@@ -41,6 +44,23 @@ def find_device(precision: str = "auto") -> Device:
     return Device(f"{len(gpus)} GPUs ({name})", chosen, tf.distribute.MirroredStrategy())
 
 
+def import_tensorflow() -> Any:
+    """TensorFlow, without the lines that it writes past every log setting when it is first imported."""
+    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        return importlib.import_module("tensorflow")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        tf = importlib.import_module("tensorflow")
+        tf.config.list_physical_devices()  # looks for GPUs, and says so too
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+    return tf
+
+
 def _cpu_info(key: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -54,8 +74,5 @@ def _cpu_has_bfloat16() -> bool:
 
 
 def _cpu_name() -> str:
-    import os
-    import platform
-
     name = _cpu_info("model name") or platform.processor() or platform.machine()
     return f"CPU ({name}, {os.cpu_count()} cores)"

@@ -116,13 +116,14 @@ def load(name: str | None = None, precision: str = "auto") -> Classifier:
         raise ShelfError("There is no model on the shelf yet. Train one, or import one.")
     found, recipe, path = card(chosen), recipe_of(chosen), folder_of(chosen) / WEIGHTS
     from cxr.learning.device import find_device
+
+    used = find_device(precision).precision  # first: it imports TensorFlow without its noise
     from cxr.learning.network import build
     from cxr.reading.classifier import Classifier
 
     try:
         if sha256(path) != found.weights_sha256:
             raise ShelfError("the weights are not those of its card. Import it again.")
-        used = find_device(precision).precision
         network = build(recipe, len(found.classes), used, found.zca_rank)
         assign(network.model.weights, load_arrays(path))
         return Classifier(network, recipe, found, used)
