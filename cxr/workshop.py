@@ -158,10 +158,13 @@ def cross_validate(
     return evaluations
 
 
-def judge_run(run: runs.Run, labels: LabelSpace, role: str = "test") -> Evaluation:
-    """An ended run's evaluation on its films of that role, at the threshold of its validation films."""
+def judge_run(run: runs.Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> Evaluation:
+    """An ended run's evaluation on its films of that role, at the threshold of its validation films.
+
+    `most_probable` decides for the most probable class instead, as publications without a threshold do.
+    """
     scores = read_scores(run.folder / SCORES)
-    threshold = choose_threshold(scores[scores["role"] == "val"], labels)
+    threshold = None if most_probable else choose_threshold(scores[scores["role"] == "val"], labels)
     return evaluate(scores[scores["role"] == role], labels, threshold)
 
 

@@ -10,7 +10,6 @@ import pytest
 from cxr.films.phantom import draw_phantom_set
 from cxr.learning.recipe import Recipe
 
-# On one core a test finishes sooner than with threads that wait for each other.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
