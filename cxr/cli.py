@@ -126,16 +126,20 @@ def evaluate(
     from cxr import workshop
 
     with console.bar("Reading films") as progress:
-        evaluation, table, broken = workshop.evaluate_model(model, data, split, progress)
+        judged = workshop.evaluate_model(model, data, split, progress)
     if scores:
         with _writing(scores):
-            table.to_csv(scores, index=False)
+            judged.scores.to_csv(scores, index=False)
     if as_json:
-        console.print_json(evaluation.as_dict() | {"unreadable": broken})
+        console.print_json(
+            judged.evaluation.as_dict() | {"unreadable": judged.unreadable, "takes_no_part": judged.left_out}
+        )
         return
-    for path, reason in broken.items():
+    for path, reason in judged.unreadable.items():
         typer.echo(f"Left out {path}: {reason}", err=True)
-    console.print_evaluation(evaluation)
+    for sentence in judged.left_out:
+        typer.echo(sentence, err=True)
+    console.print_evaluation(judged.evaluation)
 
 
 @app.command()
@@ -151,7 +155,12 @@ def predict(
     """Read films: probabilities, decision, and where the model looked."""
     from cxr.reading import shelf
     from cxr.reading.batch import read_files
+    from cxr.reading.saliency import METHODS
 
+    if method not in METHODS:
+        raise CxrError(f"There is no method '{method}'. Known: {', '.join(METHODS)}.")
+    if heatmap and any(file.resolve() == heatmap.resolve() for file in files):
+        raise CxrError("--heatmap names a film that is to be read; choose another file.")
     classifier = shelf.load(model)
     readings: list[dict[str, Any]] = []
     failed = 0
@@ -166,12 +175,16 @@ def predict(
         console.print_json(readings)
     else:
         for said in readings:
-            typer.echo(f"{said['file']}: {said.get('label') or said['error']}")
+            typer.echo(f"{said['file']}: {said.get('error') or _in_words(said)}")
             for warning in said.get("warnings", ()):
                 typer.echo(f"    {warning}")
         typer.echo(DISCLAIMER)
     if failed:
         raise FilmError(f"{failed} of {len(files)} files could not be read.")
+
+
+def _in_words(said: dict[str, Any]) -> str:
+    return ", ".join([said["decision"], *(f"{name} {p:.2f}" for name, p in said["probabilities"].items())])
 
 
 def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -46,7 +46,7 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def follow(run: Run) -> Status:
-    """Show a run's progress until it ends. Ctrl-C asks it to stop, a second one leaves it running."""
+    """Show a run's progress until it ends. Ctrl-C asks it to stop; a second one no longer waits for that."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -68,10 +68,11 @@ def follow(run: Run) -> Status:
                 time.sleep(POLL_S)
             except KeyboardInterrupt:
                 if asked:
-                    raise RunError(f"Run {run.id} goes on by itself. See: python -m cxr runs show {run.id}") from None
+                    raise RunError(f"Run {run.id} is stopping. See: python -m cxr runs show {run.id}") from None
                 asked = True
                 progress.console.print("Stopping after this step; the best weights so far are kept.")
-                run.stop()
+                with suppress(RunError):  # it may have ended just now
+                    run.stop()
     for row in run.history()[told:]:
         typer.echo(epoch_line(row), err=True)
     return status
@@ -114,8 +115,9 @@ def print_evaluation(evaluation: Evaluation) -> None:
         typer.echo(f"  {name:12} AUC {evaluation.auc[name]:.3f}  recall {evaluation.recall[name]:.3f}")
     if evaluation.binary:
         both = evaluation.binary
+        at = "most probable class" if evaluation.threshold is None else f"threshold {evaluation.threshold:.4f}"
         typer.echo(
-            f"normal against all else at {evaluation.threshold}: AUC {both.auc:.3f}, accuracy {both.accuracy:.3f}, "
+            f"{evaluation.negative} against all else, {at}: AUC {both.auc:.3f}, accuracy {both.accuracy:.3f}, "
             f"sensitivity {both.sensitivity:.3f}, specificity {both.specificity:.3f} ({both.n} films)"
         )
     typer.echo("decision:    " + "".join(f"{name:>12}" for name in evaluation.classes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,10 @@ import pandas as pd
 
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
-from cxr.errors import DatasetError, FilmError, RunError, ShelfError
-from cxr.films.film import Film
+from cxr.errors import DatasetError, FilmError, RecipeError, RunError, ShelfError
+from cxr.films.film import Film, film_name
 from cxr.home import models_dir
-from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_scores, score_table
+from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
@@ -26,7 +27,6 @@ from cxr.reading.card import Draft
 
 if TYPE_CHECKING:
     from cxr.learning.training import Trained
-    from cxr.learning.worker import Worker
 
 SCORES = "evaluation.csv"
 CHUNK = 64
@@ -43,9 +43,12 @@ def open_datasets(paths: Sequence[str | Path]) -> Dataset:
 def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[int, int] | None = None) -> runs.Job:
     """A job whose recipe, films and name have been checked, so that what can be refused is refused before it starts."""
     dataset = open_datasets(paths)
-    select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    _, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    if recipe.head.output == "sigmoid" and len(labels.classes) != 2:
+        raise RecipeError(f"head.output = sigmoid is for two classes; these films have {len(labels.classes)}.")
     if model is not None:
         shelf.must_be_free(model)
+    recipe = recipe.with_absolute_weights()
     return runs.Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
 
 
@@ -77,43 +80,84 @@ def carry_out(run: runs.Run) -> None:
 
         everything = open_datasets(job.datasets)
         dataset, labels = select_fold(recipe, everything, *job.fold) if job.fold else select(recipe, everything)
+        _same_films(run, dataset)
         for sentence in left_out(recipe, labels, everything):
             worker.note(sentence)
         worker.say(device=device.name, epochs=recipe.training.epochs)
         trained = train(recipe, dataset, labels, device, worker)
         worker.phase("judging")
-        scores = score_table(trained.judged.table, trained.probabilities, labels.classes)
+        scores = _scores(trained, labels)
         scores.to_csv(run.folder / SCORES, index=False)
+        warnings = leaks(recipe, scores)
+        for sentence in warnings:
+            worker.note(sentence)
         spent_s = time.monotonic() - started
-        sentence = f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}."
+        sentence = " ".join(
+            [f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}.", *warnings]
+        )
         if job.model is not None:
             # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
             name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
-            _shelve(name, recipe, dataset, labels, trained, scores, device, spent_s)
+            _shelve(name, recipe, labels, trained, scores, device, spent_s, warnings)
             worker.say(model=name)
             sentence += f" The model is on the shelf as '{name}'."
-        _finish(worker, sentence)
+        worker.end(sentence)
 
 
-def _finish(worker: Worker, sentence: str) -> None:
-    worker.say(state="stopped" if worker.stopping() else "finished", phase="", sentence=sentence)
+def _same_films(run: runs.Run, dataset: Dataset) -> None:
+    """A resumed run goes on with the films and roles that it began with, or not at all."""
+    path = run.folder / "films.csv"
+    films = dataset.table[["dataset", "path", "label", "role"]].to_csv(index=False)
+    if not path.exists():
+        path.write_text(films, "utf-8")
+    elif path.read_text("utf-8") != films:
+        raise RunError("The films have changed since this run began, so its test films may be others. Start a new run.")
+
+
+def _scores(trained: Trained, labels: LabelSpace) -> pd.DataFrame:
+    table = trained.films.table
+    probabilities = np.full((len(table), len(labels.classes)), np.nan)
+    probabilities[table["role"].to_numpy() != "train"] = trained.probabilities
+    return score_table(table, probabilities, labels.classes)
+
+
+def leaks(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
+    """A sentence where films that were trained on are among those that a model is judged by."""
+    judged = set(scores["film"][scores["role"] != "train"])
+    sentences = []
+    twice = judged & set(scores["film"][scores["role"] == "train"])
+    if twice:
+        sentences.append(f"{len(twice)} films are in training and again, as copies, in validation or test: see audit.")
+    if recipe.trunk.weights.startswith("shelf:"):
+        parent = recipe.trunk.weights.removeprefix("shelf:")
+        films = read_films(shelf.evaluation_of(parent))
+        seen = judged & set(films["film"][films["role"] == "train"])
+        if seen:
+            sentences.append(
+                f"{len(seen)} of the films it is judged by were trained on by '{parent}', from which it starts: "
+                "its results are too good."
+            )
+    return sentences
 
 
 def _shelve(
     name: str,
     recipe: Recipe,
-    dataset: Dataset,
     labels: LabelSpace,
     trained: Trained,
     scores: pd.DataFrame,
     device: Any,
     spent_s: float,
+    warnings: Sequence[str],
 ) -> None:
     from cxr.learning.weights import arrays_of
 
-    validation = scores[scores["role"] == "val"]
-    threshold = choose_threshold(validation, labels)
-    results = {role: evaluate(part, labels, threshold).as_dict() for role, part in scores.groupby("role")}
+    threshold = choose_threshold(scores[scores["role"] == "val"], labels)
+    results = {
+        role: evaluate(scores[scores["role"] == role], labels, threshold).as_dict()
+        for role in ("val", "test")
+        if (scores["role"] == role).any()
+    }
     draft = Draft(
         name=name,
         classes=labels.classes,
@@ -122,14 +166,15 @@ def _shelve(
         threshold_rule=THRESHOLD_RULE if threshold is not None else "",
         zca_rank=trained.zca_rank,
         starting_weights=trained.starting_weights,
-        films=_counts(dataset.table, "role"),
-        sources=_counts(dataset.table, "source"),
+        films=_counts(scores, "role"),
+        sources=_counts(scores, "source"),
         results=results,
         device=device.name,
         precision=device.precision,
         duration_s=round(spent_s, 1),
         epochs=len(trained.history),
         best_epoch=trained.best_epoch,
+        warnings=tuple(warnings),
     )
     shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False))
 
@@ -148,9 +193,10 @@ def cross_validate(
 ) -> list[Evaluation]:
     """The evaluation of each fold's held-out films; every fold is a run of its own, one after the other."""
     labels = label_space(recipe, open_datasets(paths))
+    jobs = [plan(recipe, paths, None, (fold, folds)) for fold in range(folds)]
     evaluations = []
-    for fold in range(folds):
-        run = runs.start(plan(recipe, paths, None, (fold, folds)), recipe.name)
+    for fold, job in enumerate(jobs):
+        run = runs.start(job, recipe.name)
         status = follow(run)
         if status.state != "finished":
             raise RunError(f"Fold {fold + 1} of {folds} ended without a result: {status.sentence} (run {run.id})")
@@ -190,10 +236,20 @@ def mean_and_spread(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, fl
     }
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A model's evaluation on a dataset, and what is not in it."""
+
+    evaluation: Evaluation
+    scores: pd.DataFrame
+    unreadable: dict[str, str]  # path -> reason
+    left_out: list[str]  # sentences
+
+
 def evaluate_model(
     name: str | None, paths: Sequence[str], split: str | None, progress: Callable[[int, int], None]
-) -> tuple[Evaluation, pd.DataFrame, dict[str, str]]:
-    """A shelved model on a dataset: the evaluation, the scores, and the films that could not be read with why.
+) -> Judged:
+    """A shelved model on a dataset.
 
     Without a split: of a dataset that the model was trained on, the films it was tested with; of another one,
     the films its manifest placed in test, or all of them where none is placed.
@@ -203,10 +259,13 @@ def evaluate_model(
         raise ShelfError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
     card, recipe = shelf.card(name), shelf.recipe_of(name)
     labels = LabelSpace(card.classes, card.groups)
-    stored = read_scores(shelf.evaluation_of(name))
-    films = judged_by(recipe, labels, _as_dealt(open_datasets(paths), stored), split, set(stored["dataset"]))
+    dataset = open_datasets(paths)
+    films = judged_by(recipe, labels, dataset, split, _roles_in_training(name, dataset))
     if not len(films):
-        raise DatasetError(f"There is no film of split '{split or 'test'}' here that '{name}' could be judged by.")
+        raise DatasetError(
+            f"There is no film of split '{split or 'test'}' here with a label that '{name}' knows, "
+            "other than those it was trained on."
+        )
     classifier = shelf.load(name)
     read, kept, broken = [], [], {}
     for start in range(0, len(films), CHUNK):
@@ -223,17 +282,22 @@ def evaluate_model(
     if not kept:
         raise DatasetError("None of the films can be read.")
     scores = score_table(films.table.iloc[kept], np.stack(read), labels.classes)
-    return evaluate(scores, labels, card.threshold), scores, broken
+    return Judged(evaluate(scores, labels, card.threshold), scores, broken, left_out(recipe, labels, dataset))
 
 
-def _as_dealt(dataset: Dataset, stored: pd.DataFrame) -> Dataset:
-    """The films of a training placed where it had them: to deal again would deal a draw's training films to test."""
-    judged = dict(zip(zip(stored["dataset"], stored["path"], strict=True), stored["role"], strict=True))
-    names = set(stored["dataset"])
-    films = dataset.table[["dataset", "path", "split"]].itertuples(index=False)
-    return dataset.with_column(
-        "split", [judged.get((name, path), "train") if name in names else split for name, path, split in films]
-    )
+def _roles_in_training(name: str, dataset: Dataset) -> list[str]:
+    """What each film was to the model's training, or "". Films are known by their bytes, wherever they lie now."""
+    stored = read_films(shelf.evaluation_of(name))
+    role_of = dict(zip(stored["film"], stored["role"], strict=True)) if "film" in stored else {}
+
+    def role(i: int) -> str:
+        try:
+            return role_of.get(film_name(dataset.read_bytes(i)), "")
+        except FilmError:  # reported when it is read
+            return ""
+
+    with ThreadPoolExecutor(DECODERS) as pool:
+        return list(pool.map(role, range(len(dataset))))
 
 
 def _read(films: Dataset, chunk: Iterable[int]) -> list[Film | FilmError]:
@@ -249,4 +313,4 @@ def _read(films: Dataset, chunk: Iterable[int]) -> list[Film | FilmError]:
 
 def _numbered(base: str) -> Iterator[str]:
     yield base
-    yield from (f"{base}-{number}" for number in count(2))
+    yield from (f"{base[:56]}-{number}" for number in count(2))

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cxr.datasets.dataset import Dataset
+from cxr.datasets.dataset import ROLES, Dataset
 from cxr.datasets.duplicates import Fingerprint, groups_of_copies
 from cxr.errors import FilmError
 from cxr.films.film import SMALL_PX
@@ -85,7 +85,7 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         names=(table["dataset"] + "/" + table["path"]).to_numpy(object),
         label=dataset.labels.to_numpy(object),
         patient=dataset.patients.to_numpy(object),
-        split=table["role" if "role" in table else "split"].to_numpy(object),
+        split=table["role" if "role" in table and set(table["role"]) <= set(ROLES) else "split"].to_numpy(object),
         source=source.to_numpy(object),
     )
     seen, unread = _look(dataset, progress)

@@ -182,6 +182,8 @@ def _from_manifest(store: Folder | Archive, manifest: str) -> pd.DataFrame:
     except (ValueError, FilmError) as error:  # pandas' own errors are ValueErrors
         raise DatasetError(f"{manifest} cannot be read as a table: {error}") from error
     table.columns = table.columns.str.strip()
+    if not table.columns.is_unique:
+        raise DatasetError(f"{manifest} names a column twice. Rename one of the two.")
     missing = [column for column in ("path", "label") if column not in table]
     if missing:
         raise DatasetError(f"{manifest} has no column {' and no column '.join(missing)}.")

@@ -4,6 +4,7 @@ A film's kind is told by its content, never by its name. No name, number, date o
 leaves this room: not in a `Film`, not in a warning, not in an exception.
 """
 
+import hashlib
 import logging
 import re
 import threading
@@ -19,6 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 
+READER = 1  # counts changes in what pixels a file becomes: what was made of older ones is made again
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 60_000_000
 SMALL_PX = 128
@@ -68,6 +70,11 @@ class Film:
         """
         square = Image.fromarray(self.pixels).resize((size_px, size_px), Image.Resampling.BILINEAR)
         return np.array(square)
+
+
+def film_name(data: bytes) -> str:
+    """A name for a film made of its file's bytes alone: the same wherever it lies, and nobody's."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _contents(source: bytes | str | Path) -> bytes:

@@ -15,7 +15,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 
 PREFIX = "p_"  # of a probability's column
-TEXTS = ("dataset", "path", "label", "source", "view", "sex", "age", "role")
+TEXTS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Evaluation:
     auc: Mapping[str, float]  # each class against the rest
     confusion: tuple[tuple[int, ...], ...]  # rows: truth, columns: decision; films of coarse labels are not in it
     recall: Mapping[str, float]
-    binary: Binary | None  # None where there is no negative class
+    negative: str  # the class that means nothing was found; "" where there is none
+    binary: Binary | None  # of everything else against it
     left_out: int  # films whose label says nothing to this model
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,7 +57,10 @@ def _plain(value: Any) -> Any:
 
 
 def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classes: tuple[str, ...]) -> pd.DataFrame:
-    """One row a film, to be stored: where it is, what it is labelled, what the model said. Patients are numbered."""
+    """One row a film, to be stored: where it is, what it is labelled, what the model said. Patients are numbered.
+
+    Films that the model was trained on have no probabilities; they are listed so that it is never judged by them.
+    """
     table = films[[column for column in TEXTS if column in films]].copy()
     person = films["dataset"] + "/" + films["patient_id"]
     table.insert(2, "patient", pd.factorize(person)[0])
@@ -66,9 +70,18 @@ def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classe
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """A stored score table."""
+    """The films of a stored score table that the model was not trained on."""
+    table = read_films(path)
+    scores = table[[name for name in table if str(name).startswith(PREFIX)]]
+    return table[scores.notna().all(axis=1)].reset_index(drop=True)
+
+
+def read_films(path: Path) -> pd.DataFrame:
+    """All films of a stored score table."""
     try:
-        table = pd.read_csv(path, keep_default_na=False, dtype=dict.fromkeys(TEXTS, str))
+        names = pd.read_csv(path, nrows=0).columns
+        missing = {name: [""] for name in names if name.startswith(PREFIX)}
+        table = pd.read_csv(path, keep_default_na=False, na_values=missing, dtype=dict.fromkeys(TEXTS, str))
     except (OSError, ValueError) as error:
         raise DatasetError("The stored scores cannot be read.") from error
     if not {"dataset", "path", "label", "role"} <= set(table):
@@ -102,6 +115,7 @@ def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
         auc={name: auc(truth == k, p[single, k]) for k, name in enumerate(labels.classes)},
         confusion=tuple(tuple(int(v) for v in row) for row in matrix),
         recall={name: _share(matrix[k, k], matrix[k].sum()) for k, name in enumerate(labels.classes)},
+        negative=labels.classes[labels.negative] if labels.negative is not None else "",
         binary=_binary(p, labels, labels.positive(names), decided) if labels.negative is not None else None,
         left_out=int((~known).sum()),
     )

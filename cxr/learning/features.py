@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cxr.datasets.dataset import Dataset
 from cxr.errors import FilmError
-from cxr.films.film import Film
+from cxr.films.film import READER, Film
 from cxr.home import cache_dir
 from cxr.learning.augmentation import augment, view_rng
 from cxr.learning.recipe import Recipe
@@ -28,7 +28,7 @@ from cxr.learning.recipe import Recipe
 KEY_BYTES = 16
 BATCH = 32
 DECODERS = 2
-CACHE_BYTES = 30_000_000_000  # beyond it, the maps that were longest not used go
+CACHE_BYTES = {"pixels": 10_000_000_000, "features": 30_000_000_000}  # beyond it, the longest unused go
 PLAIN = -1  # the view that is the film itself
 
 Progress = Callable[[int, int], None]
@@ -96,7 +96,10 @@ class Table:
         return len(self.places)
 
     def take(self, films: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[Any]:
-        return self.rows[self.places[films, views]]
+        places = self.places[films, views]
+        if (places < 0).any():
+            raise IndexError("a film that this table does not hold")
+        return self.rows[places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,8 @@ class Pixels:
 
 def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> Pixels:
     """Every film brought to the model's size; a film that was read before is not decoded again."""
-    store = Store(cache_dir() / "pixels" / str(size_px), (size_px, size_px), np.dtype(np.uint8))
+    store = Store(cache_dir() / "pixels" / f"{size_px}-{READER}", (size_px, size_px), np.dtype(np.uint8))
+    make_room(store, len(dataset))
     known = set(store.index())
 
     def look(i: int) -> tuple[bytes, NDArray[np.uint8] | None, str]:
@@ -152,10 +156,11 @@ def feature_table(
     settings, seed = recipe.augmentation, recipe.training.seed
     shape = tuple(front.output.shape[1:])
     name = np.dtype(ml_dtypes.bfloat16) if str(front.output.dtype) == "bfloat16" else np.dtype(np.float32)
-    store = Store(cache_dir() / "features" / _front_key(front, recipe), shape, name)
-    make_room(store.folder, CACHE_BYTES - len(films) * len(views_of_film) * store.row_bytes)
+    folder = f"{_front_key(front, recipe)}-{_views_key(recipe) if views else 'plain'}"
+    store = Store(cache_dir() / "features" / folder, shape, name)
+    make_room(store, len(films) * len(views_of_film))
     plan = [(int(film), view) for film in films for view in views_of_film]
-    keys = [_view_key(digests[film], view, recipe) for film, view in plan]
+    keys = [_row_key(digests[film], view) for film, view in plan]
 
     def look(k: int) -> NDArray[np.uint8]:
         film, view = plan[k]
@@ -173,8 +178,10 @@ def feature_table(
     return Table(table.rows, places)
 
 
-def make_room(keep: Path, limit_bytes: int) -> None:
-    """Delete other stores, the longest unused first, until all of them together stay below the limit."""
+def make_room(store: Store, rows: int) -> None:
+    """Delete other stores of the kind, the longest unused first, until so many rows more stay below the limit."""
+    keep = store.folder
+    limit_bytes = CACHE_BYTES[keep.parent.name] - rows * store.row_bytes
     keep.mkdir(parents=True, exist_ok=True)
     os.utime(keep)
     stores = [folder for folder in keep.parent.iterdir() if folder.is_dir()]
@@ -193,16 +200,21 @@ def _front_key(front: Any, recipe: Recipe) -> str:
     for weight in front.weights:
         digest.update(np.ascontiguousarray(weight).tobytes())
     precision = [layer.compute_dtype for layer in front.layers]
-    about = [recipe.trunk.backbone, recipe.input.size_px, recipe.input.scale, list(front.output.shape), precision]
+    pool = recipe.head.pool if recipe.trunk.train == "head" else ""  # then the cut lies behind it
+    shape = list(front.output.shape)
+    about = [recipe.trunk.backbone, recipe.input.size_px, recipe.input.scale, pool, shape, precision, READER]
     digest.update(json.dumps(about).encode())
     return digest.hexdigest()[:24]
 
 
-def _view_key(film: bytes, view: int, recipe: Recipe) -> bytes:
-    if view == PLAIN:
-        return film[:KEY_BYTES]
-    change = json.dumps([view, recipe.training.seed, recipe.augmentation.model_dump(mode="json")])
-    return hashlib.sha256(film + change.encode()).digest()[:KEY_BYTES]
+def _views_key(recipe: Recipe) -> str:
+    """Names what determines an augmented view beside the film and the view's number."""
+    change = [recipe.training.seed, recipe.augmentation.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(change).encode()).hexdigest()[:12]
+
+
+def _row_key(film: bytes, view: int) -> bytes:
+    return film[:KEY_BYTES] if view == PLAIN else hashlib.sha256(film + bytes([view])).digest()[:KEY_BYTES]
 
 
 def _fill(

@@ -177,6 +177,15 @@ class Recipe(Section):
         except ValidationError as error:
             raise RecipeError(_sentence(error)) from error
 
+    def with_absolute_weights(self) -> Recipe:
+        """The same recipe for a process that starts in another folder."""
+        path = Path(self.trunk.weights)
+        if self.trunk.weights in ("imagenet", "none") or self.trunk.weights.startswith("shelf:"):
+            return self
+        if not path.exists():
+            raise RecipeError(f"trunk.weights: '{path}' is neither imagenet, none, shelf:NAME nor a file.")
+        return self.model_copy(update={"trunk": self.trunk.model_copy(update={"weights": str(path.resolve())})})
+
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
         try:

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from cxr.errors import RunError
 from cxr.home import runs_dir
 
+FRESH_S = 10  # a heartbeat this young is of a process that lives
 STARTING_S = 30  # how long a new process may take to say its first word
 ENDED = ("finished", "stopped", "failed")
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[a-z0-9._-]+$")
@@ -116,7 +117,7 @@ class Run:
     def resume(self) -> None:
         """Start it again from its last checkpoint."""
         status = self.status
-        if status.alive:
+        if status.alive or not self._idle():
             raise RunError(f"Run {self.id} is under way.")
         if status.state == "finished":
             raise RunError(f"Run {self.id} is finished; there is nothing to resume.")
@@ -124,9 +125,19 @@ class Run:
         self._spawn()
 
     def delete(self) -> None:
-        if self.status.alive:
+        if self.status.alive or not self._idle():
             raise RunError(f"Run {self.id} is under way; stop it first.")
         shutil.rmtree(self.folder)
+
+    def worker_lock(self) -> FileLock:
+        """Held by the one process that works on this run."""
+        return FileLock(self.folder / "worker.lock")
+
+    def _idle(self) -> bool:
+        lock = self.worker_lock()
+        idle = try_lock(lock)
+        lock.release()
+        return idle
 
     def write_status(self, status: Status) -> None:
         _replace(self.folder / "status.json", json.dumps(asdict(status)))
@@ -146,7 +157,7 @@ class Run:
                 stderr=log,
                 start_new_session=True,
                 cwd=Path(__file__).parents[2],
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env=os.environ | _absolute() | {"PYTHONUNBUFFERED": "1"},
             )
         threading.Thread(target=process.wait, daemon=True).start()  # or it stays a zombie when it ends
 
@@ -200,6 +211,11 @@ def try_lock(lock: FileLock) -> bool:
     return True
 
 
+def _absolute() -> dict[str, str]:
+    """The folders that the environment names, for a process that starts elsewhere."""
+    return {name: str(Path(os.environ[name]).resolve()) for name in ("CXR_HOME", "CXR_WEIGHTS") if os.environ.get(name)}
+
+
 def _lives(status: Status) -> bool:
     if not status.pid:
         return abs(time.time() - status.heartbeat) < STARTING_S
@@ -207,7 +223,9 @@ def _lives(status: Status) -> bool:
 
     try:
         process = psutil.Process(status.pid)
-        return abs(process.create_time() - status.born) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        # The system's idea of a process's birth moves with its clock; a fresh heartbeat settles it.
+        same = abs(process.create_time() - status.born) < 5 or abs(time.time() - status.heartbeat) < FRESH_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -51,24 +51,23 @@ def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[str]:
     return sentences
 
 
-def judged_by(
-    recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, trained_on: Collection[str]
-) -> Dataset:
-    """The films of a dataset that a finished model is to be judged by, dealt as its training dealt them.
+def judged_by(recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, roles: Sequence[str]) -> Dataset:
+    """The films of a dataset that a finished model is to be judged by.
 
-    Of a dataset it was trained on, its test films; of another, those that the manifest placed in test, or all
+    `roles` has the role of each film in the model's training, or "" for one that it has not seen. Of a dataset
+    that was trained on, the films it was tested with; of another, those that the manifest placed in test, or all
     where none is placed. A `split` of train, val, test or all is taken at its word.
     """
-    dataset = _taking_part(recipe, labels, dataset)
-    dataset = assign_roles(dataset, recipe.data.validation, recipe.data.test, recipe.training.seed)
+    dataset = _taking_part(recipe, labels, dataset.with_column("role", roles))
+    role, placed, name = dataset.table["role"], dataset.table["split"], dataset.table["dataset"]
     if split == "all":
         return dataset
     if split is not None:
-        return dataset.where(dataset.table["role"] == split)
-    known = dataset.table["dataset"].isin(trained_on)
-    placed = dataset.table["split"] == "test"
-    of_set = placed.groupby(dataset.table["dataset"]).transform("any")
-    return dataset.where((known & (dataset.table["role"] == "test")) | (~known & (placed | ~of_set)))
+        return dataset.where((role == split) | ((role == "") & (placed == split)))
+    trained_on = (role != "").groupby(name).transform("any")
+    any_placed = (placed == "test").groupby(name).transform("any")
+    foreign = ~trained_on & ((placed == "test") | ~any_placed)
+    return dataset.where((trained_on & (role == "test")) | foreign)
 
 
 def _taking_part(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> Dataset:
@@ -97,7 +96,8 @@ def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:
         recipe.data.draw_test,
         recipe.data.draw_seed,
     )
-    return drawn.with_column("label", drawn.table["own_label"]).with_column("split", drawn.table["role"])
+    placed = drawn.table["split"].where(drawn.table["split"] == "val", drawn.table["role"])
+    return drawn.with_column("label", drawn.table["own_label"]).with_column("split", placed)
 
 
 def _check(dataset: Dataset, labels: LabelSpace) -> None:

@@ -47,8 +47,8 @@ class Trained:
     best_epoch: int
     starting_weights: str
     zca_rank: int
-    judged: Dataset  # the films of val and test
-    probabilities: NDArray[np.float32]  # of those films
+    films: Dataset  # all that took part, with `role` and `film`, a name made of a film's bytes alone
+    probabilities: NDArray[np.float32]  # of those that are not in train, in their order
 
 
 def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, journal: Journal) -> Trained:
@@ -56,6 +56,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     journal.phase("reading films")
     pixels = pixel_table(dataset, recipe.input.size_px, _counter(journal, "reading films"))
     dataset, pixels = _without_broken(dataset, pixels, journal)
+    dataset = dataset.with_column("film", [digest.hex()[:16] for digest in pixels.digests])
     roles = dataset.table["role"].to_numpy()
     targets = labels.targets(dataset.labels)
     whitening = _whitening(recipe, pixels, np.flatnonzero(roles == "train"))
@@ -98,9 +99,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     assign(_learned(trained), kept)
     judged = np.flatnonzero(roles != "train")
     probabilities = np.exp(_predict(lesson, judged))
-    return Trained(
-        network, history, best + 1, starting_weights, zca_rank, dataset.where(roles != "train"), probabilities
-    )
+    return Trained(network, history, best + 1, starting_weights, zca_rank, dataset, probabilities)
 
 
 @dataclass(frozen=True, eq=False)

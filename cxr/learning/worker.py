@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -57,6 +58,13 @@ class Worker:
         self._status = replace(self._status, heartbeat=time.time())
         self.run.write_status(self._status)
 
+    def end(self, sentence: str) -> None:
+        """The last word; what only a resumed run would need goes, as a finished one cannot be resumed."""
+        stopped = self.stopping()
+        self.say(state="stopped" if stopped else "finished", phase="", sentence=sentence)
+        for path in () if stopped else self.run.folder.glob("*.npz"):
+            path.unlink()
+
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         self.say(phase=name, done=done, total=total)
 
@@ -92,7 +100,7 @@ class Worker:
 @contextmanager
 def working(run: Run) -> Iterator[Worker]:
     """The run's journal while this process alone works on it; whatever happens, the status ends with a sentence."""
-    mine = FileLock(run.folder / "worker.lock")
+    mine = run.worker_lock()
     if not try_lock(mine):
         raise RunError(f"Run {run.id} is under way in another process.")
     worker = Worker(run)
@@ -111,12 +119,7 @@ def working(run: Run) -> Iterator[Worker]:
         raise
     except BaseException as error:
         log.exception("failed")
-        reason = (
-            "The device's memory was not enough; use a smaller training.batch."
-            if _out_of_memory(error)
-            else (f"It failed unexpectedly ({type(error).__name__}); the log has the details.")
-        )
-        worker.say(state="failed", sentence=reason)
+        worker.say(state="failed", sentence=_reason(error))
         raise
     finally:
         ended.set()
@@ -138,5 +141,9 @@ def _pulse(worker: Worker, ended: threading.Event) -> None:
         worker.beat()
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+def _reason(error: BaseException) -> str:
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return "The device's memory was not enough; use a smaller training.batch."
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "The disk is full. Make room, then resume the run."
+    return f"It failed unexpectedly ({type(error).__name__}); the log has the details."

@@ -34,11 +34,12 @@ class Reading:
         said = self.prediction.as_dict()
         return {
             "file": self.file,
-            "label": self.prediction.label(),
+            "label": self.prediction.classes[int(self.prediction.probabilities.argmax())],
             "probabilities": said["probabilities"],
             "decision": said["decision"],
             "threshold": said["threshold"],
             "warnings": list(self.film.warnings),
+            "model": said["model"],
             "timing_ms": {"decode": round(self.decode_ms, 3), "model": said["model_ms"]},
         }
 
@@ -54,7 +55,8 @@ def read_files(classifier: Classifier, files: Iterable[Path]) -> Iterator[Readin
             films = [film for _, film, _, _ in together if film is not None]
             predictions = iter(classifier.read_many(films, BATCH))
             for file, film, error, decode_ms in together:
-                yield Reading(str(file), film, next(predictions) if film else None, error, decode_ms)
+                prediction = next(predictions) if film else None
+                yield Reading(str(file), film, prediction, error, decode_ms)
 
 
 def _decoded(file: Path) -> tuple[Path, Film | None, str, float]:

@@ -28,9 +28,10 @@ class Draft(BaseModel):
     threshold_rule: str = ""
     zca_rank: int = Field(0, ge=0)
     starting_weights: str = ""
-    films: dict[str, dict[str, int]] = {}  # role (training, validation, test) -> label -> films
+    films: dict[str, dict[str, int]] = {}  # role (train, val, test) -> label -> films
     sources: dict[str, dict[str, int]] = {}  # source -> label -> films
     results: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()  # why the results may be too good
     device: str = ""
     precision: str = ""
     duration_s: float = Field(0.0, ge=0)

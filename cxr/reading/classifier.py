@@ -36,6 +36,7 @@ class Prediction:
     heatmaps: NDArray[np.float32]  # (classes, height, width), each 0..1 by its own peak, or all zero
     peaks: NDArray[np.float32]  # (classes,), what 1 stands for in each heatmap
     model_ms: float  # the model's share; reading and fitting the film come on top
+    model: str = ""  # whose prediction: name@version
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
         """Where the model found what speaks for the target; by default, for its decision."""
@@ -54,6 +55,7 @@ class Prediction:
             "decision": self.decision,
             "probabilities": {name: self.probability(name) for name in self.classes},
             "threshold": self.threshold,
+            "model": self.model,
             "model_ms": round(self.model_ms, 3),
         }
 
@@ -117,6 +119,7 @@ class Classifier:
                 heatmaps=heatmaps[i],
                 peaks=peaks[i],
                 model_ms=model_ms,
+                model=f"{self.card.name}@{self.card.version}",
             )
             for i in range(len(films))
         ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import lzma
 import math
 import shutil
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -28,16 +32,29 @@ def export_model(name: str, path: Path) -> Path:
     partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with zipfile.ZipFile(partial, "w") as parcel:
-            for member in MEMBERS:
+            for member in (WEIGHTS, RECIPE, CARD):
                 packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
                 parcel.write(shelf.folder_of(name) / member, member, packing)
+            parcel.writestr(EVALUATION, _without_paths(shelf.evaluation_of(name)), zipfile.ZIP_DEFLATED)
         shelf.flush(partial)
         partial.replace(path)
     except OSError as error:
         raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
+
+
+def _without_paths(scores: Path) -> str:
+    """The scores with no file names, which are often patients': films are known by their digests."""
+    out = io.StringIO()
+    with scores.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        writer = csv.DictWriter(out, rows.fieldnames or [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | ({"path": ""} if "path" in row else {}) for row in rows)
+    return out.getvalue()
 
 
 def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
@@ -71,7 +88,7 @@ def _unpack(source: Path | IO[bytes], folder: Path) -> None:
                         file.write(chunk)
                         if file.tell() > _LIMIT_BYTES[member]:
                             raise ShelfError(f"{member} in this file is larger than any model's.")
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError) as error:
         raise ShelfError("This file is no ZIP, or damaged. Export the model again.") from error
 
 

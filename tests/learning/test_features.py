@@ -141,9 +141,10 @@ def test_films_are_brought_to_size_in_their_order(home, dataset):
 
 def test_a_film_that_was_read_is_not_decoded_again(home, dataset):
     first = pixel_table(dataset, 32, quiet)
-    size = (home / "cache" / "pixels" / "32" / "rows.bin").stat().st_size
+    (rows,) = (home / "cache" / "pixels").glob("32-*/rows.bin")
+    size = rows.stat().st_size
     again = pixel_table(dataset.where(np.arange(40) % 2 == 1), 32, quiet)
-    assert (home / "cache" / "pixels" / "32" / "rows.bin").stat().st_size == size == 40 * 32 * 32
+    assert rows.stat().st_size == size == 40 * 32 * 32
     assert np.array_equal(again.table.take(np.arange(20)), first.table.take(np.arange(1, 40, 2)))
 
 
@@ -340,17 +341,36 @@ def aged_store(folder, name, bytes_, age):
     os.utime(folder / name, (1e9 - age, 1e9 - age))
 
 
-def test_the_longest_unused_stores_go_first_and_one_s_own_stays(tmp_path):
+def test_the_longest_unused_stores_go_first_and_one_s_own_stays(tmp_path, monkeypatch):
+    monkeypatch.setitem(features.CACHE_BYTES, "features", 200)
+    root = tmp_path / "features"
     for name, age in (("own", 99), ("old", 50), ("older", 60), ("new", 10)):
-        aged_store(tmp_path, name, 100, age)
-    features.make_room(tmp_path / "own", 200)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "own"]
-    features.make_room(tmp_path / "own", -1)
-    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+        aged_store(root, name, 100, age)
+    own = features.Store(root / "own", (10,), np.dtype(np.uint8))
+    features.make_room(own, 0)
+    assert sorted(path.name for path in root.iterdir()) == ["new", "own"]
+    features.make_room(own, 1)
+    assert [path.name for path in root.iterdir()] == ["own"]
 
 
-def test_nothing_goes_where_there_is_room(tmp_path):
+def test_nothing_goes_where_there_is_room(tmp_path, monkeypatch):
+    monkeypatch.setitem(features.CACHE_BYTES, "features", 220)
+    root = tmp_path / "features"
     for name in ("own", "other"):
-        aged_store(tmp_path, name, 100, 5)
-    features.make_room(tmp_path / "own", 200)
-    assert len(list(tmp_path.iterdir())) == 2
+        aged_store(root, name, 100, 5)
+    features.make_room(features.Store(root / "own", (10,), np.dtype(np.uint8)), 2)
+    assert len(list(root.iterdir())) == 2
+
+
+def test_poolings_and_augmentations_have_stores_of_their_own(home, dataset):
+    pixels = pixel_table(dataset, 32, quiet)
+    chosen = np.arange(2)
+    for pool in ("average", "max"):
+        recipe = tiny_recipe(trunk={"train": "head"}, head={"pool": pool})
+        front = build(recipe, 2).front
+        rows = feature_table(front, recipe, chosen, pixels, 0, quiet).take(chosen)
+        direct = np.asarray(front(pixels.table.take(chosen)[..., None].astype(np.float32)))
+        np.testing.assert_allclose(rows, direct, atol=1e-4, rtol=1e-4)
+    shifted = tiny_recipe(trunk={"train": "head"}, training={"views": 1}, augmentation={"shift_x": 0.2})
+    feature_table(build(shifted, 2).front, shifted, chosen, pixels, 1, quiet)
+    assert len(list((home / "cache" / "features").iterdir())) == 3

@@ -79,8 +79,13 @@ def test_a_run_whose_process_is_gone_is_interrupted(run):
 
 
 def test_another_process_with_the_same_number_is_not_the_runs(run):
-    run.write_status(alive(born=psutil.Process().create_time() - 60))
+    run.write_status(alive(born=psutil.Process().create_time() - 60, heartbeat=time.time() - 60))
     assert run.status.state == "interrupted"
+
+
+def test_a_run_whose_heart_beats_lives_though_the_clock_was_set(run):
+    run.write_status(alive(born=psutil.Process().create_time() - 60, heartbeat=time.time()))
+    assert run.status.state == "working"
 
 
 def test_a_process_that_nobody_has_waited_for_is_gone(run):

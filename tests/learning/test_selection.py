@@ -163,9 +163,9 @@ def test_a_patient_is_in_one_fold(films):
 # What a finished model is judged by
 
 
-def judged(films, split=None, trained_on=("hospital",), **data):
+def judged(films, split=None, roles=None, **data):
     labels = LabelSpace(("normal", "viral"))
-    return judged_by(recipe(**data), labels, films, split, trained_on)
+    return judged_by(recipe(**data), labels, films, split, [""] * len(films) if roles is None else roles)
 
 
 @pytest.fixture
@@ -173,32 +173,45 @@ def two_labels():
     return listed(normal=40, viral=40, other=4)
 
 
-def test_on_its_own_dataset_a_model_is_judged_by_the_test_films_of_its_training(two_labels):
-    dealt, _ = select(recipe(), two_labels)
-    assert paths(judged(two_labels)) == paths(dealt.where(dealt.table["role"] == "test"))
+@pytest.fixture
+def roles(two_labels):
+    """Of a training with a third of the films; the others came later, or were not drawn."""
+    return [("train", "val", "test", "", "", "")[i % 6] for i in range(len(two_labels))]
+
+
+def test_of_films_that_it_was_trained_with_a_model_is_judged_by_the_test_films_alone(two_labels, roles):
+    wanted = {f"{i}.png" for i in range(80) if roles[i] == "test"}
+    assert paths(judged(two_labels, roles=roles)) == wanted
 
 
 def test_on_another_dataset_it_is_judged_by_all_films_that_say_something(two_labels):
-    assert len(judged(two_labels, trained_on=["elsewhere"])) == 80
+    assert len(judged(two_labels)) == 80
 
 
 def test_on_another_dataset_with_a_test_split_it_is_judged_by_that(two_labels):
     films = placed(two_labels, "test", [3, 50])
-    assert paths(judged(films, trained_on=["elsewhere"])) == {"3.png", "50.png"}
+    assert paths(judged(films)) == {"3.png", "50.png"}
 
 
-def test_of_a_join_each_dataset_is_judged_by_its_own_rule(two_labels):
+def test_of_a_join_each_dataset_is_judged_by_its_own_rule(two_labels, roles):
     joined = Dataset.join([two_labels, listed("clinic", normal=5, viral=5)])
-    chosen = judged(joined).table
+    chosen = judged(joined, roles=[*roles, *[""] * 10]).table
     assert (chosen["dataset"] == "clinic").sum() == 10
     assert set(chosen.loc[chosen["dataset"] == "hospital", "role"]) == {"test"}
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_a_named_split_is_taken_at_its_word(two_labels, split):
-    dealt, _ = select(recipe(), two_labels)
-    for trained_on in (["hospital"], ["elsewhere"]):
-        assert paths(judged(two_labels, split, trained_on)) == paths(dealt.where(dealt.table["role"] == split))
+def test_a_named_split_is_taken_at_its_word(two_labels, roles, split):
+    films = placed(two_labels, split, [1, 3])  # 1 was in validation, 3 in nothing
+    wanted = {f"{i}.png" for i in range(80) if roles[i] == split} | {"3.png"}
+    assert paths(judged(films, split, roles)) == wanted
+
+
+def test_a_draw_leaves_the_manifest_s_validation_films_in_validation(two_labels):
+    films = placed(two_labels, "val", range(20))
+    drawn, _ = select(recipe(draw={"normal": 38, "viral": 38}, draw_test=4), films)
+    of_val = drawn.table[drawn.table["path"].isin({f"{i}.png" for i in range(20)})]
+    assert len(of_val) and set(of_val["role"]) == {"val"}
 
 
 def test_all_are_all_films_that_say_something(two_labels):

@@ -118,8 +118,7 @@ def test_the_probabilities_are_the_network_s_own_of_the_films_held_back(films_of
     p = predicted(result, dataset)
     both = np.concatenate([1 - p, p], axis=1) if output == "sigmoid" else p
     np.testing.assert_allclose(result.probabilities, both, atol=1e-5)
-    assert set(result.judged.table["role"]) == {"val", "test"}
-    assert len(result.judged) == len(result.probabilities)
+    assert (result.films.table["role"] != "train").sum() == len(result.probabilities)
 
 
 def test_the_best_epoch_s_weights_are_kept_and_not_the_last(trained):
@@ -131,8 +130,9 @@ def test_the_best_epoch_s_weights_are_kept_and_not_the_last(trained):
     kept = journal.saved[f"best-{result.best_epoch}"]
     for name, array in kept.items():
         assert np.array_equal(weights(result)[name], array)
-    held = result.judged.table["role"] == "val"
-    truth = [0 if label == "normal" else 1 for label in result.judged.labels[held]]
+    judged = result.films.where(result.films.table["role"] != "train")
+    held = judged.table["role"] == "val"
+    truth = [0 if label == "normal" else 1 for label in judged.labels[held]]
     chosen = result.probabilities[held][np.arange(held.sum()), truth]
     assert (chosen > 0.5).mean() == pytest.approx(max(values), rel=1e-4)
 
@@ -298,7 +298,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(trained):
 def test_every_film_is_shown_once_an_epoch_and_each_step_is_told(trained):
     journal = Notes()
     result = trained(two_classes(training={"epochs": 2, "batch": 7}), journal)
-    films = FEW - len(result.judged)
+    films = FEW - len(result.probabilities)
     steps = -(-films // 7)
     assert [step[:3] for step in journal.steps] == [(e, s, steps) for e in (1, 2) for s in range(1, steps + 1)]
     assert all(np.isfinite(step[3]) for step in journal.steps)
@@ -367,7 +367,8 @@ def test_broken_films_are_left_out_with_a_note(films_of):
     result = train(recipe, dataset.with_column("path", path), labels, CPU, journal)
     assert journal.notes[0].startswith("Left out manifest.csv: ")
     assert journal.notes[1] == f"1 of {FEW} films cannot be read and were left out."
-    assert len(result.judged) == (dataset.table["role"] != "train").sum()
+    assert len(result.films) == FEW - 1
+    assert len(result.probabilities) == (dataset.table["role"] != "train").sum()
 
 
 @pytest.mark.parametrize("role", ["train", "val", "all"])
