@@ -127,11 +127,12 @@ def leaks(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
     sentences = []
     twice = judged & set(scores["film"][scores["role"] == "train"])
     if twice:
-        sentences.append(f"{len(twice)} films are in training and again, as copies, in validation or test: see audit.")
+        films = "1 film is" if len(twice) == 1 else f"{len(twice)} films are"
+        sentences.append(f"{films} in training and again, as copies, in validation or test: see audit.")
     if recipe.trunk.weights.startswith("shelf:"):
         parent = recipe.trunk.weights.removeprefix("shelf:")
-        films = read_films(shelf.evaluation_of(parent))
-        seen = judged & set(films["film"][films["role"] == "train"])
+        of_parent = read_films(shelf.evaluation_of(parent))
+        seen = judged & set(of_parent["film"][of_parent["role"] == "train"])
         if seen:
             sentences.append(
                 f"{len(seen)} of the films it is judged by were trained on by '{parent}', from which it starts: "

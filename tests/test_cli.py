@@ -21,6 +21,7 @@ from cxr.learning.runs import Job, Status
 from tests.conftest import tiny_recipe
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
+KEYS = ["file", "label", "probabilities", "decision", "threshold", "warnings", "model", "timing_ms"]
 
 
 @pytest.fixture
@@ -134,11 +135,15 @@ def test_a_reading_as_json_has_these_keys_and_no_others(trained, phantoms, answe
     readings = answer("predict", *files)
     assert [reading["file"] for reading in readings] == [str(file) for file in files]
     for reading in readings:
-        assert set(reading) == {"file", "label", "probabilities", "decision", "threshold", "warnings", "timing_ms"}
+        assert set(reading) == {"file", "label", "probabilities", "decision", "threshold", "warnings"} | {
+            "model",
+            "timing_ms",
+        }
         assert set(reading["timing_ms"]) == {"decode", "model"}
         assert list(reading["probabilities"]) == CLASSES
         assert sum(reading["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-        assert reading["decision"] in CLASSES and reading["label"].startswith(reading["decision"])
+        assert reading["decision"] in CLASSES and reading["label"] in CLASSES
+        assert reading["model"].startswith("first@")
         assert all(milliseconds > 0 for milliseconds in reading["timing_ms"].values())
 
 

@@ -17,6 +17,7 @@ from cxr.films.film import Film
 from cxr.home import models_dir
 from cxr.judging.evaluation import Binary, Evaluation, evaluate, probabilities_of, read_scores
 from cxr.learning import runs
+from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
 from cxr.learning.selection import select
 from cxr.reading import shelf
@@ -98,19 +99,19 @@ def test_the_card_says_what_the_stored_scores_say(home, phantoms):
 @pytest.mark.parametrize(
     "data", [{}, TWO | {"draw": {"normal": 12, "covid19": 12}, "draw_test": 4}], ids=["dealt", "drawn"]
 )
-def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data):
+def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data, tmp_path):
     carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
     tested = stored()[lambda table: table["role"] == "test"]
-    evaluation, scores, _ = workshop.evaluate_model("tiny", [str(loose)], None, silent)
-    assert sorted(scores["path"]) == sorted(tested["path"])
-    assert evaluation.n == len(tested)
+    for place in (loose, shutil.copytree(loose, tmp_path / "renamed")):  # films are known wherever they lie
+        judged = workshop.evaluate_model("tiny", [str(place)], None, silent)
+        assert sorted(judged.scores["path"]) == sorted(tested["path"])
+        assert judged.evaluation.n == len(tested)
 
 
 def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_path):
     folder = shutil.copytree(phantoms, tmp_path / "2020")
     carry_out(tiny_recipe(training={"epochs": 1}), [folder])
-    evaluation, _, _ = workshop.evaluate_model("tiny", [str(folder)], None, silent)
-    assert evaluation.n == 40
+    assert workshop.evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
 
 
 def test_a_split_is_taken_at_its_word(home, phantoms):
@@ -118,9 +119,9 @@ def test_a_split_is_taken_at_its_word(home, phantoms):
     carry_out(recipe, [phantoms])
     chosen, _ = select(recipe, Dataset.open(phantoms))
     for split in ("train", "val", "test"):
-        _, scores, _ = workshop.evaluate_model("tiny", [str(phantoms)], split, silent)
+        scores = workshop.evaluate_model("tiny", [str(phantoms)], split, silent).scores
         assert set(scores["path"]) == set(chosen.table["path"][chosen.table["role"] == split])
-    assert workshop.evaluate_model("tiny", [str(phantoms)], "all", silent)[0].n == 160
+    assert workshop.evaluate_model("tiny", [str(phantoms)], "all", silent).evaluation.n == 160
 
 
 def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_path):
@@ -235,6 +236,7 @@ def evaluation(accuracy, auc):
         auc={"normal": auc, "covid19": auc},
         confusion=((5, 0), (0, 5)),
         recall={},
+        negative="normal",
         binary=binary,
         left_out=0,
     )
@@ -248,3 +250,55 @@ def test_mean_and_spread_are_those_worked_out_by_hand():
     assert math.isnan(workshop.mean_and_spread([evaluation(0.7, float("nan"))] * 2)["binary.auc"]["mean"])
     assert set(spread) == {"accuracy", "macro_f1", "auc.normal", "auc.covid19", "binary.auc", "binary.accuracy"}
     assert workshop.mean_and_spread([evaluation(0.7, 0.8)])["accuracy"]["sd"] == 0
+
+
+def test_a_resumed_run_refuses_films_that_are_no_longer_those_it_began_with(home, loose):
+    recipe = tiny_recipe(data=TWO, training={"epochs": 2})
+    run = runs.create(workshop.plan(recipe, [str(loose)], "tiny"), recipe.name)
+    (run.folder / "films.csv").write_text("dataset,path,label,role\nloose,gone.png,normal,test\n")
+    with pytest.raises(RunError, match="have changed since this run began"):
+        workshop.carry_out(run)
+    assert run.status.state == "failed"
+
+
+def test_copies_across_training_and_test_are_said_and_stand_on_the_card(home, phantoms, tmp_path):
+    folder = shutil.copytree(phantoms, tmp_path / "copies")
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    source = table["path"][table["split"] == "test"].iloc[0]
+    for copy in table["path"][table["split"] == "train"].iloc[:40]:  # validation takes some of them, not all
+        shutil.copy(folder / source, folder / copy)
+    recipe = tiny_recipe(training={"epochs": 1})
+    run = runs.create(workshop.plan(recipe, [str(folder)], "tiny"), recipe.name)
+    workshop.carry_out(run)
+    assert "1 film is in training and again" in shelf.card("tiny").warnings[0]
+    assert "1 film is in training and again" in run.status.sentence
+
+
+def test_a_model_that_starts_from_another_s_training_films_says_so(home, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    other = tiny_recipe(training={"epochs": 1, "seed": 1}, trunk={"weights": "shelf:tiny"})
+    run = runs.create(workshop.plan(other, [str(phantoms)], "child"), other.name)
+    workshop.carry_out(run)
+    assert "were trained on by 'tiny'" in shelf.card("child").warnings[0]
+    assert "were trained on by 'tiny'" in run.status.sentence
+
+
+def test_a_finished_run_keeps_no_checkpoints(home, phantoms):
+    recipe = tiny_recipe(training={"epochs": 1})
+    run = runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), recipe.name)
+    workshop.carry_out(run)
+    assert run.status.state == "finished" and not list(run.folder.glob("*.npz"))
+
+
+def test_a_sigmoid_for_four_classes_is_refused_before_anything_starts(home, phantoms):
+    with pytest.raises(RecipeError, match="two classes"):
+        workshop.plan(tiny_recipe(head={"output": "sigmoid"}), [str(phantoms)], "tiny")
+
+
+def test_a_weights_file_is_named_for_a_process_that_starts_elsewhere(home, phantoms, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trunk.npz").touch()
+    job = workshop.plan(tiny_recipe(trunk={"weights": "trunk.npz"}), [str(phantoms)], "tiny")
+    assert Recipe.from_toml(job.recipe_toml).trunk.weights == str(tmp_path / "trunk.npz")
+    with pytest.raises(RecipeError, match="nowhere.npz"):
+        workshop.plan(tiny_recipe(trunk={"weights": "nowhere.npz"}), [str(phantoms)], "tiny")

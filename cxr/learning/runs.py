@@ -135,7 +135,7 @@ class Run:
 
     def _idle(self) -> bool:
         lock = self.worker_lock()
-        idle = try_lock(lock)
+        idle = try_lock(lock, 5)  # the threads of a killed process let go of it one after the other
         lock.release()
         return idle
 
@@ -203,9 +203,9 @@ def device_lock() -> FileLock:
     return FileLock(runs_dir() / "device.lock")
 
 
-def try_lock(lock: FileLock) -> bool:
+def try_lock(lock: FileLock, timeout_s: float = 0) -> bool:
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=timeout_s)
     except Timeout:
         return False
     return True

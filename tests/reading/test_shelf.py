@@ -68,18 +68,14 @@ def test_a_stored_model_has_a_card_that_says_what_it_is(stored, home):
     assert card.software["keras"]
     assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted(MEMBERS)
     assert shelf.recipe_of("tiny").name == "tiny"
-    assert shelf.evaluation_of("tiny").read_text() == TABLE.replace(
-        "a.png", ""
-    )  # a file is often named after a patient
+    assert shelf.evaluation_of("tiny").read_text() == TABLE
 
 
 def test_an_evaluation_may_come_from_a_file(home, draft, tiny_recipe, tmp_path):
     table = tmp_path / "scores.csv"
     table.write_text(TABLE)
     shelf.store(draft(), tiny_recipe(), {"logits/bias": np.zeros(3)}, table)
-    assert shelf.evaluation_of("tiny").read_text() == TABLE.replace(
-        "a.png", ""
-    )  # a file is often named after a patient
+    assert shelf.evaluation_of("tiny").read_text() == TABLE
 
 
 def test_a_name_on_the_shelf_is_not_given_twice(stored):
@@ -282,9 +278,7 @@ def test_a_model_travels_in_one_file(stored, home, tmp_path, monkeypatch):
     monkeypatch.setenv("CXR_HOME", str(tmp_path / "elsewhere"))
     assert parcel.import_model(file) == card == shelf.card("tiny")
     assert shelf.default_name() == "tiny"
-    assert shelf.evaluation_of("tiny").read_text() == TABLE.replace(
-        "a.png", ""
-    )  # a file is often named after a patient
+    assert shelf.evaluation_of("tiny").read_text() == TABLE.replace("a.png", "")  # a name is often a patient's
 
 
 def test_a_model_may_be_imported_under_another_name_and_from_memory(stored, tmp_path):
