@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -14,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxr import DISCLAIMER, console
+from cxr import DISCLAIMER, cli_models, cli_runs, console
+from cxr.console import Json
 from cxr.errors import CxrError, FilmError
 
 if TYPE_CHECKING:
@@ -27,17 +27,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-models_app = typer.Typer(help="The shelf: every model, and which one is in use.", no_args_is_help=True)
-runs_app = typer.Typer(help="Trainings under way and ended.", no_args_is_help=True)
-app.add_typer(models_app, name="models")
-app.add_typer(runs_app, name="runs")
+app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_runs.app, name="runs")
 
 Data = Annotated[
     list[str], typer.Option("--data", help="A folder, ZIP or manifest.csv of films; may be given several times.")
 ]
 Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Split(StrEnum):
@@ -261,143 +258,3 @@ def work(run_id: str) -> None:
     from cxr.learning import runs
 
     workshop.carry_out(runs.find(run_id))
-
-
-@models_app.command("list")
-def models_list(as_json: Json = False) -> None:
-    """Every model on the shelf; the one in use is starred."""
-    from cxr.reading import shelf
-
-    listing, default = shelf.listing(), shelf.default_name()
-    if as_json:
-        models = [card.model_dump(mode="json") | {"default": card.name == default} for card in listing.cards]
-        console.print_json({"models": models, "damaged": listing.damaged})
-        return
-    for card in listing.cards:
-        star = "*" if card.name == default else " "
-        typer.echo(f"{star} {card.name:28} {card.version}  {card.created[:16]}  {', '.join(card.classes)}")
-    for name, reason in listing.damaged.items():
-        typer.echo(f"! {name:28} {reason}")
-    if not listing.cards and not listing.damaged:
-        typer.echo("The shelf is empty. Train a model: python -m cxr train RECIPE --data FOLDER")
-
-
-@models_app.command("show")
-def models_show(name: str, as_json: Json = False) -> None:
-    """A model's card."""
-    from cxr.reading import shelf
-
-    card = shelf.card(name).model_dump(mode="json")
-    if as_json:
-        console.print_json(card)
-        return
-    for key, value in card.items():
-        typer.echo(f"{key:18} {value if isinstance(value, str) else json.dumps(value)}")
-
-
-@models_app.command("promote")
-def models_promote(name: str) -> None:
-    """Put a model into use."""
-    from cxr.reading import shelf
-
-    shelf.promote(name)
-    typer.echo(f"'{name}' is in use.")
-
-
-@models_app.command("rollback")
-def models_rollback() -> None:
-    """Put the model that was in use before back into use."""
-    from cxr.reading import shelf
-
-    typer.echo(f"'{shelf.roll_back()}' is in use again.")
-
-
-@models_app.command("delete")
-def models_delete(name: str) -> None:
-    """Take a model off the shelf for good; never the one in use."""
-    from cxr.reading import shelf
-
-    shelf.delete(name)
-    typer.echo(f"'{name}' is deleted.")
-
-
-@models_app.command("export")
-def models_export(name: str, path: Path) -> None:
-    """Write a model to one file."""
-    from cxr.reading import parcel
-
-    typer.echo(f"Wrote {parcel.export_model(name, path)}")
-
-
-@models_app.command("import")
-def models_import(path: Path, name: Annotated[str | None, typer.Option(help="Another name for it.")] = None) -> None:
-    """Take in a model that was exported; it is checked first."""
-    from cxr.reading import parcel
-
-    typer.echo(f"'{parcel.import_model(path, name).name}' is on the shelf.")
-
-
-@runs_app.command("list")
-def runs_list(as_json: Json = False) -> None:
-    """Every run, newest first."""
-    from cxr.learning import runs
-
-    if as_json:
-        console.print_json([console.run_dict(run) for run in runs.all_runs()])
-        return
-    for run in runs.all_runs():
-        status = run.status
-        typer.echo(f"{run.id:44} {status.state:12} {console.run_line(status)}")
-
-
-@runs_app.command("show")
-def runs_show(run_id: str, as_json: Json = False) -> None:
-    """A run's state, history and last log lines."""
-    from cxr.learning import runs
-
-    run = runs.find(run_id)
-    if as_json:
-        console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()})
-        return
-    status = run.status
-    typer.echo(
-        f"{run.id}: {status.state}. {status.sentence}\n{console.run_line(status)} on {status.device or 'no device yet'}"
-    )
-    for row in run.history():
-        typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
-    typer.echo("\n".join(run.log_tail(10)))
-
-
-@runs_app.command("stop")
-def runs_stop(run_id: str) -> None:
-    """End a run after the step it is in; the best weights so far become its model."""
-    from cxr.learning import runs
-
-    run = runs.find(run_id)
-    run.stop()
-    typer.echo(f"Asked run {run.id} to stop.")
-
-
-@runs_app.command("resume")
-def runs_resume(
-    run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] = True, as_json: Json = False
-) -> None:
-    """Go on with a run from its last checkpoint."""
-    from cxr.learning import runs
-
-    run = runs.find(run_id)
-    run.resume()
-    if wait:
-        console.end_of(run, as_json)
-    else:
-        console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed run {run.id}.")
-
-
-@runs_app.command("delete")
-def runs_delete(run_id: str) -> None:
-    """Remove an ended run's folder; its model stays on the shelf."""
-    from cxr.learning import runs
-
-    run = runs.find(run_id)
-    run.delete()
-    typer.echo(f"Deleted run {run.id}.")

@@ -18,6 +18,8 @@ from cxr.learning.recipe import Recipe
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # that Keras has weights of
+
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write the arrays to `path` in one step: it is whole or absent, whatever happens meanwhile."""
@@ -101,11 +103,7 @@ def _start_from_imagenet(model: Any, recipe: Recipe) -> str:
                 return f"ImageNet ({path.name})"
     import keras
 
-    application = {
-        "vgg16": "VGG16",
-        "vgg19": "VGG19",
-        "resnet50": "ResNet50",
-    }.get(backbone)
+    application = _APPLICATIONS.get(backbone)
     if application is None:
         raise RecipeError(
             f"ImageNet weights of {backbone} cannot be downloaded through Keras: put {backbone}_notop.npz into "
@@ -128,7 +126,7 @@ def _start_from_file(model: Any, recipe: Recipe, path: Path) -> None:
         return
     import keras
 
-    application = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}.get(recipe.trunk.backbone)
+    application = _APPLICATIONS.get(recipe.trunk.backbone)
     if application is None:
         raise RecipeError(f"Weights of {recipe.trunk.backbone} are read from .npz files, not from {path.name}.")
     source = getattr(keras.applications, application)(weights=None, include_top=False)

@@ -1,0 +1,88 @@
+"""`cxr models`: the shelf on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr import console
+from cxr.console import Json
+
+app = typer.Typer(help="The shelf: every model, and which one is in use.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Every model on the shelf; the one in use is starred."""
+    from cxr.reading import shelf
+
+    listing, default = shelf.listing(), shelf.default_name()
+    if as_json:
+        models = [card.model_dump(mode="json") | {"default": card.name == default} for card in listing.cards]
+        console.print_json({"models": models, "damaged": listing.damaged})
+        return
+    for card in listing.cards:
+        star = "*" if card.name == default else " "
+        typer.echo(f"{star} {card.name:28} {card.version}  {card.created[:16]}  {', '.join(card.classes)}")
+    for name, reason in listing.damaged.items():
+        typer.echo(f"! {name:28} {reason}")
+    if not listing.cards and not listing.damaged:
+        typer.echo("The shelf is empty. Train a model: python -m cxr train RECIPE --data FOLDER")
+
+
+@app.command("show")
+def show(name: str, as_json: Json = False) -> None:
+    """A model's card."""
+    from cxr.reading import shelf
+
+    card = shelf.card(name).model_dump(mode="json")
+    if as_json:
+        console.print_json(card)
+        return
+    for key, value in card.items():
+        typer.echo(f"{key:18} {value if isinstance(value, str) else json.dumps(value)}")
+
+
+@app.command("promote")
+def promote(name: str) -> None:
+    """Put a model into use."""
+    from cxr.reading import shelf
+
+    shelf.promote(name)
+    typer.echo(f"'{name}' is in use.")
+
+
+@app.command("rollback")
+def rollback() -> None:
+    """Put the model that was in use before back into use."""
+    from cxr.reading import shelf
+
+    typer.echo(f"'{shelf.roll_back()}' is in use again.")
+
+
+@app.command("delete")
+def delete(name: str) -> None:
+    """Take a model off the shelf for good; never the one in use."""
+    from cxr.reading import shelf
+
+    shelf.delete(name)
+    typer.echo(f"'{name}' is deleted.")
+
+
+@app.command("export")
+def export(name: str, path: Path) -> None:
+    """Write a model to one file."""
+    from cxr.reading import parcel
+
+    typer.echo(f"Wrote {parcel.export_model(name, path)}")
+
+
+@app.command("import")
+def import_(path: Path, name: Annotated[str | None, typer.Option(help="Another name for it.")] = None) -> None:
+    """Take in a model that was exported; it is checked first."""
+    from cxr.reading import parcel
+
+    typer.echo(f"'{parcel.import_model(path, name).name}' is on the shelf.")
