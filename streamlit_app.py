@@ -22,6 +22,12 @@ for card in listing.cards:
     st.write(f"Classes: {', '.join(card.classes)}. Recipe {card.recipe}, trained {card.created[:10]} on {card.device}.")
     test = card.results.get("test")
     if test:
-        st.write(f"{test['n']} test films: accuracy {test['accuracy']:.3f}, macro F1 {test['macro_f1']:.3f}.")
+        sources = ", ".join(card.sources)
+        st.write(
+            f"{test['n']} test films of the sources it was trained on ({sources}): "
+            f"accuracy {test['accuracy']:.3f}, macro F1 {test['macro_f1']:.3f}."
+        )
+    for warning in card.warnings:
+        st.warning(warning)
 for name, reason in listing.damaged.items():
     st.error(f"{name}: {reason}")
