@@ -80,32 +80,31 @@ def folds(dataset: Dataset, k: int, seed: int) -> Indexes:
 def draw(dataset: Dataset, counts: Mapping[str, int], test_each: int, seed: int) -> Dataset:
     """Exactly `counts[label]` films a label: in a column `role`, `test_each` of each test, the others train.
 
-    No patient is in both. A film that its manifest placed is drawn for its own side alone; clear the column
-    `split` first where a published draw disregarded it.
+    No patient is in both. A published experiment split one pool of films, so both sides are drawn from the same
+    one: what the manifest placed in test, and all other films of those patients, is left out, for a last look.
     """
     labels = list(counts)
     wanted = dataset.where(dataset.labels.isin(labels))
+    looked_at_last = wanted.patients[wanted.table["split"] == "test"]
+    wanted = wanted.where(~wanted.patients.isin(looked_at_last))
     if any(not 0 <= test_each <= counts[label] for label in labels):
         raise DatasetError(f"{test_each} test films a label are more than are drawn, or fewer than none.")
     rank = wanted.table.sort_values(["dataset", "path"]).index.to_numpy()
     person, people = _codes(wanted.patients)
     column = pd.Categorical(wanted.labels, categories=labels).codes.astype(np.intp)
-    placed = _placed(wanted)
-    may_test, may_train = np.isin(placed, ("test", "")), placed != "test"
-    for_test = _tally(person, column, may_test, (people, len(labels)))
-    for_train = _tally(person, column, may_train, (people, len(labels)))
-    train_each = np.array([counts[label] - test_each for label in labels])
-    _enough(labels, for_test.sum(axis=0), np.full(len(labels), test_each), "test")
-    _enough(labels, for_train.sum(axis=0), train_each, "training")
+    films = np.zeros((people, len(labels)), np.intp)
+    np.add.at(films, (person, column), 1)
+    needed = np.array([counts[label] for label in labels])
+    _enough(labels, films.sum(axis=0), needed)
 
     rng = np.random.default_rng(seed)
-    tested = _tested(for_test, for_train, test_each, train_each, rng)
+    tested = _tested(films, test_each, needed - test_each, rng)
     shuffled = rank[rng.permutation(len(rank))]
     role = np.full(len(wanted), "", dtype=object)
     for i in range(len(labels)):
         of_label = shuffled[column[shuffled] == i]
-        in_test = of_label[tested[person[of_label]] & may_test[of_label]][:test_each]
-        in_train = of_label[~tested[person[of_label]] & may_train[of_label]][: train_each[i]]
+        in_test = of_label[tested[person[of_label]]][:test_each]
+        in_train = of_label[~tested[person[of_label]]][: needed[i] - test_each]
         role[in_test], role[in_train] = "test", "train"
     return wanted.with_column("role", role.astype(str)).where(role != "")
 
@@ -177,41 +176,31 @@ def _carved(person: Any, label: Any, role: Any, validation: float, seed: int) ->
     return pool[deal(person[pool], label[pool], (1 - share, share), seed) == 1]
 
 
-def _tally(person: Indexes, column: Indexes, counted: NDArray[np.bool_], shape: tuple[int, int]) -> Indexes:
-    """Films of each person (row) and label (column)."""
-    tally = np.zeros(shape, np.intp)
-    np.add.at(tally, (person[counted], column[counted]), 1)
-    return tally
-
-
-def _enough(labels: list[str], there: Indexes, needed: Indexes, side: str) -> None:
+def _enough(labels: list[str], there: Indexes, needed: Indexes) -> None:
     short = [
         f"{label} has {has} of the {needs} films needed"
         for label, has, needs in zip(labels, there, needed, strict=True)
         if has < needs
     ]
     if short:
-        raise DatasetError(f"There are not enough films for the {side} side: {'; '.join(short)}.")
+        raise DatasetError(f"There are not enough films outside the manifest's test set: {'; '.join(short)}.")
 
 
-def _tested(
-    for_test: Indexes, for_train: Indexes, test_each: int, train_each: Indexes, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def _tested(films: Indexes, test_each: int, train_each: Indexes, rng: np.random.Generator) -> NDArray[np.bool_]:
     """The patients whose films are for the test alone, so that both sides can be filled exactly."""
-    people = len(for_test)
     for attempt in range(DRAWS):
-        order = rng.permutation(people)
+        order = rng.permutation(len(films))
         if attempt == DRAWS - 1:  # small patients waste the fewest films
-            order = order[np.argsort(for_train[order].sum(axis=1), kind="stable")]
-        missing = np.full(for_test.shape[1], test_each)
-        spare = for_train.sum(axis=0) - train_each
-        tested = np.zeros(people, bool)
+            order = order[np.argsort(films[order].sum(axis=1), kind="stable")]
+        missing = np.full(films.shape[1], test_each)
+        spare = films.sum(axis=0) - train_each
+        tested = np.zeros(len(films), bool)
         for one in order:
-            used = np.minimum(for_test[one], missing)
-            if used.any() and (for_train[one] <= spare).all():
+            used = np.minimum(films[one], missing)
+            if used.any() and (films[one] <= spare).all():
                 tested[one] = True
                 missing -= used
-                spare -= for_train[one]
+                spare -= films[one]
             if not missing.any():
                 return tested
     raise DatasetError(

@@ -96,8 +96,7 @@ def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:
         recipe.data.draw_test,
         recipe.data.draw_seed,
     )
-    placed = drawn.table["split"].where(drawn.table["split"] == "val", drawn.table["role"])
-    return drawn.with_column("label", drawn.table["own_label"]).with_column("split", placed)
+    return drawn.with_column("label", drawn.table["own_label"]).with_column("split", drawn.table["role"])
 
 
 def _check(dataset: Dataset, labels: LabelSpace) -> None:

@@ -195,12 +195,14 @@ def test_draws_differ_by_seed_and_not_by_order_of_rows() -> None:
     assert chosen[0] != chosen[1]
 
 
-def test_a_draw_keeps_placed_films_on_their_side() -> None:
-    rows = [(f"{i}.png", "normal", f"p{i}", "test" if i < 10 else "train") for i in range(40)]
+def test_both_sides_are_drawn_from_one_pool_without_the_manifest_s_test_patients() -> None:
+    rows = [(f"{i}.png", "normal", f"p{i % 30}", "test" if i < 10 else "train" if i < 20 else "") for i in range(40)]
     drawn = draw(of_rows(rows), {"normal": 20}, 8, 0).table
-    assert (drawn["split"] == drawn["role"]).all()
-    with pytest.raises(DatasetError, match="test side"):
-        draw(of_rows(rows), {"normal": 20}, 11, 0)
+    assert not set(drawn["patient_id"]) & {f"p{i}" for i in range(10)}
+    assert set(drawn["split"]) == {"train", ""}
+    assert set(drawn.loc[drawn["role"] == "test", "split"]) == {"train", ""}
+    with pytest.raises(DatasetError, match="20 of the 21 films needed"):
+        draw(of_rows(rows), {"normal": 21}, 8, 0)
 
 
 def test_a_draw_that_cannot_be_made_says_why() -> None:

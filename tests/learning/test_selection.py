@@ -207,13 +207,6 @@ def test_a_named_split_is_taken_at_its_word(two_labels, roles, split):
     assert paths(judged(films, split, roles)) == wanted
 
 
-def test_a_draw_leaves_the_manifest_s_validation_films_in_validation(two_labels):
-    films = placed(two_labels, "val", [*range(10), *range(40, 50)])
-    drawn, _ = select(recipe(draw={"normal": 38, "viral": 38}, draw_test=4), films)
-    of_val = drawn.table[drawn.table["path"].isin(films.table["path"][films.table["split"] == "val"])]
-    assert len(of_val) and set(of_val["role"]) == {"val"}
-
-
 def test_all_are_all_films_that_say_something(two_labels):
     assert len(judged(two_labels, "all")) == 80
 
