@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test lint format clean
+.PHONY: run test lint chromium format clean
 
 run: $(VENV)/.installed
 	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C ends it)."
 	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: $(VENV)/.installed-dev lint
+test: $(VENV)/.installed-dev lint chromium
 	@echo "Running all tests ..."
 	@$(BIN)/python -m pytest
 
@@ -19,6 +19,13 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# The browser that drives the pages. Where it is missing and cannot be installed, its tests say so.
+chromium:
+	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "Installing Chromium for the tests of the pages ..."; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null || true; \
+	fi
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Where this installation keeps its models, runs, caches and starting weights.
+"""Where this installation keeps its models, runs, caches, datasets and starting weights.
 
 `CXR_HOME` moves all of them; without it they lie in the project's folder, beside the code.
 """
@@ -23,6 +23,23 @@ def runs_dir() -> Path:
 
 def cache_dir() -> Path:
     return home() / "cache"
+
+
+def data_dir() -> Path:
+    """Datasets that were added, and films that were drawn or unpacked here."""
+    return home() / "data"
+
+
+def extra_data_dir() -> Path | None:
+    """A folder of datasets that a person named in the environment."""
+    named = os.environ.get("CXR_DATA")
+    return Path(named).resolve() if named else None
+
+
+def examples_dir() -> Path | None:
+    """A folder of films that a person wants to have at hand on the page Predict."""
+    named = os.environ.get("CXR_EXAMPLES")
+    return Path(named).resolve() if named else None
 
 
 def weights_dirs() -> list[Path]:

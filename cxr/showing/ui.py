@@ -1,0 +1,144 @@
+"""What every page shares: its frame, the models and datasets to choose from, errors as sentences."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cxr import DISCLAIMER
+from cxr.errors import CxrError
+from cxr.reading import shelf
+
+if TYPE_CHECKING:
+    from cxr.datasets.catalogue import Place
+    from cxr.reading.card import Card
+    from cxr.reading.classifier import Classifier
+
+MODELS_KEPT = 2  # in memory at once, for all who look
+WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
+STYLE = Path(__file__).with_name("page.css")
+ICON = Path(__file__).with_name("icon.png")
+# Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses, once, for the
+# visitor, who may choose otherwise in the menu. Where Streamlit keeps the choice elsewhere one day, nothing happens.
+DARK_AT_FIRST = """<script>
+const key = `stActiveTheme-${window.location.pathname}-v2`;
+if (!localStorage.getItem(`cxr-${key}`)) {
+  localStorage.setItem(`cxr-${key}`, "chosen once");
+  localStorage.setItem(key, '"Dark"');
+  if (window.matchMedia("(prefers-color-scheme: light)").matches) window.location.reload();
+}
+</script>"""
+
+
+def start_page(title: str) -> None:
+    """The frame of a page; called first by every page, as a direct hit on its address runs that page alone."""
+    st.set_page_config(f"{title} - cxr", ICON, layout="wide", menu_items={"About": f"cxr. {DISCLAIMER}"})
+    st.html(STYLE)
+    st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
+    st.html(f'<p class="cxr-standing" role="note">{DISCLAIMER}</p>')
+    _warm_up()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What goes wrong on purpose inside becomes a sentence on the page."""
+    try:
+        yield
+    except CxrError as error:
+        st.error(str(error))
+
+
+def model_choice(label: str, key: str, empty: bool = False) -> Card | None:
+    """The card of the model that is chosen from the shelf, the one in use first; None where there is none.
+
+    With `empty`, choosing none is possible and comes first.
+    """
+    cards = {card.name: card for card in shelf.cards()}
+    in_use = shelf.default_name()
+    names = sorted(cards, key=lambda name: name != in_use)
+    if not names:
+        return None
+
+    def shown(name: str | None) -> str:
+        return "-" if name is None else f"{name} (in use)" if name == in_use else name
+
+    # A choice of the session is put back only while that model is still on the shelf.
+    if st.session_state.get(key) not in (None, *names):
+        del st.session_state[key]
+    options: list[str | None] = [None, *names] if empty else [*names]
+    chosen = st.selectbox(label, options, format_func=shown, key=key, persist_state="session")
+    return cards.get(chosen) if chosen else None
+
+
+def dataset_choice(label: str, key: str) -> list[Place]:
+    """The datasets that are chosen from the catalogue."""
+    from cxr.datasets import catalogue
+
+    places = {place.name: place for place in catalogue.places()}
+    kept = [name for name in st.session_state.get(key, []) if name in places]
+    if kept != st.session_state.get(key, kept):
+        st.session_state[key] = kept
+    chosen = st.multiselect(label, list(places), key=key, persist_state="session")
+    return [places[name] for name in chosen]
+
+
+def lead_to_a_model() -> None:
+    """What a page without any model says, and the way out."""
+    st.info("There is no model yet. Train one on your own films, or on drawn ones, or take one in from a file.")
+    with st.container(horizontal=True):
+        st.page_link("pages/train.py", label="Train a model")
+        st.page_link("pages/models.py", label="Import a model")
+
+
+def classifier(card: Card) -> Classifier:
+    """The model of this card, ready to read; loaded once for everyone, with a sentence while that lasts."""
+    return _loaded(card.name, card.version)
+
+
+@st.cache_resource(max_entries=MODELS_KEPT, show_spinner="Getting the model ready ...")
+def _loaded(name: str, version: str) -> Classifier:
+    return shelf.load(name)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with an estimate of the time left, moved by a callback of (done, total); gone when it is over."""
+    bar = st.progress(0.0, text=what)
+    started = time.monotonic()
+
+    def move(done: int, total: int) -> None:
+        left_s = (time.monotonic() - started) / max(done, 1) * (total - done)
+        left = f", about {duration(left_s)} left" if 0 < done < total else ""
+        bar.progress(done / total if total else 0.0, text=f"{what}: {done} of {total}{left}")
+
+    try:
+        yield move
+    finally:
+        bar.empty()
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it: 8 s, 5 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@st.cache_resource(show_spinner=False)
+def _warm_up() -> None:
+    """Import TensorFlow and load the model in use while nobody waits for them, once for the whole server."""
+
+    def work() -> None:
+        time.sleep(WARM_UP_AFTER_S)
+        from cxr.learning.device import import_tensorflow
+
+        import_tensorflow()
+
+    threading.Thread(target=work, name="warm-up", daemon=True).start()

@@ -1,0 +1,5 @@
+"""Data."""
+
+from cxr.showing import ui
+
+ui.start_page("Data")

@@ -1,0 +1,5 @@
+"""Evaluate."""
+
+from cxr.showing import ui
+
+ui.start_page("Evaluate")

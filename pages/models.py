@@ -1,0 +1,5 @@
+"""Models."""
+
+from cxr.showing import ui
+
+ui.start_page("Models")

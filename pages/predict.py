@@ -1,0 +1,5 @@
+"""Predict."""
+
+from cxr.showing import ui
+
+ui.start_page("Predict")

@@ -1,0 +1,5 @@
+"""Train."""
+
+from cxr.showing import ui
+
+ui.start_page("Train")

@@ -1,0 +1,142 @@
+"""A real browser before a real server with a home of its own. No page may leave an error in its console."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from cxr import workshop
+from cxr.films.phantom import draw_phantom_set
+from cxr.learning import runs
+from tests.conftest import tiny_recipe
+
+PROJECT = Path(__file__).parents[2]
+START_S = 60
+WAIT_MS = 30_000  # for a page on a busy machine
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    home: Path
+
+
+def chromium() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None and os.environ.get("CI"):
+        pytest.fail("No Chromium was found, and continuous integration must not go without one.")
+    if found is None:
+        pytest.skip("no Chromium was found; install Debian's package chromium, or name one in CHROMIUM")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    path = chromium()
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=path, args=[*flags, "--disable-sync", "--no-first-run"])
+        yield chrome
+        chrome.close()
+
+
+@contextlib.contextmanager
+def serving(home: Path, **environment: str) -> Iterator[Server]:
+    """The dashboard over this home, on a free port of this machine alone."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+            cwd=PROJECT,
+            env=os.environ | {"CXR_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield _awaited(Server(f"http://127.0.0.1:{port}", home), process)
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _awaited(server: Server, process: subprocess.Popen[bytes]) -> Server:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, urllib.error.URLError):
+            urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=1).close()
+            return server
+        time.sleep(0.1)
+    pytest.fail(f"The dashboard did not start: {(server.home / 'server.log').read_text()}")
+
+
+@pytest.fixture(scope="session")
+def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a small model on its shelf, trained on drawn films, and those films in its data folder."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    draw_phantom_set(home / "data" / "phantoms", 160, size_px=64)
+    (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{home / "data" / "phantoms"}"}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_HOME", str(home))
+        recipe = tiny_recipe(training={"epochs": 6})
+        job = workshop.plan(recipe, [str(home / "data" / "phantoms")], "tiny")
+        workshop.carry_out(runs.create(job, recipe.name))
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of this module alone, over a copy of the trained home."""
+    home = tmp_path_factory.mktemp("server") / "home"
+    shutil.copytree(trained_home, home)
+    data = home / "data" / "phantoms"
+    (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{data}"}}')
+    with serving(home) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab of a visitor of its own. Whatever it shows in the end, there was no error in its console."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT_MS)
+    errors: list[str] = []
+
+    def heard(said: ConsoleMessage) -> None:
+        # Streamlit looks for its server below the page's own address first, and the browser reports the miss.
+        if said.type == "error" and "/_stcore/" not in said.location["url"]:
+            errors.append(f"{said.text} {said.location['url']}")
+
+    tab.on("console", heard)
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    yield tab
+    red = tab.locator('[data-testid="stException"]').all_inner_texts()
+    context.close()
+    assert errors == []
+    assert red == []
+
+
+def settled(tab: Page) -> None:
+    """Wait until the page's script has run to its end."""
+    tab.wait_for_selector('[data-testid="stApp"]')
+    tab.wait_for_function(
+        """() => document.querySelector('[data-testid="stApp"]').dataset.testScriptState !== 'running'
+             && document.querySelector('[data-testid="stMainBlockContainer"]') !== null"""
+    )

@@ -1,0 +1,49 @@
+"""Every page stands in its frame, by the menu and by its own address."""
+
+import pytest
+
+from cxr import DISCLAIMER
+from tests.browser.conftest import serving, settled
+
+PAGES = ("", "evaluate", "train", "models", "data")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_by_its_own_address(page, server, path):
+    page.goto(f"{server.url}/{path}")
+    settled(page)
+    page.get_by_text(DISCLAIMER).first.wait_for()
+    assert page.locator('[data-testid="stAlertContentError"]').count() == 0
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_opens_where_there_is_nothing_yet(page, empty_server, path):
+    page.goto(f"{empty_server.url}/{path}")
+    settled(page)
+    page.get_by_text(DISCLAIMER).first.wait_for()
+    assert page.locator('[data-testid="stAlertContentError"]').count() == 0
+
+
+@pytest.fixture(scope="module")
+def empty_server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("empty") / "home") as running:
+        yield running
+
+
+def test_the_first_look_is_dark_and_a_chosen_light_one_stays(browser, server):
+    context = browser.new_context(color_scheme="light")
+    tab = context.new_page()
+
+    def ground():
+        return tab.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+
+    tab.goto(server.url)
+    tab.wait_for_function(
+        "() => { const app = document.querySelector('[data-testid=stApp]');"
+        " return app && getComputedStyle(app).backgroundColor === 'rgb(15, 18, 20)' }"
+    )
+    tab.evaluate("localStorage.setItem('stActiveTheme-/-v2', '\"Light\"')")
+    tab.reload()
+    settled(tab)
+    assert ground() == "rgb(251, 251, 250)"
+    context.close()
