@@ -151,8 +151,9 @@ def predict(
 ) -> None:
     """Read films: probabilities, decision, and where the model looked."""
     from cxr.reading import shelf
-    from cxr.reading.batch import read_files
+    from cxr.reading.batch import read_sources
     from cxr.reading.saliency import METHODS
+    from cxr.reading.sources import on_disk
 
     if method not in METHODS:
         raise CxrError(f"There is no method '{method}'. Known: {', '.join(METHODS)}.")
@@ -162,12 +163,12 @@ def predict(
     readings: list[dict[str, Any]] = []
     failed = 0
     with console.bar("Reading films") as progress:
-        for reading in read_files(classifier, files):
+        for reading in read_sources(classifier, map(on_disk, files)):
             progress(len(readings) + 1, len(files))
             readings.append(reading.as_dict())
             failed += reading.film is None
             if heatmap and reading.film:
-                _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.file, files))
+                _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.source.name, files))
     if as_json:
         console.print_json(readings)
     else:

@@ -1,5 +1,347 @@
-"""Predict."""
+"""Read films: drop them, and see what the model makes of them and where it looked."""
 
-from cxr.showing import ui
+from __future__ import annotations
 
-ui.start_page("Predict")
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from cxr.datasets.labels import LabelSpace
+from cxr.errors import CxrError
+from cxr.reading import opinions
+from cxr.reading.batch import Reading, read_sources
+from cxr.reading.card import Card
+from cxr.reading.classifier import Prediction
+from cxr.reading.desk import Desk, Seen
+from cxr.reading.opinions import ANSWERS, Opinion
+from cxr.reading.saliency import NAMES, explain
+from cxr.reading.sources import Source, dropped, examples
+from cxr.showing import report, ui
+from cxr.showing.reading import bars, bars_html, limits, sentence, trained_on
+from cxr.showing.viewer import View, viewer
+
+INBOX = "predict.inbox"  # the uploader's key, followed by how often it was emptied
+
+
+def main() -> None:
+    ui.start_page("Predict")
+    desk: Desk = st.session_state.setdefault("predict.desk", Desk())
+    card = top_row(desk)
+    if card is None:
+        ui.lead_to_a_model()
+        return
+    if not desk.sources:
+        offer_examples(desk)
+        return
+    model = f"{card.name}@{card.version}"
+    with ui.told():
+        read_waiting(desk, card, model)
+        seen = desk.seen(model)
+        if len(seen) > 1:
+            show_batch(desk, seen, card)
+        show_reading(desk, desk.opened(model), card, model)
+
+
+def top_row(desk: Desk) -> Card | None:
+    """The inbox for films, and the model that is to read them."""
+    films, model = st.columns([2.4, 1], vertical_alignment="bottom")
+    with model:
+        card = ui.model_choice("Model", "predict.model")
+        if card:
+            ui.link("models", "The model's card", model=card.name)
+    with films:
+        if card:
+            inbox(desk)
+    for problem in st.session_state.pop("predict.problems", []):
+        st.error(problem)
+    return card
+
+
+def inbox(desk: Desk) -> None:
+    """Dropped files go to the desk at once, and the inbox is empty again; a page switch takes nothing away."""
+    emptied = st.session_state.setdefault(INBOX, 0)
+    key = f"{INBOX}.{emptied}"
+
+    def take_in() -> None:
+        try:
+            files = st.session_state[key]
+            found = [source for file in files for source in dropped(file.file_id, file.name, file.getvalue())]
+            desk.put(found, sum(file.size for file in files))
+        except CxrError as error:
+            st.session_state["predict.problems"] = [str(error)]
+        st.session_state[INBOX] = emptied + 1
+
+    st.file_uploader(
+        "Drop chest films here: PNG, JPEG, TIFF, WebP, BMP, DICOM, or a ZIP of them. Nothing is stored.",
+        accept_multiple_files=True,
+        key=key,
+        on_change=take_in,
+    )
+
+
+def offer_examples(desk: Desk) -> None:
+    st.markdown("Or read an example:")
+    with st.container(horizontal=True):
+        for source in examples():
+            with st.container(width=150), ui.told():
+                st.image(example_picture(source.key, source), width=150, alt=source.name)
+                label = source.name if source.drawn else f"Own film, {source.name}"
+                st.button(label, key=f"predict.example.{source.key}", on_click=desk.put, args=([source],))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def example_picture(key: str, _source: Source) -> NDArray[np.uint8]:
+    """Examples lie on this machine or are drawn: they are nobody's upload."""
+    from cxr.films.film import Film
+
+    return Film.read(_source.read()).fitted(150)
+
+
+def read_waiting(desk: Desk, card: Card, model: str) -> None:
+    """Let the model read what it has not read yet; interrupted, the next run goes on where this one was."""
+    waiting = desk.waiting(model)
+    if not waiting:
+        return
+    classifier = ui.classifier(card)
+    with ui.progress("Reading films") as move:
+        for done, reading in enumerate(read_sources(classifier, waiting), 1):
+            desk.note(reading, model)
+            move(done, len(waiting))
+
+
+def show_batch(desk: Desk, seen: list[Seen], card: Card) -> None:
+    """All films, the most suspicious first; choosing a row opens it."""
+    labels = LabelSpace(card.classes, card.groups)
+    rows = pd.DataFrame([batch_row(one, labels, desk) for one in seen])
+    shown = filtered(rows, labels)
+    # Another filter is another table: a row's number would mean another film.
+    key = f"predict.table.{card.version}.{hash(tuple(shown['key']))}"
+
+    def open_row() -> None:
+        chosen = st.session_state[key].selection.rows
+        if chosen:
+            desk.open_key = shown["key"].iloc[chosen[0]]
+
+    st.dataframe(
+        shown.drop(columns=["key", "positive"]),
+        key=key,
+        on_select=open_row,
+        selection_mode="single-row",
+        hide_index=True,
+        height=min(60 * len(shown) + 38, 338),
+        row_height=60,
+        placeholder="",
+        column_config={
+            "thumbnail": st.column_config.ImageColumn("", width="small"),
+            "suspicion": st.column_config.ProgressColumn("suspicion", min_value=0, max_value=1, format="percent"),
+            **{f"p {name}": st.column_config.NumberColumn(format="percent") for name in labels.classes},
+        },
+        alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        said = [one.reading.as_dict() for one in seen]
+        st.download_button(
+            "All as CSV", partial(report.batch_csv, said, labels.classes), "readings.csv", "text/csv", key="predict.csv"
+        )
+        st.download_button(
+            "All as JSON", partial(report.batch_json, said), "readings.json", "application/json", key="predict.json"
+        )
+        st.button("Clear all films", key="predict.clear", on_click=desk.clear)
+        unread = int((rows["problem"] != "").sum())
+        broken = f", {unread} could not be read" if unread else ""
+        st.caption(f"{len(seen)} files{broken}. {int(rows['positive'].sum())} at or above the threshold.")
+
+
+def batch_row(seen: Seen, labels: LabelSpace, desk: Desk) -> dict[str, object]:
+    reading, prediction = seen.reading, seen.reading.prediction
+    row: dict[str, object] = {"key": reading.source.key, "thumbnail": seen.thumbnail, "file": reading.source.name}
+    negative = "" if labels.negative is None else labels.classes[labels.negative]
+    answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
+    return row | {
+        "decision": prediction.decision if prediction else "",
+        "suspicion": prediction.suspicion if prediction else None,
+        **{f"p {name}": prediction.probability(name) if prediction else None for name in labels.classes},
+        "warnings": " ".join(reading.warnings),
+        "reader": answer.answer if answer else "",
+        "problem": reading.error,
+        "positive": prediction is not None and prediction.decision != negative,
+    }
+
+
+def filtered(rows: pd.DataFrame, labels: LabelSpace) -> pd.DataFrame:
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    choices: dict[str, pd.Series] = {
+        "all": rows["file"] != "",
+        "findings": rows["positive"],
+        "no finding": ~rows["positive"] & (rows["problem"] == ""),
+        "with warnings": rows["warnings"] != "",
+        "not readable": rows["problem"] != "",
+    }
+    counted = {f"{name} ({int(mask.sum())})": mask for name, mask in choices.items()}
+    names = list(choices)
+    chosen = left.segmented_control(
+        "Show", names, default="all", required=True, key="predict.show", persist_state="session", wrap=True,
+        format_func=lambda name: list(counted)[names.index(name)],
+    )  # fmt: skip
+    words = right.text_input("File name contains", key="predict.words", persist_state="session")
+    shown = rows[choices[chosen or "all"]]
+    shown = shown[shown["file"].str.contains(words, case=False, regex=False)]
+    return shown.loc[:, [name for name in shown if name not in ("warnings", "reader", "problem") or shown[name].any()]]
+
+
+def show_reading(desk: Desk, seen: Seen, card: Card, model: str) -> None:
+    reading, prediction = seen.reading, seen.reading.prediction
+    heading(desk, reading, model)
+    if prediction is None:
+        st.error(reading.error)
+        return
+    for warning in (*reading.warnings, *card.warnings):
+        st.warning(warning)
+    if reading.source.drawn:
+        st.caption("A drawn film, not a person's.")
+    labels = LabelSpace(card.classes, card.groups)
+    with st.container(key="cxr-reading"):
+        pictures, words = st.columns([2.4, 1])
+        with words:
+            st.markdown(f"**{sentence(prediction, labels)}**")
+            st.html(bars_html(bars(prediction, labels)))
+            method = st.selectbox(
+                "Heatmap method",
+                list(NAMES),
+                format_func=NAMES.__getitem__,
+                key="predict.method",
+                persist_state="session",
+            )
+        with pictures:
+            target, heatmap = show_film(desk, prediction, card, model, method or "gradcam")
+        with words:
+            show_facts(reading, prediction, card)
+            ask_opinion(desk, reading, prediction)
+            offer_exports(desk, seen, prediction, card, target, NAMES[method or "gradcam"], heatmap)
+
+
+def heading(desk: Desk, reading: Reading, model: str) -> None:
+    """The film's name, and the way to its neighbours in the order of suspicion."""
+    order = [one.reading.source.key for one in desk.seen(model)]
+    place = order.index(reading.source.key)
+
+    def step(by: int) -> None:
+        desk.open_key = order[place + by]
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"#### {escaped(reading.source.name)}")
+        if len(order) == 1:
+            st.button("Clear the film", key="predict.clear", on_click=desk.clear)
+            return
+        st.button("Previous", key="predict.previous", disabled=not place, on_click=step, args=(-1,))
+        st.caption(f"{place + 1} of {len(order)}", width="content")
+        st.button("Next", key="predict.next", disabled=place + 1 == len(order), on_click=step, args=(1,))
+
+
+def escaped(name: str) -> str:
+    """A file's name in Markdown, as it is."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in name)
+
+
+def show_film(
+    desk: Desk, prediction: Prediction, card: Card, model: str, method: str
+) -> tuple[str, NDArray[np.floating]]:
+    """The film beside its overlay; returns the class that is looked at, and its heatmap."""
+    film = desk.film()
+    view = View.of(film, desk.open_key)
+    key = f"predict.viewer.{desk.open_key}.{card.version}"
+    looked_at = str((st.session_state.get(key) or {}).get("target") or prediction.decision)
+    target = looked_at if looked_at in prediction.classes else prediction.decision
+    heatmaps: Mapping[str, NDArray[np.floating] | None]
+    if method == "gradcam":
+        heatmaps = {name: prediction.heatmap(name) for name in prediction.classes}
+    else:
+        explained(desk, card, model, method, target)
+        heatmaps = {name: desk.heatmap(model, method, name) for name in prediction.classes}
+    viewer(view, heatmaps, target, NAMES[method], key)
+    chosen = heatmaps[target]
+    return target, prediction.heatmap(target) if chosen is None else chosen
+
+
+def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> None:
+    """Have the slow method's heatmap at hand."""
+    if desk.heatmap(model, method, target) is None:
+        classifier = ui.classifier(card)
+        with ui.progress(f"{NAMES[method]} for {target}") as move:
+            desk.keep_heatmap(model, method, target, explain(classifier, desk.film(), target, method, progress=move))
+
+
+def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
+    model_ms, all_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
+    st.caption(
+        f"Read in {all_ms:.0f} ms ({model_ms:.0f} ms of it the model) by {card.name}, version {card.version}. "
+        f"{trained_on(card)}"
+    )
+    with st.expander("What the model cannot do"):
+        for limit in limits(card):
+            st.markdown(f"- {limit}")
+
+
+def ask_opinion(desk: Desk, reading: Reading, prediction: Prediction) -> None:
+    """What the reader says to the reading; kept on this machine only where the reader wants that."""
+    place = (reading.film_id, prediction.model)
+    said = desk.opinions.get(place)
+    key = f"predict.opinion.{reading.film_id}.{prediction.model}"
+
+    def answer() -> None:
+        chosen = st.session_state[f"{key}.answer"]
+        if chosen is None:
+            desk.opinions.pop(place, None)
+            return
+        note = st.session_state.get(f"{key}.note", "")
+        opinion = Opinion(*place, prediction.decision, round(prediction.probability(), 6), chosen, note)
+        desk.opinions[place] = opinion
+        if st.session_state.get("predict.keep"):
+            try:
+                opinions.keep(opinion)
+            except CxrError as error:
+                st.session_state["predict.problems"] = [str(error)]
+
+    with st.expander("Your own reading", expanded=True):
+        st.segmented_control(
+            "Do you agree?", ANSWERS, default=said.answer if said else None, key=f"{key}.answer", on_change=answer
+        )
+        st.text_input("Note (no names)", said.note if said else "", key=f"{key}.note", on_change=answer, max_chars=500)
+        st.toggle(
+            "Keep my answers on this machine",
+            key="predict.keep",
+            persist_state="session",
+            help="Without this they last as long as this tab. Kept are the answer, the note, the model and a number "
+            "made of the film's bytes; no film and no name.",
+        )
+        mine = list(desk.opinions.values())
+        if mine:
+            st.download_button(
+                f"My {len(mine)} answers as CSV",
+                opinions.to_csv(mine),
+                "answers.csv",
+                "text/csv",
+                key="predict.answers",
+            )
+
+
+def offer_exports(
+    desk: Desk, seen: Seen, prediction: Prediction, card: Card, target: str, method: str, heatmap: NDArray[np.floating]
+) -> None:
+    film, reading = desk.film(), seen.reading
+    reported = report.Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.warnings)
+    name = f"reading-{reading.film_id[:8]}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Report (PDF)", partial(report.reading_pdf, reported), f"{name}.pdf", "application/pdf", key="predict.pdf"
+        )
+        st.download_button(
+            "Overlay (PNG)", partial(report.overlay_png, film, heatmap), f"{name}.png", "image/png", key="predict.png"
+        )
+
+
+main()

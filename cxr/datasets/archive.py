@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
 from cxr.films.film import MAX_BYTES
@@ -142,13 +143,13 @@ class Folder:
 
 
 class Archive:
-    """The files in a ZIP, which is opened once and read by several threads in turn."""
+    """The files in a ZIP, which is opened once and read by several threads in turn; on disk, or as a file in memory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, file: IO[bytes] | None = None) -> None:
         self.root = root.resolve()
         self._lock = threading.Lock()
         try:
-            self._zip = zipfile.ZipFile(self.root)
+            self._zip = zipfile.ZipFile(file or self.root)
             members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist()}
         except _ZIP_ERRORS as error:
             raise DatasetError(f"{root.name} is damaged or is no ZIP. Pack or download it again.") from error

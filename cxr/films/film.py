@@ -59,7 +59,7 @@ class Film:
     @classmethod
     def read(cls, source: bytes | str | Path) -> "Film":
         """The film in these bytes or at this path; raises only `FilmError`."""
-        data = _contents(source)
+        data = contents(source)
         _silence_decoders()
         return _from_dicom(data) if _looks_like_dicom(data) else _from_image(data)
 
@@ -77,7 +77,7 @@ def film_name(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _contents(source: bytes | str | Path) -> bytes:
+def contents(source: bytes | str | Path) -> bytes:
     """The file's bytes. Errors are not chained: an `OSError` quotes the file's name, often a patient's."""
     if not isinstance(source, (str, Path)):
         data = bytes(source)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from cxr.errors import FilmError
-from cxr.films.film import Film
+from cxr.films.film import Film, film_name
 from cxr.reading.classifier import Classifier, Prediction
+from cxr.reading.sources import Source
 
 DECODERS = 2
 BATCH = 32
@@ -20,49 +20,53 @@ BATCH = 32
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A file and what became of it: a film with a prediction, or an error."""
+    """A source and what became of it: a film with a prediction, or an error."""
 
-    file: str
+    source: Source
     film: Film | None
+    film_id: str  # made of the file's bytes: the same wherever it lies, and nobody's
+    warnings: tuple[str, ...]
     prediction: Prediction | None
     error: str
     decode_ms: float
 
     def as_dict(self) -> dict[str, Any]:
-        if self.film is None or self.prediction is None:
-            return {"file": self.file, "error": self.error}
+        if self.prediction is None:
+            return {"file": self.source.name, "error": self.error}
         said = self.prediction.as_dict()
         return {
-            "file": self.file,
+            "file": self.source.name,
             "label": self.prediction.classes[int(self.prediction.probabilities.argmax())],
             "probabilities": said["probabilities"],
             "decision": said["decision"],
             "threshold": said["threshold"],
-            "warnings": list(self.film.warnings),
+            "warnings": list(self.warnings),
             "model": said["model"],
             "timing_ms": {"decode": round(self.decode_ms, 3), "model": said["model_ms"]},
         }
 
 
-def read_files(classifier: Classifier, files: Iterable[Path]) -> Iterator[Reading]:
-    """A reading of each file, in order; the next films are decoded while the model works."""
-    todo = iter(files)
+def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[Reading]:
+    """A reading of each source, in order; the next films are decoded while the model works."""
+    todo = iter(sources)
     with ThreadPoolExecutor(DECODERS) as pool:
-        ahead = [pool.submit(_decoded, file) for file in islice(todo, BATCH)]
+        ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
         while ahead:
             together = [future.result() for future in ahead]
-            ahead = [pool.submit(_decoded, file) for file in islice(todo, BATCH)]
-            films = [film for _, film, _, _ in together if film is not None]
+            ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
+            films = [decoded.film for decoded in together if decoded.film is not None]
             predictions = iter(classifier.read_many(films, BATCH))
-            for file, film, error, decode_ms in together:
-                prediction = next(predictions) if film else None
-                yield Reading(str(file), film, prediction, error, decode_ms)
+            for decoded in together:
+                yield replace(decoded, prediction=next(predictions)) if decoded.film else decoded
 
 
-def _decoded(file: Path) -> tuple[Path, Film | None, str, float]:
+def _decoded(source: Source) -> Reading:
+    """The reading of a source so far, without a prediction."""
     start = time.perf_counter()
     try:
-        film, error = Film.read(file), ""
+        data = source.read()
+        film, film_id, error = Film.read(data), film_name(data), ""
     except FilmError as reason:
-        film, error = None, str(reason)
-    return file, film, error, 1000 * (time.perf_counter() - start)
+        film, film_id, error = None, "", str(reason)
+    warnings = film.warnings if film else ()
+    return Reading(source, film, film_id, warnings, None, error, 1000 * (time.perf_counter() - start))

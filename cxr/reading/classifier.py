@@ -35,6 +35,7 @@ class Prediction:
     threshold: float | None
     heatmaps: NDArray[np.float32]  # (classes, height, width), each 0..1 by its own peak, or all zero
     peaks: NDArray[np.float32]  # (classes,), what 1 stands for in each heatmap
+    suspicion: float  # the probability of all but the negative class; without one, of the most probable class
     model_ms: float  # the model's share; reading and fitting the film come on top
     model: str = ""  # whose prediction: name@version
 
@@ -110,6 +111,8 @@ class Classifier:
         peaks = heatmaps.max(axis=(2, 3))
         heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]
         decisions = self.labels.decide(probabilities, self.threshold)
+        negative = self.labels.negative
+        suspicions = probabilities.max(axis=1) if negative is None else 1 - probabilities[:, negative]
         return [
             Prediction(
                 classes=self.classes,
@@ -118,6 +121,7 @@ class Classifier:
                 threshold=self.threshold,
                 heatmaps=heatmaps[i],
                 peaks=peaks[i],
+                suspicion=float(suspicions[i]),
                 model_ms=model_ms,
                 model=f"{self.card.name}@{self.card.version}",
             )

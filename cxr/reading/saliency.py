@@ -16,7 +16,8 @@ if TYPE_CHECKING:  # a page lists the methods without loading TensorFlow
     from cxr.learning.network import Network
     from cxr.reading.classifier import Classifier
 
-METHODS = ("gradcam", "gradcam++", "scorecam", "smoothgrad")
+NAMES = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "scorecam": "Score-CAM", "smoothgrad": "SmoothGrad"}
+METHODS = tuple(NAMES)
 SAMPLES = {"scorecam": 30, "smoothgrad": 20}  # maps tried, noisy copies
 NOISE = 0.1  # of the film's range of grey; the SmoothGrad paper (Smilkov 2017) found 10 to 20 % best
 SEED = 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 _SHADES = 256
+OPACITY = 0.45  # of the greatest heat
 
 
 def upscale(heatmap: NDArray[np.floating], height_px: int, width_px: int) -> NDArray[np.float32]:
@@ -30,7 +31,7 @@ def colour(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
     return _inferno()[shades]
 
 
-def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opacity: float = 0.45) -> Image.Image:
+def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opacity: float = OPACITY) -> Image.Image:
     """The film, pixel for pixel, with the heat over it; `opacity` is how much the greatest heat covers."""
     if film_pixels.dtype != np.uint8 or film_pixels.ndim != 2:
         raise ValueError(
@@ -42,6 +43,18 @@ def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opaci
     film = film_pixels[..., None].astype(np.float32)
     cover = opacity * heat[..., None]
     return Image.fromarray(np.rint(film + cover * (colour(heat) - film)).astype(np.uint8))
+
+
+def place_of_peak(heatmap: NDArray[np.floating]) -> str:
+    """Where the heat is greatest, in words, as the film is seen: for those who cannot see the picture."""
+    if not heatmap.max() > 0:
+        return "the heatmap is empty: nothing in this film speaks for it."
+    row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
+    height = ("upper", "middle", "lower")[int(3 * row / heatmap.shape[0])]
+    side = ("left", "middle", "right")[int(3 * column / heatmap.shape[1])]
+    place = "centre" if (height, side) == ("middle", "middle") else f"{height} {side}"
+    hot = float((upscale(heatmap, 64, 64) > 0.5).mean())
+    return f"the heat is greatest in the {place} of the picture; {hot:.0%} of it is hotter than half the peak."
 
 
 @cache

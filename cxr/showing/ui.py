@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.errors import StreamlitPageNotFoundError
 
 from cxr import DISCLAIMER
 from cxr.errors import CxrError
@@ -26,14 +28,14 @@ STYLE = Path(__file__).with_name("page.css")
 ICON = Path(__file__).with_name("icon.png")
 # Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses, once, for the
 # visitor, who may choose otherwise in the menu. Where Streamlit keeps the choice elsewhere one day, nothing happens.
-DARK_AT_FIRST = """<script>
+DARK_AT_FIRST = """<script>{
 const key = `stActiveTheme-${window.location.pathname}-v2`;
 if (!localStorage.getItem(`cxr-${key}`)) {
   localStorage.setItem(`cxr-${key}`, "chosen once");
   localStorage.setItem(key, '"Dark"');
   if (window.matchMedia("(prefers-color-scheme: light)").matches) window.location.reload();
 }
-</script>"""
+}</script>"""
 
 
 def start_page(title: str) -> None:
@@ -92,8 +94,16 @@ def lead_to_a_model() -> None:
     """What a page without any model says, and the way out."""
     st.info("There is no model yet. Train one on your own films, or on drawn ones, or take one in from a file.")
     with st.container(horizontal=True):
-        st.page_link("pages/train.py", label="Train a model")
-        st.page_link("pages/models.py", label="Import a model")
+        link("train", "Train a model")
+        link("models", "Import a model")
+
+
+def link(page: str, label: str, **query: str) -> None:
+    """A way to another page; a plain address where this page was opened without the list of pages."""
+    try:
+        st.page_link(f"pages/{page}.py", label=label, query_params=query)
+    except StreamlitPageNotFoundError:
+        st.markdown(f"[{label}](/{page}?{urlencode(query)})")
 
 
 def classifier(card: Card) -> Classifier:

@@ -134,9 +134,11 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def settled(tab: Page) -> None:
-    """Wait until the page's script has run to its end."""
-    tab.wait_for_selector('[data-testid="stApp"]')
-    tab.wait_for_function(
-        """() => document.querySelector('[data-testid="stApp"]').dataset.testScriptState !== 'running'
-             && document.querySelector('[data-testid="stMainBlockContainer"]') !== null"""
-    )
+    """Wait until the page's script has run to its end, and no other run followed."""
+    quiet = 0
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while quiet < 3 and time.monotonic() < deadline:
+        state = tab.evaluate("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState")
+        quiet = quiet + 1 if state == "notRunning" else 0
+        tab.wait_for_timeout(100)
+    assert quiet == 3, "the page's script did not come to its end"

@@ -9,7 +9,8 @@ from PIL import Image
 
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
-from cxr.reading.batch import BATCH, read_files
+from cxr.reading.batch import BATCH, read_sources
+from cxr.reading.sources import on_disk
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def files(tmp_path_factory):
 
 def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
     classifier = make_classifier()
-    readings = list(read_files(classifier, files))
-    assert [reading.file for reading in readings] == [str(path) for path in files]
+    readings = list(read_sources(classifier, map(on_disk, files)))
+    assert [reading.source.name for reading in readings] == [str(path) for path in files]
     assert [n for n, reading in enumerate(readings) if reading.error] == [1, BATCH]
     for path, reading in zip(files, readings, strict=True):
         if not reading.error:
@@ -37,7 +38,7 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
 
 
 def test_a_reading_is_ready_for_json(make_classifier, files):
-    sound, broken = read_files(make_classifier(threshold=0.5), files[:2])
+    sound, broken = read_sources(make_classifier(threshold=0.5), map(on_disk, files[:2]))
     said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
     assert list(said) == ["file", "label", "probabilities", "decision", "threshold", "warnings", "model", "timing_ms"]
     assert said["threshold"] == 0.5
@@ -52,8 +53,8 @@ def test_files_of_which_none_is_a_film_are_read_without_the_model(files):
             assert films == []
             return []
 
-    assert all(reading.error for reading in read_files(NeverAsked(), [files[1], files[BATCH]]))
-    assert list(read_files(NeverAsked(), [])) == []
+    assert all(reading.error for reading in read_sources(NeverAsked(), map(on_disk, [files[1], files[BATCH]])))
+    assert list(read_sources(NeverAsked(), [])) == []
 
 
 def test_no_more_than_two_batches_are_decoded_ahead(files):
@@ -69,7 +70,7 @@ def test_no_more_than_two_batches_are_decoded_ahead(files):
         def read_many(self, films, batch):
             return list(films)
 
-    readings = read_files(Echo(), asked())
+    readings = read_sources(Echo(), map(on_disk, asked()))
     next(readings)
     assert len(taken) <= 2 * BATCH
     readings.close()

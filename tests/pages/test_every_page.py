@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from cxr import DISCLAIMER
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 PAGES = sorted(path.relative_to(PROJECT).as_posix() for path in (PROJECT / "pages").glob("*.py"))
 
 

@@ -1,0 +1,84 @@
+"""Where films to be read come from: files on disk, what a person dropped (ZIPs are looked into), and examples."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from cxr.datasets.archive import Archive, may_be_film
+from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
+from cxr.films.film import contents
+from cxr.films.phantom import FINDINGS, draw_phantom
+from cxr.home import examples_dir
+
+MOST_FILMS = 2000  # of one ZIP
+MOST_EXAMPLES = 24  # of a person's own folder
+_EXAMPLE_SEED, _EXAMPLE_PX = 20, 512
+
+
+@dataclass(frozen=True)
+class Source:
+    """A film that is to be read: what tells it from others, its name, and its bytes when they are wanted."""
+
+    key: str
+    name: str
+    read: Callable[[], bytes]  # raises only FilmError
+    drawn: bool = False  # a phantom
+
+
+def on_disk(path: Path) -> Source:
+    return Source(str(path), str(path), partial(contents, path))
+
+
+def dropped(key: str, name: str, data: bytes) -> list[Source]:
+    """The films in a dropped file: itself, or a ZIP's members, each unpacked in memory when it is read."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return [Source(key, name, partial(contents, data))]
+    try:
+        archive = Archive(Path(name), io.BytesIO(data))
+    except DatasetError as error:
+        return [Source(key, name, partial(_refuse, UnreadableFilm(str(error))))]
+    members = [member for member in archive.names() if may_be_film(member)]
+    if not members:
+        return [Source(key, name, partial(_refuse, UnreadableFilm("There is no film in this ZIP.")))]
+    if len(members) > MOST_FILMS:
+        many = FilmTooLarge(f"This ZIP holds {len(members)} files. Drop at most {MOST_FILMS} at once.")
+        return [Source(key, name, partial(_refuse, many))]
+    return [Source(f"{key}/{member}", member, partial(archive.read, member)) for member in members]
+
+
+def examples() -> list[Source]:
+    """A drawn film of each finding, then the films in the folder CXR_EXAMPLES."""
+    drawn = [
+        Source(f"drawn/{finding}", f"Drawn film, {finding}", partial(_phantom, finding), drawn=True)
+        for finding in FINDINGS
+    ]
+    return [*drawn, *_own()]
+
+
+def _own() -> list[Source]:
+    folder = examples_dir()
+    if folder is None or not folder.is_dir():
+        return []
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and may_be_film(path.name)]
+    return [
+        Source(f"own/{path.name}", path.name, partial(contents, path))
+        for path in files[:MOST_EXAMPLES]
+        if not path.name.startswith(".")
+    ]
+
+
+def _phantom(finding: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(draw_phantom(finding, _EXAMPLE_SEED, _EXAMPLE_PX).pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def _refuse(reason: Exception) -> bytes:
+    raise reason

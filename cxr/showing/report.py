@@ -1,0 +1,159 @@
+"""A reading as a PDF or a picture, many readings as CSV or JSON. Each says what the model is not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxr import DISCLAIMER
+from cxr.datasets.labels import LabelSpace
+from cxr.films.film import Film
+from cxr.reading.card import Card
+from cxr.reading.classifier import Prediction
+from cxr.showing.overlay import overlay
+from cxr.showing.reading import bars, limits, percent, sentence, trained_on
+
+PICTURE_PX = 1000  # longest side in a report
+
+
+@dataclass(frozen=True, eq=False)
+class Reported:
+    """A reading as it is reported: never with the name of its file, which is often the patient's."""
+
+    film: Film
+    film_id: str
+    prediction: Prediction
+    card: Card
+    target: str
+    method: str
+    heatmap: NDArray[np.floating]
+    warnings: tuple[str, ...] = ()
+
+
+def overlay_png(film: Film, heatmap: NDArray[np.floating]) -> bytes:
+    """The film with the heat over it, at the film's own size."""
+    return _png(overlay(film.pixels, heatmap))
+
+
+def reading_pdf(reported: Reported) -> bytes:
+    """One page: film, overlay, probabilities, decision, warnings, model and limits."""
+    from reportlab.lib.pagesizes import A4
+    from reportlab.lib.styles import getSampleStyleSheet
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer
+
+    file, styles, gap = io.BytesIO(), getSampleStyleSheet(), Spacer(1, 3 * mm)
+    sides, ends = 18 * mm, 15 * mm
+    page = SimpleDocTemplate(
+        file,
+        pagesize=A4,
+        leftMargin=sides,
+        rightMargin=sides,
+        topMargin=ends,
+        bottomMargin=ends,
+        title="Reading of a chest film",
+        author="cxr",
+    )
+
+    def text(words: str, style: str = "BodyText") -> Any:
+        return Paragraph(escape(words), styles[style])
+
+    film, card, prediction = reported.film, reported.card, reported.prediction
+    labels = LabelSpace(card.classes, card.groups)
+    story = [
+        text("Reading of a chest film", "Heading1"),
+        Paragraph(f"<b>{escape(DISCLAIMER)}</b>", styles["BodyText"]),
+        *[Paragraph(f"<b>Warning.</b> {escape(warning)}", styles["BodyText"]) for warning in reported.warnings],
+        gap,
+        _pictures(reported, page.width),
+        gap,
+        text(sentence(prediction, labels)),
+        gap,
+        _probabilities(prediction, labels),
+        text("The model", "Heading2"),
+        text(
+            f"{card.name}, version {card.version}, recipe {card.recipe}, made {card.created[:10]}. {trained_on(card)}"
+        ),
+        *[text(limit) for limit in limits(card)],
+        text(f"Film {reported.film_id}: {film.width_px} x {film.height_px} pixels, {film.format}."),
+    ]
+    page.build(story, onFirstPage=_footer, onLaterPages=_footer)
+    return file.getvalue()
+
+
+def _footer(canvas: Any, page: Any) -> None:
+    canvas.setFont("Helvetica", 8)
+    canvas.drawString(page.leftMargin, 0.6 * page.bottomMargin, DISCLAIMER)
+
+
+def _pictures(reported: Reported, width: float) -> Any:
+    from reportlab.lib.utils import ImageReader
+    from reportlab.platypus import Image as Picture
+    from reportlab.platypus import Table
+
+    film = Image.fromarray(reported.film.pixels)
+    film.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.LANCZOS)
+    over = overlay(np.asarray(film), reported.heatmap)
+    side = 0.48 * width
+    scale = min(side / film.width, 1.15 * side / film.height)
+    cells = []
+    for image in (film, over):
+        file = io.BytesIO(_png(image))
+        ImageReader(file)
+        cells.append(Picture(file, film.width * scale, film.height * scale))
+    captions = ["Film", f"{reported.method}: what speaks for {reported.target}"]
+    return Table([cells, captions], colWidths=[width / 2] * 2, style=[("ALIGN", (0, 0), (-1, -1), "CENTER")])
+
+
+def _probabilities(prediction: Prediction, labels: LabelSpace) -> Any:
+    from reportlab.lib import colors
+    from reportlab.platypus import Table
+
+    rows = [["", "probability", "threshold"]]
+    for bar in bars(prediction, labels):
+        limit = "" if bar.threshold is None else percent(bar.threshold)
+        rows.append([("* " if bar.decided else "") + bar.name, percent(bar.probability), limit])
+    return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
+
+
+def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
+    """Readings as `Reading.as_dict` says them, a row each; names that a spreadsheet would run are made harmless."""
+    out = io.StringIO()
+    names = [f"p_{name}" for name in classes]
+    columns = ["file", "decision", *names, "threshold", "warnings", "error", "model", "note"]
+    table = csv.DictWriter(out, columns, lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        file = str(row["file"])
+        table.writerow(
+            {
+                "file": f"'{file}" if file.startswith(("=", "+", "-", "@")) else file,
+                "decision": row.get("decision", ""),
+                **{f"p_{name}": f"{p:.6f}" for name, p in row.get("probabilities", {}).items()},
+                "threshold": row.get("threshold", ""),
+                "warnings": " ".join(row.get("warnings", ())),
+                "error": row.get("error", ""),
+                "model": row.get("model", ""),
+                "note": DISCLAIMER,
+            }
+        )
+    return out.getvalue()
+
+
+def batch_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps({"note": DISCLAIMER, "readings": list(rows)}, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

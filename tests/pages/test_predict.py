@@ -1,0 +1,133 @@
+"""The page Predict without a browser: what it says with and without a model, films, and trouble."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from cxr import workshop
+from cxr.films.phantom import draw_phantom
+from cxr.learning import runs
+from cxr.reading import opinions
+from tests.conftest import tiny_recipe
+
+PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
+
+
+def png(seed=1, finding="viral"):
+    file = io.BytesIO()
+    Image.fromarray(draw_phantom(finding, seed, 64).pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def shelf_home(phantoms, tmp_path_factory):
+    home = tmp_path_factory.mktemp("predict") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_HOME", str(home))
+        recipe = tiny_recipe(training={"epochs": 1})
+        workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), recipe.name))
+    return home
+
+
+@pytest.fixture
+def app(shelf_home, monkeypatch):
+    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+    return run(AppTest.from_file(PAGE, default_timeout=60))
+
+
+def run(app):
+    app.run()
+    assert not app.exception
+    return app
+
+
+def drop(app, *files):
+    app.file_uploader[0].set_value([(name, data, "application/octet-stream") for name, data in files])
+    return run(app)
+
+
+def button(app, key):
+    return next(one for one in app.button if one.key == key)
+
+
+def words(app):
+    return " ".join(one.value for one in app.markdown)
+
+
+def test_without_a_model_the_page_leads_to_one(home):
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    assert "There is no model yet" in app.info[0].value
+    assert not app.file_uploader
+
+
+def test_an_example_is_read_with_one_click_and_called_drawn(app):
+    button(app, "predict.example.drawn/viral").click()
+    run(app)
+    assert "The model" in words(app)
+    assert any("drawn film" in one.value for one in app.caption)
+    assert not app.error
+
+
+def test_a_dropped_film_is_read_and_can_be_cleared(app):
+    drop(app, ("anything", png()))
+    assert "anything" in words(app) and not app.error
+    button(app, "predict.clear").click()
+    assert "Or read an example" in words(run(app))
+
+
+def test_of_a_batch_every_file_is_a_row_and_broken_ones_say_why(app):
+    drop(app, ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"), ("c.png", png(3)))
+    table = app.dataframe[0].value
+    assert sorted(table["file"]) == ["a.png", "b.png", "broken.png", "c.png"]
+    assert table["file"].iloc[-1] == "broken.png" and "neither an image nor DICOM" in table["problem"].iloc[-1]
+    assert list(table["suspicion"].iloc[:3]) == sorted(table["suspicion"].iloc[:3], reverse=True)
+
+
+def test_the_filter_and_the_search_show_some_of_the_films(app):
+    drop(app, ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"))
+    app.segmented_control[0].set_value("not readable")
+    assert list(run(app).dataframe[0].value["file"]) == ["broken.png"]
+    app.segmented_control[0].set_value("all")
+    app.text_input[0].set_value("A.p")
+    assert list(run(app).dataframe[0].value["file"]) == ["a.png"]
+
+
+def test_next_and_previous_go_through_the_films_in_their_order(app):
+    drop(app, ("a.png", png(1)), ("b.png", png(2)))
+    first, second = (name.replace(".", "\\.") for name in app.dataframe[0].value["file"])
+    assert f"#### {first}" in words(app)
+    button(app, "predict.next").click()
+    assert f"#### {second}" in words(run(app))
+    button(app, "predict.previous").click()
+    assert f"#### {first}" in words(run(app))
+
+
+def test_a_slow_method_is_worked_out_once(app, monkeypatch):
+    drop(app, ("a.png", png(1)))
+    app.selectbox(key="predict.method").set_value("gradcam++")
+    run(app)
+    assert not app.error
+    monkeypatch.setattr("cxr.reading.saliency._gradcam_plus_plus", None)  # would fail if asked again
+    assert not run(app).error
+
+
+def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
+    drop(app, ("a.png", png(1)))
+    answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
+    answer.set_value("disagree")
+    run(app)
+    assert opinions.kept() == []
+    app.toggle(key="predict.keep").set_value(True)
+    run(app)
+    answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
+    answer.set_value("agree")
+    run(app)
+    assert [one.answer for one in opinions.kept()] == ["agree"]
+
+
+def test_a_name_full_of_markdown_is_shown_as_it_is(app):
+    drop(app, ("**x** [y](http://z).png", png(1)))
+    assert "\\*\\*x\\*\\*" in words(app)

@@ -1,0 +1,74 @@
+"""A reading in words: every kind of model, and the sentence that belongs to its numbers."""
+
+import numpy as np
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.reading.classifier import Prediction
+from cxr.showing.reading import bars, bars_html, finding, percent, sentence
+
+GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
+FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), GROUPS)
+TWO = LabelSpace(("normal", "covid19"), GROUPS)
+NEITHER = LabelSpace(("left", "middle", "right"))
+
+
+def predicted(labels, p, threshold=None):
+    p = np.array([p], np.float32)
+    heat = np.zeros((len(labels.classes), 2, 2), np.float32)
+    negative = labels.negative
+    return Prediction(
+        classes=labels.classes,
+        probabilities=p[0],
+        decision=labels.classes[int(labels.decide(p, threshold)[0])],
+        threshold=threshold,
+        heatmaps=heat,
+        peaks=heat.max(axis=(1, 2)),
+        suspicion=float(p.max() if negative is None else 1 - p[0, negative]),
+        model_ms=1.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "p", "threshold", "words"),
+    [
+        (FOUR, [0.2, 0.5, 0.2, 0.1], 0.4, "finds pneumonia: it gives 80 %, at or above its threshold of 40 %, most"),
+        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "decides for normal, 70 %: it gives pneumonia 30 %, below its threshold"),
+        (TWO, [0.3, 0.7], 0.5, "The model finds covid19: it gives 70 %, at or above its threshold of 50 %."),
+        (TWO, [0.3, 0.7], None, "decides for covid19, 70 %, the most probable class. It gives covid19 70 %"),
+        (NEITHER, [0.1, 0.2, 0.7], None, "The model decides for right, 70 %, the most probable class."),
+    ],
+)
+def test_the_sentence_says_what_was_decided_and_why(labels, p, threshold, words):
+    assert words in sentence(predicted(labels, p, threshold), labels)
+
+
+def test_the_finding_is_named_by_the_other_class_or_their_group():
+    assert finding(FOUR) == "pneumonia"
+    assert finding(TWO) == "covid19"
+    assert finding(LabelSpace(("normal", "bacterial", "other"), GROUPS)) == "any finding"
+
+
+def test_the_threshold_is_on_the_bar_it_applies_to():
+    four = bars(predicted(FOUR, [0.2, 0.5, 0.2, 0.1], 0.4), FOUR)
+    assert [bar.name for bar in four] == ["pneumonia", "normal", "bacterial", "viral", "covid19"]
+    assert [bar.threshold for bar in four] == [0.4, None, None, None, None]
+    assert [bar.decided for bar in four] == [True, False, True, False, False]
+    assert four[0].probability == pytest.approx(0.8)
+    two = bars(predicted(TWO, [0.3, 0.7], 0.5), TWO)
+    assert [(bar.name, bar.threshold) for bar in two] == [("normal", None), ("covid19", 0.5)]
+    assert [bar.threshold for bar in bars(predicted(NEITHER, [0.1, 0.2, 0.7]), NEITHER)] == [None] * 3
+
+
+def test_a_class_s_name_is_only_ever_text():
+    labels = LabelSpace(("normal", "<script>alert(1)</script>"))
+    html = bars_html(bars(predicted(labels, [0.4, 0.6], 0.5), labels))
+    assert "<script>" not in html and "&lt;script&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0, "under 0.1 %"), (1, "over 99.9 %"), (0.5, "50 %"), (0.051, "5.1 %"), (0.977, "97.7 %"), (0.999, "99.9 %")],
+)
+def test_no_probability_is_said_to_be_certain(share, words):
+    assert percent(share) == words

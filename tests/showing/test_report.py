@@ -1,0 +1,93 @@
+"""A report holds the reading and what the model is not, and never the name of a file."""
+
+import base64
+import csv
+import io
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr import DISCLAIMER
+from cxr.films.film import Film
+from cxr.films.phantom import draw_phantom
+from cxr.reading.card import Card
+from cxr.showing import report
+from tests.showing.test_reading import FOUR, predicted
+
+
+@pytest.fixture
+def card():
+    return Card(
+        name="four",
+        classes=FOUR.classes,
+        groups=dict(FOUR.groups),
+        threshold=0.4,
+        films={"train": {"normal": 3, "viral": 4}},
+        sources={"a hospital": {"normal": 3}},
+        results={"test": {"n": 10, "accuracy": 0.9}},
+        warnings=("1 film is in training & again in test.",),
+        version="0123456789ab",
+        created="2026-01-02T03:04:05+00:00",
+        recipe="tiny",
+        size_px=32,
+        seed=0,
+        weights_sha256="0" * 64,
+    )
+
+
+@pytest.fixture
+def reported(card):
+    film = Film(draw_phantom("viral", 1, 200).pixels[:150], "PNG", 8)
+    prediction = predicted(FOUR, [0.2, 0.2, 0.5, 0.1], 0.4)
+    heatmap = np.eye(4, dtype=np.float32)
+    return report.Reported(film, "0badc0de", prediction, card, "viral", "Grad-CAM", heatmap, ("Small <film> & dark.",))
+
+
+def words_of(pdf):
+    """The text on a PDF's pages: the strings of their streams, in order."""
+    streams = re.findall(rb"/ASCII85Decode /FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    pages = [zlib.decompress(base64.a85decode(stream.strip().removesuffix(b"~>"))) for stream in streams]
+    strings = re.findall(rb"\(((?:\\.|[^\\)])*)\) Tj", b"".join(pages), re.DOTALL)
+    return "".join(re.sub(rb"\\(.)", rb"\1", string).decode("latin-1") for string in strings)
+
+
+def test_the_pdf_says_what_was_read_by_which_model_and_what_it_is_not(reported):
+    pdf = report.reading_pdf(reported)
+    words = words_of(pdf)
+    assert pdf.startswith(b"%PDF")
+    for part in (DISCLAIMER, "The model finds pneumonia", "80 %", "0123456789ab", "Trained on 7 films", "0badc0de"):
+        assert part in words
+    assert "Small <film> & dark." in words
+    assert "10 test films" in words and "in training & again" in words
+    assert pdf.count(b"/Subtype /Image") == 2
+
+
+def test_the_overlay_is_the_film_s_size_with_heat_on_it(reported):
+    image = Image.open(io.BytesIO(report.overlay_png(reported.film, reported.heatmap)))
+    assert image.size == (200, 150)
+    pixels = np.asarray(image)
+    assert (pixels[:10, :10, 0] != pixels[:10, :10, 2]).any()  # coloured where the heat is
+    assert (pixels[:10, -10:, 0] == pixels[:10, -10:, 2]).all()
+
+
+READINGS = [
+    {"file": "=cmd.png", "decision": "viral", "probabilities": {"normal": 0.25, "viral": 0.75}, "threshold": 0.5,
+     "warnings": ["Small."], "model": "tiny@0", "label": "viral", "timing_ms": {}},
+    {"file": "b.png", "error": "This file is empty."},
+]  # fmt: skip
+
+
+def test_the_table_of_a_batch_has_a_row_a_file_and_begins_no_formula():
+    rows = list(csv.DictReader(io.StringIO(report.batch_csv(READINGS, ("normal", "viral")))))
+    assert [row["file"] for row in rows] == ["'=cmd.png", "b.png"]
+    assert (rows[0]["p_viral"], rows[0]["warnings"], rows[1]["error"]) == ("0.750000", "Small.", "This file is empty.")
+    assert {row["note"] for row in rows} == {DISCLAIMER}
+
+
+def test_the_json_of_a_batch_is_the_readings_and_the_disclaimer():
+    said = json.loads(report.batch_json(READINGS))
+    assert said == {"note": DISCLAIMER, "readings": READINGS}
