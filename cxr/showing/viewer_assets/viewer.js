@@ -164,6 +164,7 @@ class Viewer {
         context.globalAlpha = 1;
       }
     });
+    this.find(".viewer").dataset.shows = this.filmKey;
     this.find(".scale").textContent = `${Math.round(100 * this.view.scale)} %`;
   }
 

@@ -1,0 +1,106 @@
+"""How long a person waits: for the first page, and from dropping a film to its heatmap on the screen.
+
+    python bench/pages.py --home HOME [--rounds 5]
+
+HOME is a folder with a model in use (`CXR_HOME`; the project's own by default). Every round starts a server of its
+own; the first film is dropped as soon as the page can take it, the later ones when the one before is on the screen.
+Films are drawn, 1024 px, each another one. Prints medians and ranges in seconds. Measure on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
+
+from PIL import Image  # noqa: E402
+from playwright.sync_api import Browser, FilePayload, Page, sync_playwright  # noqa: E402
+
+from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
+
+LATER_FILMS = 5
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=PROJECT)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
+    waits: dict[str, list[float]] = {"first page": [], "first film": [], "later film": []}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
+        )
+        for _ in range(asked.rounds):
+            for what, seconds in one_round(browser, asked.home.resolve()):
+                waits[what].append(seconds)
+    for what, of in waits.items():
+        print(f"{what:12} {statistics.median(of):6.2f} s  ({min(of):.2f} to {max(of):.2f}, {len(of)} times)")
+
+
+def one_round(browser: Browser, home: Path) -> Iterator[tuple[str, float]]:
+    films = [film(n) for n in range(1 + LATER_FILMS)]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tab = browser.new_context(color_scheme="dark").new_page()
+    started = time.perf_counter()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+        cwd=PROJECT,
+        env=os.environ | {"CXR_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        awaited(tab, f"http://127.0.0.1:{port}")
+        yield "first page", time.perf_counter() - started
+        for n, data in enumerate(films):
+            yield "later film" if n else "first film", dropped(tab, data)
+            tab.get_by_role("button", name="Clear the film").click()
+            tab.locator(".viewer").wait_for(state="detached")
+            tab.wait_for_timeout(500)
+    finally:
+        tab.context.close()
+        server.terminate()
+        server.wait()
+
+
+def awaited(tab: Page, url: str) -> None:
+    """Open the page as soon as there is a server, and wait until it takes films."""
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 1):
+            break
+        time.sleep(0.02)
+    tab.goto(url)
+    tab.get_by_text("Or read an example").wait_for()
+
+
+def dropped(tab: Page, data: bytes) -> float:
+    """Seconds from the drop to the film and its heat on the screen."""
+    started = time.perf_counter()
+    tab.locator("input[type=file]").set_input_files(FilePayload(name="f.png", mimeType="image/png", buffer=data))
+    tab.locator(".viewer[data-shows]").wait_for(timeout=120_000)
+    return time.perf_counter() - started
+
+
+def film(n: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(draw_phantom(FINDINGS[n % len(FINDINGS)], n, 1024).pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    main()
