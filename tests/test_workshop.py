@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -226,7 +226,7 @@ def test_a_fold_that_fails_ends_the_cross_validation_with_its_reason(home, phant
 
 
 def evaluation(accuracy, auc):
-    binary = Binary(10, accuracy, 0.5, 0.5, auc)
+    rest = {field.name: 0.5 for field in fields(Binary)} | {"n": 10, "accuracy": accuracy, "auc": auc}
     return Evaluation(
         n=10,
         classes=("normal", "covid19"),
@@ -237,8 +237,15 @@ def evaluation(accuracy, auc):
         confusion=((5, 0), (0, 5)),
         recall={},
         negative="normal",
-        binary=binary,
+        binary=Binary(**rest),
         left_out=0,
+        balanced_accuracy=accuracy,
+        mcc=0.5,
+        macro_auc=auc,
+        micro_auc=auc,
+        average_precision={},
+        brier=0.5,
+        ece=0.5,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
+from cxr.judging.metrics import Cases, figures
 
 PREFIX = "p_"  # of a probability's column
 TEXTS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role")
@@ -27,6 +28,13 @@ class Binary:
     sensitivity: float
     specificity: float
     auc: float
+    ppv: float  # at the share of positives among these films
+    npv: float
+    lr_positive: float
+    lr_negative: float
+    average_precision: float
+    brier: float
+    ece: float  # expected calibration error
 
 
 @dataclass(frozen=True)
@@ -44,16 +52,23 @@ class Evaluation:
     negative: str  # the class that means nothing was found; "" where there is none
     binary: Binary | None  # of everything else against it
     left_out: int  # films whose label says nothing to this model
+    balanced_accuracy: float
+    mcc: float
+    macro_auc: float
+    micro_auc: float
+    average_precision: Mapping[str, float]  # each class against the rest
+    brier: float  # summed over the classes, 0 to 2
+    ece: float  # of the most probable class
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON: what is not a number is null."""
+        """Ready for JSON: what is no finite number is null."""
         return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(one) for key, one in value.items()}
-    return None if isinstance(value, float) and np.isnan(value) else value
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classes: tuple[str, ...]) -> pd.DataFrame:
@@ -93,36 +108,87 @@ def probabilities_of(table: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[n
     return table[[PREFIX + name for name in classes]].to_numpy(float)
 
 
-def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> Evaluation:
-    """The results of the films in the table; a DatasetError where none has a label that the model knows."""
-    p = probabilities_of(table, labels.classes)
-    targets = labels.targets(table["label"])
+def cases_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> Cases:
+    """The films whose label the model knows, decided; a DatasetError where there is none.
+
+    A table without the column `patient` has one film a patient.
+    """
+    targets = labels.targets(table["label"]) > 0
     known = targets.any(axis=1)
     if not known.any():
         raise DatasetError("None of these films has a label that the model knows, so there is nothing to evaluate.")
-    p, targets, names = p[known], targets[known], table["label"].to_numpy()[known]
-    decided = labels.decide(p, threshold)
-    single = targets.sum(axis=1) == 1
-    truth = targets[single].argmax(axis=1)
-    matrix = np.zeros((len(labels.classes),) * 2, int)
-    np.add.at(matrix, (truth, decided[single]), 1)
-    return Evaluation(
-        n=int(known.sum()),
-        classes=labels.classes,
-        threshold=threshold,
-        accuracy=float(targets[np.arange(len(p)), decided].mean(dtype=float)),
-        macro_f1=_macro_f1(matrix),
-        auc={name: auc(truth == k, p[single, k]) for k, name in enumerate(labels.classes)},
-        confusion=tuple(tuple(int(v) for v in row) for row in matrix),
-        recall={name: _share(matrix[k, k], matrix[k].sum()) for k, name in enumerate(labels.classes)},
-        negative=labels.classes[labels.negative] if labels.negative is not None else "",
-        binary=_binary(p, labels, labels.positive(names), decided) if labels.negative is not None else None,
+    chosen = table.iloc[np.flatnonzero(known)]
+    p = probabilities_of(chosen, labels.classes)
+    nowhere = np.full(len(p), -1)
+    return Cases(
+        labels=labels,
+        p=p,
+        targets=targets[known],
+        decided=labels.decide(p, threshold),
+        positive=nowhere if labels.negative is None else labels.positive(chosen["label"]),
+        patient=pd.factorize(chosen["patient"])[0] if "patient" in chosen else np.arange(len(p)),
         left_out=int((~known).sum()),
     )
 
 
-def choose_threshold(table: pd.DataFrame, labels: LabelSpace) -> float | None:
-    """The threshold with the largest sensitivity + specificity - 1 (Youden), halfway to its next lower score."""
+def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> Evaluation:
+    """The results of the films in the table; a DatasetError where none has a label that the model knows."""
+    cases = cases_of(table, labels, threshold)
+    found = {name: float(value[0]) for name, value in figures(cases, np.ones((len(cases.p), 1))).items()}
+    matrix = np.zeros((len(labels.classes),) * 2, int)
+    np.add.at(matrix, (cases.targets.argmax(axis=1)[cases.single], cases.decided[cases.single]), 1)
+
+    def of_class(figure: str) -> dict[str, float]:
+        return {name: found[f"{figure}.{name}"] for name in labels.classes}
+
+    def of_binary() -> Binary:
+        names = [field.name for field in fields(Binary) if field.name != "n"]
+        return Binary(n=int((cases.positive >= 0).sum()), **{name: found[f"binary.{name}"] for name in names})
+
+    return Evaluation(
+        n=len(cases.p),
+        classes=labels.classes,
+        threshold=threshold,
+        accuracy=found["accuracy"],
+        macro_f1=found["macro_f1"],
+        auc=of_class("auc"),
+        confusion=tuple(tuple(int(v) for v in row) for row in matrix),
+        recall=of_class("recall"),
+        negative=labels.classes[labels.negative] if labels.negative is not None else "",
+        binary=of_binary() if labels.negative is not None else None,
+        left_out=cases.left_out,
+        balanced_accuracy=found["balanced_accuracy"],
+        mcc=found["mcc"],
+        macro_auc=found["macro_auc"],
+        micro_auc=found["micro_auc"],
+        average_precision=of_class("average_precision"),
+        brier=found["brier"],
+        ece=found["ece"],
+    )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a threshold is chosen: the highest that keeps a sensitivity, or, without one, the best Youden index."""
+
+    sensitivity: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.sensitivity is not None and not 0 < self.sensitivity <= 1:
+            raise DatasetError(f"A sensitivity to keep lies above 0 and up to 1, not at {self.sensitivity:g}.")
+
+    def __str__(self) -> str:
+        return "Youden" if self.sensitivity is None else f"sensitivity of at least {self.sensitivity:g}"
+
+
+YOUDEN = Rule()
+
+
+def choose_threshold(table: pd.DataFrame, labels: LabelSpace, rule: Rule = YOUDEN) -> float | None:
+    """The threshold that the rule asks for on these films, halfway to its next lower score.
+
+    Youden's is the one with the largest sensitivity + specificity - 1. None where one side has no film.
+    """
     if labels.negative is None:
         return None
     truth = labels.positive(table["label"])
@@ -133,9 +199,13 @@ def choose_threshold(table: pd.DataFrame, labels: LabelSpace) -> float | None:
     values = np.unique(score)
     positive = np.searchsorted(np.sort(score[truth == 1]), values)  # positives below each value
     negative = np.searchsorted(np.sort(score[truth == 0]), values)
-    youden = 1 - positive / (truth == 1).sum() + negative / (truth == 0).sum() - 1
-    best = np.flatnonzero(youden >= youden.max() - 1e-12)
-    first = int(best[len(best) // 2])
+    sensitivity = 1 - positive / (truth == 1).sum()
+    if rule.sensitivity is None:
+        youden = sensitivity + negative / (truth == 0).sum() - 1
+        best = np.flatnonzero(youden >= youden.max() - 1e-12)
+        first = int(best[len(best) // 2])
+    else:
+        first = int(np.flatnonzero(sensitivity >= rule.sensitivity - 1e-12)[-1])
     below = values[first - 1] if first else 0.0
     return round(float((below + values[first]) / 2), 7)  # one digit more than the scores have
 
@@ -149,26 +219,3 @@ def auc(truth: NDArray[np.bool_], score: NDArray[np.floating]) -> float:
     if not ones or not zeros:
         return float("nan")
     return float((rankdata(score)[truth].sum() - ones * (ones + 1) / 2) / (ones * zeros))
-
-
-def _binary(p: NDArray[np.float64], labels: LabelSpace, truth: NDArray[np.int64], decided: NDArray[np.int64]) -> Binary:
-    says = truth >= 0
-    truth, positive = truth[says] == 1, decided[says] != labels.negative
-    return Binary(
-        n=int(says.sum()),
-        accuracy=_share((truth == positive).sum(), len(truth)),
-        sensitivity=_share((truth & positive).sum(), truth.sum()),
-        specificity=_share((~truth & ~positive).sum(), (~truth).sum()),
-        auc=auc(np.asarray(truth, bool), 1 - p[says, labels.negative]),
-    )
-
-
-def _macro_f1(matrix: NDArray[np.int64]) -> float:
-    """Mean of the F1 of the classes that occur in truth."""
-    there = matrix.sum(axis=1) > 0
-    f1 = 2 * np.diag(matrix) / np.maximum(matrix.sum(axis=0) + matrix.sum(axis=1), 1)
-    return float(f1[there].mean()) if there.any() else float("nan")
-
-
-def _share(part: Any, whole: Any) -> float:
-    return float(part / whole) if whole else float("nan")

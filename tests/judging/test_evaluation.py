@@ -11,6 +11,8 @@ from sklearn.metrics import confusion_matrix, f1_score, recall_score, roc_auc_sc
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 from cxr.judging.evaluation import (
+    YOUDEN,
+    Rule,
     auc,
     choose_threshold,
     evaluate,
@@ -184,6 +186,24 @@ def test_no_cut_is_better_than_the_chosen_threshold(decimals):
         score = 1 - table["p_normal"].to_numpy()
         cuts = [0.0, *np.unique(score), 1.1]
         assert youden(table, TWO, chosen) == pytest.approx(max(youden(table, TWO, cut) for cut in cuts)), seed
+
+
+@pytest.mark.parametrize("floor", [0.5, 0.9, 0.95, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, seed):
+    table = drawn_scores(TWO, seed)
+    chosen = choose_threshold(table, TWO, Rule(sensitivity=floor))
+    assert evaluate(table, TWO, chosen).binary.sensitivity >= floor
+    next_score = np.sort(np.unique(1 - table["p_normal"]))
+    above = next_score[next_score > chosen]
+    assert len(above) < 2 or evaluate(table, TWO, above[1]).binary.sensitivity < floor
+
+
+def test_a_rule_says_what_it_is_and_refuses_what_no_sensitivity_can_be():
+    assert str(YOUDEN) == "Youden" and str(Rule(0.95)) == "sensitivity of at least 0.95"
+    for floor in (0, -1, 1.5):
+        with pytest.raises(DatasetError, match="above 0 and up to 1"):
+            Rule(floor)
 
 
 def test_classes_that_can_be_told_apart_get_a_threshold_in_the_middle_of_the_gap():
