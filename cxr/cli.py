@@ -182,7 +182,8 @@ def predict(
 
 
 def _in_words(said: dict[str, Any]) -> str:
-    return ", ".join([said["decision"], *(f"{name} {p:.2f}" for name, p in said["probabilities"].items())])
+    decision = f"{said['decision']} (unsure)" if said["unsure"] else said["decision"]
+    return ", ".join([decision, *(f"{name} {p:.2f}" for name, p in said["probabilities"].items())])
 
 
 def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, FilmError, RecipeError, RunError, ShelfError
 from cxr.films.film import Film, film_name
 from cxr.home import models_dir
+from cxr.judging.band import choose_band
+from cxr.judging.calibration import Temperature, fit_temperature, tempered
 from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
@@ -84,7 +86,8 @@ def carry_out(run: runs.Run) -> None:
         for sentence in left_out(recipe, labels, everything):
             worker.note(sentence)
         worker.say(device=device.name, epochs=recipe.training.epochs)
-        trained = train(recipe, dataset, labels, device, worker)
+        trained, temperature = _calibrated(train(recipe, dataset, labels, device, worker), labels)
+        worker.note(f"Temperature {temperature.value:g} ({temperature.rule}).")
         worker.phase("judging")
         scores = _scores(trained, labels)
         scores.to_csv(run.folder / SCORES, index=False)
@@ -98,7 +101,7 @@ def carry_out(run: runs.Run) -> None:
         if job.model is not None:
             # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
             name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
-            _shelve(name, recipe, labels, trained, scores, device, spent_s, warnings)
+            _shelve(name, recipe, labels, trained, temperature, scores, device, spent_s, warnings)
             worker.say(model=name)
             sentence += f" The model is on the shelf as '{name}'."
         worker.end(sentence)
@@ -112,6 +115,15 @@ def _same_films(run: runs.Run, dataset: Dataset) -> None:
         path.write_text(films, "utf-8")
     elif path.read_text("utf-8") != films:
         raise RunError("The films have changed since this run began, so its test films may be others. Start a new run.")
+
+
+def _calibrated(trained: Trained, labels: LabelSpace) -> tuple[Trained, Temperature]:
+    """The training's result, as sure of itself as it is right on the validation films."""
+    judged = trained.films.table[lambda films: films["role"] != "train"]
+    held = np.flatnonzero(judged["role"] == "val")
+    temperature = fit_temperature(trained.probabilities[held], labels.targets(judged["label"].iloc[held]))
+    trained.network.soften(temperature.value)
+    return replace(trained, probabilities=tempered(trained.probabilities, temperature.value)), temperature
 
 
 def _scores(trained: Trained, labels: LabelSpace) -> pd.DataFrame:
@@ -146,6 +158,7 @@ def _shelve(
     recipe: Recipe,
     labels: LabelSpace,
     trained: Trained,
+    temperature: Temperature,
     scores: pd.DataFrame,
     device: Any,
     spent_s: float,
@@ -153,7 +166,9 @@ def _shelve(
 ) -> None:
     from cxr.learning.weights import arrays_of
 
-    threshold = choose_threshold(scores[scores["role"] == "val"], labels)
+    held = scores[scores["role"] == "val"]
+    threshold = choose_threshold(held, labels)
+    band = choose_band(held, labels, threshold)
     results = {
         role: evaluate(scores[scores["role"] == role], labels, threshold).as_dict()
         for role in ("val", "test")
@@ -165,6 +180,10 @@ def _shelve(
         groups=dict(labels.groups),
         threshold=threshold,
         threshold_rule=THRESHOLD_RULE if threshold is not None else "",
+        temperature=temperature.value,
+        temperature_rule=temperature.rule,
+        unsure=band.range,
+        unsure_rule=band.rule,
         zca_rank=trained.zca_rank,
         starting_weights=trained.starting_weights,
         films=_counts(scores, "role"),

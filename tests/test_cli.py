@@ -21,7 +21,7 @@ from cxr.learning.runs import Job, Status
 from tests.conftest import tiny_recipe
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
-KEYS = ["file", "label", "probabilities", "decision", "threshold", "warnings", "model", "timing_ms"]
+KEYS = {"file", "label", "probabilities", "decision", "threshold", "unsure", "warnings", "model", "timing_ms"}
 
 
 @pytest.fixture
@@ -135,10 +135,7 @@ def test_a_reading_as_json_has_these_keys_and_no_others(trained, phantoms, answe
     readings = answer("predict", *files)
     assert [reading["file"] for reading in readings] == [str(file) for file in files]
     for reading in readings:
-        assert set(reading) == {"file", "label", "probabilities", "decision", "threshold", "warnings"} | {
-            "model",
-            "timing_ms",
-        }
+        assert set(reading) == KEYS
         assert set(reading["timing_ms"]) == {"decode", "model"}
         assert list(reading["probabilities"]) == CLASSES
         assert sum(reading["probabilities"].values()) == pytest.approx(1, abs=1e-5)

@@ -12,9 +12,12 @@ import pytest
 
 from cxr import workshop
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, RecipeError, RunError, ShelfError
 from cxr.films.film import Film
 from cxr.home import models_dir
+from cxr.judging.band import choose_band
+from cxr.judging.calibration import Temperature, tempered
 from cxr.judging.evaluation import Binary, Evaluation, evaluate, probabilities_of, read_scores
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
@@ -81,6 +84,39 @@ def test_a_frozen_trunk_is_served_as_it_was_trained(home, phantoms):
     scores, classifier = stored(), shelf.load("tiny", "float32")
     read = [classifier.read(Film.read(phantoms / path)).probabilities for path in scores["path"]]
     np.testing.assert_allclose(read, probabilities_of(scores, classifier.classes), atol=2e-5)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_a_fitted_temperature_is_in_all_that_the_model_says(home, phantoms, output, monkeypatch):
+    classes = {"data": TWO | {"validation": 0.5}} if output == "sigmoid" else {"data": {"validation": 0.4}}
+    recipe = tiny_recipe(head={"output": output}, training={"epochs": 2}, **classes)
+    monkeypatch.setattr(workshop, "fit_temperature", lambda p, targets: Temperature(1.0, "none"))
+    carry_out(recipe, [phantoms], "plain")
+    monkeypatch.setattr(workshop, "fit_temperature", lambda p, targets: Temperature(2.5, "chosen"))
+    carry_out(recipe, [phantoms], "tiny")
+    card, scores, plain = shelf.card("tiny"), stored(), stored("plain")
+    assert (card.temperature, card.temperature_rule) == (2.5, "chosen") and shelf.card("plain").temperature == 1
+    softer = probabilities_of(scores, card.classes)
+    np.testing.assert_allclose(softer, tempered(probabilities_of(plain, card.classes), 2.5), atol=1e-4)
+    read = shelf.load("tiny", "float32").read_many(Film.read(phantoms / path) for path in scores["path"])
+    np.testing.assert_allclose([prediction.probabilities for prediction in read], softer, atol=2e-5)
+    assert card.threshold == workshop.choose_threshold(scores[scores["role"] == "val"], LabelSpace(card.classes))
+    binary = [evaluate(table, LabelSpace(card.classes), None).as_dict() for table in (scores, plain)]
+    assert binary[0]["confusion"] == binary[1]["confusion"]
+
+
+def test_the_temperature_is_fitted_on_validation_films_alone(home, phantoms, monkeypatch):
+    given = []
+    monkeypatch.setattr(workshop, "fit_temperature", lambda p, targets: given.append(len(p)) or Temperature(1.0, ""))
+    carry_out(tiny_recipe(data={"validation": 0.4}, training={"epochs": 1}), [phantoms])
+    assert given == [sum(shelf.card("tiny").films["val"].values())]
+
+
+def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(home, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    card, scores = shelf.card("tiny"), stored()
+    band = choose_band(scores[scores["role"] == "val"], LabelSpace(card.classes), card.threshold)
+    assert (card.unsure, card.unsure_rule) == (band.range, band.rule) and card.unsure_rule
 
 
 def test_the_card_says_what_the_stored_scores_say(home, phantoms):

@@ -82,6 +82,13 @@ class LabelSpace:
         positive = 1 - np.asarray(probabilities, float)[..., self.negative] >= threshold
         return np.where(positive, np.argmax(others, axis=-1), self.negative)
 
+    def unsure(self, probabilities: NDArray[np.floating], band: tuple[float, float]) -> NDArray[np.bool_]:
+        """Whether the sum of all classes but `negative` lies in the band, whose upper end does not belong to it."""
+        if self.negative is None:
+            raise DatasetError("These classes have no 'normal' to hold the others against.")
+        score = 1 - np.asarray(probabilities, float)[..., self.negative]
+        return (band[0] <= score) & (score < band[1])
+
     def positive(self, labels: Iterable[str]) -> NDArray[np.int64]:
         """1 where a film's label excludes the negative class, 0 where it is that class, -1 where it does not say."""
         if self.negative is None:

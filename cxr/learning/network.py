@@ -55,6 +55,11 @@ class Network:
         """Those maps -> logits."""
         return keras.Model(self.model.get_layer(self.target).output, self.model.get_layer("logits").output)
 
+    def soften(self, temperature: float) -> None:
+        """Divide the logits by the temperature for good, in the weights of their layer."""
+        layer = self.model.get_layer("logits")
+        layer.set_weights([array / temperature for array in layer.get_weights()])
+
 
 def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: int = 0) -> Network:
     """The recipe's network with fresh weights; the trunk's part before `trunk.train` is frozen."""

@@ -40,6 +40,7 @@ class Reading:
             "probabilities": said["probabilities"],
             "decision": said["decision"],
             "threshold": said["threshold"],
+            "unsure": said["unsure"],
             "warnings": list(self.warnings),
             "model": said["model"],
             "timing_ms": {"decode": round(self.decode_ms, 3), "model": said["model_ms"]},

@@ -26,6 +26,10 @@ class Draft(BaseModel):
     groups: dict[str, tuple[str, ...]] = {}
     threshold: float | None = Field(None, ge=0, le=1)
     threshold_rule: str = ""
+    temperature: float = Field(1.0, gt=0)  # of which the weights know already: never to be applied again
+    temperature_rule: str = ""
+    unsure: tuple[float, float] | None = None  # the scores that are no ground for either answer
+    unsure_rule: str = ""  # what holds outside of it, or why there is none
     zca_rank: int = Field(0, ge=0)
     starting_weights: str = ""
     films: dict[str, dict[str, int]] = {}  # role (train, val, test) -> label -> films

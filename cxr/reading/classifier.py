@@ -38,6 +38,7 @@ class Prediction:
     suspicion: float  # the probability of all but the negative class; without one, of the most probable class
     model_ms: float  # the model's share; reading and fitting the film come on top
     model: str = ""  # whose prediction: name@version
+    unsure: bool | None = None  # too near to the threshold to count on; None where the model has no unsure band
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
         """Where the model found what speaks for the target; by default, for its decision."""
@@ -56,6 +57,7 @@ class Prediction:
             "decision": self.decision,
             "probabilities": {name: self.probability(name) for name in self.classes},
             "threshold": self.threshold,
+            "unsure": self.unsure,
             "model": self.model,
             "model_ms": round(self.model_ms, 3),
         }
@@ -113,6 +115,8 @@ class Classifier:
         decisions = self.labels.decide(probabilities, self.threshold)
         negative = self.labels.negative
         suspicions = probabilities.max(axis=1) if negative is None else 1 - probabilities[:, negative]
+        band = self.card.unsure
+        unsure = None if band is None else self.labels.unsure(probabilities, band)
         return [
             Prediction(
                 classes=self.classes,
@@ -124,6 +128,7 @@ class Classifier:
                 suspicion=float(suspicions[i]),
                 model_ms=model_ms,
                 model=f"{self.card.name}@{self.card.version}",
+                unsure=None if unsure is None else bool(unsure[i]),
             )
             for i in range(len(films))
         ]

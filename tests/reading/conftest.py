@@ -61,7 +61,7 @@ def make_classifier(tiny_recipe, draft):
     from cxr.reading.card import Card
     from cxr.reading.classifier import Classifier
 
-    def make(recipe=None, classes=CLASSES, precision="float32", threshold=None):
+    def make(recipe=None, classes=CLASSES, precision="float32", **facts):
         recipe = recipe or tiny_recipe()
         network = build(recipe, len(classes), precision)
         rng = np.random.default_rng(0)
@@ -69,7 +69,7 @@ def make_classifier(tiny_recipe, draft):
             if variable.path.endswith(("bias", "beta", "gamma")):
                 variable.assign(variable + 0.1 * rng.standard_normal(variable.shape))
         card = Card(
-            **dict(draft(classes=classes, threshold=threshold)),
+            **dict(draft(classes=classes, **facts)),
             version="0" * 12,
             created="2025-01-01T00:00:00+00:00",
             recipe=recipe.name,

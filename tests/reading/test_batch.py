@@ -40,7 +40,11 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
 def test_a_reading_is_ready_for_json(make_classifier, files):
     sound, broken = read_sources(make_classifier(threshold=0.5), map(on_disk, files[:2]))
     said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
-    assert list(said) == ["file", "label", "probabilities", "decision", "threshold", "warnings", "model", "timing_ms"]
+    assert list(said) == ["file", "label", "probabilities", "decision", "threshold", "unsure"] + [
+        "warnings",
+        "model",
+        "timing_ms",
+    ]
     assert said["threshold"] == 0.5
     assert said["label"] == max(said["probabilities"], key=said["probabilities"].get)
     assert broken.as_dict() == {"file": str(files[1]), "error": broken.error}

@@ -121,6 +121,28 @@ def test_the_threshold_decides_between_normal_and_the_most_probable_finding(make
     assert never.decision == "normal"
 
 
+def test_a_score_in_the_unsure_band_is_unsure_and_without_a_band_nothing_is_said(make_classifier, film):
+    score = 1 - float(make_classifier(threshold=0.5).read(film).probability("normal"))
+    inside = make_classifier(threshold=0.5, unsure=(score - 0.01, score + 0.01)).read(film)
+    below = make_classifier(threshold=0.5, unsure=(score - 0.02, score - 0.01)).read(film)
+    above = make_classifier(threshold=0.5, unsure=(score + 0.01, score + 0.02)).read(film)
+    assert (inside.unsure, below.unsure, above.unsure) == (True, False, False)
+    assert make_classifier(threshold=0.5).read(film).unsure is None
+    assert json.loads(json.dumps(inside.as_dict()))["unsure"] is True
+
+
+def test_softened_logits_give_softer_probabilities_and_the_same_heatmaps(make_classifier, tiny_recipe, film):
+    for output, classes in (("softmax", ("normal", "bacterial", "viral")), ("sigmoid", ("normal", "viral"))):
+        classifier = make_classifier(tiny_recipe(output=output), classes)
+        before = classifier.read(film)
+        classifier.network.soften(2.0)
+        after = classifier.read(film)
+        expected = np.sqrt(before.probabilities)
+        np.testing.assert_allclose(after.probabilities, expected / expected.sum(), atol=1e-5)
+        np.testing.assert_allclose(after.heatmaps, before.heatmaps, atol=1e-4)
+        np.testing.assert_allclose(after.peaks, before.peaks / 2, rtol=1e-3)
+
+
 def test_the_heatmap_is_that_of_the_decision_unless_another_class_is_asked_for(make_classifier, film):
     prediction = make_classifier().read(film)
     decided = prediction.classes.index(prediction.decision)

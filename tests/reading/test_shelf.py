@@ -59,6 +59,14 @@ def with_weights(contents, save, **arrays):
 # Storing
 
 
+def test_a_card_from_before_temperatures_and_unsure_bands_is_read(stored, home):
+    stored()
+    path = home / "models" / "tiny" / CARD
+    newer = ("temperature", "temperature_rule", "unsure", "unsure_rule")
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key not in newer}))
+    assert (shelf.card("tiny").temperature, shelf.card("tiny").unsure) == (1.0, None)
+
+
 def test_a_stored_model_has_a_card_that_says_what_it_is(stored, home):
     card = stored()
     assert shelf.card("tiny") == card
