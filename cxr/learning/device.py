@@ -33,8 +33,7 @@ def find_device(precision: str = "auto") -> Device:
         except RuntimeError:
             break  # already in use by this process, with the setting it started with
     if not gpus:
-        chosen = ("bfloat16" if _cpu_has_bfloat16() else "float32") if precision == "auto" else precision
-        return Device(_cpu_name(), chosen)
+        return _cpu(precision)
     details = tf.config.experimental.get_device_details(gpus[0])
     native = details.get("compute_capability", (0, 0)) >= (8, 0)
     chosen = ("bfloat16" if native else "float32") if precision == "auto" else precision
@@ -42,6 +41,27 @@ def find_device(precision: str = "auto") -> Device:
     if len(gpus) == 1:
         return Device(name, chosen)
     return Device(f"{len(gpus)} GPUs ({name})", chosen, tf.distribute.MirroredStrategy())
+
+
+def quick_look(precision: str = "auto") -> Device | None:
+    """The CPU where this machine has no GPU to ask TensorFlow about, which takes seconds; None where it may have."""
+    signs = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+    none = sys.platform == "linux" and not any(Path(sign).exists() for sign in signs)
+    return _cpu(precision) if none else None
+
+
+def gpu_peak_bytes() -> int:
+    """The most memory that this process has had on a GPU; 0 without one, or before TensorFlow is there."""
+    if "tensorflow" not in sys.modules:
+        return 0
+    tf = import_tensorflow()
+    gpus = range(len(tf.config.list_physical_devices("GPU")))
+    return max((int(tf.config.experimental.get_memory_info(f"GPU:{gpu}")["peak"]) for gpu in gpus), default=0)
+
+
+def _cpu(precision: str) -> Device:
+    chosen = ("bfloat16" if _cpu_has_bfloat16() else "float32") if precision == "auto" else precision
+    return Device(_cpu_name(), chosen)
 
 
 def import_tensorflow() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,18 @@ from cxr.datasets.labels import LabelSpace
 from cxr.learning.recipe import Training
 
 Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a training is; loss and accuracy are means over the epoch so far."""
+
+    epoch: int
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    films_s: float  # films a second in this epoch; 0 while not known
 
 
 def validation(log_p: NDArray[np.float32], targets: NDArray[np.float32], labels: LabelSpace) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import re
 import secrets
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,8 @@ from cxr.home import runs_dir
 FRESH_S = 10  # a heartbeat this young is of a process that lives
 STARTING_S = 30  # how long a new process may take to say its first word
 ENDED = ("finished", "stopped", "failed")
+STEPS = "steps.csv"
+STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[a-z0-9._-]+$")
 
 
@@ -49,13 +52,18 @@ class Status:
     epoch: int = 0
     epochs: int = 0
     loss: float | None = None
+    accuracy: float | None = None
+    films_s: float = 0.0
     sentence: str = ""
     device: str = ""
     model: str = ""
     pid: int = 0
     born: float = 0.0  # when that process was created: a number used again is another process
     started: float = 0.0
+    phase_started: float = 0.0
     heartbeat: float = 0.0
+    memory_bytes: int = 0  # the most that the process had in memory
+    gpu_bytes: int = 0  # the most that it had on a GPU
 
     @property
     def alive(self) -> bool:
@@ -102,6 +110,22 @@ class Run:
         except OSError:
             return []
 
+    def steps(self) -> list[dict[str, float]]:
+        """Epoch, step, steps, loss and accuracy, one row a heartbeat; what a resumed run did again counts once."""
+        kept: list[dict[str, float]] = []
+        try:
+            with (self.folder / STEPS).open(newline="", encoding="utf-8") as file:
+                rows = [
+                    {key: float(value) for key, value in zip(STEP_COLUMNS, row, strict=True)} for row in _whole(file)
+                ]
+        except (OSError, ValueError):  # none yet, or damaged: the history by epoch has what matters
+            return []
+        for row in rows:
+            while kept and (kept[-1]["epoch"], kept[-1]["step"]) >= (row["epoch"], row["step"]):
+                kept.pop()
+            kept.append(row)
+        return kept
+
     def log_tail(self, lines: int = 30) -> list[str]:
         try:
             return (self.folder / "log.txt").read_text("utf-8", "replace").splitlines()[-lines:]
@@ -143,8 +167,15 @@ class Run:
         _replace(self.folder / "status.json", json.dumps(asdict(status)))
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
-        lines = [",".join(rows[0])] + [",".join(repr(value) for value in row.values()) for row in rows]
+        """All rows; of a run that an older version began, the first ones may lack what later ones have."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        lines = [",".join(names)] + [",".join(repr(row.get(name, math.nan)) for name in names) for row in rows]
         _replace(self.folder / "history.csv", "\n".join(lines) + "\n")
+
+    def add_step(self, values: Sequence[float]) -> None:
+        """Append one row of what `steps` returns."""
+        with (self.folder / STEPS).open("a", encoding="utf-8") as file:
+            file.write(",".join(repr(value) for value in values) + "\n")
 
     def _spawn(self) -> None:
         """A process of its own session: it outlives the page and the terminal that started it."""
@@ -228,6 +259,11 @@ def _lives(status: Status) -> bool:
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _whole(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The cells of each line that was written to its end."""
+    return csv.reader(line for line in lines if line.endswith("\n"))
 
 
 def _replace(path: Path, text: str) -> None:

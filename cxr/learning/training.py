@@ -30,7 +30,7 @@ class Journal(Protocol):
     """Where a training says how far it is, hears that it shall stop, and keeps what it would resume from."""
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None: ...
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None: ...
+    def step(self, now: progress.Step) -> None: ...
     def history(self, rows: list[progress.Row]) -> None: ...
     def note(self, sentence: str) -> None: ...
     def stopping(self) -> bool: ...
@@ -177,14 +177,28 @@ def as_input(rows: NDArray[Any]) -> NDArray[Any]:
 class _Watch(keras.callbacks.Callback):
     """Tells the journal of every step, and ends the epoch when the run shall stop."""
 
-    def __init__(self, journal: Journal, epoch: int, steps: int) -> None:
+    def __init__(self, journal: Journal, epoch: int, films: _Epochs) -> None:
         super().__init__()
-        self.journal, self.epoch, self.steps, self.stopped = journal, epoch, steps, False
+        self.journal, self.epoch, self.films, self.stopped = journal, epoch, films, False
+        self.films_s = 0.0
+        self._warm_at = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.journal.step(self.epoch, batch + 1, self.steps, float((logs or {}).get("loss", np.nan)))
+        said = logs or {}
+        self._clock(batch)
+        where = (self.epoch, batch + 1, len(self.films))
+        means = (float(said.get("loss", np.nan)), float(said.get("accuracy", np.nan)))
+        self.journal.step(progress.Step(*where, *means, self.films_s))
         if self.journal.stopping():
             self.stopped = self.model.stop_training = True
+
+    def _clock(self, batch: int) -> None:
+        """Films a second without the first step, which may compile the graph."""
+        if batch == 0:
+            self._warm_at = time.monotonic()
+            return
+        size, shown = self.films.settings.batch, len(self.films.order)
+        self.films_s = (min((batch + 1) * size, shown) - size) / max(time.monotonic() - self._warm_at, 1e-6)
 
 
 def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -> progress.Row | None:
@@ -192,7 +206,7 @@ def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -
     started = time.monotonic()
     films.begin(epoch)
     _reseed(trained, films.settings.seed, epoch)
-    watch = _Watch(journal, epoch + 1, len(films))
+    watch = _Watch(journal, epoch + 1, films)
     logs = trained.fit(
         films, epochs=epoch + 1, initial_epoch=epoch, shuffle=False, verbose=0, callbacks=[watch]
     ).history
@@ -210,6 +224,7 @@ def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -
         "accuracy": float(logs["accuracy"][-1]),
         "rate": rate,
         "seconds": round(time.monotonic() - started, 2),
+        "films_s": round(watch.films_s, 2),
     }
 
 

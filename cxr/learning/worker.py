@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import threading
 import time
@@ -13,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
 from cxr.errors import CxrError, RunError
+from cxr.learning.device import gpu_peak_bytes
+from cxr.learning.progress import Step
 from cxr.learning.runs import Run, Status, device_lock, try_lock
 from cxr.learning.weights import load_arrays, save_arrays
 
@@ -32,12 +34,12 @@ class Worker:
         import psutil
 
         self.run = run
+        self._process = psutil.Process()
+        self._told = (0, 0)  # epoch and step of the last row of steps
         self._lock = threading.Lock()
         self._best: Path | None = None
         now = time.time()
-        self._status = Status(
-            "starting", pid=os.getpid(), born=psutil.Process().create_time(), started=now, heartbeat=now
-        )
+        self._status = Status("starting", pid=os.getpid(), born=self._process.create_time(), started=now, heartbeat=now)
         run.write_status(self._status)
 
     def say(self, **changes: Any) -> None:
@@ -46,13 +48,27 @@ class Worker:
             at_once = {"state", "phase"} & {
                 key for key, value in changes.items() if value != getattr(self._status, key)
             }
+            if "phase" in at_once:
+                changes["phase_started"] = time.time()
             self._status = replace(self._status, **changes)
             if at_once:
                 self._write()
 
     def beat(self) -> None:
+        """Say where it is, and how much memory that has taken; during training, keep the step for its curve."""
+        memory_bytes = self._process.memory_info().rss
         with self._lock:
+            now = self._status
+            self._status = replace(
+                now,
+                memory_bytes=max(now.memory_bytes, memory_bytes),
+                gpu_bytes=max(now.gpu_bytes, gpu_peak_bytes() if now.device else 0),
+            )
             self._write()
+            if now.phase == "training" and now.loss is not None and (now.epoch, now.done) != self._told:
+                self._told = (now.epoch, now.done)
+                accuracy = math.nan if now.accuracy is None else now.accuracy
+                self.run.add_step((now.epoch, now.done, now.total, now.loss, accuracy))
 
     def _write(self) -> None:
         self._status = replace(self._status, heartbeat=time.time())
@@ -68,8 +84,16 @@ class Worker:
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         self.say(phase=name, done=done, total=total)
 
-    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
-        self.say(phase="training", epoch=epoch, done=step, total=steps, loss=loss if np.isfinite(loss) else None)
+    def step(self, now: Step) -> None:
+        self.say(
+            phase="training",
+            epoch=now.epoch,
+            done=now.step,
+            total=now.steps,
+            loss=_number(now.loss),
+            accuracy=_number(now.accuracy),
+            films_s=round(now.films_s, 2),
+        )
 
     def history(self, rows: list[dict[str, float]]) -> None:
         self.run.write_history(rows)
@@ -139,6 +163,11 @@ def _wait_for(device: FileLock, worker: Worker) -> None:
 def _pulse(worker: Worker, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_S):
         worker.beat()
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no other."""
+    return value if math.isfinite(value) else None
 
 
 def _reason(error: BaseException) -> str:

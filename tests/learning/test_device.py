@@ -1,6 +1,6 @@
 import pytest
 
-from cxr.learning.device import Device, find_device
+from cxr.learning.device import Device, find_device, gpu_peak_bytes, quick_look
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -12,6 +12,16 @@ def test_auto_chooses_one_of_the_two():
     device = find_device()
     assert device.precision in ("float32", "bfloat16")
     assert device.name
+
+
+def test_a_quick_look_says_what_tensorflow_says_or_nothing():
+    seen = quick_look()
+    assert seen is None or seen == find_device()
+
+
+def test_a_machine_without_a_gpu_has_used_none_of_its_memory():
+    device = find_device()
+    assert (gpu_peak_bytes() > 0) <= ("CPU" not in device.name)
 
 
 def test_without_a_strategy_the_scope_does_nothing():

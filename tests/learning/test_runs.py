@@ -1,6 +1,7 @@
 """A run's folder as its readers see it, whatever became of its process."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -165,6 +166,33 @@ def test_runs_are_listed_newest_first_and_strangers_are_not(home):
     (runs_dir() / "notes").mkdir()
     (runs_dir() / "device.lock").touch()
     assert runs.all_runs() == [newer, older]
+
+
+def test_steps_that_a_resumed_run_did_again_count_once(run):
+    assert run.steps() == []
+    for epoch, step in ((1, 4), (1, 9), (2, 3), (2, 8), (2, 2), (2, 7), (3, 1)):
+        run.add_step((epoch, step, 10, 0.5, float("nan")))
+    with (run.folder / runs.STEPS).open("a") as file:
+        file.write("3,5,10,0.")  # caught while it is being written
+    places = [(row["epoch"], row["step"]) for row in run.steps()]
+    assert places == [(1, 4), (1, 9), (2, 2), (2, 7), (3, 1)]
+
+
+def test_steps_that_cannot_be_read_count_as_none(run):
+    (run.folder / runs.STEPS).write_text("torn\n")
+    assert run.steps() == []
+
+
+def test_a_run_that_an_older_version_began_goes_on_with_what_it_did_not_know(run):
+    run.write_history([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.4, "films_s": 9.5}])
+    first, second = run.history()
+    assert first["loss"] == 0.5 and math.isnan(first["films_s"]) and second["films_s"] == 9.5
+
+
+def test_a_status_of_an_older_version_is_read(run):
+    old = {"state": "finished", "sentence": "Done.", "pid": 1, "started": 1.0, "heartbeat": 2.0}
+    (run.folder / "status.json").write_text(json.dumps(old))
+    assert run.status.state == "finished" and run.status.memory_bytes == 0
 
 
 def test_history_can_be_read_at_any_moment_while_it_is_written(run):

@@ -28,14 +28,15 @@ class Notes:
     """A journal in memory; it asks to stop once `stop_at` steps were told."""
 
     def __init__(self, stop_at=None):
-        self.stop_at, self.steps, self.saved = stop_at, [], {}
+        self.stop_at, self.steps, self.told, self.saved = stop_at, [], [], {}
         self.phases, self.notes, self.rows = [], [], []
 
     def phase(self, name, done=0, total=0):
         self.phases.append((name, done, total))
 
-    def step(self, epoch, step, steps, loss):
-        self.steps.append((epoch, step, steps, loss))
+    def step(self, now):
+        self.steps.append((now.epoch, now.step, now.steps, now.loss))
+        self.told.append(now)
 
     def history(self, rows):
         self.rows.append([dict(row) for row in rows])
@@ -304,6 +305,11 @@ def test_every_film_is_shown_once_an_epoch_and_each_step_is_told(trained):
     assert all(np.isfinite(step[3]) for step in journal.steps)
     assert [len(rows) for rows in journal.rows] == [1, 2]
     assert ("reading films", FEW, FEW) in journal.phases
+    assert all(0 <= step.accuracy <= 1 for step in journal.told)
+    assert [step.films_s > 0 for step in journal.told] == [step.step > 1 for step in journal.told]
+    assert [row["films_s"] for row in result.history] == [
+        round(step.films_s, 2) for step in journal.told if step.step == steps
+    ]
 
 
 def epochs_of(recipe, count, lesson=None):

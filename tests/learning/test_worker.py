@@ -9,6 +9,7 @@ import pytest
 
 from cxr.errors import CxrError, RunError
 from cxr.learning import runs
+from cxr.learning.progress import Step
 from cxr.learning.runs import Job
 from cxr.learning.worker import Worker, working
 
@@ -42,12 +43,39 @@ def test_a_run_is_working_while_its_process_works_on_it(run):
 
 def test_steps_are_seen_at_the_next_heartbeat(run):
     with working(run) as worker:
-        worker.step(1, 1, 20, 0.7)
-        worker.step(1, 2, 20, float("nan"))
+        worker.step(Step(1, 1, 20, 0.7, 0.5, 0.0))
+        worker.step(Step(1, 2, 20, float("nan"), float("nan"), 12.5))
         assert (run.status.phase, run.status.done) == ("training", 1)  # one file a heartbeat, not one a step
         worker.beat()
         assert (run.status.epoch, run.status.done, run.status.total, run.status.loss) == (1, 2, 20, None)
         json.loads((run.folder / "status.json").read_text(), parse_constant=pytest.fail)
+        worker.say(state="finished")
+
+
+def test_a_heartbeat_says_speed_and_memory_and_keeps_the_step_for_its_curve(run):
+    with working(run) as worker:
+        worker.step(Step(1, 5, 20, 0.7, 0.5, 12.5))
+        worker.beat()
+        worker.beat()  # no step further: no row more
+        status = run.status
+        assert (status.accuracy, status.films_s) == (0.5, 12.5)
+        assert 10_000_000 < status.memory_bytes < 100_000_000_000 and status.gpu_bytes == 0
+        worker.step(Step(1, 9, 20, 0.6, 0.75, 13.0))
+        worker.beat()
+        assert [(row["epoch"], row["step"], row["loss"]) for row in run.steps()] == [(1, 5, 0.7), (1, 9, 0.6)]
+        worker.say(state="finished")
+
+
+def test_a_phase_says_since_when_it_lasts(run):
+    with working(run) as worker:
+        worker.phase("reading films", 1, 9)
+        first = run.status.phase_started
+        assert time.time() - first < 5
+        worker.phase("reading films", 2, 9)
+        worker.beat()
+        assert run.status.phase_started == first
+        worker.phase("computing features", 0, 9)
+        assert run.status.phase_started > first
         worker.say(state="finished")
 
 
