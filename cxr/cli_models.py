@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,15 @@ import typer
 
 from cxr import console
 from cxr.console import Json
+from cxr.errors import ShelfError
+
+
+class Kind(StrEnum):
+    zip = "zip"
+    keras = "keras"
+    onnx = "onnx"
+    tflite = "tflite"
+
 
 app = typer.Typer(help="The shelf: every model, and which one is in use.", no_args_is_help=True)
 
@@ -63,6 +73,14 @@ def rollback() -> None:
     typer.echo(f"'{shelf.roll_back()}' is in use again.")
 
 
+@app.command("rename")
+def rename(name: str, new: str) -> None:
+    """Give a model another name; it stays in use if it was."""
+    from cxr.reading import shelf
+
+    typer.echo(f"'{name}' is now '{shelf.rename(name, new).name}'.")
+
+
 @app.command("delete")
 def delete(name: str) -> None:
     """Take a model off the shelf for good; never the one in use."""
@@ -73,11 +91,31 @@ def delete(name: str) -> None:
 
 
 @app.command("export")
-def export(name: str, path: Path) -> None:
+def export(
+    name: str,
+    path: Path,
+    kind: Annotated[
+        Kind, typer.Option("--format", help="zip: the whole model, to be imported elsewhere; else the network alone.")
+    ] = Kind.zip,
+) -> None:
     """Write a model to one file."""
-    from cxr.reading import parcel
+    if kind is Kind.zip:
+        from cxr.reading import parcel
 
-    typer.echo(f"Wrote {parcel.export_model(name, path)}")
+        typer.echo(f"Wrote {parcel.export_model(name, path)}")
+        return
+    from cxr.reading import shelf
+    from cxr.reading.export import export as convert
+
+    made, card = convert(name, kind), shelf.card(name)
+    try:
+        path.write_bytes(made.data)
+    except OSError as error:
+        raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
+    typer.echo(
+        f"Wrote {path}. It takes grey pixels 0..255, (films, {card.size_px}, {card.size_px}, 1), and gives the "
+        f"probabilities of {', '.join(card.classes)}."
+    )
 
 
 @app.command("import")

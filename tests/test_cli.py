@@ -235,6 +235,11 @@ def test_models_are_promoted_rolled_back_deleted_exported_and_imported(trained, 
     assert [model["name"] for model in answer("models", "list")["models"]] == ["first"]
     assert cxr("models", "promote", "second")[0] == 7
     assert cxr("models", "show", "second")[0] == 7
+    assert cxr("models", "rename", "first", "prime")[0] == 0 and in_use() == ["prime"]
+    assert cxr("models", "rename", "first", "other")[0] == 7
+    code, said, _ = cxr("models", "export", "prime", tmp_path / "prime.keras", "--format", "keras")
+    assert code == 0 and "probabilities of" in said and (tmp_path / "prime.keras").stat().st_size > 1000
+    assert cxr("models", "rename", "prime", "first")[0] == 0
     assert cxr("predict", "film.png", "--model", "second")[0] == 7
 
 

@@ -96,7 +96,7 @@ def card(name: str) -> Card:
         raise ShelfError(f"The model '{name}' is damaged: {', '.join(missing)} is missing.")
     found = read_card(folder)
     if found.name != name:
-        raise ShelfError(f"The folder '{name}' holds the card of '{found.name}'. Export and import it to rename it.")
+        raise ShelfError(f"The folder '{name}' holds the card of '{found.name}'. Put the folder's name back.")
     return found
 
 
@@ -154,17 +154,37 @@ def roll_back() -> str:
         return history[-2]
 
 
+def rename(name: str, new: str) -> Card:
+    """The card under its new name; whether the model is in use, and what was in use before, stays as it is."""
+    renamed = card(name).model_copy(update={"name": new})
+    with new_folder(new) as folder:
+        for member in (WEIGHTS, RECIPE, EVALUATION):
+            shutil.copyfile(folder_of(name) / member, folder / member)
+        (folder / CARD).write_text(renamed.model_dump_json(indent=2) + "\n", "utf-8")
+    with _locked():
+        _write_history([new if one == name else one for one in _history()])
+        doomed = _set_aside(name)
+    shutil.rmtree(doomed)
+    return renamed
+
+
 def delete(name: str) -> None:
     """Take a model, sound or damaged, off the shelf for good."""
-    folder = folder_of(name)
+    folder_of(name)
     with _locked():
         history = _history()
         if history and history[-1] == name:
             raise ShelfError(f"'{name}' is in use. Promote another model first.")
         _write_history([one for one in history if one != name])
-        doomed = folder.with_name(f".{name}.{uuid4().hex}")
-        folder.rename(doomed)  # gone in one step, however long the deleting takes
+        doomed = _set_aside(name)
     shutil.rmtree(doomed)
+
+
+def _set_aside(name: str) -> Path:
+    """Where the model's folder is now, off the shelf in one step, however long the deleting takes."""
+    doomed = folder_of(name).with_name(f".{name}.{uuid4().hex}")
+    folder_of(name).rename(doomed)
+    return doomed
 
 
 def folder_of(name: str) -> Path:

@@ -280,6 +280,29 @@ def test_a_name_used_again_after_deleting_does_not_inherit_promotions(stored):
 # Export and import
 
 
+def test_a_renamed_model_is_the_same_under_another_name_and_stays_in_use(stored, home):
+    card = stored("old")
+    stored("other")
+    shelf.promote("other")
+    shelf.promote("old")
+    renamed = shelf.rename("old", "new")
+    assert renamed == card.model_copy(update={"name": "new"}) == shelf.card("new")
+    assert shelf.default_name() == "new" and sorted(shelf.names()) == ["new", "other"]
+    assert shelf.roll_back() == "other" and shelf.roll_back() == "new"
+    assert sorted(path.name for path in (home / "models").iterdir() if path.is_dir()) == ["new", "other"]
+
+
+def test_a_model_is_not_renamed_to_a_name_that_is_taken_or_no_name(stored, home):
+    stored("old")
+    stored("other")
+    for name, match in (("other", "already a model"), ("Old One", "cannot be a model's name"), ("old", "already")):
+        with pytest.raises(ShelfError, match=match):
+            shelf.rename("old", name)
+    with pytest.raises(ShelfError, match="no model 'absent'"):
+        shelf.rename("absent", "new")
+    assert sorted(shelf.names()) == ["old", "other"]
+
+
 def test_a_model_travels_in_one_file(stored, home, tmp_path, monkeypatch):
     card = stored()
     file = parcel.export_model("tiny", tmp_path / "tiny.zip")
