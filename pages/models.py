@@ -1,5 +1,193 @@
-"""Models."""
+"""Models: the shelf, each model's card, and what can be done with it."""
 
-from cxr.showing import ui
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
-ui.start_page("Models")
+import streamlit as st
+
+from cxr.judging.evaluation import read_scores
+from cxr.reading import export, parcel, shelf
+from cxr.reading.card import Card
+from cxr.showing import model_card, ui
+
+FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
+NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
+MIME = "application/octet-stream"
+
+
+def page() -> None:
+    ui.start_page("Models")
+    st.header("Models")
+    _say()
+    listing, in_use = shelf.listing(), shelf.default_name()
+    for name, reason in listing.damaged.items():
+        _damaged(name, reason)
+    if not listing.cards:
+        ui.lead_to_a_model()
+    else:
+        table = model_card.shelf_table(listing.cards, in_use)
+        st.dataframe(table, hide_index=True, column_config=NUMBERS, key="models.table", alt="The models on the shelf")
+        _roll_back()
+        card = _chosen(listing.cards, in_use)
+        _head(card, in_use)
+        _card(card)
+        _export(card)
+    _import()
+
+
+def _chosen(cards: tuple[Card, ...], in_use: str | None) -> Card:
+    """The model named in the address, or chosen here; the one in use first."""
+    by_name = {card.name: card for card in cards}
+    names = sorted(by_name, key=lambda name: name != in_use)
+    asked = st.query_params.get("model")
+    if asked is not None and asked not in names:
+        st.warning(f"There is no model '{asked}' on the shelf; this is '{names[0]}'.")
+    if st.session_state.get("model") not in (None, *names):
+        del st.session_state["model"]  # renamed or deleted meanwhile
+    name = st.selectbox(
+        "Model",
+        names,
+        format_func=lambda name: f"{name} (in use)" if name == in_use else name,
+        key="model",
+        bind="query-params",
+    )
+    return by_name[name]
+
+
+def _head(card: Card, in_use: str | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if card.name == in_use:
+            st.markdown("**This model is in use.**", width="content")
+        elif st.button("Put into use", key="models.promote", type="primary"):
+            _do(lambda: shelf.promote(card.name), f"'{card.name}' is in use.")
+        with st.popover("Rename", key="models.rename"):
+            new = st.text_input("New name", card.name, max_chars=64, key=f"models.name.{card.name}")
+            if st.button("Rename it", key="models.rename.go", disabled=new == card.name):
+                _do(lambda: shelf.rename(card.name, new), f"'{card.name}' is now '{new}'.", chosen=new)
+        if card.name != in_use:
+            _delete(card.name)
+
+
+def _delete(name: str) -> None:
+    with st.popover("Delete", key=f"models.delete.{name}"):
+        st.write(f"'{name}' goes for good: its weights, its card and its scores. Export it first to keep it.")
+        if st.button(f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
+            _do(lambda: shelf.delete(name), f"'{name}' is deleted.")
+
+
+def _roll_back() -> None:
+    before = shelf.previous_name()
+    if before and st.button(f"Go back to '{before}', which was in use before", key="models.back"):
+        _do(shelf.roll_back, f"'{before}' is in use again.")
+
+
+def _card(card: Card) -> None:
+    with ui.told():
+        facts, films = st.columns([3, 2])
+        with facts:
+            st.subheader("What it is")
+            recipe = shelf.recipe_of(card.name)
+            st.table(
+                model_card.facts(card, recipe),
+                border="horizontal",
+                hide_index=True,
+                hide_header=True,
+                alt="What is known of it",
+            )
+            with st.expander("The whole recipe", key="models.recipe"):
+                st.code(recipe.to_toml(), "toml")
+        with films:
+            st.subheader("Its films")
+            st.table(model_card.films_table(card), border="horizontal", hide_index=True, alt="Films by label and role")
+            st.subheader("Where it ends")
+            st.markdown("\n".join(f"- {sentence}" for sentence in model_card.limits(card)))
+        st.subheader("What it reached")
+        results = model_card.results_table(card, read_scores(shelf.evaluation_of(card.name)))
+        st.table(
+            model_card.written(results), border="horizontal", hide_index=True, width="content", alt="Results by measure"
+        )
+        st.page_link("pages/evaluate.py", label="All about its results")
+
+
+def _export(card: Card) -> None:
+    st.subheader("Take it elsewhere")
+    kind = st.segmented_control(
+        "As", list(FORMATS), default="zip", required=True, format_func=FORMATS.__getitem__, key="models.format"
+    )
+    if kind == "zip":
+        st.caption("Weights, recipe, card and scores without file names, to be imported on another machine.")
+    else:
+        st.caption(
+            f"The network alone. In: grey pixels 0..255 as numbers, shape (films, {card.size_px}, {card.size_px}, 1), "
+            f"the film stretched to that square. Out: the probabilities of {', '.join(card.classes)}, in this order. "
+            "The file is given out only where it says what the model says."
+        )
+    if kind == "onnx" and not export.has_onnx():
+        st.info(export.HOW_TO_GET_ONNX)
+        return
+    wanted = (card.name, card.version, kind)
+    if st.button("Prepare the file", key="models.prepare"):
+        with ui.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
+            st.session_state["models.file"] = (wanted, *_file(card.name, kind))
+    made = st.session_state.get("models.file")
+    if made and made[0] == wanted:
+        _, name, data = made
+        label = f"Download {name} ({len(data) / 1e6:.1f} MB)"
+        st.download_button(label, data, name, MIME, key="models.download", type="primary", on_click=_forget_file)
+
+
+def _file(name: str, kind: str) -> tuple[str, bytes]:
+    """A file's name and bytes; nothing of it stays on disk."""
+    if kind != "zip":
+        made = export.export(name, kind)
+        return made.file_name, made.data
+    with tempfile.TemporaryDirectory() as folder:
+        path = parcel.export_model(name, Path(folder) / f"{name}.zip")
+        return path.name, path.read_bytes()
+
+
+def _forget_file() -> None:
+    del st.session_state["models.file"]
+
+
+def _import() -> None:
+    with st.expander("Take in a model from a file", key="models.import"):
+        turn = st.session_state.setdefault("models.turn", 0)  # a new uploader once a file was taken in
+        file = st.file_uploader("A model that was exported as ZIP", type="zip", key=f"models.upload.{turn}")
+        name = st.text_input("Under another name (optional)", max_chars=64, key=f"models.import.name.{turn}")
+        if st.button("Import it", key="models.import.go", disabled=file is None) and file is not None:
+            with ui.told(), st.spinner("Checking the file ..."):
+                card = parcel.import_model(file, name or None)
+                st.session_state["models.turn"] = turn + 1
+                _done(f"'{card.name}' is on the shelf.", card.name)
+
+
+def _damaged(name: str, reason: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(reason, width="stretch")
+        _delete(name)
+
+
+def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> None:
+    with ui.told():
+        work()
+        _done(said, chosen)
+
+
+def _done(said: str, chosen: str | None = None) -> None:
+    """Begin the page anew with this sentence at its head, and with this model chosen."""
+    st.session_state["models.said"] = said
+    st.session_state["models.next"] = chosen
+    st.rerun()
+
+
+def _say() -> None:
+    chosen = st.session_state.pop("models.next", None)
+    if chosen:
+        st.session_state["model"] = chosen
+    if said := st.session_state.pop("models.said", None):
+        st.success(said)
+
+
+page()

@@ -154,7 +154,7 @@ def changes(before: Recipe, after: Recipe) -> dict[str, tuple[str, str]]:
 
 def _section(name: str) -> type[Section]:
     section = Recipe.model_fields[name].annotation
-    if section is None or not issubclass(section, Section):
+    if not (isinstance(section, type) and issubclass(section, Section)):
         raise TypeError(f"{name} is no section of a recipe")
     return section
 

@@ -137,6 +137,12 @@ def default_name() -> str | None:
     return history[-1] if history else None
 
 
+def previous_name() -> str | None:
+    """The model that `roll_back` would put into use."""
+    history = _history()
+    return history[-2] if len(history) > 1 else None
+
+
 def promote(name: str) -> None:
     """Put a model into use; the one before it stays within reach of `roll_back`."""
     card(name)

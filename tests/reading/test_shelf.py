@@ -288,7 +288,8 @@ def test_a_renamed_model_is_the_same_under_another_name_and_stays_in_use(stored,
     renamed = shelf.rename("old", "new")
     assert renamed == card.model_copy(update={"name": "new"}) == shelf.card("new")
     assert shelf.default_name() == "new" and sorted(shelf.names()) == ["new", "other"]
-    assert shelf.roll_back() == "other" and shelf.roll_back() == "new"
+    assert shelf.previous_name() == shelf.roll_back() == "other"
+    assert shelf.roll_back() == "new" and shelf.previous_name() is None
     assert sorted(path.name for path in (home / "models").iterdir() if path.is_dir()) == ["new", "other"]
 
 
