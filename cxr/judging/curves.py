@@ -1,0 +1,109 @@
+"""Answers to a question at every threshold: ROC, precision and recall, how scores are spread, whether they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.judging.decisions import Question
+from cxr.judging.evaluation import auc
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Roc:
+    """From everything called negative, a point for each distinct score downwards."""
+
+    question: Question
+    threshold: Values  # the first is infinite
+    false_positives: Values  # 1 - specificity
+    sensitivity: Values
+    auc: float
+
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall:
+    """From the highest score, a point for each distinct score downwards."""
+
+    question: Question
+    threshold: Values
+    recall: Values
+    precision: Values
+    average_precision: float
+    prevalence: float  # the precision of chance
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """How many films of each label have a score in each bin."""
+
+    question: Question
+    edges: Values
+    films: Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Bins of scores that hold films: what was said there, and what was so."""
+
+    question: Question
+    said: Values  # mean score
+    seen: Values  # share of films of which the answer is yes
+    films: NDArray[np.int64]
+    brier: float
+    expected_error: float  # mean distance of said and seen, weighted by films
+
+
+def roc(question: Question) -> Roc:
+    threshold, yes, no = _steps(question)
+    return Roc(
+        question,
+        np.append(np.inf, threshold),
+        np.append(0, no) / no[-1],
+        np.append(0, yes) / yes[-1],
+        auc(question.truth, question.score),
+    )
+
+
+def precision_recall(question: Question) -> PrecisionRecall:
+    threshold, yes, no = _steps(question)
+    precision, recall = yes / (yes + no), yes / yes[-1]
+    average = float((np.diff(recall, prepend=0) * precision).sum())
+    return PrecisionRecall(question, threshold, recall, precision, average, float(question.truth.mean()))
+
+
+def spread(question: Question, bins: int = 25) -> Spread:
+    edges = np.linspace(0, 1, bins + 1)
+    names = list(dict.fromkeys(question.label[np.argsort(question.truth, kind="stable")]))  # the negative ones first
+    return Spread(question, edges, {n: np.histogram(question.score[question.label == n], edges)[0] for n in names})
+
+
+def calibration(question: Question, bins: int = 10) -> Calibration:
+    truth, score = question.truth.astype(float), question.score
+    place = np.clip((score * bins).astype(int), 0, bins - 1)
+    films = np.bincount(place, minlength=bins)
+    there = films > 0
+    said = np.bincount(place, score, bins)[there] / films[there]
+    seen = np.bincount(place, truth, bins)[there] / films[there]
+    return Calibration(
+        question,
+        said,
+        seen,
+        films[there],
+        brier=float(((score - truth) ** 2).mean()),
+        expected_error=float((np.abs(said - seen) * films[there]).sum() / len(score)),
+    )
+
+
+def _steps(question: Question) -> tuple[Values, Values, Values]:
+    """Distinct scores, highest first, and how many films of each answer have that score or a higher one."""
+    if not question.answerable:
+        raise ValueError(f"There are not films of both answers to '{question}'.")
+    order = np.argsort(-question.score, kind="stable")
+    score, truth = question.score[order], question.truth[order]
+    last = np.flatnonzero(np.append(np.diff(score) != 0, True))
+    return score[last], np.cumsum(truth, dtype=float)[last], np.cumsum(~truth, dtype=float)[last]
