@@ -1,4 +1,4 @@
-"""Where this installation keeps its models, runs, caches, datasets and starting weights.
+"""Where this installation keeps its models, runs, evaluations, caches, datasets and starting weights.
 
 `CXR_HOME` moves all of them; without it they lie in the project's folder, beside the code.
 """
@@ -28,6 +28,11 @@ def cache_dir() -> Path:
 def data_dir() -> Path:
     """Datasets that were added, and films that were drawn or unpacked here."""
     return home() / "data"
+
+
+def evaluations_dir() -> Path:
+    """Scores of evaluations that a person ran and wants to find again."""
+    return home() / "evaluations"
 
 
 def extra_data_dir() -> Path | None:

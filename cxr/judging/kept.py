@@ -1,0 +1,70 @@
+"""Scores that were kept: those of a model's own training, and those of evaluations that a person ran."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pandas as pd
+
+from cxr.errors import DatasetError
+from cxr.home import evaluations_dir
+from cxr.judging.evaluation import read_scores
+from cxr.reading import shelf
+from cxr.reading.card import Card
+
+OF_TRAINING = {"test": "test films of its training", "val": "validation films of its training"}
+OF_SPLIT = {"train": "training films", "val": "validation films", "test": "test films", "all": "all films"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A model's stored scores on a set of films."""
+
+    name: str  # which films, in words
+    path: Path
+    role: str = ""  # of the films of a training that are meant
+
+    def scores(self) -> pd.DataFrame:
+        table = read_scores(self.path)
+        return table[table["role"] == self.role].reset_index(drop=True) if self.role else table
+
+    def delete(self) -> None:
+        """Forget an evaluation that a person ran. Those of a training belong to the model."""
+        if self.role:
+            raise DatasetError("These scores belong to the model and go with it.")
+        self.path.unlink(missing_ok=True)
+
+
+def kept(card: Card) -> list[Kept]:
+    """All stored scores of this version of a model: those of its training first, then the newest."""
+    scores = shelf.evaluation_of(card.name)
+    of_training = [Kept(words, scores, role) for role, words in OF_TRAINING.items() if card.films.get(role)]
+    run = sorted(_folder(card).glob("[!.]*.csv"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return of_training + [Kept(_in_words(path.stem), path) for path in run]
+
+
+def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kept:
+    """The scores of an evaluation on these films, kept in the place of earlier ones on the same."""
+    path = _folder(card) / f"{films}{f'@{split}' if split else ''}.csv"
+    partial = path.with_name(f".{path.stem[:60]}.{uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scores.to_csv(partial, index=False)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DatasetError(f"The evaluation could not be kept: {error.strerror or error}.") from error
+    return Kept(_in_words(path.stem), path)
+
+
+def _folder(card: Card) -> Path:
+    return evaluations_dir() / f"{card.name}@{card.version}"
+
+
+def _in_words(stem: str) -> str:
+    films, _, split = stem.partition("@")
+    return f"{films}, {OF_SPLIT[split]}" if split in OF_SPLIT else films

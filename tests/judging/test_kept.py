@@ -1,0 +1,53 @@
+"""Evaluations are kept, chosen again and forgotten, and belong to one version of a model."""
+
+import pytest
+
+from cxr.errors import DatasetError
+from cxr.home import evaluations_dir
+from cxr.judging.kept import keep, kept
+
+
+def test_a_models_own_scores_are_kept_by_role(card):
+    test, val = kept(card)
+    assert (test.name, val.name) == ("test films of its training", "validation films of its training")
+    assert test.scores()["path"].tolist() == ["1.png", "2.png", "3.png"]
+    assert val.scores()["path"].tolist() == ["4.png"]
+
+
+def test_an_evaluation_is_found_again_with_its_scores(card):
+    scores = kept(card)[0].scores()
+    stored = keep(card, "phantoms+nih", "all", scores)
+    assert stored.name == "phantoms+nih, all films"
+    assert kept(card)[2] == stored
+    assert kept(card)[2].scores().equals(scores)
+    assert sorted(path.name for path in stored.path.parent.iterdir()) == ["phantoms+nih@all.csv"]
+
+
+def test_without_a_split_the_films_are_named_alone(card):
+    assert keep(card, "phantoms", None, kept(card)[0].scores()).name == "phantoms"
+
+
+def test_a_second_evaluation_on_the_same_films_replaces_the_first(card):
+    scores = kept(card)[0].scores()
+    keep(card, "phantoms", None, scores)
+    keep(card, "phantoms", None, scores[:1])
+    assert len(kept(card)) == 3
+    assert len(kept(card)[2].scores()) == 1
+
+
+def test_another_version_of_the_model_has_none_of_them(card):
+    keep(card, "phantoms", None, kept(card)[0].scores())
+    assert len(kept(card.model_copy(update={"version": "0" * 12}))) == 2
+
+
+def test_what_a_person_ran_can_be_forgotten_and_what_the_model_brought_cannot(card):
+    keep(card, "phantoms", None, kept(card)[0].scores()).delete()
+    assert len(kept(card)) == 2
+    with pytest.raises(DatasetError, match="go with it"):
+        kept(card)[0].delete()
+
+
+def test_what_cannot_be_written_is_said(card):
+    evaluations_dir().write_text("a file where the folder should be")
+    with pytest.raises(DatasetError, match="could not be kept"):
+        keep(card, "phantoms", None, kept(card)[0].scores())
