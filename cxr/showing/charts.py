@@ -1,0 +1,291 @@
+"""Numbers become plotly figures. What is drawn was computed before; grounds and text take the colours of the theme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale, unlabel_rgb
+from plotly.subplots import make_subplots
+
+from cxr.judging.curves import Calibration, PrecisionRecall, Roc, Spread
+from cxr.judging.decisions import Counts, Question
+from cxr.judging.evaluation import Evaluation
+from cxr.showing import palette
+
+Intervals = Mapping[str, tuple[float, float]]  # by the name of what it belongs to
+NONE: Intervals = {}
+HEAT = "Cividis"  # made for the colour-blind (Nunez, Anderton, Renslow 2018)
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CLEAR = "rgba(0,0,0,0)"
+
+
+@dataclass(frozen=True, eq=False)
+class Chart:
+    """A figure, the same in words, and the numbers that it is made of."""
+
+    figure: go.Figure
+    alt: str
+    table: pd.DataFrame
+
+
+def said(value: float, interval: tuple[float, float] | None = None) -> str:
+    """A share as a person reads it, with its interval where there is one; a dash where it is not a number."""
+    if np.isnan(value):
+        return "-"
+    return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
+
+
+def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | None = None) -> Chart:
+    """Labels against decisions, coloured by the share of each label's films; one cell may be outlined.
+
+    Each cell has an invisible point, since a heatmap's own cells cannot be selected; its data are (label, decision).
+    """
+    names, counts = evaluation.classes, np.array(evaluation.confusion)
+    rows = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    figure = _figure("Decision", "Label", 130 + 78 * len(names))
+    figure.add_heatmap(
+        z=share, x=names, y=names, zmin=0, zmax=1, colorscale=HEAT, showscale=False, hoverinfo="skip", xgap=3, ygap=3
+    )
+    cells = [(row, column) for row in range(len(names)) for column in range(len(names))]
+    for row, column in cells:
+        count, part = f"{counts[row, column]}", f"{share[row, column]:.0%}"
+        large, small = (part, count) if shares else (count, part)
+        text = f"<b>{large}</b><br><span style='font-size:0.8em'>{small}</span>"
+        ink = _ink(float(share[row, column]))
+        figure.add_annotation(
+            x=names[column], y=names[row], text=text, font={"color": ink, "size": 17}, showarrow=False
+        )
+        if (names[row], names[column]) == chosen:
+            box = {"x0": column - 0.46, "x1": column + 0.46, "y0": row - 0.44, "y1": row + 0.44}
+            figure.add_shape(type="rect", **box, line={"color": ink, "width": 3})
+    figure.add_scatter(
+        x=[names[column] for _, column in cells],
+        y=[names[row] for row, _ in cells],
+        customdata=[(names[row], names[column]) for row, column in cells],
+        text=[f"{counts[cell]} films, {share[cell]:.1%}" for cell in cells],
+        mode="markers",
+        marker={"size": 40, "opacity": 0},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        hovertemplate="labelled %{y}, called %{x}<br>%{text}<extra></extra>",
+        showlegend=False,
+    )
+    figure.update_layout(hovermode="closest", hoverdistance=-1, dragmode=False, clickmode="event+select")
+    figure.update_xaxes(fixedrange=True, showgrid=False, side="top")
+    figure.update_yaxes(fixedrange=True, showgrid=False, autorange="reversed")
+    table = pd.DataFrame(
+        [(names[r], names[c], int(counts[r, c]), round(float(share[r, c]), 4)) for r, c in cells],
+        columns=["label", "decision", "films", "share of label"],
+    )
+    told = [f"of {rows[k, 0]} {name} films {_called(counts[k], names)}" for k, name in enumerate(names)]
+    return Chart(figure, f"Confusion matrix: {'; '.join(told)}.", table)
+
+
+def roc(curves: Sequence[Roc], intervals: Intervals = NONE) -> Chart:
+    """ROC curves, each with the point of the decisions that were made; intervals are of the AUC, by question."""
+    figure = _figure("1 - specificity", "Sensitivity", 500)
+    _line(figure, [0, 1], [0, 1])
+    names = [curve.question.name for curve in curves]
+    words, tables = [], []
+    for curve in curves:
+        name = str(curve.question)
+        area = f"AUC {said(curve.auc, intervals.get(curve.question.name))}"
+        at = Counts.of(curve.question)
+        _curve(figure, curve.question.name, names, f"{name}<br>{area}", (curve.false_positives, curve.sensitivity))
+        figure.data[-1].update(
+            customdata=curve.threshold,
+            hovertemplate="threshold %{customdata:.3f}<br>sensitivity %{y:.3f}, 1 - specificity %{x:.3f}",
+        )
+        hover = f"the decisions: sensitivity {at.sensitivity:.3f}, specificity {at.specificity:.3f}"
+        _point(figure, curve.question.name, names, (1 - at.specificity, at.sensitivity), hover)
+        words.append(f"{name}, {area}, sensitivity {said(at.sensitivity)} at specificity {said(at.specificity)}")
+        columns = {"1 - specificity": curve.false_positives, "sensitivity": curve.sensitivity}
+        tables.append(_of(curve.question, curve.threshold, columns))
+    return Chart(_square(figure), f"ROC curves: {'; '.join(words)}.", pd.concat(tables, ignore_index=True))
+
+
+def precision_recall(curves: Sequence[PrecisionRecall], intervals: Intervals = NONE) -> Chart:
+    """Precision-recall curves with the point of the decisions, and for each the precision of chance, dotted."""
+    figure = _figure("Recall (sensitivity)", "Precision (PPV on these films)", 500)
+    names = [curve.question.name for curve in curves]
+    words, tables = [], []
+    for curve in curves:
+        name, prevalence = str(curve.question), curve.prevalence
+        area = f"average precision {said(curve.average_precision, intervals.get(curve.question.name))}"
+        at = Counts.of(curve.question)
+        _curve(figure, curve.question.name, names, f"{name}<br>{area}", (curve.recall, curve.precision), shape="hv")
+        figure.data[-1].update(
+            customdata=curve.threshold,
+            hovertemplate="threshold %{customdata:.3f}<br>precision %{y:.3f}, recall %{x:.3f}",
+        )
+        _line(figure, [0, 1], [prevalence, prevalence], curve.question.name)
+        hover = f"the decisions: precision {at.precision:.3f}, recall {at.sensitivity:.3f}"
+        _point(figure, curve.question.name, names, (at.sensitivity, at.precision), hover)
+        words.append(f"{name}, {area}, where chance has {prevalence:.3f}")
+        tables.append(_of(curve.question, curve.threshold, {"recall": curve.recall, "precision": curve.precision}))
+    alt = f"Precision-recall curves: {'; '.join(words)}."
+    return Chart(_square(figure), alt, pd.concat(tables, ignore_index=True))
+
+
+def spread(scores: Spread, threshold: float | None = None) -> Chart:
+    """Histograms of the scores, a row for each label, with the threshold where the question has one."""
+    labels, colours = list(scores.films), palette.colours(list(scores.films))
+    rows = len(labels)
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.3 / (rows + 1))
+    middle, width = (scores.edges[:-1] + scores.edges[1:]) / 2, scores.edges[1] - scores.edges[0]
+    for row, label in enumerate(labels, start=1):
+        films = scores.films[label]
+        hover = f"{label}: %{{y}} films, score %{{x:.2f}}<extra></extra>"
+        bars = go.Bar(x=middle, y=films, width=0.92 * width, marker_color=colours[label], hovertemplate=hover)
+        figure.add_trace(bars, row=row, col=1)
+        figure.update_yaxes(title_text=f"{label}<br>{films.sum()} films", rangemode="tozero", nticks=4, row=row, col=1)
+    _dress(figure, 110 + 130 * rows)
+    figure.update_layout(showlegend=False, bargap=0)
+    figure.update_xaxes(range=[0, 1])
+    figure.update_xaxes(title_text=f"Score for {scores.question.name}", row=rows, col=1)
+    _mark(figure, threshold, None if threshold is None else f"threshold {threshold:.3f}")
+    table = pd.DataFrame({"from": scores.edges[:-1], "to": scores.edges[1:], **scores.films})
+    words = []
+    for label in labels:
+        of_label = scores.question.score[scores.question.label == label]
+        words.append(f"{label} films have a median of {np.median(of_label):.2f}")
+    return Chart(figure, f"Scores for {scores.question.name}: {', '.join(words)}.", table)
+
+
+def calibration(bins: Calibration) -> Chart:
+    """What was said against what was so, with the number of films below."""
+    name = bins.question.name
+    colour = palette.colours([name])[name]
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
+    _line(figure, [0, 1], [0, 1])
+    figure.add_trace(
+        go.Scatter(
+            x=bins.said,
+            y=bins.seen,
+            customdata=bins.films,
+            mode="lines+markers",
+            marker={"size": 9},
+            line={"color": colour, "width": 2},
+            hovertemplate="said %{x:.2f}, seen %{y:.2f}, %{customdata} films<extra></extra>",
+        ),
+        row=1,
+        col=1,
+    )
+    bars = go.Bar(x=bins.said, y=bins.films, width=0.03, marker_color=colour, hovertemplate="%{y} films<extra></extra>")
+    figure.add_trace(bars, row=2, col=1)
+    _dress(figure, 520)
+    figure.update_layout(showlegend=False)
+    figure.update_xaxes(range=[-0.02, 1.02])
+    figure.update_xaxes(title_text=f"Mean score for {name}", row=2, col=1)
+    figure.update_yaxes(title_text=f"Share that is {name}", range=[-0.02, 1.05], row=1, col=1)
+    figure.update_yaxes(title_text="Films", rangemode="tozero", nticks=3, row=2, col=1)
+    alt = (
+        f"Calibration of {name}: Brier score {bins.brier:.3f}; said and seen differ by "
+        f"{bins.expected_error:.3f} on average over {bins.films.sum()} films."
+    )
+    return Chart(figure, alt, pd.DataFrame({"said": bins.said, "seen": bins.seen, "films": bins.films}))
+
+
+def history(rows: Sequence[Mapping[str, float]], best_epoch: int) -> Chart:
+    """Loss on the left, accuracy and AUC on the right, epoch by epoch; the best epoch is marked."""
+    table = pd.DataFrame(list(rows))
+    figure = make_subplots(rows=1, cols=2, subplot_titles=("Loss", "Accuracy and AUC"), horizontal_spacing=0.08)
+    parts = ("training", "validation", "validation AUC")
+    colours, dashes = palette.colours(parts), palette.dashes(parts)
+    drawn = (("loss", 1, 0), ("val_loss", 1, 1), ("accuracy", 2, 0), ("val_accuracy", 2, 1), ("val_auc", 2, 2))
+    for column, place, part in drawn:
+        if column in table:
+            line = {"color": colours[parts[part]], "dash": dashes[parts[part]], "width": 2}
+            hover = "epoch %{x}: %{y:.3f}"
+            curve = go.Scatter(x=table["epoch"], y=table[column], mode="lines+markers", line=line, hovertemplate=hover)
+            curve.update(
+                name=parts[part], legendgroup=parts[part], showlegend=column in ("loss", "val_loss", "val_auc")
+            )
+            figure.add_trace(curve, row=1, col=place)
+    _dress(figure, 400)
+    figure.update_xaxes(title_text="Epoch", tickformat="d")
+    _mark(figure, best_epoch, "best epoch")
+    of_best = table[table["epoch"] == best_epoch]
+    best = f" Best epoch {best_epoch}"
+    if len(of_best) and "val_loss" in of_best:
+        best += f", with a validation loss of {of_best['val_loss'].iloc[0]:.3f}"
+    alt = f"Training over {len(table)} epochs, loss from {table['loss'].iloc[0]:.3f} to {table['loss'].iloc[-1]:.3f}."
+    return Chart(figure, f"{alt}{best}.", table)
+
+
+def _figure(x: str, y: str, height_px: int) -> go.Figure:
+    figure = go.Figure()
+    _dress(figure, height_px)
+    figure.update_xaxes(title_text=x)
+    figure.update_yaxes(title_text=y)
+    return figure
+
+
+def _dress(figure: go.Figure, height_px: int) -> None:
+    figure.update_layout(
+        height=height_px,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0, "title": None},
+    )
+    figure.update_xaxes(zeroline=False, automargin=True)
+    figure.update_yaxes(zeroline=False, automargin=True)
+
+
+def _square(figure: go.Figure) -> go.Figure:
+    figure.update_xaxes(range=[-0.02, 1.02])
+    figure.update_yaxes(range=[-0.02, 1.02])
+    return figure
+
+
+def _curve(
+    figure: go.Figure, name: str, names: Sequence[str], legend: str, points: tuple[Any, Any], shape: str = "linear"
+) -> None:
+    line = {"color": palette.colours(names)[name], "dash": palette.dashes(names)[name], "width": 2, "shape": shape}
+    x, y = points
+    figure.add_scatter(x=x, y=y, name=legend, legendgroup=name, mode="lines", line=line)
+
+
+def _point(figure: go.Figure, name: str, names: Sequence[str], at: tuple[float, float], hover: str) -> None:
+    marker = {"size": 12, "symbol": "diamond", "color": palette.colours(names)[name]}
+    figure.add_scatter(
+        x=[at[0]], y=[at[1]], mode="markers", marker=marker, legendgroup=name, showlegend=False, name=name
+    )
+    figure.data[-1].update(hovertemplate=f"{name}<br>{hover}<extra></extra>")
+
+
+def _line(figure: go.Figure, x: Sequence[float], y: Sequence[float], group: str | None = None) -> None:
+    """What chance would draw."""
+    line = {"color": palette.NEUTRAL, "width": 1, "dash": "dot"}
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, legendgroup=group)
+
+
+def _mark(figure: go.Figure, x: float | None, text: str | None) -> None:
+    """An upright line through all parts of the figure, named once."""
+    if x is None:
+        return
+    figure.add_vline(x=x, line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"})
+    figure.add_annotation(x=x, y=1, xref="x", yref="paper", text=text, showarrow=False, yanchor="bottom")
+
+
+def _of(question: Question, threshold: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame({"question": str(question), "threshold": threshold, **columns})
+
+
+def _called(counts: Any, names: Sequence[str]) -> str:
+    parts = [f"{count} were called {name}" for count, name in zip(counts, names, strict=True) if count]
+    return ", ".join(parts) or "there is none"
+
+
+def _ink(share: float) -> str:
+    """Black or white, whichever stands out more from a cell of this share (WCAG's contrast)."""
+    channels = np.array(unlabel_rgb(sample_colorscale(HEAT, [share])[0])) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"

@@ -1,0 +1,146 @@
+"""Charts hold the numbers they were given, say them in words, and take their colours from the theme."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.judging.curves import calibration, precision_recall, roc, spread
+from cxr.judging.decisions import Counts, questions
+from cxr.judging.evaluation import evaluate
+from cxr.showing import charts, palette
+
+LABELS = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
+HISTORY = [
+    {"epoch": 1.0, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6, "val_auc": 0.7, "seconds": 3.0},
+    {"epoch": 2.0, "loss": 0.4, "accuracy": 0.8, "val_loss": 0.5, "val_accuracy": 0.7, "val_auc": 0.9, "seconds": 3.0},
+]
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 90)
+    p = rng.dirichlet(np.ones(3), 90)
+    p[np.arange(90), truth] += 0.4
+    p /= p.sum(axis=1, keepdims=True)
+    columns = {f"p_{name}": p[:, k] for k, name in enumerate(LABELS.classes)}
+    return pd.DataFrame({"label": np.array(LABELS.classes)[truth], **columns})
+
+
+@pytest.fixture(scope="module")
+def asked(table):
+    return questions(table, LABELS, 0.5)
+
+
+@pytest.fixture(scope="module")
+def every_chart(table, asked):
+    return {
+        "confusion": charts.confusion(evaluate(table, LABELS, 0.5), shares=True, chosen=("viral", "normal")),
+        "roc": charts.roc([roc(one) for one in asked]),
+        "precision_recall": charts.precision_recall([precision_recall(one) for one in asked]),
+        "spread": charts.spread(spread(asked[0]), 0.5),
+        "calibration": charts.calibration(calibration(asked[0])),
+        "history": charts.history(HISTORY, 2),
+    }
+
+
+NAMES = ("confusion", "roc", "precision_recall", "spread", "calibration", "history")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chart_says_in_a_sentence_what_it_shows(every_chart, name):
+    assert re.fullmatch(r"[A-Z].*\d.*\.", every_chart[name].alt)
+    assert not re.search(r"\bnan\b|<", every_chart[name].alt)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_chart_leaves_ground_and_text_to_the_theme(every_chart, name):
+    layout = json.loads(every_chart[name].figure.to_json())["layout"]
+    assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == charts.CLEAR
+    assert "font" not in layout
+    axes = [axis for key, axis in layout.items() if re.match("[xy]axis", key)]
+    assert not any("color" in axis.get("title", {}).get("font", {}) for axis in axes)
+
+
+def test_the_confusion_matrix_has_a_point_to_choose_in_every_cell(every_chart, table):
+    heat, points = every_chart["confusion"].figure.data
+    assert heat.type == "heatmap"
+    matrix = np.array(evaluate(table, LABELS, 0.5).confusion)
+    assert heat.z == pytest.approx(matrix / matrix.sum(axis=1, keepdims=True))
+    assert [tuple(cell) for cell in points.customdata] == list(zip(points.y, points.x, strict=True))
+    assert every_chart["confusion"].table["films"].tolist() == matrix.ravel().tolist()
+
+
+def test_counts_or_shares_stand_first_in_a_cell(table):
+    evaluation = evaluate(table, LABELS, 0.5)
+    count = evaluation.confusion[0][0]
+    by_count = charts.confusion(evaluation, shares=False).figure.layout.annotations[0].text
+    by_share = charts.confusion(evaluation, shares=True).figure.layout.annotations[0].text
+    assert by_count.startswith(f"<b>{count}</b>")
+    assert by_share.startswith(f"<b>{count / sum(evaluation.confusion[0]):.0%}</b>")
+
+
+def test_only_a_chosen_cell_is_outlined(table, every_chart):
+    assert not charts.confusion(evaluate(table, LABELS, 0.5), shares=True).figure.layout.shapes
+    box = every_chart["confusion"].figure.layout.shapes[0]
+    assert (round(box.x0), round(box.y0)) == (0, 2)
+
+
+def test_a_cells_text_stands_out_from_it():
+    assert charts._ink(0.0) == "white"
+    assert charts._ink(1.0) == "black"
+
+
+def test_a_class_without_films_is_said_and_not_drawn_as_a_number(table):
+    chart = charts.confusion(evaluate(table[table["label"] != "viral"], LABELS, 0.5), shares=True)
+    assert "of 0 viral films there is none" in chart.alt
+    assert chart.figure.data[0].z[2].tolist() == [0, 0, 0]
+
+
+def test_the_roc_chart_has_the_point_of_the_decisions(every_chart, asked):
+    counts = Counts.of(asked[0])
+    point = next(line for line in every_chart["roc"].figure.data if line.mode == "markers")
+    assert (point.x[0], point.y[0]) == (1 - counts.specificity, counts.sensitivity)
+
+
+def test_intervals_are_shown_beside_their_number(asked):
+    curve = roc(asked[0])
+    chart = charts.roc([curve], {"pneumonia": (0.81, 0.93)})
+    assert f"AUC {curve.auc:.3f} (0.810 to 0.930)" in chart.alt
+    assert any("(0.810 to 0.930)" in (line.name or "") for line in chart.figure.data)
+
+
+def test_a_number_that_is_none_is_a_dash():
+    assert charts.said(float("nan")) == "-"
+    assert charts.said(0.5, (0.4, 0.6)) == "0.500 (0.400 to 0.600)"
+
+
+def test_lines_differ_in_dash_as_well_as_in_colour(every_chart, asked):
+    named = [line.line for line in every_chart["roc"].figure.data if line.mode == "lines" and line.showlegend is None]
+    assert len({line.color for line in named}) == len({line.dash for line in named}) == len(asked)
+
+
+def test_the_precision_of_chance_is_drawn(every_chart, asked):
+    dotted = [line for line in every_chart["precision_recall"].figure.data if line.line.color == palette.NEUTRAL]
+    assert [line.y[0] for line in dotted] == [one.truth.mean() for one in asked]
+
+
+def test_a_histogram_counts_every_film_of_every_label(every_chart, table):
+    chart = every_chart["spread"]
+    assert {name: chart.table[name].sum() for name in LABELS.classes} == table["label"].value_counts().to_dict()
+    assert len(chart.figure.data) == 3
+
+
+def test_the_history_marks_the_best_epoch(every_chart):
+    chart = every_chart["history"]
+    assert "Best epoch 2, with a validation loss of 0.500" in chart.alt
+    assert {shape.x0 for shape in chart.figure.layout.shapes} == {2}
+    assert chart.table.to_dict("records") == HISTORY
+
+
+def test_a_history_of_less_is_drawn_with_what_there_is():
+    assert len(charts.history([{"epoch": 1.0, "loss": 0.9}], 1).figure.data) == 1
