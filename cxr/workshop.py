@@ -194,6 +194,9 @@ def _shelve(
         duration_s=round(spent_s, 1),
         epochs=len(trained.history),
         best_epoch=trained.best_epoch,
+        history=tuple(
+            {key: value if np.isfinite(value) else None for key, value in row.items()} for row in trained.history
+        ),
         warnings=tuple(warnings),
     )
     shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False))

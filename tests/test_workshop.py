@@ -120,7 +120,7 @@ def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(ho
 
 
 def test_the_card_says_what_the_stored_scores_say(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    carry_out(tiny_recipe(training={"epochs": 2}), [phantoms])
     card, scores = shelf.card("tiny"), stored()
     labels = shelf.load("tiny").labels
     for role in ("val", "test"):
@@ -130,6 +130,7 @@ def test_the_card_says_what_the_stored_scores_say(home, phantoms):
     assert card.films["test"] == dict.fromkeys(card.classes, 10)
     assert sum(sum(films.values()) for films in card.films.values()) == 160
     assert card.sources == {"phantom": dict.fromkeys(card.classes, 40)}
+    assert [dict(row) for row in card.history] == runs.all_runs()[0].history()
 
 
 @pytest.mark.parametrize(

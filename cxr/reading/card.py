@@ -41,6 +41,7 @@ class Draft(BaseModel):
     duration_s: float = Field(0.0, ge=0)
     epochs: int = Field(0, ge=0)
     best_epoch: int = Field(0, ge=0)
+    history: tuple[dict[str, float | None], ...] = ()  # a row an epoch; null is what was not a number
 
 
 class Card(Draft):
