@@ -1,5 +1,364 @@
-"""Evaluate."""
+"""Evaluate: how far a model can be trusted, recomputed from stored scores at any threshold."""
 
-from cxr.showing import ui
+from __future__ import annotations
 
-ui.start_page("Evaluate")
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from cxr import workshop
+from cxr.datasets import catalogue
+from cxr.datasets.labels import LabelSpace
+from cxr.datasets.lookup import find_film
+from cxr.films.film import Film
+from cxr.judging import curves
+from cxr.judging.decisions import Question, films_of_cell, questions
+from cxr.judging.evaluation import Evaluation, evaluate
+from cxr.judging.kept import OF_SPLIT, Kept, keep, kept
+from cxr.reading.card import Card
+from cxr.reading.classifier import Prediction
+from cxr.showing import charts, ui
+from cxr.showing.chart import CONFIG
+from cxr.showing.numbers import class_table, key_numbers
+from cxr.showing.overlay import overlay
+from cxr.showing.thumbnail import shrunk
+
+SPLITS = (None, "test", "val", "all")
+FILM_PX = 800
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the page is about: a model, films it was judged by, and its decisions at the threshold."""
+
+    card: Card
+    kept: Kept
+    table: pd.DataFrame
+    labels: LabelSpace
+    threshold: float | None
+    evaluation: Evaluation
+    questions: tuple[Question, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """All that charts may draw, in the order of their colours."""
+        asked = [one.name for one in self.questions]
+        return list(dict.fromkeys([*self.labels.classes, *asked, *sorted(set(self.table["label"]))]))
+
+
+def main() -> None:
+    ui.start_page("Evaluate")
+    st.title("Evaluate", anchor=False)
+    model, films = st.columns(2)
+    with model:
+        card = ui.model_choice("Model", "evaluate_model")
+    if card is None:
+        ui.lead_to_a_model()
+        return
+    stored = kept(card)
+    with films:
+        chosen = _evaluation_choice(stored)
+    _run_one(card, expanded=not stored)
+    for warning in card.warnings:
+        st.warning(warning)
+    if chosen is None:
+        st.info("No evaluation of this model is stored yet. Run one on a dataset.")
+        return
+    with ui.told():
+        _show(card, chosen, _scores(str(chosen.path), chosen.path.stat().st_mtime_ns, chosen.role))
+
+
+def _evaluation_choice(stored: list[Kept]) -> Kept | None:
+    by_name = {one.name: one for one in stored}
+    if new := st.session_state.pop("evaluate_new", None):  # run just now, and not to be set once its widget is drawn
+        st.session_state["evaluate_films"] = new
+    name = ui.choice(
+        "Judged by", list(by_name), "evaluate_films", format_func=_capital, placeholder="No evaluation yet"
+    )
+    return by_name.get(name) if name else None
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _scores(path: str, changed_ns: int, role: str) -> pd.DataFrame:
+    return Kept("", Path(path), role).scores()
+
+
+def _run_one(card: Card, expanded: bool) -> None:
+    with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
+        if not catalogue.places():
+            st.info("There are no films yet. Add your own, or draw a set of phantoms with one click.")
+            st.page_link("pages/data.py", label="To the data")
+            return
+        datasets, split = st.columns(2)
+        with datasets:
+            places = ui.dataset_choice("Datasets", "evaluate_datasets")
+        with split:
+            which = st.selectbox(
+                "Films",
+                SPLITS,
+                format_func=lambda split: OF_SPLIT[split] if split else "those it may be judged by",
+                help="Films it was trained on are left out, but not of 'all films': those numbers are too good.",
+                key="evaluate_split",
+                persist_state="session",
+            )
+        if st.button("Run", type="primary", disabled=not places, key="evaluate_run_now"):
+            with ui.told(), ui.progress("Reading films; leave this page open") as progress:
+                judged = workshop.evaluate_model(card.name, [place.path for place in places], which, progress)
+                new = keep(card, "+".join(place.name for place in places), which, judged.scores)
+                said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
+                st.session_state["evaluate_new"] = new.name
+                st.session_state["evaluate_said"] = (new, [*judged.left_out, *said])
+                st.rerun()
+
+
+def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
+    labels = LabelSpace(card.classes, card.groups)
+    _what_it_is(chosen, table)
+    threshold, prevalence = _controls(card, labels) if labels.negative is not None else (None, None)
+    asked = questions(table, labels, threshold)
+    view = View(card, chosen, table, labels, threshold, evaluate(table, labels, threshold), asked)
+    _numbers(view, prevalence)
+    sections = {
+        "Confusion matrix": _confusion,
+        "ROC and precision-recall": _curves,
+        "Classes": _classes,
+        "Scores": _spread,
+        "Calibration": _calibration,
+        "Training": _training,
+    }
+    section = st.segmented_control(
+        "Show",
+        list(sections),
+        default="Confusion matrix",
+        required=True,
+        label_visibility="collapsed",
+        key="evaluate_section",
+        persist_state="session",
+    )
+    sections[section](view)
+
+
+def _what_it_is(chosen: Kept, table: pd.DataFrame) -> None:
+    counts = ", ".join(f"{count} {label}" for label, count in table["label"].value_counts().items())
+    st.caption(f"{len(table)} films: {counts}.")
+    if chosen.role == "val":
+        st.caption("The threshold and the best epoch were chosen on these films, so the numbers are too good.")
+    of, sentences = st.session_state.get("evaluate_said", (None, []))
+    if of == chosen:
+        for sentence in sentences:
+            st.caption(sentence)
+    if not chosen.role:
+        with st.popover("Forget this evaluation", type="tertiary", key="evaluate_forget"):
+            st.write("Its scores are deleted; the films and the model stay.")
+            if st.button("Forget it", key="evaluate_forget_now"):
+                chosen.delete()
+                st.rerun()
+
+
+def _controls(card: Card, labels: LabelSpace) -> tuple[float, float | None]:
+    """The threshold at the slider, and the prevalence that predictive values are wanted at, if another than here.
+
+    While the slider stands where the model's own threshold lies, it is that one to the last digit.
+    """
+    own = card.threshold if card.threshold is not None else 0.5
+    key = f"evaluate_threshold_{card.version}"
+    negative = labels.classes[labels.negative or 0]
+    slider, back, percent = st.columns([5, 1.3, 2.2], vertical_alignment="bottom")
+    moved = slider.slider(
+        f"Threshold: a film counts as {negative} while all else together stays below",
+        0.0,
+        1.0,
+        round(own, 3),
+        0.001,
+        format="%.3f",
+        key=key,
+        persist_state="session",
+    )
+    back.button(
+        f"Back to {own:.3f}",
+        help=f"The model's own threshold: {card.threshold_rule}." if card.threshold_rule else None,
+        disabled=moved == round(own, 3),
+        on_click=partial(st.session_state.update, {key: round(own, 3)}),
+        key="evaluate_back",
+    )
+    prevalence = percent.number_input(
+        "Prevalence in percent",
+        0.0,
+        100.0,
+        None,
+        1.0,
+        format="%.1f",
+        placeholder="as in these films",
+        help="Predictive values depend on how frequent the finding is where the model is used.",
+        key="evaluate_prevalence",
+        persist_state="session",
+    )
+    if card.threshold is None:
+        st.caption("This model has no threshold of its own; it decides for the most probable class.")
+    return own if moved == round(own, 3) else moved, None if prevalence is None else prevalence / 100
+
+
+def _numbers(view: View, prevalence: float | None, intervals: charts.Intervals = charts.NONE) -> None:
+    """The key numbers in a row, each with its interval where there is one."""
+    asked = view.questions[0] if view.labels.negative is not None else None
+    if asked is not None:
+        st.markdown(f"**{_capital(str(asked))}**, {len(asked.truth)} films")
+    with st.container(horizontal=True, gap="small"):
+        for number in key_numbers(view.evaluation, asked, prevalence, intervals):
+            low_high = "{:.3f} to {:.3f}".format(*number.interval) if number.interval else None
+            st.metric(
+                number.name,
+                charts.said(number.value),
+                low_high,
+                delta_color="off",
+                delta_arrow="off",
+                help=number.meaning,
+                width=118,
+            )
+
+
+def _confusion(view: View) -> None:
+    names = list(view.labels.classes)
+    drawn, beside = st.columns([3, 2])
+    with beside:
+        unit = st.segmented_control(
+            "Cells show", ["Counts", "Shares"], default="Counts", required=True, key="evaluate_unit"
+        )
+        st.caption("Click a cell to see its films, or choose it here.")
+        label = ui.choice("Labelled", names, "evaluate_label", index=None)
+        decision = ui.choice("Called", names, "evaluate_decision", index=None)
+    cell = (label, decision) if label and decision else None
+    chart = charts.confusion(view.evaluation, unit == "Shares", cell)
+    with drawn:
+        st.plotly_chart(
+            chart.figure,
+            key="evaluate_cells",
+            on_select=_cell_chosen,
+            selection_mode="points",
+            config=CONFIG,
+            alt=chart.alt,
+        )
+        ui.numbers_of(chart, "evaluate_confusion")
+    if cell:
+        _films(view, *cell)
+
+
+def _cell_chosen() -> None:
+    points = st.session_state["evaluate_cells"]["selection"]["points"]
+    if points:
+        st.session_state["evaluate_label"] = points[0]["y"]
+        st.session_state["evaluate_decision"] = points[0]["x"]
+
+
+def _films(view: View, label: str, decision: str) -> None:
+    """The films of a cell, a page at a time, and the one among them that is chosen."""
+    found = films_of_cell(view.table, view.labels, view.threshold, label, decision)
+    if found.empty:
+        st.info(f"No film labelled {label} was called {decision}.")
+        return
+    how = "the least sure" if label == decision else "the most wrong"
+    st.subheader(f"{len(found)} films labelled {label} and called {decision}, {how} first", anchor=False)
+    films = found.assign(film=found.get("film", ""))
+    alt = f"Films labelled {label} and called {decision}, with the probability of each class."
+    row = ui.film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
+    if row is None:
+        st.caption("Choose a row to see the film with its heatmap.")
+        return
+    with ui.told():
+        _film(view, row)
+
+
+def _film(view: View, row: pd.Series) -> None:
+    """A film, and beside it where the model found what speaks for a class."""
+    film, prediction = _reading(view.card, row)
+    names = list(view.labels.classes)
+    which, how = st.columns(2)
+    target = which.segmented_control(
+        "Heatmap of", names, default=prediction.decision, required=True, key=f"evaluate_target_{row['film']}"
+    )
+    opacity = how.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="evaluate_opacity", persist_state="session")
+    pixels = shrunk(film.pixels, FILM_PX)
+    plain, heated = st.columns(2)
+    plain.image(
+        pixels, caption=f"Labelled {row['label']}", width="stretch", alt=f"A chest film labelled {row['label']}"
+    )
+    said = ", ".join(f"{name} {prediction.probability(name):.2f}" for name in names)
+    heated.image(
+        overlay(pixels, prediction.heatmap(target), opacity),
+        caption=f"What speaks for {target}. Probabilities: {said}",
+        width="stretch",
+        alt=f"The same film with the heatmap of {target}",
+    )
+    for warning in film.warnings:
+        st.caption(warning)
+
+
+def _reading(card: Card, row: pd.Series) -> tuple[Film, Prediction]:
+    """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
+    of = (card.version, row["film"])
+    if st.session_state.get("evaluate_reading", (None,))[0] != of:
+        film = Film.read(find_film(row["dataset"], row["path"], row["film"]))
+        with st.spinner("Reading the film ..."):
+            st.session_state["evaluate_reading"] = (of, film, ui.classifier(card).read(film))
+    _, film, prediction = st.session_state["evaluate_reading"]
+    return film, prediction
+
+
+def _curves(view: View) -> None:
+    asked = [one for one in view.questions if one.answerable]
+    if not asked:
+        st.info("These films are all of one class, so there is no curve to draw. Judge it by films of several classes.")
+        return
+    with st.container(horizontal=True):
+        with st.container(width=544):
+            ui.chart(charts.roc([curves.roc(one) for one in asked], view.names), "evaluate_roc")
+        with st.container(width=544):
+            lines = [curves.precision_recall(one) for one in asked]
+            ui.chart(charts.precision_recall(lines, view.names), "evaluate_pr")
+    st.caption("The diamonds are the decisions at the threshold; dotted lines are chance.")
+
+
+def _classes(view: View) -> None:
+    shares = ui.decimals(("precision", "recall", "F1", "AUC"))
+    table = class_table(view.evaluation)
+    st.dataframe(table, column_config=shares, hide_index=True, key="evaluate_report", width=720)
+
+
+def _question(view: View) -> Question:
+    names = {str(one): one for one in view.questions}
+    return names[ui.choice("Question", list(names), "evaluate_question", width=420) or str(view.questions[0])]
+
+
+def _spread(view: View) -> None:
+    asked = _question(view)
+    at = view.threshold if asked is view.questions[0] and view.labels.negative is not None else None
+    ui.chart(charts.spread(curves.spread(asked), view.names, at), "evaluate_scores")
+
+
+def _calibration(view: View) -> None:
+    asked = _question(view)
+    bins = curves.calibration(asked)
+    with st.container(width=640):
+        ui.chart(charts.calibration(bins, view.names), "evaluate_calibration")
+    st.caption(
+        f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f}. "
+        "Films of another prevalence than in training move the points off the line."
+    )
+
+
+def _training(view: View) -> None:
+    if not view.card.history:
+        st.info("This model's card holds no history of its training. Models trained from now on bring theirs.")
+        return
+    ui.chart(charts.history(view.card.history, view.card.best_epoch), "evaluate_history")
+    st.caption(f"The dashed line is epoch {view.card.best_epoch}, the best one, whose weights the model has.")
+
+
+main()

@@ -78,8 +78,9 @@ def precision_recall(question: Question) -> PrecisionRecall:
 
 def spread(question: Question, bins: int = 25) -> Spread:
     edges = np.linspace(0, 1, bins + 1)
-    names = list(dict.fromkeys(question.label[np.argsort(question.truth, kind="stable")]))  # the negative ones first
-    return Spread(question, edges, {n: np.histogram(question.score[question.label == n], edges)[0] for n in names})
+    labels = np.unique(question.label)
+    films = {str(label): np.histogram(question.score[question.label == label], edges)[0] for label in labels}
+    return Spread(question, edges, films)
 
 
 def calibration(question: Question, bins: int = 10) -> Calibration:

@@ -56,12 +56,12 @@ def questions(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) 
 
 
 def positive_name(labels: LabelSpace) -> str:
-    """What everything but the negative class is called: a class, a group that holds all of them, or "not normal"."""
+    """What everything but the negative class is called: a class, a group that holds all of them, or "any finding"."""
     others = [name for k, name in enumerate(labels.classes) if k != labels.negative]
     if len(others) == 1:
         return others[0]
     whole = (group for group, members in labels.groups.items() if set(others) <= set(members))
-    return next(whole, f"not {labels.classes[labels.negative or 0]}")
+    return next(whole, "any finding")
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""Numbers become plotly figures. What is drawn was computed before; grounds and text take the colours of the theme."""
+"""Numbers become plotly figures. What is drawn was computed before; grounds and text take the colours of the theme.
+
+`names` are all that a page may draw, in one order, so that a class has one colour in every chart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,21 +18,13 @@ from cxr.judging.curves import Calibration, PrecisionRecall, Roc, Spread
 from cxr.judging.decisions import Counts, Question
 from cxr.judging.evaluation import Evaluation
 from cxr.showing import palette
+from cxr.showing.chart import Chart
 
 Intervals = Mapping[str, tuple[float, float]]  # by the name of what it belongs to
 NONE: Intervals = {}
 HEAT = "Cividis"  # made for the colour-blind (Nunez, Anderton, Renslow 2018)
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 CLEAR = "rgba(0,0,0,0)"
-
-
-@dataclass(frozen=True, eq=False)
-class Chart:
-    """A figure, the same in words, and the numbers that it is made of."""
-
-    figure: go.Figure
-    alt: str
-    table: pd.DataFrame
+MARK = {"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"}
 
 
 def said(value: float, interval: tuple[float, float] | None = None) -> str:
@@ -54,7 +48,7 @@ def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | No
     )
     cells = [(row, column) for row in range(len(names)) for column in range(len(names))]
     for row, column in cells:
-        count, part = f"{counts[row, column]}", f"{share[row, column]:.0%}"
+        count, part = f"{counts[row, column]}", f"{share[row, column]:.1%}"
         large, small = (part, count) if shares else (count, part)
         text = f"<b>{large}</b><br><span style='font-size:0.8em'>{small}</span>"
         ink = _ink(float(share[row, column]))
@@ -87,11 +81,10 @@ def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | No
     return Chart(figure, f"Confusion matrix: {'; '.join(told)}.", table)
 
 
-def roc(curves: Sequence[Roc], intervals: Intervals = NONE) -> Chart:
+def roc(curves: Sequence[Roc], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
     """ROC curves, each with the point of the decisions that were made; intervals are of the AUC, by question."""
     figure = _figure("1 - specificity", "Sensitivity", 500)
     _line(figure, [0, 1], [0, 1])
-    names = [curve.question.name for curve in curves]
     words, tables = [], []
     for curve in curves:
         name = str(curve.question)
@@ -110,10 +103,9 @@ def roc(curves: Sequence[Roc], intervals: Intervals = NONE) -> Chart:
     return Chart(_square(figure), f"ROC curves: {'; '.join(words)}.", pd.concat(tables, ignore_index=True))
 
 
-def precision_recall(curves: Sequence[PrecisionRecall], intervals: Intervals = NONE) -> Chart:
+def precision_recall(curves: Sequence[PrecisionRecall], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
     """Precision-recall curves with the point of the decisions, and for each the precision of chance, dotted."""
     figure = _figure("Recall (sensitivity)", "Precision (PPV on these films)", 500)
-    names = [curve.question.name for curve in curves]
     words, tables = [], []
     for curve in curves:
         name, prevalence = str(curve.question), curve.prevalence
@@ -133,9 +125,9 @@ def precision_recall(curves: Sequence[PrecisionRecall], intervals: Intervals = N
     return Chart(_square(figure), alt, pd.concat(tables, ignore_index=True))
 
 
-def spread(scores: Spread, threshold: float | None = None) -> Chart:
+def spread(scores: Spread, names: Sequence[str], threshold: float | None = None) -> Chart:
     """Histograms of the scores, a row for each label, with the threshold where the question has one."""
-    labels, colours = list(scores.films), palette.colours(list(scores.films))
+    labels, colours = [name for name in names if name in scores.films], palette.colours(names)
     rows = len(labels)
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.3 / (rows + 1))
     middle, width = (scores.edges[:-1] + scores.edges[1:]) / 2, scores.edges[1] - scores.edges[0]
@@ -149,8 +141,13 @@ def spread(scores: Spread, threshold: float | None = None) -> Chart:
     figure.update_layout(showlegend=False, bargap=0)
     figure.update_xaxes(range=[0, 1])
     figure.update_xaxes(title_text=f"Score for {scores.question.name}", row=rows, col=1)
-    _mark(figure, threshold, None if threshold is None else f"threshold {threshold:.3f}")
-    table = pd.DataFrame({"from": scores.edges[:-1], "to": scores.edges[1:], **scores.films})
+    if threshold is not None:
+        text = {"text": f"threshold {threshold:.3f}", "showarrow": False, "yanchor": "bottom"}
+        figure.add_vline(x=threshold, line=MARK)
+        figure.add_annotation(x=threshold, y=1, xref="x", yref="paper", **text)
+    table = pd.DataFrame(
+        {"from": scores.edges[:-1], "to": scores.edges[1:], **{label: scores.films[label] for label in labels}}
+    )
     words = []
     for label in labels:
         of_label = scores.question.score[scores.question.label == label]
@@ -158,10 +155,10 @@ def spread(scores: Spread, threshold: float | None = None) -> Chart:
     return Chart(figure, f"Scores for {scores.question.name}: {', '.join(words)}.", table)
 
 
-def calibration(bins: Calibration) -> Chart:
+def calibration(bins: Calibration, names: Sequence[str]) -> Chart:
     """What was said against what was so, with the number of films below."""
     name = bins.question.name
-    colour = palette.colours([name])[name]
+    colour = palette.colours(names)[name]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
     _line(figure, [0, 1], [0, 1])
     figure.add_trace(
@@ -192,9 +189,9 @@ def calibration(bins: Calibration) -> Chart:
     return Chart(figure, alt, pd.DataFrame({"said": bins.said, "seen": bins.seen, "films": bins.films}))
 
 
-def history(rows: Sequence[Mapping[str, float]], best_epoch: int) -> Chart:
+def history(rows: Sequence[Mapping[str, float | None]], best_epoch: int) -> Chart:
     """Loss on the left, accuracy and AUC on the right, epoch by epoch; the best epoch is marked."""
-    table = pd.DataFrame(list(rows))
+    table = pd.DataFrame(list(rows), dtype=float)
     figure = make_subplots(rows=1, cols=2, subplot_titles=("Loss", "Accuracy and AUC"), horizontal_spacing=0.08)
     parts = ("training", "validation", "validation AUC")
     colours, dashes = palette.colours(parts), palette.dashes(parts)
@@ -210,7 +207,7 @@ def history(rows: Sequence[Mapping[str, float]], best_epoch: int) -> Chart:
             figure.add_trace(curve, row=1, col=place)
     _dress(figure, 400)
     figure.update_xaxes(title_text="Epoch", tickformat="d")
-    _mark(figure, best_epoch, "best epoch")
+    figure.add_vline(x=best_epoch, line=MARK)
     of_best = table[table["epoch"] == best_epoch]
     best = f" Best epoch {best_epoch}"
     if len(of_best) and "val_loss" in of_best:
@@ -265,14 +262,6 @@ def _line(figure: go.Figure, x: Sequence[float], y: Sequence[float], group: str 
     """What chance would draw."""
     line = {"color": palette.NEUTRAL, "width": 1, "dash": "dot"}
     figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, legendgroup=group)
-
-
-def _mark(figure: go.Figure, x: float | None, text: str | None) -> None:
-    """An upright line through all parts of the figure, named once."""
-    if x is None:
-        return
-    figure.add_vline(x=x, line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"})
-    figure.add_annotation(x=x, y=1, xref="x", yref="paper", text=text, showarrow=False, yanchor="bottom")
 
 
 def _of(question: Question, threshold: Any, columns: Mapping[str, Any]) -> pd.DataFrame:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -18,11 +18,17 @@ from cxr.errors import CxrError
 from cxr.reading import shelf
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cxr.datasets.catalogue import Place
     from cxr.reading.card import Card
     from cxr.reading.classifier import Classifier
+    from cxr.showing.chart import Chart
 
+T = TypeVar("T")
 MODELS_KEPT = 2  # in memory at once, for all who look
+FILMS_A_PAGE = 6
+THUMBNAIL_PX = 96
 WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
 STYLE = Path(__file__).with_name("page.css")
 ICON = Path(__file__).with_name("icon.png")
@@ -70,12 +76,16 @@ def model_choice(label: str, key: str, empty: bool = False) -> Card | None:
     def shown(name: str | None) -> str:
         return "-" if name is None else f"{name} (in use)" if name == in_use else name
 
-    # A choice of the session is put back only while that model is still on the shelf.
-    if st.session_state.get(key) not in (None, *names):
-        del st.session_state[key]
     options: list[str | None] = [None, *names] if empty else [*names]
-    chosen = st.selectbox(label, options, format_func=shown, key=key, persist_state="session")
+    chosen = choice(label, options, key, format_func=shown)
     return cards.get(chosen) if chosen else None
+
+
+def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:
+    """What is chosen of these; a choice of the session is put back only while it is still among them."""
+    if st.session_state.get(key) not in (None, *options):
+        del st.session_state[key]
+    return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
 
 
 def dataset_choice(label: str, key: str) -> list[Place]:
@@ -104,6 +114,56 @@ def link(page: str, label: str, **query: str) -> None:
         st.page_link(f"pages/{page}.py", label=label, query_params=query)
     except StreamlitPageNotFoundError:
         st.markdown(f"[{label}](/{page}?{urlencode(query)})")
+
+
+def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str) -> pd.Series | None:
+    """The row that is chosen of judged films, which are shown a page at a time with their pictures and scores."""
+    from cxr.showing.numbers import film_table
+    from cxr.showing.thumbnail import thumbnails
+
+    pages = -(-len(films) // FILMS_A_PAGE)
+    page = st.pagination(pages, key=f"{key}_page_{len(films)}") if pages > 1 else 1
+    rows = films.iloc[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE].reset_index(drop=True)
+    with st.spinner("Reading films ..."):
+        # Kept for this visit, not in a cache that all visitors share.
+        pictures, missing = thumbnails(rows, THUMBNAIL_PX, st.session_state.setdefault("thumbnails", {}))
+    chosen = st.dataframe(
+        film_table(rows, classes, pictures),
+        column_config=decimals(classes) | {"Film": st.column_config.ImageColumn(width="small")},
+        hide_index=True,
+        height="content",
+        row_height=72,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"{key}_{'_'.join(rows['film'])}",
+        alt=alt,
+    )
+    for sentence in missing:
+        st.caption(sentence)
+    places = chosen["selection"]["rows"]
+    return rows.iloc[places[0]] if places else None
+
+
+def decimals(names: Sequence[str]) -> dict[str, Any]:
+    """These columns of a table with three decimals."""
+    return {name: st.column_config.NumberColumn(format="%.3f") for name in names}
+
+
+def chart(drawn: Chart, key: str) -> None:
+    """A chart, and below it the numbers it is made of, as a table and as a file."""
+    from cxr.showing.chart import CONFIG
+
+    st.plotly_chart(drawn.figure, key=key, config=CONFIG, alt=drawn.alt)
+    numbers_of(drawn, key)
+
+
+def numbers_of(drawn: Chart, key: str) -> None:
+    """The numbers of a chart, folded away until they are asked for."""
+    folded = st.expander("The numbers", key=f"{key}_numbers", on_change="rerun")
+    if folded.open:
+        with folded:
+            st.dataframe(drawn.table, hide_index=True, height=240, key=f"{key}_table")
+            st.download_button("Download as CSV", drawn.csv(), f"{key}.csv", "text/csv", key=f"{key}_csv")
 
 
 def classifier(card: Card) -> Classifier:

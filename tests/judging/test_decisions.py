@@ -61,7 +61,7 @@ def test_without_a_negative_class_only_classes_are_asked_for():
         (LabelSpace(("normal", "covid19")), "covid19"),
         (THREE, "pneumonia"),
         (LabelSpace(THREE.classes, {"pneumonia": ("bacterial", "viral", "covid19")}), "pneumonia"),
-        (LabelSpace(("normal", "bacterial", "nodule"), THREE.groups), "not normal"),
+        (LabelSpace(("normal", "bacterial", "nodule"), THREE.groups), "any finding"),
     ],
 )
 def test_what_is_not_normal_has_a_name(space, name):

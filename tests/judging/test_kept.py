@@ -1,10 +1,36 @@
 """Evaluations are kept, chosen again and forgotten, and belong to one version of a model."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from cxr.errors import DatasetError
 from cxr.home import evaluations_dir
 from cxr.judging.kept import keep, kept
+from cxr.reading import shelf
+from cxr.reading.card import Draft
+from tests.conftest import tiny_recipe
+
+CLASSES = ("normal", "bacterial", "viral")
+
+
+@pytest.fixture
+def card(home):
+    """A model on the shelf that nobody needed to train."""
+    films = {"test": {"normal": 2, "viral": 1}, "val": {"normal": 1}}
+    draft = Draft(name="drawn", classes=CLASSES, threshold=0.4, films=films)
+    scores = pd.DataFrame(
+        {
+            "dataset": "drawn",
+            "path": ["1.png", "2.png", "3.png", "4.png"],
+            "label": ["normal", "normal", "viral", "normal"],
+            "role": ["test", "test", "test", "val"],
+            "p_normal": [0.9, 0.3, 0.1, 0.8],
+            "p_bacterial": [0.05, 0.6, 0.2, 0.1],
+            "p_viral": [0.05, 0.1, 0.7, 0.1],
+        }
+    )
+    return shelf.store(draft, tiny_recipe(), {"logits/bias": np.zeros(3, np.float32)}, scores.to_csv(index=False))
 
 
 def test_a_models_own_scores_are_kept_by_role(card):

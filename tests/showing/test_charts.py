@@ -1,5 +1,6 @@
 """Charts hold the numbers they were given, say them in words, and take their colours from the theme."""
 
+import io
 import json
 import re
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cxr import DISCLAIMER
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.curves import calibration, precision_recall, roc, spread
 from cxr.judging.decisions import Counts, questions
@@ -14,6 +16,7 @@ from cxr.judging.evaluation import evaluate
 from cxr.showing import charts, palette
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
+DRAWN = (*LABELS.classes, "pneumonia")
 HISTORY = [
     {"epoch": 1.0, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6, "val_auc": 0.7, "seconds": 3.0},
     {"epoch": 2.0, "loss": 0.4, "accuracy": 0.8, "val_loss": 0.5, "val_accuracy": 0.7, "val_auc": 0.9, "seconds": 3.0},
@@ -40,10 +43,10 @@ def asked(table):
 def every_chart(table, asked):
     return {
         "confusion": charts.confusion(evaluate(table, LABELS, 0.5), shares=True, chosen=("viral", "normal")),
-        "roc": charts.roc([roc(one) for one in asked]),
-        "precision_recall": charts.precision_recall([precision_recall(one) for one in asked]),
-        "spread": charts.spread(spread(asked[0]), 0.5),
-        "calibration": charts.calibration(calibration(asked[0])),
+        "roc": charts.roc([roc(one) for one in asked], DRAWN),
+        "precision_recall": charts.precision_recall([precision_recall(one) for one in asked], DRAWN),
+        "spread": charts.spread(spread(asked[0]), DRAWN, 0.5),
+        "calibration": charts.calibration(calibration(asked[0]), DRAWN),
         "history": charts.history(HISTORY, 2),
     }
 
@@ -81,7 +84,7 @@ def test_counts_or_shares_stand_first_in_a_cell(table):
     by_count = charts.confusion(evaluation, shares=False).figure.layout.annotations[0].text
     by_share = charts.confusion(evaluation, shares=True).figure.layout.annotations[0].text
     assert by_count.startswith(f"<b>{count}</b>")
-    assert by_share.startswith(f"<b>{count / sum(evaluation.confusion[0]):.0%}</b>")
+    assert by_share.startswith(f"<b>{count / sum(evaluation.confusion[0]):.1%}</b>")
 
 
 def test_only_a_chosen_cell_is_outlined(table, every_chart):
@@ -109,7 +112,7 @@ def test_the_roc_chart_has_the_point_of_the_decisions(every_chart, asked):
 
 def test_intervals_are_shown_beside_their_number(asked):
     curve = roc(asked[0])
-    chart = charts.roc([curve], {"pneumonia": (0.81, 0.93)})
+    chart = charts.roc([curve], DRAWN, {"pneumonia": (0.81, 0.93)})
     assert f"AUC {curve.auc:.3f} (0.810 to 0.930)" in chart.alt
     assert any("(0.810 to 0.930)" in (line.name or "") for line in chart.figure.data)
 
@@ -122,6 +125,14 @@ def test_a_number_that_is_none_is_a_dash():
 def test_lines_differ_in_dash_as_well_as_in_colour(every_chart, asked):
     named = [line.line for line in every_chart["roc"].figure.data if line.mode == "lines" and line.showlegend is None]
     assert len({line.color for line in named}) == len({line.dash for line in named}) == len(asked)
+
+
+def test_a_class_has_one_colour_in_every_chart(every_chart, asked):
+    bars = {name: bar.marker.color for name, bar in zip(LABELS.classes, every_chart["spread"].figure.data, strict=True)}
+    drawn = every_chart["roc"].figure.data
+    lines = {line.legendgroup: line.line.color for line in drawn if line.mode == "lines" and line.legendgroup}
+    assert bars.items() < palette.colours(DRAWN).items()
+    assert lines == palette.colours(DRAWN)
 
 
 def test_the_precision_of_chance_is_drawn(every_chart, asked):
@@ -144,3 +155,14 @@ def test_the_history_marks_the_best_epoch(every_chart):
 
 def test_a_history_of_less_is_drawn_with_what_there_is():
     assert len(charts.history([{"epoch": 1.0, "loss": 0.9}], 1).figure.data) == 1
+
+
+def test_a_history_may_hold_what_is_not_a_number():
+    row = {"epoch": 1.0, "loss": 0.9, "val_auc": None}
+    assert np.isnan(charts.history([row], 1).figure.data[1].y).all()
+
+
+def test_the_data_of_a_chart_say_what_they_are_not_for(every_chart):
+    first, rest = every_chart["history"].csv().split("\n", 1)
+    assert first == f"# {DISCLAIMER}"
+    assert pd.read_csv(io.StringIO(rest)).to_dict("records") == HISTORY

@@ -1,0 +1,69 @@
+"""The numbers that are shown first, each with what it means; and the tables of classes and of films."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from cxr.judging.decisions import Counts, Question, class_report
+from cxr.judging.evaluation import PREFIX, Evaluation
+from cxr.showing.charts import NONE, Intervals
+
+MEANING = {
+    "AUC": "The chance that a film with the finding scores higher than one without. It knows no threshold.",
+    "Sensitivity": "Of the films with the finding, the share that was called so.",
+    "Specificity": "Of the films without the finding, the share that was called so.",
+    "PPV": "Of the films called positive, the share that has the finding, at the chosen prevalence.",
+    "NPV": "Of the films called negative, the share that is without the finding, at the chosen prevalence.",
+    "Accuracy": "The share of right answers to whether there is a finding.",
+    "F1": "The harmonic mean of sensitivity and precision on these films.",
+    "Right class": "The share of films whose very class was right. A film of a coarse label may be any of its classes.",
+    "Macro F1": "The mean of the classes' F1.",
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+
+    @property
+    def meaning(self) -> str:
+        return MEANING[self.name]
+
+
+def key_numbers(
+    evaluation: Evaluation, asked: Question | None, prevalence: float | None, intervals: Intervals = NONE
+) -> list[Number]:
+    """The numbers of a question, predictive values at that prevalence or the films'; without one, of the classes."""
+    values = {"Right class": evaluation.accuracy, "Macro F1": evaluation.macro_f1}
+    if asked is not None:
+        counts = Counts.of(asked)
+        at = counts.prevalence if prevalence is None else prevalence
+        right_class = {"Right class": evaluation.accuracy} if len(evaluation.classes) > 2 else {}
+        values = {
+            "AUC": evaluation.binary.auc if evaluation.binary else math.nan,
+            "Sensitivity": counts.sensitivity,
+            "Specificity": counts.specificity,
+            "PPV": counts.ppv(at),
+            "NPV": counts.npv(at),
+            "Accuracy": counts.accuracy,
+            "F1": counts.f1,
+        } | right_class
+    return [Number(name, value, intervals.get(name)) for name, value in values.items()]
+
+
+def class_table(evaluation: Evaluation) -> pd.DataFrame:
+    """The report of classes, with each one's AUC against the rest."""
+    report = class_report(evaluation)
+    report.insert(4, "AUC", report["class"].map(evaluation.auc))
+    return report
+
+
+def film_table(films: pd.DataFrame, classes: tuple[str, ...], pictures: list[str | None]) -> pd.DataFrame:
+    """A row a film: its picture, each class's probability, its origin. No file name, as that is often a patient's."""
+    scores = {name: films[PREFIX + name] for name in classes}
+    return pd.DataFrame({"Film": pictures, **scores, "Dataset": films["dataset"], "Patient": films["patient"]})

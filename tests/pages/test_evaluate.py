@@ -1,0 +1,210 @@
+"""The page Evaluate without a browser, over models whose weights could not be loaded: nothing here may need them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cxr.datasets import catalogue
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import LabelSpace
+from cxr.films.film import film_name
+from cxr.judging.decisions import Counts, questions
+from cxr.judging.kept import keep, kept
+from cxr.reading import shelf
+from cxr.reading.card import Draft
+from tests.conftest import tiny_recipe
+
+PAGE = Path(__file__).parents[2] / "pages" / "evaluate.py"
+CLASSES = ("normal", "bacterial", "viral", "covid19")
+SECTIONS = ("Confusion matrix", "ROC and precision-recall", "Classes", "Scores", "Calibration", "Training")
+OWN = 0.4126
+
+
+def store(name, classes, table, **facts):
+    films = {role: table[table["role"] == role]["label"].value_counts().to_dict() for role in table["role"].unique()}
+    draft = Draft(name=name, classes=classes, films=films, **facts)
+    return shelf.store(draft, tiny_recipe(), {"logits/bias": np.zeros(1, np.float32)}, table.to_csv(index=False))
+
+
+def scored(films, classes=CLASSES, role="test"):
+    """Made-up scores of a dataset's films, somewhat better than chance."""
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(len(classes)), len(films))
+    for row, label in enumerate(films.labels):
+        p[row, classes.index(label) if label in classes else 0] += 0.3
+    p /= p.sum(axis=1, keepdims=True)
+    table = films.table[["dataset", "path", "label"]].assign(patient=range(len(films)), role=role)
+    table["film"] = [film_name(films.read_bytes(i)) for i in range(len(films))]
+    return table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(classes)})
+
+
+@pytest.fixture
+def films(phantoms):
+    dataset = Dataset.open(phantoms)
+    return dataset.where(dataset.table["split"] == "test")
+
+
+@pytest.fixture
+def card(home, films):
+    return store("drawn", CLASSES, scored(films), threshold=OWN, threshold_rule="Youden on validation films")
+
+
+@pytest.fixture
+def page(card):
+    return run(AppTest.from_file(str(PAGE), default_timeout=60))
+
+
+def run(app):
+    app.run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def numbers(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def expected(card, threshold):
+    table = kept(card)[0].scores()
+    return Counts.of(questions(table, LabelSpace(card.classes, card.groups), threshold)[0])
+
+
+def threshold(card, app):
+    return app.slider(key=f"evaluate_threshold_{card.version}")
+
+
+def captions(app):
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_without_a_model_the_page_leads_to_one(home):
+    app = run(AppTest.from_file(str(PAGE)))
+    assert "no model yet" in app.info[0].value
+    assert not app.metric
+
+
+def test_the_first_look_is_at_the_models_own_threshold_to_the_last_digit(page, card):
+    counts = expected(card, OWN)
+    assert numbers(page)["Sensitivity"] == f"{counts.sensitivity:.3f}"
+    assert numbers(page)["Specificity"] == f"{counts.specificity:.3f}"
+    assert page.button(key="evaluate_back").disabled
+
+
+def test_every_number_moves_with_the_threshold_and_comes_back(page, card):
+    first = numbers(page)
+    run(threshold(card, page).set_value(0.9))
+    counts = expected(card, 0.9)
+    assert numbers(page)["Sensitivity"] == f"{counts.sensitivity:.3f}" != first["Sensitivity"]
+    assert numbers(page)["NPV"] == f"{counts.npv(counts.prevalence):.3f}" != first["NPV"]
+    assert numbers(page)["AUC"] == first["AUC"]
+    run(page.button(key="evaluate_back").click())
+    assert numbers(page) == first
+
+
+def test_predictive_values_are_of_the_prevalence_that_the_reader_sets(page, card):
+    run(page.number_input(key="evaluate_prevalence").set_value(5.0))
+    counts = expected(card, OWN)
+    assert numbers(page)["PPV"] == f"{counts.ppv(0.05):.3f}"
+    assert numbers(page)["Sensitivity"] == f"{counts.sensitivity:.3f}"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_section_can_be_shown(page, section):
+    run(page.segmented_control(key="evaluate_section").set_value(section))
+
+
+def test_the_films_of_a_cell_are_listed_with_the_most_wrong_first(page, card, films):
+    catalogue.add(films.table["root"].iat[0])
+    page.selectbox(key="evaluate_label").set_value("viral")
+    run(page.selectbox(key="evaluate_decision").set_value("viral"))
+    shown = page.dataframe[0].value
+    assert shown["viral"].is_monotonic_increasing
+    assert shown["Film"].str.startswith("data:image/jpeg").all()
+    assert "least sure" in page.subheader[0].value
+    assert "path" not in shown
+
+
+def test_where_the_films_are_gone_a_sentence_says_so(page):
+    page.selectbox(key="evaluate_label").set_value("viral")
+    run(page.selectbox(key="evaluate_decision").set_value("viral"))
+    assert "in none of the datasets listed here" in captions(page)
+    assert page.dataframe[0].value["Film"].isna().all()
+
+
+def test_an_empty_cell_says_so(page, card):
+    run(threshold(card, page).set_value(0.0))
+    page.selectbox(key="evaluate_label").set_value("viral")
+    run(page.selectbox(key="evaluate_decision").set_value("normal"))
+    assert page.info[0].value == "No film labelled viral was called normal."
+
+
+def test_without_datasets_the_page_leads_to_the_data(page):
+    assert "no films yet" in page.info[0].value
+
+
+def test_an_evaluation_that_was_run_is_there_to_choose_and_to_forget(card, films):
+    keep(card, "phantoms", "all", kept(card)[0].scores()[:20])
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.selectbox(key="evaluate_films").set_value("phantoms, all films"))
+    assert "20 films" in captions(app)
+    run(app.button(key="evaluate_forget_now").click())
+    assert len(kept(card)) == 1
+    assert app.selectbox(key="evaluate_films").value == "test films of its training"
+
+
+def test_films_of_validation_come_with_a_warning(home, films):
+    store("drawn", CLASSES, scored(films, role="val"), threshold=0.5)
+    assert "too good" in captions(run(AppTest.from_file(str(PAGE), default_timeout=60)))
+
+
+def test_a_models_warnings_are_shown(home, films):
+    store("drawn", CLASSES, scored(films), threshold=0.5, warnings=("3 films are in training and again in test.",))
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    assert app.warning[0].value.startswith("3 films are in training")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_model_without_a_negative_class_has_no_threshold_and_the_rest(home, films, section):
+    ill = films.where(films.labels != "normal")
+    store("ill", CLASSES[1:], scored(ill, CLASSES[1:]))
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.segmented_control(key="evaluate_section").set_value(section))
+    assert set(numbers(app)) == {"Right class", "Macro F1"}
+    assert not app.slider
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_films_of_one_class_alone_break_nothing(home, films, section):
+    store("drawn", CLASSES, scored(films.where(films.labels == "normal")), threshold=OWN)
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.segmented_control(key="evaluate_section").set_value(section))
+    assert numbers(app)["AUC"] == numbers(app)["Sensitivity"] == "-"
+
+
+def test_scores_that_cannot_be_read_are_an_error_in_words(card):
+    shelf.evaluation_of(card.name).write_text("not a table")
+    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert not app.exception
+    assert re.search("stored scores cannot be read", app.error[0].value)
+
+
+def test_another_model_brings_its_own_films_and_threshold(card, films):
+    store("second", CLASSES, scored(films)[:12], threshold=0.7)
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.selectbox(key="evaluate_model").set_value("second"))
+    assert "12 films" in captions(app)
+    assert threshold(shelf.card("second"), app).value == pytest.approx(0.7)
+
+
+def test_a_table_without_digests_shows_no_film(home, films):
+    table: pd.DataFrame = scored(films).drop(columns="film")
+    store("drawn", CLASSES, table, threshold=OWN)
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    app.selectbox(key="evaluate_label").set_value("viral")
+    run(app.selectbox(key="evaluate_decision").set_value("viral"))
+    assert "cannot be found" in captions(app)
