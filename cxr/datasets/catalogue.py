@@ -1,24 +1,33 @@
-"""The datasets that this installation knows by name: those a person added, and those in the folder CXR_DATA."""
+"""The datasets that this installation knows by name: those a person added, and those in the folder CXR_DATA.
+
+The list is one file of names and paths. A path is relative where the dataset was made here, for this
+installation: such films go when the dataset is forgotten. All others are never touched.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from filelock import FileLock
 
+from cxr.datasets.archive import MANIFEST, SPLITS, may_be_film
 from cxr.datasets.dataset import Dataset
-from cxr.errors import DatasetError
+from cxr.errors import DatasetError, FilmError
 from cxr.home import data_dir, extra_data_dir
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LIST = "datasets.json"
+_TRIED = 8  # films of a new dataset, of which one must be a film
+_DEPTH = 3  # folders below which no film is looked for when CXR_DATA is listed
 
 
 @dataclass(frozen=True)
@@ -27,20 +36,27 @@ class Place:
 
     name: str
     path: str
-    own: bool  # it lies in this installation's own folder, and goes when it is forgotten
+    own: bool = False  # it was made here, and goes when it is forgotten
     added: bool = True  # by a person; False where it was found in CXR_DATA
 
     @property
     def there(self) -> bool:
-        return Path(self.path).exists()
+        try:
+            return Path(self.path).exists()
+        except OSError:  # in a folder that may not be read
+            return False
 
 
 def places() -> list[Place]:
-    """Every dataset on offer, by name; those that a person added go before those found in CXR_DATA."""
-    found = {place.name: place for place in _found()}
-    for name, path in _added().items():
-        found[name] = Place(name, path, own=Path(path).is_relative_to(data_dir()))
-    return sorted(found.values(), key=lambda place: (not place.added, place.name))
+    """Every dataset on offer by name, those that a person added first."""
+    added = sorted((_place(name, path) for name, path in _known().items()), key=lambda one: one.name)
+    listed, names = {one.path for one in added}, {one.name for one in added}
+    found = []
+    for path in _found():
+        if str(path) not in listed:
+            found.append(Place(_free(_name_of(path), names), str(path), added=False))
+            names.add(found[-1].name)
+    return [*added, *found]
 
 
 def place(name: str) -> Place:
@@ -50,75 +66,192 @@ def place(name: str) -> Place:
     raise DatasetError(f"There is no dataset '{name}' in the list.")
 
 
-def add(path: str | Path, name: str | None = None) -> Place:
-    """The folder, ZIP or manifest at this path, opened once to see that it is a dataset, in the list from now on."""
-    path = Path(path).expanduser().resolve()
-    Dataset.open(path)
-    wanted = name or _name_of(path)
-    if not _NAME.match(wanted):
-        raise DatasetError(
-            f"'{wanted}' cannot be a dataset's name: use up to 64 lower-case letters, digits, dots, dashes and "
-            "underscores, beginning with a letter or digit."
-        )
+def add(path: str | Path, name: str = "") -> Place:
+    """The folder, ZIP or manifest at this path, in the list from now on; without a name, under its own.
+
+    It is opened, and a film of it is read, as any folder of folders looks like a dataset from outside.
+    """
+    there = _resolved(path)
+    _must_have_films(Dataset.open(there), there.name)
+    name = name and _valid(name)
     with _locked():
-        known = _added()
-        if known.get(wanted, str(path)) != str(path):
-            if name:
-                raise DatasetError(f"There is already a dataset '{wanted}'. Choose another name.")
-            wanted = next(f"{wanted}-{n}" for n in range(2, 1000) if f"{wanted}-{n}" not in known)
-        _write(known | {wanted: str(path)})
-    return place(wanted)
+        known = _known()
+        at = str(there)
+        for other, its_path in known.items():
+            if _place(other, its_path).path == at:
+                if name in ("", other):
+                    return _place(other, its_path)
+                raise DatasetError(f"This dataset is in the list already, as '{other}'.")
+        if name in known:
+            raise DatasetError(f"There is already a dataset '{name}'. Choose another name.")
+        name = name or _free(_name_of(there), known)
+        _write(known | {name: at})
+    return _place(name, at)
 
 
-def new_folder(name: str) -> Path:
-    """A path in this installation's own data folder that nothing has yet."""
-    data_dir().mkdir(parents=True, exist_ok=True)
-    names = (name, *(f"{name}-{n}" for n in range(2, 1000)))
-    return next(data_dir() / one for one in names if not (data_dir() / one).exists())
+def make(name: str, fill: Callable[[Path], object], suffix: str = "") -> Place:
+    """A dataset of this installation's own: what `fill` writes at the path that it is given.
+
+    In the list only once it is whole; where that fails or is broken off, nothing is left. A name that is
+    taken gets a number.
+    """
+    name = _valid(name)
+    partial = data_dir() / f".{uuid4().hex}{suffix}"
+    try:
+        data_dir().mkdir(parents=True, exist_ok=True)
+        fill(partial)
+        _must_have_films(Dataset.open(partial), name)
+        with _locked():
+            known = _known()
+            name = _free(name, {*known, *(path.name.removesuffix(suffix) for path in data_dir().iterdir())})
+            partial.rename(data_dir() / f"{name}{suffix}")
+            _write(known | {name: f"{name}{suffix}"})
+    except OSError as error:
+        raise DatasetError(f"'{name}' could not be written to {data_dir()}: {error.strerror or error}.") from error
+    finally:
+        _delete(partial)
+    return _place(name, f"{name}{suffix}")
 
 
 def forget(name: str) -> None:
-    """Take a dataset off the list. Its films stay where they are, unless this installation made the copy."""
+    """Take a dataset off the list. Its films stay where they are, unless they were made here."""
     gone = place(name)
     if not gone.added:
         raise DatasetError(f"'{name}' lies in the folder CXR_DATA; take it out of there.")
     with _locked():
-        _write({other: path for other, path in _added().items() if other != name})
+        _write({other: path for other, path in _known().items() if other != name})
     path = Path(gone.path)
-    if gone.own and path != data_dir():
-        doomed = path.with_name(f".{path.name}.{uuid4().hex}")
-        path.rename(doomed)
-        shutil.rmtree(doomed) if doomed.is_dir() else doomed.unlink()
+    if gone.own and path.exists():
+        doomed = path.with_name(f".{uuid4().hex}")
+        try:
+            path.rename(doomed)
+            _delete(doomed)
+        except OSError as error:
+            raise DatasetError(f"'{name}' is off the list, but {path} could not be deleted wholly.") from error
 
 
-def _found() -> Iterator[Place]:
+def _resolved(path: str | Path) -> Path:
+    """The path as it is kept: absolute, and a folder's where it is the manifest of one."""
+    text = str(path).strip().strip("\"'")
+    if not text:
+        raise DatasetError(f"Name a folder, a ZIP or a {MANIFEST} on this machine.")
+    try:
+        there = Path(text).expanduser().resolve()
+        if not there.exists():
+            raise DatasetError(f"There is nothing at {there}. Check the path.")
+        if not os.access(there, os.R_OK):
+            raise DatasetError(f"{there} may not be read. Ask its owner, or choose another place.")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DatasetError(f"'{text}' is not a path on this machine. Check it.") from error
+    return there.parent if there.name == MANIFEST else there
+
+
+def _must_have_films(dataset: Dataset, shown: str) -> None:
+    """Some of the films, evenly spread, one of which must be readable."""
+    reason = ""
+    for i in range(0, len(dataset), len(dataset) // _TRIED + 1):
+        try:
+            dataset.read(i)
+            return
+        except FilmError as error:
+            reason = str(error)
+    raise DatasetError(f"{shown} has no films that can be read; of the last one tried: {reason}")
+
+
+def _found() -> Iterator[Path]:
+    """The datasets in CXR_DATA, or that folder itself where it is one."""
     folder = extra_data_dir()
-    if folder is None or not folder.is_dir():
+    try:
+        inside = sorted(folder.iterdir()) if folder else []
+    except OSError:
         return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith(".") and (path / "manifest.csv").is_file():
-            yield Place(_name_of(path), str(path), own=False, added=False)
+    if folder and any(path.name == MANIFEST or (path.name.lower() in SPLITS and path.is_dir()) for path in inside):
+        yield folder
+        return
+    for path in inside:
+        if not path.name.startswith(".") and _may_be_dataset(path):
+            yield path
+
+
+def _may_be_dataset(path: Path) -> bool:
+    """True for a ZIP, a folder with a manifest, and one with a film in a folder of it; nothing is opened."""
+    if path.is_file():
+        return path.suffix.lower() == ".zip"
+    if (path / MANIFEST).is_file():
+        return True
+    for here, folders, files in os.walk(path):
+        depth = len(Path(here).relative_to(path).parts)
+        folders[:] = [name for name in folders if not name.startswith(".")] if depth < _DEPTH else []
+        if depth and any(not name.startswith(".") and may_be_film(name) for name in files):
+            return True
+    return False
 
 
 def _name_of(path: Path) -> str:
     stem = path.parent.name if path.suffix.lower() == ".csv" else path.stem if path.is_file() else path.name
-    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")[:60] or "films"
+    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower())[:60].strip("-._") or "films"
 
 
-def _added() -> dict[str, str]:
-    """Name -> path; a list that cannot be read counts as none."""
+def _valid(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise DatasetError(
+            f"'{name}' cannot be a dataset's name: use up to 64 lower-case letters, digits, dots, dashes and "
+            "underscores, beginning with a letter or digit."
+        )
+    return name
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """The name, numbered where it is taken."""
+    taken, free, number = set(taken), name, 1
+    while free in taken:
+        number += 1
+        free = f"{name[:60]}-{number}"
+    return free
+
+
+def _place(name: str, path: str) -> Place:
+    own = not Path(path).is_absolute()
+    return Place(name, str(data_dir() / path), own=own)
+
+
+def _known() -> dict[str, str]:
+    """Name -> path, relative for datasets made here; a damaged list is none."""
+    return {name: path for name, path in (_listed() or {}).items() if isinstance(path, str) and _stays(path)}
+
+
+def _stays(path: str) -> bool:
+    """True for an absolute path, and for a name in this installation's own data folder."""
+    return Path(path).is_absolute() or (bool(path) and Path(path).name == path and not path.startswith("."))
+
+
+def _listed() -> dict[str, Any] | None:
+    """What the list holds; None where it is damaged."""
     try:
         known = json.loads((data_dir() / _LIST).read_text("utf-8"))
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return {}
-    return {str(name): str(path) for name, path in known.items()} if isinstance(known, dict) else {}
+    except OSError as error:
+        raise DatasetError(f"The list of datasets, {data_dir() / _LIST}, cannot be read.") from error
+    except ValueError:
+        return None
+    return known if isinstance(known, dict) else None
 
 
 def _write(known: dict[str, str]) -> None:
     path = data_dir() / _LIST
-    partial = path.with_name(f".{path.name}.{uuid4().hex}")
+    if _listed() is None:
+        path.replace(path.with_name(f"{_LIST}.damaged"))
+    partial = path.with_name(f".{uuid4().hex}")
     partial.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
     partial.replace(path)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
