@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from cxr.datasets.duplicates import Fingerprint, groups_of_copies
 from cxr.errors import FilmError
 from cxr.films.film import SMALL_PX
 
+CHECKS = 1  # counts changes in what is checked and said: what an older audit found is looked for again
 SEVERITIES = ("info", "warning", "error")
 THREADS = 4
 FEW_FILMS, TOO_FEW_FILMS = 20, 5
@@ -25,6 +28,7 @@ IMBALANCE = 5
 COPIES_TOLD = 20  # groups of copies of one kind that get a sentence each; harmless ones get one together
 ALMOST_ALL, ALMOST_NONE = 0.9, 0.1
 TOGETHER = 0.5  # Cramer's V
+STEPS_PX = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)  # of the shorter side, in which films are counted
 APART = 0.95  # share of pairs of films of two classes that a size alone puts in order
 
 Progress = Callable[[int, int], None]
@@ -50,6 +54,7 @@ class Audit:
     by_label: dict[str, int]
     by_split: dict[str, int]
     by_source: dict[str, int]
+    by_size: dict[str, dict[str, int]]  # films that could be read, by the step of their shorter side and label
     findings: tuple[Finding, ...]
 
     @property
@@ -104,6 +109,7 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         by_label=_counts(films.label, "no label"),
         by_split=_counts(films.split, "not placed"),
         by_source=_counts(films.source, "not known"),
+        by_size=_by_size(films, seen),
         findings=tuple(sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))),
     )
 
@@ -347,6 +353,15 @@ def _judged(label: Strings) -> list[str]:
 
 def _counts(values: Strings, blank: str) -> dict[str, int]:
     return dict(Counter(value or blank for value in values).most_common())
+
+
+def _by_size(films: _Films, seen: dict[int, Fingerprint]) -> dict[str, dict[str, int]]:
+    names = [f"below {STEPS_PX[0]}", *(f"{a} to {b - 1}" for a, b in pairwise(STEPS_PX)), f"{STEPS_PX[-1]} and more"]
+    step = {i: bisect_right(STEPS_PX, min(film.width_px, film.height_px)) for i, film in seen.items()}
+    return {
+        names[one]: _counts(films.label[[i for i in seen if step[i] == one]], "no label")
+        for one in sorted(set(step.values()))
+    }
 
 
 def _films(rows: Any) -> str:

@@ -329,6 +329,18 @@ def test_an_audit_becomes_json_gravest_finding_first(shelf: Shelf) -> None:
     assert severities == sorted(severities, key=["error", "warning", "info"].index)
 
 
+def test_films_are_counted_by_their_shorter_side_and_label(shelf: Shelf) -> None:
+    for name, label, size in (("1", "normal", (128, 900)), ("2", "viral", (255, 300)), ("3", "normal", (127, 400))):
+        shelf.add(f"{name}.png", encoded(picture(1, *size)), label=label)
+    shelf.add("4.png", encoded(picture(4, 4000, 3072)), label="")
+    shelf.add("5.png", b"")
+    assert shelf.audit().by_size == {
+        "below 128": {"normal": 1},
+        "128 to 255": {"normal": 1, "viral": 1},
+        "3072 and more": {"no label": 1},
+    }
+
+
 def test_progress_is_told_and_may_stop_the_audit(shelf: Shelf) -> None:
     shelf.fill(6, "normal")
     steps: list[tuple[int, int]] = []

@@ -1,50 +1,111 @@
-"""An audit is made once, and again when the films are others."""
-
+import json
 import os
 import shutil
+import zipfile
+from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from cxr.datasets.audited import audited, known_audit, signature
-from cxr.datasets.dataset import Dataset
+from cxr.datasets import audit as auditing
+from cxr.datasets import audited, catalogue
+from cxr.datasets.audited import audit_and_keep, kept_audit
+from cxr.datasets.catalogue import Place
+from cxr.films.phantom import draw_phantom_set
 
 
 @pytest.fixture
-def films(phantoms, tmp_path, home):
-    folder = shutil.copytree(phantoms, tmp_path / "films")
-    table = pd.read_csv(folder / "manifest.csv").iloc[:24]
-    table.to_csv(folder / "manifest.csv", index=False)
-    return folder
+def place(home: Path, tmp_path: Path) -> Place:
+    """24 drawn films, one of them broken and one another's copy."""
+    folder = tmp_path / "set"
+    draw_phantom_set(folder, 24, size_px=64)
+    (folder / "images" / "phantom-00003.png").write_bytes(b"broken")
+    shutil.copy(folder / "images" / "phantom-00000.png", folder / "images" / "phantom-00001.png")
+    return catalogue.add(folder)
 
 
-def test_an_audit_is_not_made_twice(films):
-    dataset, seen = Dataset.open(films), []
-    assert known_audit(dataset) is None
-    first = audited(dataset, lambda done, total: seen.append(done))
-    assert len(seen) == len(dataset)
-    assert audited(Dataset.open(films), lambda *_: pytest.fail("it reads films again")) == first == known_audit(dataset)
+def kept_file(home: Path) -> Path:
+    (file,) = (home / "data" / ".audits").iterdir()
+    return file
 
 
-def test_other_films_or_labels_are_audited_anew(films):
-    dataset = Dataset.open(films)
-    before = signature(dataset)
-    assert signature(dataset.with_column("label", "normal")) != before
-    assert signature(dataset.where(dataset.labels == "normal")) != before
-    os.utime(films / dataset.table["path"].iloc[3], (1, 1))
-    assert signature(dataset) != before
+def test_an_audit_is_kept_whole(place):
+    assert kept_audit(place) is None
+    steps = []
+    found = audit_and_keep(place, lambda done, films: steps.append((done, films)))
+    assert steps[-1] == (24, 24)
+    assert {finding.kind for finding in found.findings} >= {"unreadable", "copies-across-labels", "small-films"}
+    assert kept_audit(place) == found
 
 
-def test_a_film_that_went_away_is_another_dataset_and_no_crash(films):
-    dataset = Dataset.open(films)
-    before = signature(dataset)
-    (films / dataset.table["path"].iloc[3]).unlink()
-    assert signature(dataset) != before
+def test_a_kept_audit_names_no_file(place, home):
+    audit_and_keep(place)
+    assert "phantom-" not in kept_file(home).read_text("utf-8")
+    assert kept_audit(place).findings[0].paths[0].startswith("set/images/phantom-")
 
 
-def test_a_torn_file_is_made_again(films):
-    dataset = Dataset.open(films)
-    first = audited(dataset)
-    for path in (films.parent / "home" / "cache" / "audits").iterdir():
-        path.write_text("{")
-    assert known_audit(dataset) is None and audited(dataset) == first
+def change_a_film(folder):
+    shutil.copy(folder / "images" / "phantom-00005.png", folder / "images" / "phantom-00006.png")
+
+
+def touch_a_film(folder):
+    os.utime(folder / "images" / "phantom-00005.png", (1, 1))
+
+
+def lose_a_film(folder):
+    (folder / "images" / "phantom-00005.png").unlink()
+
+
+def relabel(folder):
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",viral,", ",bacterial,"))
+
+
+@pytest.mark.parametrize("change", [change_a_film, touch_a_film, lose_a_film, relabel])
+def test_what_has_changed_is_to_be_audited_again(place, change):
+    audit_and_keep(place)
+    change(Path(place.path))
+    assert kept_audit(place) is None
+    assert kept_audit(place) != audit_and_keep(place) == kept_audit(place)
+
+
+def test_an_audit_that_looked_for_less_is_not_kept(place, monkeypatch):
+    audit_and_keep(place)
+    monkeypatch.setattr(audited, "CHECKS", auditing.CHECKS + 1)
+    assert kept_audit(place) is None
+
+
+def test_a_film_that_changes_while_it_is_audited_makes_the_audit_an_old_one(place):
+    def change_late(done: int, films: int) -> None:
+        if done == films:
+            change_a_film(Path(place.path))
+
+    audit_and_keep(place, change_late)
+    assert kept_audit(place) is None
+
+
+def test_datasets_keep_audits_of_their_own_also_zips(place, tmp_path):
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as zipped:
+        for film in sorted(Path(place.path, "images").iterdir()):
+            zipped.write(film, f"normal/{film.name}")
+    packed = catalogue.add(tmp_path / "packed.zip")
+    assert audit_and_keep(packed).by_label == {"normal": 24}
+    assert audit_and_keep(place).by_label["normal"] == 6
+    assert kept_audit(packed).by_label == {"normal": 24}
+    os.utime(tmp_path / "packed.zip", (1, 1))
+    assert kept_audit(packed) is None
+    assert kept_audit(place) is not None
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"signature": 1}', "null"])
+def test_a_damaged_audit_is_none(place, home, damage):
+    audit_and_keep(place)
+    kept_file(home).write_text(damage)
+    assert kept_audit(place) is None
+
+
+def test_an_audit_of_another_shape_is_none(place, home):
+    audit_and_keep(place)
+    kept = json.loads(kept_file(home).read_text("utf-8"))
+    for changed in ({"films": 1}, kept["audit"] | {"news": 1}, kept["audit"] | {"findings": [{"paths": [999]}]}):
+        kept_file(home).write_text(json.dumps(kept | {"audit": changed}))
+        assert kept_audit(place) is None
