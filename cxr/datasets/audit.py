@@ -101,7 +101,7 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         *_splits(films),
         *_copies(films, seen),
         *_pictures(films, seen),
-        *_coincidences(films, table),
+        *_coincidences(films, dataset),
     ]
     return Audit(
         films=len(dataset),
@@ -282,12 +282,11 @@ def _given_away(kind: str, what: str, values: NDArray[np.float64], label: String
             yield Finding(f"{kind}-by-class", "warning", sentence)
 
 
-def _coincidences(films: _Films, table: pd.DataFrame) -> Iterator[Finding]:
+def _coincidences(films: _Films, dataset: Dataset) -> Iterator[Finding]:
     """Sources, views and ages that go with a class."""
     yield from _coincidence("source", "error", films.label, films.source)
-    yield from _coincidence("view", "warning", films.label, table["view"].to_numpy(object))
-    digits = table["age"].str.extract(r"^(\d{1,3})(?:\.\d+)?[Yy]?$", expand=False)
-    years = np.asarray(pd.to_numeric(digits), float)
+    yield from _coincidence("view", "warning", films.label, dataset.table["view"].to_numpy(object))
+    years = np.asarray(dataset.years, float)
     bands = np.select([years < 18, years < 65, years >= 65], ["children", "adults under 65", "65 and older"], "")
     yield from _coincidence("age", "warning", films.label, bands.astype(object))
 

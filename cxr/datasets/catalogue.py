@@ -130,6 +130,11 @@ def forget(name: str) -> None:
             raise DatasetError(f"'{name}' is off the list, but {path} could not be deleted wholly.") from error
 
 
+def plain_name(text: str) -> str:
+    """The nearest to this text that can be a dataset's name."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower())[:60].strip("-._") or "films"
+
+
 def _resolved(path: str | Path) -> Path:
     """The path as it is kept: absolute, and a folder's where it is the manifest of one."""
     text = str(path).strip().strip("\"'")
@@ -188,8 +193,7 @@ def _may_be_dataset(path: Path) -> bool:
 
 
 def _name_of(path: Path) -> str:
-    stem = path.parent.name if path.suffix.lower() == ".csv" else path.stem if path.is_file() else path.name
-    return re.sub(r"[^a-z0-9._-]+", "-", stem.lower())[:60].strip("-._") or "films"
+    return plain_name(path.parent.name if path.suffix.lower() == ".csv" else path.stem if path.is_file() else path.name)
 
 
 def _valid(name: str) -> str:

@@ -116,6 +116,12 @@ class Dataset:
         """The patient of each film, unlike any patient of another dataset."""
         return self.table["dataset"] + "/" + self.table["patient_id"]
 
+    @property
+    def years(self) -> pd.Series:
+        """The age of each film's patient; NaN where it is not known."""
+        digits = self.table["age"].str.extract(r"^(\d{1,3})(?:\.\d+)?[Yy]?$", expand=False)
+        return pd.to_numeric(digits)
+
     def read_bytes(self, i: int) -> bytes:
         """The i-th film's file; raises only `FilmError`."""
         root, path = str(self.table["root"].iat[i]), str(self.table["path"].iat[i])
