@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cxr.showing.chart import Chart
 
 T = TypeVar("T")
+BAR_S = 0.1  # between two moves of a bar: more are not seen, and slow the work
 MODELS_KEPT = 2  # in memory at once, for all who look
 FILMS_A_PAGE = 6
 THUMBNAIL_PX = 96
@@ -98,6 +99,18 @@ def dataset_choice(label: str, key: str) -> list[Place]:
         st.session_state[key] = kept
     chosen = st.multiselect(label, list(places), key=key, persist_state="session")
     return [places[name] for name in chosen]
+
+
+def chart(drawn: Chart, key: str) -> None:
+    """A chart, and below it the numbers it is made of, as a table and as a file."""
+    from cxr.showing.chart import CONFIG
+
+    st.plotly_chart(drawn.figure, key=key, config=CONFIG, alt=drawn.alt)
+    folded = st.expander("The numbers", key=f"{key}_numbers", on_change="rerun")
+    if folded.open:
+        with folded:
+            st.dataframe(drawn.table, hide_index=True, key=f"{key}_table")
+            st.download_button("Download as CSV", drawn.csv(), f"{key}.csv", "text/csv", key=f"{key}_csv")
 
 
 def lead_to_a_model() -> None:
@@ -181,9 +194,15 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar with an estimate of the time left, moved by a callback of (done, total); gone when it is over."""
     bar = st.progress(0.0, text=what)
     started = time.monotonic()
+    moved = 0.0
 
     def move(done: int, total: int) -> None:
-        left_s = (time.monotonic() - started) / max(done, 1) * (total - done)
+        nonlocal moved
+        now = time.monotonic()
+        if now - moved < BAR_S and done < total:
+            return
+        moved = now
+        left_s = (now - started) / max(done, 1) * (total - done)
         left = f", about {duration(left_s)} left" if 0 < done < total else ""
         bar.progress(done / total if total else 0.0, text=f"{what}: {done} of {total}{left}")
 

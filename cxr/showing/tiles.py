@@ -1,0 +1,71 @@
+"""A dataset's films made small, to be looked through: read once, by several threads, and kept in memory.
+
+Only films that lie on this machine's disk are kept, and a few thousand of them: never an upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from cxr.datasets.archive import store_at
+from cxr.datasets.dataset import Dataset
+from cxr.errors import CxrError
+from cxr.films.film import Film
+
+THREADS = 4
+KEPT = 3000  # of about 6 kB each
+SIDE_PX = 192
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A film's small picture, a JPEG on a black square; where it cannot be read, the reason instead."""
+
+    jpeg: bytes | None = field(repr=False)
+    reason: str = ""
+
+
+def tiles(dataset: Dataset, rows: Sequence[int]) -> list[Tile]:
+    """A tile of each of these films, in order."""
+    table = dataset.table
+    films = [(str(table["root"].iat[i]), str(table["path"].iat[i])) for i in rows]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(lambda film: _tile(*film, *_state(*film)), films))
+
+
+def jpeg(film: Film, side_px: int) -> bytes:
+    """The film with no side longer than this, in its own proportions; a smaller one stays as it is."""
+    picture = Image.fromarray(film.pixels)
+    picture.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
+    return _encoded(picture)
+
+
+def _state(root: str, path: str) -> tuple[int, int]:
+    """What tells that a film's file, or the ZIP that it is in, has changed."""
+    try:
+        state = (Path(root) if Path(root).is_file() else Path(root) / path).stat()
+    except (OSError, ValueError):
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=KEPT)
+def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
+    try:
+        film = Film.read(store_at(root).read(path))
+    except CxrError as error:
+        return Tile(None, str(error))
+    return Tile(_encoded(ImageOps.pad(Image.fromarray(film.pixels), (SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)))
+
+
+def _encoded(picture: Image.Image) -> bytes:
+    out = BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return out.getvalue()
