@@ -1,5 +1,368 @@
-"""Data."""
+"""Data: films are added, looked through, audited, counted and dealt into splits."""
 
-from cxr.showing import ui
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from cxr import DISCLAIMER
+from cxr.datasets import catalogue, manifest
+from cxr.datasets.audit import Audit, Finding
+from cxr.datasets.audited import audit_and_keep, kept_audit
+from cxr.datasets.catalogue import Place
+from cxr.datasets.dataset import Dataset
+from cxr.films.phantom import FEWEST_FILMS, draw_phantom_set
+from cxr.learning import runs
+from cxr.showing import charts_data, tiles, ui
+
+A_PAGE = 24  # films
+LARGE_PX = 1024
+VIEWS = ("Browse", "Audit", "Charts", "Splits")
+FILTERS = {"label": "Class", "split": "Split", "source": "Source", "view": "View"}
+SEVERITY = {"error": ("Errors", "red"), "warning": ("Warnings", "orange"), "info": ("Notes", "gray")}
+OWN_SET = """A folder with one folder a class, or with a `manifest.csv` that has the columns `path` and `label`
+(and may have `patient_id`, `split`, `view`, `sex`, `age`, `source`); a ZIP of either; or the manifest itself."""
+
+
+def add_films() -> None:
+    """The ways in. Runs before a dataset is chosen, so that what is new is chosen."""
+    empty = not catalogue.places()
+    if empty:
+        st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
+        if st.button("Draw a phantom set", type="primary", key="data_draw_at_once"):
+            draw("phantoms", 160, 256, 0)
+    with st.expander("Add films", expanded=empty, key="data_add"):
+        by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
+        with by_path:
+            add_by_path()
+        with by_zip:
+            add_zip()
+        with drawn:
+            draw_with_options()
+
+
+def add_by_path() -> None:
+    st.caption(OWN_SET + " The films stay where they are.")
+    with st.form("data_path_form", border=False):
+        path = st.text_input("Path on this machine", key="data_path", placeholder="/home/me/films")
+        pressed = st.form_submit_button("Add", key="data_path_add")
+    if pressed:
+        with st.spinner("Looking through the files ..."):
+            take_in(lambda: catalogue.add(path))
+
+
+def add_zip() -> None:
+    st.caption("An uploaded ZIP is held in memory only, and is gone with the page, until you keep it.")
+    upload = st.file_uploader("A ZIP of films", type="zip", key="data_zip")
+    if upload is None:
+        return
+    name = st.text_input("Name", catalogue.plain_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
+    if st.button("Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
+        with st.spinner("Writing and opening the ZIP ..."):
+            take_in(lambda: catalogue.make(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
+
+
+def draw_with_options() -> None:
+    st.caption("Drawn films with known truth, free of anyone's data: good for trying out and teaching, for no finding.")
+    with st.form("data_draw_form", border=False):
+        columns = st.columns(4)
+        name = columns[0].text_input("Name", "phantoms", key="data_draw_name")
+        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, 160, 40, key="data_draw_films")
+        size_px = columns[2].number_input("Size in pixels", 32, 1024, 256, 32, key="data_draw_size")
+        seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_draw_seed")
+        pressed = st.form_submit_button("Draw", key="data_draw")
+    if pressed:
+        draw(name, films, size_px, seed)
+
+
+def draw(name: str, films: int, size_px: int, seed: int) -> None:
+    with ui.progress("Drawing films") as move:
+        take_in(
+            lambda: catalogue.make(
+                name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
+            )
+        )
+
+
+def take_in(work: Callable[[], Place]) -> None:
+    """Choose the dataset that this adds, and begin the page anew with it."""
+    with ui.told():
+        place = work()
+        st.session_state["data_place"] = place.name
+        st.session_state["data_said"] = f"'{place.name}' is in the list now."
+        st.rerun()
+
+
+def choose() -> Place | None:
+    """The dataset that is looked at, with the way to take it off the list beside it."""
+    places = {place.name: place for place in catalogue.places()}
+    if not places:
+        return None
+    if st.session_state.get("data_place") not in (None, *places):
+        del st.session_state["data_place"]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox("Dataset", list(places), key="data_place", persist_state="session", width=360)
+        place = places[name]
+        if place.added and st.button("Take off the list", key="data_forget"):
+            confirm_forget(place)
+    if said := st.session_state.pop("data_said", ""):
+        st.success(said)
+    return place
+
+
+@st.dialog("Take off the list")
+def confirm_forget(place: Place) -> None:
+    if place.own:
+        st.write(f"'{place.name}' was made here. Its films are deleted from this machine: `{place.path}`")
+    else:
+        st.write(f"'{place.name}' goes from the list. Its films stay where they are: `{place.path}`")
+    if place.own and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
+        st.warning("A training is using these films. Stop it on the page Train, or let it end first.")
+    elif st.button("Delete the films" if place.own else "Take off the list", type="primary", key="data_forget_sure"):
+        with ui.told():
+            catalogue.forget(place.name)
+            st.rerun()
+
+
+def show(place: Place) -> None:
+    if not place.there:
+        st.warning(f"There is nothing at `{place.path}` any more. Bring it back, or take the dataset off the list.")
+        return
+    with ui.told():
+        dataset = Dataset.open(place.path)
+        films, patients, classes = len(dataset), dataset.patients.nunique(), charts_data.classes(dataset)
+        st.caption(f"{films:,} films of {patients:,} patients: {', '.join(classes)}. `{place.path}`")
+        view = st.segmented_control(
+            "View",
+            VIEWS,
+            default=VIEWS[0],
+            required=True,
+            key="data_view",
+            persist_state="session",
+            label_visibility="collapsed",
+        )
+        {"Browse": browse, "Audit": look_for_faults, "Charts": draw_charts, "Splits": deal}[view](place, dataset)
+
+
+def browse(place: Place, dataset: Dataset) -> None:
+    table, page_key = dataset.table, f"data_{place.name}_page"
+    chosen = np.full(len(table), True)
+    columns = [column for column in FILTERS if table[column].nunique() > 1]
+    for slot, column in zip(st.columns(len(columns) + 1), [*columns, "path"], strict=True):
+        with slot:
+            chosen &= matching(table[column], f"data_{place.name}_{column}", page_key)
+    grid(dataset, np.flatnonzero(chosen).tolist(), page_key)
+
+
+def matching(column: pd.Series, key: str, page_key: str) -> np.ndarray:
+    """Which films the filter of this column lets through; choosing another goes back to the first page."""
+
+    def to_first_page() -> None:
+        st.session_state[page_key] = 1
+
+    if column.name == "path":
+        text = st.text_input("Path contains", key=key, persist_state="session", on_change=to_first_page)
+        return column.str.contains(text.strip(), case=False, regex=False).to_numpy(bool)
+    values = sorted(column.unique())
+    if not set(st.session_state.get(key, [])) <= set(values):
+        del st.session_state[key]
+    chosen = st.multiselect(
+        FILTERS[str(column.name)],
+        values,
+        format_func=lambda value: value or "not known",
+        key=key,
+        persist_state="session",
+        placeholder="All",
+        on_change=to_first_page,
+    )
+    return column.isin(chosen or values).to_numpy(bool)
+
+
+def grid(dataset: Dataset, rows: Sequence[int], key: str) -> None:
+    """The films in these rows, a page of them at a time."""
+    if not rows:
+        st.info("No film is like that. Choose less above.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        told = st.empty()
+        pages = math.ceil(len(rows) / A_PAGE)
+        page = st.pagination(pages, key=key, persist_state="session") if pages > 1 else 1
+    first = (page - 1) * A_PAGE
+    shown = rows[first : first + A_PAGE]
+    told.write(f"Films {first + 1:,} to {first + len(shown):,} of {len(rows):,}")
+    with st.spinner("Reading films ..."):
+        pictures = tiles.tiles(dataset, shown)
+    with st.container(horizontal=True, gap="medium"):
+        for i, tile in zip(shown, pictures, strict=True):
+            with st.container(width=tiles.SIDE_PX, gap="xxsmall"):
+                one_tile(dataset, i, tile, key)
+
+
+def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
+    row = dataset.table.iloc[i]
+    label, name = row["label"] or "no label", Path(row["path"]).name
+    if tile.jpeg:
+        st.image(tile.jpeg, width=tiles.SIDE_PX, alt=f"{label}, {name}")
+    else:
+        with st.container(border=True, height=tiles.SIDE_PX):
+            st.caption(f"Cannot be read. {tile.reason}")
+    short = name if len(name) <= 22 else f"...{name[-19:]}"
+    if st.button(short, type="tertiary", key=f"{key}_open_{i}"):
+        enlarge(dataset, i)
+    st.caption(", ".join(filter(None, (label, row["split"]))))
+
+
+@st.dialog("Film", width="large")
+def enlarge(dataset: Dataset, i: int) -> None:
+    with ui.told(), st.spinner("Reading the film ..."):
+        film = dataset.read(i)
+        st.image(tiles.jpeg(film, LARGE_PX), width="stretch", alt=f"The film {dataset.table['path'].iat[i]}")
+        st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
+        for doubt in film.warnings:
+            st.warning(doubt)
+    row = dataset.table.iloc[i].drop(["root", "dataset"])
+    known = row[row != ""].rename_axis("column").rename("value")
+    st.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")
+
+
+def look_for_faults(place: Place, dataset: Dataset) -> None:
+    found = kept_audit(place)
+    if found is None:
+        st.info(
+            f"These films have not been audited as they are now. The audit reads all {len(dataset):,} of them and "
+            "looks for copies, patients in two splits, broken films, and classes that something other than the lungs "
+            "gives away."
+        )
+    if st.button(
+        "Audit again" if found else "Audit these films", type="secondary" if found else "primary", key="data_audit"
+    ):
+        with ui.told(), ui.progress("Reading films") as move:
+            audit_and_keep(place, move)
+            st.rerun()
+    if found:
+        show_audit(place, dataset, found)
+
+
+def show_audit(place: Place, dataset: Dataset, found: Audit) -> None:
+    if not found.findings:
+        st.success("Nothing was found that would spoil a training.")
+        return
+    counts = {severity: sum(one.severity == severity for one in found.findings) for severity in SEVERITY}
+    severities = [severity for severity, count in counts.items() if count]
+    key = f"data_{place.name}_severity"
+    if st.session_state.get(key) not in (None, *severities):
+        del st.session_state[key]
+    severity = st.segmented_control(
+        "Severity",
+        severities,
+        default=severities[0],
+        required=True,
+        format_func=lambda severity: f"{SEVERITY[severity][0]} ({counts[severity]})",
+        key=key,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    rows = {f"{name}/{path}": i for i, (name, path) in enumerate(dataset.table[["dataset", "path"]].to_numpy())}
+    for number, finding in enumerate(found.findings):
+        if finding.severity == severity:
+            show_finding(dataset, finding, [rows[path] for path in finding.paths], f"data_{place.name}_{number}")
+    lines = [(one.severity, one.kind, one.sentence, path) for one in found.findings for path in one.paths or ("",)]
+    table = pd.DataFrame(lines, columns=["severity", "kind", "finding", "film"])
+    st.download_button(
+        "Download the findings as CSV",
+        f"# {DISCLAIMER}\n{table.to_csv(index=False)}",
+        f"{place.name}-audit.csv",
+        "text/csv",
+        key="data_audit_csv",
+    )
+
+
+def show_finding(dataset: Dataset, finding: Finding, rows: list[int], key: str) -> None:
+    with st.container(border=True):
+        st.markdown(f":{SEVERITY[finding.severity][1]}[{SEVERITY[finding.severity][0][:-1]}]")
+        st.text(finding.sentence)
+        if rows:
+            folded = st.expander("Its film" if len(rows) == 1 else f"Its {len(rows)} films", key=key, on_change="rerun")
+            if folded.open:
+                with folded:
+                    grid(dataset, rows, f"{key}_page")
+
+
+def draw_charts(place: Place, dataset: Dataset) -> None:
+    found = kept_audit(place)
+    charts = {
+        "split": charts_data.by_split(dataset),
+        "source": charts_data.by_source(dataset),
+        "size": charts_data.by_size(found) if found else None,
+        "age": charts_data.by_age(dataset),
+        "sex": charts_data.by_sex(dataset),
+    }
+    columns = st.columns(2)
+    for place_of_chart, (name, chart) in enumerate((name, chart) for name, chart in charts.items() if chart):
+        with columns[place_of_chart % 2]:
+            ui.chart(chart, f"data_{place.name}_by_{name}")
+    if found is None:
+        st.caption("The sizes of the films are counted by the audit.")
+
+
+def deal(place: Place, dataset: Dataset) -> None:
+    placed = int((dataset.table["split"] != "").sum())
+    controls, preview = st.columns([1, 2], gap="large")
+    with controls:
+        anew = True
+        if placed:
+            anew = not st.checkbox(f"Keep the split of the {placed:,} films that have one", True, key="data_deal_keep")
+        validation = st.slider("Validation, of the films not in test (%)", 0, 50, 15, key="data_deal_validation")
+        test = st.slider(f"Test, of the films {'' if anew else 'not yet placed '}(%)", 0, 50, 20, key="data_deal_test")
+        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed")
+    dealt = manifest.dealt(dataset, validation / 100, test / 100, seed, anew)
+    with preview:
+        st.write("All films of a patient go to one split. Films and seed alone decide.")
+        st.dataframe(manifest.counts(dealt), hide_index=True, key="data_deal_counts")
+        if (dealt.table["split"] == dataset.table["split"]).all():
+            st.caption("This is the split that these films have.")
+        alone = int((dataset.table["patient_id"] == dataset.table["path"]).sum())
+        if alone:
+            st.warning(f"{alone:,} films have no patient id: each counts as a patient of its own.")
+        write_split(place, dealt)
+
+
+def write_split(place: Place, dealt: Dataset) -> None:
+    with st.container(horizontal=True):
+        data = manifest.manifest_csv(dealt)
+        st.download_button("Download manifest.csv", data, "manifest.csv", "text/csv", key="data_deal_csv")
+        path = manifest.manifest_path(place, dealt)
+        if path and place.added and st.button("Write it into the dataset", key="data_deal_write"):
+            confirm_write(path, dealt)
+    if path is None:
+        st.caption("Nothing is written into a ZIP. Unpack it, and put the manifest beside the films.")
+    elif not place.added:
+        st.caption("Put the manifest beside the films: a dataset in the folder CXR_DATA is written to by nobody here.")
+
+
+@st.dialog("Write the split into the dataset")
+def confirm_write(path: Path, dealt: Dataset) -> None:
+    st.write(f"The split is written to `{path}`.")
+    if path.exists():
+        st.write("The manifest that is there is kept beside it, under a name with the date and time.")
+    if st.button("Write it", type="primary", key="data_deal_sure"):
+        with ui.told(), st.spinner("Writing and checking the manifest ..."):
+            before = manifest.write_manifest(path, dealt)
+            kept = f" The one before is `{before.name}`." if before else ""
+            st.session_state["data_said"] = f"The split is in `{path.name}`.{kept}"
+            st.rerun()
+
 
 ui.start_page("Data")
+chooser, adding = st.container(), st.container()
+with adding:
+    add_films()
+with chooser:
+    chosen_place = choose()
+if chosen_place:
+    show(chosen_place)
