@@ -13,7 +13,7 @@ import streamlit as st
 from cxr import DISCLAIMER
 from cxr.datasets import catalogue, manifest
 from cxr.datasets.audit import Audit, Finding
-from cxr.datasets.audited import audit_and_keep, kept_audit
+from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
 from cxr.films.phantom import FEWEST_FILMS, draw_phantom_set
@@ -231,21 +231,19 @@ def enlarge(dataset: Dataset, i: int) -> None:
 
 
 def look_for_faults(place: Place, dataset: Dataset) -> None:
-    found = kept_audit(place)
-    if found is None:
-        st.info(
-            f"These films have not been audited as they are now. The audit reads all {len(dataset):,} of them and "
-            "looks for copies, patients in two splits, broken films, and classes that something other than the lungs "
-            "gives away."
-        )
-    if st.button(
-        "Audit again" if found else "Audit these films", type="secondary" if found else "primary", key="data_audit"
-    ):
-        with ui.told(), ui.progress("Reading films") as move:
-            audit_and_keep(place, move)
-            st.rerun()
-    if found:
+    found = known_audit(dataset)
+    if found is not None:
         show_audit(place, dataset, found)
+        return
+    st.info(
+        f"These films have not been audited as they are now. The audit reads all {len(dataset):,} of them and "
+        "looks for copies, patients in two splits, broken films, and classes that something other than the lungs "
+        "gives away."
+    )
+    if st.button("Audit these films", type="primary", key="data_audit"):
+        with ui.told(), ui.progress("Reading films") as move:
+            audited(dataset, move)
+            st.rerun()
 
 
 def show_audit(place: Place, dataset: Dataset, found: Audit) -> None:
@@ -294,7 +292,7 @@ def show_finding(dataset: Dataset, finding: Finding, rows: list[int], key: str) 
 
 
 def draw_charts(place: Place, dataset: Dataset) -> None:
-    found = kept_audit(place)
+    found = known_audit(dataset)
     charts = {
         "split": charts_data.by_split(dataset),
         "source": charts_data.by_source(dataset),

@@ -1,4 +1,4 @@
-"""Audits kept beside the catalogue, so that a dataset that has not changed is looked through once.
+"""Audits kept on disk, so that films that have not changed are looked through once.
 
 Films are kept as row numbers: file names may tell the patient, and stay in the dataset's own folder.
 """
@@ -16,28 +16,28 @@ from uuid import uuid4
 import pandas as pd
 
 from cxr.datasets.audit import CHECKS, Audit, Finding, Progress, audit
-from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER
-from cxr.home import data_dir
+from cxr.home import cache_dir
 
 
-def kept_audit(place: Place) -> Audit | None:
-    """What the audit of this dataset found; None where there was none, or where the dataset changed since."""
-    dataset = Dataset.open(place.path)
+def known_audit(dataset: Dataset) -> Audit | None:
+    """What the audit of these films found; None where there was none, or where they changed since."""
     try:
-        kept = json.loads(_file(place).read_text("utf-8"))
+        kept = json.loads(_file(dataset).read_text("utf-8"))
         return _unfolded(kept["audit"], dataset) if kept["signature"] == _signature(dataset) else None
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
-def audit_and_keep(place: Place, progress: Progress | None = None) -> Audit:
-    """The audit of this dataset as it is now, kept for the next time."""
-    dataset = Dataset.open(place.path)
+def audited(dataset: Dataset, progress: Progress | None = None) -> Audit:
+    """The audit of these films as they are now: the one that is known, or a new one that is kept for the next time."""
+    known = known_audit(dataset)
+    if known is not None:
+        return known
     signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
     found = audit(dataset, progress)
-    path = _file(place)
+    path = _file(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{uuid4().hex}")
     partial.write_text(json.dumps({"signature": signature, "audit": _folded(found, dataset)}), "utf-8")
@@ -45,8 +45,10 @@ def audit_and_keep(place: Place, progress: Progress | None = None) -> Audit:
     return found
 
 
-def _file(place: Place) -> Path:
-    return data_dir() / ".audits" / f"{hashlib.sha256(place.path.encode()).hexdigest()[:24]}.json"
+def _file(dataset: Dataset) -> Path:
+    """One file for the films of these places, however often they change."""
+    places = "\n".join(sorted(dataset.table["root"].unique()))
+    return cache_dir() / "audits" / f"{hashlib.sha256(places.encode()).hexdigest()[:24]}.json"
 
 
 def _signature(dataset: Dataset) -> str:

@@ -101,18 +101,6 @@ def dataset_choice(label: str, key: str) -> list[Place]:
     return [places[name] for name in chosen]
 
 
-def chart(drawn: Chart, key: str) -> None:
-    """A chart, and below it the numbers it is made of, as a table and as a file."""
-    from cxr.showing.chart import CONFIG
-
-    st.plotly_chart(drawn.figure, key=key, config=CONFIG, alt=drawn.alt)
-    folded = st.expander("The numbers", key=f"{key}_numbers", on_change="rerun")
-    if folded.open:
-        with folded:
-            st.dataframe(drawn.table, hide_index=True, key=f"{key}_table")
-            st.download_button("Download as CSV", drawn.csv(), f"{key}.csv", "text/csv", key=f"{key}_csv")
-
-
 def lead_to_a_model() -> None:
     """What a page without any model says, and the way out."""
     st.info("There is no model yet. Train one on your own films, or on drawn ones, or take one in from a file.")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cxr.datasets import audit as auditing
-from cxr.datasets import audited, catalogue
-from cxr.datasets.audited import audit_and_keep, kept_audit
+from cxr.datasets import catalogue
+from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import Place
+from cxr.datasets.dataset import Dataset
 from cxr.films.phantom import draw_phantom_set
 
 
@@ -23,24 +24,28 @@ def place(home: Path, tmp_path: Path) -> Place:
     return catalogue.add(folder)
 
 
+def films_of(place: Place) -> Dataset:
+    return Dataset.open(place.path)
+
+
 def kept_file(home: Path) -> Path:
-    (file,) = (home / "data" / ".audits").iterdir()
+    (file,) = (home / "cache" / "audits").iterdir()
     return file
 
 
 def test_an_audit_is_kept_whole(place):
-    assert kept_audit(place) is None
+    assert known_audit(films_of(place)) is None
     steps = []
-    found = audit_and_keep(place, lambda done, films: steps.append((done, films)))
+    found = audited(films_of(place), lambda done, films: steps.append((done, films)))
     assert steps[-1] == (24, 24)
     assert {finding.kind for finding in found.findings} >= {"unreadable", "copies-across-labels", "small-films"}
-    assert kept_audit(place) == found
+    assert known_audit(films_of(place)) == found
 
 
 def test_a_kept_audit_names_no_file(place, home):
-    audit_and_keep(place)
+    audited(films_of(place))
     assert "phantom-" not in kept_file(home).read_text("utf-8")
-    assert kept_audit(place).findings[0].paths[0].startswith("set/images/phantom-")
+    assert known_audit(films_of(place)).findings[0].paths[0].startswith("set/images/phantom-")
 
 
 def change_a_film(folder):
@@ -62,16 +67,16 @@ def relabel(folder):
 
 @pytest.mark.parametrize("change", [change_a_film, touch_a_film, lose_a_film, relabel])
 def test_what_has_changed_is_to_be_audited_again(place, change):
-    audit_and_keep(place)
+    audited(films_of(place))
     change(Path(place.path))
-    assert kept_audit(place) is None
-    assert kept_audit(place) != audit_and_keep(place) == kept_audit(place)
+    assert known_audit(films_of(place)) is None
+    assert known_audit(films_of(place)) != audited(films_of(place)) == known_audit(films_of(place))
 
 
 def test_an_audit_that_looked_for_less_is_not_kept(place, monkeypatch):
-    audit_and_keep(place)
-    monkeypatch.setattr(audited, "CHECKS", auditing.CHECKS + 1)
-    assert kept_audit(place) is None
+    audited(films_of(place))
+    monkeypatch.setattr("cxr.datasets.audited.CHECKS", auditing.CHECKS + 1)
+    assert known_audit(films_of(place)) is None
 
 
 def test_a_film_that_changes_while_it_is_audited_makes_the_audit_an_old_one(place):
@@ -79,8 +84,8 @@ def test_a_film_that_changes_while_it_is_audited_makes_the_audit_an_old_one(plac
         if done == films:
             change_a_film(Path(place.path))
 
-    audit_and_keep(place, change_late)
-    assert kept_audit(place) is None
+    audited(films_of(place), change_late)
+    assert known_audit(films_of(place)) is None
 
 
 def test_datasets_keep_audits_of_their_own_also_zips(place, tmp_path):
@@ -88,24 +93,24 @@ def test_datasets_keep_audits_of_their_own_also_zips(place, tmp_path):
         for film in sorted(Path(place.path, "images").iterdir()):
             zipped.write(film, f"normal/{film.name}")
     packed = catalogue.add(tmp_path / "packed.zip")
-    assert audit_and_keep(packed).by_label == {"normal": 24}
-    assert audit_and_keep(place).by_label["normal"] == 6
-    assert kept_audit(packed).by_label == {"normal": 24}
+    assert audited(films_of(packed)).by_label == {"normal": 24}
+    assert audited(films_of(place)).by_label["normal"] == 6
+    assert known_audit(films_of(packed)).by_label == {"normal": 24}
     os.utime(tmp_path / "packed.zip", (1, 1))
-    assert kept_audit(packed) is None
-    assert kept_audit(place) is not None
+    assert known_audit(films_of(packed)) is None
+    assert known_audit(films_of(place)) is not None
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"signature": 1}', "null"])
 def test_a_damaged_audit_is_none(place, home, damage):
-    audit_and_keep(place)
+    audited(films_of(place))
     kept_file(home).write_text(damage)
-    assert kept_audit(place) is None
+    assert known_audit(films_of(place)) is None
 
 
 def test_an_audit_of_another_shape_is_none(place, home):
-    audit_and_keep(place)
+    audited(films_of(place))
     kept = json.loads(kept_file(home).read_text("utf-8"))
     for changed in ({"films": 1}, kept["audit"] | {"news": 1}, kept["audit"] | {"findings": [{"paths": [999]}]}):
         kept_file(home).write_text(json.dumps(kept | {"audit": changed}))
-        assert kept_audit(place) is None
+        assert known_audit(films_of(place)) is None
