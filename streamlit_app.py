@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-st.navigation(
+from cxr.showing import ui
+
+page = st.navigation(
     [
         st.Page("pages/predict.py", title="Predict", default=True),
         st.Page("pages/evaluate.py", title="Evaluate"),
@@ -11,4 +13,6 @@ st.navigation(
         st.Page("pages/data.py", title="Data"),
     ],
     position="top",
-).run()
+)
+ui.enter()
+page.run()

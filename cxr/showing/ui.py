@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -31,6 +31,7 @@ MODELS_KEPT = 2  # in memory at once, for all who look
 FILMS_A_PAGE = 6
 THUMBNAIL_PX = 96
 WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
+ENTERED, WANTED = "ui.entered", "ui.wanted"
 STYLE = Path(__file__).with_name("page.css")
 ICON = Path(__file__).with_name("icon.png")
 # Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses, once, for the
@@ -45,13 +46,32 @@ if (!localStorage.getItem(`cxr-${key}`)) {
 }</script>"""
 
 
+def enter() -> None:
+    """Called by the entry once the list of pages is known; goes on to the page that was asked for before it was."""
+    st.session_state[ENTERED] = True
+    wanted = st.session_state.pop(WANTED, None)
+    if wanted:
+        page, query = wanted
+        st.switch_page(page, query_params=query)
+
+
 def start_page(title: str) -> None:
-    """The frame of a page; called first by every page, as a direct hit on its address runs that page alone."""
+    """The frame of a page; called first by every page, as a direct hit on its address may run that page alone."""
+    _through_the_entry(title)
     st.set_page_config(f"{title} - cxr", ICON, layout="wide", menu_items={"About": f"cxr. {DISCLAIMER}"})
     st.html(STYLE)
     st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
-    st.html(f'<p class="cxr-standing" role="note">{DISCLAIMER}</p>')
+    st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
     _warm_up()
+
+
+def _through_the_entry(title: str) -> None:
+    """The first visit to a fresh server may run a page without the entry, and without the other pages in reach."""
+    if ENTERED in st.session_state:
+        return
+    st.session_state[WANTED] = (f"pages/{title.lower()}.py", st.query_params.to_dict())
+    with suppress(StreamlitPageNotFoundError):  # a page that is run by itself, as in a test
+        st.switch_page("streamlit_app.py")
 
 
 @contextmanager

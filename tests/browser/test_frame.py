@@ -30,6 +30,16 @@ def empty_server(tmp_path_factory):
         yield running
 
 
+def test_the_very_first_visit_to_a_server_may_be_to_any_page(page, tmp_path):
+    with serving(tmp_path / "home") as fresh:
+        page.goto(f"{fresh.url}/models?model=x")
+        page.get_by_role("heading", name="Models", level=1).wait_for()
+        page.get_by_role("link", name="Predict", exact=True).wait_for()
+        settled(page)
+        assert page.url.endswith("/models?model=x")
+        assert page.locator('[data-testid="stSidebarNav"]').count() == 0
+
+
 def test_the_first_look_is_dark_and_a_chosen_light_one_stays(browser, server):
     context = browser.new_context(color_scheme="light")
     tab = context.new_page()
