@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,10 +14,15 @@ import typer
 from cxr.errors import RunError
 
 if TYPE_CHECKING:
+    from cxr.judging.comparison import Comparison
     from cxr.judging.evaluation import Evaluation
+    from cxr.judging.intervals import Interval
+    from cxr.judging.subgroups import Subgroups
     from cxr.learning.runs import Run, Status
 
 POLL_S = 0.5
+MOST_LISTED = 20
+OF_GROUPS = ("accuracy", "binary.auc", "binary.sensitivity", "binary.specificity")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -126,3 +132,43 @@ def print_evaluation(evaluation: Evaluation) -> None:
         typer.echo(f"{name:13}" + "".join(f"{count:12}" for count in row))
     if evaluation.left_out:
         typer.echo(f"{evaluation.left_out} films were left out: the model does not know their label.")
+
+
+def interval_text(interval: Interval) -> str:
+    """0.912 (0.887 to 0.934), or the bare value where its bounds cannot be told."""
+    known = isfinite(interval.low) and isfinite(interval.high)
+    bounds = f" ({interval.low:.3f} to {interval.high:.3f})" if known else ""
+    return f"{interval.value:.3f}{bounds}"
+
+
+def print_intervals(intervals: Mapping[str, Interval]) -> None:
+    typer.echo("with 95 % intervals, patients drawn anew:")
+    for name, interval in intervals.items():
+        typer.echo(f"  {name:28} {interval_text(interval)}")
+
+
+def print_subgroups(found: Subgroups) -> None:
+    for group in found.groups:
+        typer.echo(f"{found.column} {group.name}: {group.n} films of {group.patients} patients")
+        for name in OF_GROUPS:
+            if name in group.figures:
+                typer.echo(f"  {name:28} {interval_text(group.figures[name])}")
+    typer.echo(found.sentence)
+
+
+def print_comparison(found: Comparison) -> None:
+    typer.echo(f"{found.n} films of {found.patients} patients, {found.left_out} left out; question: {found.question}")
+    for name, (one, other), apart in (
+        ("accuracy", found.accuracy, found.accuracy_difference),
+        ("AUC", found.auc, found.auc_difference),
+    ):
+        typer.echo(f"{name:10} {found.first}: {interval_text(one)}, {found.second}: {interval_text(other)}")
+        typer.echo(f"{'':10} difference: {interval_text(apart)}")
+    typer.echo(
+        f"only {found.first} right: {found.only_first_right}, only {found.second} right: {found.only_second_right}; "
+        f"McNemar p = {found.mcnemar_p:.3g}, DeLong p = {found.delong_p:.3g} (as if no patient had two films)"
+    )
+    for row in found.differing.head(MOST_LISTED).to_dict("records"):
+        typer.echo(f"  {row['path']}: {row['label']}; {row['first']} / {row['second']}")
+    if len(found.differing) > MOST_LISTED:
+        typer.echo(f"  and {len(found.differing) - MOST_LISTED} more; all with --json")

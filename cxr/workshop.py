@@ -20,12 +20,13 @@ from cxr.films.film import Film, film_name
 from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, fit_temperature, tempered
+from cxr.judging.comparison import Comparison, Contender, compare
 from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
 from cxr.reading import shelf
-from cxr.reading.card import Draft
+from cxr.reading.card import Card, Draft
 
 if TYPE_CHECKING:
     from cxr.learning.training import Trained
@@ -267,6 +268,11 @@ class Judged:
     scores: pd.DataFrame
     unreadable: dict[str, str]  # path -> reason
     left_out: list[str]  # sentences
+    card: Card  # of the model
+
+    @property
+    def labels(self) -> LabelSpace:
+        return LabelSpace(self.card.classes, self.card.groups)
 
 
 def evaluate_model(
@@ -305,7 +311,25 @@ def evaluate_model(
     if not kept:
         raise DatasetError("None of the films can be read.")
     scores = score_table(films.table.iloc[kept], np.stack(read), labels.classes)
-    return Judged(evaluate(scores, labels, card.threshold), scores, broken, left_out(recipe, labels, dataset))
+    found = evaluate(scores, labels, card.threshold)
+    return Judged(found, scores, broken, left_out(recipe, labels, dataset), card)
+
+
+def compare_models(
+    first: str, second: str, paths: Sequence[str], split: str | None, progress: Callable[[int, int], None]
+) -> Comparison:
+    """Two shelved models on the films that both may be judged by; without paths, on the test films stored with both."""
+
+    def contender(name: str) -> Contender:
+        card = shelf.card(name)
+        if paths:
+            scores = evaluate_model(name, paths, split, progress).scores
+        else:
+            scores = read_scores(shelf.evaluation_of(name))
+            scores = scores[scores["role"] == "test"]
+        return Contender(name, scores, LabelSpace(card.classes, card.groups), card.threshold)
+
+    return compare(contender(first), contender(second))
 
 
 def _roles_in_training(name: str, dataset: Dataset) -> list[str]:

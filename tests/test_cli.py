@@ -200,6 +200,36 @@ def test_the_films_of_its_training_judge_a_model_by_its_test_films_alone(trained
     assert code == 0 and "40 films" in out
 
 
+def test_an_evaluation_has_intervals_and_groups_where_they_are_asked_for(trained, phantoms, answer, cxr):
+    plain = answer("evaluate", "--data", phantoms)
+    assert "intervals" not in plain and "groups" not in plain
+    found = answer("evaluate", "--data", phantoms, "--intervals", "--by", "sex")
+    assert {key: found[key] for key in plain} == plain
+    assert found["intervals"]["accuracy"]["value"] == pytest.approx(plain["accuracy"])
+    assert found["intervals"]["accuracy"]["low"] < plain["accuracy"] < found["intervals"]["accuracy"]["high"]
+    assert found["groups"]["column"] == "sex"
+    assert sum(group["n"] for group in found["groups"]["groups"]) == plain["n"]
+    code, out, _ = cxr("evaluate", "--data", phantoms, "--intervals", "--by", "source")
+    assert code == 0 and "binary.sensitivity" in out and "source phantom: 40 films" in out and " to " in out
+    code, _, err = cxr("evaluate", "--data", phantoms, "--by", "colour")
+    assert code == 4 and "no column 'colour'" in err
+
+
+def test_two_models_are_compared_on_films_or_by_their_stored_scores(trained, phantoms, tmp_path, answer, cxr):
+    assert cxr("models", "export", "first", tmp_path / "first.zip")[0] == 0
+    assert cxr("models", "import", tmp_path / "first.zip", "--name", "second")[0] == 0
+    for where in (["--stored"], ["--data", phantoms]):
+        found = answer("compare", "first", "second", *where)
+        assert (found["n"], found["question"], found["left_out"]) == (40, "class", 0)
+        assert found["accuracy_difference"] == {"value": 0, "low": 0, "high": 0}
+        assert (found["mcnemar_p"], found["delong_p"], found["differing"]) == (1, None, [])
+    code, out, _ = cxr("compare", "first", "second", "--stored")
+    assert code == 0 and "40 films" in out and "difference: 0.000 (0.000 to 0.000)" in out
+    assert cxr("compare", "first", "second")[0] == 2
+    assert cxr("compare", "first", "second", "--stored", "--data", phantoms)[0] == 2
+    assert cxr("compare", "first", "third", "--stored")[0] == 7
+
+
 def test_foreign_films_judge_a_model_by_those_placed_in_test_or_all(trained, others, answer):
     placed = sum(row["split"] == "test" for row in rows_of(others / "placed"))
     assert 0 < placed < 16

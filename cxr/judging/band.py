@@ -68,6 +68,8 @@ def choose_band(table: pd.DataFrame, labels: LabelSpace, threshold: float | None
             f"No band: no cut leaves {MIN_PATIENTS} validation patients of whom {accuracy:.0%} are "
             f"rightly called {side}.",
         )
+    if low == -high:
+        return Band((low, low), f"empty: {accuracy:.0%} right on either side of the threshold, on validation films")
     return Band((low, -high), f"{accuracy:.0%} right on either side of it, on validation films")
 
 

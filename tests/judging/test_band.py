@@ -8,7 +8,7 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
-from cxr.judging.band import MIN_PATIENTS, choose_band, coverage, outside
+from cxr.judging.band import MIN_PATIENTS, Band, choose_band, coverage, outside
 from cxr.judging.evaluation import choose_threshold
 
 TWO = LabelSpace(("normal", "covid19"))
@@ -50,7 +50,9 @@ def test_no_narrower_band_would_do(drawn):
 def test_a_model_that_is_right_everywhere_has_an_empty_band():
     table = pd.DataFrame({"label": ["normal", "covid19"] * 25, "p_normal": [0.9, 0.2] * 25})
     table = table.assign(p_covid19=1 - table["p_normal"])
-    assert choose_band(table, TWO, 0.5).range == (0.5, 0.5)
+    assert choose_band(table, TWO, 0.5) == Band(
+        (0.5, 0.5), "empty: 95% right on either side of the threshold, on validation films"
+    )
     assert not TWO.unsure(table[["p_normal", "p_covid19"]].to_numpy(), (0.5, 0.5)).any()
 
 
