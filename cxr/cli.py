@@ -123,6 +123,7 @@ def evaluate(
 ) -> None:
     """Judge a model on labelled films."""
     from cxr import workshop
+    from cxr.judging.band import outside
     from cxr.judging.intervals import with_intervals
     from cxr.judging.subgroups import subgroups
 
@@ -134,10 +135,13 @@ def evaluate(
     what = (judged.scores, judged.labels, judged.card.threshold)
     figures = with_intervals(*what) if intervals else {}
     groups = subgroups(*what, by) if by else None
+    band = judged.card.unsure if intervals else None
+    sure = outside(*what, band) if band else None
     if as_json:
         said = judged.evaluation.as_dict() | {"unreadable": judged.unreadable, "takes_no_part": judged.left_out}
         if intervals:
             said["intervals"] = {name: figure.as_dict() for name, figure in figures.items()}
+            said["sure"] = sure.as_dict() if sure else None
         if groups:
             said["groups"] = groups.as_dict()
         console.print_json(said)
@@ -149,6 +153,8 @@ def evaluate(
     console.print_evaluation(judged.evaluation)
     if intervals:
         console.print_intervals(figures)
+    if sure:
+        console.print_outside(sure)
     if groups:
         console.print_subgroups(groups)
 

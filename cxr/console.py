@@ -14,6 +14,7 @@ import typer
 from cxr.errors import RunError
 
 if TYPE_CHECKING:
+    from cxr.judging.band import Outside
     from cxr.judging.comparison import Comparison
     from cxr.judging.evaluation import Evaluation
     from cxr.judging.intervals import Interval
@@ -147,6 +148,12 @@ def print_intervals(intervals: Mapping[str, Interval]) -> None:
         typer.echo(f"  {name:28} {interval_text(interval)}")
 
 
+def print_outside(found: Outside) -> None:
+    typer.echo(
+        f"outside of the unsure band: {found.n} films ({found.share:.0%}), accuracy {interval_text(found.accuracy)}"
+    )
+
+
 def print_subgroups(found: Subgroups) -> None:
     for group in found.groups:
         typer.echo(f"{found.column} {group.name}: {group.n} films of {group.patients} patients")
@@ -164,9 +171,10 @@ def print_comparison(found: Comparison) -> None:
     ):
         typer.echo(f"{name:10} {found.first}: {interval_text(one)}, {found.second}: {interval_text(other)}")
         typer.echo(f"{'':10} difference: {interval_text(apart)}")
+    delong = f", DeLong p = {found.delong_p:.3g}" if isfinite(found.delong_p) else ""
     typer.echo(
         f"only {found.first} right: {found.only_first_right}, only {found.second} right: {found.only_second_right}; "
-        f"McNemar p = {found.mcnemar_p:.3g}, DeLong p = {found.delong_p:.3g} (as if no patient had two films)"
+        f"McNemar p = {found.mcnemar_p:.3g}{delong} (as if no patient had two films)"
     )
     for row in found.differing.head(MOST_LISTED).to_dict("records"):
         typer.echo(f"  {row['path']}: {row['label']}; {row['first']} / {row['second']}")

