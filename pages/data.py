@@ -21,35 +21,35 @@ from cxr.learning import runs
 from cxr.showing import charts_data, tiles, ui
 
 A_PAGE = 24  # films
-LARGE_PX = 1024
+LARGE_PX = 640  # of the longer side; drawn at twice as many pixels, for fine screens
 VIEWS = ("Browse", "Audit", "Charts", "Splits")
 FILTERS = {"label": "Class", "split": "Split", "source": "Source", "view": "View"}
-SEVERITY = {"error": ("Errors", "red"), "warning": ("Warnings", "orange"), "info": ("Notes", "gray")}
+SEVERITY = {"error": "Errors", "warning": "Warnings", "info": "Notes"}
 OWN_SET = """A folder with one folder a class, or with a `manifest.csv` that has the columns `path` and `label`
 (and may have `patient_id`, `split`, `view`, `sex`, `age`, `source`); a ZIP of either; or the manifest itself."""
 
 
 def add_films() -> None:
     """The ways in. Runs before a dataset is chosen, so that what is new is chosen."""
-    empty = not catalogue.places()
-    if empty:
+    known = len(catalogue.places())
+    if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
         if st.button("Draw a phantom set", type="primary", key="data_draw_at_once"):
             draw("phantoms", 160, 256, 0)
-    with st.expander("Add films", expanded=empty, key="data_add"):
+    with st.expander("Add films", expanded=not known, key=f"data_add_{known}"):  # one more closes it
         by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
         with by_path:
-            add_by_path()
+            add_by_path(f"data_path_{known}")
         with by_zip:
             add_zip()
         with drawn:
             draw_with_options()
 
 
-def add_by_path() -> None:
+def add_by_path(key: str) -> None:
     st.caption(OWN_SET + " The films stay where they are.")
     with st.form("data_path_form", border=False):
-        path = st.text_input("Path on this machine", key="data_path", placeholder="/home/me/films")
+        path = st.text_input("Path on this machine", key=key, placeholder="/home/me/films")
         pressed = st.form_submit_button("Add", key="data_path_add")
     if pressed:
         with st.spinner("Looking through the files ..."):
@@ -138,7 +138,7 @@ def show(place: Place) -> None:
         films, patients, classes = len(dataset), dataset.patients.nunique(), charts_data.classes(dataset)
         st.caption(f"{films:,} films of {patients:,} patients: {', '.join(classes)}. `{place.path}`")
         view = st.segmented_control(
-            "View",
+            "What to look at",
             VIEWS,
             default=VIEWS[0],
             required=True,
@@ -197,7 +197,7 @@ def grid(dataset: Dataset, rows: Sequence[int], key: str) -> None:
     told.write(f"Films {first + 1:,} to {first + len(shown):,} of {len(rows):,}")
     with st.spinner("Reading films ..."):
         pictures = tiles.tiles(dataset, shown)
-    with st.container(horizontal=True, gap="medium"):
+    with st.container(horizontal=True, gap="small"):
         for i, tile in zip(shown, pictures, strict=True):
             with st.container(width=tiles.SIDE_PX, gap="xxsmall"):
                 one_tile(dataset, i, tile, key)
@@ -211,7 +211,7 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
     else:
         with st.container(border=True, height=tiles.SIDE_PX):
             st.caption(f"Cannot be read. {tile.reason}")
-    short = name if len(name) <= 22 else f"...{name[-19:]}"
+    short = name if len(name) <= 22 else f"{name[:11]}...{name[-8:]}"
     if st.button(short, type="tertiary", key=f"{key}_open_{i}"):
         enlarge(dataset, i)
     st.caption(", ".join(filter(None, (label, row["split"]))))
@@ -219,15 +219,17 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
 
 @st.dialog("Film", width="large")
 def enlarge(dataset: Dataset, i: int) -> None:
-    with ui.told(), st.spinner("Reading the film ..."):
+    picture, facts = st.columns([3, 2], gap="medium")
+    with picture, ui.told(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
-        st.image(tiles.jpeg(film, LARGE_PX), width="stretch", alt=f"The film {dataset.table['path'].iat[i]}")
+        width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
+        st.image(tiles.jpeg(film, 2 * LARGE_PX), width=width_px, alt=f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
         for doubt in film.warnings:
             st.warning(doubt)
     row = dataset.table.iloc[i].drop(["root", "dataset"])
     known = row[row != ""].rename_axis("column").rename("value")
-    st.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")
+    facts.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")
 
 
 def look_for_faults(place: Place, dataset: Dataset) -> None:
@@ -241,7 +243,8 @@ def look_for_faults(place: Place, dataset: Dataset) -> None:
         "gives away."
     )
     if st.button("Audit these films", type="primary", key="data_audit"):
-        with ui.told(), ui.progress("Reading films") as move:
+        reading = ui.progress("Reading films")
+        with ui.told(), st.spinner("The films are read, then compared with each other ..."), reading as move:
             audited(dataset, move)
             st.rerun()
 
@@ -260,7 +263,7 @@ def show_audit(place: Place, dataset: Dataset, found: Audit) -> None:
         severities,
         default=severities[0],
         required=True,
-        format_func=lambda severity: f"{SEVERITY[severity][0]} ({counts[severity]})",
+        format_func=lambda severity: f"{SEVERITY[severity]} ({counts[severity]})",
         key=key,
         persist_state="session",
         label_visibility="collapsed",
@@ -282,7 +285,6 @@ def show_audit(place: Place, dataset: Dataset, found: Audit) -> None:
 
 def show_finding(dataset: Dataset, finding: Finding, rows: list[int], key: str) -> None:
     with st.container(border=True):
-        st.markdown(f":{SEVERITY[finding.severity][1]}[{SEVERITY[finding.severity][0][:-1]}]")
         st.text(finding.sentence)
         if rows:
             folded = st.expander("Its film" if len(rows) == 1 else f"Its {len(rows)} films", key=key, on_change="rerun")
@@ -309,20 +311,27 @@ def draw_charts(place: Place, dataset: Dataset) -> None:
 
 
 def deal(place: Place, dataset: Dataset) -> None:
-    placed = int((dataset.table["split"] != "").sum())
+    split = dataset.table["split"]
+    placed = int((split != "").sum())
     controls, preview = st.columns([1, 2], gap="large")
     with controls:
         anew = True
         if placed:
             anew = not st.checkbox(f"Keep the split of the {placed:,} films that have one", True, key="data_deal_keep")
-        validation = st.slider("Validation, of the films not in test (%)", 0, 50, 15, key="data_deal_validation")
-        test = st.slider(f"Test, of the films {'' if anew else 'not yet placed '}(%)", 0, 50, 20, key="data_deal_test")
+        settled = {"validation": not anew and bool((split == "val").any()), "test": not anew and placed == len(split)}
+        test = st.slider("Test, % of the films to be placed", 0, 50, 20, key="data_deal_test", disabled=settled["test"])
+        validation = st.slider(
+            "Validation, % of the films that are not for test",
+            *(0, 50, 15),
+            key="data_deal_validation",
+            disabled=settled["validation"],
+        )
         seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed")
     dealt = manifest.dealt(dataset, validation / 100, test / 100, seed, anew)
     with preview:
         st.write("All films of a patient go to one split. Films and seed alone decide.")
         st.dataframe(manifest.counts(dealt), hide_index=True, key="data_deal_counts")
-        if (dealt.table["split"] == dataset.table["split"]).all():
+        if (dealt.table["split"] == split).all():
             st.caption("This is the split that these films have.")
         alone = int((dataset.table["patient_id"] == dataset.table["path"]).sum())
         if alone:

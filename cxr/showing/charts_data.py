@@ -84,8 +84,9 @@ def _chart(counts: pd.DataFrame, order: Order) -> Chart:
     across, kind, _ = counts.columns
     wide = counts.pivot(index=across, columns=kind, values="films").reindex(index=order[0], columns=order[1])
     wide = wide.fillna(0).astype(int)
-    # What is not known takes no colour away from what is.
-    shades = colours([name for name in order[1] if name not in (NO_LABEL, NOT_PLACED)])
+    named = [name for name in order[1] if name not in (NO_LABEL, NOT_PLACED)]
+    # Splits begin further down, so that train is not the colour of the first class in the chart beside it.
+    shades = colours(["", "", "", *named] if kind == "split" else named)
     figure = go.Figure()
     for name in order[1]:
         figure.add_bar(
@@ -97,7 +98,7 @@ def _chart(counts: pd.DataFrame, order: Order) -> Chart:
         )
     figure.update_layout(
         barmode="stack",
-        bargap=0.35,
+        bargap=max(0.35, 1 - 0.14 * len(wide)),  # a single bar is no wall
         height=HEIGHT_PX,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
         paper_bgcolor=_CLEAR,

@@ -21,7 +21,7 @@ from cxr.films.film import Film
 
 THREADS = 4
 KEPT = 3000  # of about 6 kB each
-SIDE_PX = 192
+SIDE_PX = 168
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def test_a_tile_is_a_black_square_with_the_film_in_its_own_proportions(folder):
 
 
 def test_films_come_in_the_order_in_which_they_are_asked_for(folder):
-    grey = [int(pixels(tile.jpeg)[96, 96]) for tile in tiles(Dataset.open(folder), [1, 0, 1])]
+    grey = [int(pixels(tile.jpeg)[SIDE_PX // 2, SIDE_PX // 2]) for tile in tiles(Dataset.open(folder), [1, 0, 1])]
     assert grey == [pytest.approx(100, abs=3), pytest.approx(200, abs=3), pytest.approx(100, abs=3)]
 
 
@@ -63,7 +63,7 @@ def test_a_film_is_read_once_and_again_when_it_has_changed(folder, monkeypatch):
     assert tiles(dataset, [1]) == first
     assert len(read) == 1
     film(folder, "b.png", (61, 61), grey=50)
-    assert int(pixels(tiles(dataset, [1])[0].jpeg)[96, 96]) == pytest.approx(50, abs=3)
+    assert int(pixels(tiles(dataset, [1])[0].jpeg)[SIDE_PX // 2, SIDE_PX // 2]) == pytest.approx(50, abs=3)
 
 
 def test_films_in_a_zip_are_seen_again_when_the_zip_has_changed(folder, tmp_path):
@@ -76,7 +76,7 @@ def test_films_in_a_zip_are_seen_again_when_the_zip_has_changed(folder, tmp_path
     pack("b.png")
     again = tiles(Dataset.open(tmp_path / "set.zip"), [0])
     assert first != again
-    assert int(pixels(again[0].jpeg)[96, 96]) == pytest.approx(100, abs=3)
+    assert int(pixels(again[0].jpeg)[SIDE_PX // 2, SIDE_PX // 2]) == pytest.approx(100, abs=3)
 
 
 def test_a_larger_picture_keeps_its_proportions_and_is_never_blown_up(folder):
