@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalogue
-from cxr.datasets.audited import audit_and_keep, kept_audit
+from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.dataset import Dataset
 
 PAGE = Path(__file__).parents[2] / "pages" / "data.py"
@@ -145,14 +145,14 @@ def test_an_audit_is_asked_for_once_and_shown_from_then_on(app, mine):
     app.button(key="data_audit").click()
     shown(app.run())
     assert not app.info
-    found = kept_audit(mine)
+    found = known_audit(Dataset.open(mine.path))
     assert found is not None
     assert found.findings[0].sentence in text(app)
 
 
 def test_findings_are_shown_by_severity_gravest_first(app, mine):
     (Path(mine.path) / "images" / "phantom-00000.png").write_bytes(b"broken")
-    audit_and_keep(mine)
+    audited(Dataset.open(mine.path))
     look_at(app, "Audit")
     assert [one.value for one in app.text][0].startswith("1 film cannot be read")
     app.session_state["data_mine_severity"] = "warning"
@@ -163,7 +163,7 @@ def test_charts_count_the_sizes_once_there_was_an_audit(app, mine):
     look_at(app, "Charts")
     assert "sizes of the films are counted by the audit" in text(app)
     before = len(app.get("plotly_chart"))
-    audit_and_keep(mine)
+    audited(Dataset.open(mine.path))
     shown(app.run())
     assert len(app.get("plotly_chart")) == before + 1
 
