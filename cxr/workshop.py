@@ -25,6 +25,7 @@ from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
+from cxr.learning.trunks import must_be_trainable
 from cxr.reading import shelf
 from cxr.reading.card import Card, Draft
 
@@ -47,6 +48,7 @@ def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[in
     """A job whose recipe, films and name have been checked, so that what can be refused is refused before it starts."""
     dataset = open_datasets(paths)
     _, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    must_be_trainable(recipe)
     if recipe.head.output == "sigmoid" and len(labels.classes) != 2:
         raise RecipeError(f"head.output = sigmoid is for two classes; these films have {len(labels.classes)}.")
     if model is not None:

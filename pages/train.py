@@ -1,5 +1,187 @@
-"""Train."""
+"""Train: a recipe, its hyperparameters and films become a run; runs under way and ended."""
 
-from cxr.showing import ui
+from collections import Counter
+from collections.abc import Sequence
 
-ui.start_page("Train")
+import streamlit as st
+
+from cxr import workshop
+from cxr.datasets.audit import Audit
+from cxr.datasets.audited import audited, known_audit
+from cxr.datasets.catalogue import places
+from cxr.datasets.dataset import Dataset
+from cxr.learning import runs
+from cxr.learning.device import Device, find_device, quick_look
+from cxr.learning.estimate import estimate
+from cxr.learning.preview import Sample, samples
+from cxr.learning.recipe import Recipe, built_in_names
+from cxr.learning.selection import left_out, select
+from cxr.reading import shelf
+from cxr.showing import model_card, run_panel, ui
+from cxr.showing.recipe_form import recipe_form
+
+NEW, RUNS = "New training", "Runs"
+
+
+def page() -> None:
+    ui.start_page("Train")
+    st.header("Train")
+    alive = [run for run in runs.all_runs() if run.status.alive]
+    if "train.next" in st.session_state:
+        st.session_state["train.view"] = st.session_state.pop("train.next")
+    st.session_state.setdefault("train.view", RUNS if alive else NEW)  # who comes back finds the run
+    view = st.segmented_control(
+        "What to do", [NEW, RUNS], required=True, key="train.view", label_visibility="collapsed"
+    )
+    if view == NEW:
+        _new(bool(alive))
+    else:
+        run_panel.show(alive)
+
+
+def _new(another: bool) -> None:
+    paths = _paths()
+    dataset = _films(paths)
+    st.subheader("Recipe")
+    recipe = recipe_form(_recipe(), ["imagenet", "none", *(f"shelf:{name}" for name in shelf.names())])
+    if dataset is None or recipe is None:
+        return
+    with ui.told():
+        chosen, labels = select(recipe, dataset)
+        _composition(chosen, labels.classes, left_out(recipe, labels, dataset))
+        _augmentation(chosen, recipe)
+        _start(recipe, chosen, paths, another)
+
+
+def _paths() -> list[str]:
+    st.subheader("Films")
+    if not places():
+        st.info("There are no datasets yet. Add a folder or ZIP of your own films, or let the program draw some.")
+        st.page_link("pages/data.py", label="Add films")
+        return []
+    chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets")
+    if not chosen:
+        st.caption("Choose the films to train with.")
+    return [place.path for place in chosen]
+
+
+def _films(paths: Sequence[str]) -> Dataset | None:
+    """The chosen datasets as one, with its audit in one line."""
+    if paths:
+        with ui.told():
+            dataset = workshop.open_datasets(paths)
+            _audit(dataset)
+            return dataset
+    return None
+
+
+def _audit(dataset: Dataset) -> None:
+    found = known_audit(dataset)
+    if found is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{len(dataset)} films, not audited yet.", width="content")
+            asked = st.button("Audit them (reads every film once)", key="train.audit")
+        if not asked:
+            return
+        with ui.progress("Reading films") as move:
+            found = audited(dataset, move)
+    _audit_line(found)
+
+
+def _audit_line(found: Audit) -> None:
+    counts = {
+        severity: sum(one.severity == severity for one in found.findings) for severity in ("error", "warning", "info")
+    }
+    films = f"{found.films} films of {found.patients} patients."
+    more = f" {counts['error']} grave, {counts['warning']} doubtful, {counts['info']} for information."
+    if found.worst == "error":
+        st.error(f"{films} Do not train on these as they are: {found.findings[0].sentence}{more}")
+    elif found.worst == "warning":
+        st.warning(f"{films} {found.findings[0].sentence}{more}")
+    else:
+        st.success(f"{films} The audit found nothing against training on them.{more if counts['info'] else ''}")
+
+
+def _recipe() -> Recipe:
+    names = sorted(built_in_names(), key=lambda name: name != "vgg16-default")
+    name = st.selectbox("Recipe", names, key="train.recipe", persist_state="session")
+    recipe = Recipe.read(name)
+    table = model_card.shelf_table([card for card in shelf.cards() if card.recipe == name], None)
+    made = table.dropna(subset="test films").to_dict("records")
+    reached = [f"{row['model']}: accuracy {row['accuracy']:.3f} on {row['test films']:.0f} test films" for row in made]
+    said = {"What it is": recipe.about, "From": recipe.origin, "Published": recipe.published}
+    said["On this shelf"] = "; ".join(reached)
+    st.markdown("  \n".join(f"{title}: {text}" for title, text in said.items() if text))
+    return recipe
+
+
+def _composition(dataset: Dataset, classes: Sequence[str], without: Sequence[str]) -> None:
+    roles = dataset.table["role"].value_counts()
+    st.subheader("What it will do")
+    st.markdown(
+        f"Learn to tell {', '.join(classes)} from {roles.get('train', 0)} films, choose by {roles.get('val', 0)}, "
+        f"be tested on {roles.get('test', 0)}; patients are kept together."
+    )
+    for sentence in without:
+        st.caption(sentence)
+
+
+def _augmentation(dataset: Dataset, recipe: Recipe) -> None:
+    with st.expander("What augmentation does to four of these films", key="train.preview"):
+        if not recipe.augmentation.active:
+            st.write("This recipe shows the films as they are.")
+            return
+        view = st.session_state.setdefault("train.look", 0)
+        shown = _samples(dataset, recipe.input.size_px)
+        for column, one in zip(st.columns(max(len(shown), 1)), shown, strict=False):
+            column.image(one.pixels, f"{one.label}, as it is", width="stretch", alt=f"A film labelled {one.label}")
+            seen = one.view(recipe, view)
+            column.image(seen, f"view {view + 1}", width="stretch", alt=f"The same film, augmented, view {view + 1}")
+        if st.button("Another view", key="train.another"):
+            st.session_state["train.look"] = view + 1
+            st.rerun()
+
+
+def _samples(dataset: Dataset, size_px: int) -> list[Sample]:
+    """Read once for a choice of films and size, and kept for this visitor alone."""
+    wanted = (dataset.name, tuple(dataset.table["path"]), size_px)
+    kept = st.session_state.get("train.samples")
+    if kept is None or kept[0] != hash(wanted):
+        kept = (hash(wanted), samples(dataset, size_px))
+        st.session_state["train.samples"] = kept
+    return kept[1]
+
+
+def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool) -> None:
+    name = st.text_input(
+        "The model's name", workshop.free_name(recipe.name), max_chars=64, key=f"train.name.{recipe.name}"
+    )
+    button, facts = st.container(), st.container()
+    if another:
+        st.caption("Another training is under way; this one will wait in line.")
+    if button.button("Start training", type="primary", key="train.start"):
+        job = workshop.plan(recipe, paths, name)
+        run = runs.start(job, recipe.name)
+        st.session_state["train.next"], st.session_state["train.looked_at"] = RUNS, [run.id]
+        st.rerun()
+    with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds
+        device = _device(recipe.training.precision)
+        found = estimate(recipe, Counter(dataset.table["role"]), device, runs.all_runs())
+        time, memory = found.seconds, found.memory_bytes
+        st.markdown(
+            f"On {device.name} in {device.precision}: about {ui.duration(time.low)} to {ui.duration(time.high)}, "
+            f"{memory.low / 1e9:.1f} to {memory.high / 1e9:.1f} GB of memory."
+        )
+        st.caption(found.rests_on)
+
+
+def _device(precision: str) -> Device:
+    return quick_look(precision) or _asked(precision)
+
+
+@st.cache_resource(show_spinner="Looking for the device ...")
+def _asked(precision: str) -> Device:
+    return find_device(precision)
+
+
+page()

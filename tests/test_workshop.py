@@ -339,6 +339,11 @@ def test_a_sigmoid_for_four_classes_is_refused_before_anything_starts(home, phan
         workshop.plan(tiny_recipe(head={"output": "sigmoid"}), [str(phantoms)], "tiny")
 
 
+def test_a_block_that_the_trunk_has_not_is_refused_before_anything_starts(home, phantoms):
+    with pytest.raises(RecipeError, match="no block of tiny. Known: head, block1, block2, block3, all"):
+        workshop.plan(tiny_recipe(trunk={"train": "block5"}), [str(phantoms)], "tiny")
+
+
 def test_a_weights_file_is_named_for_a_process_that_starts_elsewhere(home, phantoms, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trunk.npz").touch()

@@ -138,6 +138,10 @@ class Run:
             raise RunError(f"Run {self.id} is not under way ({self.status.state}).")
         (self.folder / "stop").touch()
 
+    @property
+    def asked_to_stop(self) -> bool:
+        return (self.folder / "stop").exists()
+
     def resume(self) -> None:
         """Start it again from its last checkpoint."""
         status = self.status

@@ -36,6 +36,15 @@ SECTIONS = {
     "training": "Training",
     "augmentation": "Augmentation",
 }
+_LABELS = {  # where the name alone says too little
+    "optimiser.rate": "Learning rate",
+    "trunk.train": "Trained part",
+    "data.validation": "Validation share",
+    "input.size_px": "Film size, px",
+    "head.pool": "Pooling",
+    "head.output": "Output",
+    "training.best": "Best epoch by",
+}
 _TEXTS: dict[str, Kind] = {
     "tuple[str, ...]": "words",
     "tuple[int, ...]": "numbers",
@@ -64,6 +73,8 @@ class Setting:
 
     @property
     def label(self) -> str:
+        if self.key in _LABELS:
+            return _LABELS[self.key]
         words = self.name.removesuffix("_px").removesuffix("_deg").replace("_", " ")
         unit = ", px" if self.name.endswith("_px") else ", degrees" if self.name.endswith("_deg") else ""
         return words[0].upper() + words[1:] + unit

@@ -103,7 +103,7 @@ class Worker:
         self.say(sentence=sentence)
 
     def stopping(self) -> bool:
-        return (self.run.folder / "stop").exists()
+        return self.run.asked_to_stop
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the arrays; an older best is dropped once a checkpoint no longer speaks of it."""

@@ -33,7 +33,8 @@ def shelf_table(cards: Sequence[Card], in_use: str | None) -> pd.DataFrame:
         }
         for card in cards
     ]
-    return pd.DataFrame(rows)
+    columns = ["model", "in use", "classes", "recipe", "test films", "accuracy", "AUC", "trained"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def facts(card: Card, recipe: Recipe) -> pd.DataFrame:

@@ -9,9 +9,10 @@ import pytest
 
 from cxr.learning import runs
 from cxr.learning.device import Device
-from cxr.learning.estimate import TRUNKS, blocks, estimate, time_left_s
+from cxr.learning.estimate import estimate, time_left_s
 from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
+from cxr.learning.trunks import TRUNKS, blocks
 from tests.conftest import tiny_recipe
 
 CPU = Device("CPU (a name, 2 cores)", "float32")

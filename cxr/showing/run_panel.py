@@ -1,0 +1,233 @@
+"""Runs on a page: the one under way, live; those that ended, alone or beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from cxr.datasets.labels import LabelSpace
+from cxr.judging.evaluation import read_films
+from cxr.judging.side_by_side import Judged, side_by_side, table_of
+from cxr.learning import runs
+from cxr.learning.estimate import time_left_s
+from cxr.learning.runs import Run, Status
+from cxr.reading import shelf
+from cxr.showing import model_card, ui
+from cxr.showing.charts_training import MEASURES, Chart, accuracy_curves, compared, loss_curves, rate_curve
+from cxr.showing.run_tables import changed_values, differences, overview, title_of
+
+EVERY_S = 2
+OVERVIEW = {
+    "best validation loss": st.column_config.NumberColumn(format="%.4f"),
+    "best validation AUC": st.column_config.NumberColumn(format="%.3f"),
+    "minutes": st.column_config.NumberColumn(format="%.1f"),
+}
+
+
+def show(alive: Sequence[Run]) -> None:
+    """Everything about runs."""
+    for run in alive:
+        _live(run)
+    ended = [run for run in runs.all_runs() if run.id not in {one.id for one in alive}]
+    if not ended and not alive:
+        st.info("Nothing has been trained here yet. Begin with a new training.")
+    if ended:
+        _history(ended)
+
+
+@st.fragment(run_every=EVERY_S)
+def _live(run: Run) -> None:
+    """A run under way, looked at anew every two seconds; when it ends, the whole page is."""
+    status = run.status
+    if not status.alive:
+        st.rerun()
+    with st.container(border=True):
+        st.subheader(title_of(run))
+        history = run.history()
+        _progress(status, history)
+        _figures(status, history)
+        _curves(run, history, "live")
+        if run.asked_to_stop:
+            st.caption("It stops after this step; the best weights so far are kept.")
+        elif st.button("Stop", key=f"run.stop.{run.id}", help="After the step it is in; it can be resumed."):
+            with ui.told():
+                run.stop()
+                st.rerun(scope="fragment")
+        _log(run)
+
+
+def _progress(status: Status, history: Sequence[dict[str, float]]) -> None:
+    left_s = time_left_s(status, history)
+    left = "" if left_s is None else f", about {ui.duration(left_s)} left"
+    if status.phase == "training":
+        done = (status.epoch - 1 + status.done / max(status.total, 1)) / max(status.epochs, 1)
+        step = f"step {status.done} of {status.total}"
+        st.progress(min(done, 1.0), f"Epoch {status.epoch} of {status.epochs}, {step}{left}")
+        return
+    share = status.done / status.total if status.total else 0.0
+    count = f": {status.done} of {status.total}" if status.total else ""
+    st.progress(min(share, 1.0), f"{(status.phase or status.state).capitalize()}{count}{left}")
+
+
+def _figures(status: Status, history: Sequence[dict[str, float]]) -> None:
+    last = history[-1] if history else {}
+    figures = {
+        "Loss so far": _number(status.loss, ".3f"),
+        "Accuracy so far": _number(status.accuracy, ".3f"),
+        "Validation AUC": _number(last.get("val_auc"), ".3f"),
+        "Learning rate": _number(last.get("rate"), ".2g"),
+        "Films a second": _number(status.films_s or None, ".1f"),
+        "Memory": _gigabytes(status.memory_bytes),
+    }
+    if status.gpu_bytes:
+        figures["GPU memory"] = _gigabytes(status.gpu_bytes)
+    with st.container(horizontal=True):
+        for name, value in figures.items():
+            st.metric(name, value, width="content")
+    if status.sentence or status.device:
+        st.caption(" ".join(part for part in (status.sentence, status.device and f"On {status.device}.") if part))
+
+
+def _curves(run: Run, history: Sequence[dict[str, float]], where: str) -> None:
+    steps = run.steps()
+    if not history and not steps:
+        return
+    charts = {"loss": loss_curves(history, steps), "accuracy": accuracy_curves(history, steps)}
+    for column, (name, chart) in zip(st.columns(2), charts.items(), strict=True):
+        with column:
+            _chart(chart, f"run.{where}.{name}.{run.id}")
+    with st.expander("Learning rate and numbers", key=f"run.{where}.numbers.{run.id}"):
+        _chart(rate_curve(history), f"run.{where}.rate.{run.id}")
+        table = pd.DataFrame(history)
+        st.dataframe(table, hide_index=True, key=f"run.{where}.table.{run.id}", alt="The history by epoch")
+        if where != "live":
+            _download(table, f"{run.id}.csv", f"run.{where}.csv.{run.id}")
+
+
+def _chart(chart: Chart, key: str) -> None:
+    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config={"displaylogo": False})
+
+
+def _log(run: Run) -> None:
+    with st.expander("Log", key=f"run.log.{run.id}"):
+        st.code("\n".join(run.log_tail()) or "Nothing yet.", language=None)
+
+
+def _history(ended: Sequence[Run]) -> None:
+    st.subheader("Ended")
+    st.dataframe(
+        overview(ended),
+        hide_index=True,
+        column_config=OVERVIEW,
+        key="run.overview",
+        alt="Runs that have ended, newest first",
+    )
+    by_id = {run.id: run for run in ended}
+    kept = [name for name in st.session_state.get("train.looked_at", []) if name in by_id]
+    if kept != st.session_state.get("train.looked_at"):
+        st.session_state["train.looked_at"] = kept or [ended[0].id]
+    looked_at = st.multiselect(
+        "Look at one, or compare several",
+        list(by_id),
+        format_func=lambda name: title_of(by_id[name]),
+        key="train.looked_at",
+        persist_state="session",
+    )
+    if len(looked_at) == 1:
+        _one(by_id[looked_at[0]])
+    elif looked_at:
+        _several([by_id[name] for name in looked_at])
+
+
+def _one(run: Run) -> None:
+    status = run.status
+    said = status.sentence or f"It is {status.state}."
+    (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(said)
+    with st.container(horizontal=True):
+        if status.state != "finished" and st.button("Resume", key=f"run.resume.{run.id}", type="primary"):
+            with ui.told():
+                run.resume()
+                st.rerun()
+        _delete(run)
+    _result(status.model)
+    _curves(run, run.history(), "ended")
+    _values(run)
+    _log(run)
+
+
+def _delete(run: Run) -> None:
+    with st.popover("Delete", key=f"run.delete.{run.id}"):
+        st.write("The run's history, log and checkpoints go for good. Its model stays on the shelf.")
+        if st.button("Delete this run for good", key=f"run.delete.go.{run.id}"):
+            with ui.told():
+                run.delete()
+                st.rerun()
+
+
+def _result(name: str) -> None:
+    """The model that a run brought, beside the one in use, and the button that puts it into use."""
+    in_use = shelf.default_name()
+    if not name or name not in shelf.names():
+        return
+    st.subheader(f"The model '{name}'")
+    with ui.told():
+        if name == in_use:
+            st.markdown("It is in use.")
+            results = model_card.results_table(shelf.card(name), read_films(shelf.evaluation_of(name)))
+            st.table(model_card.written(results), border="horizontal", hide_index=True, width="content")
+        elif in_use:
+            _beside(name, in_use)
+    with st.container(horizontal=True):
+        if name != in_use and st.button("Put it into use", key=f"run.promote.{name}", type="primary"):
+            with ui.told():
+                shelf.promote(name)
+                st.rerun()
+        st.page_link("pages/models.py", label="Its card", query_params={"model": name})
+
+
+def _beside(name: str, in_use: str) -> None:
+    pair = side_by_side(_judged(name), _judged(in_use))
+    if pair is None:
+        st.caption("One of the two has no test films of its own, so they cannot be held against each other.")
+        return
+    table = table_of(pair, name, f"{in_use} (in use)")
+    st.table(model_card.written(table), border="horizontal", hide_index=True, width="content")
+    st.caption(pair.sentence)
+
+
+def _judged(name: str) -> Judged:
+    card = shelf.card(name)
+    return Judged(name, read_films(shelf.evaluation_of(name)), LabelSpace(card.classes, card.groups), card.threshold)
+
+
+def _values(run: Run) -> None:
+    with st.expander("Hyperparameters", key=f"run.values.{run.id}"), ui.told():
+        changed = changed_values(run)
+        if len(changed):
+            st.table(changed, border="horizontal", hide_index=True, width="content", alt="Values that were changed")
+        st.code(run.job.recipe_toml, "toml")
+
+
+def _several(chosen: Sequence[Run]) -> None:
+    measure = st.selectbox("Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure")
+    chart = compared({title_of(run): run.history() for run in chosen}, measure)
+    _chart(chart, "run.compared")
+    with st.expander("Numbers", key="run.compared.numbers"):
+        st.dataframe(chart.table, hide_index=True, key="run.compared.table", alt=chart.alt)
+        _download(chart.table, f"{measure}.csv", "run.compared.csv")
+    with ui.told():
+        st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")
+
+
+def _download(table: pd.DataFrame, name: str, key: str) -> None:
+    st.download_button("Download as CSV", table.to_csv(index=False), name, "text/csv", key=key, on_click="ignore")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count else "-"
