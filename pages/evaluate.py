@@ -168,7 +168,7 @@ def _controls(card: Card, labels: LabelSpace) -> tuple[float, float | None]:
     While the slider stands where the model's own threshold lies, it is that one to the last digit.
     """
     own = card.threshold if card.threshold is not None else 0.5
-    key = f"evaluate_threshold_{card.version}"
+    key = f"evaluate_threshold_{card.name}_{own}"
     negative = labels.classes[labels.negative or 0]
     slider, back, percent = st.columns([5, 1.3, 2.2], vertical_alignment="bottom")
     moved = slider.slider(
@@ -271,7 +271,7 @@ def _films(view: View, label: str, decision: str) -> None:
     if row is None:
         st.caption("Choose a row to see the film with its heatmap.")
         return
-    with ui.told():
+    with st.container(key="evaluate_film"), ui.told():
         _film(view, row)
 
 

@@ -58,8 +58,9 @@ def page(card):
     return run(AppTest.from_file(str(PAGE), default_timeout=60))
 
 
-def run(app):
-    app.run()
+def run(what):
+    """The page after a run, of itself or of a widget that was moved; it raised nothing and complained of nothing."""
+    app = what.run()
     assert not app.exception
     assert not app.error
     return app
@@ -75,7 +76,7 @@ def expected(card, threshold):
 
 
 def threshold(card, app):
-    return app.slider(key=f"evaluate_threshold_{card.version}")
+    return app.slider(key=f"evaluate_threshold_{card.name}_{card.threshold}")
 
 
 def captions(app):
@@ -113,9 +114,9 @@ def test_predictive_values_are_of_the_prevalence_that_the_reader_sets(page, card
     assert numbers(page)["Sensitivity"] == f"{counts.sensitivity:.3f}"
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_every_section_can_be_shown(page, section):
-    run(page.segmented_control(key="evaluate_section").set_value(section))
+def test_every_section_can_be_shown(page):
+    for section in SECTIONS:
+        run(page.segmented_control(key="evaluate_section").set_value(section))
 
 
 def test_the_films_of_a_cell_are_listed_with_the_most_wrong_first(page, card, films):
@@ -140,7 +141,7 @@ def test_an_empty_cell_says_so(page, card):
     run(threshold(card, page).set_value(0.0))
     page.selectbox(key="evaluate_label").set_value("viral")
     run(page.selectbox(key="evaluate_decision").set_value("normal"))
-    assert page.info[0].value == "No film labelled viral was called normal."
+    assert page.info[-1].value == "No film labelled viral was called normal."
 
 
 def test_without_datasets_the_page_leads_to_the_data(page):
@@ -168,21 +169,21 @@ def test_a_models_warnings_are_shown(home, films):
     assert app.warning[0].value.startswith("3 films are in training")
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_a_model_without_a_negative_class_has_no_threshold_and_the_rest(home, films, section):
+def test_a_model_without_a_negative_class_has_no_threshold_and_the_rest(home, films):
     ill = films.where(films.labels != "normal")
     store("ill", CLASSES[1:], scored(ill, CLASSES[1:]))
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
-    run(app.segmented_control(key="evaluate_section").set_value(section))
+    for section in SECTIONS:
+        run(app.segmented_control(key="evaluate_section").set_value(section))
     assert set(numbers(app)) == {"Right class", "Macro F1"}
     assert not app.slider
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_films_of_one_class_alone_break_nothing(home, films, section):
+def test_films_of_one_class_alone_break_nothing(home, films):
     store("drawn", CLASSES, scored(films.where(films.labels == "normal")), threshold=OWN)
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
-    run(app.segmented_control(key="evaluate_section").set_value(section))
+    for section in SECTIONS:
+        run(app.segmented_control(key="evaluate_section").set_value(section))
     assert numbers(app)["AUC"] == numbers(app)["Sensitivity"] == "-"
 
 
