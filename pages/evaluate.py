@@ -17,17 +17,16 @@ from cxr.films.film import Film
 from cxr.judging import curves
 from cxr.judging.decisions import Question, films_of_cell, questions
 from cxr.judging.evaluation import Evaluation, evaluate
-from cxr.judging.kept import OF_SPLIT, Kept, keep, kept
+from cxr.judging.kept import Kept, keep, kept
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.showing import charts, ui
 from cxr.showing.chart import CONFIG
 from cxr.showing.numbers import class_table, key_numbers
-from cxr.showing.overlay import overlay
-from cxr.showing.thumbnail import shrunk
+from cxr.showing.viewer import View as Picture
+from cxr.showing.viewer import viewer
 
-SPLITS = (None, "test", "val", "all")
-FILM_PX = 800
+SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,21 +93,21 @@ def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
         if not catalogue.places():
             st.info("There are no films yet. Add your own, or draw a set of phantoms with one click.")
-            st.page_link("pages/data.py", label="To the data")
+            ui.link("data", "To the data")
             return
         datasets, split = st.columns(2)
         with datasets:
             places = ui.dataset_choice("Datasets", "evaluate_datasets")
         with split:
-            which = st.selectbox(
+            words = st.selectbox(
                 "Films",
-                SPLITS,
-                format_func=lambda split: OF_SPLIT[split] if split else "those it may be judged by",
-                help="Films it was trained on are left out, but not of 'all films': those numbers are too good.",
+                list(SPLITS),
+                help="Films it was trained on are left out, but not of all films: those numbers are too good.",
                 key="evaluate_split",
                 persist_state="session",
             )
         if st.button("Run", type="primary", disabled=not places, key="evaluate_run_now"):
+            which = SPLITS[words]
             with ui.told(), ui.progress("Reading films; leave this page open") as progress:
                 judged = workshop.evaluate_model(card.name, [place.path for place in places], which, progress)
                 new = keep(card, "+".join(place.name for place in places), which, judged.scores)
@@ -277,38 +276,23 @@ def _films(view: View, label: str, decision: str) -> None:
 
 def _film(view: View, row: pd.Series) -> None:
     """A film, and beside it where the model found what speaks for a class."""
-    film, prediction = _reading(view.card, row)
-    names = list(view.labels.classes)
-    which, how = st.columns(2)
-    target = which.segmented_control(
-        "Heatmap of", names, default=prediction.decision, required=True, key=f"evaluate_target_{row['film']}"
-    )
-    opacity = how.slider("Opacity", 0.0, 1.0, 0.45, 0.05, key="evaluate_opacity", persist_state="session")
-    pixels = shrunk(film.pixels, FILM_PX)
-    plain, heated = st.columns(2)
-    plain.image(
-        pixels, caption=f"Labelled {row['label']}", width="stretch", alt=f"A chest film labelled {row['label']}"
-    )
-    said = ", ".join(f"{name} {prediction.probability(name):.2f}" for name in names)
-    heated.image(
-        overlay(pixels, prediction.heatmap(target), opacity),
-        caption=f"What speaks for {target}. Probabilities: {said}",
-        width="stretch",
-        alt=f"The same film with the heatmap of {target}",
-    )
-    for warning in film.warnings:
-        st.caption(warning)
+    picture, prediction = _reading(view.card, row)
+    heatmaps = {name: prediction.heatmap(name) for name in view.labels.classes}
+    viewer(picture, heatmaps, prediction.decision, "Grad-CAM", f"evaluate_viewer_{picture.key}")
+    said = ", ".join(f"{name} {prediction.probability(name):.3f}" for name in view.labels.classes)
+    st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")
 
 
-def _reading(card: Card, row: pd.Series) -> tuple[Film, Prediction]:
+def _reading(card: Card, row: pd.Series) -> tuple[Picture, Prediction]:
     """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
-    of = (card.version, row["film"])
-    if st.session_state.get("evaluate_reading", (None,))[0] != of:
+    key = f"{card.version}-{row['film']}"
+    if st.session_state.get("evaluate_reading", (None,))[0] != key:
         film = Film.read(find_film(row["dataset"], row["path"], row["film"]))
         with st.spinner("Reading the film ..."):
-            st.session_state["evaluate_reading"] = (of, film, ui.classifier(card).read(film))
-    _, film, prediction = st.session_state["evaluate_reading"]
-    return film, prediction
+            prediction = ui.classifier(card).read(film)
+        st.session_state["evaluate_reading"] = (key, Picture.of(film, key), prediction)
+    _, picture, prediction = st.session_state["evaluate_reading"]
+    return picture, prediction
 
 
 def _curves(view: View) -> None:

@@ -1,0 +1,70 @@
+"""Evaluate in a browser: what can only be clicked there."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import WAIT_MS, settled
+
+
+@pytest.fixture
+def evaluate(page, server):
+    page.goto(f"{server.url}/evaluate")
+    page.locator(".js-plotly-plot .annotation-text").first.wait_for()
+    settled(page)
+    return page
+
+
+def metric(tab, name):
+    return tab.locator('[data-testid="stMetric"]').filter(has_text=name).locator('[data-testid="stMetricValue"]')
+
+
+def cells(tab):
+    return tab.locator(".js-plotly-plot .annotation-text").all_text_contents()
+
+
+def test_moving_the_threshold_moves_the_numbers_and_the_matrix(evaluate):
+    before, matrix = metric(evaluate, "Sensitivity").inner_text(), cells(evaluate)
+    evaluate.get_by_role("slider").first.focus()
+    evaluate.keyboard.press("End")
+    settled(evaluate)
+    assert metric(evaluate, "Sensitivity").inner_text() == "0.000" != before
+    assert cells(evaluate) != matrix
+    evaluate.get_by_role("button", name=re.compile("Back to")).click()
+    settled(evaluate)
+    assert metric(evaluate, "Sensitivity").inner_text() == before
+    assert cells(evaluate) == matrix
+
+
+def test_a_clicked_cell_shows_its_films_and_a_clicked_film_its_heatmap(evaluate):
+    plot = evaluate.locator(".js-plotly-plot .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    count = next(k for k, text in enumerate(cells(evaluate)) if not text.startswith("0"))  # the first that has films
+    side = round(len(cells(evaluate)) ** 0.5)
+    row, column = divmod(count, side)
+    plot.click(position={"x": box["width"] * (column + 0.2) / side, "y": box["height"] * (row + 0.3) / side})
+    evaluate.get_by_role("heading", name=re.compile("films? labelled")).wait_for()
+    settled(evaluate)
+    table = evaluate.locator('[data-testid="stDataFrame"]').first
+    table.scroll_into_view_if_needed()
+    table.click(position={"x": 15, "y": 70})
+    evaluate.locator(".st-key-evaluate_film canvas, .st-key-evaluate_film img").first.wait_for()
+    evaluate.get_by_text("The model's probabilities").wait_for()
+
+
+def test_an_evaluation_is_run_from_the_page_and_chosen_again_after_a_reload(evaluate, server):
+    evaluate.get_by_text("Run an evaluation on a dataset").click()
+    evaluate.get_by_role("combobox", name="Datasets").click()
+    evaluate.get_by_role("option", name="phantoms").click()
+    evaluate.keyboard.press("Escape")
+    evaluate.get_by_role("button", name="Run", exact=True).click()
+    chosen = evaluate.get_by_role("combobox", name="Judged by")
+    expect(chosen).to_have_value("Phantoms", timeout=WAIT_MS)
+    assert [path.name for path in (server.home / "evaluations").glob("tiny@*/*.csv")] == ["phantoms.csv"]
+    evaluate.reload()
+    chosen.click()
+    evaluate.get_by_role("option", name="Phantoms").click()
+    expect(chosen).to_have_value("Phantoms")
+    settled(evaluate)
