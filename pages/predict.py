@@ -162,7 +162,7 @@ def batch_row(seen: Seen, labels: LabelSpace, desk: Desk) -> dict[str, object]:
     negative = "" if labels.negative is None else labels.classes[labels.negative]
     answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
     return row | {
-        "decision": prediction.decision if prediction else "",
+        "decision": decision(prediction) if prediction else "",
         "suspicion": prediction.suspicion if prediction else None,
         **{f"p {name}": prediction.probability(name) if prediction else None for name in labels.classes},
         "warnings": " ".join(reading.warnings),
@@ -170,6 +170,10 @@ def batch_row(seen: Seen, labels: LabelSpace, desk: Desk) -> dict[str, object]:
         "problem": reading.error,
         "positive": prediction is not None and prediction.decision != negative,
     }
+
+
+def decision(prediction: Prediction) -> str:
+    return f"unsure ({prediction.decision})" if prediction.unsure else prediction.decision
 
 
 def filtered(rows: pd.DataFrame, labels: LabelSpace) -> pd.DataFrame:
@@ -203,12 +207,11 @@ def show_reading(desk: Desk, seen: Seen, card: Card, model: str) -> None:
         st.warning(warning)
     if reading.source.drawn:
         st.caption("A drawn film, not a person's.")
-    labels = LabelSpace(card.classes, card.groups)
     with st.container(key="cxr-reading"):
         pictures, words = st.columns([2.4, 1])
         with words:
-            st.markdown(f"**{sentence(prediction, labels)}**")
-            st.html(bars_html(bars(prediction, labels)))
+            st.markdown(f"**{sentence(prediction, card)}**")
+            st.html(bars_html(bars(prediction, card)))
             method = st.selectbox(
                 "Heatmap method",
                 list(NAMES),

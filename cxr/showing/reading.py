@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from cxr.datasets.labels import LabelSpace
@@ -17,6 +17,7 @@ class Bar:
     name: str
     probability: float
     threshold: float | None = None  # marked on the bar
+    unsure: tuple[float, float] | None = None  # and so is the band around it
     decided: bool = False
 
 
@@ -31,22 +32,27 @@ def finding(labels: LabelSpace) -> str:
     return named[0] if named else "any finding"
 
 
-def bars(prediction: Prediction, labels: LabelSpace) -> list[Bar]:
+def bars(prediction: Prediction, card: Card) -> list[Bar]:
     """A bar for the finding with the model's threshold on it, where there is one, then one for each class."""
-    rows = [Bar(name, prediction.probability(name), decided=name == prediction.decision) for name in labels.classes]
+    labels = LabelSpace(card.classes, card.groups)
+    rows = [
+        Bar(name, prediction.probability(name), decided=name == prediction.decision and not prediction.unsure)
+        for name in labels.classes
+    ]
     if labels.negative is None:
         return rows
-    decided = prediction.decision != labels.classes[labels.negative]
     if len(rows) == 2:  # the finding is the other class
         return [
-            Bar(row.name, row.probability, None if k == labels.negative else prediction.threshold, row.decided)
+            row if k == labels.negative else replace(row, threshold=prediction.threshold, unsure=card.unsure)
             for k, row in enumerate(rows)
         ]
-    return [Bar(finding(labels), prediction.suspicion, prediction.threshold, decided), *rows]
+    found = prediction.decision != labels.classes[labels.negative] and not prediction.unsure
+    return [Bar(finding(labels), prediction.suspicion, prediction.threshold, card.unsure, found), *rows]
 
 
-def sentence(prediction: Prediction, labels: LabelSpace) -> str:
+def sentence(prediction: Prediction, card: Card) -> str:
     """The decision and what it rests on."""
+    labels = LabelSpace(card.classes, card.groups)
     named = f"{prediction.decision}, {percent(prediction.probability())}"
     if labels.negative is None:
         return f"The model decides for {named}, the most probable class."
@@ -54,6 +60,12 @@ def sentence(prediction: Prediction, labels: LabelSpace) -> str:
     if prediction.threshold is None:
         return (
             f"The model decides for {named}, the most probable class. It gives {what} {all_found}; it has no threshold."
+        )
+    if prediction.unsure and card.unsure:
+        low, high = map(percent, card.unsure)
+        return (
+            f"The model is unsure: it gives {what} {all_found}, and from {low} to {high} it is not to be relied on. "
+            "Read it yourself."
         )
     limit = percent(prediction.threshold)
     if prediction.decision == labels.classes[labels.negative]:
@@ -79,6 +91,10 @@ def bars_html(rows: list[Bar]) -> str:
         if row.threshold is not None:
             mark = f'<i style="left:{100 * row.threshold:.2f}%"></i>'
             said = f"threshold {percent(row.threshold)}"
+        if row.unsure is not None:
+            low, high = row.unsure
+            mark += f'<s style="left:{100 * low:.2f}%;width:{100 * (high - low):.2f}%"></s>'
+            said += f", unsure from {percent(low)} to {percent(high)}"
         decided = ' class="decided"' if row.decided else ""
         parts.append(
             f"<li{decided}><b>{escape(row.name)}</b><span>{percent(row.probability)}</span>"

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr import DISCLAIMER
-from cxr.datasets.labels import LabelSpace
 from cxr.films.film import Film
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
@@ -68,7 +67,6 @@ def reading_pdf(reported: Reported) -> bytes:
         return Paragraph(escape(words), styles[style])
 
     film, card, prediction = reported.film, reported.card, reported.prediction
-    labels = LabelSpace(card.classes, card.groups)
     story = [
         text("Reading of a chest film", "Heading1"),
         Paragraph(f"<b>{escape(DISCLAIMER)}</b>", styles["BodyText"]),
@@ -76,9 +74,9 @@ def reading_pdf(reported: Reported) -> bytes:
         gap,
         _pictures(reported, page.width),
         gap,
-        text(sentence(prediction, labels)),
+        text(sentence(prediction, card)),
         gap,
-        _probabilities(prediction, labels),
+        _probabilities(prediction, card),
         text("The model", "Heading2"),
         text(
             f"{card.name}, version {card.version}, recipe {card.recipe}, made {card.created[:10]}. {trained_on(card)}"
@@ -114,12 +112,12 @@ def _pictures(reported: Reported, width: float) -> Any:
     return Table([cells, captions], colWidths=[width / 2] * 2, style=[("ALIGN", (0, 0), (-1, -1), "CENTER")])
 
 
-def _probabilities(prediction: Prediction, labels: LabelSpace) -> Any:
+def _probabilities(prediction: Prediction, card: Card) -> Any:
     from reportlab.lib import colors
     from reportlab.platypus import Table
 
     rows = [["", "probability", "threshold"]]
-    for bar in bars(prediction, labels):
+    for bar in bars(prediction, card):
         limit = "" if bar.threshold is None else percent(bar.threshold)
         rows.append([("* " if bar.decided else "") + bar.name, percent(bar.probability), limit])
     return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
@@ -129,7 +127,7 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
     """Readings as `Reading.as_dict` says them, a row each; names that a spreadsheet would run are made harmless."""
     out = io.StringIO()
     names = [f"p_{name}" for name in classes]
-    columns = ["file", "decision", *names, "threshold", "warnings", "error", "model", "note"]
+    columns = ["file", "decision", "unsure", *names, "threshold", "warnings", "error", "model", "note"]
     table = csv.DictWriter(out, columns, lineterminator="\n")
     table.writeheader()
     for row in rows:
@@ -138,6 +136,7 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
             {
                 "file": f"'{file}" if file.startswith(("=", "+", "-", "@")) else file,
                 "decision": row.get("decision", ""),
+                "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
                 **{f"p_{name}": f"{p:.6f}" for name, p in row.get("probabilities", {}).items()},
                 "threshold": row.get("threshold", ""),
                 "warnings": " ".join(row.get("warnings", ())),

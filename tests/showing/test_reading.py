@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.showing.reading import bars, bars_html, finding, percent, sentence
 
@@ -13,7 +14,23 @@ TWO = LabelSpace(("normal", "covid19"), GROUPS)
 NEITHER = LabelSpace(("left", "middle", "right"))
 
 
-def predicted(labels, p, threshold=None):
+def card_of(labels, unsure=None, **facts):
+    return Card(
+        name="drawn",
+        classes=labels.classes,
+        groups=dict(labels.groups),
+        unsure=unsure,
+        version="0123456789ab",
+        created="2026-01-02T03:04:05+00:00",
+        recipe="tiny",
+        size_px=32,
+        seed=0,
+        weights_sha256="0" * 64,
+        **facts,
+    )
+
+
+def predicted(labels, p, threshold=None, unsure=None):
     p = np.array([p], np.float32)
     heat = np.zeros((len(labels.classes), 2, 2), np.float32)
     negative = labels.negative
@@ -26,6 +43,7 @@ def predicted(labels, p, threshold=None):
         peaks=heat.max(axis=(1, 2)),
         suspicion=float(p.max() if negative is None else 1 - p[0, negative]),
         model_ms=1.0,
+        unsure=unsure,
     )
 
 
@@ -40,7 +58,17 @@ def predicted(labels, p, threshold=None):
     ],
 )
 def test_the_sentence_says_what_was_decided_and_why(labels, p, threshold, words):
-    assert words in sentence(predicted(labels, p, threshold), labels)
+    assert words in sentence(predicted(labels, p, threshold), card_of(labels))
+
+
+def test_within_the_unsure_band_the_reader_is_asked_to_read():
+    card = card_of(TWO, unsure=(0.4, 0.75))
+    unsure = predicted(TWO, [0.3, 0.7], 0.5, unsure=True)
+    assert "unsure: it gives covid19 70 %" in sentence(unsure, card) and "Read it yourself" in sentence(unsure, card)
+    assert [bar.unsure for bar in bars(unsure, card)] == [None, (0.4, 0.75)]
+    assert not any(bar.decided for bar in bars(unsure, card))
+    assert "unsure from 40 % to 75 %" in bars_html(bars(unsure, card))
+    assert "finds covid19" in sentence(predicted(TWO, [0.1, 0.9], 0.5, unsure=False), card)
 
 
 def test_the_finding_is_named_by_the_other_class_or_their_group():
@@ -50,19 +78,19 @@ def test_the_finding_is_named_by_the_other_class_or_their_group():
 
 
 def test_the_threshold_is_on_the_bar_it_applies_to():
-    four = bars(predicted(FOUR, [0.2, 0.5, 0.2, 0.1], 0.4), FOUR)
+    four = bars(predicted(FOUR, [0.2, 0.5, 0.2, 0.1], 0.4), card_of(FOUR))
     assert [bar.name for bar in four] == ["pneumonia", "normal", "bacterial", "viral", "covid19"]
     assert [bar.threshold for bar in four] == [0.4, None, None, None, None]
     assert [bar.decided for bar in four] == [True, False, True, False, False]
     assert four[0].probability == pytest.approx(0.8)
-    two = bars(predicted(TWO, [0.3, 0.7], 0.5), TWO)
+    two = bars(predicted(TWO, [0.3, 0.7], 0.5), card_of(TWO))
     assert [(bar.name, bar.threshold) for bar in two] == [("normal", None), ("covid19", 0.5)]
-    assert [bar.threshold for bar in bars(predicted(NEITHER, [0.1, 0.2, 0.7]), NEITHER)] == [None] * 3
+    assert [bar.threshold for bar in bars(predicted(NEITHER, [0.1, 0.2, 0.7]), card_of(NEITHER))] == [None] * 3
 
 
 def test_a_class_s_name_is_only_ever_text():
     labels = LabelSpace(("normal", "<script>alert(1)</script>"))
-    html = bars_html(bars(predicted(labels, [0.4, 0.6], 0.5), labels))
+    html = bars_html(bars(predicted(labels, [0.4, 0.6], 0.5), card_of(labels)))
     assert "<script>" not in html and "&lt;script&gt;" in html
 
 

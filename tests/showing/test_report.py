@@ -14,28 +14,19 @@ from PIL import Image
 from cxr import DISCLAIMER
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
-from cxr.reading.card import Card
 from cxr.showing import report
-from tests.showing.test_reading import FOUR, predicted
+from tests.showing.test_reading import FOUR, card_of, predicted
 
 
 @pytest.fixture
 def card():
-    return Card(
-        name="four",
-        classes=FOUR.classes,
-        groups=dict(FOUR.groups),
+    return card_of(
+        FOUR,
         threshold=0.4,
         films={"train": {"normal": 3, "viral": 4}},
         sources={"a hospital": {"normal": 3}},
         results={"test": {"n": 10, "accuracy": 0.9}},
         warnings=("1 film is in training & again in test.",),
-        version="0123456789ab",
-        created="2026-01-02T03:04:05+00:00",
-        recipe="tiny",
-        size_px=32,
-        seed=0,
-        weights_sha256="0" * 64,
     )
 
 
