@@ -197,7 +197,7 @@ def grid(dataset: Dataset, rows: Sequence[int], key: str) -> None:
     told.write(f"Films {first + 1:,} to {first + len(shown):,} of {len(rows):,}")
     with st.spinner("Reading films ..."):
         pictures = tiles.tiles(dataset, shown)
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key=f"{key}_tiles"):
         for i, tile in zip(shown, pictures, strict=True):
             with st.container(width=tiles.SIDE_PX, gap="xxsmall"):
                 one_tile(dataset, i, tile, key)
@@ -268,6 +268,8 @@ def show_audit(place: Place, dataset: Dataset, found: Audit) -> None:
         persist_state="session",
         label_visibility="collapsed",
     )
+    if set(dataset.table["source"]) == {"phantom"}:
+        st.caption("Drawn films are more alike than real ones are: the audit takes some for copies that are none.")
     rows = {f"{name}/{path}": i for i, (name, path) in enumerate(dataset.table[["dataset", "path"]].to_numpy())}
     for number, finding in enumerate(found.findings):
         if finding.severity == severity:
