@@ -107,7 +107,7 @@ def _card(card: Card) -> None:
         st.table(
             model_card.written(results), border="horizontal", hide_index=True, width="content", alt="Results by measure"
         )
-        st.page_link("pages/evaluate.py", label="All about its results")
+        ui.link("evaluate", "All about its results")
 
 
 def _export(card: Card) -> None:

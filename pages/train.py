@@ -57,7 +57,7 @@ def _paths() -> list[str]:
     st.subheader("Films")
     if not places():
         st.info("There are no datasets yet. Add a folder or ZIP of your own films, or let the program draw some.")
-        st.page_link("pages/data.py", label="Add films")
+        ui.link("data", "Add films")
         return []
     chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets")
     if not chosen:
@@ -161,8 +161,8 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
         st.caption("Another training is under way; this one will wait in line.")
     if button.button("Start training", type="primary", key="train.start"):
         job = workshop.plan(recipe, paths, name)
-        run = runs.start(job, recipe.name)
-        st.session_state["train.next"], st.session_state["train.looked_at"] = RUNS, [run.id]
+        runs.start(job, recipe.name)
+        st.session_state["train.next"] = RUNS
         st.rerun()
     with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds
         device = _device(recipe.training.precision)

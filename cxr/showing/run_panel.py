@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -34,7 +34,7 @@ def show(alive: Sequence[Run]) -> None:
     if not ended and not alive:
         st.info("Nothing has been trained here yet. Begin with a new training.")
     if ended:
-        _history(ended)
+        _history(ended, bool(alive))
 
 
 @st.fragment(run_every=EVERY_S)
@@ -42,6 +42,7 @@ def _live(run: Run) -> None:
     """A run under way, looked at anew every two seconds; when it ends, the whole page is."""
     status = run.status
     if not status.alive:
+        st.session_state["run.ended"] = run.id
         st.rerun()
     with st.container(border=True):
         st.subheader(title_of(run))
@@ -115,7 +116,7 @@ def _log(run: Run) -> None:
         st.code("\n".join(run.log_tail()) or "Nothing yet.", language=None)
 
 
-def _history(ended: Sequence[Run]) -> None:
+def _history(ended: Sequence[Run], alive: bool) -> None:
     st.subheader("Ended")
     st.dataframe(
         overview(ended),
@@ -125,20 +126,31 @@ def _history(ended: Sequence[Run]) -> None:
         alt="Runs that have ended, newest first",
     )
     by_id = {run.id: run for run in ended}
-    kept = [name for name in st.session_state.get("train.looked_at", []) if name in by_id]
-    if kept != st.session_state.get("train.looked_at"):
-        st.session_state["train.looked_at"] = kept or [ended[0].id]
+    _look_at(by_id, newest=not alive)
     looked_at = st.multiselect(
         "Look at one, or compare several",
         list(by_id),
         format_func=lambda name: title_of(by_id[name]),
-        key="train.looked_at",
+        key="run.looked_at",
         persist_state="session",
     )
     if len(looked_at) == 1:
         _one(by_id[looked_at[0]])
     elif looked_at:
         _several([by_id[name] for name in looked_at])
+
+
+def _look_at(by_id: Mapping[str, Run], newest: bool) -> None:
+    """What is looked at before anyone chooses: the run that ended just now, or the newest."""
+    just_ended = st.session_state.pop("run.ended", None)
+    before = st.session_state.get("run.looked_at")
+    kept = [name for name in before or [] if name in by_id]
+    if just_ended in by_id:
+        kept = [just_ended]
+    elif before is None or (before and not kept):
+        kept = [next(iter(by_id))] if newest else []
+    if kept != before:
+        st.session_state["run.looked_at"] = kept
 
 
 def _one(run: Run) -> None:
@@ -184,7 +196,7 @@ def _result(name: str) -> None:
             with ui.told():
                 shelf.promote(name)
                 st.rerun()
-        st.page_link("pages/models.py", label="Its card", query_params={"model": name})
+        ui.link("models", "Its card", model=name)
 
 
 def _beside(name: str, in_use: str) -> None:

@@ -134,7 +134,7 @@ def link(page: str, label: str, **query: str) -> None:
     try:
         st.page_link(f"pages/{page}.py", label=label, query_params=query)
     except StreamlitPageNotFoundError:
-        st.markdown(f"[{label}](/{page}?{urlencode(query)})")
+        st.markdown(f"[{label}](/{page}{'?' if query else ''}{urlencode(query)})")
 
 
 def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str) -> pd.Series | None:

@@ -31,19 +31,26 @@ def form(page, server):
 def choose(tab, label, option):
     tab.get_by_role("combobox", name=label).click()
     tab.get_by_role("option", name=option, exact=True).click()
-    settled(tab)
+    marked(tab, label)
 
 
 def fill(tab, label, value):
     box = tab.get_by_label(re.compile(f"^{re.escape(label)}")).first
     box.fill(value)
     box.press("Enter")
+    marked(tab, label)
+
+
+def marked(tab, label):
+    """The page has taken the value: it marks those that are not the recipe's."""
+    expect(tab.get_by_text(f"{label} (changed)").first).to_be_attached()
     settled(tab)
 
 
 def start(tab, epochs, name):
     fill(tab, "Epochs", str(epochs))
-    fill(tab, "The model's name", name)
+    tab.get_by_label("The model's name").fill(name)
+    tab.get_by_label("The model's name").press("Enter")
     expect(tab.get_by_text("training.epochs 10 →")).to_be_visible()
     expect(tab.get_by_text(re.compile("On CPU .* of memory"))).to_be_visible()
     tab.get_by_role("button", name="Start training").click()
@@ -58,6 +65,8 @@ def test_a_model_is_trained_while_the_browser_comes_and_goes_and_is_put_into_use
     expect(form.locator(".js-plotly-plot").first).to_be_visible()
     form.get_by_role("button", name="Put it into use").click()
     expect(form.get_by_text("It is in use.")).to_be_visible()
+    settled(form)
+    expect(form.get_by_role("link", name="Its card")).to_have_count(1)
     form.get_by_role("link", name="Its card").click()
     expect(form.get_by_role("combobox", name="Model")).to_be_visible()
     expect(form.get_by_text("from-the-page (in use)").first).to_be_visible()

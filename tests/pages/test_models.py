@@ -1,0 +1,87 @@
+"""The page Models without a browser: the card, what may be done with it, and what is damaged."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cxr import workshop
+from cxr.learning import runs
+from cxr.reading import parcel, shelf
+from tests.conftest import tiny_recipe
+
+PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
+
+
+def shown(app=None):
+    app = (app or AppTest.from_file(PAGE, default_timeout=60)).run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
+def shelved(home, phantoms, tmp_path):
+    """Two models, the first of them in use."""
+    recipe = tiny_recipe(training={"epochs": 1})
+    workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], "first"), recipe.name))
+    parcel.import_model(parcel.export_model("first", tmp_path / "first.zip"), "second")
+
+
+def test_an_empty_shelf_leads_on(home):
+    assert "There is no model yet" in shown().info[0].value
+
+
+def test_the_model_in_use_comes_first_and_cannot_be_deleted(shelved):
+    app = shown()
+    assert app.selectbox(key="model").value == "first"
+    assert not [button for button in app.button if button.key.startswith("models.delete")]
+    assert any("This model is in use" in text.value for text in app.markdown)
+
+
+def test_another_model_is_put_into_use_rolled_back_and_deleted(shelved):
+    app = shown()
+    app.selectbox(key="model").set_value("second")
+    shown(app).button(key="models.promote").click()
+    app = shown(app)
+    assert shelf.default_name() == "second" and app.success[0].value == "'second' is in use."
+    app.button(key="models.back").click()
+    app = shown(app)
+    assert shelf.default_name() == "first"
+    app.selectbox(key="model").set_value("second")
+    app = shown(app)
+    app.button(key="models.delete.go.second").click()
+    assert sorted(shelf.names()) == ["first", "second"]
+    assert shown(app).success[0].value == "'second' is deleted." and shelf.names() == ["first"]
+
+
+def test_a_name_that_is_taken_is_refused_in_words(shelved):
+    app = shown()
+    app.text_input(key="models.name.first").set_value("second")
+    app = shown(app)
+    app.button(key="models.rename.go").click()
+    assert "already a model 'second'" in shown(app).error[0].value
+
+
+def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
+    (shelf.folder_of("second") / "weights.npz").unlink()
+    app = shown()
+    assert "weights.npz is missing" in app.warning[0].value
+    app.button(key="models.delete.go.second").click()
+    assert not shown(app).warning
+
+
+def test_the_card_says_results_limits_and_hash(shelved):
+    app = shown()
+    facts, films, results = (table.value for table in app.table)
+    assert shelf.card("first").weights_sha256 in facts["value"].tolist()
+    assert films["tested on"].sum() == shelf.card("first").results["test"]["n"]
+    assert results.set_index("measure").loc["Films", "test films"] == "40"
+    assert any("All films came from one source (phantom)" in text.value for text in app.markdown)
+
+
+def test_an_export_says_what_goes_in_and_what_comes_out(shelved):
+    app = shown()
+    app.segmented_control(key="models.format").set_value("keras")
+    app = shown(app)
+    said = " ".join(caption.value for caption in app.caption)
+    assert "grey pixels 0..255" in said and "(films, 32, 32, 1)" in said and "normal, bacterial" in said

@@ -1,0 +1,93 @@
+"""The page Train without a browser: what it asks, what it refuses, what it says before anything starts."""
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cxr.datasets import catalogue
+from cxr.datasets.audited import audited
+from cxr.datasets.dataset import Dataset
+from cxr.learning.settings import settings
+
+PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
+FORM = "form.vgg16-default."
+
+
+def shown(app=None):
+    app = (app or AppTest.from_file(PAGE, default_timeout=60)).run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
+def with_films(home, phantoms):
+    catalogue.add(phantoms)
+    app = shown()
+    app.multiselect(key="train.datasets").set_value(["phantoms"])
+    return shown(app)
+
+
+def captions(app):
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_without_datasets_the_page_leads_to_them_and_shows_every_hyperparameter(home):
+    app = shown()
+    assert "no datasets yet" in app.info[0].value
+    keys = {widget.key for kind in ("number_input", "selectbox", "text_input", "toggle") for widget in app.get(kind)}
+    assert {FORM + one.key for one in settings()} <= keys
+    assert all(one.meaning in captions(app) for one in settings())
+    assert not [button for button in app.button if button.key == "train.start"]
+
+
+def test_a_changed_value_is_marked_and_can_be_put_back(home):
+    app = shown()
+    app.number_input(key=f"{FORM}training.epochs").set_value(3)
+    app = shown(app)
+    assert app.number_input(key=f"{FORM}training.epochs").label == "Epochs (changed)"
+    assert "training.epochs 10 → 3" in captions(app)
+    app.button(key="form.back").click()
+    app = shown(app)
+    assert app.number_input(key=f"{FORM}training.epochs").value == 10
+    assert "All values are those of vgg16-default" in captions(app)
+
+
+def test_values_that_do_not_hold_together_are_a_sentence_and_nothing_starts(with_films):
+    with_films.selectbox(key=f"{FORM}trunk.train").set_value("all")
+    app = shown(with_films)
+    assert "training.views needs a frozen trunk" in app.error[0].value
+    assert not [button for button in app.button if button.key == "train.start"]
+    app.number_input(key=f"{FORM}training.views").set_value(0)
+    assert shown(app).button(key="train.start")
+
+
+def test_a_trunk_offers_its_own_blocks(home):
+    app = shown()
+    app.selectbox(key=f"{FORM}trunk.backbone").set_value("resnet50")
+    app = shown(app)
+    trained = app.selectbox(key=f"{FORM}trunk.train")
+    assert trained.value == "head" and trained.options == ["head", *(f"conv{n}" for n in range(1, 6)), "all"]
+
+
+def test_before_the_start_it_says_films_device_time_and_memory(with_films):
+    said = " ".join(text.value for text in with_films.markdown)
+    assert "Learn to tell normal, bacterial, viral, covid19 from " in said
+    assert "GB of memory" in said and "it can be off by more than it says" in captions(with_films)
+    assert with_films.text_input(key="train.name.vgg16-default").value == "vgg16-default"
+
+
+def test_films_are_audited_once_and_in_red_where_they_should_not_be_trained_on(with_films, phantoms, home):
+    assert "160 films, not audited yet." in [text.value for text in with_films.markdown]
+    found = audited(Dataset.open(phantoms))
+    app = shown(with_films)
+    assert not [button for button in app.button if button.key == "train.audit"]
+    told = {"error": app.error, "warning": app.warning, "info": app.success}[found.worst]
+    assert told[0].value.startswith("160 films of ")
+    assert found.findings[0].sentence in told[0].value
+
+
+def test_before_the_first_run_there_is_nothing_to_look_at(home):
+    app = shown()
+    app.segmented_control(key="train.view").set_value("Runs")
+    assert "Nothing has been trained here yet" in shown(app).info[0].value
