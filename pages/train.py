@@ -1,5 +1,6 @@
 """Train: a recipe, its hyperparameters and films become a run; runs under way and ended."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,15 +22,18 @@ from cxr.showing import model_card, run_panel, ui
 from cxr.showing.recipe_form import recipe_form
 
 NEW, RUNS = "New training", "Runs"
+RECENT_S = 12 * 3600  # a run that ended overnight is what one comes back for
 
 
 def page() -> None:
     ui.start_page("Train")
     st.header("Train")
-    alive = [run for run in runs.all_runs() if run.status.alive]
+    every = runs.all_runs()
+    alive = [run for run in every if run.status.alive]
     if "train.next" in st.session_state:
         st.session_state["train.view"] = st.session_state.pop("train.next")
-    st.session_state.setdefault("train.view", RUNS if alive else NEW)  # who comes back finds the run
+    recent = bool(alive) or any(time.time() - run.status.heartbeat < RECENT_S for run in every[:1])
+    st.session_state.setdefault("train.view", RUNS if recent else NEW)  # who comes back finds the run
     view = st.segmented_control(
         "What to do", [NEW, RUNS], required=True, key="train.view", label_visibility="collapsed"
     )
@@ -167,9 +171,9 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
     with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds
         device = _device(recipe.training.precision)
         found = estimate(recipe, Counter(dataset.table["role"]), device, runs.all_runs())
-        time, memory = found.seconds, found.memory_bytes
+        took, memory = found.seconds, found.memory_bytes
         st.markdown(
-            f"On {device.name} in {device.precision}: about {ui.duration(time.low)} to {ui.duration(time.high)}, "
+            f"On {device.name} in {device.precision}: about {ui.duration(took.low)} to {ui.duration(took.high)}, "
             f"{memory.low / 1e9:.1f} to {memory.high / 1e9:.1f} GB of memory."
         )
         st.caption(found.rests_on)

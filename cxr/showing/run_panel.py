@@ -29,7 +29,10 @@ OVERVIEW = {
 def show(alive: Sequence[Run]) -> None:
     """Everything about runs."""
     for run in alive:
-        _live(run)
+        with st.container(border=True):
+            st.subheader(title_of(run))
+            _live(run)
+            _stopping(run)
     ended = [run for run in runs.all_runs() if run.id not in {one.id for one in alive}]
     if not ended and not alive:
         st.info("Nothing has been trained here yet. Begin with a new training.")
@@ -44,19 +47,23 @@ def _live(run: Run) -> None:
     if not status.alive:
         st.session_state["run.ended"] = run.id
         st.rerun()
-    with st.container(border=True):
-        st.subheader(title_of(run))
-        history = run.history()
-        _progress(status, history)
-        _figures(status, history)
-        _curves(run, history, "live")
-        if run.asked_to_stop:
-            st.caption("It stops after this step; the best weights so far are kept.")
-        elif st.button("Stop", key=f"run.stop.{run.id}", help="After the step it is in; it can be resumed."):
-            with ui.told():
-                run.stop()
-                st.rerun(scope="fragment")
-        _log(run)
+    history = run.history()
+    _progress(status, history)
+    _figures(status, history)
+    _curves(run, history, "live")
+    _log(run)
+
+
+def _stopping(run: Run) -> None:
+    """Outside of what is drawn anew every two seconds, so that no click is lost between two drawings."""
+    if run.asked_to_stop:
+        st.caption("It stops after this step; the best weights so far are kept.")
+        return
+    asked = st.button("Stop this training", key=f"run.stop.{run.id}", help="After its step; it can be resumed.")
+    if asked:
+        with ui.told():
+            run.stop()
+        st.rerun()
 
 
 def _progress(status: Status, history: Sequence[dict[str, float]]) -> None:

@@ -1,9 +1,10 @@
 """Training from the page: from the form to a model in use, with the browser closed on the way."""
 
 import re
+from contextlib import suppress
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 from tests.browser.conftest import settled
 
@@ -16,9 +17,12 @@ def form(page, server):
     page.goto(f"{server.url}/train")
     settled(page)
     page.get_by_text("New training").click()
+    expect(page.get_by_text("Choose the films to train with.")).to_be_visible()
     page.get_by_role("combobox", name="Datasets").click()
     page.get_by_role("option", name="phantoms").click()
     page.keyboard.press("Escape")
+    expect(page.get_by_text(re.compile("On CPU .* of memory"))).to_be_visible()  # the last line of the page
+    settled(page)
     page.get_by_text("Trunk", exact=True).click()
     choose(page, "Backbone", "tiny")
     choose(page, "Weights", "none")
@@ -29,8 +33,12 @@ def form(page, server):
 
 
 def choose(tab, label, option):
-    tab.get_by_role("combobox", name=label).click()
-    tab.get_by_role("option", name=option, exact=True).click()
+    for _ in range(3):  # a list closes when the page moves below it
+        tab.get_by_role("combobox", name=label).click()
+        with suppress(TimeoutError):
+            tab.get_by_role("option", name=option, exact=True).click(timeout=5_000)
+            break
+        tab.keyboard.press("Escape")
     marked(tab, label)
 
 
@@ -58,7 +66,7 @@ def start(tab, epochs, name):
 
 def test_a_model_is_trained_while_the_browser_comes_and_goes_and_is_put_into_use(form):
     start(form, 3, "from-the-page")
-    expect(form.get_by_role("button", name="Stop")).to_be_visible(timeout=LONG_MS)
+    expect(form.get_by_role("button", name="Stop this training")).to_be_visible(timeout=LONG_MS)
     form.reload()  # who comes back finds the run
     expect(form.get_by_text(re.compile(r"Finished after 3 epochs"))).to_be_visible(timeout=LONG_MS)
     expect(form.get_by_text("tiny (in use)").first).to_be_visible()
@@ -76,10 +84,10 @@ def test_a_run_is_stopped_resumed_and_deleted(form):
     start(form, 400, "stopped")
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
     expect(form.locator(".js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
-    form.get_by_role("button", name="Stop").click()
+    form.get_by_role("button", name="Stop this training").click()
     form.get_by_role("button", name="Resume").click(timeout=LONG_MS)
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
-    form.get_by_role("button", name="Stop").click()
+    form.get_by_role("button", name="Stop this training").click()
     form.get_by_role("button", name="Delete").click(timeout=LONG_MS)
     form.get_by_role("button", name="Delete this run for good").click()
     expect(form.get_by_role("button", name="Resume")).to_have_count(0)
