@@ -88,8 +88,10 @@ def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
         "cxr.films.film, cxr.datasets.dataset, cxr.datasets.split, cxr.datasets.audit",
         "cxr.learning.recipe, cxr.learning.runs, cxr.learning.worker, cxr.learning.selection",
         "cxr.reading.shelf, cxr.reading.classifier, cxr.reading.batch",
+        "cxr.datasets.catalogue, cxr.datasets.audited, cxr.datasets.manifest",
         "cxr.judging.evaluation, cxr.judging.intervals, cxr.judging.comparison, cxr.judging.subgroups",
-        "cxr.judging.band, cxr.judging.benefit, cxr.judging.calibration, cxr.showing.overlay",
+        "cxr.judging.band, cxr.judging.benefit, cxr.judging.calibration",
+        "cxr.showing.overlay, cxr.showing.tiles, cxr.showing.charts_data, cxr.showing.charts",
     ]
     loaded = loaded_by("\n".join(f"import {line}" for line in modules), tmp_path)
     assert not loaded & {"tensorflow", "keras", "streamlit"}
