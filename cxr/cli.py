@@ -119,10 +119,12 @@ def evaluate(
     scores: Annotated[Path | None, typer.Option(help="Write the score of every film to this CSV.")] = None,
     intervals: Annotated[bool, typer.Option("--intervals", help="Every figure with its 95 % interval.")] = False,
     by: Annotated[str | None, typer.Option(help="Judge groups of films too: by source, view, sex or age.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scores for the page Evaluate.")] = False,
     as_json: Json = False,
 ) -> None:
     """Judge a model on labelled films."""
     from cxr import workshop
+    from cxr.judging import kept
     from cxr.judging.band import outside
     from cxr.judging.intervals import with_intervals
     from cxr.judging.subgroups import subgroups
@@ -137,6 +139,8 @@ def evaluate(
     groups = subgroups(*what, by) if by else None
     band = judged.card.unsure if intervals else None
     sure = outside(*what, band) if band else None
+    if keep:
+        kept.keep(judged.card, "+".join(judged.scores["dataset"].unique()), split, judged.scores)
     if as_json:
         said = judged.evaluation.as_dict() | {"unreadable": judged.unreadable, "takes_no_part": judged.left_out}
         if intervals:

@@ -228,7 +228,12 @@ def _confusion(view: View) -> None:
     drawn, beside = st.columns([3, 2])
     with beside:
         unit = st.segmented_control(
-            "Cells show", ["Counts", "Shares"], default="Counts", required=True, key="evaluate_unit"
+            "Cells show",
+            ["Counts", "Shares"],
+            default="Counts",
+            required=True,
+            key="evaluate_unit",
+            persist_state="session",
         )
         st.caption("Click a cell to see its films, or choose it here.")
         label = ui.choice("Labelled", names, "evaluate_label", index=None)
@@ -312,7 +317,8 @@ def _curves(view: View) -> None:
 def _classes(view: View) -> None:
     shares = ui.decimals(("precision", "recall", "F1", "AUC"))
     table = class_table(view.evaluation)
-    st.dataframe(table, column_config=shares, hide_index=True, key="evaluate_report", width=720)
+    alt = "Precision, recall, F1 and AUC of each class, and their means over classes and over films."
+    st.dataframe(table, column_config=shares, hide_index=True, key="evaluate_report", width=720, alt=alt)
 
 
 def _question(view: View) -> Question:

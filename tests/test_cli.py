@@ -16,8 +16,11 @@ from PIL import Image
 
 from cxr.cli import main
 from cxr.films.phantom import draw_phantom_set
+from cxr.home import evaluations_dir
+from cxr.judging.kept import kept
 from cxr.learning import runs
 from cxr.learning.runs import Job, Status
+from cxr.reading import shelf
 from tests.conftest import tiny_recipe
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
@@ -194,6 +197,7 @@ def test_the_films_of_its_training_judge_a_model_by_its_test_films_alone(trained
     assert {"n", "classes", "accuracy", "auc", "macro_f1", "confusion"} <= set(found)
     assert found["n"] == 40 and found["classes"] == CLASSES and found["unreadable"] == {}
     tested = {row["path"] for row in rows_of(phantoms) if row["split"] == "test"}
+    assert not evaluations_dir().exists()  # nothing is kept unasked
     with scores.open(newline="") as file:
         assert {row["path"] for row in csv.DictReader(file)} == tested
     code, out, _ = cxr("evaluate", "--data", phantoms)
@@ -234,6 +238,12 @@ def test_two_models_are_compared_on_films_or_by_their_stored_scores(trained, pha
     assert cxr("compare", "first", "second")[0] == 2
     assert cxr("compare", "first", "second", "--stored", "--data", phantoms)[0] == 2
     assert cxr("compare", "first", "third", "--stored")[0] == 7
+
+
+def test_an_evaluation_is_kept_for_the_page_when_asked(trained, others, answer):
+    found = answer("evaluate", "--data", others / "placed", "--split", "all", "--keep")
+    stored = kept(shelf.card("first"))[-1]
+    assert (stored.name, len(stored.scores())) == ("placed, all films", found["n"])
 
 
 def test_foreign_films_judge_a_model_by_those_placed_in_test_or_all(trained, others, answer):

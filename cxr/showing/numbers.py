@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from cxr.judging.decisions import Counts, Question, class_report
@@ -57,9 +58,13 @@ def key_numbers(
 
 
 def class_table(evaluation: Evaluation) -> pd.DataFrame:
-    """The report of classes, with each one's AUC against the rest."""
+    """The report of classes, with each one's AUC against the rest; means are of the classes that have films."""
     report = class_report(evaluation)
-    report.insert(4, "AUC", report["class"].map(evaluation.auc))
+    area = report["class"].map(evaluation.auc)
+    there = area.notna()
+    area.iloc[-2] = area[there].mean()
+    area.iloc[-1] = np.average(area[there], weights=report["films"][there]) if there.any() else math.nan
+    report.insert(4, "AUC", area)
     return report
 
 

@@ -143,7 +143,7 @@ def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str)
     from cxr.showing.thumbnail import thumbnails
 
     pages = -(-len(films) // FILMS_A_PAGE)
-    page = st.pagination(pages, key=f"{key}_page_{len(films)}") if pages > 1 else 1
+    page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
     rows = films.iloc[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE].reset_index(drop=True)
     with st.spinner("Reading films ..."):
         # Kept for this visit, not in a cache that all visitors share.

@@ -1,0 +1,71 @@
+"""The numbers that are shown first, and the tables beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.judging.decisions import Counts, questions
+from cxr.judging.evaluation import evaluate
+from cxr.showing.numbers import MEANING, class_table, film_table, key_numbers
+
+LABELS = LabelSpace(("normal", "bacterial", "viral"))
+TWO = LabelSpace(("normal", "covid19"))
+
+
+def scored(labels, rows):
+    return pd.DataFrame(rows, columns=["label", *(f"p_{name}" for name in labels.classes)])
+
+
+@pytest.fixture
+def table():
+    rows = [("normal", 0.9, 0.05, 0.05), ("normal", 0.3, 0.6, 0.1), ("bacterial", 0.2, 0.7, 0.1)]
+    return scored(LABELS, [*rows, ("bacterial", 0.6, 0.3, 0.1), ("viral", 0.1, 0.2, 0.7)])
+
+
+def test_the_numbers_of_a_question_are_its_counts_at_the_prevalence(table):
+    asked, evaluation = questions(table, LABELS, 0.5)[0], evaluate(table, LABELS, 0.5)
+    counts = Counts.of(asked)
+    values = {number.name: number.value for number in key_numbers(evaluation, asked, 0.01)}
+    assert values["Sensitivity"] == counts.sensitivity == evaluation.binary.sensitivity
+    assert values["PPV"] == counts.ppv(0.01) < counts.precision
+    assert values["Right class"] == evaluation.accuracy
+    own = {number.name: number.value for number in key_numbers(evaluation, asked, None)}
+    assert own["PPV"] == pytest.approx(counts.precision)
+
+
+def test_of_two_classes_the_right_class_is_the_accuracy_and_is_said_once():
+    table = scored(TWO, [("normal", 0.9, 0.1), ("covid19", 0.2, 0.8)])
+    numbers = key_numbers(evaluate(table, TWO, 0.5), questions(table, TWO, 0.5)[0], None)
+    assert "Right class" not in {number.name for number in numbers}
+
+
+def test_without_a_question_the_classes_have_numbers(table):
+    numbers = key_numbers(evaluate(table, LABELS, 0.5), None, None, {"Macro F1": (0.1, 0.9)})
+    assert [(number.name, number.interval) for number in numbers] == [("Right class", None), ("Macro F1", (0.1, 0.9))]
+
+
+def test_every_number_says_what_it_means(table):
+    evaluation = evaluate(table, LABELS, 0.5)
+    shown = [*key_numbers(evaluation, questions(table, LABELS, 0.5)[0], None), *key_numbers(evaluation, None, None)]
+    assert {number.name for number in shown} == set(MEANING)
+    assert all(number.meaning.endswith(".") for number in shown)
+
+
+def test_the_table_of_classes_has_the_mean_areas(table):
+    evaluation = evaluate(table, LABELS, 0.5)
+    found = class_table(evaluation)["AUC"].tolist()
+    areas = list(evaluation.auc.values())
+    assert found[:3] == areas
+    assert found[3:] == pytest.approx([np.mean(areas), np.average(areas, weights=[2, 2, 1])])
+
+
+def test_a_class_that_has_no_area_is_no_part_of_the_means(table):
+    only_normal = evaluate(table[table["label"] == "normal"], LABELS, 0.5)
+    assert class_table(only_normal)["AUC"].isna().all()
+
+
+def test_the_table_of_films_has_no_file_names(table):
+    films = table.assign(dataset="a", patient=range(5), path="Jane-Doe.png")
+    shown = film_table(films, LABELS.classes, [None] * 5)
+    assert list(shown) == ["Film", "normal", "bacterial", "viral", "Dataset", "Patient"]
