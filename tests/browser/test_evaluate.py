@@ -62,6 +62,7 @@ def test_a_clicked_cell_shows_its_films_and_a_clicked_film_its_heatmap(evaluate)
 
 def test_an_evaluation_is_run_from_the_page_and_chosen_again_after_a_reload(evaluate, server):
     evaluate.get_by_text("Run an evaluation on a dataset").click()
+    evaluate.wait_for_function("document.getAnimations().length === 0")  # a list closes while its place still moves
     evaluate.get_by_role("combobox", name="Datasets").fill("phantoms")
     evaluate.get_by_role("option", name="phantoms").click()
     evaluate.keyboard.press("Escape")
