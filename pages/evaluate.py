@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,13 @@ from cxr.films.film import Film
 from cxr.judging import curves
 from cxr.judging.decisions import Question, films_of_cell, questions
 from cxr.judging.evaluation import Evaluation, evaluate
+from cxr.judging.intervals import Interval, with_intervals
 from cxr.judging.kept import Kept, keep, kept
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.showing import charts, ui
 from cxr.showing.chart import CONFIG
-from cxr.showing.numbers import class_table, key_numbers
+from cxr.showing.numbers import bounds, class_table, figures_of, key_numbers
 from cxr.showing.viewer import View as Picture
 from cxr.showing.viewer import viewer
 
@@ -40,6 +42,7 @@ class View:
     threshold: float | None
     evaluation: Evaluation
     questions: tuple[Question, ...]
+    figures: Mapping[str, Interval]
 
     @property
     def names(self) -> list[str]:
@@ -89,6 +92,17 @@ def _scores(path: str, changed_ns: int, role: str) -> pd.DataFrame:
     return Kept("", Path(path), role).scores()
 
 
+@st.cache_data(max_entries=64, show_spinner="Working out the intervals ...")
+def _figures(
+    of: tuple[object, ...],
+    threshold: float | None,
+    prevalence: float | None,
+    _table: pd.DataFrame,
+    _labels: LabelSpace,
+) -> dict[str, Interval]:
+    return with_intervals(_table, _labels, threshold, prevalence=prevalence)
+
+
 def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
         if not catalogue.places():
@@ -122,7 +136,10 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
     _what_it_is(chosen, table)
     threshold, prevalence = _controls(card, labels) if labels.negative is not None else (None, None)
     asked = questions(table, labels, threshold)
-    view = View(card, chosen, table, labels, threshold, evaluate(table, labels, threshold), asked)
+    evaluation = evaluate(table, labels, threshold)
+    of = (card.name, card.version, str(chosen.path), chosen.path.stat().st_mtime_ns, chosen.role)
+    figures = _figures(of, threshold, prevalence, table, labels)
+    view = View(card, chosen, table, labels, threshold, evaluation, asked, figures)
     _numbers(view, prevalence)
     sections = {
         "Confusion matrix": _confusion,
@@ -204,13 +221,13 @@ def _controls(card: Card, labels: LabelSpace) -> tuple[float, float | None]:
     return own if moved == round(own, 3) else moved, None if prevalence is None else prevalence / 100
 
 
-def _numbers(view: View, prevalence: float | None, intervals: charts.Intervals = charts.NONE) -> None:
+def _numbers(view: View, prevalence: float | None) -> None:
     """The key numbers in a row, each with its interval where there is one."""
     asked = view.questions[0] if view.labels.negative is not None else None
     if asked is not None:
-        st.markdown(f"**{_capital(str(asked))}**, {len(asked.truth)} films")
+        st.markdown(f"**{_capital(str(asked))}**, {len(asked.truth)} films, each number above its 95 % interval")
     with st.container(horizontal=True, gap="small"):
-        for number in key_numbers(view.evaluation, asked, prevalence, intervals):
+        for number in key_numbers(view.evaluation, asked, prevalence, bounds(view.figures)):
             low_high = "{:.3f} to {:.3f}".format(*number.interval) if number.interval else None
             st.metric(
                 number.name,
@@ -307,11 +324,15 @@ def _curves(view: View) -> None:
         return
     with st.container(horizontal=True):
         with st.container(width=544):
-            ui.chart(charts.roc([curves.roc(one) for one in asked], view.names), "evaluate_roc")
+            found = bounds(view.figures, figures_of(asked, "auc"))
+            ui.chart(charts.roc([curves.roc(one) for one in asked], view.names, found), "evaluate_roc")
         with st.container(width=544):
             lines = [curves.precision_recall(one) for one in asked]
-            ui.chart(charts.precision_recall(lines, view.names), "evaluate_pr")
-    st.caption("The diamonds are the decisions at the threshold; dotted lines are chance.")
+            found = bounds(view.figures, figures_of(asked, "average_precision"))
+            ui.chart(charts.precision_recall(lines, view.names, found), "evaluate_pr")
+    st.caption(
+        "Diamonds are the decisions at the threshold, dotted lines chance. Behind each area stands its 95 % interval."
+    )
 
 
 def _classes(view: View) -> None:

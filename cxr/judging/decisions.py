@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.evaluation import Evaluation, probabilities_of
 
+REST = "the rest"
+
 
 @dataclass(frozen=True, eq=False)
 class Question:
@@ -51,7 +53,7 @@ def questions(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) 
     single = targets.sum(axis=1) == 1
     for k, name in enumerate(labels.classes):
         if not asked or name != asked[0].name:  # of two classes, the other one has been asked for
-            asked.append(Question(name, "the rest", names, targets[:, k] == 1, p[:, k], decided == k).of(single))
+            asked.append(Question(name, REST, names, targets[:, k] == 1, p[:, k], decided == k).of(single))
     return tuple(asked)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from cxr.judging.decisions import Counts, Question, class_report
+from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
+from cxr.judging.intervals import Interval
 from cxr.showing.charts import NONE, Intervals
 
 MEANING = {
@@ -22,6 +24,18 @@ MEANING = {
     "F1": "The harmonic mean of sensitivity and precision on these films.",
     "Right class": "The share of films whose very class was right. A film of a coarse label may be any of its classes.",
     "Macro F1": "The mean of the classes' F1.",
+}
+
+
+FIGURES = {  # as the judging room names them
+    "AUC": "binary.auc",
+    "Sensitivity": "binary.sensitivity",
+    "Specificity": "binary.specificity",
+    "PPV": "binary.ppv",
+    "NPV": "binary.npv",
+    "Accuracy": "binary.accuracy",
+    "Right class": "accuracy",
+    "Macro F1": "macro_f1",
 }
 
 
@@ -55,6 +69,17 @@ def key_numbers(
             "F1": counts.f1,
         } | right_class
     return [Number(name, value, intervals.get(name)) for name, value in values.items()]
+
+
+def bounds(found: Mapping[str, Interval], names: Mapping[str, str] = FIGURES) -> Intervals:
+    """The bounds of what is shown, by the names it is shown under; none of what the films cannot tell."""
+    known = {shown: found[figure] for shown, figure in names.items() if figure in found}
+    return {shown: (one.low, one.high) for shown, one in known.items() if math.isfinite(one.low + one.high)}
+
+
+def figures_of(asked: Sequence[Question], figure: str) -> dict[str, str]:
+    """What a figure of each question ("auc", "average_precision") is called by the judging room."""
+    return {one.name: f"{figure}.{one.name}" if one.against == REST else f"binary.{figure}" for one in asked}
 
 
 def class_table(evaluation: Evaluation) -> pd.DataFrame:

@@ -107,6 +107,14 @@ def test_every_number_moves_with_the_threshold_and_comes_back(page, card):
     assert numbers(page) == first
 
 
+def test_numbers_stand_above_their_intervals(page):
+    for name in ("AUC", "Sensitivity", "PPV", "Right class"):
+        metric = next(metric for metric in page.metric if metric.label == name)
+        low, high = map(float, metric.delta.split(" to "))
+        assert low <= float(metric.value) <= high
+        assert low < high
+
+
 def test_predictive_values_are_of_the_prevalence_that_the_reader_sets(page, card):
     run(page.number_input(key="evaluate_prevalence").set_value(5.0))
     counts = expected(card, OWN)

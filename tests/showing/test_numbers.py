@@ -1,13 +1,17 @@
 """The numbers that are shown first, and the tables beside them."""
 
+from math import nan
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.judging.curves import precision_recall, roc
 from cxr.judging.decisions import Counts, questions
 from cxr.judging.evaluation import evaluate
-from cxr.showing.numbers import MEANING, class_table, film_table, key_numbers
+from cxr.judging.intervals import Interval, with_intervals
+from cxr.showing.numbers import FIGURES, MEANING, bounds, class_table, figures_of, film_table, key_numbers
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"))
 TWO = LabelSpace(("normal", "covid19"))
@@ -69,3 +73,24 @@ def test_the_table_of_films_has_no_file_names(table):
     films = table.assign(dataset="a", patient=range(5), path="Jane-Doe.png")
     shown = film_table(films, LABELS.classes, [None] * 5)
     assert list(shown) == ["Film", "normal", "bacterial", "viral", "Dataset", "Patient"]
+
+
+def test_bounds_go_by_the_names_that_are_shown_and_only_where_there_are_any(table):
+    figures = with_intervals(table, LABELS, 0.5, resamples=50)
+    shown = bounds(figures | {"binary.npv": Interval(0.5, nan, nan), "macro_f1": Interval(0.5, 0.4, 0.6)})
+    assert shown["Macro F1"] == (0.4, 0.6)
+    assert "NPV" not in shown
+    assert set(shown) <= set(MEANING)
+
+
+def test_every_figure_that_is_shown_is_one_of_the_judging_rooms(table):
+    figures = with_intervals(table, LABELS, 0.5, resamples=1)
+    evaluation, asked = evaluate(table, LABELS, 0.5), questions(table, LABELS, 0.5)
+    for number in (*key_numbers(evaluation, asked[0], 0.3), *key_numbers(evaluation, None, None)):
+        if number.name in FIGURES:
+            at = with_intervals(table, LABELS, 0.5, resamples=1, prevalence=0.3)[FIGURES[number.name]]
+            assert number.value == pytest.approx(at.value)
+    for one in asked:
+        assert figures[figures_of(asked, "auc")[one.name]].value == pytest.approx(roc(one).auc)
+        area = figures[figures_of(asked, "average_precision")[one.name]].value
+        assert area == pytest.approx(precision_recall(one).average_precision)
