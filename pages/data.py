@@ -17,6 +17,7 @@ from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
 from cxr.films.phantom import FEWEST_FILMS, draw_phantom_set
+from cxr.films.picture import jpeg
 from cxr.learning import runs
 from cxr.showing import charts_data, tiles, ui
 
@@ -223,7 +224,7 @@ def enlarge(dataset: Dataset, i: int) -> None:
     with picture, ui.told(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        st.image(tiles.jpeg(film, 2 * LARGE_PX), width=width_px, alt=f"The film {dataset.table['path'].iat[i]}")
+        st.image(jpeg(film, 2 * LARGE_PX), width=width_px, alt=f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
         for doubt in film.warnings:
             st.warning(doubt)

@@ -53,7 +53,6 @@ class View:
 
 def main() -> None:
     ui.start_page("Evaluate")
-    st.title("Evaluate", anchor=False)
     model, films = st.columns(2)
     with model:
         card = ui.model_choice("Model", "evaluate_model")

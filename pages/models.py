@@ -18,7 +18,6 @@ MIME = "application/octet-stream"
 
 def page() -> None:
     ui.start_page("Models")
-    st.header("Models")
     _say()
     listing, in_use = shelf.listing(), shelf.default_name()
     for name, reason in listing.damaged.items():

@@ -27,7 +27,6 @@ RECENT_S = 12 * 3600  # a run that ended overnight is what one comes back for
 
 def page() -> None:
     ui.start_page("Train")
-    st.header("Train")
     every = runs.all_runs()
     alive = [run for run in every if run.status.alive]
     if "train.next" in st.session_state:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from cxr.errors import FilmTooLarge
 from cxr.films.film import Film
+from cxr.films.picture import data_url, jpeg
 from cxr.reading.batch import Reading
 from cxr.reading.opinions import Opinion
 from cxr.reading.sources import Source
@@ -67,7 +65,7 @@ class Desk:
 
     def note(self, reading: Reading, model: str) -> None:
         film = reading.film
-        thumbnail = _thumbnail(film) if film else ""
+        thumbnail = data_url(jpeg(film, THUMBNAIL_PX)) if film else ""
         self._seen[reading.source.key, model] = Seen(replace(reading, film=None), thumbnail)
         if film and reading.source.key == self.open_key:
             self._opened = (self.open_key, film)
@@ -101,11 +99,3 @@ class Desk:
 
 def _suspicion(reading: Reading) -> float:
     return reading.prediction.suspicion if reading.prediction else -1.0
-
-
-def _thumbnail(film: Film) -> str:
-    image = Image.fromarray(film.pixels)
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), reducing_gap=2.0)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

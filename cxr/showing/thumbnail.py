@@ -1,32 +1,13 @@
-"""Films made small, in their own proportions, as pictures that a table can hold."""
+"""Small pictures of judged films, found again by their bytes."""
 
 from __future__ import annotations
 
-import base64
-from io import BytesIO
-
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
 from cxr.datasets.lookup import find_film
 from cxr.errors import FilmError
 from cxr.films.film import Film
-
-
-def shrunk(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:
-    """The film with no side longer than this; a smaller one stays as it is."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
-    return np.array(picture)
-
-
-def data_url(pixels: NDArray[np.uint8]) -> str:
-    """The film as a JPEG within an address."""
-    out = BytesIO()
-    Image.fromarray(pixels).save(out, format="JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+from cxr.films.picture import data_url, jpeg
 
 
 def thumbnails(films: pd.DataFrame, side_px: int, known: dict[str, str]) -> tuple[list[str | None], list[str]]:
@@ -38,7 +19,7 @@ def thumbnails(films: pd.DataFrame, side_px: int, known: dict[str, str]) -> tupl
     for dataset, path, digest in zip(films["dataset"], films["path"], films["film"], strict=True):
         try:
             if digest not in known:
-                known[digest] = data_url(shrunk(Film.read(find_film(dataset, path, digest)).pixels, side_px))
+                known[digest] = data_url(jpeg(Film.read(find_film(dataset, path, digest)), side_px))
         except FilmError as error:
             reasons[str(error)] = None
     return [known.get(digest) for digest in films["film"]], list(reasons)

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
-
-from PIL import Image, ImageOps
 
 from cxr.datasets.archive import store_at
 from cxr.datasets.dataset import Dataset
 from cxr.errors import CxrError
 from cxr.films.film import Film
+from cxr.films.picture import jpeg
 
 THREADS = 4
 KEPT = 3000  # of about 6 kB each
@@ -40,13 +38,6 @@ def tiles(dataset: Dataset, rows: Sequence[int]) -> list[Tile]:
         return list(pool.map(lambda film: _tile(*film, *_state(*film)), films))
 
 
-def jpeg(film: Film, side_px: int) -> bytes:
-    """The film with no side longer than this, in its own proportions; a smaller one stays as it is."""
-    picture = Image.fromarray(film.pixels)
-    picture.thumbnail((side_px, side_px), Image.Resampling.BILINEAR)
-    return _encoded(picture)
-
-
 def _state(root: str, path: str) -> tuple[int, int]:
     """What tells that a film's file, or the ZIP that it is in, has changed."""
     try:
@@ -62,10 +53,4 @@ def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
         film = Film.read(store_at(root).read(path))
     except CxrError as error:
         return Tile(None, str(error))
-    return Tile(_encoded(ImageOps.pad(Image.fromarray(film.pixels), (SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR)))
-
-
-def _encoded(picture: Image.Image) -> bytes:
-    out = BytesIO()
-    picture.save(out, "JPEG", quality=85)
-    return out.getvalue()
+    return Tile(jpeg(film, SIDE_PX, square=True))

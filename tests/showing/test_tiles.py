@@ -9,7 +9,7 @@ from PIL import Image
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 from cxr.showing import tiles as module
-from cxr.showing.tiles import SIDE_PX, jpeg, tiles
+from cxr.showing.tiles import SIDE_PX, tiles
 
 
 def film(folder: Path, name: str, size: tuple[int, int] = (60, 60), grey: int = 200) -> Path:
@@ -77,9 +77,3 @@ def test_films_in_a_zip_are_seen_again_when_the_zip_has_changed(folder, tmp_path
     again = tiles(Dataset.open(tmp_path / "set.zip"), [0])
     assert first != again
     assert int(pixels(again[0].jpeg)[SIDE_PX // 2, SIDE_PX // 2]) == pytest.approx(100, abs=3)
-
-
-def test_a_larger_picture_keeps_its_proportions_and_is_never_blown_up(folder):
-    tall = Film.read(folder / "normal" / "a.png")
-    assert pixels(jpeg(tall, 40)).shape == (40, 20)
-    assert pixels(jpeg(tall, 1000)).shape == (120, 60)
