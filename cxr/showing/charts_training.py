@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 History = Sequence[Mapping[str, float]]
 
 LONG_EPOCH = 3  # heartbeats in an epoch from which on its steps are drawn too
-HEIGHT_PX = 260
+HEIGHT_PX = 300
 MEASURES = {
     "val_loss": "Validation loss",
     "val_accuracy": "Validation accuracy",
@@ -108,9 +108,9 @@ def _figure(title: str) -> Any:
     figure = go.Figure()
     figure.update_layout(
         height=HEIGHT_PX,
-        margin={"l": 8, "r": 8, "t": 56, "b": 8},
+        margin={"l": 8, "r": 8, "t": 32, "b": 8},
         title={"text": title, "font": {"size": 14}, "y": 0.98, "yanchor": "top"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": -0.3, "yanchor": "top", "x": 0},
         hovermode="x unified",
         uirevision=title,  # a zoom outlives the next heartbeat
         showlegend=True,

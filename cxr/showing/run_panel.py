@@ -86,7 +86,7 @@ def _figures(status: Status, history: Sequence[dict[str, float]]) -> None:
         "Accuracy so far": _number(status.accuracy, ".3f"),
         "Validation AUC": _number(last.get("val_auc"), ".3f"),
         "Learning rate": _number(last.get("rate"), ".2g"),
-        "Films a second": _number(status.films_s or None, ".1f"),
+        "Films a second": _number(status.films_s or last.get("films_s"), ".1f"),
         "Memory": _gigabytes(status.memory_bytes),
     }
     if status.gpu_bytes:

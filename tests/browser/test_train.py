@@ -64,6 +64,13 @@ def start(tab, epochs, name):
     tab.get_by_role("button", name="Start training").click()
 
 
+def stop(tab):
+    settled(tab)
+    tab.get_by_role("button", name="Stop this training").click()
+    heard = tab.get_by_text("It stops after this step").or_(tab.get_by_role("button", name="Resume"))
+    expect(heard.first).to_be_visible()
+
+
 def test_a_model_is_trained_while_the_browser_comes_and_goes_and_is_put_into_use(form):
     start(form, 3, "from-the-page")
     expect(form.get_by_role("button", name="Stop this training")).to_be_visible(timeout=LONG_MS)
@@ -84,10 +91,10 @@ def test_a_run_is_stopped_resumed_and_deleted(form):
     start(form, 400, "stopped")
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
     expect(form.locator(".js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
-    form.get_by_role("button", name="Stop this training").click()
+    stop(form)
     form.get_by_role("button", name="Resume").click(timeout=LONG_MS)
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
-    form.get_by_role("button", name="Stop this training").click()
+    stop(form)
     form.get_by_role("button", name="Delete").click(timeout=LONG_MS)
     form.get_by_role("button", name="Delete this run for good").click()
     expect(form.get_by_role("button", name="Resume")).to_have_count(0)
