@@ -164,7 +164,7 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
         st.caption("Another training is under way; this one will wait in line.")
     if button.button("Start training", type="primary", key="train.start"):
         job = workshop.plan(recipe, paths, name)
-        runs.start(job, recipe.name)
+        run_panel.watch([runs.start(job, recipe.name).id])
         st.session_state["train.next"] = RUNS
         st.rerun()
     with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds

@@ -38,6 +38,12 @@ def show(alive: Sequence[Run]) -> None:
         st.info("Nothing has been trained here yet. Begin with a new training.")
     if ended:
         _history(ended, bool(alive))
+    watch([run.id for run in alive])
+
+
+def watch(run_ids: Sequence[str]) -> None:
+    """Show these runs when they end, even if that is before the page is drawn again."""
+    st.session_state["run.watched"] = tuple(run_ids)
 
 
 @st.fragment(run_every=EVERY_S)
@@ -45,7 +51,6 @@ def _live(run: Run) -> None:
     """A run under way, looked at anew every two seconds; when it ends, the whole page is."""
     status = run.status
     if not status.alive:
-        st.session_state["run.ended"] = run.id
         st.rerun()
     history = run.history()
     _progress(status, history)
@@ -148,8 +153,8 @@ def _history(ended: Sequence[Run], alive: bool) -> None:
 
 
 def _look_at(by_id: Mapping[str, Run], newest: bool) -> None:
-    """What is looked at before anyone chooses: the run that ended just now, or the newest."""
-    just_ended = st.session_state.pop("run.ended", None)
+    """What is looked at before anyone chooses: the run that ended since the page was last drawn, or the newest."""
+    just_ended = next((name for name in by_id if name in st.session_state.get("run.watched", ())), None)
     before = st.session_state.get("run.looked_at")
     kept = [name for name in before or [] if name in by_id]
     if just_ended in by_id:

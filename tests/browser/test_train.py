@@ -68,7 +68,7 @@ def stop(tab):
     settled(tab)
     tab.get_by_role("button", name="Stop this training").click()
     heard = tab.get_by_text("It stops after this step").or_(tab.get_by_role("button", name="Resume"))
-    expect(heard.first).to_be_visible()
+    expect(heard.first).to_be_visible(timeout=LONG_MS)
 
 
 def test_a_model_is_trained_while_the_browser_comes_and_goes_and_is_put_into_use(form):
