@@ -208,7 +208,7 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
     row = dataset.table.iloc[i]
     label, name = row["label"] or "no label", Path(row["path"]).name
     if tile.jpeg:
-        st.image(tile.jpeg, width=tiles.SIDE_PX, alt=f"{label}, {name}")
+        ui.picture(tile.jpeg, tiles.SIDE_PX, f"{label}, {name}")
     else:
         with st.container(border=True, height=tiles.SIDE_PX):
             st.caption(f"Cannot be read. {tile.reason}")
@@ -224,7 +224,7 @@ def enlarge(dataset: Dataset, i: int) -> None:
     with picture, ui.told(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        st.image(jpeg(film, 2 * LARGE_PX), width=width_px, alt=f"The film {dataset.table['path'].iat[i]}")
+        ui.picture(jpeg(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
         for doubt in film.warnings:
             st.warning(doubt)

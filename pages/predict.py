@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import CxrError
+from cxr.films.film import Film
+from cxr.films.picture import jpeg
 from cxr.reading import opinions
 from cxr.reading.batch import Reading, read_sources
 from cxr.reading.card import Card
@@ -24,6 +26,7 @@ from cxr.showing import report, ui
 from cxr.showing.reading import bars, bars_html, limits, sentence, trained_on
 from cxr.showing.viewer import View, viewer
 
+EXAMPLE_PX = 150
 INBOX = "predict.inbox"  # the uploader's key, followed by how often it was emptied
 
 
@@ -87,18 +90,16 @@ def offer_examples(desk: Desk) -> None:
     st.markdown("Or read an example:")
     with st.container(horizontal=True):
         for source in examples():
-            with st.container(width=150), ui.told():
-                st.image(example_picture(source.key, source), width=150, alt=source.name)
+            with st.container(width=EXAMPLE_PX), ui.told():
+                ui.picture(example_picture(source.key, source), EXAMPLE_PX, source.name)
                 label = source.name if source.drawn else f"Own film, {source.name}"
                 st.button(label, key=f"predict.example.{source.key}", on_click=desk.put, args=([source],))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def example_picture(key: str, _source: Source) -> NDArray[np.uint8]:
+def example_picture(key: str, _source: Source) -> bytes:
     """Examples lie on this machine or are drawn: they are nobody's upload."""
-    from cxr.films.film import Film
-
-    return Film.read(_source.read()).fitted(150)
+    return jpeg(Film.read(_source.read()), EXAMPLE_PX, square=True)
 
 
 def read_waiting(desk: Desk, card: Card, model: str) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from cxr import DISCLAIMER
 from cxr.errors import CxrError
+from cxr.films.picture import data_url
 from cxr.reading import shelf
 
 if TYPE_CHECKING:
@@ -135,6 +137,11 @@ def link(page: str, label: str, **query: str) -> None:
         st.page_link(f"pages/{page}.py", label=label, query_params=query)
     except StreamlitPageNotFoundError:
         st.markdown(f"[{label}](/{page}{'?' if query else ''}{urlencode(query)})")
+
+
+def picture(jpeg_bytes: bytes, width_px: int, alt: str) -> None:
+    """A small picture within the page itself: as a file of its own, a quick visitor would find it gone."""
+    st.html(f'<img src="{data_url(jpeg_bytes)}" width="{width_px}" alt="{escape(alt, quote=True)}">')
 
 
 def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str) -> pd.Series | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from cxr import workshop
 from cxr.films.phantom import draw_phantom_set
@@ -48,6 +48,7 @@ def chromium() -> str:
 def browser() -> Iterator[Browser]:
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     path = chromium()
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         chrome = playwright.chromium.launch(executable_path=path, args=[*flags, "--disable-sync", "--no-first-run"])
         yield chrome
