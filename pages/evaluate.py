@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -13,20 +12,18 @@ import streamlit as st
 from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.labels import LabelSpace
-from cxr.datasets.lookup import find_film
-from cxr.films.film import Film
 from cxr.judging import curves
+from cxr.judging.comparison import Comparison, Contender, compare
 from cxr.judging.decisions import Question, films_of_cell, questions
 from cxr.judging.evaluation import Evaluation, evaluate
 from cxr.judging.intervals import Interval, with_intervals
-from cxr.judging.kept import Kept, keep, kept
+from cxr.judging.kept import Kept, keep, kept, sharing
 from cxr.reading.card import Card
-from cxr.reading.classifier import Prediction
 from cxr.showing import charts, ui
+from cxr.showing.beside import comparison_table, comparison_words, shared_questions
 from cxr.showing.chart import CONFIG
+from cxr.showing.film_panel import film_rows, judged_film
 from cxr.showing.numbers import bounds, class_table, figures_of, key_numbers
-from cxr.showing.viewer import View as Picture
-from cxr.showing.viewer import viewer
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
 
@@ -69,7 +66,7 @@ def main() -> None:
         st.info("No evaluation of this model is stored yet. Run one on a dataset.")
         return
     with ui.told():
-        _show(card, chosen, _scores(str(chosen.path), chosen.path.stat().st_mtime_ns, chosen.role))
+        _show(card, chosen, _scores(chosen.state, chosen))
 
 
 def _evaluation_choice(stored: list[Kept]) -> Kept | None:
@@ -87,8 +84,8 @@ def _capital(text: str) -> str:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _scores(path: str, changed_ns: int, role: str) -> pd.DataFrame:
-    return Kept("", Path(path), role).scores()
+def _scores(state: tuple[object, ...], _chosen: Kept) -> pd.DataFrame:
+    return _chosen.scores()
 
 
 @st.cache_data(max_entries=64, show_spinner="Working out the intervals ...")
@@ -136,8 +133,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
     threshold, prevalence = _controls(card, labels) if labels.negative is not None else (None, None)
     asked = questions(table, labels, threshold)
     evaluation = evaluate(table, labels, threshold)
-    of = (card.name, card.version, str(chosen.path), chosen.path.stat().st_mtime_ns, chosen.role)
-    figures = _figures(of, threshold, prevalence, table, labels)
+    figures = _figures((card.name, card.version, *chosen.state), threshold, prevalence, table, labels)
     view = View(card, chosen, table, labels, threshold, evaluation, asked, figures)
     _numbers(view, prevalence)
     sections = {
@@ -147,6 +143,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
         "Scores": _spread,
         "Calibration": _calibration,
         "Training": _training,
+        "Another model": _another,
     }
     section = st.segmented_control(
         "Show",
@@ -287,33 +284,12 @@ def _films(view: View, label: str, decision: str) -> None:
     st.subheader(f"{len(found)} films labelled {label} and called {decision}, {how} first", anchor=False)
     films = found.assign(film=found.get("film", ""))
     alt = f"Films labelled {label} and called {decision}, with the probability of each class."
-    row = ui.film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
+    row = film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
     if row is None:
         st.caption("Choose a row to see the film with its heatmap.")
         return
     with st.container(key="evaluate_film"), ui.told():
-        _film(view, row)
-
-
-def _film(view: View, row: pd.Series) -> None:
-    """A film, and beside it where the model found what speaks for a class."""
-    picture, prediction = _reading(view.card, row)
-    heatmaps = {name: prediction.heatmap(name) for name in view.labels.classes}
-    viewer(picture, heatmaps, prediction.decision, "Grad-CAM", f"evaluate_viewer_{picture.key}")
-    said = ", ".join(f"{name} {prediction.probability(name):.3f}" for name in view.labels.classes)
-    st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")
-
-
-def _reading(card: Card, row: pd.Series) -> tuple[Picture, Prediction]:
-    """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
-    key = f"{card.version}-{row['film']}"
-    if st.session_state.get("evaluate_reading", (None,))[0] != key:
-        film = Film.read(find_film(row["dataset"], row["path"], row["film"]))
-        with st.spinner("Reading the film ..."):
-            prediction = ui.classifier(card).read(film)
-        st.session_state["evaluate_reading"] = (key, Picture.of(film, key), prediction)
-    _, picture, prediction = st.session_state["evaluate_reading"]
-    return picture, prediction
+        judged_film(view.card, row)
 
 
 def _curves(view: View) -> None:
@@ -330,7 +306,8 @@ def _curves(view: View) -> None:
             found = bounds(view.figures, figures_of(asked, "average_precision"))
             ui.chart(charts.precision_recall(lines, view.names, found), "evaluate_pr")
     st.caption(
-        "Diamonds are the decisions at the threshold, dotted lines chance. Behind each area stands its 95 % interval."
+        "Diamonds are the decisions at the threshold, dotted lines are chance, brackets hold 95 % intervals. "
+        "AP is the average precision."
     )
 
 
@@ -369,6 +346,35 @@ def _training(view: View) -> None:
         return
     ui.chart(charts.history(view.card.history, view.card.best_epoch), "evaluate_history")
     st.caption(f"The dashed line is epoch {view.card.best_epoch}, the best one, whose weights the model has.")
+
+
+def _another(view: View) -> None:
+    """A second model beside this one, on the films that both were judged by."""
+    other = ui.model_choice("Compare with", "evaluate_other", empty=True)
+    if other is None:
+        st.caption("Choose a second model. Both are judged by the films that they have in common, at their thresholds.")
+        return
+    theirs = sharing(other, view.table)
+    if theirs is None:
+        st.info(f"No stored evaluation of '{other.name}' has any of these films. Choose it above, and run one on them.")
+        return
+    scores = theirs.scores()
+    pair = (
+        Contender(view.card.name, view.table, view.labels, view.threshold),
+        Contender(other.name, scores, LabelSpace(other.classes, other.groups), other.threshold),
+    )
+    of = (view.card.name, *view.kept.state, view.threshold, other.name, *theirs.state, other.threshold)
+    found = _compared(of, pair)
+    st.dataframe(comparison_table(found), hide_index=True, key="evaluate_comparison", alt=comparison_words(found))
+    st.caption(comparison_words(found))
+    rocs = [curves.roc(one) for one in shared_questions(*pair) if one.answerable]
+    if rocs:
+        ui.chart(charts.roc(rocs, [one.question.name for one in rocs]), "evaluate_rocs")
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")
+def _compared(of: tuple[object, ...], _pair: tuple[Contender, Contender]) -> Comparison:
+    return compare(*_pair)
 
 
 main()

@@ -27,6 +27,11 @@ class Kept:
     path: Path
     role: str = ""  # of the films of a training that are meant
 
+    @property
+    def state(self) -> tuple[str, str, int]:
+        """What is another where the scores may be others: for what was computed from them and is kept."""
+        return str(self.path), self.role, self.path.stat().st_mtime_ns
+
     def scores(self) -> pd.DataFrame:
         table = read_scores(self.path)
         return table[table["role"] == self.role].reset_index(drop=True) if self.role else table
@@ -46,6 +51,15 @@ def kept(card: Card) -> list[Kept]:
     return of_training + [Kept(_in_words(path.stem), path) for path in run]
 
 
+def sharing(card: Card, films: pd.DataFrame) -> Kept | None:
+    """The stored scores of this model that have the most of these films, known by their bytes; None where none has."""
+    if "film" not in films:
+        return None
+    counted = {one: _shared(one.scores(), films) for one in kept(card)}
+    best = max(counted, key=lambda one: counted[one], default=None)
+    return best if best and counted[best] else None
+
+
 def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kept:
     """The scores of an evaluation on these films, kept in the place of earlier ones on the same."""
     path = _folder(card) / f"{films}{f'@{split}' if split else ''}.csv"
@@ -59,6 +73,10 @@ def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kep
             partial.unlink(missing_ok=True)
         raise DatasetError(f"The evaluation could not be kept: {error.strerror or error}.") from error
     return Kept(_in_words(path.stem), path)
+
+
+def _shared(scores: pd.DataFrame, films: pd.DataFrame) -> int:
+    return int(scores["film"].isin(films["film"]).sum()) if "film" in scores else 0
 
 
 def _folder(card: Card) -> Path:

@@ -109,7 +109,7 @@ def precision_recall(curves: Sequence[PrecisionRecall], names: Sequence[str], in
     words, tables = [], []
     for curve in curves:
         name, prevalence = str(curve.question), curve.prevalence
-        area = f"average precision {said(curve.average_precision, intervals.get(curve.question.name))}"
+        area = f"AP {said(curve.average_precision, intervals.get(curve.question.name))}"
         at = Counts.of(curve.question)
         _curve(figure, curve.question.name, names, f"{name}<br>{area}", (curve.recall, curve.precision), shape="hv")
         figure.data[-1].update(
@@ -119,7 +119,7 @@ def precision_recall(curves: Sequence[PrecisionRecall], names: Sequence[str], in
         _line(figure, [0, 1], [prevalence, prevalence], curve.question.name)
         hover = f"the decisions: precision {at.precision:.3f}, recall {at.sensitivity:.3f}"
         _point(figure, curve.question.name, names, (at.sensitivity, at.precision), hover)
-        words.append(f"{name}, {area}, where chance has {prevalence:.3f}")
+        words.append(f"{name}, average precision {area[3:]}, where chance has {prevalence:.3f}")
         tables.append(_of(curve.question, curve.threshold, {"recall": curve.recall, "precision": curve.precision}))
     alt = f"Precision-recall curves: {'; '.join(words)}."
     return Chart(_square(figure), alt, pd.concat(tables, ignore_index=True))

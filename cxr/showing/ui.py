@@ -20,8 +20,6 @@ from cxr.films.picture import data_url
 from cxr.reading import shelf
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from cxr.datasets.catalogue import Place
     from cxr.reading.card import Card
     from cxr.reading.classifier import Classifier
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 BAR_S = 0.1  # between two moves of a bar: more are not seen, and slow the work
 MODELS_KEPT = 2  # in memory at once, for all who look
-FILMS_A_PAGE = 6
-THUMBNAIL_PX = 96
 WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
 ENTERED, WANTED = "ui.entered", "ui.wanted"
 STYLE = Path(__file__).with_name("page.css")
@@ -142,34 +138,6 @@ def link(page: str, label: str, **query: str) -> None:
 def picture(jpeg_bytes: bytes, width_px: int, alt: str) -> None:
     """A small picture within the page itself: as a file of its own, a quick visitor would find it gone."""
     st.html(f'<img src="{data_url(jpeg_bytes)}" width="{width_px}" alt="{escape(alt, quote=True)}">')
-
-
-def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str) -> pd.Series | None:
-    """The row that is chosen of judged films, which are shown a page at a time with their pictures and scores."""
-    from cxr.showing.numbers import film_table
-    from cxr.showing.thumbnail import thumbnails
-
-    pages = -(-len(films) // FILMS_A_PAGE)
-    page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
-    rows = films.iloc[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE].reset_index(drop=True)
-    with st.spinner("Reading films ..."):
-        # Kept for this visit, not in a cache that all visitors share.
-        pictures, missing = thumbnails(rows, THUMBNAIL_PX, st.session_state.setdefault("thumbnails", {}))
-    chosen = st.dataframe(
-        film_table(rows, classes, pictures),
-        column_config=decimals(classes) | {"Film": st.column_config.ImageColumn(width="small")},
-        hide_index=True,
-        height="content",
-        row_height=72,
-        on_select="rerun",
-        selection_mode="single-row",
-        key=f"{key}_{'_'.join(rows['film'])}",
-        alt=alt,
-    )
-    for sentence in missing:
-        st.caption(sentence)
-    places = chosen["selection"]["rows"]
-    return rows.iloc[places[0]] if places else None
 
 
 def decimals(names: Sequence[str]) -> dict[str, Any]:

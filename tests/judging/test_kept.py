@@ -6,7 +6,7 @@ import pytest
 
 from cxr.errors import DatasetError
 from cxr.home import evaluations_dir
-from cxr.judging.kept import keep, kept
+from cxr.judging.kept import keep, kept, sharing
 from cxr.reading import shelf
 from cxr.reading.card import Draft
 from tests.conftest import tiny_recipe
@@ -77,3 +77,14 @@ def test_what_cannot_be_written_is_said(card):
     evaluations_dir().write_text("a file where the folder should be")
     with pytest.raises(DatasetError, match="could not be kept"):
         keep(card, "phantoms", None, kept(card)[0].scores())
+
+
+def test_the_scores_that_share_the_most_films_are_found(card):
+    films = pd.DataFrame({"film": ["a", "b", "c"]})
+    scores = kept(card)[0].scores()
+    assert sharing(card, films) is None  # those of its training have no digests
+    keep(card, "one", None, scores.assign(film=["a", "x", "y"]))
+    keep(card, "two", None, scores.assign(film=["a", "b", "y"]))
+    assert sharing(card, films).name == "two"
+    assert sharing(card, pd.DataFrame({"film": ["z"]})) is None
+    assert sharing(card, films.drop(columns="film")) is None

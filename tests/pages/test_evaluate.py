@@ -20,7 +20,15 @@ from tests.conftest import tiny_recipe
 
 PAGE = Path(__file__).parents[2] / "pages" / "evaluate.py"
 CLASSES = ("normal", "bacterial", "viral", "covid19")
-SECTIONS = ("Confusion matrix", "ROC and precision-recall", "Classes", "Scores", "Calibration", "Training")
+SECTIONS = (
+    "Confusion matrix",
+    "ROC and precision-recall",
+    "Classes",
+    "Scores",
+    "Calibration",
+    "Training",
+    "Another model",
+)
 OWN = 0.4126
 
 
@@ -217,3 +225,17 @@ def test_a_table_without_digests_shows_no_film(home, films):
     app.selectbox(key="evaluate_label").set_value("viral")
     run(app.selectbox(key="evaluate_decision").set_value("viral"))
     assert "cannot be found" in captions(app)
+
+
+def test_a_second_model_stands_beside_the_first_on_the_films_they_share(card, films):
+    store("second", CLASSES, scored(films)[:30], threshold=0.7)
+    store("stranger", CLASSES, scored(films).assign(film="0" * 16), threshold=0.7)
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.segmented_control(key="evaluate_section").set_value("Another model"))
+    assert "Choose a second model" in captions(app)
+    run(app.selectbox(key="evaluate_model").set_value("drawn"))
+    run(app.selectbox(key="evaluate_other").set_value("second"))
+    assert "On 30 films" in captions(app)
+    assert list(app.dataframe[0].value) == ["", "drawn", "second", "Difference"]
+    run(app.selectbox(key="evaluate_other").set_value("stranger"))
+    assert "has any of these films" in app.info[-1].value

@@ -1,0 +1,55 @@
+"""Two models beside each other: their figures in a table, in words, and their answers to one question."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from cxr.judging.comparison import Comparison, Contender
+from cxr.judging.decisions import Question, questions
+from cxr.judging.intervals import Interval
+from cxr.showing.charts import said
+
+
+def comparison_table(found: Comparison) -> pd.DataFrame:
+    """Accuracy and AUC of either model and their difference, with 95 % intervals."""
+    what = "right class" if found.question == "class" else found.question
+    rows = [
+        (f"Accuracy ({what})", *map(_said, (*found.accuracy, found.accuracy_difference))),
+        ("AUC", *map(_said, (*found.auc, found.auc_difference))),
+    ]
+    return pd.DataFrame(rows, columns=["", found.first, found.second, "Difference"])
+
+
+def comparison_words(found: Comparison) -> str:
+    """What the table is of, and what the tests say."""
+    films = f"{found.n} films of {found.patients} patients that both were judged by"
+    alone = (
+        f"{found.first} alone is right on {found.only_first_right} of them, {found.second} alone on "
+        f"{found.only_second_right} (McNemar {_p(found.mcnemar_p)})"
+    )
+    areas = "" if math.isnan(found.delong_p) else f" The areas differ with {_p(found.delong_p)} (DeLong)."
+    return f"On {films}. {alone}.{areas} An interval of the difference that holds 0 may be chance."
+
+
+def shared_questions(first: Contender, second: Contender) -> list[Question]:
+    """Whether there is a finding, asked of either model on the films that both have scores of; named by the model."""
+    if first.labels.negative is None or second.labels.negative is None:
+        return []
+    asked = []
+    for one, other in ((first, second), (second, first)):
+        films = one.scores[one.scores["film"].isin(other.scores["film"])]
+        question = questions(films, one.labels, one.threshold)[0]
+        asked.append(replace(question, name=f"{one.name}: {question.name}"))
+    return asked
+
+
+def _said(figure: Interval) -> str:
+    known = math.isfinite(figure.low + figure.high)
+    return said(figure.value, (figure.low, figure.high) if known else None)
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

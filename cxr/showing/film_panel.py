@@ -1,0 +1,64 @@
+"""Films that a model was judged by: a table to choose from, and the one that is chosen with its heatmap."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from cxr.datasets.lookup import find_film
+from cxr.films.film import Film
+from cxr.reading.card import Card
+from cxr.reading.classifier import Prediction
+from cxr.showing import ui
+from cxr.showing.numbers import film_table
+from cxr.showing.thumbnail import thumbnails
+from cxr.showing.viewer import View, viewer
+
+FILMS_A_PAGE = 6
+THUMBNAIL_PX = 96
+
+
+def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str) -> pd.Series | None:
+    """The row that is chosen of judged films, which are shown a page at a time with their pictures and scores."""
+    pages = -(-len(films) // FILMS_A_PAGE)
+    page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
+    rows = films.iloc[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE].reset_index(drop=True)
+    with st.spinner("Reading films ..."):
+        # Kept for this visit, not in a cache that all visitors share.
+        pictures, missing = thumbnails(rows, THUMBNAIL_PX, st.session_state.setdefault("thumbnails", {}))
+    chosen = st.dataframe(
+        film_table(rows, classes, pictures),
+        column_config=ui.decimals(classes) | {"Film": st.column_config.ImageColumn(width="small")},
+        hide_index=True,
+        height="content",
+        row_height=72,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"{key}_{'_'.join(rows['film'])}",
+        alt=alt,
+    )
+    for sentence in missing:
+        st.caption(sentence)
+    places = chosen["selection"]["rows"]
+    return rows.iloc[places[0]] if places else None
+
+
+def judged_film(card: Card, row: pd.Series) -> None:
+    """A film, and beside it where the model found what speaks for a class."""
+    picture, prediction = _reading(card, row)
+    heatmaps = {name: prediction.heatmap(name) for name in card.classes}
+    viewer(picture, heatmaps, prediction.decision, "Grad-CAM", f"film_panel_viewer_{picture.key}")
+    said = ", ".join(f"{name} {prediction.probability(name):.3f}" for name in card.classes)
+    st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")
+
+
+def _reading(card: Card, row: pd.Series) -> tuple[View, Prediction]:
+    """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
+    key = f"{card.version}-{row['film']}"
+    if st.session_state.get("film_panel_reading", (None,))[0] != key:
+        film = Film.read(find_film(row["dataset"], row["path"], row["film"]))
+        with st.spinner("Reading the film ..."):
+            prediction = ui.classifier(card).read(film)
+        st.session_state["film_panel_reading"] = (key, View.of(film, key), prediction)
+    _, picture, prediction = st.session_state["film_panel_reading"]
+    return picture, prediction

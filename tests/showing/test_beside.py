@@ -1,0 +1,53 @@
+"""Two models beside each other, in a table, in words and in curves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.judging.comparison import Contender, compare
+from cxr.showing.beside import comparison_table, comparison_words, shared_questions
+
+TWO = LabelSpace(("normal", "covid19"))
+
+
+def contender(name, threshold, films=range(40), seed=0):
+    rng = np.random.default_rng(seed)
+    ill = np.array([i % 2 for i in films], bool)
+    p = np.clip(rng.normal(0.35 + 0.3 * ill, 0.2), 0, 1)
+    table = pd.DataFrame({"film": [f"{i:016x}" for i in films], "dataset": "a", "path": [str(i) for i in films]})
+    table = table.assign(patient=list(films), label=np.where(ill, "covid19", "normal"), p_normal=1 - p, p_covid19=p)
+    return Contender(name, table, TWO, threshold)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return contender("one", 0.5), contender("other", 0.9, range(10, 50), seed=1)
+
+
+def test_the_table_has_either_model_and_their_difference_with_intervals(pair):
+    found = compare(*pair, resamples=100)
+    table = comparison_table(found)
+    assert list(table) == ["", "one", "other", "Difference"]
+    assert table["one"][0].startswith(f"{found.accuracy[0].value:.3f} (")
+    assert table["Difference"][1].startswith(f"{found.auc_difference.value:.3f} (")
+
+
+def test_the_words_say_of_which_films_and_what_the_tests_say(pair):
+    found = compare(*pair, resamples=100)
+    words = comparison_words(found)
+    assert words.startswith("On 30 films of 30 patients")
+    assert f"one alone is right on {found.only_first_right}" in words
+    assert "McNemar p" in words and "(DeLong)" in words
+
+
+def test_both_are_asked_of_the_same_films(pair):
+    first, second = shared_questions(*pair)
+    assert (first.name, second.name) == ("one: covid19", "other: covid19")
+    assert len(first.truth) == 30
+    assert (first.truth == second.truth).all()
+
+
+def test_without_a_negative_class_there_is_no_question_to_both(pair):
+    three = LabelSpace(("a", "b", "c"))
+    assert shared_questions(pair[0], Contender("third", pair[1].scores, three, None)) == []
