@@ -50,6 +50,8 @@ class View:
 
 def main() -> None:
     ui.start_page("Evaluate")
+    if "model" in st.query_params:  # asked for in the address, as by the page Models
+        st.session_state["evaluate_model"] = st.query_params.pop("model")
     model, films = st.columns(2)
     with model:
         card = ui.model_choice("Model", "evaluate_model")
@@ -369,7 +371,8 @@ def _another(view: View) -> None:
     st.caption(comparison_words(found))
     rocs = [curves.roc(one) for one in shared_questions(*pair) if one.answerable]
     if rocs:
-        ui.chart(charts.roc(rocs, [one.question.name for one in rocs]), "evaluate_rocs")
+        with st.container(width=640):
+            ui.chart(charts.roc(rocs, [one.question.name for one in rocs]), "evaluate_rocs")
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")

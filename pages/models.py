@@ -106,7 +106,7 @@ def _card(card: Card) -> None:
         st.table(
             model_card.written(results), border="horizontal", hide_index=True, width="content", alt="Results by measure"
         )
-        ui.link("evaluate", "All about its results")
+        ui.link("evaluate", "All about its results", model=card.name)
 
 
 def _export(card: Card) -> None:

@@ -239,3 +239,18 @@ def test_a_second_model_stands_beside_the_first_on_the_films_they_share(card, fi
     assert list(app.dataframe[0].value) == ["", "drawn", "second", "Difference"]
     run(app.selectbox(key="evaluate_other").set_value("stranger"))
     assert "has any of these films" in app.info[-1].value
+
+
+def test_a_model_can_be_asked_for_in_the_address(card, films):
+    store("second", CLASSES, scored(films)[:12], threshold=0.7)
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["model"] = "second"
+    assert run(app).selectbox(key="evaluate_model").value == "second"
+    run(app.selectbox(key="evaluate_model").set_value("drawn"))
+    assert app.selectbox(key="evaluate_model").value == "drawn"
+
+
+def test_a_model_that_is_not_there_is_not_insisted_on(card):
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["model"] = "gone"
+    assert run(app).selectbox(key="evaluate_model").value == "drawn"
