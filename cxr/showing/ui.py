@@ -33,13 +33,17 @@ ENTERED, WANTED = "ui.entered", "ui.wanted"
 STYLE = Path(__file__).with_name("page.css")
 ICON = Path(__file__).with_name("icon.png")
 # Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses, once, for the
-# visitor, who may choose otherwise in the menu. Where Streamlit keeps the choice elsewhere one day, nothing happens.
+# visitor, who may choose otherwise in the menu. Streamlit keeps a choice for the address at which it was made; another
+# page that is opened by its address takes it over. Should Streamlit keep it elsewhere one day, nothing happens.
 DARK_AT_FIRST = """<script>{
-const key = `stActiveTheme-${window.location.pathname}-v2`;
-if (!localStorage.getItem(`cxr-${key}`)) {
-  localStorage.setItem(`cxr-${key}`, "chosen once");
-  localStorage.setItem(key, '"Dark"');
-  if (window.matchMedia("(prefers-color-scheme: light)").matches) window.location.reload();
+const key = `stActiveTheme-${window.location.pathname}-v2`, mark = (one) => `cxr-${one}`;
+if (!localStorage.getItem(mark(key))) {
+  const before = Object.keys(localStorage).find((one) => one.startsWith(mark("stActiveTheme-")));
+  const chosen = (before && localStorage.getItem(before.slice(mark("").length))) || '"Dark"';
+  localStorage.setItem(mark(key), "chosen once");
+  localStorage.setItem(key, chosen);
+  const light = window.matchMedia("(prefers-color-scheme: light)").matches;
+  if (chosen === (light ? '"Dark"' : '"Light"')) window.location.reload();
 }
 }</script>"""
 

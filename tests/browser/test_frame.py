@@ -56,4 +56,7 @@ def test_the_first_look_is_dark_and_a_chosen_light_one_stays(browser, server):
     tab.reload()
     settled(tab)
     assert ground() == "rgb(251, 251, 250)"
+    tab.goto(f"{server.url}/models")
+    settled(tab)
+    assert ground() == "rgb(251, 251, 250)"
     context.close()
