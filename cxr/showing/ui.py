@@ -168,10 +168,11 @@ def numbers_of(drawn: Chart, key: str) -> None:
 
 def classifier(card: Card) -> Classifier:
     """The model of this card, ready to read; loaded once for everyone, with a sentence while that lasts."""
-    return _loaded(card.name, card.version)
+    with st.spinner("Getting the model ready ..."):
+        return _loaded(card.name, card.version)
 
 
-@st.cache_resource(max_entries=MODELS_KEPT, show_spinner="Getting the model ready ...")
+@st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
 def _loaded(name: str, version: str) -> Classifier:
     return shelf.load(name)
 
@@ -209,12 +210,16 @@ def duration(seconds: float) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _warm_up() -> None:
-    """Import TensorFlow and load the model in use while nobody waits for them, once for the whole server."""
+    """Have TensorFlow and the model in use ready before somebody waits for them; once for the whole server."""
 
     def work() -> None:
         time.sleep(WARM_UP_AFTER_S)
         from cxr.learning.device import import_tensorflow
 
         import_tensorflow()
+        with suppress(CxrError):  # whoever asks for the model is told
+            name = shelf.default_name()
+            if name:
+                _loaded(name, shelf.card(name).version)
 
     threading.Thread(target=work, name="warm-up", daemon=True).start()
