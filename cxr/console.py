@@ -38,8 +38,8 @@ def listed(counts: Mapping[str, int]) -> str:
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error while something long goes on; a callback of (done, total) moves it."""
+def bar(title: str) -> Iterator[Callable[..., None]]:
+    """A bar on standard error while something long goes on; (done, total), with other words or not, moves it."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -47,8 +47,8 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
         task = progress.add_task(title, total=None)
 
-        def move(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+        def move(done: int, total: int, what: str = "") -> None:
+            progress.update(task, completed=done, total=total, description=what or title)
 
         yield move
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,13 @@ SCORES = "evaluation.csv"
 CHUNK = 64
 DECODERS = 2
 THRESHOLD_RULE = "Youden on validation films"
+KNOWING = "Looking which films it was trained on"
+
+
+class Progress(Protocol):
+    """Told how far a work is; in words of its own where it is not yet what was asked for."""
+
+    def __call__(self, done: int, total: int, what: str = "") -> None: ...
 
 
 def open_datasets(paths: Sequence[str | Path]) -> Dataset:
@@ -277,9 +284,7 @@ class Judged:
         return LabelSpace(self.card.classes, self.card.groups)
 
 
-def evaluate_model(
-    name: str | None, paths: Sequence[str], split: str | None, progress: Callable[[int, int], None]
-) -> Judged:
+def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, progress: Progress) -> Judged:
     """A shelved model on a dataset.
 
     Without a split: of a dataset that the model was trained on, the films it was tested with; of another one,
@@ -291,12 +296,14 @@ def evaluate_model(
     card, recipe = shelf.card(name), shelf.recipe_of(name)
     labels = LabelSpace(card.classes, card.groups)
     dataset = open_datasets(paths)
-    films = judged_by(recipe, labels, dataset, split, _roles_in_training(name, dataset))
+    names = _film_names(dataset, progress)
+    films = judged_by(recipe, labels, dataset.with_column("film", names), split, _roles_in_training(name, names))
     if not len(films):
         raise DatasetError(
             f"There is no film of split '{split or 'test'}' here with a label that '{name}' knows, "
             "other than those it was trained on."
         )
+    progress(0, len(films))
     classifier = shelf.load(name)
     read, kept, broken = [], [], {}
     for start in range(0, len(films), CHUNK):
@@ -317,9 +324,7 @@ def evaluate_model(
     return Judged(found, scores, broken, left_out(recipe, labels, dataset), card)
 
 
-def compare_models(
-    first: str, second: str, paths: Sequence[str], split: str | None, progress: Callable[[int, int], None]
-) -> Comparison:
+def compare_models(first: str, second: str, paths: Sequence[str], split: str | None, progress: Progress) -> Comparison:
     """Two shelved models on the films that both may be judged by; without paths, on the test films stored with both."""
 
     def contender(name: str) -> Contender:
@@ -334,19 +339,28 @@ def compare_models(
     return compare(contender(first), contender(second))
 
 
-def _roles_in_training(name: str, dataset: Dataset) -> list[str]:
+def _film_names(dataset: Dataset, progress: Progress) -> list[str]:
+    """What each film is known by, or "" where it cannot be read: that is reported when it is to be judged."""
+
+    def name(i: int) -> str:
+        try:
+            return film_name(dataset.read_bytes(i))
+        except FilmError:
+            return ""
+
+    names = []
+    with ThreadPoolExecutor(DECODERS) as pool:
+        for found in pool.map(name, range(len(dataset))):
+            names.append(found)
+            progress(len(names), len(dataset), KNOWING)
+    return names
+
+
+def _roles_in_training(name: str, films: Iterable[str]) -> list[str]:
     """What each film was to the model's training, or "". Films are known by their bytes, wherever they lie now."""
     stored = read_films(shelf.evaluation_of(name))
     role_of = dict(zip(stored["film"], stored["role"], strict=True)) if "film" in stored else {}
-
-    def role(i: int) -> str:
-        try:
-            return role_of.get(film_name(dataset.read_bytes(i)), "")
-        except FilmError:  # reported when it is read
-            return ""
-
-    with ThreadPoolExecutor(DECODERS) as pool:
-        return list(pool.map(role, range(len(dataset))))
+    return [role_of.get(film, "") for film in films]
 
 
 def _read(films: Dataset, chunk: Iterable[int]) -> list[Film | FilmError]:

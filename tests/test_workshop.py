@@ -14,7 +14,7 @@ from cxr import workshop
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, RecipeError, RunError, ShelfError
-from cxr.films.film import Film
+from cxr.films.film import Film, film_name
 from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, tempered
@@ -45,7 +45,7 @@ def carry_out(recipe, paths, model="tiny"):
     return run
 
 
-def silent(done, total):
+def silent(done, total, what=""):
     pass
 
 
@@ -149,6 +149,20 @@ def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_pat
     folder = shutil.copytree(phantoms, tmp_path / "2020")
     carry_out(tiny_recipe(training={"epochs": 1}), [folder])
     assert workshop.evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
+
+
+def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(home, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    said = []
+    workshop.evaluate_model("tiny", [str(phantoms)], None, lambda *moved: said.append(moved))
+    looking = [(done, 160, workshop.KNOWING) for done in range(1, 161)]
+    assert said == [*looking, (0, 40), (40, 40)]
+
+
+def test_films_of_an_evaluation_are_known_by_their_bytes(home, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    scores = workshop.evaluate_model("tiny", [str(phantoms)], None, silent).scores
+    assert scores["film"].tolist() == [film_name((phantoms / path).read_bytes()) for path in scores["path"]]
 
 
 def test_a_split_is_taken_at_its_word(home, phantoms):

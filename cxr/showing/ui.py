@@ -178,21 +178,27 @@ def _loaded(name: str, version: str) -> Classifier:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with an estimate of the time left, moved by a callback of (done, total); gone when it is over."""
-    bar = st.progress(0.0, text=what)
+def progress(title: str) -> Iterator[Callable[..., None]]:
+    """A bar with an estimate of the time left, moved by a callback of (done, total); gone when it is over.
+
+    A part of the work that has a name of its own, given as a third argument, has an estimate of its own.
+    """
+    bar = st.progress(0.0, text=title)
+    part = ""
     started = time.monotonic()
     moved = 0.0
 
-    def move(done: int, total: int) -> None:
-        nonlocal moved
+    def move(done: int, total: int, what: str = "") -> None:
+        nonlocal moved, part, started
         now = time.monotonic()
+        if what != part:
+            part, started, moved = what, now, 0.0
         if now - moved < BAR_S and done < total:
             return
         moved = now
         left_s = (now - started) / max(done, 1) * (total - done)
         left = f", about {duration(left_s)} left" if 0 < done < total else ""
-        bar.progress(done / total if total else 0.0, text=f"{what}: {done} of {total}{left}")
+        bar.progress(done / total if total else 0.0, text=f"{what or title}: {done} of {total}{left}")
 
     try:
         yield move
