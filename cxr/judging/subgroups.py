@@ -17,6 +17,7 @@ from cxr.judging.evaluation import PREFIX, cases_of
 from cxr.judging.intervals import RESAMPLES, Interval, percentiles, resampled, with_intervals
 from cxr.judging.metrics import Floats, figures
 
+COLUMNS = ("source", "view", "sex", "age")
 MIN_PATIENTS = 20
 MOST_GROUPS = 30
 UNKNOWN = "not stated"
@@ -88,6 +89,12 @@ def subgroups(
     return Subgroups(column, figure, tuple(groups), worst.name, gap, _sentence(column, figure, worst, gap))
 
 
+def groupings(table: pd.DataFrame) -> list[str]:
+    """By which of source, view, sex and age these films fall into more than one group."""
+    there = [column for column in COLUMNS if column in table]
+    return [column for column in there if 1 < _values(table, column).nunique() <= MOST_GROUPS]
+
+
 def age_band(age: str) -> str:
     """The band of an age as manifests and DICOM write it."""
     found = AGE.fullmatch(str(age).strip())
@@ -101,12 +108,15 @@ def _group_names(table: pd.DataFrame, column: str) -> pd.Series:
     known = [str(one) for one in table if one not in NO_COLUMNS and not str(one).startswith(PREFIX)]
     if column not in known:
         raise DatasetError(f"These films have no column '{column}'. They can be grouped by: {', '.join(known)}.")
-    if column == "age":
-        return table[column].map(age_band)
-    names = table[column].fillna("").astype(str).str.strip().replace("", UNKNOWN)
+    names = _values(table, column)
     if names.nunique() > MOST_GROUPS:
         raise DatasetError(f"'{column}' has {names.nunique()} values, too many for groups (at most {MOST_GROUPS}).")
     return names
+
+
+def _values(table: pd.DataFrame, column: str) -> pd.Series:
+    values = table[column].fillna("").astype(str).str.strip()
+    return values.map(age_band) if column == "age" else values.replace("", UNKNOWN)
 
 
 def _in_order(names: pd.Series) -> list[str]:

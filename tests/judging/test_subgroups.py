@@ -10,7 +10,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 from cxr.judging.evaluation import evaluate
 from cxr.judging.intervals import with_intervals
-from cxr.judging.subgroups import age_band, subgroups
+from cxr.judging.subgroups import age_band, groupings, subgroups
 
 TWO = LabelSpace(("normal", "covid19"))
 
@@ -117,3 +117,10 @@ def test_what_cannot_be_grouped_is_said_in_a_sentence():
 def test_groups_are_strict_json():
     said = json.loads(json.dumps(worst_of({"AP": (3, 3)}).as_dict(), allow_nan=False))
     assert said["groups"][0]["name"] == "AP" and said["gap"]["value"] is None
+
+
+def test_films_are_grouped_by_what_tells_them_apart():
+    films = pd.DataFrame({"source": ["a"] * 40, "sex": ["F", ""] * 20, "age": ["20", "30"] * 20})
+    assert groupings(films) == ["sex"]  # one source, one band of ages, no views
+    assert groupings(films.assign(age=["20", "70"] * 20)) == ["sex", "age"]
+    assert groupings(films.assign(source=[f"{i}" for i in range(40)])) == ["sex"]  # too many to be groups
