@@ -334,7 +334,7 @@ def compare_models(first: str, second: str, paths: Sequence[str], split: str | N
         else:
             scores = read_scores(shelf.evaluation_of(name))
             scores = scores[scores["role"] == "test"]
-        return Contender(name, scores, LabelSpace(card.classes, card.groups), card.threshold)
+        return Contender.of(card, scores)
 
     return compare(contender(first), contender(second))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -12,40 +11,20 @@ import streamlit as st
 from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.labels import LabelSpace
-from cxr.judging import curves
-from cxr.judging.comparison import Comparison, Contender, compare
-from cxr.judging.decisions import Question, films_of_cell, questions
-from cxr.judging.evaluation import Evaluation, evaluate
+from cxr.judging.band import Outside, outside
+from cxr.judging.comparison import Contender
+from cxr.judging.decisions import questions
+from cxr.judging.evaluation import evaluate
 from cxr.judging.intervals import Interval, with_intervals
-from cxr.judging.kept import Kept, keep, kept, sharing
+from cxr.judging.kept import Kept, held_out, keep, kept, unseen
 from cxr.reading.card import Card
 from cxr.showing import charts, ui
-from cxr.showing.beside import comparison_table, comparison_words, shared_questions
-from cxr.showing.chart import CONFIG
-from cxr.showing.film_panel import film_rows, judged_film
-from cxr.showing.numbers import bounds, class_table, figures_of, key_numbers
+from cxr.showing import evaluation_panel as panel
+from cxr.showing.beside_panel import beside
+from cxr.showing.evaluation_panel import View
+from cxr.showing.numbers import bounds, key_numbers, sure_numbers
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What the page is about: a model, films it was judged by, and its decisions at the threshold."""
-
-    card: Card
-    kept: Kept
-    table: pd.DataFrame
-    labels: LabelSpace
-    threshold: float | None
-    evaluation: Evaluation
-    questions: tuple[Question, ...]
-    figures: Mapping[str, Interval]
-
-    @property
-    def names(self) -> list[str]:
-        """All that charts may draw, in the order of their colours."""
-        asked = [one.name for one in self.questions]
-        return list(dict.fromkeys([*self.labels.classes, *asked, *sorted(set(self.table["label"]))]))
 
 
 def main() -> None:
@@ -101,6 +80,17 @@ def _figures(
     return with_intervals(_table, _labels, threshold, prevalence=prevalence)
 
 
+@st.cache_data(max_entries=16, show_spinner="Working out the intervals ...")
+def _outside(
+    of: tuple[object, ...],
+    threshold: float | None,
+    _table: pd.DataFrame,
+    _labels: LabelSpace,
+    _band: tuple[float, float],
+) -> Outside:
+    return outside(_table, _labels, threshold, _band)
+
+
 def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
         if not catalogue.places():
@@ -135,16 +125,18 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
     threshold, prevalence = _controls(card, labels) if labels.negative is not None else (None, None)
     asked = questions(table, labels, threshold)
     evaluation = evaluate(table, labels, threshold)
-    figures = _figures((card.name, card.version, *chosen.state), threshold, prevalence, table, labels)
-    view = View(card, chosen, table, labels, threshold, evaluation, asked, figures)
-    _numbers(view, prevalence)
+    of = (card.name, card.version, *chosen.state)
+    figures = _figures(of, threshold, prevalence, table, labels)
+    view = View(card, of, table, labels, threshold, prevalence, evaluation, asked, figures)
+    _numbers(view)
     sections = {
-        "Confusion matrix": _confusion,
-        "ROC and precision-recall": _curves,
-        "Classes": _classes,
-        "Scores": _spread,
-        "Calibration": _calibration,
-        "Training": _training,
+        "Confusion matrix": panel.confusion,
+        "ROC and precision-recall": panel.roc_and_precision_recall,
+        "Classes": panel.classes,
+        "Groups": panel.groups,
+        "Scores": panel.spread,
+        "Calibration": panel.calibration,
+        "Training": panel.training,
         "Another model": _another,
     }
     section = st.segmented_control(
@@ -219,13 +211,17 @@ def _controls(card: Card, labels: LabelSpace) -> tuple[float, float | None]:
     return own if moved == round(own, 3) else moved, None if prevalence is None else prevalence / 100
 
 
-def _numbers(view: View, prevalence: float | None) -> None:
+def _numbers(view: View) -> None:
     """The key numbers in a row, each with its interval where there is one."""
     asked = view.questions[0] if view.labels.negative is not None else None
     if asked is not None:
         st.markdown(f"**{_capital(str(asked))}**, {len(asked.truth)} films, each number above its 95 % interval")
+    numbers = key_numbers(view.evaluation, asked, view.prevalence, bounds(view.figures))
+    band = view.card.unsure
+    if band and band[0] < band[1] and view.threshold == view.card.threshold:
+        numbers += sure_numbers(_outside((*view.of, band), view.threshold, view.table, view.labels, band))
     with st.container(horizontal=True, gap="small"):
-        for number in key_numbers(view.evaluation, asked, prevalence, bounds(view.figures)):
+        for number in numbers:
             low_high = "{:.3f} to {:.3f}".format(*number.interval) if number.interval else None
             st.metric(
                 number.name,
@@ -236,148 +232,20 @@ def _numbers(view: View, prevalence: float | None) -> None:
                 help=number.meaning,
                 width=118,
             )
-
-
-def _confusion(view: View) -> None:
-    names = list(view.labels.classes)
-    drawn, beside = st.columns([3, 2])
-    with beside:
-        unit = st.segmented_control(
-            "Cells show",
-            ["Counts", "Shares"],
-            default="Counts",
-            required=True,
-            key="evaluate_unit",
-            persist_state="session",
-        )
-        st.caption("Click a cell to see its films, or choose it here.")
-        label = ui.choice("Labelled", names, "evaluate_label", index=None)
-        decision = ui.choice("Called", names, "evaluate_decision", index=None)
-    cell = (label, decision) if label and decision else None
-    chart = charts.confusion(view.evaluation, unit == "Shares", cell)
-    with drawn:
-        st.plotly_chart(
-            chart.figure,
-            key="evaluate_cells",
-            on_select=_cell_chosen,
-            selection_mode="points",
-            config=CONFIG,
-            alt=chart.alt,
-        )
-        ui.numbers_of(chart, "evaluate_confusion")
-    if cell:
-        _films(view, *cell)
-
-
-def _cell_chosen() -> None:
-    points = st.session_state["evaluate_cells"]["selection"]["points"]
-    if points:
-        st.session_state["evaluate_label"] = points[0]["y"]
-        st.session_state["evaluate_decision"] = points[0]["x"]
-
-
-def _films(view: View, label: str, decision: str) -> None:
-    """The films of a cell, a page at a time, and the one among them that is chosen."""
-    found = films_of_cell(view.table, view.labels, view.threshold, label, decision)
-    if found.empty:
-        st.info(f"No film labelled {label} was called {decision}.")
-        return
-    how = "the least sure" if label == decision else "the most wrong"
-    st.subheader(f"{len(found)} films labelled {label} and called {decision}, {how} first", anchor=False)
-    films = found.assign(film=found.get("film", ""))
-    alt = f"Films labelled {label} and called {decision}, with the probability of each class."
-    row = film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
-    if row is None:
-        st.caption("Choose a row to see the film with its heatmap.")
-        return
-    with st.container(key="evaluate_film"), ui.told():
-        judged_film(view.card, row)
-
-
-def _curves(view: View) -> None:
-    asked = [one for one in view.questions if one.answerable]
-    if not asked:
-        st.info("These films are all of one class, so there is no curve to draw. Judge it by films of several classes.")
-        return
-    with st.container(horizontal=True):
-        with st.container(width=544):
-            found = bounds(view.figures, figures_of(asked, "auc"))
-            ui.chart(charts.roc([curves.roc(one) for one in asked], view.names, found), "evaluate_roc")
-        with st.container(width=544):
-            lines = [curves.precision_recall(one) for one in asked]
-            found = bounds(view.figures, figures_of(asked, "average_precision"))
-            ui.chart(charts.precision_recall(lines, view.names, found), "evaluate_pr")
-    st.caption(
-        "Diamonds are the decisions at the threshold, dotted lines are chance, brackets hold 95 % intervals. "
-        "AP is the average precision."
-    )
-
-
-def _classes(view: View) -> None:
-    shares = ui.decimals(("precision", "recall", "F1", "AUC"))
-    table = class_table(view.evaluation)
-    alt = "Precision, recall, F1 and AUC of each class, and their means over classes and over films."
-    st.dataframe(table, column_config=shares, hide_index=True, key="evaluate_report", width=720, alt=alt)
-
-
-def _question(view: View) -> Question:
-    names = {str(one): one for one in view.questions}
-    return names[ui.choice("Question", list(names), "evaluate_question", width=420) or str(view.questions[0])]
-
-
-def _spread(view: View) -> None:
-    asked = _question(view)
-    at = view.threshold if asked is view.questions[0] and view.labels.negative is not None else None
-    ui.chart(charts.spread(curves.spread(asked), view.names, at), "evaluate_scores")
-
-
-def _calibration(view: View) -> None:
-    asked = _question(view)
-    bins = curves.calibration(asked)
-    with st.container(width=640):
-        ui.chart(charts.calibration(bins, view.names), "evaluate_calibration")
-    st.caption(
-        f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f}. "
-        "Films of another prevalence than in training move the points off the line."
-    )
-
-
-def _training(view: View) -> None:
-    if not view.card.history:
-        st.info("This model's card holds no history of its training. Models trained from now on bring theirs.")
-        return
-    ui.chart(charts.history(view.card.history, view.card.best_epoch), "evaluate_history")
-    st.caption(f"The dashed line is epoch {view.card.best_epoch}, the best one, whose weights the model has.")
+    if band and band[0] < band[1]:
+        own = "" if view.threshold == view.card.threshold else ", but at its own threshold alone"
+        st.caption(f"The model is unsure of scores from {band[0]:.3f} to {band[1]:.3f}{own}.")
 
 
 def _another(view: View) -> None:
-    """A second model beside this one, on the films that both were judged by."""
+    """A second model beside this one, on the films that both were judged by and neither was trained on."""
     other = ui.model_choice("Compare with", "evaluate_other", empty=True)
     if other is None:
-        st.caption("Choose a second model. Both are judged by the films that they have in common, at their thresholds.")
+        st.caption("Choose a second model. Both are judged by films that neither was trained on, at their thresholds.")
         return
-    theirs = sharing(other, view.table)
-    if theirs is None:
-        st.info(f"No stored evaluation of '{other.name}' has any of these films. Choose it above, and run one on them.")
-        return
-    scores = theirs.scores()
-    pair = (
-        Contender(view.card.name, view.table, view.labels, view.threshold),
-        Contender(other.name, scores, LabelSpace(other.classes, other.groups), other.threshold),
-    )
-    of = (view.card.name, *view.kept.state, view.threshold, other.name, *theirs.state, other.threshold)
-    found = _compared(of, pair)
-    st.dataframe(comparison_table(found), hide_index=True, key="evaluate_comparison", alt=comparison_words(found))
-    st.caption(comparison_words(found))
-    rocs = [curves.roc(one) for one in shared_questions(*pair) if one.answerable]
-    if rocs:
-        with st.container(width=640):
-            ui.chart(charts.roc(rocs, [one.question.name for one in rocs]), "evaluate_rocs")
-
-
-@st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")
-def _compared(of: tuple[object, ...], _pair: tuple[Contender, Contender]) -> Comparison:
-    return compare(*_pair)
+    with ui.told():
+        mine = replace(Contender.of(view.card, unseen(view.table)), threshold=view.threshold)
+        beside(mine, Contender.of(other, held_out(other)), f"{view.card.name}_{other.name}")
 
 
 main()

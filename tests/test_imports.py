@@ -12,7 +12,10 @@ PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "cxr"
 ROOMS = ("films", "datasets", "learning", "reading", "judging", "showing")
 FOR_ALL = {"cxr", "cxr.errors", "cxr.home"}
-MAY_STREAMLIT = {f"cxr.showing.{name}" for name in ("ui", "viewer", "film_panel", "recipe_form", "run_panel")}
+MAY_STREAMLIT = {
+    f"cxr.showing.{name}"
+    for name in ("ui", "viewer", "film_panel", "recipe_form", "run_panel", "beside_panel", "evaluation_panel")
+}
 
 
 def module_name(path):

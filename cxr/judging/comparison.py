@@ -15,6 +15,7 @@ from cxr.errors import DatasetError
 from cxr.judging.evaluation import cases_of
 from cxr.judging.intervals import RESAMPLES, Interval, delong, percentiles, resampled
 from cxr.judging.metrics import Cases, Floats, figures, ranking
+from cxr.reading.card import Card
 
 OR_NOT = " or not"
 SHOWN = ("dataset", "path", "label", "source")
@@ -28,6 +29,11 @@ class Contender:
     scores: pd.DataFrame
     labels: LabelSpace
     threshold: float | None
+
+    @classmethod
+    def of(cls, card: Card, scores: pd.DataFrame) -> Contender:
+        """The model of this card, at its own threshold."""
+        return cls(card.name, scores, LabelSpace(card.classes, card.groups), card.threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +128,10 @@ def _same_films(first: Contender, second: Contender) -> tuple[pd.DataFrame, pd.D
     keys = [key.unique() for key in keys]
     shared = keys[0].intersection(keys[1], sort=False)
     if shared.empty:
-        raise DatasetError(f"There is no film that both '{first.name}' and '{second.name}' may be judged by.")
+        raise DatasetError(
+            f"There is no film that both '{first.name}' and '{second.name}' may be judged by. "
+            "Evaluate both on the same films first."
+        )
     a, b = (table.iloc[key.get_indexer(shared)] for table, key in zip(tables, keys, strict=True))
     alone = len(_union(first, second, by)) - len(shared)
     if "patient" in a:  # numbered within a table: the first one's numbers are for both

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 
 from cxr.errors import DatasetError
@@ -51,13 +52,24 @@ def kept(card: Card) -> list[Kept]:
     return of_training + [Kept(_in_words(path.stem), path) for path in run]
 
 
-def sharing(card: Card, films: pd.DataFrame) -> Kept | None:
-    """The stored scores of this model that have the most of these films, known by their bytes; None where none has."""
-    if "film" not in films:
-        return None
-    counted = {one: _shared(one.scores(), films) for one in kept(card)}
-    best = max(counted, key=lambda one: counted[one], default=None)
-    return best if best and counted[best] else None
+def held_out(card: Card) -> pd.DataFrame:
+    """All stored scores of films that the model was neither trained nor chosen by, each film once."""
+    own = unseen(read_scores(shelf.evaluation_of(card.name)))
+    if "film" not in own:  # made before films were known by their bytes
+        return own
+    tables = [own, *(unseen(one.scores()) for one in kept(card) if not one.role)]
+    tables = [table for table in tables if "film" in table]
+    firsts = np.cumsum([0, *(len(table) for table in tables)])  # patients are numbered within a table
+    numbered = [
+        table.assign(patient=first + pd.factorize(table["patient"])[0])
+        for table, first in zip(tables, firsts[:-1], strict=True)
+    ]
+    return pd.concat(numbered, ignore_index=True).drop_duplicates("film", ignore_index=True)
+
+
+def unseen(scores: pd.DataFrame) -> pd.DataFrame:
+    """Of stored scores, those of films that the model was neither trained nor chosen by."""
+    return scores[scores["role"].isin(("test", ""))].reset_index(drop=True)
 
 
 def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kept:
@@ -73,10 +85,6 @@ def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kep
             partial.unlink(missing_ok=True)
         raise DatasetError(f"The evaluation could not be kept: {error.strerror or error}.") from error
     return Kept(_in_words(path.stem), path)
-
-
-def _shared(scores: pd.DataFrame, films: pd.DataFrame) -> int:
-    return int(scores["film"].isin(films["film"]).sum()) if "film" in scores else 0
 
 
 def _folder(card: Card) -> Path:

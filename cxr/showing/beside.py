@@ -9,23 +9,22 @@ import pandas as pd
 
 from cxr.judging.comparison import Comparison, Contender
 from cxr.judging.decisions import Question, questions
-from cxr.judging.intervals import Interval
-from cxr.showing.charts import said
+from cxr.showing.numbers import told
 
 
 def comparison_table(found: Comparison) -> pd.DataFrame:
     """Accuracy and AUC of either model and their difference, with 95 % intervals."""
     what = "right class" if found.question == "class" else found.question
     rows = [
-        (f"Accuracy ({what})", *map(_said, (*found.accuracy, found.accuracy_difference))),
-        ("AUC", *map(_said, (*found.auc, found.auc_difference))),
+        (f"Accuracy ({what})", *map(told, (*found.accuracy, found.accuracy_difference))),
+        ("AUC", *map(told, (*found.auc, found.auc_difference))),
     ]
     return pd.DataFrame(rows, columns=["", found.first, found.second, "Difference"])
 
 
 def comparison_words(found: Comparison) -> str:
     """What the table is of, and what the tests say."""
-    films = f"{found.n} films of {found.patients} patients that both were judged by"
+    films = f"{found.n} films of {found.patients} patients that neither was trained on"
     alone = (
         f"{found.first} alone is right on {found.only_first_right} of them, {found.second} alone on "
         f"{found.only_second_right} (McNemar {_p(found.mcnemar_p)})"
@@ -38,17 +37,14 @@ def shared_questions(first: Contender, second: Contender) -> list[Question]:
     """Whether there is a finding, asked of either model on the films that both have scores of; named by the model."""
     if first.labels.negative is None or second.labels.negative is None:
         return []
+    if "film" not in first.scores or "film" not in second.scores:
+        return []
     asked = []
     for one, other in ((first, second), (second, first)):
         films = one.scores[one.scores["film"].isin(other.scores["film"])]
         question = questions(films, one.labels, one.threshold)[0]
         asked.append(replace(question, name=f"{one.name}: {question.name}"))
     return asked
-
-
-def _said(figure: Interval) -> str:
-    known = math.isfinite(figure.low + figure.high)
-    return said(figure.value, (figure.low, figure.high) if known else None)
 
 
 def _p(value: float) -> str:

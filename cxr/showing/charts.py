@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 from plotly.subplots import make_subplots
 
+from cxr.judging.benefit import DecisionCurve
 from cxr.judging.curves import Calibration, PrecisionRecall, Roc, Spread
 from cxr.judging.decisions import Counts, Question
 from cxr.judging.evaluation import Evaluation
@@ -189,31 +190,27 @@ def calibration(bins: Calibration, names: Sequence[str]) -> Chart:
     return Chart(figure, alt, pd.DataFrame({"said": bins.said, "seen": bins.seen, "films": bins.films}))
 
 
-def history(rows: Sequence[Mapping[str, float | None]], best_epoch: int) -> Chart:
-    """Loss on the left, accuracy and AUC on the right, epoch by epoch; the best epoch is marked."""
-    table = pd.DataFrame(list(rows), dtype=float)
-    figure = make_subplots(rows=1, cols=2, subplot_titles=("Loss", "Accuracy and AUC"), horizontal_spacing=0.08)
-    parts = ("training", "validation", "validation AUC")
-    colours, dashes = palette.colours(parts), palette.dashes(parts)
-    drawn = (("loss", 1, 0), ("val_loss", 1, 1), ("accuracy", 2, 0), ("val_accuracy", 2, 1), ("val_auc", 2, 2))
-    for column, place, part in drawn:
-        if column in table:
-            line = {"color": colours[parts[part]], "dash": dashes[parts[part]], "width": 2}
-            hover = "epoch %{x}: %{y:.3f}"
-            curve = go.Scatter(x=table["epoch"], y=table[column], mode="lines+markers", line=line, hovertemplate=hover)
-            curve.update(
-                name=parts[part], legendgroup=parts[part], showlegend=column in ("loss", "val_loss", "val_auc")
-            )
-            figure.add_trace(curve, row=1, col=place)
-    _dress(figure, 400)
-    figure.update_xaxes(title_text="Epoch", tickformat="d")
-    figure.add_vline(x=best_epoch, line=MARK)
-    of_best = table[table["epoch"] == best_epoch]
-    best = f" Best epoch {best_epoch}"
-    if len(of_best) and "val_loss" in of_best:
-        best += f", with a validation loss of {of_best['val_loss'].iloc[0]:.3f}"
-    alt = f"Training over {len(table)} epochs, loss from {table['loss'].iloc[0]:.3f} to {table['loss'].iloc[-1]:.3f}."
-    return Chart(figure, f"{alt}{best}.", table)
+def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: float | None = None) -> Chart:
+    """Net benefit of acting on the model, on all and on none, by the probability from which one would act."""
+    lines = {f"act on the model's {name}": curve.model, "act on all": curve.treat_all, "act on none": 0 * curve.model}
+    most = max(float(curve.model.max()), float(curve.treat_all.max()), 0.01)
+    figure = _figure("Probability from which one would act", "Net benefit a film", 520)
+    _curve(figure, name, names, next(iter(lines)), (curve.threshold, curve.model))
+    figure.data[-1].line.dash = "solid"  # it bends at every step, where dashes cannot be followed
+    for line, values in list(lines.items())[1:]:
+        style = {"color": palette.NEUTRAL, "width": 1.5, "dash": "dash" if line == "act on all" else "dot"}
+        figure.add_scatter(x=curve.threshold, y=values, name=line, mode="lines", line=style)
+    figure.update_traces(hovertemplate="from %{x:.2f}: %{y:.3f}")
+    figure.update_xaxes(range=[0, 1])
+    figure.update_yaxes(range=[-0.15 * most, 1.1 * most])  # acting on all falls without end
+    if threshold is not None:
+        figure.add_vline(x=threshold, line=MARK)
+    better = curve.model > np.maximum(curve.treat_all, 0) + 1e-9
+    alt = (
+        f"Decision curve of {name}: acting on the model is worth more than acting on all or none at "
+        f"{better.sum()} of {len(better)} thresholds, and at most {float(curve.model.max()):.3f} a film."
+    )
+    return Chart(figure, alt, curve.table())
 
 
 def _figure(x: str, y: str, height_px: int) -> go.Figure:

@@ -8,8 +8,7 @@ import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import RecipeError
-from cxr.judging.evaluation import evaluate
-from cxr.judging.side_by_side import measures
+from cxr.judging.evaluation import Evaluation, evaluate
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
@@ -72,6 +71,20 @@ def results_table(card: Card, scores: pd.DataFrame) -> pd.DataFrame:
         if labels.targets(films["label"]).any():
             columns[name] = measures(evaluate(films, labels, card.threshold))
     return pd.DataFrame(columns).rename_axis("measure").reset_index()
+
+
+def measures(evaluation: Evaluation) -> dict[str, float]:
+    """The figures of an evaluation, in the order of a table."""
+    found = {"Films": float(evaluation.n), "Accuracy": evaluation.accuracy, "Macro F1": evaluation.macro_f1}
+    if evaluation.binary:
+        rest = f"against {evaluation.negative}"
+        found |= {
+            f"AUC {rest}": evaluation.binary.auc,
+            f"Sensitivity {rest}": evaluation.binary.sensitivity,
+            f"Specificity {rest}": evaluation.binary.specificity,
+        }
+    found |= {f"AUC {name}": value for name, value in evaluation.auc.items()}
+    return found | {f"Recall {name}": value for name, value in evaluation.recall.items()}
 
 
 def written(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cxr.judging.band import Outside
 from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
 from cxr.judging.intervals import Interval
-from cxr.showing.charts import NONE, Intervals
+from cxr.judging.subgroups import Subgroups
+from cxr.showing.charts import NONE, Intervals, said
 
 MEANING = {
     "AUC": "The chance that a film with the finding scores higher than one without. It knows no threshold.",
@@ -24,8 +26,9 @@ MEANING = {
     "F1": "The harmonic mean of sensitivity and precision on these films.",
     "Right class": "The share of films whose very class was right. A film of a coarse label may be any of its classes.",
     "Macro F1": "The mean of the classes' F1.",
+    "Sure": "The share of films whose score lies outside of the model's unsure band.",
+    "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
 }
-
 
 FIGURES = {  # as the judging room names them
     "AUC": "binary.auc",
@@ -37,6 +40,7 @@ FIGURES = {  # as the judging room names them
     "Right class": "accuracy",
     "Macro F1": "macro_f1",
 }
+OF_GROUPS = ("Right class", "AUC", "Sensitivity", "Specificity")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,14 @@ def key_numbers(
     return [Number(name, value, intervals.get(name)) for name, value in values.items()]
 
 
+def sure_numbers(found: Outside) -> list[Number]:
+    """How many films lie outside of the unsure band, and how many answers are right there."""
+    return [
+        Number("Sure", found.share, None),
+        Number("Right if sure", found.accuracy.value, bounds({"": found.accuracy}, {"": ""}).get("")),
+    ]
+
+
 def bounds(found: Mapping[str, Interval], names: Mapping[str, str] = FIGURES) -> Intervals:
     """The bounds of what is shown, by the names it is shown under; none of what the films cannot tell."""
     known = {shown: found[figure] for shown, figure in names.items() if figure in found}
@@ -91,6 +103,21 @@ def class_table(evaluation: Evaluation) -> pd.DataFrame:
     area.iloc[-1] = np.average(area[there], weights=report["films"][there]) if there.any() else math.nan
     report.insert(4, "AUC", area)
     return report
+
+
+def group_table(found: Subgroups) -> pd.DataFrame:
+    """A row a group: its films and patients, and what can be told of it with 95 % intervals."""
+    rows = [
+        {found.column.capitalize(): group.name, "Films": group.n, "Patients": group.patients}
+        | {name: told(group.figures[FIGURES[name]]) for name in OF_GROUPS if FIGURES[name] in group.figures}
+        for group in found.groups
+    ]
+    return pd.DataFrame(rows)
+
+
+def told(figure: Interval) -> str:
+    """A figure with its interval, where that is known."""
+    return said(figure.value, (figure.low, figure.high) if math.isfinite(figure.low + figure.high) else None)
 
 
 def film_table(films: pd.DataFrame, classes: tuple[str, ...], pictures: list[str | None]) -> pd.DataFrame:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 import streamlit as st
 
-from cxr.datasets.labels import LabelSpace
-from cxr.judging.evaluation import read_films
-from cxr.judging.side_by_side import Judged, side_by_side, table_of
+from cxr.judging.comparison import Contender
+from cxr.judging.evaluation import read_scores
+from cxr.judging.kept import held_out
 from cxr.learning import runs
 from cxr.learning.estimate import time_left_s
 from cxr.learning.runs import Run, Status
 from cxr.reading import shelf
 from cxr.showing import model_card, ui
-from cxr.showing.charts_training import MEASURES, Chart, accuracy_curves, compared, loss_curves, rate_curve
+from cxr.showing.beside_panel import beside
+from cxr.showing.charts_training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
 from cxr.showing.run_tables import changed_values, differences, overview, title_of
 
 EVERY_S = 2
@@ -55,7 +55,7 @@ def _live(run: Run) -> None:
     history = run.history()
     _progress(status, history)
     _figures(status, history)
-    _curves(run, history, "live")
+    _curves(run, history)
     _log(run)
 
 
@@ -103,24 +103,19 @@ def _figures(status: Status, history: Sequence[dict[str, float]]) -> None:
         st.caption(" ".join(part for part in (status.sentence, status.device and f"On {status.device}.") if part))
 
 
-def _curves(run: Run, history: Sequence[dict[str, float]], where: str) -> None:
+def _curves(run: Run, history: Sequence[dict[str, float]]) -> None:
     steps = run.steps()
     if not history and not steps:
         return
-    charts = {"loss": loss_curves(history, steps), "accuracy": accuracy_curves(history, steps)}
-    for column, (name, chart) in zip(st.columns(2), charts.items(), strict=True):
-        with column:
-            _chart(chart, f"run.{where}.{name}.{run.id}")
-    with st.expander("Learning rate and numbers", key=f"run.{where}.numbers.{run.id}"):
-        _chart(rate_curve(history), f"run.{where}.rate.{run.id}")
-        table = pd.DataFrame(history)
-        st.dataframe(table, hide_index=True, key=f"run.{where}.table.{run.id}", alt="The history by epoch")
-        if where != "live":
-            _download(table, f"{run.id}.csv", f"run.{where}.csv.{run.id}")
-
-
-def _chart(chart: Chart, key: str) -> None:
-    st.plotly_chart(chart.figure, key=key, alt=chart.alt, config={"displaylogo": False})
+    charts = {
+        "loss": loss_curves(history, steps),
+        "accuracy": accuracy_curves(history, steps),
+        "history": rate_curve(history),
+    }
+    with st.container(horizontal=True):
+        for name, drawn in charts.items():
+            with st.container(width=384):
+                ui.chart(drawn, f"{run.id}_{name}")
 
 
 def _log(run: Run) -> None:
@@ -176,7 +171,7 @@ def _one(run: Run) -> None:
                 st.rerun()
         _delete(run)
     _result(status.model)
-    _curves(run, run.history(), "ended")
+    _curves(run, run.history())
     _values(run)
     _log(run)
 
@@ -195,35 +190,28 @@ def _result(name: str) -> None:
     in_use = shelf.default_name()
     if not name or name not in shelf.names():
         return
-    st.subheader(f"The model '{name}'")
     with ui.told():
+        card = shelf.card(name)
+        if name == in_use or in_use is None:
+            st.subheader(f"The model '{name}'")
+        else:
+            st.subheader(f"The model '{name}' beside '{in_use}', which is in use")
+            used = shelf.card(in_use)
+            beside(Contender.of(card, held_out(card)), Contender.of(used, held_out(used)), f"{name}_{in_use}")
         if name == in_use:
             st.markdown("It is in use.")
-            results = model_card.results_table(shelf.card(name), read_films(shelf.evaluation_of(name)))
-            st.table(model_card.written(results), border="horizontal", hide_index=True, width="content")
-        elif in_use:
-            _beside(name, in_use)
+        with st.expander(
+            "Its results on test and validation films", expanded=in_use in (None, name), key="run.results"
+        ):
+            results = model_card.written(model_card.results_table(card, read_scores(shelf.evaluation_of(name))))
+            st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
     with st.container(horizontal=True):
         if name != in_use and st.button("Put it into use", key=f"run.promote.{name}", type="primary"):
             with ui.told():
                 shelf.promote(name)
                 st.rerun()
         ui.link("models", "Its card", model=name)
-
-
-def _beside(name: str, in_use: str) -> None:
-    pair = side_by_side(_judged(name), _judged(in_use))
-    if pair is None:
-        st.caption("One of the two has no test films of its own, so they cannot be held against each other.")
-        return
-    table = table_of(pair, name, f"{in_use} (in use)")
-    st.table(model_card.written(table), border="horizontal", hide_index=True, width="content")
-    st.caption(pair.sentence)
-
-
-def _judged(name: str) -> Judged:
-    card = shelf.card(name)
-    return Judged(name, read_films(shelf.evaluation_of(name)), LabelSpace(card.classes, card.groups), card.threshold)
+        ui.link("evaluate", "All about its results", model=name)
 
 
 def _values(run: Run) -> None:
@@ -236,17 +224,9 @@ def _values(run: Run) -> None:
 
 def _several(chosen: Sequence[Run]) -> None:
     measure = st.selectbox("Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure")
-    chart = compared({title_of(run): run.history() for run in chosen}, measure)
-    _chart(chart, "run.compared")
-    with st.expander("Numbers", key="run.compared.numbers"):
-        st.dataframe(chart.table, hide_index=True, key="run.compared.table", alt=chart.alt)
-        _download(chart.table, f"{measure}.csv", "run.compared.csv")
+    ui.chart(compared({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
     with ui.told():
         st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")
-
-
-def _download(table: pd.DataFrame, name: str, key: str) -> None:
-    st.download_button("Download as CSV", table.to_csv(index=False), name, "text/csv", key=key, on_click="ignore")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -76,15 +76,15 @@ def test_a_model_is_trained_while_the_browser_comes_and_goes_and_is_put_into_use
     expect(form.get_by_role("button", name="Stop this training")).to_be_visible(timeout=LONG_MS)
     form.reload()  # who comes back finds the run
     expect(form.get_by_text(re.compile(r"Finished after 3 epochs"))).to_be_visible(timeout=LONG_MS)
-    expect(form.get_by_text("tiny (in use)").first).to_be_visible()
+    expect(form.get_by_text("The model 'from-the-page' beside 'tiny', which is in use")).to_be_visible()
+    expect(form.get_by_text(re.compile("that neither was trained on.*McNemar"))).to_be_visible()
     expect(form.locator(".js-plotly-plot").first).to_be_visible()
     form.get_by_role("button", name="Put it into use").click()
     expect(form.get_by_text("It is in use.")).to_be_visible()
     settled(form)
     expect(form.get_by_role("link", name="Its card")).to_have_count(1)
     form.get_by_role("link", name="Its card").click()
-    expect(form.get_by_role("combobox", name="Model")).to_be_visible()
-    expect(form.get_by_text("from-the-page (in use)").first).to_be_visible()
+    expect(form.get_by_role("combobox", name="Model")).to_have_value("from-the-page (in use)")
 
 
 def test_a_run_is_stopped_resumed_and_deleted(form):

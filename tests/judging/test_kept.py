@@ -6,7 +6,7 @@ import pytest
 
 from cxr.errors import DatasetError
 from cxr.home import evaluations_dir
-from cxr.judging.kept import keep, kept, sharing
+from cxr.judging.kept import held_out, keep, kept, unseen
 from cxr.reading import shelf
 from cxr.reading.card import Draft
 from tests.conftest import tiny_recipe
@@ -79,12 +79,31 @@ def test_what_cannot_be_written_is_said(card):
         keep(card, "phantoms", None, kept(card)[0].scores())
 
 
-def test_the_scores_that_share_the_most_films_are_found(card):
-    films = pd.DataFrame({"film": ["a", "b", "c"]})
-    scores = kept(card)[0].scores()
-    assert sharing(card, films) is None  # those of its training have no digests
-    keep(card, "one", None, scores.assign(film=["a", "x", "y"]))
-    keep(card, "two", None, scores.assign(film=["a", "b", "y"]))
-    assert sharing(card, films).name == "two"
-    assert sharing(card, pd.DataFrame({"film": ["z"]})) is None
-    assert sharing(card, films.drop(columns="film")) is None
+def test_scores_without_digests_are_those_of_the_training_alone(card):
+    keep(card, "phantoms", None, kept(card)[0].scores())
+    assert held_out(card)["path"].tolist() == ["1.png", "2.png", "3.png"]
+
+
+@pytest.fixture
+def digests(card):
+    """The same model, whose films are known by their bytes."""
+    path = shelf.evaluation_of(card.name)
+    table = pd.read_csv(path).assign(film=list("abcd"), patient=[0, 0, 1, 2])
+    table.to_csv(path, index=False)
+    return card
+
+
+def test_films_that_were_held_out_are_gathered_from_all_evaluations_each_once(digests):
+    scores = kept(digests)[0].scores()
+    keep(digests, "others", None, scores.assign(film=["b", "x", "y"], role="", patient=[0, 1, 0]))
+    table = held_out(digests).set_index("film")
+    assert table.index.tolist() == ["a", "b", "c", "x", "y"]
+    assert table["patient"].nunique() == 4  # numbered within a table: b and y are one person's, and b is known already
+
+
+@pytest.mark.parametrize("role", ["train", "val"])
+def test_films_that_a_model_was_made_with_are_not_held_out_wherever_they_were_scored(digests, role):
+    scores = kept(digests)[0].scores()
+    keep(digests, "all", "all", scores.assign(film=["x", "y", "z"], role=[role, "", role]))
+    assert held_out(digests)["film"].tolist() == ["a", "b", "c", "y"]
+    assert unseen(scores.assign(role=role)).empty

@@ -12,6 +12,7 @@ from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.films.film import film_name
+from cxr.judging.band import outside
 from cxr.judging.decisions import Counts, questions
 from cxr.judging.kept import keep, kept
 from cxr.reading import shelf
@@ -24,6 +25,7 @@ SECTIONS = (
     "Confusion matrix",
     "ROC and precision-recall",
     "Classes",
+    "Groups",
     "Scores",
     "Calibration",
     "Training",
@@ -238,7 +240,53 @@ def test_a_second_model_stands_beside_the_first_on_the_films_they_share(card, fi
     assert "On 30 films" in captions(app)
     assert list(app.dataframe[0].value) == ["", "drawn", "second", "Difference"]
     run(app.selectbox(key="evaluate_other").set_value("stranger"))
-    assert "has any of these films" in app.info[-1].value
+    assert "no film that both 'drawn' and 'stranger' may be judged by" in app.info[-1].value
+
+
+def test_films_that_either_was_trained_on_take_no_part_in_a_comparison(card, films):
+    scores = scored(films)
+    keep(card, "phantoms", "all", scores.assign(role=["train"] * 5 + ["test"] * (len(scores) - 5)))
+    other = store("second", CLASSES, scored(films, role="train"), threshold=0.7)
+    keep(other, "phantoms", "all", scores.assign(role=["val"] * 8 + [""] * (len(scores) - 8)))
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.selectbox(key="evaluate_model").set_value("drawn"))
+    run(app.selectbox(key="evaluate_films").set_value("phantoms, all films"))
+    run(app.segmented_control(key="evaluate_section").set_value("Another model"))
+    run(app.selectbox(key="evaluate_other").set_value("second"))
+    assert f"On {len(scores) - 8} films" in captions(app)
+
+
+def test_the_unsure_band_has_its_numbers_at_the_models_own_threshold(home, films):
+    table, labels = scored(films), LabelSpace(CLASSES)
+    store("drawn", CLASSES, table, threshold=OWN, unsure=(0.3, 0.6))
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    found = outside(table, labels, OWN, (0.3, 0.6), resamples=10)
+    assert numbers(app)["Sure"] == f"{found.share:.3f}"
+    assert numbers(app)["Right if sure"] == f"{found.accuracy.value:.3f}"
+    assert "unsure of scores from 0.300 to 0.600." in captions(app)
+    run(threshold(shelf.card("drawn"), app).set_value(0.9))
+    assert "Sure" not in numbers(app)
+    assert "at its own threshold alone" in captions(app)
+
+
+def test_a_model_without_an_unsure_band_says_nothing_of_one(page):
+    assert "Sure" not in numbers(page)
+    assert "unsure" not in captions(page)
+
+
+def test_groups_have_their_numbers_and_the_worst_is_named(home, films):
+    table = scored(films).assign(sex=["F", "M"] * (len(films) // 2), age="40")
+    store("drawn", CLASSES, table, threshold=OWN)
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.segmented_control(key="evaluate_section").set_value("Groups"))
+    assert app.selectbox(key="evaluate_groups").options == ["Sex"]
+    assert app.dataframe[0].value["Sex"].tolist() == ["F", "M"]
+    assert any(text.value.startswith("Sex ") and "does worst: accuracy" in text.value for text in app.markdown)
+
+
+def test_films_that_cannot_be_told_apart_have_no_groups(page):
+    run(page.segmented_control(key="evaluate_section").set_value("Groups"))
+    assert "cannot be told apart" in page.info[-1].value
 
 
 def test_a_model_can_be_asked_for_in_the_address(card, films):

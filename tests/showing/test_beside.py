@@ -36,7 +36,7 @@ def test_the_table_has_either_model_and_their_difference_with_intervals(pair):
 def test_the_words_say_of_which_films_and_what_the_tests_say(pair):
     found = compare(*pair, resamples=100)
     words = comparison_words(found)
-    assert words.startswith("On 30 films of 30 patients")
+    assert words.startswith("On 30 films of 30 patients that neither was trained on.")
     assert f"one alone is right on {found.only_first_right}" in words
     assert "McNemar p" in words and "(DeLong)" in words
 

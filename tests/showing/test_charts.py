@@ -10,6 +10,7 @@ import pytest
 
 from cxr import DISCLAIMER
 from cxr.datasets.labels import LabelSpace
+from cxr.judging.benefit import decision_curve
 from cxr.judging.curves import calibration, precision_recall, roc, spread
 from cxr.judging.decisions import Counts, questions
 from cxr.judging.evaluation import evaluate
@@ -17,10 +18,6 @@ from cxr.showing import charts, palette
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
 DRAWN = (*LABELS.classes, "pneumonia")
-HISTORY = [
-    {"epoch": 1.0, "loss": 0.9, "accuracy": 0.5, "val_loss": 0.8, "val_accuracy": 0.6, "val_auc": 0.7, "seconds": 3.0},
-    {"epoch": 2.0, "loss": 0.4, "accuracy": 0.8, "val_loss": 0.5, "val_accuracy": 0.7, "val_auc": 0.9, "seconds": 3.0},
-]
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +44,11 @@ def every_chart(table, asked):
         "precision_recall": charts.precision_recall([precision_recall(one) for one in asked], DRAWN),
         "spread": charts.spread(spread(asked[0]), DRAWN, 0.5),
         "calibration": charts.calibration(calibration(asked[0]), DRAWN),
-        "history": charts.history(HISTORY, 2),
+        "benefit": charts.benefit(decision_curve(table, LABELS), "pneumonia", DRAWN, 0.5),
     }
 
 
-NAMES = ("confusion", "roc", "precision_recall", "spread", "calibration", "history")
+NAMES = ("confusion", "roc", "precision_recall", "spread", "calibration", "benefit")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -146,23 +143,19 @@ def test_a_histogram_counts_every_film_of_every_label(every_chart, table):
     assert len(chart.figure.data) == 3
 
 
-def test_the_history_marks_the_best_epoch(every_chart):
-    chart = every_chart["history"]
-    assert "Best epoch 2, with a validation loss of 0.500" in chart.alt
-    assert {shape.x0 for shape in chart.figure.layout.shapes} == {2}
-    assert chart.table.to_dict("records") == HISTORY
-
-
-def test_a_history_of_less_is_drawn_with_what_there_is():
-    assert len(charts.history([{"epoch": 1.0, "loss": 0.9}], 1).figure.data) == 1
-
-
-def test_a_history_may_hold_what_is_not_a_number():
-    row = {"epoch": 1.0, "loss": 0.9, "val_auc": None}
-    assert np.isnan(charts.history([row], 1).figure.data[1].y).all()
+def test_the_decision_curve_stands_against_acting_on_all_and_on_none(every_chart, table):
+    chart, curve = every_chart["benefit"], decision_curve(table, LABELS)
+    drawn = {line.name: list(line.y) for line in chart.figure.data}
+    assert drawn["act on the model's pneumonia"] == list(curve.model)
+    assert drawn["act on all"] == list(curve.treat_all)
+    assert set(drawn["act on none"]) == {0}
+    assert chart.figure.layout.yaxis.range[0] > curve.treat_all.min()
+    better = (curve.model > np.maximum(curve.treat_all, 0) + 1e-9).sum()
+    assert f"at {better} of 99 thresholds" in chart.alt
+    assert list(chart.table) == ["threshold", "model", "treat_all", "none"]
 
 
 def test_the_data_of_a_chart_say_what_they_are_not_for(every_chart):
-    first, rest = every_chart["history"].csv().split("\n", 1)
+    first, rest = every_chart["spread"].csv().split("\n", 1)
     assert first == f"# {DISCLAIMER}"
-    assert pd.read_csv(io.StringIO(rest)).to_dict("records") == HISTORY
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(rest)), every_chart["spread"].table)

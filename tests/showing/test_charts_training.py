@@ -55,3 +55,24 @@ def test_runs_are_told_apart_without_colour_too():
 
 def test_what_an_older_run_did_not_say_is_left_blank():
     assert all(math.isnan(y) for y in lines(compared({"old": rows(2)}, "films_s"))["old"])
+
+
+def test_the_best_epoch_is_marked_and_said():
+    chart = loss_curves(rows(3), best_epoch=2)
+    assert {shape.x0 for shape in chart.figure.layout.shapes} == {2}
+    assert chart.alt.endswith(" The best epoch is 2.")
+
+
+def test_a_history_of_less_is_drawn_with_what_there_is():
+    assert list(lines(loss_curves([{"epoch": 1.0, "loss": 0.9}]))) == ["Training loss"]
+
+
+def test_a_history_may_hold_what_is_not_a_number():
+    chart = accuracy_curves([{"epoch": 1.0, "accuracy": 0.9, "val_auc": None}], best_epoch=1)
+    assert math.isnan(lines(chart)["Validation AUC"][0])
+    assert "validation AUC unknown" in chart.alt
+
+
+def test_the_numbers_of_the_rate_are_the_whole_history():
+    history = [row | {"seconds": 3.0} for row in rows(2)]
+    assert rate_curve(history).table.to_dict("records") == history

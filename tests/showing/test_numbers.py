@@ -7,11 +7,24 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.judging.band import outside
 from cxr.judging.curves import precision_recall, roc
 from cxr.judging.decisions import Counts, questions
 from cxr.judging.evaluation import evaluate
 from cxr.judging.intervals import Interval, with_intervals
-from cxr.showing.numbers import FIGURES, MEANING, bounds, class_table, figures_of, film_table, key_numbers
+from cxr.judging.subgroups import subgroups
+from cxr.showing.numbers import (
+    FIGURES,
+    MEANING,
+    bounds,
+    class_table,
+    figures_of,
+    film_table,
+    group_table,
+    key_numbers,
+    sure_numbers,
+    told,
+)
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"))
 TWO = LabelSpace(("normal", "covid19"))
@@ -52,6 +65,7 @@ def test_without_a_question_the_classes_have_numbers(table):
 def test_every_number_says_what_it_means(table):
     evaluation = evaluate(table, LABELS, 0.5)
     shown = [*key_numbers(evaluation, questions(table, LABELS, 0.5)[0], None), *key_numbers(evaluation, None, None)]
+    shown += sure_numbers(outside(table, LABELS, 0.5, (0.4, 0.6), resamples=10))
     assert {number.name for number in shown} == set(MEANING)
     assert all(number.meaning.endswith(".") for number in shown)
 
@@ -94,3 +108,25 @@ def test_every_figure_that_is_shown_is_one_of_the_judging_rooms(table):
         assert figures[figures_of(asked, "auc")[one.name]].value == pytest.approx(roc(one).auc)
         area = figures[figures_of(asked, "average_precision")[one.name]].value
         assert area == pytest.approx(precision_recall(one).average_precision)
+
+
+def test_of_the_films_outside_of_the_band_it_is_said_how_many_and_how_many_are_right():
+    table = scored(TWO, [("normal", 0.9, 0.1), ("covid19", 0.2, 0.8), ("covid19", 0.55, 0.45), ("normal", 0.1, 0.9)])
+    share, right = sure_numbers(outside(table, TWO, 0.5, (0.4, 0.6), resamples=50))
+    assert (share.value, right.value) == (0.75, pytest.approx(2 / 3))
+    none = sure_numbers(outside(table, TWO, 0.5, (0.0, 1.0)))
+    assert none[0].value == 0 and np.isnan(none[1].value) and none[1].interval is None
+
+
+def test_a_group_is_a_row_with_its_intervals(table):
+    found = subgroups(table.assign(source=list("aabba")), LABELS, 0.5, "source", resamples=50)
+    rows = group_table(found)
+    assert list(rows) == ["Source", "Films", "Patients", "Right class", "AUC", "Sensitivity", "Specificity"]
+    assert rows["Films"].tolist() == [3, 2]
+    assert rows["Right class"][0] == told(found.groups[0].figures["accuracy"])
+    assert rows["AUC"][1] == "-"  # one side has no film
+
+
+def test_a_figure_is_told_with_the_bounds_that_it_has():
+    assert told(Interval(0.5, 0.4, 0.6)) == "0.500 (0.400 to 0.600)"
+    assert told(Interval(0.5, nan, nan)) == "0.500"

@@ -1,0 +1,207 @@
+"""The parts of an evaluation on a page: matrix and its films, curves, classes, groups, scores, training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from cxr.datasets.labels import LabelSpace
+from cxr.judging import curves
+from cxr.judging.benefit import decision_curve
+from cxr.judging.decisions import Question, films_of_cell
+from cxr.judging.evaluation import Evaluation
+from cxr.judging.intervals import Interval
+from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
+from cxr.reading.card import Card
+from cxr.showing import charts, ui
+from cxr.showing.chart import CONFIG
+from cxr.showing.charts_training import accuracy_curves, loss_curves
+from cxr.showing.film_panel import film_rows, judged_film
+from cxr.showing.numbers import bounds, class_table, figures_of, group_table
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the page is about: a model, films it was judged by, and its decisions at the threshold."""
+
+    card: Card
+    of: tuple[object, ...]  # what is another where the model or its scores are others
+    table: pd.DataFrame
+    labels: LabelSpace
+    threshold: float | None
+    prevalence: float | None  # that predictive values are wanted at; None for that of these films
+    evaluation: Evaluation
+    questions: tuple[Question, ...]
+    figures: Mapping[str, Interval]
+
+    @property
+    def names(self) -> list[str]:
+        """All that charts may draw, in the order of their colours."""
+        asked = [one.name for one in self.questions]
+        return list(dict.fromkeys([*self.labels.classes, *asked, *sorted(set(self.table["label"]))]))
+
+
+def confusion(view: View) -> None:
+    """Labels against decisions, and the films of the cell that is chosen."""
+    names = list(view.labels.classes)
+    drawn, beside = st.columns([3, 2])
+    with beside:
+        unit = st.segmented_control(
+            "Cells show",
+            ["Counts", "Shares"],
+            default="Counts",
+            required=True,
+            key="evaluate_unit",
+            persist_state="session",
+        )
+        st.caption("Click a cell to see its films, or choose it here.")
+        label = ui.choice("Labelled", names, "evaluate_label", index=None)
+        decision = ui.choice("Called", names, "evaluate_decision", index=None)
+    cell = (label, decision) if label and decision else None
+    chart = charts.confusion(view.evaluation, unit == "Shares", cell)
+    with drawn:
+        st.plotly_chart(
+            chart.figure,
+            key="evaluate_cells",
+            on_select=_cell_chosen,
+            selection_mode="points",
+            config=CONFIG,
+            alt=chart.alt,
+        )
+        ui.numbers_of(chart, "evaluate_confusion")
+    if cell:
+        _films(view, *cell)
+
+
+def _cell_chosen() -> None:
+    points = st.session_state["evaluate_cells"]["selection"]["points"]
+    if points:
+        st.session_state["evaluate_label"] = points[0]["y"]
+        st.session_state["evaluate_decision"] = points[0]["x"]
+
+
+def _films(view: View, label: str, decision: str) -> None:
+    """The films of a cell, a page at a time, and the one among them that is chosen."""
+    found = films_of_cell(view.table, view.labels, view.threshold, label, decision)
+    if found.empty:
+        st.info(f"No film labelled {label} was called {decision}.")
+        return
+    how = "the least sure" if label == decision else "the most wrong"
+    st.subheader(f"{len(found)} films labelled {label} and called {decision}, {how} first", anchor=False)
+    films = found.assign(film=found.get("film", ""))
+    alt = f"Films labelled {label} and called {decision}, with the probability of each class."
+    row = film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
+    if row is None:
+        st.caption("Choose a row to see the film with its heatmap.")
+        return
+    with st.container(key="evaluate_film"), ui.told():
+        judged_film(view.card, row)
+
+
+def roc_and_precision_recall(view: View) -> None:
+    """Both curves of every question that the films can answer."""
+    asked = [one for one in view.questions if one.answerable]
+    if not asked:
+        st.info("These films are all of one class, so there is no curve to draw. Judge it by films of several classes.")
+        return
+    with st.container(horizontal=True):
+        with st.container(width=544):
+            found = bounds(view.figures, figures_of(asked, "auc"))
+            ui.chart(charts.roc([curves.roc(one) for one in asked], view.names, found), "evaluate_roc")
+        with st.container(width=544):
+            lines = [curves.precision_recall(one) for one in asked]
+            found = bounds(view.figures, figures_of(asked, "average_precision"))
+            ui.chart(charts.precision_recall(lines, view.names, found), "evaluate_pr")
+    st.caption(
+        "Diamonds are the decisions at the threshold, dotted lines are chance, brackets hold 95 % intervals. "
+        "AP is the average precision."
+    )
+
+
+def classes(view: View) -> None:
+    """The report of classes."""
+    shares = ui.decimals(("precision", "recall", "F1", "AUC"))
+    table = class_table(view.evaluation)
+    alt = "Precision, recall, F1 and AUC of each class, and their means over classes and over films."
+    st.dataframe(table, column_config=shares, hide_index=True, key="evaluate_report", width=720, alt=alt)
+
+
+def _question(view: View) -> Question:
+    names = {str(one): one for one in view.questions}
+    return names[ui.choice("Question", list(names), "evaluate_question", width=420) or str(view.questions[0])]
+
+
+def spread(view: View) -> None:
+    """The scores of each label's films."""
+    asked = _question(view)
+    at = view.threshold if asked is view.questions[0] and view.labels.negative is not None else None
+    ui.chart(charts.spread(curves.spread(asked), view.names, at), "evaluate_scores")
+
+
+def calibration(view: View) -> None:
+    """What was said against what was so; and, of the finding, what acting on it is worth."""
+    asked = _question(view)
+    bins = curves.calibration(asked)
+    with st.container(horizontal=True):
+        with st.container(width=544):
+            ui.chart(charts.calibration(bins, view.names), "evaluate_calibration")
+            st.caption(
+                f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f}. "
+                "Films of another prevalence than in training move the points off the line."
+            )
+        if view.labels.negative is not None and asked is view.questions[0] and asked.answerable:
+            with st.container(width=544):
+                _benefit(view, asked.name)
+
+
+def _benefit(view: View, name: str) -> None:
+    worth = decision_curve(view.table, view.labels, prevalence=view.prevalence)
+    ui.chart(charts.benefit(worth, name, view.names, view.threshold), "evaluate_benefit")
+    st.caption(
+        "Net benefit counts a film rightly called as 1 and a false alarm as the odds of acting (Vickers and Elkin "
+        "2006). It takes the scores at their word, so it is worth what their calibration is; set the prevalence above."
+    )
+
+
+def training(view: View) -> None:
+    """Its training, epoch by epoch."""
+    history, best = view.card.history, view.card.best_epoch
+    if not history:
+        st.info("This model's card holds no history of its training. Models trained from now on bring theirs.")
+        return
+    with st.container(horizontal=True):
+        for name, drawn in (("loss", loss_curves), ("accuracy", accuracy_curves)):
+            with st.container(width=544):
+                ui.chart(drawn(history, best_epoch=best), f"evaluate_{name}")
+    st.caption(f"The dashed line is epoch {best}, the best one, whose weights the model has.")
+
+
+def groups(view: View) -> None:
+    """How it does in parts of the films."""
+    parts = {column.capitalize(): column for column in groupings(view.table)}
+    if not parts:
+        st.info("These films cannot be told apart by source, view, sex or age. A manifest with these columns helps.")
+        return
+    by = ui.choice("Groups by", list(parts), "evaluate_groups", width=420)
+    found = _in_groups(view, parts[by or next(iter(parts))])
+    st.dataframe(group_table(found), hide_index=True, key="evaluate_group_table", alt=found.sentence)
+    st.markdown(found.sentence[:1].upper() + found.sentence[1:])
+    st.caption(
+        f"In brackets 95 % intervals, each at this threshold. Groups of fewer than {MIN_PATIENTS} patients are never "
+        "named the worst; of many groups one looks bad by chance."
+    )
+
+
+def _in_groups(view: View, column: str) -> Subgroups:
+    """Worked out when first asked for, and kept for this visit while films and threshold stay what they are."""
+    of = (*view.of, view.threshold)
+    if st.session_state.get("evaluate_in_groups", (None,))[0] != of:
+        st.session_state["evaluate_in_groups"] = (of, {})
+    known: dict[str, Subgroups] = st.session_state["evaluate_in_groups"][1]
+    if column not in known:
+        with st.spinner("Judging the groups ..."):
+            known[column] = subgroups(view.table, view.labels, view.threshold, column)
+    return known[column]
