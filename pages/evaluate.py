@@ -230,7 +230,7 @@ def _numbers(view: View) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 help=number.meaning,
-                width=118,
+                width=106,
             )
     if band and band[0] < band[1]:
         own = "" if view.threshold == view.card.threshold else ", but at its own threshold alone"
