@@ -20,10 +20,10 @@ from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
 from cxr.reading.opinions import ANSWERS, Opinion
-from cxr.reading.saliency import NAMES, explain
+from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import report, ui
-from cxr.showing.reading import bars, bars_html, limits, sentence, trained_on
+from cxr.showing.reading import bars, bars_html, limits, record, sentence, trained_on
 from cxr.showing.viewer import View, viewer
 
 EXAMPLE_PX = 150
@@ -38,15 +38,15 @@ def main() -> None:
         ui.lead_to_a_model()
         return
     if not desk.sources:
-        offer_examples(desk)
+        offer_examples(desk, card)
         return
     model = f"{card.name}@{card.version}"
     with ui.told():
         read_waiting(desk, card, model)
         seen = desk.seen(model)
-        if len(seen) > 1:
-            show_batch(desk, seen, card)
-        show_reading(desk, desk.opened(model), card, model)
+        listed = show_batch(desk, seen, card) if len(seen) > 1 else seen
+        if listed:
+            show_reading(desk, desk.opened(model, listed), card, listed)
 
 
 def top_row(desk: Desk) -> Card | None:
@@ -57,7 +57,10 @@ def top_row(desk: Desk) -> Card | None:
         if card:
             ui.link("models", "The model's card", model=card.name)
     with films:
-        if card:
+        if card and desk.sources:
+            with st.expander("Add films"):
+                inbox(desk)
+        elif card:
             inbox(desk)
     for problem in st.session_state.pop("predict.problems", []):
         st.error(problem)
@@ -86,8 +89,10 @@ def inbox(desk: Desk) -> None:
     )
 
 
-def offer_examples(desk: Desk) -> None:
+def offer_examples(desk: Desk, card: Card) -> None:
     st.markdown("Or read an example:")
+    if "phantom" not in card.sources:
+        st.caption("This model was not trained on drawn films: on those below it shows how to read, not how well.")
     with st.container(horizontal=True):
         for source in examples():
             with st.container(width=EXAMPLE_PX), ui.told():
@@ -114,35 +119,18 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
             move(done, len(waiting))
 
 
-def show_batch(desk: Desk, seen: list[Seen], card: Card) -> None:
-    """All films, the most suspicious first; choosing a row opens it."""
+def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
+    """All films, the most suspicious first; choosing a row opens it. Returns those that the filter lets through."""
     labels = LabelSpace(card.classes, card.groups)
     rows = pd.DataFrame([batch_row(one, labels, desk) for one in seen])
-    shown = filtered(rows, labels)
-    # Another filter is another table: a row's number would mean another film.
-    key = f"predict.table.{card.version}.{hash(tuple(shown['key']))}"
-
-    def open_row() -> None:
-        chosen = st.session_state[key].selection.rows
-        if chosen:
-            desk.open_key = shown["key"].iloc[chosen[0]]
-
-    st.dataframe(
-        shown.drop(columns=["key", "positive"]),
-        key=key,
-        on_select=open_row,
-        selection_mode="single-row",
-        hide_index=True,
-        height=min(60 * len(shown) + 38, 338),
-        row_height=60,
-        placeholder="",
-        column_config={
-            "thumbnail": st.column_config.ImageColumn("", width="small"),
-            "suspicion": st.column_config.ProgressColumn("suspicion", min_value=0, max_value=1, format="percent"),
-            **{f"p {name}": st.column_config.NumberColumn(format="percent") for name in labels.classes},
-        },
-        alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
-    )
+    with st.container():
+        shown = filtered(rows)
+    listed = [seen[i] for i in shown.index]
+    if listed:
+        desk.opened(f"{card.name}@{card.version}", listed)
+        table_of(desk, shown, labels, card)
+    else:
+        st.info("No film is like that. Show all, or clear the search.")
     with st.container(horizontal=True, vertical_alignment="center"):
         said = [one.reading.as_dict() for one in seen]
         st.download_button(
@@ -155,6 +143,36 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> None:
         unread = int((rows["problem"] != "").sum())
         broken = f", {unread} could not be read" if unread else ""
         st.caption(f"{len(seen)} files{broken}. {int(rows['positive'].sum())} at or above the threshold.")
+    return listed
+
+
+def table_of(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
+    # Another filter is another table: a row's number would mean another film.
+    key = f"predict.table.{card.version}.{hash(tuple(shown['key']))}"
+
+    def open_row() -> None:
+        chosen = st.session_state[key].selection.rows
+        if chosen:
+            desk.open_key = shown["key"].iloc[chosen[0]]
+
+    marked = shown.assign(open=["open" if one == desk.open_key else "" for one in shown["key"]])
+    st.dataframe(
+        marked[["open", *(name for name in shown if name not in ("key", "positive"))]],
+        key=key,
+        on_select=open_row,
+        selection_mode="single-row",
+        hide_index=True,
+        height=min(60 * len(shown) + 38, 338),
+        row_height=60,
+        placeholder="",
+        column_config={
+            "open": st.column_config.TextColumn("", width=50),
+            "thumbnail": st.column_config.ImageColumn("", width="small"),
+            "suspicion": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f %%"),
+            **{f"p {name}": st.column_config.NumberColumn(format="%.1f %%") for name in labels.classes},
+        },
+        alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
+    )
 
 
 def batch_row(seen: Seen, labels: LabelSpace, desk: Desk) -> dict[str, object]:
@@ -164,8 +182,8 @@ def batch_row(seen: Seen, labels: LabelSpace, desk: Desk) -> dict[str, object]:
     answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
     return row | {
         "decision": decision(prediction) if prediction else "",
-        "suspicion": prediction.suspicion if prediction else None,
-        **{f"p {name}": prediction.probability(name) if prediction else None for name in labels.classes},
+        "suspicion": 100 * prediction.suspicion if prediction else None,
+        **{f"p {name}": 100 * prediction.probability(name) if prediction else None for name in labels.classes},
         "warnings": " ".join(reading.warnings),
         "reader": answer.answer if answer else "",
         "problem": reading.error,
@@ -177,7 +195,7 @@ def decision(prediction: Prediction) -> str:
     return f"unsure ({prediction.decision})" if prediction.unsure else prediction.decision
 
 
-def filtered(rows: pd.DataFrame, labels: LabelSpace) -> pd.DataFrame:
+def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     choices: dict[str, pd.Series] = {
         "all": rows["file"] != "",
@@ -198,9 +216,9 @@ def filtered(rows: pd.DataFrame, labels: LabelSpace) -> pd.DataFrame:
     return shown.loc[:, [name for name in shown if name not in ("warnings", "reader", "problem") or shown[name].any()]]
 
 
-def show_reading(desk: Desk, seen: Seen, card: Card, model: str) -> None:
+def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None:
     reading, prediction = seen.reading, seen.reading.prediction
-    heading(desk, reading, model)
+    heading(desk, reading, listed)
     if prediction is None:
         st.error(reading.error)
         return
@@ -221,16 +239,20 @@ def show_reading(desk: Desk, seen: Seen, card: Card, model: str) -> None:
                 persist_state="session",
             )
         with pictures:
-            target, heatmap = show_film(desk, prediction, card, model, method or "gradcam")
+            target, heatmap = show_film(desk, prediction, card, method or "gradcam")
         with words:
             show_facts(reading, prediction, card)
             ask_opinion(desk, reading, prediction)
             offer_exports(desk, seen, prediction, card, target, NAMES[method or "gradcam"], heatmap)
 
 
-def heading(desk: Desk, reading: Reading, model: str) -> None:
-    """The film's name, and the way to its neighbours in the order of suspicion."""
-    order = [one.reading.source.key for one in desk.seen(model)]
+def method_name(method: str) -> str:
+    return f"{NAMES[method]} (slow)" if method in SAMPLES else NAMES[method]
+
+
+def heading(desk: Desk, reading: Reading, listed: list[Seen]) -> None:
+    """The film's name, and the way to its neighbours in the list."""
+    order = [one.reading.source.key for one in listed]
     place = order.index(reading.source.key)
 
     def step(by: int) -> None:
@@ -238,7 +260,7 @@ def heading(desk: Desk, reading: Reading, model: str) -> None:
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"#### {escaped(reading.source.name)}")
-        if len(order) == 1:
+        if len(desk.sources) == 1:
             st.button("Clear the film", key="predict.clear", on_click=desk.clear)
             return
         st.button("Previous", key="predict.previous", disabled=not place, on_click=step, args=(-1,))
@@ -251,11 +273,9 @@ def escaped(name: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in name)
 
 
-def show_film(
-    desk: Desk, prediction: Prediction, card: Card, model: str, method: str
-) -> tuple[str, NDArray[np.floating]]:
+def show_film(desk: Desk, prediction: Prediction, card: Card, method: str) -> tuple[str, NDArray[np.floating]]:
     """The film beside its overlay; returns the class that is looked at, and its heatmap."""
-    film = desk.film()
+    film, model = desk.film(), prediction.model
     view = View.of(film, desk.open_key)
     key = f"predict.viewer.{desk.open_key}.{card.version}"
     looked_at = str((st.session_state.get(key) or {}).get("target") or prediction.decision)
@@ -281,10 +301,8 @@ def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> N
 
 def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
     model_ms, all_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
-    st.caption(
-        f"Read in {all_ms:.0f} ms ({model_ms:.0f} ms of it the model) by {card.name}, version {card.version}. "
-        f"{trained_on(card)}"
-    )
+    st.markdown(f"{trained_on(card)} {record(card)}")
+    st.caption(f"Read in {all_ms:.0f} ms ({model_ms:.0f} ms of it the model) by {card.name}, version {card.version}.")
     with st.expander("What the model cannot do"):
         for limit in limits(card):
             st.markdown(f"- {limit}")
@@ -319,8 +337,8 @@ def ask_opinion(desk: Desk, reading: Reading, prediction: Prediction) -> None:
             "Keep my answers on this machine",
             key="predict.keep",
             persist_state="session",
-            help="Without this they last as long as this tab. Kept are the answer, the note, the model and a number "
-            "made of the film's bytes; no film and no name.",
+            help="Without this they are gone when the page is reloaded, as the films are. Kept are the answer, the "
+            "note, the model and a number made of the film's bytes; no film and no name.",
         )
         mine = list(desk.opinions.values())
         if mine:
@@ -337,7 +355,10 @@ def offer_exports(
     desk: Desk, seen: Seen, prediction: Prediction, card: Card, target: str, method: str, heatmap: NDArray[np.floating]
 ) -> None:
     film, reading = desk.film(), seen.reading
-    reported = report.Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.warnings)
+    answer = desk.opinions.get((reading.film_id, prediction.model))
+    reported = report.Reported(
+        film, reading.film_id, prediction, card, target, method, heatmap, reading.warnings, answer
+    )
     name = f"reading-{reading.film_id[:8]}"
     with st.container(horizontal=True):
         st.download_button(

@@ -24,7 +24,7 @@ from cxr.reading import shelf
 from tests.conftest import tiny_recipe
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
-KEYS = {"file", "label", "probabilities", "decision", "threshold", "unsure", "warnings", "model", "timing_ms"}
+KEYS = {"file", "film", "label", "probabilities", "decision", "threshold", "unsure", "warnings", "model", "timing_ms"}
 
 
 @pytest.fixture

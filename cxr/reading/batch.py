@@ -15,7 +15,7 @@ from cxr.reading.classifier import Classifier, Prediction
 from cxr.reading.sources import Source
 
 DECODERS = 2
-BATCH = 32
+BATCH = 8  # small enough for a bar that moves
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class Reading:
         said = self.prediction.as_dict()
         return {
             "file": self.source.name,
+            "film": self.film_id,
             "label": self.prediction.classes[int(self.prediction.probabilities.argmax())],
             "probabilities": said["probabilities"],
             "decision": said["decision"],

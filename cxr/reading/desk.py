@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,9 +75,10 @@ class Desk:
         found = [self._seen[key, model] for key in self.sources if (key, model) in self._seen]
         return sorted(found, key=lambda seen: (bool(seen.reading.error), -_suspicion(seen.reading)))
 
-    def opened(self, model: str) -> Seen:
-        """The open film's reading; where none was opened, the most suspicious film is."""
-        found = self._seen.get((self.open_key, model)) or self.seen(model)[0]
+    def opened(self, model: str, listed: Sequence[Seen]) -> Seen:
+        """The open film's reading; where it is not in the list, the first that is in it opens."""
+        now = self._seen.get((self.open_key, model))
+        found = now if now is not None and now in listed else listed[0]
         self.open_key = found.reading.source.key
         return found
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from cxr import DISCLAIMER
 from cxr.errors import CxrError
 from cxr.home import home
 
@@ -68,11 +69,11 @@ def kept() -> list[Opinion]:
 def to_csv(opinions: Iterable[Opinion]) -> str:
     """A table for a spreadsheet, in which a note cannot begin a formula."""
     out = io.StringIO()
-    table = csv.DictWriter(out, [field.name for field in fields(Opinion)], lineterminator="\n")
+    table = csv.DictWriter(out, [*(field.name for field in fields(Opinion)), "disclaimer"], lineterminator="\n")
     table.writeheader()
     for opinion in opinions:
         note = f"'{opinion.note}" if opinion.note.startswith(("=", "+", "-", "@")) else opinion.note
-        table.writerow(asdict(opinion) | {"note": note})
+        table.writerow(asdict(opinion) | {"note": note, "disclaimer": DISCLAIMER})
     return out.getvalue()
 
 

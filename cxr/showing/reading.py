@@ -9,6 +9,8 @@ from cxr.datasets.labels import LabelSpace
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 
+MOST = 0.6  # share of the finding that one class must have to be called most of it
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -53,25 +55,26 @@ def bars(prediction: Prediction, card: Card) -> list[Bar]:
 def sentence(prediction: Prediction, card: Card) -> str:
     """The decision and what it rests on."""
     labels = LabelSpace(card.classes, card.groups)
-    named = f"{prediction.decision}, {percent(prediction.probability())}"
-    if labels.negative is None:
-        return f"The model decides for {named}, the most probable class."
-    all_found, what = percent(prediction.suspicion), finding(labels)
-    if prediction.threshold is None:
-        return (
-            f"The model decides for {named}, the most probable class. It gives {what} {all_found}; it has no threshold."
-        )
+    likeliest = labels.classes[int(prediction.probabilities.argmax())]
+    if labels.negative is None or prediction.threshold is None:
+        return f"The model decides for {prediction.decision}, {percent(prediction.probability())}, the likeliest class."
+    given, what = f"it gives {finding(labels)} {percent(prediction.suspicion)}", finding(labels)
     if prediction.unsure and card.unsure:
         low, high = map(percent, card.unsure)
-        return (
-            f"The model is unsure: it gives {what} {all_found}, and from {low} to {high} it is not to be relied on. "
-            "Read it yourself."
-        )
+        return f"The model is unsure: {given}, and from {low} to {high} it is not to be relied on. Read it yourself."
     limit = percent(prediction.threshold)
-    if prediction.decision == labels.classes[labels.negative]:
-        return f"The model decides for {named}: it gives {what} {all_found}, below its threshold of {limit}."
-    most = "" if len(labels.classes) == 2 else f", most of it for {prediction.decision}"
-    return f"The model finds {what}: it gives {all_found}, at or above its threshold of {limit}{most}."
+    negative = labels.classes[labels.negative]
+    if prediction.decision == negative:
+        though = "" if likeliest == negative else f", though {likeliest} is the likeliest class"
+        return f"The model decides for {negative}: {given}, below its threshold of {limit}{though}."
+    if likeliest == negative:
+        return (
+            f"The model would not rule out {what}: {given}, at or above its threshold of {limit}, though {negative} is "
+            f"likelier ({percent(prediction.probability(negative))})."
+        )
+    most = prediction.probability() >= MOST * prediction.suspicion and len(labels.classes) > 2
+    mostly = f", most of it for {prediction.decision}" if most else ""
+    return f"The model finds {what}: {given}, at or above its threshold of {limit}{mostly}."
 
 
 def percent(share: float) -> str:
@@ -120,7 +123,19 @@ def limits(card: Card) -> list[str]:
         "It has seen films of these sources only, and can be wrong on any other scanner, age or view.",
         "A heatmap shows where the score came from, not where disease is.",
     ]
-    test = card.results.get("test")
-    if test:
-        sentences.insert(0, f"On {test['n']} test films of its own sources, {100 * test['accuracy']:.1f} % were right.")
     return [*sentences, *card.warnings]
+
+
+def record(card: Card) -> str:
+    """How often it was wrong on its test films, in a sentence that a reader cannot miss; "" where it had none."""
+    test = card.results.get("test") or {}
+    binary = test.get("binary")
+    if binary and binary.get("sensitivity") is not None and binary.get("specificity") is not None:
+        what, negative = finding(LabelSpace(card.classes, card.groups)), test.get("negative", "normal")
+        return (
+            f"On {binary['n']} test films of its own sources it found {percent(binary['sensitivity'])} of {what}, and "
+            f"called {percent(1 - binary['specificity'])} of the {negative} films {what} too."
+        )
+    if test:
+        return f"On {test['n']} test films of its own sources, {percent(test['accuracy'])} were right."
+    return ""

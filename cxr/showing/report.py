@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -18,8 +19,9 @@ from cxr import DISCLAIMER
 from cxr.films.film import Film
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
+from cxr.reading.opinions import Opinion
 from cxr.showing.overlay import overlay
-from cxr.showing.reading import bars, limits, percent, sentence, trained_on
+from cxr.showing.reading import bars, limits, percent, record, sentence, trained_on
 
 PICTURE_PX = 1000  # longest side in a report
 
@@ -36,6 +38,7 @@ class Reported:
     method: str
     heatmap: NDArray[np.floating]
     warnings: tuple[str, ...] = ()
+    answer: Opinion | None = None  # the reader's own
 
 
 def overlay_png(film: Film, heatmap: NDArray[np.floating]) -> bytes:
@@ -77,15 +80,24 @@ def reading_pdf(reported: Reported) -> bytes:
         text(sentence(prediction, card)),
         gap,
         _probabilities(prediction, card),
+        *[text(line) for line in _answered(reported.answer)],
         text("The model", "Heading2"),
         text(
             f"{card.name}, version {card.version}, recipe {card.recipe}, made {card.created[:10]}. {trained_on(card)}"
         ),
-        *[text(limit) for limit in limits(card)],
-        text(f"Film {reported.film_id}: {film.width_px} x {film.height_px} pixels, {film.format}."),
+        *[text(line) for line in (record(card), *limits(card)) if line],
+        text(
+            f"Film {reported.film_id}: {film.width_px} x {film.height_px} pixels, {film.format}. Read {date.today()}."
+        ),
     ]
     page.build(story, onFirstPage=_footer, onLaterPages=_footer)
     return file.getvalue()
+
+
+def _answered(answer: Opinion | None) -> list[str]:
+    if answer is None:
+        return ["No reader has said what they think of it."]
+    return [f"The reader: {answer.answer}.", *([f"Note: {answer.note}"] if answer.note else [])]
 
 
 def _footer(canvas: Any, page: Any) -> None:
@@ -127,7 +139,7 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
     """Readings as `Reading.as_dict` says them, a row each; names that a spreadsheet would run are made harmless."""
     out = io.StringIO()
     names = [f"p_{name}" for name in classes]
-    columns = ["file", "decision", "unsure", *names, "threshold", "warnings", "error", "model", "note"]
+    columns = ["file", "film", "decision", "unsure", *names, "threshold", "warnings", "error", "model", "note"]
     table = csv.DictWriter(out, columns, lineterminator="\n")
     table.writeheader()
     for row in rows:
@@ -135,6 +147,7 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
         table.writerow(
             {
                 "file": f"'{file}" if file.startswith(("=", "+", "-", "@")) else file,
+                "film": row.get("film", ""),
                 "decision": row.get("decision", ""),
                 "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
                 **{f"p_{name}": f"{p:.6f}" for name, p in row.get("probabilities", {}).items()},

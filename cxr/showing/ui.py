@@ -125,10 +125,20 @@ def dataset_choice(label: str, key: str) -> list[Place]:
 
 def lead_to_a_model() -> None:
     """What a page without any model says, and the way out."""
-    st.info("There is no model yet. Train one on your own films, or on drawn ones, or take one in from a file.")
-    with st.container(horizontal=True):
-        link("train", "Train a model")
-        link("models", "Import a model")
+    st.info("There is no model yet. This is how to get one, from drawn films or from your own:")
+    steps = (
+        ("data", "Data", "add your films, or draw a set of phantoms with one click."),
+        ("train", "Train", "choose them and press Start. Drawn films take a few minutes."),
+        ("predict", "Predict", "drop a film, and see what the model makes of it and where it looked."),
+    )
+    for number, (page, label, words) in enumerate(steps, 1):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+            st.markdown(f"{number}.", width="content")
+            link(page, label)
+            st.markdown(words, width="content")
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown("Or take in a model that was exported elsewhere:", width="content")
+        link("models", "Models")
 
 
 def link(page: str, label: str, **query: str) -> None:

@@ -40,7 +40,7 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
 def test_a_reading_is_ready_for_json(make_classifier, files):
     sound, broken = read_sources(make_classifier(threshold=0.5), map(on_disk, files[:2]))
     said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
-    assert list(said) == ["file", "label", "probabilities", "decision", "threshold", "unsure"] + [
+    assert list(said) == ["file", "film", "label", "probabilities", "decision", "threshold", "unsure"] + [
         "warnings",
         "model",
         "timing_ms",

@@ -50,20 +50,28 @@ def test_a_film_is_read_once_by_each_model(desk):
 
 
 def test_of_many_films_the_most_suspicious_is_opened_and_a_single_one_at_once(desk):
-    assert desk.opened(MODEL) is desk.seen(MODEL)[0]
+    assert desk.opened(MODEL, desk.seen(MODEL)) is desk.seen(MODEL)[0]
     desk.put(laid(3)[2:])
-    assert desk.opened(MODEL).reading.source.key == "2"
+    assert desk.opened(MODEL, desk.seen(MODEL)).reading.source.key == "2"
+
+
+def test_a_film_that_is_not_listed_makes_room_for_the_first_that_is(desk):
+    desk.opened(MODEL, desk.seen(MODEL))
+    others = desk.seen(MODEL)[2:]
+    assert desk.opened(MODEL, others) is others[0]
+    assert desk.open_key == others[0].reading.source.key
+    assert desk.opened(MODEL, desk.seen(MODEL)) is others[0]
 
 
 def test_readings_are_kept_without_their_films_and_the_open_one_is_decoded_again(desk):
     assert all(one.reading.film is None for one in desk.seen(MODEL))
-    opened = desk.opened(MODEL)
+    opened = desk.opened(MODEL, desk.seen(MODEL))
     assert desk.film() is desk.film()
     assert (desk.film().width_px, opened.reading.source.key) == (64, desk.open_key)
 
 
 def test_a_slow_heatmap_is_found_again_for_its_film_model_method_and_class_alone(desk):
-    heatmap = desk.opened(MODEL).reading.prediction.heatmap("normal")
+    heatmap = desk.opened(MODEL, desk.seen(MODEL)).reading.prediction.heatmap("normal")
     desk.keep_heatmap(MODEL, "scorecam", "normal", heatmap)
     assert desk.heatmap(MODEL, "scorecam", "normal") is heatmap
     assert desk.heatmap(MODEL, "scorecam", "viral") is None
@@ -74,7 +82,7 @@ def test_a_slow_heatmap_is_found_again_for_its_film_model_method_and_class_alone
 
 def test_heatmaps_do_not_pile_up(desk, monkeypatch):
     monkeypatch.setattr(desks, "MAPS_KEPT", 3)
-    heatmap = desk.opened(MODEL).reading.prediction.heatmap("normal")
+    heatmap = desk.opened(MODEL, desk.seen(MODEL)).reading.prediction.heatmap("normal")
     for n in range(5):
         desk.keep_heatmap(MODEL, f"m{n}", "normal", heatmap)
     assert [n for n in range(5) if desk.heatmap(MODEL, f"m{n}", "normal") is not None] == [2, 3, 4]

@@ -6,7 +6,7 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
-from cxr.showing.reading import bars, bars_html, finding, percent, sentence
+from cxr.showing.reading import bars, bars_html, finding, percent, record, sentence
 
 GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), GROUPS)
@@ -50,11 +50,24 @@ def predicted(labels, p, threshold=None, unsure=None):
 @pytest.mark.parametrize(
     ("labels", "p", "threshold", "words"),
     [
-        (FOUR, [0.2, 0.5, 0.2, 0.1], 0.4, "finds pneumonia: it gives 80 %, at or above its threshold of 40 %, most"),
-        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "decides for normal, 70 %: it gives pneumonia 30 %, below its threshold"),
-        (TWO, [0.3, 0.7], 0.5, "The model finds covid19: it gives 70 %, at or above its threshold of 50 %."),
-        (TWO, [0.3, 0.7], None, "decides for covid19, 70 %, the most probable class. It gives covid19 70 %"),
-        (NEITHER, [0.1, 0.2, 0.7], None, "The model decides for right, 70 %, the most probable class."),
+        (
+            FOUR,
+            [0.2, 0.5, 0.2, 0.1],
+            0.4,
+            "finds pneumonia: it gives pneumonia 80 %, at or above its threshold of 40 %",
+        ),
+        (FOUR, [0.2, 0.3, 0.25, 0.25], 0.4, "at or above its threshold of 40 %."),  # no class has most of it
+        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "decides for normal: it gives pneumonia 30 %, below its threshold of 40 %."),
+        (
+            FOUR,
+            [0.7, 0.1, 0.1, 0.1],
+            0.25,
+            "would not rule out pneumonia: it gives pneumonia 30 %, at or above its",
+        ),
+        (FOUR, [0.3, 0.5, 0.1, 0.1], 0.8, "below its threshold of 80 %, though bacterial is the likeliest class."),
+        (TWO, [0.3, 0.7], 0.5, "The model finds covid19: it gives covid19 70 %, at or above its threshold of 50 %."),
+        (TWO, [0.3, 0.7], None, "The model decides for covid19, 70 %, the likeliest class."),
+        (NEITHER, [0.1, 0.2, 0.7], None, "The model decides for right, 70 %, the likeliest class."),
     ],
 )
 def test_the_sentence_says_what_was_decided_and_why(labels, p, threshold, words):
@@ -69,6 +82,20 @@ def test_within_the_unsure_band_the_reader_is_asked_to_read():
     assert not any(bar.decided for bar in bars(unsure, card))
     assert "unsure from 40 % to 75 %" in bars_html(bars(unsure, card))
     assert "finds covid19" in sentence(predicted(TWO, [0.1, 0.9], 0.5, unsure=False), card)
+
+
+def test_how_often_it_was_wrong_is_said_of_its_test_films():
+    figures = {
+        "n": 624,
+        "negative": "normal",
+        "accuracy": 0.8,
+        "binary": {"n": 600, "sensitivity": 1, "specificity": 0.64},
+    }
+    said = record(card_of(FOUR, results={"test": figures}))
+    assert "On 600 test films" in said and "over 99.9 % of pneumonia" in said
+    assert "called 36 % of the normal films pneumonia too" in said
+    assert "80 % were right" in record(card_of(NEITHER, results={"test": {"n": 9, "accuracy": 0.8, "binary": None}}))
+    assert record(card_of(FOUR)) == ""
 
 
 def test_the_finding_is_named_by_the_other_class_or_their_group():

@@ -6,6 +6,8 @@ import io
 import json
 import re
 import zlib
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 from cxr import DISCLAIMER
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
+from cxr.reading.opinions import Opinion
 from cxr.showing import report
 from tests.showing.test_reading import FOUR, card_of, predicted
 
@@ -54,6 +57,10 @@ def test_the_pdf_says_what_was_read_by_which_model_and_what_it_is_not(reported):
         assert part in words
     assert "Small <film> & dark." in words
     assert "10 test films" in words and "in training & again" in words
+    assert "No reader has said" in words and f"Read {date.today()}" in words
+    answer = Opinion("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
+    words = words_of(report.reading_pdf(replace(reported, answer=answer)))
+    assert "The reader: disagree." in words and "Note: scapula" in words
     assert pdf.count(b"/Subtype /Image") == 2
 
 

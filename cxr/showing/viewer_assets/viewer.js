@@ -2,6 +2,7 @@
 
 const HEAT_PX = 256; // side of the smoothed heatmap
 const STEP = 1.25, MOST = 12;
+let opacity; // as the reader set it last, for the next film too
 
 const decoded = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
@@ -53,7 +54,7 @@ class Viewer {
       this.filmKey = data.film_key;
       this.grey = null;
       this.resetAll();
-      this.find(".opacity").value = Math.round(100 * data.opacity);
+      this.find(".opacity").value = opacity ?? Math.round(100 * data.opacity);
       this.target = data.target;
       this.load(data.film);
     }
@@ -188,7 +189,10 @@ class Viewer {
 
   listen() {
     for (const name of [".level", ".window", ".invert", ".shown"]) this.find(name).addEventListener("input", () => this.paint());
-    this.find(".opacity").addEventListener("input", () => this.draw());
+    this.find(".opacity").addEventListener("input", (event) => {
+      opacity = event.target.value;
+      this.draw();
+    });
     this.find(".in").addEventListener("click", () => this.zoom(STEP));
     this.find(".out").addEventListener("click", () => this.zoom(1 / STEP));
     this.find(".reset").addEventListener("click", () => { this.resetAll(); this.paint(); });
