@@ -215,7 +215,8 @@ def _numbers(view: View) -> None:
     """The key numbers in a row, each with its interval where there is one."""
     asked = view.questions[0] if view.labels.negative is not None else None
     if asked is not None:
-        st.markdown(f"**{_capital(str(asked))}**, {len(asked.truth)} films, each number above its 95 % interval")
+        at = "" if view.prevalence is None else f"; PPV and NPV for a prevalence of {100 * view.prevalence:g} %"
+        st.markdown(f"**{_capital(str(asked))}**, {len(asked.truth)} films, each number above its 95 % interval{at}")
     numbers = key_numbers(view.evaluation, asked, view.prevalence, bounds(view.figures))
     band = view.card.unsure
     if band and band[0] < band[1] and view.threshold == view.card.threshold:

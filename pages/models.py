@@ -58,7 +58,7 @@ def _head(card: Card, in_use: str | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")
-        elif st.button("Put into use", key="models.promote", type="primary"):
+        elif st.button("Put into use", key="models.promote"):
             _do(lambda: shelf.promote(card.name), f"'{card.name}' is in use.")
         with st.popover("Rename", key="models.rename"):
             new = st.text_input("New name", card.name, max_chars=64, key=f"models.name.{card.name}")

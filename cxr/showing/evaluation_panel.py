@@ -90,7 +90,8 @@ def _films(view: View, label: str, decision: str) -> None:
         st.info(f"No film labelled {label} was called {decision}.")
         return
     how = "the least sure" if label == decision else "the most wrong"
-    st.subheader(f"{len(found)} films labelled {label} and called {decision}, {how} first", anchor=False)
+    count = "1 film" if len(found) == 1 else f"{len(found)} films"
+    st.subheader(f"{count} labelled {label} and called {decision}, {how} first", anchor=False)
     films = found.assign(film=found.get("film", ""))
     alt = f"Films labelled {label} and called {decision}, with the probability of each class."
     row = film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)

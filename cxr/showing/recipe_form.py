@@ -86,11 +86,11 @@ def _widget(one: Setting, label: str, own: Value, key: str, options: list[str]) 
             label, options, index=options.index(own) if own in options else 0, accept_new_options=free, **keep
         )
     if one.kind == "whole":
-        low, high = _whole(one.low), _whole(one.high)
-        return int(st.number_input(label, min_value=low, max_value=high, value=own, step=1, **keep))
+        # Without bounds here: the recipe says in a sentence what is out of range, and nothing is started meanwhile.
+        return int(st.number_input(label, value=own, step=1, **keep))
     if one.kind == "real":
         step = _step(one, own)
-        return st.number_input(label, min_value=one.low, max_value=one.high, value=own, step=step, format="%g", **keep)
+        return st.number_input(label, value=own, step=step, format="%g", **keep)
     return one.read(st.text_input(label, value=one.written(own), **keep))
 
 
@@ -119,10 +119,6 @@ def _is_changed(one: Setting, recipe: Recipe) -> bool:
 def _as_widget(one: Setting, value: Value) -> Value:
     """The value as the setting's widget holds it."""
     return one.written(value) if one.kind in ("text", "words", "numbers", "groups", "counts") else value
-
-
-def _whole(bound: float | None) -> int | None:
-    return None if bound is None else int(bound)
 
 
 def _step(one: Setting, own: float) -> float:

@@ -206,7 +206,7 @@ def _result(name: str) -> None:
             results = model_card.written(model_card.results_table(card, read_scores(shelf.evaluation_of(name))))
             st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
     with st.container(horizontal=True):
-        if name != in_use and st.button("Put it into use", key=f"run.promote.{name}", type="primary"):
+        if name != in_use and st.button("Put it into use", key=f"run.promote.{name}"):
             with ui.told():
                 shelf.promote(name)
                 st.rerun()
