@@ -6,11 +6,13 @@ from cxr.showing import ui
 
 page = st.navigation(
     [
-        st.Page("pages/predict.py", title="Predict", default=True),
+        st.Page("pages/predict.py", title="Predict", url_path="start", default=True),
         st.Page("pages/evaluate.py", title="Evaluate"),
         st.Page("pages/train.py", title="Train"),
         st.Page("pages/models.py", title="Models"),
         st.Page("pages/data.py", title="Data"),
+        # The first page's own address is /, but people guess this one.
+        st.Page("pages/predict.py", title="Predict", url_path="predict", visibility="hidden"),
     ],
     position="top",
 )
