@@ -162,7 +162,7 @@ def table_of(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) ->
         on_select=open_row,
         selection_mode="single-row",
         hide_index=True,
-        height=min(60 * len(shown) + 38, 338),
+        height=min(60 * len(shown) + 38, 278),
         row_height=60,
         placeholder="",
         column_config={
