@@ -34,10 +34,11 @@ def test_the_very_first_visit_to_a_server_may_be_to_any_page(page, tmp_path):
     with serving(tmp_path / "home") as fresh:
         page.goto(f"{fresh.url}/models?model=x")
         page.get_by_role("heading", name="Models", level=1).wait_for()
-        page.get_by_role("link", name="Predict", exact=True).wait_for()
+        page.get_by_test_id("stTopNav").get_by_role("link", name="Predict").wait_for()
         settled(page)
         assert page.url.endswith("/models?model=x")
         assert page.locator('[data-testid="stSidebarNav"]').count() == 0
+        page.goto("about:blank")  # before the server goes, which the page would complain of
 
 
 def test_the_first_look_is_dark_and_a_chosen_light_one_stays(browser, server):
