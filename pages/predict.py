@@ -134,10 +134,20 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
     with st.container(horizontal=True, vertical_alignment="center"):
         said = [one.reading.as_dict() for one in seen]
         st.download_button(
-            "All as CSV", partial(report.batch_csv, said, labels.classes), "readings.csv", "text/csv", key="predict.csv"
+            "All as CSV",
+            report.batch_csv(said, labels.classes),
+            "readings.csv",
+            "text/csv",
+            key="predict.csv",
+            on_click="ignore",
         )
         st.download_button(
-            "All as JSON", partial(report.batch_json, said), "readings.json", "application/json", key="predict.json"
+            "All as JSON",
+            report.batch_json(said),
+            "readings.json",
+            "application/json",
+            key="predict.json",
+            on_click="ignore",
         )
         st.button("Clear all films", key="predict.clear", on_click=desk.clear)
         unread = int((rows["problem"] != "").sum())
@@ -362,10 +372,20 @@ def offer_exports(
     name = f"reading-{reading.film_id[:8]}"
     with st.container(horizontal=True):
         st.download_button(
-            "Report (PDF)", partial(report.reading_pdf, reported), f"{name}.pdf", "application/pdf", key="predict.pdf"
+            "Report (PDF)",
+            partial(report.reading_pdf, reported),
+            f"{name}.pdf",
+            "application/pdf",
+            key="predict.pdf",
+            on_click="ignore",
         )
         st.download_button(
-            "Overlay (PNG)", partial(report.overlay_png, film, heatmap), f"{name}.png", "image/png", key="predict.png"
+            "Overlay (PNG)",
+            partial(report.overlay_png, film, heatmap),
+            f"{name}.png",
+            "image/png",
+            key="predict.png",
+            on_click="ignore",
         )
 
 

@@ -120,6 +120,7 @@ def test_of_twenty_files_two_are_broken_and_the_rest_are_read(page, server):
     page.get_by_role("button", name="Next").click()
     page.get_by_text("2 of 20", exact=True).wait_for()
     page.get_by_text("not readable (2)").click()
+    page.get_by_text("1 of 2", exact=True).wait_for()
     settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="All as CSV").click()
