@@ -123,8 +123,7 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
     """All films, the most suspicious first; choosing a row opens it. Returns those that the filter lets through."""
     labels = LabelSpace(card.classes, card.groups)
     rows = pd.DataFrame([batch_row(one, labels, desk) for one in seen])
-    with st.container():
-        shown = filtered(rows)
+    shown = filtered(rows)
     listed = [seen[i] for i in shown.index]
     if listed:
         desk.opened(f"{card.name}@{card.version}", listed)
@@ -152,7 +151,8 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
         st.button("Clear all films", key="predict.clear", on_click=desk.clear)
         unread = int((rows["problem"] != "").sum())
         broken = f", {unread} could not be read" if unread else ""
-        st.caption(f"{len(seen)} files{broken}. {int(rows['positive'].sum())} at or above the threshold.")
+        found = "" if card.threshold is None else f" {int(rows['positive'].sum())} at or above the threshold."
+        st.caption(f"{len(seen)} files{broken}.{found}")
     return listed
 
 
@@ -214,11 +214,9 @@ def filtered(rows: pd.DataFrame) -> pd.DataFrame:
         "with warnings": rows["warnings"] != "",
         "not readable": rows["problem"] != "",
     }
-    counted = {f"{name} ({int(mask.sum())})": mask for name, mask in choices.items()}
-    names = list(choices)
     chosen = left.segmented_control(
-        "Show", names, default="all", required=True, key="predict.show", persist_state="session", wrap=True,
-        format_func=lambda name: list(counted)[names.index(name)],
+        "Show", list(choices), default="all", required=True, key="predict.show", persist_state="session", wrap=True,
+        format_func=lambda name: f"{name} ({int(choices[name].sum())})",
     )  # fmt: skip
     words = right.text_input("File name contains", key="predict.words", persist_state="session")
     shown = rows[choices[chosen or "all"]]
@@ -244,7 +242,7 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
             method = st.selectbox(
                 "Heatmap method",
                 list(NAMES),
-                format_func=NAMES.__getitem__,
+                format_func=method_name,
                 key="predict.method",
                 persist_state="session",
             )
@@ -285,8 +283,7 @@ def escaped(name: str) -> str:
 
 def show_film(desk: Desk, prediction: Prediction, card: Card, method: str) -> tuple[str, NDArray[np.floating]]:
     """The film beside its overlay; returns the class that is looked at, and its heatmap."""
-    film, model = desk.film(), prediction.model
-    view = View.of(film, desk.open_key)
+    model, view = prediction.model, picture_of(desk)
     key = f"predict.viewer.{desk.open_key}.{card.version}"
     looked_at = str((st.session_state.get(key) or {}).get("target") or prediction.decision)
     target = looked_at if looked_at in prediction.classes else prediction.decision
@@ -299,6 +296,14 @@ def show_film(desk: Desk, prediction: Prediction, card: Card, method: str) -> tu
     viewer(view, heatmaps, target, NAMES[method], key)
     chosen = heatmaps[target]
     return target, prediction.heatmap(target) if chosen is None else chosen
+
+
+def picture_of(desk: Desk) -> View:
+    """The open film for the viewer, made once while it is open: no slider or answer makes it again."""
+    view: View | None = st.session_state.get("predict.view")
+    if view is None or view.key != desk.open_key:
+        view = st.session_state["predict.view"] = View.of(desk.film(), desk.open_key)
+    return view
 
 
 def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> None:

@@ -8,17 +8,10 @@ from tests.browser.conftest import serving, settled
 PAGES = ("", "evaluate", "train", "models", "data")
 
 
+@pytest.mark.parametrize("which", ["server", "empty_server"])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_opens_by_its_own_address(page, server, path):
-    page.goto(f"{server.url}/{path}")
-    settled(page)
-    page.get_by_text(DISCLAIMER).first.wait_for()
-    assert page.locator('[data-testid="stAlertContentError"]').count() == 0
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_opens_where_there_is_nothing_yet(page, empty_server, path):
-    page.goto(f"{empty_server.url}/{path}")
+def test_a_page_opens_by_its_own_address_also_where_there_is_nothing_yet(page, request, which, path):
+    page.goto(f"{request.getfixturevalue(which).url}/{path}")
     settled(page)
     page.get_by_text(DISCLAIMER).first.wait_for()
     assert page.locator('[data-testid="stAlertContentError"]').count() == 0

@@ -105,6 +105,26 @@ def test_next_and_previous_go_through_the_films_in_their_order(app):
     assert f"#### {first}" in words(run(app))
 
 
+def test_slow_methods_are_called_slow(app):
+    drop(app, ("a.png", png(1)))
+    assert [name for name in app.selectbox(key="predict.method").options if "slow" in name] == [
+        "Score-CAM (slow)",
+        "SmoothGrad (slow)",
+    ]
+
+
+def test_the_open_film_s_picture_is_made_once(app, monkeypatch):
+    drop(app, ("a.png", png(1)), ("b.png", png(2)))
+    made = []
+    monkeypatch.setattr("cxr.showing.viewer._text", lambda data: made.append(data) or "")
+    app.toggle(key="predict.keep").set_value(True)
+    run(app)
+    assert not [data for data in made if data.startswith(b"\x89PNG")]
+    button(app, "predict.next").click()
+    run(app)
+    assert len([data for data in made if data.startswith(b"\x89PNG")]) == 1
+
+
 def test_a_slow_method_is_worked_out_once(app, monkeypatch):
     drop(app, ("a.png", png(1)))
     app.selectbox(key="predict.method").set_value("gradcam++")
