@@ -28,7 +28,7 @@ STARTING_S = 30  # how long a new process may take to say its first word
 ENDED = ("finished", "stopped", "failed")
 STEPS = "steps.csv"
 STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
-_ID = re.compile(r"^[0-9]{8}-[0-9]{6}-[a-z0-9._-]+$")
+_ID = re.compile(r"^[0-9]{8}-[0-9]{6,12}-[a-z0-9._-]+$")
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Run:
 
 def create(job: Job, recipe_name: str) -> Run:
     """A new run's folder, with nothing started."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S%f")  # to the microsecond: runs are listed in its order
     run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
     (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")

@@ -18,7 +18,7 @@ def title_of(run: Run) -> str:
     """A run as a person knows it: its recipe, when it began, and a mark of its own."""
     day, clock, rest = run.id.split("-", 2)
     recipe, _, mark = rest.rpartition("-")
-    began = datetime.strptime(day + clock, "%Y%m%d%H%M%S")
+    began = datetime.strptime(day + clock[:6], "%Y%m%d%H%M%S")
     return f"{recipe}, {began:%d %b %H:%M} UTC ({mark})"
 
 

@@ -168,6 +168,11 @@ def test_runs_are_listed_newest_first_and_strangers_are_not(home):
     assert runs.all_runs() == [newer, older]
 
 
+def test_runs_of_one_second_are_listed_in_the_order_they_were_made(home):
+    made = [runs.create(JOB, "tiny") for _ in range(8)]
+    assert runs.all_runs() == made[::-1]
+
+
 def test_steps_that_a_resumed_run_did_again_count_once(run):
     assert run.steps() == []
     for epoch, step in ((1, 4), (1, 9), (2, 3), (2, 8), (2, 2), (2, 7), (3, 1)):

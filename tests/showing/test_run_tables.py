@@ -43,5 +43,5 @@ def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(run):
 
 
 def test_a_run_is_called_by_its_recipe_and_its_beginning(home):
-    folder = runs.runs_dir() / "20260102-030405-vgg16-default-ab12"
+    folder = runs.runs_dir() / "20260102-030405123456-vgg16-default-ab12"
     assert title_of(runs.Run(folder)) == "vgg16-default, 02 Jan 03:04 UTC (ab12)"
