@@ -5,7 +5,7 @@ Nothing here speaks to one backend, so the same network runs on any that Keras h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,13 +46,17 @@ class Network:
         return keras.Model(self.cut, self.model.get_layer("logits").output)
 
     @property
-    def to_target(self) -> keras.Model:
-        """Pixels -> the maps that a heatmap is made of."""
-        return keras.Model(self.model.input, self.model.get_layer(self.target).output)
+    def look(self) -> keras.Model:
+        """Pixels -> the maps that a heatmap is made of, and the mean of each channel at the end of each block."""
+        trunk = self.model.layers[: self.model.layers.index(self.model.get_layer(self.target)) + 1]
+        ends = {_block(layer): layer for layer in trunk if _block(layer) in _blocks(trunk)}
+        means = [layers.GlobalAveragePooling2D(dtype="float32")(layer.output) for layer in ends.values()]
+        features = layers.Concatenate(dtype="float32")(means) if len(means) > 1 else means[0]
+        return keras.Model(self.model.input, [self.model.get_layer(self.target).output, features])
 
     @property
     def from_target(self) -> keras.Model:
-        """Those maps -> logits."""
+        """The maps that a heatmap is made of -> logits."""
         return keras.Model(self.model.get_layer(self.target).output, self.model.get_layer("logits").output)
 
     def soften(self, temperature: float) -> None:
@@ -146,14 +150,22 @@ def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
         for layer in trunk:
             layer.trainable = False
         return pooled
-    block_of = [layer.name.partition("_")[0] for layer in trunk]
-    blocks = sorted({block for block, layer in zip(block_of, trunk, strict=True) if layer.weights} - {"whitening"})
+    blocks = _blocks(trunk)
     if train not in blocks:
         raise RecipeError(f"trunk.train = '{train}' is no block of this trunk. Known: head, all, {', '.join(blocks)}.")
-    first = block_of.index(train)
+    first = [_block(layer) for layer in trunk].index(train)
     for layer in trunk[:first]:
         layer.trainable = False
     return trunk[first].input
+
+
+def _block(layer: Any) -> str:
+    return str(layer.name).partition("_")[0]
+
+
+def _blocks(trunk: Sequence[Any]) -> list[str]:
+    """The names of the blocks that hold weights, the whitening of the pixels left out."""
+    return sorted({_block(layer) for layer in trunk if layer.weights} - {"whitening"})
 
 
 @contextmanager

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a page shows predictions that others made without loading T
     from cxr.learning.network import Network
     from cxr.reading.shelf import Card
 
-Look = Callable[[Any], tuple[Any, Any]]
+Look = Callable[[Any], tuple[Any, Any, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class Prediction:
     heatmaps: NDArray[np.float32]  # (classes, height, width), each 0..1 by its own peak, or all zero
     peaks: NDArray[np.float32]  # (classes,), what 1 stands for in each heatmap
     suspicion: float  # the probability of all but the negative class; without one, of the most probable class
+    features: NDArray[np.float32]  # what the trunk makes of the film: a mean for each channel, block by block
     model_ms: float  # the model's share; reading and fitting the film come on top
     model: str = ""  # whose prediction: name@version
     unsure: bool | None = None  # too near to the threshold to count on; None where the model has no unsure band
@@ -94,6 +95,13 @@ class Classifier:
         while together := list(islice(todo, batch)):
             yield from self._read(together)
 
+    def features(self, films: Iterable[NDArray[np.uint8]], batch: int = 32) -> NDArray[np.float32]:
+        """Films as they are fitted (side, side) -> (films, features): what the trunk makes of each, without place."""
+        todo, found = iter(films), []
+        while together := list(islice(todo, batch)):
+            found.append(np.asarray(self._look(np.stack(together)[..., None])[2]))
+        return np.concatenate(found)
+
     def float32_network(self) -> Network:
         """The same network in float32, for methods that bfloat16 breaks or blurs; built when first asked for."""
         from cxr.learning.network import build
@@ -108,7 +116,7 @@ class Classifier:
     def _read(self, films: list[Film]) -> list[Prediction]:
         pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
         start = time.perf_counter()
-        probabilities, heatmaps = (np.asarray(part) for part in self._look(pixels))
+        probabilities, heatmaps, features = (np.asarray(part) for part in self._look(pixels))
         model_ms = 1000 * (time.perf_counter() - start) / len(films)
         peaks = heatmaps.max(axis=(2, 3))
         heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]
@@ -129,6 +137,7 @@ class Classifier:
                 model_ms=model_ms,
                 model=f"{self.card.name}@{self.card.version}",
                 unsure=None if unsure is None else bool(unsure[i]),
+                features=features[i],
             )
             for i in range(len(films))
         ]
@@ -141,19 +150,20 @@ def _index_of(classes: tuple[str, ...], target: str) -> int:
 
 
 def _compiled(network: Network, sigmoid: bool, size_px: int) -> Look:
-    """Grey pixels (films, side, side, 1) -> probabilities, and the Grad-CAM of every class before scaling.
+    """Grey pixels (films, side, side, 1) -> probabilities, the Grad-CAM of every class before scaling, and features.
 
     The trunk runs forward once and never backward: Grad-CAM (Selvaraju 2017) needs the gradient at the target
     layer's maps alone, and what lies above them is small. Traced once, for any number of films.
     """
     import tensorflow as tf
 
-    trunk, head = network.to_target, network.from_target
+    trunk, head = network.look, network.from_target
 
     @tf.function(input_signature=[tf.TensorSpec((None, size_px, size_px, 1), tf.uint8)])
-    def look(pixels: Any) -> tuple[Any, Any]:
+    def look(pixels: Any) -> tuple[Any, Any, Any]:
         # float32 from here on: bfloat16 gradients would lose small differences in their mean
-        maps = tf.cast(trunk(tf.cast(pixels, tf.float32), training=False), tf.float32)
+        maps, features = trunk(tf.cast(pixels, tf.float32), training=False)
+        maps = tf.cast(maps, tf.float32)
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(maps)
             logits = head(maps, training=False)
@@ -164,7 +174,7 @@ def _compiled(network: Network, sigmoid: bool, size_px: int) -> Look:
             weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
             heatmaps.append(tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)))
         probabilities = tf.sigmoid(scores) if sigmoid else tf.nn.softmax(scores)
-        return probabilities, tf.stack(heatmaps, axis=1)
+        return probabilities, tf.stack(heatmaps, axis=1), features
 
     traced = look.get_concrete_function()
     return lambda pixels: traced(tf.constant(pixels))

@@ -31,6 +31,11 @@ def run(model, films):
     return np.asarray(model.predict_on_batch(as_input(films)))
 
 
+def looked_at(network, films):
+    maps, features = network.look.predict_on_batch(as_input(films))
+    return np.asarray(maps), np.asarray(features)
+
+
 def trainable_names(network):
     return {variable.path.split("/")[0] for variable in network.model.trainable_variables}
 
@@ -45,7 +50,7 @@ def test_every_backbone_is_one_flat_graph_from_grey_pixels_to_probabilities(back
     assert network.model.input_shape == (None, 32, 32, 1)
     assert network.model.output_shape == (None, 3)
     side, filters = MAPS[backbone]
-    assert network.to_target.output_shape == (None, side, side, filters)
+    assert network.look.output_shape[0] == (None, side, side, filters)
     p = run(network.model, some_films(2))
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
 
@@ -62,11 +67,19 @@ def test_front_and_tail_are_together_the_model(backbone, train):
 
 
 @pytest.mark.parametrize("backbone", ["tiny", "resnet18"])
-def test_to_target_and_from_target_are_together_the_model(backbone):
+def test_look_and_from_target_are_together_the_model(backbone):
     network = build(recipe(backbone, "all"), 3)
     films = some_films()
-    logits = network.from_target.predict_on_batch(run(network.to_target, films))
+    logits = network.from_target.predict_on_batch(looked_at(network, films)[0])
     np.testing.assert_allclose(keras.ops.softmax(logits), run(network.model, films), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("backbone", "width"), [("tiny", 8 + 16 + 16), ("vgg16", 64 + 128 + 256 + 512 + 512)])
+def test_features_are_the_means_of_each_blocks_last_maps(backbone, width):
+    network = build(recipe(backbone), 3)
+    maps, features = looked_at(network, some_films(2))
+    assert features.shape == (2, width)
+    np.testing.assert_allclose(features[:, -maps.shape[-1] :], maps.mean(axis=(1, 2)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("pool", "width"), [("flatten", 8 * 8 * 16), ("average", 16), ("max", 16)])
@@ -97,7 +110,7 @@ def test_a_sigmoid_has_one_unit():
     network = build(recipe(head={"output": "sigmoid"}), 2)
     p = run(network.model, some_films())
     assert p.shape == (3, 1)
-    logits = network.from_target.predict_on_batch(run(network.to_target, some_films()))
+    logits = network.from_target.predict_on_batch(looked_at(network, some_films())[0])
     np.testing.assert_allclose(p, 1 / (1 + np.exp(-logits)), rtol=1e-5)
 
 

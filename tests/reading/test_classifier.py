@@ -74,6 +74,14 @@ def test_probabilities_are_those_of_the_network(make_classifier, tiny_recipe, fi
     np.testing.assert_allclose(classifier.read(film).probabilities, expected, atol=1e-6)
 
 
+def test_features_come_with_the_reading_or_by_themselves(make_classifier, films):
+    classifier = make_classifier()
+    alone = classifier.features((film.fitted(classifier.size_px) for film in films), batch=3)
+    read = np.stack([one.features for one in classifier.read_many(films)])
+    assert alone.shape[0] == len(films) and np.ptp(alone, axis=0).max() > 0
+    np.testing.assert_allclose(alone, read, atol=1e-5)
+
+
 def test_a_film_gets_the_same_answer_in_a_batch_as_alone(make_classifier, films):
     classifier = make_classifier()
     together = list(classifier.read_many(films, batch=4))

@@ -42,6 +42,7 @@ def predicted(labels, p, threshold=None, unsure=None):
         heatmaps=heat,
         peaks=heat.max(axis=(1, 2)),
         suspicion=float(p.max() if negative is None else 1 - p[0, negative]),
+        features=np.zeros(4, np.float32),
         model_ms=1.0,
         unsure=unsure,
     )
