@@ -21,7 +21,7 @@ from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, fit_temperature, tempered
 from cxr.judging.comparison import Comparison, Contender, compare
-from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
+from cxr.judging.evaluation import Evaluation, Rule, choose_threshold, evaluate, read_films, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 SCORES = "evaluation.csv"
 CHUNK = 64
 DECODERS = 2
-THRESHOLD_RULE = "Youden on validation films"
 KNOWING = "Looking which films it was trained on"
 
 
@@ -177,8 +176,9 @@ def _shelve(
     from cxr.learning.weights import arrays_of
 
     held = scores[scores["role"] == "val"]
-    threshold = choose_threshold(held, labels)
-    band = choose_band(held, labels, threshold)
+    rule = rule_of(recipe)
+    threshold = choose_threshold(held, labels, rule)
+    band = choose_band(held, labels, threshold, recipe.decision.sure)
     results = {
         role: evaluate(scores[scores["role"] == role], labels, threshold).as_dict()
         for role in ("val", "test")
@@ -189,7 +189,7 @@ def _shelve(
         classes=labels.classes,
         groups=dict(labels.groups),
         threshold=threshold,
-        threshold_rule=THRESHOLD_RULE if threshold is not None else "",
+        threshold_rule=f"{rule} on validation films" if threshold is not None else "",
         temperature=temperature.value,
         temperature_rule=temperature.rule,
         unsure=band.range,
@@ -210,6 +210,11 @@ def _shelve(
         warnings=tuple(warnings),
     )
     shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False))
+
+
+def rule_of(recipe: Recipe) -> Rule:
+    """How the recipe wants its model's threshold to be chosen."""
+    return Rule(recipe.decision.sensitivity if recipe.decision.rule == "sensitivity" else None)
 
 
 def _counts(table: pd.DataFrame, by: str) -> dict[str, dict[str, int]]:
@@ -243,7 +248,8 @@ def judge_run(run: runs.Run, labels: LabelSpace, role: str = "test", most_probab
     `most_probable` decides for the most probable class instead, as publications without a threshold do.
     """
     scores = read_scores(run.folder / SCORES)
-    threshold = None if most_probable else choose_threshold(scores[scores["role"] == "val"], labels)
+    rule = rule_of(Recipe.from_toml(run.job.recipe_toml))
+    threshold = None if most_probable else choose_threshold(scores[scores["role"] == "val"], labels, rule)
     return evaluate(scores[scores["role"] == role], labels, threshold)
 
 

@@ -18,7 +18,7 @@ from cxr.films.film import Film, film_name
 from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, tempered
-from cxr.judging.evaluation import Binary, Evaluation, evaluate, probabilities_of, read_scores
+from cxr.judging.evaluation import Binary, Evaluation, Rule, evaluate, probabilities_of, read_scores
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
@@ -117,6 +117,19 @@ def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(ho
     card, scores = shelf.card("tiny"), stored()
     band = choose_band(scores[scores["role"] == "val"], LabelSpace(card.classes), card.threshold)
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule) and card.unsure_rule
+
+
+def test_a_recipe_may_ask_for_a_threshold_that_keeps_a_sensitivity_and_for_a_surer_band(home, phantoms):
+    asked = {"rule": "sensitivity", "sensitivity": 0.8, "sure": 0.75}
+    carry_out(tiny_recipe(data={"validation": 0.4}, training={"epochs": 2}, decision=asked), [phantoms])
+    card, scores = shelf.card("tiny"), stored()
+    held, labels = scores[scores["role"] == "val"], LabelSpace(card.classes)
+    assert card.threshold == workshop.choose_threshold(held, labels, Rule(0.8))
+    assert card.threshold != workshop.choose_threshold(held, labels)
+    assert card.results["val"]["binary"]["sensitivity"] >= 0.8
+    assert card.threshold_rule == "sensitivity of at least 0.8 on validation films"
+    band = choose_band(held, labels, card.threshold, 0.75)
+    assert (card.unsure, card.unsure_rule) == (band.range, band.rule) and "75%" in band.rule
 
 
 def test_the_card_says_what_the_stored_scores_say(home, phantoms):

@@ -103,6 +103,21 @@ class Training(Section):
     seed: int = Field(0, ge=0, description="Of the split, the first weights, the order and the augmentation.")
 
 
+class Decision(Section):
+    rule: Literal["youden", "sensitivity"] = Field(
+        "youden",
+        description="How the threshold is chosen on validation films: the largest sensitivity + specificity, or the "
+        "highest that keeps a sensitivity.",
+    )
+    sensitivity: float = Field(0.95, gt=0, le=1, description="The sensitivity that the second rule keeps.")
+    sure: float = Field(
+        0.95,
+        ge=0.5,
+        lt=1,
+        description="Share of right answers, on validation films, on either side of the unsure band.",
+    )
+
+
 class Augmentation(Section):
     rotation_deg: float = Field(0.0, ge=0, le=180, description="Largest turn to either side.")
     shift_x: float = Field(0.0, ge=0, le=0.5, description="Largest shift sideways, as a share of the width.")
@@ -138,6 +153,7 @@ class Recipe(Section):
     head: Head = Head()
     optimiser: Optimiser = Optimiser()
     training: Training = Training()
+    decision: Decision = Decision()
     augmentation: Augmentation = Augmentation()
 
     @model_validator(mode="after")

@@ -34,6 +34,7 @@ SECTIONS = {
     "head": "Head",
     "optimiser": "Optimiser",
     "training": "Training",
+    "decision": "Threshold and unsure band",
     "augmentation": "Augmentation",
 }
 _LABELS = {  # where the name alone says too little
@@ -44,6 +45,8 @@ _LABELS = {  # where the name alone says too little
     "head.pool": "Pooling",
     "head.output": "Output",
     "training.best": "Best epoch by",
+    "decision.rule": "Threshold by",
+    "decision.sure": "Right outside of the band",
 }
 _TEXTS: dict[str, Kind] = {
     "tuple[str, ...]": "words",
