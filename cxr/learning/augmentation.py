@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from cxr.learning.recipe import Augmentation
+
+TONE_PIECES = 6
 
 
 def augment(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One random view of a film; the same generator state gives the same view."""
     pixels = _move(pixels, settings, rng)
+    if settings.equalise:
+        pixels = _equalised(pixels, rng.uniform(0, settings.equalise))
     pixels = _tone(settings, rng)[pixels]
-    if settings.blur_px:
-        pixels = _grey(ndimage.gaussian_filter(pixels.astype(np.float32), rng.uniform(0, settings.blur_px)))
+    pixels = _detail(pixels, settings, rng)
     if settings.noise:
         grain = rng.normal(0, rng.uniform(0, settings.noise), pixels.shape)
         pixels = _grey(pixels + grain)
+    if settings.border or settings.corners:
+        pixels = _frame(pixels, settings, rng)
     if settings.hide:
         pixels = _hide(pixels, settings.hide, rng)
     return pixels
@@ -65,7 +71,54 @@ def _tone(settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]
     grey = (grey - 0.5) * (1 + rng.uniform(-1, 1) * settings.contrast) + 0.5
     grey = grey * (1 + rng.uniform(-1, 1) * settings.brightness)
     grey = grey + rng.uniform(-1, 1) * settings.channel_shift / 255
+    if settings.tone:
+        slopes = np.exp(rng.normal(0, settings.tone, TONE_PIECES))
+        curve = np.append(0, np.cumsum(slopes) / slopes.sum())
+        grey = np.interp(grey, np.linspace(0, 1, TONE_PIECES + 1), curve)
     return _grey(grey * 255)
+
+
+def _equalised(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """The film mixed with that share of itself with an even histogram."""
+    ranks = np.bincount(pixels.ravel(), minlength=256).cumsum() / pixels.size
+    return _grey((1 - share) * np.arange(256) + share * 255 * ranks)[pixels]
+
+
+def _detail(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Fine detail as another scanner might show it: coarser, blurred, or overdrawn."""
+    if settings.coarsen:
+        pixels = _coarse(pixels, 1 - rng.uniform(0, settings.coarsen))
+    if settings.blur_px:
+        pixels = _grey(ndimage.gaussian_filter(pixels.astype(np.float32), rng.uniform(0, settings.blur_px)))
+    if settings.sharpen:
+        film = pixels.astype(np.float32)
+        fine = film - ndimage.gaussian_filter(film, rng.uniform(1, 3))
+        pixels = _grey(film + rng.uniform(0, settings.sharpen) * fine)
+    return pixels
+
+
+def _coarse(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    film = Image.fromarray(pixels)
+    small = (max(1, round(film.width * share)), max(1, round(film.height * share)))
+    back = film.resize(small, Image.Resampling.BILINEAR).resize(film.size, Image.Resampling.BILINEAR)
+    return np.asarray(back)
+
+
+def _frame(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The film without what often betrays its hospital: strips of its edges and boxes of its corners are one grey."""
+    size, pixels = np.array(pixels.shape), pixels.copy()
+    grey = int(rng.integers(0, 256)) if rng.uniform(0, 1) < 0.5 else 0
+    if settings.border:
+        (top, left), (bottom, right) = (rng.uniform(0, settings.border, (2, 2)) * size).astype(int)
+        pixels[:top], pixels[:, :left] = grey, grey
+        pixels[size[0] - bottom :], pixels[:, size[1] - right :] = grey, grey
+    if settings.corners:
+        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            height, width = (rng.uniform(0, settings.corners, 2) * size).astype(int)
+            if rng.uniform(0, 1) < 0.5:
+                top, left = row * (size[0] - height), column * (size[1] - width)
+                pixels[top : top + height, left : left + width] = grey
+    return pixels
 
 
 def _grey(values: NDArray[np.floating]) -> NDArray[np.uint8]:

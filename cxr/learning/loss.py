@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 Tensor = Any
+RAREST = 5.0  # times the mean weight: a handful of films shall not lead
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -43,3 +45,12 @@ def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
     share = targets / targets.sum(axis=1, keepdims=True)
     of_class = len(targets) / (targets.shape[1] * np.maximum(share.sum(axis=0), 1))
     return (share @ of_class).astype(np.float32)
+
+
+def source_weights(targets: NDArray[np.float32], sources: NDArray[np.object_]) -> NDArray[np.float32]:
+    """A weight for each film so that the films of one label and source together count as the root of their number."""
+    cells = [(source, *target) for source, target in zip(sources, targets.astype(int).tolist(), strict=True)]
+    films = Counter(cells)
+    weights = np.array([films[cell] ** -0.5 for cell in cells])
+    weights = np.minimum(weights / weights.mean(), RAREST)
+    return (weights / weights.mean()).astype(np.float32)

@@ -93,7 +93,17 @@ class Training(Section):
         description="Augmented views of each film that are computed once and kept; 0: fresh ones every epoch.",
     )
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Share of certainty taken from the labels.")
-    class_weights: Literal["none", "balanced"] = Field("none", description="balanced: rare classes count more.")
+    class_weights: Literal["none", "balanced", "by_source"] = Field(
+        "none",
+        description="balanced: every class counts the same; by_source: rare labels of each source count more, so that "
+        "a source says less about the class.",
+    )
+    average: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Judge and keep a running average of the weights, with this share of the old; 0: not.",
+    )
     best: Metric | Literal["last"] = Field("val_loss", description="Which epoch's weights are kept.")
     early_stopping: Metric | Literal["off"] = Field("off", description="Stop when this no longer improves.")
     patience: int = Field(5, ge=1, description="Epochs without improvement before stopping.")
@@ -132,9 +142,15 @@ class Augmentation(Section):
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change of brightness.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change of contrast.")
     gamma: float = Field(0.0, ge=0, lt=1, description="Largest change of the grey curve's exponent (log scale).")
+    tone: float = Field(0.0, ge=0, le=2, description="How far a random rising grey curve strays (log of its slopes).")
+    equalise: float = Field(0.0, ge=0, le=1, description="Largest share of the film with its histogram made even.")
     blur_px: float = Field(0.0, ge=0, le=5, description="Largest Gaussian blur radius.")
+    sharpen: float = Field(0.0, ge=0, le=3, description="Largest multiple of fine detail added, as scanners do.")
+    coarsen: float = Field(0.0, ge=0, le=0.9, description="Largest loss of resolution, as a share of the film's.")
     noise: float = Field(0.0, ge=0, le=64, description="Largest deviation of grain, in grey levels.")
     hide: float = Field(0.0, ge=0, le=0.5, description="Largest side of one blacked-out box, as a share of the film.")
+    border: float = Field(0.0, ge=0, le=0.3, description="Widest strip hidden at each edge, as a share of the film.")
+    corners: float = Field(0.0, ge=0, le=0.5, description="Largest side of boxes over the corners, as a share.")
     fill: Literal["constant", "nearest"] = Field("constant", description="What comes in from outside the film.")
 
     @property

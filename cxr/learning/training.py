@@ -68,11 +68,14 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
             network.model.get_layer("whitening").set_weights(whitening)
         starting_weights = start_from(network.model, recipe)
     lesson = _lesson(recipe, network, pixels, roles, journal)  # outside: several GPUs would each take the batch
-    epoch_films = _Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets)
+    sources = dataset.table["source"].to_numpy()
+    epoch_films = _Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets, sources)
     with device.scope():
         trained = keras.Model(lesson.model.input, lesson.model.output)
         trained.compile(
-            optimizer=make_optimiser(recipe.optimiser, len(epoch_films), recipe.training.epochs),
+            optimizer=make_optimiser(
+                recipe.optimiser, len(epoch_films), recipe.training.epochs, recipe.training.average
+            ),
             loss=loss.group_crossentropy(recipe.training.label_smoothing),
             metrics=[keras.metrics.MeanMetricWrapper(loss.accuracy, name="accuracy")],
             jit_compile=False,  # measured slower on CPUs
@@ -82,13 +85,12 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     held = np.flatnonzero(roles == "val")
     history = _resume(trained, journal)
     while (reason := progress.finished(history, recipe.training)) is None:
-        row = _epoch(trained, epoch_films, len(history), journal)
-        if row is None:
+        passed = _epoch(trained, epoch_films, len(history), journal)
+        if passed is None:
             reason = "stopped"
             break
-        row |= progress.validation(_predict(lesson, held), targets[held], labels)
-        history.append(row)
-        _keep(trained, history, recipe, journal)
+        history.append(passed.row | progress.validation(_predict(lesson, held), targets[held], labels))
+        _keep(trained, passed.weights, history, recipe, journal)
     if not history:
         raise RunError("The run was stopped before its first epoch ended, so there is nothing to keep.")
     journal.note(f"Ended after epoch {len(history)}: {reason}.")
@@ -137,7 +139,14 @@ def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.
 class _Epochs(keras.utils.PyDataset):
     """The batches of one epoch after another; order, views and changes depend on seed and epoch alone."""
 
-    def __init__(self, recipe: Recipe, lesson: _Lesson, films: NDArray[np.int64], targets: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        lesson: _Lesson,
+        films: NDArray[np.int64],
+        targets: NDArray[np.float32],
+        sources: NDArray[np.object_],
+    ) -> None:
         super().__init__(workers=1, max_queue_size=4)
         self.settings = recipe.training
         self.lesson = lesson
@@ -146,6 +155,8 @@ class _Epochs(keras.utils.PyDataset):
         self.weights = np.ones(len(targets), np.float32)
         if recipe.training.class_weights == "balanced":
             self.weights[films] = loss.balanced_weights(targets[films])
+        elif recipe.training.class_weights == "by_source":
+            self.weights[films] = loss.source_weights(targets[films], sources[films])
         self.begin(0)
 
     def __len__(self) -> int:
@@ -180,6 +191,7 @@ class _Watch(keras.callbacks.Callback):
     def __init__(self, journal: Journal, epoch: int, films: _Epochs) -> None:
         super().__init__()
         self.journal, self.epoch, self.films, self.stopped = journal, epoch, films, False
+        self.weights: list[NDArray[Any]] | None = None  # as trained, where Keras goes on to the average of them
         self.films_s = 0.0
         self._warm_at = 0.0
 
@@ -192,6 +204,10 @@ class _Watch(keras.callbacks.Callback):
         if self.journal.stopping():
             self.stopped = self.model.stop_training = True
 
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.model.optimizer.use_ema:
+            self.weights = [variable.numpy() for variable in _learned(self.model)]
+
     def _clock(self, batch: int) -> None:
         """Films a second without the first step, which may compile the graph."""
         if batch == 0:
@@ -201,7 +217,15 @@ class _Watch(keras.callbacks.Callback):
         self.films_s = (min((batch + 1) * size, shown) - size) / max(time.monotonic() - self._warm_at, 1e-6)
 
 
-def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -> progress.Row | None:
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What an epoch brought; the network now has the weights to be judged."""
+
+    row: progress.Row
+    weights: list[NDArray[Any]] | None  # those to go on from, where they are others
+
+
+def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -> _Pass | None:
     """One pass; None where it was stopped on the way."""
     started = time.monotonic()
     films.begin(epoch)
@@ -218,7 +242,7 @@ def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -
             f"The loss became {value} in epoch {epoch + 1}. Lower optimiser.rate or set optimiser.clip_norm."
         )
     rate = float(np.asarray(trained.optimizer.learning_rate))
-    return {
+    row = {
         "epoch": epoch + 1,
         "loss": value,
         "accuracy": float(logs["accuracy"][-1]),
@@ -226,6 +250,7 @@ def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -
         "seconds": round(time.monotonic() - started, 2),
         "films_s": round(watch.films_s, 2),
     }
+    return _Pass(row, watch.weights)
 
 
 def _reseed(trained: keras.Model, seed: int, epoch: int) -> None:
@@ -249,10 +274,18 @@ def _learned(trained: keras.Model) -> list[Any]:
     return [v for layer in trained.layers if layer.trainable for v in layer.weights]
 
 
-def _keep(trained: keras.Model, history: list[progress.Row], recipe: Recipe, journal: Journal) -> None:
+def _keep(
+    trained: keras.Model,
+    go_on_from: list[NDArray[Any]] | None,
+    history: list[progress.Row],
+    recipe: Recipe,
+    journal: Journal,
+) -> None:
     """The best weights first, then the checkpoint that counts the epoch: a kill in between repeats the epoch."""
     if progress.best_epoch(history, recipe.training.best) == len(history) - 1:
         journal.save(f"best-{len(history)}", arrays_of(_learned(trained)))
+    for variable, value in zip(_learned(trained), go_on_from or [], strict=go_on_from is not None):
+        variable.assign(value)
     state = arrays_of(_learned(trained) + list(trained.optimizer.variables))
     journal.save("checkpoint", state | {"history": progress.to_array(history)})
     journal.history(history)
@@ -269,7 +302,7 @@ def _resume(trained: keras.Model, journal: Journal) -> list[progress.Row]:
     return history
 
 
-def make_optimiser(settings: Optimiser, steps: int, epochs: int) -> keras.optimizers.Optimizer:
+def make_optimiser(settings: Optimiser, steps: int, epochs: int, average: float = 0.0) -> keras.optimizers.Optimizer:
     """The optimiser with its schedule; the step count is part of its state, so a resumed run is on the same rate."""
     schedules = keras.optimizers.schedules
     rate: Any = settings.rate
@@ -281,6 +314,8 @@ def make_optimiser(settings: Optimiser, steps: int, epochs: int) -> keras.optimi
         start = rate / 100 if warmup else rate
         rate = schedules.CosineDecay(start, max(1, epochs * steps - warmup), alpha=0.01, **rise)
     common: dict[str, Any] = {"name": settings.name}  # without one, Keras numbers it, and so the checkpoint's arrays
+    if average:
+        common |= {"use_ema": True, "ema_momentum": average}
     if settings.clip_norm:
         common["global_clipnorm"] = settings.clip_norm
     if settings.name == "sgd":

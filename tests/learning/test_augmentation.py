@@ -19,11 +19,18 @@ KNOBS = {
     "brightness": 0.3,
     "contrast": 0.4,
     "gamma": 0.5,
+    "tone": 0.6,
+    "equalise": 0.8,
     "blur_px": 2,
+    "sharpen": 1.5,
+    "coarsen": 0.6,
     "noise": 12,
     "hide": 0.4,
+    "border": 0.1,
+    "corners": 0.3,
 }
 EVERYTHING = Augmentation(**KNOBS)
+HALVES = (slice(0, 32), slice(32, 64))
 
 
 class Fixed:
@@ -222,7 +229,7 @@ def ramp():
     return np.arange(256, dtype=np.uint8).reshape(16, 16)
 
 
-@pytest.mark.parametrize("knob", ["channel_shift", "brightness", "contrast", "gamma"])
+@pytest.mark.parametrize("knob", ["channel_shift", "brightness", "contrast", "gamma", "tone", "equalise"])
 def test_the_grey_curve_never_turns_back(knob):
     for seed in range(10):
         curve = changed(ramp(), seed, **{knob: KNOBS[knob]}).ravel().astype(int)
@@ -257,6 +264,38 @@ def test_gamma_bends_the_curve_and_keeps_its_ends():
         assert np.sign(curve[128] - 128) == way
 
 
+def test_a_random_grey_curve_keeps_its_ends():
+    curves = [changed(ramp(), seed, tone=0.8).ravel().astype(int) for seed in range(6)]
+    assert {(curve[0], curve[255]) for curve in curves} == {(0, 255)}
+    assert len({int(curve[128]) for curve in curves}) == 6
+
+
+def test_equalising_makes_the_histogram_even(film):
+    even = augment(film, Augmentation(equalise=1), Fixed(1))
+    shares = np.bincount(even.ravel(), minlength=256).cumsum()[[63, 127, 191]] / film.size
+    assert shares == pytest.approx([0.25, 0.5, 0.75], abs=0.03)
+    half = augment(film, Augmentation(equalise=1), Fixed(0.5)).astype(int)
+    assert np.abs(half - (film.astype(int) + even) / 2).max() <= 1
+
+
+def roughness(pixels):
+    return np.abs(np.diff(pixels.astype(int), axis=1)).mean()
+
+
+def test_sharpening_adds_fine_detail_and_keeps_the_mean(film):
+    pale = film // 2 + 64  # so that nothing is cut off at black or white
+    view = augment(pale, Augmentation(sharpen=2), Fixed(1))
+    assert roughness(view) > 1.5 * roughness(pale)
+    assert view.mean() == pytest.approx(pale.mean(), abs=0.5)
+
+
+def test_coarsening_loses_detail_and_keeps_the_place(film):
+    view = augment(film, Augmentation(coarsen=0.75), Fixed(1))
+    assert roughness(view) < 0.8 * roughness(film)
+    spot = dot(20, 40)
+    assert centre(augment(spot, Augmentation(coarsen=0.5), Fixed(1))) == pytest.approx(centre(spot), abs=0.3)
+
+
 @pytest.mark.parametrize("grey", [0, 1, 90, 200, 255])
 def test_a_blur_of_an_even_film_changes_nothing(grey):
     even = np.full((32, 32), grey, np.uint8)
@@ -266,8 +305,7 @@ def test_a_blur_of_an_even_film_changes_nothing(grey):
 
 def test_a_blur_smooths_and_keeps_the_mean(film):
     view = augment(film, Augmentation(blur_px=2), Fixed(1))
-    roughness = [np.abs(np.diff(pixels.astype(int), axis=1)).mean() for pixels in (film, view)]
-    assert roughness[1] < 0.7 * roughness[0]
+    assert roughness(view) < 0.7 * roughness(film)
     assert view.mean() == pytest.approx(film.mean(), abs=0.3)
 
 
@@ -301,3 +339,22 @@ def test_hiding_blacks_out_one_box_of_at_most_its_share():
 def test_hiding_leaves_the_rest_of_the_film_alone(film):
     view = changed(film, 5, hide=0.4)
     assert set(np.unique(view[view != film])) <= {0}
+
+
+def test_a_border_hides_strips_of_each_edge_in_one_grey_and_nothing_further_in(film):
+    widths = []
+    for seed in range(40):
+        hidden = changed(film, seed, border=0.125) != film
+        assert not hidden[8:-8, 8:-8].any()
+        for edge in (hidden, hidden[::-1], hidden.T, hidden.T[::-1]):
+            widths.append(int(np.flatnonzero(edge[:, 20:44].any(axis=1)[:9]).max(initial=-1)) + 1)
+    assert min(widths) == 0 and 6 <= max(widths) <= 8
+
+
+def test_corners_are_hidden_each_by_chance_and_the_middle_of_every_edge_is_seen(film):
+    touched = set()
+    for seed in range(40):
+        hidden = changed(film, seed, corners=0.25) != film
+        assert not hidden[16:-16].any() and not hidden[:, 16:-16].any()
+        touched.add(tuple(bool(hidden[rows, columns].any()) for rows in HALVES for columns in HALVES))
+    assert len(touched) > 8

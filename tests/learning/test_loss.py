@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from cxr.learning.loss import accuracy, balanced_weights, group_crossentropy, log_probabilities
+from cxr.learning.loss import RAREST, accuracy, balanced_weights, group_crossentropy, log_probabilities, source_weights
 
 
 @pytest.fixture
@@ -100,3 +100,18 @@ def test_a_film_of_several_classes_takes_their_mean_weight():
 
 def test_a_class_without_films_makes_no_weight_infinite():
     assert np.isfinite(balanced_weights(np.array([[1, 0], [1, 0]], np.float32))).all()
+
+
+def test_a_handful_of_films_of_a_source_never_leads():
+    targets = np.eye(2, dtype=np.float32)[[0] * 500 + [1] * 500 + [1]]
+    weights = source_weights(targets, np.array(["large"] * 1000 + ["small"]))
+    assert weights.mean() == pytest.approx(1, rel=1e-5)
+    assert weights[-1] == pytest.approx(RAREST, rel=0.02) and weights[0] == pytest.approx(weights[500])
+
+
+def test_a_label_of_several_classes_is_a_label_of_its_own_among_a_sources_films():
+    targets = np.array([[1, 0, 0]] * 4 + [[0, 1, 0]] * 4 + [[0, 1, 1]] * 16, np.float32)
+    weights = source_weights(targets, np.array(["one"] * 24))
+    assert [weights[:4].sum(), weights[4:8].sum(), weights[8:].sum()] == pytest.approx(
+        [4.8, 4.8, 9.6] / np.float64(0.8)
+    )

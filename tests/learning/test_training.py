@@ -213,6 +213,7 @@ RESUMED = {
         "optimiser": {"rate": 3e-3, "schedule": "cosine", "warmup_epochs": 1},
     },
     "fresh views": {"augmentation": VIEWS, "head": {"dropout": 0.2}, "trunk": {"train": "head"}},
+    "averaged weights": {"training": {"epochs": 3, "average": 0.8}},
     "kept views": {"augmentation": VIEWS, "trunk": FROZEN, "training": {"epochs": 3, "views": 2}},
 }
 
@@ -318,7 +319,8 @@ def epochs_of(recipe, count, lesson=None):
     targets[:, 0] = 1
     targets[105:, :] = [0, 1]
     table = training.Table(np.arange(200 * 4, dtype=np.float32).reshape(200, 4), np.arange(200)[:, None])
-    return training._Epochs(recipe, lesson or training._Lesson(None, table, table, None), films, targets)
+    sources = np.where(np.arange(200) < 110, "one", "another")
+    return training._Epochs(recipe, lesson or training._Lesson(None, table, table, None), films, targets, sources)
 
 
 def shown(epochs, epoch):
@@ -361,6 +363,33 @@ def test_balanced_weights_change_what_is_learned(trained):
     )
     p, q = (result.probabilities[:, 0].mean() for result in (plain, balanced))
     assert q > p + 0.02  # normal is the rarer class: one film in four
+
+
+def test_rare_labels_of_a_source_count_more_where_weights_go_by_source():
+    by_source = epochs_of(tiny_recipe(training={"class_weights": "by_source", "batch": 20}), 20)
+    _, [(rows, _, weights_)] = shown(by_source, 0)
+    weight_of = dict(zip((rows[:, 0] / 4 - 100).astype(int), weights_, strict=True))
+    of_cells = [sum(weight_of[film] for film in cell) for cell in (range(5), range(5, 10), range(10, 20))]
+    assert np.square(of_cells) / of_cells[0] ** 2 == pytest.approx([1, 1, 2], rel=1e-4)
+
+
+def test_averaged_weights_are_judged_and_kept_while_training_goes_on_from_its_own(trained):
+    plain, close, far = Notes(), Notes(), Notes()
+    same = {"epochs": 3, "best": "last"}
+    results = [
+        trained(two_classes(training=same | {"average": average}), journal)
+        for journal, average in ((plain, 0.0), (close, 1e-9), (far, 0.9))
+    ]
+    for other in results[1:]:
+        for a, b in zip(results[0].history, other.history, strict=True):
+            assert a["loss"] == pytest.approx(b["loss"], abs=1e-4)
+    assert_same_weights(results[0], results[1])
+    ours, averaged = weights(results[0]), weights(results[2])
+    moved = max(np.abs(ours[name] - averaged[name]).max() for name in ours)
+    assert 1e-3 < moved < 1
+    best = far.saved["best-3"]
+    for name, array in best.items():
+        assert not np.array_equal(array, far.saved["checkpoint"][name])
 
 
 def test_broken_films_are_left_out_with_a_note(films_of):
