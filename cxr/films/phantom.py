@@ -311,7 +311,8 @@ def draw_phantom(finding: str, seed: int, size_px: int = 256, take: int = 0) -> 
     if finding != "normal":
         filled = _OPACITIES[finding](anatomy, plane, np.random.default_rng([seed, 3])) * seen
     air = (lungs - 0.8 * (lungs - seen)) * (1 - filled)
-    tissue = _soft_tissue(anatomy, plane) + _bones(anatomy, plane)
+    uneven = 1 + 0.06 * plane.noise(np.random.default_rng([seed, 5]), 0.035)  # or a search for copies confuses people
+    tissue = uneven * _soft_tissue(anatomy, plane) + _bones(anatomy, plane)
     vessels = _vessels(anatomy, plane, np.random.default_rng([seed, 4])) * air * (1 + 0.5 * filled)
     pixels = _reduced(_expose(tissue + vessels - 1.12 * air, plane, grains), size_px)
     opacity = _reduced(255 * (filled > _SEEN_FROM.get(finding, 1.0)), size_px) > 127

@@ -13,6 +13,7 @@ from cxr.datasets.audit import Audit, Finding, audit
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.duplicates import near_copies
 from cxr.films.film import Film
+from cxr.films.phantom import draw_phantom_set
 
 DATA = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
 
@@ -363,3 +364,8 @@ def test_the_real_adult_films_hold_one_exact_copy() -> None:
         "00002658_002.jpg",
     ]
     assert result.worst == "info"
+
+
+def test_a_drawn_set_has_no_copies_but_of_one_person(tmp_path: Path) -> None:
+    draw_phantom_set(tmp_path / "drawn", 320, seed=4, size_px=128)
+    assert audit(Dataset.open(tmp_path / "drawn")).worst == "info"

@@ -41,7 +41,7 @@ def looks(classifier, phantoms):
 def test_the_heatmap_of_a_model_that_learnt_peaks_in_the_opacity(home, tmp_path):
     from cxr.learning.network import build
 
-    draw_phantom_set(tmp_path / "films", 160, size_px=SIZE_PX)
+    draw_phantom_set(tmp_path / "films", 240, size_px=SIZE_PX)
     recipe = Recipe.from_table(RECIPE)
     run = runs.create(workshop.plan(recipe, [str(tmp_path / "films")], "meaning"), recipe.name)
     workshop.carry_out(run)
