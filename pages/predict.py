@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -25,6 +25,9 @@ from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import report, ui
 from cxr.showing.reading import bars, bars_html, limits, record, sentence, trained_on
 from cxr.showing.viewer import View, viewer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXAMPLE_PX = 150
 INBOX = "predict.inbox"  # the uploader's key, followed by how often it was emptied
@@ -121,6 +124,8 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
 
 def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
     """All films, the most suspicious first; choosing a row opens it. Returns those that the filter lets through."""
+    import pandas as pd  # late: the first page needs none of it, and it takes a third of a second
+
     labels = LabelSpace(card.classes, card.groups)
     rows = pd.DataFrame([batch_row(one, labels, desk) for one in seen])
     shown = filtered(rows)

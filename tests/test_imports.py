@@ -100,6 +100,14 @@ def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
     assert not loaded & {"tensorflow", "keras", "streamlit"}
 
 
+def test_the_first_page_is_drawn_without_what_only_later_ones_need(tmp_path):
+    predict = PROJECT / "pages" / "predict.py"
+    rooms = sorted(name for name in imported(predict, "pages.predict") if name.startswith("cxr."))
+    loaded = loaded_by("".join(f"import {name}\n" for name in rooms), tmp_path)
+    assert {"cxr.showing.ui", "cxr.reading.desk"} <= loaded
+    assert not loaded & {"tensorflow", "keras", "pandas", "scipy", "sklearn", "reportlab"}
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["runs", "list"], ["models", "list"], ["runs", "list", "--json"]])
 def test_help_and_lists_are_quick(arguments, tmp_path):
     code = f"from cxr.cli import main\ntry:\n    main({arguments})\nexcept SystemExit as end:\n    assert not end.code"

@@ -14,11 +14,11 @@ from PIL import Image
 from cxr.datasets.archive import Archive, may_be_film
 from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
 from cxr.films.film import contents
-from cxr.films.phantom import FINDINGS, draw_phantom
 from cxr.home import examples_dir
 
 MOST_FILMS = 2000  # of one ZIP
 MOST_EXAMPLES = 24  # of a person's own folder
+DRAWN = ("normal", "bacterial", "viral", "covid19")  # every finding that can be drawn
 _EXAMPLE_SEED, _EXAMPLE_PX = 20, 512
 
 
@@ -57,7 +57,7 @@ def examples() -> list[Source]:
     """A drawn film of each finding, then the films in the folder CXR_EXAMPLES."""
     drawn = [
         Source(f"drawn/{finding}", f"Drawn film, {finding}", partial(_phantom, finding), drawn=True)
-        for finding in FINDINGS
+        for finding in DRAWN
     ]
     return [*drawn, *_own()]
 
@@ -75,6 +75,8 @@ def _own() -> list[Source]:
 
 
 def _phantom(finding: str) -> bytes:
+    from cxr.films.phantom import draw_phantom  # late: it brings SciPy, and the first page should not wait for that
+
     file = io.BytesIO()
     Image.fromarray(draw_phantom(finding, _EXAMPLE_SEED, _EXAMPLE_PX).pixels).save(file, "PNG")
     return file.getvalue()
