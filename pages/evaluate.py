@@ -136,6 +136,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
         "Groups": panel.groups,
         "Scores": panel.spread,
         "Calibration": panel.calibration,
+        "When it is sure": panel.sureness,
         "Training": panel.training,
         "Another model": _another,
     }

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 from plotly.subplots import make_subplots
 
+from cxr.judging.band import Coverage
 from cxr.judging.benefit import DecisionCurve
 from cxr.judging.curves import Calibration, PrecisionRecall, Roc, Spread
 from cxr.judging.decisions import Counts, Question
@@ -211,6 +212,26 @@ def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: fl
         f"{better.sum()} of {len(better)} thresholds, and at most {float(curve.model.max()):.3f} a film."
     )
     return Chart(figure, alt, curve.table())
+
+
+def coverage(found: Coverage, name: str, names: Sequence[str], answered: float | None = None) -> Chart:
+    """How often the answer is right, against the share of films that get one; `answered` is what the band leaves."""
+    figure = _figure("Share of films that are answered, the surest first", "Share of answers that are right", 520)
+    _curve(figure, name, names, "answered films", (found.share, found.accuracy), "hv")
+    figure.data[-1].line.dash = "solid"
+    figure.update_traces(hovertemplate="%{x:.1%} answered, %{y:.1%} of them right<extra></extra>")
+    figure.update_xaxes(range=[0, 1.02], tickformat=".0%")
+    lowest = float(found.accuracy[found.share >= 0.02].min())
+    figure.update_yaxes(range=[min(0.9, lowest) - 0.02, 1.01], tickformat=".0%")
+    if answered is not None:
+        figure.add_vline(x=answered, line=MARK)
+    at = int(np.searchsorted(found.share, 0.8 - 1e-9))
+    alt = (
+        f"Coverage of {name}: all films answered, {found.accuracy[-1]:.1%} are right; "
+        f"the surest {found.share[at]:.0%}, {found.accuracy[at]:.1%}."
+    )
+    table = pd.DataFrame({"margin": found.margin, "answered": found.share, "right": found.accuracy})
+    return Chart(figure, alt, table)
 
 
 def _figure(x: str, y: str, height_px: int) -> go.Figure:

@@ -10,9 +10,10 @@ import streamlit as st
 
 from cxr.datasets.labels import LabelSpace
 from cxr.judging import curves
+from cxr.judging.band import coverage
 from cxr.judging.benefit import decision_curve
 from cxr.judging.decisions import Question, films_of_cell
-from cxr.judging.evaluation import Evaluation
+from cxr.judging.evaluation import Evaluation, probabilities_of
 from cxr.judging.intervals import Interval
 from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
 from cxr.reading.card import Card
@@ -164,6 +165,28 @@ def _benefit(view: View, name: str) -> None:
     st.caption(
         "Net benefit counts a film rightly called as 1 and a false alarm as the odds of acting (Vickers and Elkin "
         "2006). It takes the scores at their word, so it is worth what their calibration is; set the prevalence above."
+    )
+
+
+def sureness(view: View) -> None:
+    """How often it is right if it answers only where its score is far from the threshold."""
+    if view.threshold is None or view.labels.negative is None:
+        st.info("This model has no threshold, so it cannot be near to or far from one.")
+        return
+    asked, band = view.questions[0], view.card.unsure
+    if not len(asked.truth):
+        st.info("None of these films has a label that says whether something was found.")
+        return
+    unsure = view.labels.unsure(probabilities_of(view.table, view.labels.classes), band) if band else None
+    says = view.labels.positive(view.table["label"]) >= 0
+    own = unsure is not None and view.threshold == view.card.threshold
+    answered = 1 - float(unsure[says].mean()) if own and unsure is not None else None
+    found = coverage(view.table, view.labels, view.threshold)
+    with st.container(width=720):
+        ui.chart(charts.coverage(found, asked.name, view.names, answered), "evaluate_coverage")
+    st.caption(
+        "The surest film is the one whose score is farthest from the threshold, in log odds. The dashed line is the "
+        f"share that the model's own unsure band leaves. The band was set so: {view.card.unsure_rule or 'it has none'}."
     )
 
 

@@ -28,6 +28,7 @@ SECTIONS = (
     "Groups",
     "Scores",
     "Calibration",
+    "When it is sure",
     "Training",
     "Another model",
 )
@@ -267,6 +268,13 @@ def test_the_unsure_band_has_its_numbers_at_the_models_own_threshold(home, films
     run(threshold(shelf.card("drawn"), app).set_value(0.9))
     assert "Sure" not in numbers(app)
     assert "at its own threshold alone" in captions(app)
+
+
+def test_the_coverage_curve_says_how_the_band_was_set(home, films):
+    store("drawn", CLASSES, scored(films), threshold=OWN, unsure=(0.3, 0.6), unsure_rule="by a rule")
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    run(app.segmented_control(key="evaluate_section").set_value("When it is sure"))
+    assert "The band was set so: by a rule." in captions(app)
 
 
 def test_a_model_without_an_unsure_band_says_nothing_of_one(page):

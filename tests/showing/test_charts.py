@@ -10,6 +10,7 @@ import pytest
 
 from cxr import DISCLAIMER
 from cxr.datasets.labels import LabelSpace
+from cxr.judging.band import coverage
 from cxr.judging.benefit import decision_curve
 from cxr.judging.curves import calibration, precision_recall, roc, spread
 from cxr.judging.decisions import Counts, questions
@@ -45,10 +46,11 @@ def every_chart(table, asked):
         "spread": charts.spread(spread(asked[0]), DRAWN, 0.5),
         "calibration": charts.calibration(calibration(asked[0]), DRAWN),
         "benefit": charts.benefit(decision_curve(table, LABELS), "pneumonia", DRAWN, 0.5),
+        "coverage": charts.coverage(coverage(table, LABELS, 0.5), "pneumonia", DRAWN, 0.7),
     }
 
 
-NAMES = ("confusion", "roc", "precision_recall", "spread", "calibration", "benefit")
+NAMES = ("confusion", "roc", "precision_recall", "spread", "calibration", "benefit", "coverage")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,6 +155,14 @@ def test_the_decision_curve_stands_against_acting_on_all_and_on_none(every_chart
     better = (curve.model > np.maximum(curve.treat_all, 0) + 1e-9).sum()
     assert f"at {better} of 99 thresholds" in chart.alt
     assert list(chart.table) == ["threshold", "model", "treat_all", "none"]
+
+
+def test_the_coverage_curve_ends_at_the_accuracy_of_all_films_and_marks_what_the_band_leaves(every_chart, table):
+    chart = every_chart["coverage"]
+    curve = chart.figure.data[0]
+    assert curve.x[-1] == 1 and curve.y[-1] == pytest.approx(evaluate(table, LABELS, 0.5).binary.accuracy)
+    assert [line.x0 for line in chart.figure.layout.shapes] == [0.7]
+    assert chart.figure.layout.yaxis.range[0] < min(curve.y[len(curve.y) // 10 :])
 
 
 def test_the_data_of_a_chart_say_what_they_are_not_for(every_chart):
