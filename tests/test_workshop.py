@@ -59,7 +59,8 @@ def alive_run(model):
     return run
 
 
-def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms):
+def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms, monkeypatch):
+    monkeypatch.setattr(workshop, "fit_temperature", lambda p, targets: Temperature(1.0, "none"))
     recipe = tiny_recipe(
         input={"featurewise_center": True, "featurewise_std": True, "zca": True, "zca_epsilon": 0.1},
         head={"dense": [8], "dropout": 0.3},
@@ -117,6 +118,20 @@ def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(ho
     card, scores = shelf.card("tiny"), stored()
     band = choose_band(scores[scores["role"] == "val"], LabelSpace(card.classes), card.threshold)
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule) and card.unsure_rule
+
+
+def test_weights_of_half_precision_are_those_that_were_judged_and_half_the_file(home, phantoms, monkeypatch):
+    monkeypatch.setattr("cxr.learning.weights.LARGE", 64)
+    for name, half in (("whole", False), ("tiny", True)):
+        carry_out(tiny_recipe(training={"epochs": 1, "half": half}), [phantoms], name)
+    sizes = [(models_dir() / name / "weights.npz").stat().st_size for name in ("whole", "tiny")]
+    assert sizes[1] < 0.6 * sizes[0]
+    scores = stored()
+    read = shelf.load("tiny", "float32").read_many(Film.read(phantoms / path) for path in scores["path"])
+    p = probabilities_of(scores, shelf.card("tiny").classes)
+    np.testing.assert_allclose([prediction.probabilities for prediction in read], p, atol=2e-5)
+    before = probabilities_of(stored("whole"), shelf.card("tiny").classes)
+    assert 0 < np.abs(p - before).max() < 0.002
 
 
 def test_a_recipe_may_ask_for_a_threshold_that_keeps_a_sensitivity_and_for_a_surer_band(home, phantoms):

@@ -109,6 +109,7 @@ class Training(Section):
     patience: int = Field(5, ge=1, description="Epochs without improvement before stopping.")
     min_delta: float = Field(0.0, ge=0, description="Smallest change that counts as improvement.")
     stop_at_accuracy: float = Field(0.0, ge=0, le=1, description="Stop at this training accuracy; 0: never.")
+    half: bool = Field(False, description="Round the weights to half precision before judging: half the file.")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: what the hardware favours.")
     seed: int = Field(0, ge=0, description="Of the split, the first weights, the order and the augmentation.")
 

@@ -20,7 +20,7 @@ from cxr.learning.device import Device
 from cxr.learning.features import Pixels, Table, feature_table, pixel_table
 from cxr.learning.network import Network, build
 from cxr.learning.recipe import Optimiser, Recipe
-from cxr.learning.weights import arrays_of, assign, start_from
+from cxr.learning.weights import arrays_of, assign, round_to_half, start_from
 from cxr.learning.whitening import fit_whitening, whitens
 
 WHITENING_FILMS = 512
@@ -99,6 +99,8 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     if kept is None:
         raise RunError("The best epoch's weights are missing from the run's folder; start it again.")
     assign(_learned(trained), kept)
+    if recipe.training.half:
+        round_to_half(network.model.weights)
     judged = np.flatnonzero(roles != "train")
     probabilities = np.exp(_predict(lesson, judged))
     return Trained(network, history, best + 1, starting_weights, zca_rank, dataset, probabilities)

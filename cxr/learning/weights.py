@@ -18,6 +18,7 @@ from cxr.learning.recipe import Recipe
 
 Arrays = Mapping[str, NDArray[Any]]
 
+LARGE = 2**12  # elements, from which an array is worth halving
 _APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # that Keras has weights of
 
 
@@ -59,6 +60,25 @@ def sha256(path: Path) -> str:
 def arrays_of(variables: Any) -> dict[str, NDArray[Any]]:
     """Values of Keras variables by their path."""
     return {variable.path: np.asarray(variable) for variable in variables}
+
+
+def round_to_half(variables: Any) -> None:
+    """Round large variables to what half precision can hold; small ones, as the head's, stay as they are."""
+    for variable in variables:
+        array = np.asarray(variable)
+        if array.size >= LARGE:
+            variable.assign(array.astype(np.float16).astype(array.dtype))
+
+
+def halved(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The arrays, the large ones in half precision where that loses nothing."""
+    return {name: _half(array) if array.size >= LARGE else array for name, array in arrays.items()}
+
+
+def _half(array: NDArray[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        half = array.astype(np.float16)
+    return half if np.array_equal(half, array) else array
 
 
 def assign(variables: Any, arrays: Arrays) -> None:

@@ -22,7 +22,7 @@ from cxr import __version__
 from cxr.errors import CxrError, ShelfError
 from cxr.home import models_dir
 from cxr.learning.recipe import Recipe
-from cxr.learning.weights import Arrays, assign, load_arrays, save_arrays, sha256
+from cxr.learning.weights import Arrays, assign, halved, load_arrays, save_arrays, sha256
 from cxr.reading.card import CARD, EVALUATION, MEMBERS, NAME, RECIPE, WEIGHTS, Card, Draft, read_card, read_recipe
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
     if odd is not None:
         raise ShelfError(f"The weights '{odd}' are not all finite numbers: the training went astray.")
     with new_folder(draft.name) as folder:
-        save_arrays(folder / WEIGHTS, arrays)
+        save_arrays(folder / WEIGHTS, halved(arrays))
         digest = sha256(folder / WEIGHTS)
         stamped = Card(
             **dict(draft),

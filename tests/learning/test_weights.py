@@ -7,7 +7,7 @@ import pytest
 
 from cxr.errors import CxrError, RecipeError
 from cxr.learning.network import build
-from cxr.learning.weights import arrays_of, assign, load_arrays, save_arrays, sha256, start_from
+from cxr.learning.weights import LARGE, arrays_of, assign, halved, load_arrays, save_arrays, sha256, start_from
 from tests.conftest import tiny_recipe
 
 
@@ -36,6 +36,18 @@ def trunk_of(model):
 
 
 # Files
+
+
+def test_arrays_are_kept_in_half_precision_only_where_that_loses_nothing():
+    exact, finer, huge, few = (np.full(LARGE, value, np.float32) for value in (0.5, 0.1, 1e6, 0.25))
+    kept = halved({"exact": exact, "finer": finer, "huge": huge, "few": few[:-1]})
+    assert {name: array.dtype.name for name, array in kept.items()} == {
+        "exact": "float16",
+        "finer": "float32",
+        "huge": "float32",
+        "few": "float32",
+    }
+    assert np.array_equal(kept["exact"], exact)
 
 
 def test_arrays_return_from_a_file_as_they_were(tmp_path, arrays):
