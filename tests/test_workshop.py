@@ -59,11 +59,10 @@ def alive_run(model):
     return run
 
 
-def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms, monkeypatch):
-    monkeypatch.setattr(workshop, "fit_temperature", lambda p, targets: Temperature(1.0, "none"))
+def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms):
     recipe = tiny_recipe(
         input={"featurewise_center": True, "featurewise_std": True, "zca": True, "zca_epsilon": 0.1},
-        head={"dense": [8], "dropout": 0.3},
+        head={"dense": [32], "dropout": 0.3},
         augmentation={"rotation_deg": 10},
         training={"epochs": 1},
     )
