@@ -37,6 +37,12 @@ Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]
 
 
+class Plant(StrEnum):
+    corner = "corner"
+    border = "border"
+    brightness = "brightness"
+
+
 class Split(StrEnum):
     train = "train"
     val = "val"
@@ -286,12 +292,15 @@ def phantom(
     films: Annotated[int, typer.Option(min=8, max=100_000)] = 400,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Side of a film in pixels.")] = 256,
+    plant: Annotated[
+        Plant | None, typer.Option(help="Put a shortcut into every film with a finding, to see whether it is found.")
+    ] = None,
 ) -> None:
     """Draw a dataset of phantom films, for a machine that has none."""
     from cxr.films.phantom import draw_phantom_set
 
     with console.bar("Drawing films") as progress:
-        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, progress=progress)
+        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, plant=plant, progress=progress)
     typer.echo(f"Drew {films} films. Train with: python -m cxr train vgg16-default --data {manifest.parent}")
 
 

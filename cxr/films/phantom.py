@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from cxr.errors import DatasetError
+from cxr.films.plants import must_be_known, plant_into
 
 FINDINGS = ("normal", "bacterial", "viral", "covid19")
 FEWEST_FILMS = 8
@@ -320,8 +321,7 @@ def draw_phantom(finding: str, seed: int, size_px: int = 256, take: int = 0) -> 
 
 
 def _reduced(grey: NDArray[np.integer], size_px: int) -> NDArray[np.uint8]:
-    image = Image.fromarray(grey.astype(np.uint8))
-    return np.asarray(image.resize((size_px, size_px), Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(grey.astype(np.uint8)).resize((size_px, size_px), Image.Resampling.BOX))
 
 
 def _place(film: int, test_share: float) -> tuple[int, int, str]:
@@ -339,21 +339,23 @@ def draw_phantom_set(
     seed: int = 0,
     size_px: int = 256,
     test_share: float = 0.25,
+    plant: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The manifest of a new set of phantoms: films, masks of lungs and opacity, and a row for each film."""
+    """The manifest of a new set of phantoms: films (a plant in those with a finding), masks of lungs and opacity."""
     if films < FEWEST_FILMS:
         raise DatasetError(f"A phantom set needs at least {FEWEST_FILMS} films; {films} were asked for.")
     if not 0 <= test_share < 1:
         raise DatasetError(f"The test share must be at least 0 and below 1, not {test_share}.")
+    must_be_known(plant)
     _make_room(folder)
     rows = []
     for film in range(films):
         rows.append(_draw_row(folder, film, seed, size_px, test_share))
         if progress:
             progress(film + 1, films)
-    manifest = folder / "manifest.csv"
-    with manifest.open("w", newline="", encoding="utf-8") as file:
+    plant_into([folder / str(row["path"]) for row in rows if row["finding"] != "normal"], plant)
+    with (manifest := folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
