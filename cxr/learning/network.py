@@ -59,6 +59,14 @@ class Network:
         """The maps that a heatmap is made of -> logits."""
         return keras.Model(self.model.get_layer(self.target).output, self.model.get_layer("logits").output)
 
+    @property
+    def blocks(self) -> list[tuple[str, list[Any]]]:
+        """The layers that hold weights, from the top down: the head, the trunk's blocks, and not the whitening."""
+        end = self.model.layers.index(self.model.get_layer("pooled"))
+        trunk, head = self.model.layers[:end], self.model.layers[end:]
+        blocks = [(block, [layer for layer in trunk if _block(layer) == block]) for block in reversed(_blocks(trunk))]
+        return [(name, [layer for layer in layers if layer.weights]) for name, layers in [("head", head), *blocks]]
+
     def soften(self, temperature: float) -> None:
         """Divide the logits by the temperature for good, in the weights of their layer."""
         layer = self.model.get_layer("logits")

@@ -320,3 +320,15 @@ def test_resnet18_has_the_parameters_of_the_published_network():
     sides = {stage: model.get_layer(f"conv{stage}_block2_out").output.shape[1] for stage in (2, 3, 4, 5)}
     assert sides == {2: 56, 3: 28, 4: 14, 5: 7}
     assert model.get_layer("conv1_relu").output.shape[1:] == (112, 112, 64)
+
+
+def test_blocks_are_listed_from_the_head_down_with_the_layers_that_hold_weights():
+    network = build(tiny_recipe(head={"dense": [4]}), 3)
+    names = {block: [layer.name for layer in layers] for block, layers in network.blocks}
+    assert list(names) == ["head", "block3", "block2", "block1"]
+    assert names["head"] == ["dense1", "logits"] and names["block2"] == ["block2_conv1"]
+
+
+def test_the_whitening_is_not_listed_among_the_blocks():
+    network = build(tiny_recipe(input={"zca": True}), 2, zca_rank=4)
+    assert [block for block, _ in network.blocks] == ["head", "block3", "block2", "block1"]
