@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, nan, sqrt
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.evaluation import cases_of
@@ -37,6 +39,15 @@ class Interval:
     def as_dict(self) -> dict[str, float | None]:
         """Ready for JSON: what is no finite number is null."""
         return {name: value if isfinite(value) else None for name, value in vars(self).items()}
+
+
+def _read_back(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return Interval(**{name: nan if bound is None else float(bound) for name, bound in value.items()})
+
+
+Stored = Annotated[Interval, BeforeValidator(_read_back)]  # as a stored result has it: in JSON, what is unknown is null
 
 
 def with_intervals(

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from tests.conftest import tiny_recipe
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -34,3 +35,15 @@ def drawn():
         return table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(labels.classes)})
 
     return draw
+
+
+def tiny_classifier(classes=("normal", "bacterial"), size_px=32):
+    """A classifier of a few filters with random weights."""
+    from cxr.learning.network import build
+    from cxr.reading.card import Card
+    from cxr.reading.classifier import Classifier
+
+    recipe = tiny_recipe(input={"size_px": size_px})
+    facts = {"version": "0" * 12, "created": "2025-01-01T00:00:00+00:00", "seed": 0, "weights_sha256": "0" * 64}
+    card = Card(name="tiny", classes=classes, recipe=recipe.name, size_px=size_px, **facts)
+    return Classifier(build(recipe, len(classes)), recipe, card)
