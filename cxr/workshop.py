@@ -18,10 +18,12 @@ from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, FilmError, RecipeError, RunError, ShelfError
 from cxr.films.film import Film, film_name
 from cxr.home import models_dir
+from cxr.judging import shortcuts
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, fit_temperature, tempered
 from cxr.judging.comparison import Comparison, Contender, compare
 from cxr.judging.evaluation import Evaluation, Rule, choose_threshold, evaluate, read_films, read_scores, score_table
+from cxr.judging.shortcuts import Shortcuts
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
@@ -328,6 +330,21 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
     scores = score_table(films.table.iloc[kept], np.stack(read), labels.classes)
     found = evaluate(scores, labels, card.threshold)
     return Judged(found, scores, broken, left_out(recipe, labels, dataset), card)
+
+
+def audit_model(name: str, paths: Sequence[str], progress: Progress) -> Shortcuts:
+    """Whether a shelved model can answer without the lungs, on these films; kept with the model."""
+    from cxr.judging.inquiry import measure
+    from cxr.judging.verdict import concluded
+
+    card, recipe = shelf.card(name), shelf.recipe_of(name)
+    dataset = open_datasets(paths)
+    names = _film_names(dataset, progress)
+    labels, roles = LabelSpace(card.classes, card.groups), _roles_in_training(name, names)
+    films = judged_by(recipe, labels, dataset, "all", roles)
+    found = concluded(card, measure(shelf.load(name), films, progress), left_out(recipe, labels, dataset))
+    shortcuts.keep(card, found)
+    return found
 
 
 def compare_models(first: str, second: str, paths: Sequence[str], split: str | None, progress: Progress) -> Comparison:

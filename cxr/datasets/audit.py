@@ -328,12 +328,12 @@ def _coincidence(kind: str, severity: str, label: Strings, values: Strings) -> I
             f"{_listed([names[b] for b in others], 'or')} films {do}: a model can tell them apart by {what}."
         )
         yield Finding(f"{kind}-by-class", severity, sentence)
-    if not told and (v := _cramers_v(counts)) >= TOGETHER:
+    if not told and (v := cramers_v(counts)) >= TOGETHER:
         sentence = f"The {kind} goes with the class (Cramer's V {v:.2f}): a model may learn {_SAID[kind][2]}."
         yield Finding(f"{kind}-by-class", "warning", sentence)
 
 
-def _cramers_v(counts: NDArray[np.int64]) -> float:
+def cramers_v(counts: NDArray[np.int64]) -> float:
     """Cramer's V, corrected for what chance gives to small tables (Bergsma 2013)."""
     n = counts.sum()
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n

@@ -13,6 +13,7 @@ from cxr.errors import RecipeError, ShelfError
 from cxr.learning.recipe import Recipe
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
+OPTIONAL = (SHORTCUTS,) = ("shortcuts.json",)  # members that a model may have: what is found out about it later
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 

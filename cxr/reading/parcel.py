@@ -20,9 +20,20 @@ from cxr.errors import ShelfError
 from cxr.home import models_dir
 from cxr.learning.weights import sha256
 from cxr.reading import shelf
-from cxr.reading.card import CARD, EVALUATION, MEMBERS, RECIPE, WEIGHTS, Card, read_card, read_recipe
+from cxr.reading.card import (
+    CARD,
+    EVALUATION,
+    MEMBERS,
+    OPTIONAL,
+    RECIPE,
+    SHORTCUTS,
+    WEIGHTS,
+    Card,
+    read_card,
+    read_recipe,
+)
 
-_LIMIT_BYTES = {WEIGHTS: 1_000_000_000, RECIPE: 100_000, CARD: 1_000_000, EVALUATION: 100_000_000}
+_LIMIT_BYTES = {WEIGHTS: 1_000_000_000, RECIPE: 100_000, CARD: 1_000_000, EVALUATION: 100_000_000, SHORTCUTS: 1_000_000}
 _CHUNK_BYTES = 1 << 20
 
 
@@ -32,7 +43,7 @@ def export_model(name: str, path: Path) -> Path:
     partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with zipfile.ZipFile(partial, "w") as parcel:
-            for member in (WEIGHTS, RECIPE, CARD):
+            for member in (WEIGHTS, RECIPE, CARD, *shelf.optional_members(name)):
                 packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
                 parcel.write(shelf.folder_of(name) / member, member, packing)
             parcel.writestr(EVALUATION, _without_paths(shelf.evaluation_of(name)), zipfile.ZIP_DEFLATED)
@@ -67,8 +78,8 @@ def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
         found = found.model_copy(update={"name": name or found.name})
         with shelf.new_folder(found.name) as folder:
             (aside / CARD).write_text(found.model_dump_json(indent=2) + "\n", "utf-8")
-            for member in MEMBERS:
-                (aside / member).rename(folder / member)
+            for path in [*aside.iterdir()]:
+                path.rename(folder / path.name)
     except OSError as error:
         raise ShelfError(f"The model could not be imported: {error.strerror or error}.") from error
     finally:
@@ -77,12 +88,13 @@ def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
 
 
 def _unpack(source: Path | IO[bytes], folder: Path) -> None:
-    """Copy the four members, and nothing else, counting the bytes that come and not those announced."""
+    """Copy the members, and nothing else, counting the bytes that come and not those announced."""
     try:
         with zipfile.ZipFile(source) as parcel:
-            if sorted(parcel.namelist()) != sorted(MEMBERS):
+            found = parcel.namelist()
+            if sorted(set(found) | set(MEMBERS)) != sorted(found) or set(found) - {*MEMBERS, *OPTIONAL}:
                 raise ShelfError(f"This is no exported model: it must hold {', '.join(MEMBERS)} and nothing else.")
-            for member in MEMBERS:
+            for member in found:
                 with parcel.open(member) as packed, (folder / member).open("wb") as file:
                     while chunk := packed.read(_CHUNK_BYTES):
                         file.write(chunk)

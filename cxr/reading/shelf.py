@@ -23,7 +23,19 @@ from cxr.errors import CxrError, ShelfError
 from cxr.home import models_dir
 from cxr.learning.recipe import Recipe
 from cxr.learning.weights import Arrays, assign, halved, load_arrays, save_arrays, sha256
-from cxr.reading.card import CARD, EVALUATION, MEMBERS, NAME, RECIPE, WEIGHTS, Card, Draft, read_card, read_recipe
+from cxr.reading.card import (
+    CARD,
+    EVALUATION,
+    MEMBERS,
+    NAME,
+    OPTIONAL,
+    RECIPE,
+    WEIGHTS,
+    Card,
+    Draft,
+    read_card,
+    read_recipe,
+)
 
 if TYPE_CHECKING:
     from cxr.reading.classifier import Classifier
@@ -109,6 +121,11 @@ def evaluation_of(name: str) -> Path:
     return folder_of(name) / EVALUATION
 
 
+def optional_members(name: str) -> list[str]:
+    """What the model has beside what every model must have."""
+    return [member for member in OPTIONAL if (folder_of(name) / member).is_file()]
+
+
 def load(name: str | None = None, precision: str = "auto") -> Classifier:
     """The named model, or the default, ready to read films."""
     chosen = name or default_name()
@@ -164,7 +181,7 @@ def rename(name: str, new: str) -> Card:
     """The card under its new name; whether the model is in use, and what was in use before, stays as it is."""
     renamed = card(name).model_copy(update={"name": new})
     with new_folder(new) as folder:
-        for member in (WEIGHTS, RECIPE, EVALUATION):
+        for member in (WEIGHTS, RECIPE, EVALUATION, *optional_members(name)):
             shutil.copyfile(folder_of(name) / member, folder / member)
         (folder / CARD).write_text(renamed.model_dump_json(indent=2) + "\n", "utf-8")
     with _locked():

@@ -1,0 +1,81 @@
+"""An audit that is kept with its model, and goes where the model goes."""
+
+import numpy as np
+import pytest
+
+from cxr.errors import ShelfError
+from cxr.judging.intervals import Interval
+from cxr.judging.shortcuts import Told, keep, kept
+from cxr.judging.verdict import concluded
+from cxr.reading import parcel, shelf
+from cxr.reading.card import SHORTCUTS, Draft
+from tests.conftest import tiny_recipe
+from tests.judging.test_verdict import measured
+
+SCORES = "dataset,path,label,role\n"
+
+
+def store(name="tiny"):
+    from cxr.learning.network import build
+    from cxr.learning.weights import arrays_of
+
+    network = build(tiny_recipe(), 2)
+    draft = Draft(name=name, classes=("normal", "covid19"))
+    return shelf.store(draft, tiny_recipe(), arrays_of(network.model.weights), SCORES)
+
+
+def test_an_audit_comes_back_as_it_was_kept(home):
+    card = store()
+    unknown = Told(name="border", auc=Interval(1, np.nan, np.nan))
+    found = concluded(card, measured(probes=(unknown,)), ["One film was left out."])
+    keep(card, found)
+    assert kept(card).model_dump_json() == found.model_dump_json()
+    back = kept(card).measured
+    assert isinstance(back.probes[0].auc, Interval) and np.isnan(back.probes[0].auc.low)
+    assert back.notes == ("One film was left out.",) and kept(card).verdict == found.verdict
+
+
+def test_what_is_not_known_is_null_in_json(home):
+    found = concluded(store(), measured(probes=(Told(name="border", auc=Interval(1, np.nan, np.nan)),)))
+    assert found.as_dict()["measured"]["probes"][0]["auc"] == {"value": 1, "low": None, "high": None}
+
+
+def test_a_model_without_an_audit_has_none(home):
+    assert kept(store()) is None
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"format": 2}', "\x00"])
+def test_an_audit_that_cannot_be_read_is_none(home, damage):
+    card = store()
+    (shelf.folder_of("tiny") / SHORTCUTS).write_text(damage)
+    assert kept(card) is None
+
+
+def test_an_audit_of_another_version_is_none(home):
+    card = store()
+    keep(card, concluded(card.model_copy(update={"version": "another"}), measured()))
+    assert kept(card) is None
+
+
+def test_an_audit_of_a_model_that_is_gone_is_refused(home):
+    card = store()
+    found = concluded(card, measured())
+    with pytest.raises(ShelfError, match="no model"):
+        keep(card.model_copy(update={"name": "gone"}), found)
+
+
+def test_an_audit_stays_with_a_model_under_a_new_name(home):
+    card = store()
+    keep(card, concluded(card, measured()))
+    assert kept(shelf.rename("tiny", "renamed")).verdict.level == "none found"
+
+
+@pytest.mark.parametrize("audited", [True, False])
+def test_an_audit_travels_with_an_exported_model(home, tmp_path, audited):
+    card = store()
+    if audited:
+        keep(card, concluded(card, measured()))
+    file = parcel.export_model("tiny", tmp_path / "tiny.zip")
+    again = parcel.import_model(file, "again")
+    assert (kept(again) is not None) == audited
+    assert shelf.optional_members("again") == ([SHORTCUTS] if audited else [])
