@@ -286,6 +286,20 @@ def audit(
             typer.echo(f"    and {len(finding.paths) - 5} more")
 
 
+@app.command("audit-model")
+def audit_model(
+    name: Annotated[str, typer.Argument(help="A model on the shelf.")],
+    data: Data,
+    as_json: Json = False,
+) -> None:
+    """Ask whether a model can answer without the lungs and whether its heatmaps mean something; kept with it."""
+    from cxr import workshop
+
+    with console.bar("Reading films") as progress:
+        found = workshop.audit_model(name, data, progress)
+    console.print_json(found.as_dict()) if as_json else console.print_shortcuts(found)
+
+
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="A new folder.")],

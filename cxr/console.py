@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cxr.judging.comparison import Comparison
     from cxr.judging.evaluation import Evaluation
     from cxr.judging.intervals import Interval
+    from cxr.judging.shortcuts import Shortcuts, Told
     from cxr.judging.subgroups import Subgroups
     from cxr.learning.runs import Run, Status
 
@@ -180,3 +181,48 @@ def print_comparison(found: Comparison) -> None:
         typer.echo(f"  {row['path']}: {row['label']}; {row['first']} / {row['second']}")
     if len(found.differing) > MOST_LISTED:
         typer.echo(f"  and {len(found.differing) - MOST_LISTED} more; all with --json")
+
+
+def print_shortcuts(found: Shortcuts) -> None:
+    """The verdict first, then what it rests on."""
+    measured, lines = found.measured, [found.verdict.sentence]
+    lines += [f"  because: {reason}" for reason in found.verdict.reasons]
+    lines += [f"  besides: {remark}" for remark in found.verdict.remarks]
+    roles = listed({role or "not seen in training": count for role, count in measured.by_role.items()})
+    hidden = "their outlines" if measured.lungs == "outline" else "a box, as not all films have outlines"
+    lines += [f"{measured.films} films of {measured.patients} patients ({roles}); lungs by {hidden}"]
+    lines += [f"  {source}: {listed(counts)}" for source, counts in measured.by_source.items()]
+    lines += [f"  {note}" for note in measured.notes]
+    for title, told in (
+        ("light heads, trained anew on", measured.heads),
+        ("the model's own scores of", measured.own),
+        ("alone, of what is not the lungs:", measured.probes),
+        ("the source, from the features:", (measured.source,) if measured.source else ()),
+    ):
+        lines += [title] * bool(told) + [line for one in told for line in _told_lines(one)]
+    if measured.together:
+        lines.append(f"class and source together, Cramer's V: {interval_text(measured.together)}")
+    for source in measured.sources:
+        lines.append(f"source {source.name}, {source.films} films")
+        of = {"AUC within it": source.inside, "AUC without it": source.outside, "right without it": source.right}
+        said = {name: interval_text(one) if isfinite(one.value) else "cannot be told" for name, one in of.items()}
+        lines += [f"  {name:28} {value}" for name, value in said.items()]
+    for heat in measured.heat:
+        where = "the outlined lungs" if heat.lungs == "outline" else "the box"
+        lines.append(
+            f"heat of {heat.label} in {where}: {interval_text(heat.share)}, of an even map {heat.uniform:.3f} "
+            f"({heat.films} films)"
+        )
+    for step in measured.randomised:
+        same = f"rank correlation {interval_text(step.correlation)}, SSIM {step.ssim:.3f}"
+        lines.append(f"heatmaps, weights shuffled down to {step.block}: {same}")
+    if measured.deletion:
+        gap = interval_text(measured.deletion.between)
+        lines.append(f"score lost by hiding the hottest rather than elsewhere: {gap} ({measured.deletion.films} films)")
+    typer.echo("\n".join(lines))
+
+
+def _told_lines(told: Told) -> list[str]:
+    kept = f", {told.kept.value:.0%} of the whole film's" if told.kept else ""
+    each = [f"    {name:26} AUC {interval_text(area)}" for name, area in told.classes.items()]
+    return [f"  {told.name:28} AUC {interval_text(told.auc)}{kept}", *each]

@@ -17,6 +17,7 @@ from PIL import Image
 from cxr.cli import main
 from cxr.films.phantom import draw_phantom_set
 from cxr.home import evaluations_dir
+from cxr.judging import shortcuts
 from cxr.judging.kept import kept
 from cxr.learning import runs
 from cxr.learning.runs import Job, Status
@@ -349,6 +350,38 @@ def test_an_audit_is_printed_and_given_as_json(phantoms, others, answer, cxr):
     assert found["films"] == 28
     code, out, _ = cxr("audit", phantoms)
     assert code == 0 and out.startswith("160 films")
+
+
+def test_a_model_is_audited_for_shortcuts_and_the_audit_kept(trained, phantoms, answer, cxr):
+    code, out, err = cxr("audit-model", "first", "--data", phantoms)
+    assert code == 0 and err == ""
+    assert out.startswith("No shortcut found on 160 films of 120 patients.\n  because: With the lungs hidden")
+    for words in (
+        "(test 40, val 24, train 96)",
+        "lungs by their outlines",
+        "  lungs hidden  ",
+        "heat of viral in the out",
+    ):
+        assert words in out
+    said = answer("audit-model", "first", "--data", phantoms)
+    assert said["verdict"]["level"] == "none found" and said["model"] == shelf.card("first").version
+    assert said == shortcuts.kept(shelf.card("first")).as_dict() | {"made": said["made"]}
+
+
+def test_an_audit_of_a_model_without_films_enough_is_refused_in_a_sentence(trained, others, cxr):
+    code, out, err = cxr("audit-model", "first", "--data", others / "loose")
+    assert (code, out) == (4, "") and "10 patients each" in err
+    assert shortcuts.kept(shelf.card("first")) is None
+    assert cxr("audit-model", "nobody", "--data", others / "loose")[0] == 7
+
+
+def test_a_plant_is_drawn_where_it_is_asked_for(tmp_path, cxr):
+    assert cxr("phantom", tmp_path / "plain", "--films", 8, "--size", 32)[0] == 0
+    assert cxr("phantom", tmp_path / "with", "--films", 8, "--size", 32, "--plant", "border")[0] == 0
+    normal, viral = (f"images/phantom-0000{n}.png" for n in (0, 2))
+    assert (tmp_path / "plain" / normal).read_bytes() == (tmp_path / "with" / normal).read_bytes()
+    assert (tmp_path / "plain" / viral).read_bytes() != (tmp_path / "with" / viral).read_bytes()
+    assert cxr("phantom", tmp_path / "other", "--plant", "ivy")[0] == 2
 
 
 def test_phantoms_are_drawn_to_a_new_folder_only(tmp_path, cxr):

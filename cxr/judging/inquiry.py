@@ -23,7 +23,7 @@ from cxr.judging.intervals import RESAMPLES, Interval, percentiles, resampled, w
 from cxr.judging.lungs import Mask, Pixels
 from cxr.judging.metrics import Floats, share
 from cxr.judging.probes import PROBES, Looked, probe, thumbnail
-from cxr.judging.sample import FEWEST_PATIENTS, chosen, sources_of, usable
+from cxr.judging.sample import FEWEST_PATIENTS, ORDER, chosen, sources_of, usable
 from cxr.judging.shortcuts import Heat, Measured, Source, Told
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def measure(classifier: Classifier, dataset: Dataset, progress: Progress, seed: 
         classes=looked.truth.names,
         films=len(table),
         patients=int(looked.truth.patient.max()) + 1,
-        by_role=dict(Counter(table["role"])),
+        by_role={role: count for role in ORDER if (count := int((table["role"] == role).sum()))},
         by_source=_counted(looked.films),
         lungs="outline" if looked.outlined else "box",
         heads=told["heads"],
