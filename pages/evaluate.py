@@ -11,6 +11,7 @@ import streamlit as st
 from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.labels import LabelSpace
+from cxr.judging import shortcuts
 from cxr.judging.band import Outside, outside
 from cxr.judging.comparison import Contender
 from cxr.judging.decisions import questions
@@ -23,6 +24,7 @@ from cxr.showing import evaluation_panel as panel
 from cxr.showing.beside_panel import beside
 from cxr.showing.evaluation_panel import View
 from cxr.showing.numbers import bounds, key_numbers, sure_numbers
+from cxr.showing.shortcuts_panel import shortcuts_panel
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
 
@@ -45,6 +47,8 @@ def main() -> None:
         st.warning(warning)
     if chosen is None:
         st.info("No evaluation of this model is stored yet. Run one on a dataset.")
+        with ui.told():
+            _shortcuts(card)
         return
     with ui.told():
         _show(card, chosen, _scores(chosen.state, chosen))
@@ -139,6 +143,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
         "When it is sure": panel.sureness,
         "Training": panel.training,
         "Another model": _another,
+        "Shortcuts": lambda view: _shortcuts(view.card),
     }
     section = st.segmented_control(
         "Show",
@@ -248,6 +253,26 @@ def _another(view: View) -> None:
     with ui.told():
         mine = replace(Contender.of(view.card, unseen(view.table)), threshold=view.threshold)
         beside(mine, Contender.of(other, held_out(other)), f"{view.card.name}_{other.name}")
+
+
+def _shortcuts(card: Card) -> None:
+    """The audit of the model for shortcuts, and a way to run one."""
+    st.subheader("Does it read the lungs, or the scanner?", anchor=False)
+    found = shortcuts.kept(card)
+    if found:
+        shortcuts_panel(found)
+    else:
+        st.markdown(
+            "A model that was trained where class and scanner go together can answer without the lungs, and fails "
+            "elsewhere. An audit asks what can be told while the lungs are hidden, and what the heatmaps are worth."
+        )
+    with st.expander("Run the audit again" if found else "Run the audit", expanded=not found, key="evaluate_audit"):
+        places = ui.dataset_choice("Films of at least two of its classes", "evaluate_audited")
+        st.caption("At best all datasets that it was trained on, and others beside. It takes about five minutes.")
+        if st.button("Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"):
+            with ui.progress("Reading films; leave this page open") as progress:
+                workshop.audit_model(card.name, [place.path for place in places], progress)
+            st.rerun()
 
 
 main()

@@ -356,8 +356,9 @@ def test_a_model_is_audited_for_shortcuts_and_the_audit_kept(trained, phantoms, 
     code, out, err = cxr("audit-model", "first", "--data", phantoms)
     assert code == 0 and err == ""
     assert out.startswith("No shortcut found on 160 films of 120 patients.\n  because: With the lungs hidden")
+    roles = {role: sum(of.values()) for role, of in shelf.card("first").films.items()}
     for words in (
-        "(test 40, val 24, train 96)",
+        f"(test {roles['test']}, val {roles['val']}, train {roles['train']})",
         "lungs by their outlines",
         "  lungs hidden  ",
         "heat of viral in the out",

@@ -14,7 +14,16 @@ ROOMS = ("films", "datasets", "learning", "reading", "judging", "showing")
 FOR_ALL = {"cxr", "cxr.errors", "cxr.home"}
 MAY_STREAMLIT = {
     f"cxr.showing.{name}"
-    for name in ("ui", "viewer", "film_panel", "recipe_form", "run_panel", "beside_panel", "evaluation_panel")
+    for name in (
+        "ui",
+        "viewer",
+        "film_panel",
+        "recipe_form",
+        "run_panel",
+        "beside_panel",
+        "evaluation_panel",
+        "shortcuts_panel",
+    )
 }
 
 
@@ -94,6 +103,7 @@ def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
         "cxr.datasets.catalogue, cxr.datasets.audited, cxr.datasets.manifest",
         "cxr.judging.evaluation, cxr.judging.intervals, cxr.judging.comparison, cxr.judging.subgroups",
         "cxr.judging.band, cxr.judging.benefit, cxr.judging.calibration",
+        "cxr.judging.shortcuts, cxr.judging.verdict, cxr.judging.inquiry, cxr.showing.charts_shortcuts",
         "cxr.showing.overlay, cxr.showing.tiles, cxr.showing.charts_data, cxr.showing.charts",
     ]
     loaded = loaded_by("\n".join(f"import {line}" for line in modules), tmp_path)

@@ -88,8 +88,8 @@ def _what(told: list[Told], found: Measured) -> str:
     parts = [MEANT[one.name] for one in told if one.name in MEANT]
     best = max(one.surest[1].value for one in told)
     whose = _and(classes) if classes else _and(found.classes)
-    by = f", by {_and(parts)}" if parts else ""
-    return f"{whose} can be told without the lungs{by} (AUC up to {best:.2f})"
+    seen = f"; it shows in {_and(parts)}" if parts else ""
+    return f"{whose} can be told without the lungs (AUC up to {best:.2f}){seen}"
 
 
 def _together(v: Interval, source: Told | None) -> str:

@@ -12,6 +12,7 @@ from cxr.judging.evaluation import Evaluation, evaluate
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
+from cxr.showing.reading import shortcut_line
 
 ROLES = {"train": "trained on", "val": "validated on", "test": "tested on"}
 ALMOST_ALL = 0.9
@@ -102,7 +103,7 @@ def written(table: pd.DataFrame) -> pd.DataFrame:
 
 def limits(card: Card) -> list[str]:
     """Sentences on what the model cannot be asked, the gravest first."""
-    said = [*card.warnings]
+    said = [*card.warnings, shortcut_line(card)]
     for label, source in _coincidences(card):
         said.append(
             f"Nearly all {label} films came from {source} and few others did: it may tell the source and not the lungs."

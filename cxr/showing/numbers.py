@@ -13,6 +13,7 @@ from cxr.judging.band import Outside
 from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
 from cxr.judging.intervals import Interval
+from cxr.judging.shortcuts import Measured
 from cxr.judging.subgroups import Subgroups
 from cxr.showing.charts import NONE, Intervals, said
 
@@ -28,6 +29,13 @@ MEANING = {
     "Macro F1": "The mean of the classes' F1.",
     "Sure": "The share of films whose score lies outside of the model's unsure band.",
     "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
+    "Whole film": "AUC of a light head, trained anew on what the model's trunk makes of the films. 0.5 is chance.",
+    "Lungs only": "The same, with everything but the lungs in one grey: what disease in the lungs can tell.",
+    "Lungs hidden": "The same, with the lungs in one grey. Near 0.5 it should be: whatever is above is no lung.",
+    "Thumbnail": "AUC of a head on 8 by 8 grey values: how much a coarse look at light and dark can tell.",
+    "Own, lungs hidden": "AUC of the model's own scores while the lungs are hidden: whether it makes use of the rest.",
+    "Source": "AUC at which a head tells from the features where a film comes from.",
+    "Class by source": "Cramer's V: 0 where the source says nothing of the class, 1 where it says all.",
 }
 
 FIGURES = {  # as the judging room names them
@@ -81,6 +89,16 @@ def sure_numbers(found: Outside) -> list[Number]:
         Number("Sure", found.share, None),
         Number("Right if sure", found.accuracy.value, bounds({"": found.accuracy}, {"": ""}).get("")),
     ]
+
+
+def shortcut_numbers(found: Measured) -> list[Number]:
+    """The numbers of an audit that are shown first; of several classes, the mean of each against the rest."""
+    shown = {one.name.capitalize(): one.auc for one in found.heads}
+    shown |= {f"Own, {one.name}": one.auc for one in found.own if one.name == "lungs hidden"}
+    shown |= {"Source": found.source.auc} if found.source else {}
+    shown |= {"Class by source": found.together} if found.together else {}
+    ends = bounds(shown, {name: name for name in shown})
+    return [Number(name, figure.value, ends.get(name)) for name, figure in shown.items()]
 
 
 def bounds(found: Mapping[str, Interval], names: Mapping[str, str] = FIGURES) -> Intervals:

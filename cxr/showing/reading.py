@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from html import escape
 
 from cxr.datasets.labels import LabelSpace
+from cxr.judging.shortcuts import kept
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 
@@ -123,7 +124,13 @@ def limits(card: Card) -> list[str]:
         "It has seen films of these sources only, and can be wrong on any other scanner, age or view.",
         "A heatmap shows where the score came from, not where disease is.",
     ]
-    return [*sentences, *card.warnings]
+    return [*sentences, shortcut_line(card), *card.warnings]
+
+
+def shortcut_line(card: Card) -> str:
+    """What an audit said of shortcuts, or that there was none."""
+    found = kept(card)
+    return found.verdict.sentence if found else "Whether it reads the lungs or the scanner has not been audited."
 
 
 def record(card: Card) -> str:

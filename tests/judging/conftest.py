@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.judging.intervals import Interval
+from cxr.judging.shortcuts import Measured, Told
 from tests.conftest import tiny_recipe
 
 TWO = LabelSpace(("normal", "covid19"))
@@ -47,3 +49,33 @@ def tiny_classifier(classes=("normal", "bacterial"), size_px=32):
     facts = {"version": "0" * 12, "created": "2025-01-01T00:00:00+00:00", "seed": 0, "weights_sha256": "0" * 64}
     card = Card(name="tiny", classes=classes, recipe=recipe.name, size_px=size_px, **facts)
     return Classifier(build(recipe, len(classes)), recipe, card)
+
+
+def about(value, reach=0.05):
+    return Interval(value, value - reach, min(1, value + reach))
+
+
+def told(name, low=0.45, classes=None, kept=None):
+    return Told(name=name, auc=about(low + 0.05), classes=classes or {}, kept=kept)
+
+
+def measured(**facts):
+    """What an audit measured, where nothing is told without the lungs; facts replace its own."""
+    found = {
+        "datasets": ("set",),
+        "notes": (),
+        "classes": ("normal", "covid19"),
+        "films": 200,
+        "patients": 150,
+        "by_role": {"": 200},
+        "by_source": {"here": {"normal": 100, "covid19": 100}},
+        "lungs": "box",
+        "heads": tuple(told(name) for name in ("whole film", "lungs only", "lungs hidden", "thumbnail")),
+        "own": tuple(told(name) for name in ("whole film", "lungs only", "lungs hidden")),
+        "probes": tuple(told(name) for name in ("corners", "border", "brightness", "sharpness", "shape")),
+        "source": None,
+        "together": None,
+        "sources": (),
+        "heat": (),
+    }
+    return Measured(**found | facts)

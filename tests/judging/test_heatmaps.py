@@ -1,5 +1,7 @@
 """Whether heatmaps mean something: the measures by hand, and both checks on models whose answer is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -18,6 +20,18 @@ from cxr.judging.heatmaps import (
     ssim,
 )
 from tests.judging.conftest import tiny_classifier
+
+LIT = np.full((32, 32), 20, np.uint8)
+LIT[4:10, 20:26] = 250
+
+
+class Lamp:
+    """A model of one bright square: its probability is the light that is left of it."""
+
+    def read_many(self, films):
+        for film in films:
+            left = (film.pixels[4:10, 20:26].mean() - 20) / 230
+            yield SimpleNamespace(probability=lambda target, left=left: left)
 
 
 def shown(classifier, count=8):
@@ -94,38 +108,19 @@ def test_maps_that_do_not_depend_on_the_weights_are_found_out():
 
 
 def test_hiding_what_the_model_uses_lowers_its_score_faster_than_hiding_the_same_elsewhere():
-    """A model of one bright square: its finding is the light of that square, and so is its heatmap."""
-    pixels = np.full((32, 32), 20, np.uint8)
-    pixels[4:10, 20:26] = 250
-
-    class Lamp:
-        def read_many(self, films):
-            for film in films:
-                share = (film.pixels[4:10, 20:26].mean() - 20) / 230
-                yield type("Read", (), {"probability": lambda self, target, share=share: share})()
-
     heat = np.zeros((8, 8))
     heat[1:3, 5:7] = 1
     steps, progress = told()
-    found = deletion(Lamp(), [Shown(pixels, "lamp", heat)] * 5, progress)
+    found = deletion(Lamp(), [Shown(LIT, "lamp", heat)] * 5, progress)
     assert found.shares == (0, *SHARES) and found.hottest[0] == found.elsewhere[0] == 1
     assert found.hottest[2] < 0.5 < found.elsewhere[2]
     assert found.between.low > 0.1 and steps[-1] == (5, 5)
 
 
 def test_a_heatmap_at_another_place_does_not_lower_the_score_faster():
-    pixels = np.full((32, 32), 20, np.uint8)
-    pixels[4:10, 20:26] = 250
-
-    class Lamp:
-        def read_many(self, films):
-            for film in films:
-                share = (film.pixels[4:10, 20:26].mean() - 20) / 230
-                yield type("Read", (), {"probability": lambda self, target, share=share: share})()
-
     heat = np.zeros((8, 8))
     heat[6:, :2] = np.linspace(0.5, 1, 4).reshape(2, 2)
-    assert deletion(Lamp(), [Shown(pixels, "lamp", heat)] * 5, lambda done, total: None).between.low <= 0
+    assert deletion(Lamp(), [Shown(LIT, "lamp", heat)] * 5, lambda done, total: None).between.low <= 0
 
 
 def test_a_heatmap_is_brought_to_the_films_size_smoothly():

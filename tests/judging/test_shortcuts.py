@@ -9,8 +9,9 @@ from cxr.judging.shortcuts import Told, keep, kept
 from cxr.judging.verdict import concluded
 from cxr.reading import parcel, shelf
 from cxr.reading.card import SHORTCUTS, Draft
+from cxr.showing import model_card, reading
 from tests.conftest import tiny_recipe
-from tests.judging.test_verdict import measured
+from tests.judging.conftest import measured, told
 
 SCORES = "dataset,path,label,role\n"
 
@@ -68,6 +69,15 @@ def test_an_audit_stays_with_a_model_under_a_new_name(home):
     card = store()
     keep(card, concluded(card, measured()))
     assert kept(shelf.rename("tiny", "renamed")).verdict.level == "none found"
+
+
+def test_card_and_report_say_what_an_audit_found_or_that_there_was_none(home):
+    card, none = store(), "Whether it reads the lungs or the scanner has not been audited."
+    assert none in model_card.limits(card) and none in reading.limits(card)
+    found = concluded(card, measured(probes=(told("corners", 0.9),)))
+    keep(card, found)
+    for limits in (model_card.limits(card), reading.limits(card)):
+        assert found.verdict.sentence in limits and none not in limits
 
 
 @pytest.mark.parametrize("audited", [True, False])

@@ -6,37 +6,9 @@ import pytest
 
 from cxr.judging.heatmaps import Deletion, Step
 from cxr.judging.intervals import Interval
-from cxr.judging.shortcuts import Heat, Measured, Source, Told
+from cxr.judging.shortcuts import Heat, Source, Told
 from cxr.judging.verdict import SHOWN, SUSPECTED, TOGETHER, judged
-
-
-def about(value, reach=0.05):
-    return Interval(value, value - reach, min(1, value + reach))
-
-
-def told(name, low=0.45, classes=None, kept=None):
-    return Told(name=name, auc=about(low + 0.05), classes=classes or {}, kept=kept)
-
-
-def measured(**facts):
-    found = {
-        "datasets": ("set",),
-        "notes": (),
-        "classes": ("normal", "covid19"),
-        "films": 200,
-        "patients": 150,
-        "by_role": {"": 200},
-        "by_source": {"here": {"normal": 100, "covid19": 100}},
-        "lungs": "box",
-        "heads": tuple(told(name) for name in ("whole film", "lungs only", "lungs hidden", "thumbnail")),
-        "own": tuple(told(name) for name in ("whole film", "lungs only", "lungs hidden")),
-        "probes": tuple(told(name) for name in ("corners", "border", "brightness", "sharpness", "shape")),
-        "source": None,
-        "together": None,
-        "sources": (),
-        "heat": (),
-    }
-    return Measured(**found | facts)
+from tests.judging.conftest import about, measured, told
 
 
 def heads(**lows):
@@ -75,8 +47,8 @@ def test_an_interval_that_is_not_known_shows_nothing():
 def test_the_verdict_names_what_tells_the_class_the_surest_first():
     verdict = judged(measured(probes=probes(corners=0.85, brightness=0.9)))
     assert verdict.sentence == (
-        "Shortcut shown: normal and covid19 can be told without the lungs, by brightness and contrast outside of the "
-        "lungs and the corners (AUC up to 0.95)."
+        "Shortcut shown: normal and covid19 can be told without the lungs (AUC up to 0.95); it shows in brightness and "
+        "contrast outside of the lungs and the corners."
     )
     assert (
         verdict.reasons[1]
@@ -87,7 +59,10 @@ def test_the_verdict_names_what_tells_the_class_the_surest_first():
 def test_of_several_classes_the_one_that_is_told_is_named():
     border = told("border", 0.5, {"viral": about(0.93), "normal": about(0.6)})
     verdict = judged(measured(classes=("normal", "viral", "covid19"), probes=(border,)))
-    assert verdict.level == "shown" and "viral can be told without the lungs, by the border" in verdict.sentence
+    assert (
+        verdict.level == "shown"
+        and "viral can be told without the lungs (AUC up to 0.93); it shows in the border" in verdict.sentence
+    )
     assert verdict.reasons[0].startswith("From the border alone, viral is told from the rest at an AUC of 0.93")
 
 

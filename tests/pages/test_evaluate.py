@@ -1,6 +1,7 @@
 """The page Evaluate without a browser, over models whose weights could not be loaded: nothing here may need them."""
 
 import re
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,23 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.films.film import film_name
+from cxr.judging import shortcuts
 from cxr.judging.band import outside
 from cxr.judging.decisions import Counts, questions
+from cxr.judging.heatmaps import Deletion, Step
+from cxr.judging.intervals import Interval
 from cxr.judging.kept import keep, kept
+from cxr.judging.shortcuts import Heat, Source
+from cxr.judging.verdict import concluded
 from cxr.reading import shelf
 from cxr.reading.card import Draft
 from tests.conftest import tiny_recipe
+from tests.judging.conftest import about, measured, told
 
 PAGE = Path(__file__).parents[2] / "pages" / "evaluate.py"
 CLASSES = ("normal", "bacterial", "viral", "covid19")
@@ -31,6 +39,7 @@ SECTIONS = (
     "When it is sure",
     "Training",
     "Another model",
+    "Shortcuts",
 )
 OWN = 0.4126
 
@@ -310,3 +319,47 @@ def test_a_model_that_is_not_there_is_not_insisted_on(card):
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.query_params["model"] = "gone"
     assert run(app).selectbox(key="evaluate_model").value == "drawn"
+
+
+def test_without_an_audit_the_page_offers_to_run_one(page):
+    run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
+    assert "Does it read the lungs, or the scanner?" in [one.value for one in page.subheader]
+    assert page.button(key="evaluate_audit_now").disabled
+
+
+@pytest.mark.parametrize(
+    ("low", "level", "box"), [(0.9, "shown", "error"), (0.7, "suspected", "warning"), (0.4, "none found", "success")]
+)
+def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box):
+    steps = (Step(block="head", correlation=about(0.2), ssim=0.1),)
+    curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    beside = Heat(label="viral", lungs="box", films=20, share=about(0.4), uniform=0.3)
+    one = Source(name="north", films=20, inside=about(0.9), outside=Interval(nan, nan, nan), right=about(0.9))
+    facts = {"heat": (beside,), "randomised": steps, "deletion": curve, "sources": (one,), "together": about(0.2)}
+    found = concluded(card, measured(probes=(told("border", low),), **facts))
+    shortcuts.keep(card, found)
+    assert found.verdict.level == level
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    page = page.segmented_control(key="evaluate_section").set_value("Shortcuts").run()
+    assert not page.exception
+    assert found.verdict.sentence in [one.value for one in getattr(page, box)]
+    assert numbers(page)["Lungs hidden"] == "0.50" and numbers(page)["Class by source"] == "0.20"
+    assert any(found.verdict.reasons[0] in one.value for one in page.markdown)
+    assert "cannot be told" in page.table[0].value.to_string()
+
+
+def test_an_audit_that_is_run_on_the_page_is_kept_and_shown(card, page, films, monkeypatch):
+    told_ = []
+
+    def audit(name, paths, progress):
+        told_.append((name, paths))
+        shortcuts.keep(card, concluded(card, measured()))
+
+    monkeypatch.setattr(workshop, "audit_model", audit)
+    catalogue.add(films.table["root"].iat[0])
+    run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
+    place = catalogue.places()[0]
+    run(page.multiselect(key="evaluate_audited").set_value([place.name]))
+    run(page.button(key="evaluate_audit_now").click())
+    assert told_ == [(card.name, [place.path])]
+    assert any("No shortcut found" in one.value for one in page.success)

@@ -9,9 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from cxr import workshop
 from cxr.films.phantom import draw_phantom
+from cxr.judging import shortcuts
+from cxr.judging.verdict import concluded
 from cxr.learning import runs
-from cxr.reading import opinions
+from cxr.reading import opinions, shelf
+from cxr.reading.card import SHORTCUTS
 from tests.conftest import tiny_recipe
+from tests.judging.conftest import measured, told
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
 
@@ -151,3 +155,15 @@ def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
 def test_a_name_full_of_markdown_is_shown_as_it_is(app):
     drop(app, ("**x** [y](http://z).png", png(1)))
     assert "\\*\\*x\\*\\*" in words(app)
+
+
+def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
+    said = [one.value for one in app.caption]
+    assert "Whether it reads the lungs or the scanner has not been audited." in said
+    card = shelf.card("tiny")
+    found = concluded(card, measured(probes=(told("border", 0.9),)))
+    shortcuts.keep(card, found)
+    try:
+        assert found.verdict.sentence in [one.value for one in run(app).caption]
+    finally:
+        (shelf.folder_of("tiny") / SHORTCUTS).unlink()

@@ -22,9 +22,11 @@ from cxr.showing.numbers import (
     film_table,
     group_table,
     key_numbers,
+    shortcut_numbers,
     sure_numbers,
     told,
 )
+from tests.judging.conftest import about, measured
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"))
 TWO = LabelSpace(("normal", "covid19"))
@@ -66,6 +68,7 @@ def test_every_number_says_what_it_means(table):
     evaluation = evaluate(table, LABELS, 0.5)
     shown = [*key_numbers(evaluation, questions(table, LABELS, 0.5)[0], None), *key_numbers(evaluation, None, None)]
     shown += sure_numbers(outside(table, LABELS, 0.5, (0.4, 0.6), resamples=10))
+    shown += shortcut_numbers(measured(source=measured().heads[0], together=about(0.5)))
     assert {number.name for number in shown} == set(MEANING)
     assert all(number.meaning.endswith(".") for number in shown)
 
