@@ -23,7 +23,7 @@ from cxr.reading.opinions import ANSWERS, Opinion
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import report, ui
-from cxr.showing.reading import bars, bars_html, limits, record, sentence, shortcut_line, trained_on
+from cxr.showing.reading import bars, bars_html, limits, record, sentence, shortcut_line, shortcut_mark, trained_on
 from cxr.showing.viewer import View, viewer
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def top_row(desk: Desk) -> Card | None:
         card = ui.model_choice("Model", "predict.model")
         if card:
             ui.link("models", "The model's card", model=card.name)
-            st.caption(shortcut_line(card))
+            st.markdown(shortcut_mark(card), help=shortcut_line(card))
     with films:
         if card and desk.sources:
             with st.expander("Add films"):

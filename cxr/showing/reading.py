@@ -10,6 +10,11 @@ from cxr.judging.shortcuts import kept
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 
+_MARKS = {
+    "shown": "**Shortcut shown**: it can answer without the lungs.",
+    "suspected": "**Shortcut suspected**: it may answer without the lungs.",
+    "none found": "Audited: no shortcut found.",
+}
 MOST = 0.6  # share of the finding that one class must have to be called most of it
 
 
@@ -125,6 +130,12 @@ def limits(card: Card) -> list[str]:
         "A heatmap shows where the score came from, not where disease is.",
     ]
     return [*sentences, shortcut_line(card), *card.warnings]
+
+
+def shortcut_mark(card: Card) -> str:
+    """The same in a few words, to stand beside the model's name."""
+    found = kept(card)
+    return _MARKS[found.verdict.level] if found else "Not audited for shortcuts."
 
 
 def shortcut_line(card: Card) -> str:

@@ -52,7 +52,7 @@ def _numbers(found: Shortcuts) -> None:
                 delta_color="off",
                 delta_arrow="off",
                 help=number.meaning,
-                width=128,
+                width=150,
             )
 
 

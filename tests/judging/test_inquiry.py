@@ -123,3 +123,15 @@ def test_too_few_films_are_refused_with_what_there_is(classifier, tmp_path):
 def test_no_more_films_are_looked_at_than_the_limit(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(sample, "OF_ONE_KIND", 16)
     assert measure(classifier, drawn(tmp_path / "set"), lambda *step: None).films == 64
+
+
+def test_childrens_normals_against_adults_covid19_are_called_shown(films):
+    """Published models took the one from one hospital's children and the other from adults of many others."""
+    children, adults = Dataset.open(films / "kermany"), Dataset.open(films / "covid-chestxray")
+    children = children.where((children.labels == "normal") & (children.table["split"] == "train"))
+    adults = adults.where((adults.labels == "covid19") & (adults.table["view"] != "L"))
+    both = Dataset.join([children, adults]).with_column("role", "")
+    found = measure(tiny_classifier(("normal", "covid19"), SIZE_PX), both, lambda *step: None)
+    verdict = judged(found)
+    assert verdict.level == "shown", verdict
+    assert found.together.low > 0.95 and any("Class and source go together" in reason for reason in verdict.reasons)

@@ -158,12 +158,15 @@ def test_a_name_full_of_markdown_is_shown_as_it_is(app):
 
 
 def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
-    said = [one.value for one in app.caption]
-    assert "Whether it reads the lungs or the scanner has not been audited." in said
+    def marked(text):
+        return [one.help for one in app.markdown if one.value == text]
+
+    assert marked("Not audited for shortcuts.") == ["Whether it reads the lungs or the scanner has not been audited."]
     card = shelf.card("tiny")
     found = concluded(card, measured(probes=(told("border", 0.9),)))
     shortcuts.keep(card, found)
     try:
-        assert found.verdict.sentence in [one.value for one in run(app).caption]
+        run(app)
+        assert marked("**Shortcut shown**: it can answer without the lungs.") == [found.verdict.sentence]
     finally:
         (shelf.folder_of("tiny") / SHORTCUTS).unlink()
