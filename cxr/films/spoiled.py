@@ -1,0 +1,43 @@
+"""A sound film as it should not reach a model: upside down, on its side, as a negative, cut to a part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rng = np.random.Generator
+Pixels = NDArray[np.uint8]
+
+CUT = (0.08, 0.3)  # share of the film that is left when it is cut
+
+
+def _upside_down(pixels: Pixels, rng: Rng) -> Pixels:
+    """Turned by half; or, as some exports do it, mirrored from top to bottom."""
+    return pixels[::-1, ::-1] if rng.random() < 0.7 else pixels[::-1]
+
+
+def _on_its_side(pixels: Pixels, rng: Rng) -> Pixels:
+    return np.rot90(pixels, 1 if rng.random() < 0.5 else 3)
+
+
+def _negative(pixels: Pixels, rng: Rng) -> Pixels:
+    return 255 - pixels
+
+
+def _cut(pixels: Pixels, rng: Rng) -> Pixels:
+    """A part from anywhere in the film."""
+    height, width = pixels.shape
+    area, stretch = rng.uniform(*CUT), rng.uniform(0.75, 1.33) ** 0.5
+    down, across = int(height * min(1, area**0.5 * stretch)), int(width * min(1, area**0.5 / stretch))
+    top, left = rng.integers(0, height - down + 1), rng.integers(0, width - across + 1)
+    return pixels[top : top + down, left : left + across]
+
+
+SPOILED: dict[str, Callable[[Pixels, Rng], Pixels]] = {
+    "upside down": _upside_down,
+    "on its side": _on_its_side,
+    "negative": _negative,
+    "cropped": _cut,
+}
