@@ -13,8 +13,31 @@ from cxr.errors import RecipeError, ShelfError
 from cxr.learning.recipe import Recipe
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
-OPTIONAL = (SHORTCUTS,) = ("shortcuts.json",)  # members that a model may have: what is found out about it later
+OPTIONAL = SHORTCUTS, GATE = ("shortcuts.json", "gate.npz")  # members that a model may have
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+
+
+class Guarded(BaseModel):
+    """What a model's gate was taught with, and what it said to frontal films that it was not."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    films: int = Field(ge=0)  # of the training
+    kinds: dict[str, int]  # kind -> pictures: the films themselves, what was made of them, what was drawn
+    held_out: int = Field(ge=0)  # validation films, all frontal
+    let_through: int = Field(ge=0)  # of those, not refused
+    unquestioned: int = Field(ge=0)  # of those, without a warning
+
+
+class Ages(BaseModel):
+    """The ages of the patients that a model was trained on, in years."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    youngest: float = Field(ge=0)  # 5 of 100 films are of younger patients
+    oldest: float = Field(ge=0)  # and 5 of older ones
+    known: int = Field(ge=1)  # films whose patient's age is known
+    films: int = Field(ge=1)
 
 
 class Draft(BaseModel):
@@ -43,6 +66,8 @@ class Draft(BaseModel):
     epochs: int = Field(0, ge=0)
     best_epoch: int = Field(0, ge=0)
     history: tuple[dict[str, float | None], ...] = ()  # a row an epoch; null is what was not a number
+    gate: Guarded | None = None  # None: whether a picture is a film of its kind, nobody asks
+    ages: Ages | None = None  # None: not known
 
 
 class Card(Draft):
@@ -55,8 +80,14 @@ class Card(Draft):
     size_px: int
     seed: int
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    gate_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     software: dict[str, str] = {}
     note: str = DISCLAIMER
+
+
+def members(card: Card) -> tuple[str, ...]:
+    """The files of this card's model."""
+    return (*MEMBERS, GATE) if card.gate_sha256 else MEMBERS
 
 
 def read_card(folder: Path) -> Card:

@@ -17,6 +17,7 @@ from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.learning.recipe import Recipe
 from cxr.learning.weights import arrays_of, assign
+from cxr.reading.gate import Gate, Verdict
 
 if TYPE_CHECKING:  # a page shows predictions that others made without loading TensorFlow
     from cxr.learning.network import Network
@@ -40,6 +41,7 @@ class Prediction:
     model_ms: float  # the model's share; reading and fitting the film come on top
     model: str = ""  # whose prediction: name@version
     unsure: bool | None = None  # too near to the threshold to count on; None where the model has no unsure band
+    gate: Verdict | None = None  # whether the model may be asked about it; None where nobody has looked
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
         """Where the model found what speaks for the target; by default, for its decision."""
@@ -53,25 +55,29 @@ class Prediction:
         return f"{self.decision} ({100 * self.probability():.0f} %)"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the heatmaps, ready for JSON."""
+        """Everything but heatmaps and features, ready for JSON."""
         return {
             "decision": self.decision,
             "probabilities": {name: self.probability(name) for name in self.classes},
             "threshold": self.threshold,
             "unsure": self.unsure,
+            "gate": self.gate.as_dict() if self.gate else None,
             "model": self.model,
             "model_ms": round(self.model_ms, 3),
         }
 
 
 class Classifier:
-    """A network, its labels and its threshold; safe to use from several threads."""
+    """A network, its labels, its threshold and its gate; safe to use from several threads."""
 
-    def __init__(self, network: Network, recipe: Recipe, card: Card, precision: str = "float32") -> None:
+    def __init__(
+        self, network: Network, recipe: Recipe, card: Card, precision: str = "float32", gate: Gate | None = None
+    ) -> None:
         self.network = network
         self.recipe = recipe
         self.card = card
         self.precision = precision
+        self.gate = gate
         self.labels = LabelSpace(card.classes, card.groups)
         self.threshold = card.threshold
         self.size_px = recipe.input.size_px
@@ -138,6 +144,7 @@ class Classifier:
                 model=f"{self.card.name}@{self.card.version}",
                 unsure=None if unsure is None else bool(unsure[i]),
                 features=features[i],
+                gate=self.gate.judge(features[i], films[i], self.size_px) if self.gate else None,
             )
             for i in range(len(films))
         ]

@@ -41,6 +41,23 @@ def draft():
 
 
 @pytest.fixture
+def make_gate():
+    """A gate for so many features, taught with numbers at random: it has an opinion, and no more."""
+    from cxr.reading.gate import FRONTAL, NO_FILM, Gate
+    from cxr.reading.lesson import Lesson
+
+    def make(features=40, seed=0):
+        rng = np.random.default_rng(seed)
+        kinds = np.repeat([FRONTAL, NO_FILM, "negative"], 20)
+        pictures = rng.normal(size=(60, features)) + 3 * rng.normal(size=(3, features)).repeat(20, axis=0)
+        lesson = Lesson(pictures.astype(np.float32), kinds, pictures[:20].astype(np.float32), 20)
+        gate = Gate.fit(lesson)
+        return gate, gate.record(lesson)
+
+    return make
+
+
+@pytest.fixture
 def film():
     return phantom_film("bacterial", 1)
 
