@@ -16,13 +16,14 @@ from uuid import uuid4
 
 import numpy as np
 
-from cxr.errors import ShelfError
+from cxr.errors import CxrError, ShelfError
 from cxr.home import models_dir
-from cxr.learning.weights import sha256
+from cxr.learning.weights import load_arrays, sha256
 from cxr.reading import shelf
 from cxr.reading.card import (
     CARD,
     EVALUATION,
+    GATE,
     MEMBERS,
     OPTIONAL,
     RECIPE,
@@ -32,20 +33,29 @@ from cxr.reading.card import (
     read_card,
     read_recipe,
 )
+from cxr.reading.gate import Gate
 
-_LIMIT_BYTES = {WEIGHTS: 1_000_000_000, RECIPE: 100_000, CARD: 1_000_000, EVALUATION: 100_000_000, SHORTCUTS: 1_000_000}
+_LIMIT_BYTES = {
+    WEIGHTS: 1_000_000_000,
+    RECIPE: 100_000,
+    CARD: 1_000_000,
+    EVALUATION: 100_000_000,
+    SHORTCUTS: 1_000_000,
+    GATE: 10_000_000,
+}
 _CHUNK_BYTES = 1 << 20
 
 
 def export_model(name: str, path: Path) -> Path:
     """One ZIP file that holds the whole model."""
-    shelf.card(name)
+    card = shelf.card(name)
     partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with zipfile.ZipFile(partial, "w") as parcel:
-            for member in (WEIGHTS, RECIPE, CARD, *shelf.optional_members(name)):
-                packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
-                parcel.write(shelf.folder_of(name) / member, member, packing)
+            for member in shelf.files_of(card):
+                if member != EVALUATION:
+                    packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
+                    parcel.write(shelf.folder_of(name) / member, member, packing)
             parcel.writestr(EVALUATION, _without_paths(shelf.evaluation_of(name)), zipfile.ZIP_DEFLATED)
         shelf.flush(partial)
         partial.replace(path)
@@ -93,7 +103,10 @@ def _unpack(source: Path | IO[bytes], folder: Path) -> None:
         with zipfile.ZipFile(source) as parcel:
             found = parcel.namelist()
             if sorted(set(found) | set(MEMBERS)) != sorted(found) or set(found) - {*MEMBERS, *OPTIONAL}:
-                raise ShelfError(f"This is no exported model: it must hold {', '.join(MEMBERS)} and nothing else.")
+                raise ShelfError(
+                    f"This is no exported model: it must hold {', '.join(MEMBERS)}, may hold {' and '.join(OPTIONAL)}, "
+                    "and nothing else."
+                )
             for member in found:
                 with parcel.open(member) as packed, (folder / member).open("wb") as file:
                     while chunk := packed.read(_CHUNK_BYTES):
@@ -109,6 +122,10 @@ def _checked(folder: Path) -> Card:
     found, recipe = read_card(folder), read_recipe(folder)
     if sha256(folder / WEIGHTS) != found.weights_sha256 or found.version != found.weights_sha256[:12]:
         raise ShelfError("The weights in this file are not those of its card. Export the model again.")
+    if (folder / GATE).exists() != bool(found.gate_sha256):
+        raise ShelfError("Card and gate in this file do not belong together. Export the model again.")
+    if found.gate_sha256:
+        _check_gate(folder / GATE, found.gate_sha256)
     shapes = _array_shapes(folder / WEIGHTS)
     outputs = 1 if recipe.head.output == "sigmoid" else len(found.classes)
     wanted: dict[str, tuple[int, ...]] = {"logits/bias": (outputs,)}
@@ -119,6 +136,17 @@ def _checked(folder: Path) -> Card:
     if not same or wanted.items() - shapes.items() or len(set(found.classes)) < len(found.classes):
         raise ShelfError("Card, recipe and weights in this file do not belong together. Export the model again.")
     return found
+
+
+def _check_gate(path: Path, digest: str) -> None:
+    """ShelfError where the gate is not the card's, or none that could judge a film."""
+    if sha256(path) != digest:
+        raise ShelfError("The gate in this file is not that of its card. Export the model again.")
+    try:
+        _array_shapes(path)
+        Gate.of(load_arrays(path))
+    except CxrError as error:
+        raise ShelfError("The gate in this file is damaged. Export the model again.") from error
 
 
 def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:

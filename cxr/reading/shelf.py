@@ -26,13 +26,17 @@ from cxr.learning.weights import Arrays, assign, halved, load_arrays, save_array
 from cxr.reading.card import (
     CARD,
     EVALUATION,
+    GATE,
     MEMBERS,
     NAME,
-    OPTIONAL,
     RECIPE,
+    SHORTCUTS,
     WEIGHTS,
+    Ages,
     Card,
     Draft,
+    Guarded,
+    members,
     read_card,
     read_recipe,
 )
@@ -49,7 +53,7 @@ class Listing:
     damaged: dict[str, str]  # name -> why it cannot be used
 
 
-def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) -> Card:
+def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, gate: Arrays | None = None) -> Card:
     """The card of a model that now stands on the shelf; `evaluation` is a CSV file, or a CSV's text.
 
     The first model becomes the default.
@@ -63,6 +67,8 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
     with new_folder(draft.name) as folder:
         save_arrays(folder / WEIGHTS, halved(arrays))
         digest = sha256(folder / WEIGHTS)
+        if gate is not None:
+            save_arrays(folder / GATE, gate)
         stamped = Card(
             **dict(draft),
             version=digest[:12],
@@ -71,6 +77,7 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str) 
             size_px=recipe.input.size_px,
             seed=recipe.training.seed,
             weights_sha256=digest,
+            gate_sha256=None if gate is None else sha256(folder / GATE),
             software={name: version(name) for name in ("tensorflow", "keras", "numpy")}
             | {"cxr": __version__, "python": platform.python_version()},
         )
@@ -104,9 +111,11 @@ def names() -> list[str]:
 def card(name: str) -> Card:
     folder = folder_of(name)
     missing = [member for member in MEMBERS if not (folder / member).is_file()]
+    if not missing:
+        found = read_card(folder)
+        missing = [member for member in members(found) if not (folder / member).is_file()]
     if missing:
         raise ShelfError(f"The model '{name}' is damaged: {', '.join(missing)} is missing.")
-    found = read_card(folder)
     if found.name != name:
         raise ShelfError(f"The folder '{name}' holds the card of '{found.name}'. Put the folder's name back.")
     return found
@@ -121,9 +130,31 @@ def evaluation_of(name: str) -> Path:
     return folder_of(name) / EVALUATION
 
 
-def optional_members(name: str) -> list[str]:
-    """What the model has beside what every model must have."""
-    return [member for member in OPTIONAL if (folder_of(name) / member).is_file()]
+def files_of(card: Card) -> list[str]:
+    """The files of this card's model, with an audit for shortcuts where there is one."""
+    return [*members(card), *([SHORTCUTS] if (folder_of(card.name) / SHORTCUTS).is_file() else [])]
+
+
+def give_gate(name: str, gate: Arrays, record: Guarded, ages: Ages | None) -> Card:
+    """The card of a model on the shelf with a gate, a first one or in the place of another."""
+    bare = card(name).model_copy(update={"gate": None, "gate_sha256": None})
+    folder = folder_of(name)
+    try:
+        with _locked():  # each step leaves a sound model: with its old gate, with none, with the new one
+            _write_card(folder, bare)
+            save_arrays(folder / GATE, gate)
+            guarded = bare.model_copy(update={"gate": record, "gate_sha256": sha256(folder / GATE), "ages": ages})
+            _write_card(folder, guarded)
+    except OSError as error:
+        raise ShelfError(f"The gate of '{name}' could not be stored: {error.strerror or error}.") from error
+    return guarded
+
+
+def _write_card(folder: Path, card: Card) -> None:
+    partial = folder / f".{CARD}.{uuid4().hex}"
+    partial.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
+    flush(partial)
+    partial.replace(folder / CARD)
 
 
 def load(name: str | None = None, precision: str = "auto") -> Classifier:
@@ -137,13 +168,21 @@ def load(name: str | None = None, precision: str = "auto") -> Classifier:
     used = find_device(precision).precision  # first: it imports TensorFlow without its noise
     from cxr.learning.network import build
     from cxr.reading.classifier import Classifier
+    from cxr.reading.gate import Gate
 
     try:
         if sha256(path) != found.weights_sha256:
             raise ShelfError("the weights are not those of its card. Import it again.")
         network = build(recipe, len(found.classes), used, found.zca_rank)
         assign(network.model.weights, load_arrays(path))
-        return Classifier(network, recipe, found, used)
+        gate = None
+        if found.gate_sha256:
+            if sha256(folder_of(chosen) / GATE) != found.gate_sha256:
+                raise ShelfError("the gate is not that of its card. Import it again.")
+            gate = Gate.of(load_arrays(folder_of(chosen) / GATE))
+            if gate.features != network.look.output[1].shape[-1]:
+                raise ShelfError("the gate is not one for this network. Import it again.")
+        return Classifier(network, recipe, found, used, gate)
     except (CxrError, OSError, ValueError) as error:  # Keras says with a ValueError that a graph cannot be built
         raise ShelfError(f"The model '{chosen}' cannot be loaded: {error}") from error
 
@@ -181,7 +220,7 @@ def rename(name: str, new: str) -> Card:
     """The card under its new name; whether the model is in use, and what was in use before, stays as it is."""
     renamed = card(name).model_copy(update={"name": new})
     with new_folder(new) as folder:
-        for member in (WEIGHTS, RECIPE, EVALUATION, *optional_members(name)):
+        for member in files_of(card(name)):
             shutil.copyfile(folder_of(name) / member, folder / member)
         (folder / CARD).write_text(renamed.model_dump_json(indent=2) + "\n", "utf-8")
     with _locked():

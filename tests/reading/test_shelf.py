@@ -11,7 +11,7 @@ import pytest
 from cxr.errors import ShelfError
 from cxr.learning.recipe import Recipe
 from cxr.reading import parcel, shelf
-from cxr.reading.card import CARD, EVALUATION, MEMBERS, RECIPE, WEIGHTS
+from cxr.reading.card import CARD, EVALUATION, GATE, MEMBERS, RECIPE, WEIGHTS
 
 TABLE = "path,label,normal,bacterial,viral\na.png,viral,0.1,0.2,0.7\n"
 
@@ -335,6 +335,91 @@ def test_an_export_that_cannot_be_written_says_so(stored, tmp_path):
 
 
 @pytest.fixture
+def guarded(stored, make_gate):
+    """Puts such a model on the shelf, with a gate."""
+
+    def make(name="tiny"):
+        stored(name)
+        gate, record = make_gate()
+        return shelf.give_gate(name, gate.arrays(), record, None)
+
+    return make
+
+
+def test_a_card_from_before_gates_is_read(stored, home):
+    stored()
+    path = home / "models" / "tiny" / CARD
+    newer = ("gate", "gate_sha256", "ages")
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key not in newer}))
+    assert (shelf.card("tiny").gate, shelf.card("tiny").ages) == (None, None)
+
+
+def test_a_gate_is_stored_with_its_model(home, draft, tiny_recipe, make_gate):
+    gate, record = make_gate()
+    card = shelf.store(draft(gate=record), tiny_recipe(), {"logits/bias": np.zeros(3)}, TABLE, gate.arrays())
+    assert shelf.card("tiny") == card and card.gate == record and card.gate_sha256
+    assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, GATE))
+
+
+def test_a_gate_is_given_to_a_model_that_has_none_or_another(guarded, home, make_gate):
+    first = guarded()
+    assert shelf.card("tiny") == first and first.gate_sha256
+    gate, record = make_gate(seed=1)
+    second = shelf.give_gate("tiny", gate.arrays(), record, None)
+    assert shelf.card("tiny") == second and second.gate_sha256 != first.gate_sha256
+    assert (second.version, second.created) == (first.version, first.created)
+    assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, GATE))
+
+
+def test_a_model_whose_gate_is_gone_is_damaged(guarded, home):
+    guarded()
+    (home / "models" / "tiny" / GATE).unlink()
+    with pytest.raises(ShelfError, match="gate.npz is missing"):
+        shelf.card("tiny")
+
+
+def test_a_gate_goes_with_its_model_under_another_name_and_to_another_shelf(guarded, tmp_path, monkeypatch):
+    card = guarded()
+    renamed = shelf.rename("tiny", "other")
+    assert renamed == card.model_copy(update={"name": "other"}) == shelf.card("other")
+    file = parcel.export_model("other", tmp_path / "other.zip")
+    monkeypatch.setenv("CXR_HOME", str(tmp_path / "elsewhere"))
+    assert parcel.import_model(file) == renamed == shelf.card("other")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda arrays: arrays | {"extra": np.zeros(1)},
+        lambda arrays: arrays | {"limits": np.array([np.nan, 1.0])},
+        lambda arrays: arrays | {"bias": arrays["bias"][:-1]},
+        lambda arrays: arrays | {"kinds": np.array([print], object)},
+    ],
+    ids=["extra", "not finite", "short", "code"],
+)
+def test_a_gate_that_could_not_judge_is_refused(guarded, home, tmp_path, make_gate, spoil):
+    import hashlib
+
+    guarded()
+    members_of = members(parcel.export_model("tiny", tmp_path / "tiny.zip"))
+    buffer = io.BytesIO()
+    np.savez(buffer, **spoil(make_gate()[0].arrays()))
+    card = json.loads(members_of[CARD]) | {"gate_sha256": hashlib.sha256(buffer.getvalue()).hexdigest()}
+    odd = members_of | {GATE: buffer.getvalue(), CARD: json.dumps(card)}
+    assert_refused(packed(odd, tmp_path / "p.zip"), home, "gate in this file is damaged")
+
+
+def test_a_gate_that_is_not_the_card_s_is_refused(guarded, home, tmp_path):
+    guarded()
+    contents = members(parcel.export_model("tiny", tmp_path / "tiny.zip"))
+    assert_refused(packed(contents | {GATE: b"other"}, tmp_path / "a.zip"), home, "not that of its card")
+    without = {name: data for name, data in contents.items() if name != GATE}
+    assert_refused(packed(without, tmp_path / "b.zip"), home, "do not belong together")
+    bare = json.loads(contents[CARD]) | {"gate_sha256": None}
+    assert_refused(packed(contents | {CARD: json.dumps(bare)}, tmp_path / "c.zip"), home, "do not belong together")
+
+
+@pytest.fixture
 def contents(stored, tmp_path):
     stored()
     return members(parcel.export_model("tiny", tmp_path / "tiny.zip"))
@@ -479,3 +564,36 @@ def test_a_whitening_model_travels_and_loads(home, draft, tiny_recipe, film, tmp
     card = shelf.store(draft(zca_rank=2), recipe, arrays_of(network.model.weights), TABLE)
     parcel.import_model(parcel.export_model("tiny", tmp_path / "tiny.zip"), "twin")
     assert shelf.load("twin", "float32").card.weights_sha256 == card.weights_sha256
+
+
+@pytest.fixture
+def on_shelf(home, make_classifier, draft):
+    """A model that can be loaded."""
+    from cxr.learning.weights import arrays_of
+
+    fresh = make_classifier()
+    shelf.store(draft(), fresh.recipe, arrays_of(fresh.network.model.weights), TABLE)
+
+
+def test_a_model_without_a_gate_reads_and_says_nothing_of_it(on_shelf, film):
+    prediction = shelf.load("tiny", "float32").read(film)
+    assert prediction.gate is None and prediction.as_dict()["gate"] is None
+
+
+def test_a_model_with_a_gate_has_a_verdict_on_every_film(on_shelf, film, make_gate):
+    gate, record = make_gate()
+    shelf.give_gate("tiny", gate.arrays(), record, None)
+    loaded = shelf.load("tiny", "float32")
+    prediction = loaded.read(film)
+    assert prediction.gate == loaded.gate.judge(prediction.features, film, 32)
+    assert prediction.as_dict()["gate"] == prediction.gate.as_dict()
+
+
+def test_a_gate_changed_on_the_shelf_or_of_another_network_is_not_loaded(on_shelf, home, make_gate):
+    gate, record = make_gate(features=12)
+    shelf.give_gate("tiny", gate.arrays(), record, None)
+    with pytest.raises(ShelfError, match="not one for this network"):
+        shelf.load("tiny", "float32")
+    (home / "models" / "tiny" / GATE).write_bytes(b"changed")
+    with pytest.raises(ShelfError, match="not that of its card"):
+        shelf.load("tiny", "float32")
