@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cxr import console
-from cxr.console import Json
+from cxr.console import Data, Json
 from cxr.errors import ShelfError
 
 
@@ -54,6 +54,20 @@ def show(name: str, as_json: Json = False) -> None:
         return
     for key, value in card.items():
         typer.echo(f"{key:18} {value if isinstance(value, str) else json.dumps(value)}")
+
+
+@app.command("gate")
+def gate(name: str, data: Data) -> None:
+    """Give a model a gate, taught with films it was trained on: it then says what the model must not be asked about."""
+    from cxr import gatehouse
+
+    with console.bar("Reading films") as progress:
+        record = gatehouse.give_gate(name, data, progress).gate
+    if record:
+        typer.echo(
+            f"'{name}' has a gate, taught with {record.films} of its training films. Of {record.held_out} validation "
+            f"films it lets {record.let_through} through, {record.unquestioned} of them without a warning."
+        )
 
 
 @app.command("promote")

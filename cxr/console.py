@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 MOST_LISTED = 20
 OF_GROUPS = ("accuracy", "binary.auc", "binary.sensitivity", "binary.specificity")
+Data = Annotated[
+    list[str], typer.Option("--data", help="A folder, ZIP or manifest.csv of films; may be given several times.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

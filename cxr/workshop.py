@@ -29,9 +29,11 @@ from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
 from cxr.learning.trunks import must_be_trainable
 from cxr.reading import shelf
+from cxr.reading.ages import ages_of
 from cxr.reading.card import Card, Draft
 
 if TYPE_CHECKING:
+    from cxr.gatehouse import Taught
     from cxr.learning.training import Trained
 
 SCORES = "evaluation.csv"
@@ -89,6 +91,7 @@ def carry_out(run: runs.Run) -> None:
         job = run.job
         recipe = Recipe.from_toml(job.recipe_toml)
         device = find_device(recipe.training.precision)  # first: it imports TensorFlow without its noise
+        from cxr.gatehouse import teach
         from cxr.learning.training import train
 
         everything = open_datasets(job.datasets)
@@ -105,6 +108,7 @@ def carry_out(run: runs.Run) -> None:
         warnings = leaks(recipe, scores)
         for sentence in warnings:
             worker.note(sentence)
+        taught = teach(recipe, trained, everything, worker) if job.model is not None else None
         spent_s = time.monotonic() - started
         sentence = " ".join(
             [f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}.", *warnings]
@@ -112,7 +116,7 @@ def carry_out(run: runs.Run) -> None:
         if job.model is not None:
             # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
             name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
-            _shelve(name, recipe, labels, trained, temperature, scores, device, spent_s, warnings)
+            _shelve(name, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
             worker.say(model=name)
             sentence += f" The model is on the shelf as '{name}'."
         worker.end(sentence)
@@ -174,6 +178,7 @@ def _shelve(
     device: Any,
     spent_s: float,
     warnings: Sequence[str],
+    taught: Taught | None,
 ) -> None:
     from cxr.learning.weights import arrays_of
 
@@ -210,8 +215,11 @@ def _shelve(
             {key: value if np.isfinite(value) else None for key, value in row.items()} for row in trained.history
         ),
         warnings=tuple(warnings),
+        gate=taught.record if taught else None,
+        ages=ages_of(trained.films),
     )
-    shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False))
+    gate = taught.gate.arrays() if taught else None
+    shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False), gate)
 
 
 def rule_of(recipe: Recipe) -> Rule:
@@ -304,8 +312,8 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
     card, recipe = shelf.card(name), shelf.recipe_of(name)
     labels = LabelSpace(card.classes, card.groups)
     dataset = open_datasets(paths)
-    names = _film_names(dataset, progress)
-    films = judged_by(recipe, labels, dataset.with_column("film", names), split, _roles_in_training(name, names))
+    names = film_names(dataset, progress)
+    films = judged_by(recipe, labels, dataset.with_column("film", names), split, roles_in_training(name, names))
     if not len(films):
         raise DatasetError(
             f"There is no film of split '{split or 'test'}' here with a label that '{name}' knows, "
@@ -362,7 +370,7 @@ def compare_models(first: str, second: str, paths: Sequence[str], split: str | N
     return compare(contender(first), contender(second))
 
 
-def _film_names(dataset: Dataset, progress: Progress) -> list[str]:
+def film_names(dataset: Dataset, progress: Progress) -> list[str]:
     """What each film is known by, or "" where it cannot be read: that is reported when it is to be judged."""
 
     def name(i: int) -> str:
@@ -379,7 +387,7 @@ def _film_names(dataset: Dataset, progress: Progress) -> list[str]:
     return names
 
 
-def _roles_in_training(name: str, films: Iterable[str]) -> list[str]:
+def roles_in_training(name: str, films: Iterable[str]) -> list[str]:
     """What each film was to the model's training, or "". Films are known by their bytes, wherever they lie now."""
     stored = read_films(shelf.evaluation_of(name))
     role_of = dict(zip(stored["film"], stored["role"], strict=True)) if "film" in stored else {}

@@ -23,6 +23,7 @@ MAY_STREAMLIT = {
         "beside_panel",
         "evaluation_panel",
         "shortcuts_panel",
+        "refusal_panel",
     )
 }
 
@@ -58,6 +59,7 @@ def test_every_module_belongs_to_a_room_or_stands_above_them():
         "cxr.cli_models",
         "cxr.cli_runs",
         "cxr.console",
+        "cxr.gatehouse",
         "cxr.workshop",
     }
 
@@ -96,10 +98,11 @@ def loaded_by(code, home):
 
 def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
     modules = [
-        "cxr.cli, cxr.console, cxr.workshop",
+        "cxr.cli, cxr.console, cxr.workshop, cxr.gatehouse",
         "cxr.films.film, cxr.datasets.dataset, cxr.datasets.split, cxr.datasets.audit",
         "cxr.learning.recipe, cxr.learning.runs, cxr.learning.worker, cxr.learning.selection",
         "cxr.reading.shelf, cxr.reading.classifier, cxr.reading.batch",
+        "cxr.reading.gate, cxr.reading.lesson, cxr.reading.ages",
         "cxr.datasets.catalogue, cxr.datasets.audited, cxr.datasets.manifest",
         "cxr.judging.evaluation, cxr.judging.intervals, cxr.judging.comparison, cxr.judging.subgroups",
         "cxr.judging.band, cxr.judging.benefit, cxr.judging.calibration",

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxr import workshop
+from cxr import gatehouse, workshop
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, RecipeError, RunError, ShelfError
 from cxr.films.film import Film, film_name
+from cxr.films.phantom import draw_phantom_set
 from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, tempered
@@ -23,6 +24,7 @@ from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
 from cxr.learning.selection import select
+from cxr.learning.worker import Worker
 from cxr.reading import shelf
 from tests.conftest import tiny_recipe
 
@@ -287,6 +289,41 @@ def test_a_run_that_was_told_to_stop_before_its_first_epoch_brings_no_model(home
         workshop.carry_out(run)
     assert run.status.state == "stopped" and run.status.model == ""
     assert shelf.names() == []
+
+
+def test_a_training_gives_its_model_a_gate_and_the_card_says_with_what(home, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    card, classifier = shelf.card("tiny"), shelf.load("tiny", "float32")
+    assert card.gate.films == sum(card.films["train"].values())
+    assert card.gate.held_out == sum(card.films["val"].values())
+    assert card.gate.kinds["frontal"] == 2 * card.gate.films
+    films = stored().query("role == 'val'")["path"]
+    verdicts = [one.gate for one in classifier.read_many(Film.read(phantoms / path) for path in films)]
+    assert sum(not verdict.refused for verdict in verdicts) == card.gate.let_through >= 0.9 * len(verdicts)
+
+
+def test_a_run_that_is_stopped_keeps_its_model_and_says_that_it_has_no_gate(home, phantoms, monkeypatch):
+    monkeypatch.setattr(gatehouse, "gather", lambda *given: given[-1](1, 2))  # the moment after the stop
+    monkeypatch.setattr(Worker, "stopping", lambda worker: worker._status.phase == "teaching the gate")
+    run = carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    assert shelf.card("tiny").gate is None and run.status.model == "tiny"
+    assert shelf.load("tiny").gate is None
+
+
+def test_a_model_without_a_gate_is_given_one_with_its_own_training_films(home, phantoms, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(gatehouse, "teach", lambda *given: None)
+        carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+    bare = shelf.card("tiny")
+    assert bare.gate is None
+    told = []
+    card = gatehouse.give_gate("tiny", [str(phantoms)], lambda *said: told.append(said))
+    assert card == shelf.card("tiny") and card.gate.films == sum(card.films["train"].values())
+    assert told[-1][2] == "Teaching the gate" and told[-1][0] == told[-1][1]
+    assert shelf.load("tiny").gate is not None
+    draw_phantom_set(tmp_path / "others", 8, seed=77, size_px=64)
+    with pytest.raises(DatasetError, match="None of the films that 'tiny' was trained on"):
+        gatehouse.give_gate("tiny", [str(tmp_path / "others")], silent)
 
 
 def test_a_run_without_a_model_leaves_its_scores_in_its_folder(home, phantoms):
