@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cxr import DISCLAIMER, cli_models, cli_runs, console
-from cxr.console import Json
+from cxr.console import Data, Json
 from cxr.errors import CxrError, FilmError
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ app = typer.Typer(
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_runs.app, name="runs")
 
-Data = Annotated[
-    list[str], typer.Option("--data", help="A folder, ZIP or manifest.csv of films; may be given several times.")
-]
 Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]
 
@@ -196,27 +193,39 @@ def predict(
         Path | None, typer.Option(help="Write the film with its heatmap: a .png for one film, a folder for many.")
     ] = None,
     method: Annotated[str, typer.Option(help="gradcam, gradcam++, scorecam or smoothgrad.")] = "gradcam",
+    insist: Annotated[
+        bool, typer.Option("--insist", help="Show what the model says of pictures that its gate refuses, too.")
+    ] = False,
+    age: Annotated[
+        float | None, typer.Option(min=0, max=130, help="The patient's age in years, to be warned where it matters.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read films: probabilities, decision, and where the model looked."""
     from cxr.reading import shelf
+    from cxr.reading.ages import age_reason
     from cxr.reading.batch import read_sources
     from cxr.reading.saliency import METHODS
     from cxr.reading.sources import on_disk
+    from cxr.showing.reading import refuses, withheld
 
     if method not in METHODS:
         raise CxrError(f"There is no method '{method}'. Known: {', '.join(METHODS)}.")
     if heatmap and any(file.resolve() == heatmap.resolve() for file in files):
         raise CxrError("--heatmap names a film that is to be read; choose another file.")
     classifier = shelf.load(model)
+    of_age = None if age is None else age_reason(classifier.card.ages, age)
     readings: list[dict[str, Any]] = []
     failed = 0
     with console.bar("Reading films") as progress:
         for reading in read_sources(classifier, map(on_disk, files)):
             progress(len(readings) + 1, len(files))
-            readings.append(reading.as_dict())
+            said = reading.as_dict()
+            if of_age and reading.film:
+                said["warnings"].append(of_age.sentence)
+            readings.append(said if insist else withheld(said))
             failed += reading.film is None
-            if heatmap and reading.film:
+            if heatmap and reading.film and (insist or not reading.refused):
                 _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.source.name, files))
     if as_json:
         console.print_json(readings)
@@ -225,12 +234,16 @@ def predict(
             typer.echo(f"{said['file']}: {said.get('error') or _in_words(said)}")
             for warning in said.get("warnings", ()):
                 typer.echo(f"    {warning}")
+        if not insist and any(map(refuses, readings)):
+            typer.echo("What the model says of refused pictures is withheld: it means nothing. --insist shows it.")
         typer.echo(DISCLAIMER)
     if failed:
         raise FilmError(f"{failed} of {len(files)} files could not be read.")
 
 
 def _in_words(said: dict[str, Any]) -> str:
+    if said["decision"] is None:
+        return "refused"
     decision = f"{said['decision']} (unsure)" if said["unsure"] else said["decision"]
     return ", ".join([decision, *(f"{name} {p:.2f}" for name, p in said["probabilities"].items())])
 

@@ -25,7 +25,9 @@ from cxr.reading import shelf
 from tests.conftest import tiny_recipe
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
-KEYS = {"file", "film", "label", "probabilities", "decision", "threshold", "unsure", "warnings", "model", "timing_ms"}
+KEYS = {"file", "film", "label", "probabilities", "decision", "threshold", "unsure", "gate", "warnings", "model"} | {
+    "timing_ms"
+}
 
 
 @pytest.fixture
@@ -160,6 +162,38 @@ def test_a_file_that_is_no_film_ends_with_code_3_after_the_others_were_read(trai
     code, out, _ = cxr("predict", *films)
     assert code == 3 and readings[1]["error"] in out and "not a medical device" in out
     assert cxr("predict", tmp_path / "missing.png")[0] == 3
+
+
+def test_a_picture_that_is_no_film_is_refused_and_read_only_on_demand(trained, phantoms, tmp_path, answer, cxr):
+    film, blank = phantoms / "images" / "phantom-00000.png", tmp_path / "blank.png"
+    Image.new("L", (300, 300), 90).save(blank)
+    sound, refused = answer("predict", film, blank)
+    assert sound["decision"] and not sound["gate"]["refused"]
+    assert refused["gate"]["refused"] and refused["gate"]["reasons"][0]["kind"] == "blank"
+    assert refused["probabilities"] is refused["decision"] is refused["label"] is None
+    assert "next to nothing" in refused["warnings"][0]
+    assert sum(answer("predict", film, blank, "--insist")[1]["probabilities"].values()) == pytest.approx(1)
+    code, out, _ = cxr("predict", blank)
+    assert code == 0 and f"{blank}: refused" in out and "next to nothing" in out and "--insist" in out
+    code, out, _ = cxr("predict", blank, "--insist")
+    assert f"{blank}: refused" not in out and "normal" in out and "next to nothing" in out
+    cxr("predict", film, blank, "--heatmap", tmp_path / "heat")
+    assert len(list((tmp_path / "heat").iterdir())) == 1
+
+
+def test_a_patient_of_an_age_that_the_model_does_not_know_is_a_warning(trained, phantoms, answer):
+    film, known = phantoms / "images" / "phantom-00000.png", shelf.card("first").ages
+    within = answer("predict", film, "--age", (known.youngest + known.oldest) / 2)[0]["warnings"]
+    beyond = answer("predict", film, "--age", known.oldest + 1)[0]["warnings"]
+    assert within == answer("predict", film)[0]["warnings"]
+    assert len(beyond) == len(within) + 1 and "years old" in beyond[-1]
+
+
+def test_a_model_on_the_shelf_is_given_a_gate(trained, phantoms, tmp_path, cxr):
+    code, out, _ = cxr("models", "gate", "first", "--data", phantoms)
+    assert code == 0 and "'first' has a gate" in out and "validation films" in out
+    code, _, err = cxr("models", "gate", "absent", "--data", phantoms)
+    assert code == 7 and "absent" in err
 
 
 def test_a_heatmap_has_the_films_size(trained, phantoms, tmp_path, cxr):

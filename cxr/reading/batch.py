@@ -30,6 +30,17 @@ class Reading:
     error: str
     decode_ms: float
 
+    @property
+    def refused(self) -> bool:
+        """Whether the gate says that this is no film for the model."""
+        return bool(self.prediction and self.prediction.gate and self.prediction.gate.refused)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What speaks against reading it, in sentences: what the gate says, then what its file shows."""
+        gate = self.prediction.gate if self.prediction else None
+        return (*(gate.sentences if gate else ()), *self.warnings)
+
     def as_dict(self) -> dict[str, Any]:
         if self.prediction is None:
             return {"file": self.source.name, "error": self.error}
@@ -42,7 +53,8 @@ class Reading:
             "decision": said["decision"],
             "threshold": said["threshold"],
             "unsure": said["unsure"],
-            "warnings": list(self.warnings),
+            "gate": said["gate"],
+            "warnings": list(self.doubts),
             "model": said["model"],
             "timing_ms": {"decode": round(self.decode_ms, 3), "model": said["model_ms"]},
         }

@@ -36,6 +36,7 @@ class Desk:
     sources: dict[str, Source] = field(default_factory=dict)
     open_key: str = ""
     opinions: dict[tuple[str, str], Opinion] = field(default_factory=dict)  # film, model
+    insisted: set[tuple[str, str]] = field(default_factory=set)  # refused films to be read all the same: source, model
     _seen: dict[tuple[str, str], Seen] = field(default_factory=dict)  # source, model
     _maps: dict[tuple[str, str, str, str], NDArray[np.float32]] = field(default_factory=dict)
     _opened: tuple[str, Film] | None = None
@@ -57,6 +58,7 @@ class Desk:
         self.sources.clear()
         self._seen.clear()
         self._maps.clear()
+        self.insisted.clear()
         self._opened, self._bytes, self.open_key = None, 0, ""
 
     def waiting(self, model: str) -> list[Source]:
@@ -71,9 +73,9 @@ class Desk:
             self._opened = (self.open_key, film)
 
     def seen(self, model: str) -> list[Seen]:
-        """What this model read, the most suspicious first, files that are no films last."""
+        """What this model read, the most suspicious first; then what it refuses, then files that are no films."""
         found = [self._seen[key, model] for key in self.sources if (key, model) in self._seen]
-        return sorted(found, key=lambda seen: (bool(seen.reading.error), -_suspicion(seen.reading)))
+        return sorted(found, key=lambda seen: _place(seen.reading))
 
     def opened(self, model: str, listed: Sequence[Seen]) -> Seen:
         """The open film's reading; where it is not in the list, the first that is in it opens."""
@@ -98,5 +100,8 @@ class Desk:
             del self._maps[next(iter(self._maps))]
 
 
-def _suspicion(reading: Reading) -> float:
-    return reading.prediction.suspicion if reading.prediction else -1.0
+def _place(reading: Reading) -> tuple[bool, bool, float]:
+    """What is sorted by; a refused film's suspicion means nothing."""
+    if reading.refused or reading.prediction is None:
+        return bool(reading.error), reading.refused, 0.0
+    return False, False, -reading.prediction.suspicion

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
+from typing import Any
 
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.shortcuts import kept
@@ -111,6 +113,17 @@ def bars_html(rows: list[Bar]) -> str:
             f"<small>{said}</small></li>"
         )
     return f'<ul class="cxr-bars">{"".join(parts)}</ul>'
+
+
+def withheld(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A reading as `Reading.as_dict` says it, without the model's answer where the gate refuses the film."""
+    if not refuses(said):
+        return dict(said)
+    return dict(said) | {"label": None, "probabilities": None, "decision": None, "unsure": None}
+
+
+def refuses(said: Mapping[str, Any]) -> bool:
+    return bool((said.get("gate") or {}).get("refused"))
 
 
 def trained_on(card: Card) -> str:

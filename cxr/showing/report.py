@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -21,7 +21,7 @@ from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.opinions import Opinion
 from cxr.showing.overlay import overlay
-from cxr.showing.reading import bars, limits, percent, record, sentence, trained_on
+from cxr.showing.reading import bars, limits, percent, record, refuses, sentence, trained_on
 
 PICTURE_PX = 1000  # longest side in a report
 
@@ -39,6 +39,7 @@ class Reported:
     heatmap: NDArray[np.floating]
     warnings: tuple[str, ...] = ()
     answer: Opinion | None = None  # the reader's own
+    withheld: bool = False  # what the model says of a film that its gate refuses
 
 
 def overlay_png(film: Film, heatmap: NDArray[np.floating]) -> bytes:
@@ -69,7 +70,7 @@ def reading_pdf(reported: Reported) -> bytes:
     def text(words: str, style: str = "BodyText") -> Any:
         return Paragraph(escape(words), styles[style])
 
-    film, card, prediction = reported.film, reported.card, reported.prediction
+    film, card = reported.film, reported.card
     story = [
         text("Reading of a chest film", "Heading1"),
         Paragraph(f"<b>{escape(DISCLAIMER)}</b>", styles["BodyText"]),
@@ -77,10 +78,7 @@ def reading_pdf(reported: Reported) -> bytes:
         gap,
         _pictures(reported, page.width),
         gap,
-        text(sentence(prediction, card)),
-        gap,
-        _probabilities(prediction, card),
-        *[text(line) for line in _answered(reported.answer)],
+        *_answer(reported, text, gap),
         text("The model", "Heading2"),
         text(
             f"{card.name}, version {card.version}, recipe {card.recipe}, made {card.created[:10]}. {trained_on(card)}"
@@ -92,6 +90,14 @@ def reading_pdf(reported: Reported) -> bytes:
     ]
     page.build(story, onFirstPage=_footer, onLaterPages=_footer)
     return file.getvalue()
+
+
+def _answer(reported: Reported, text: Callable[[str], Any], gap: Any) -> list[Any]:
+    """What the model says, and the reader; of a withheld reading, that there is none."""
+    if reported.withheld:
+        return [text("What the model says is withheld: of a picture that is no chest film it means nothing.")]
+    said = [text(sentence(reported.prediction, reported.card)), gap, _probabilities(reported.prediction, reported.card)]
+    return [*said, *[text(line) for line in _answered(reported.answer)]]
 
 
 def _answered(answer: Opinion | None) -> list[str]:
@@ -112,16 +118,16 @@ def _pictures(reported: Reported, width: float) -> Any:
 
     film = Image.fromarray(reported.film.pixels)
     film.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.LANCZOS)
-    over = overlay(np.asarray(film), reported.heatmap)
+    pictures = [film] if reported.withheld else [film, overlay(np.asarray(film), reported.heatmap)]
     side = 0.48 * width
     scale = min(side / film.width, 1.15 * side / film.height)
     cells = []
-    for image in (film, over):
+    for image in pictures:
         file = io.BytesIO(_png(image))
         ImageReader(file)
         cells.append(Picture(file, film.width * scale, film.height * scale))
-    captions = ["Film", f"{reported.method}: what speaks for {reported.target}"]
-    return Table([cells, captions], colWidths=[width / 2] * 2, style=[("ALIGN", (0, 0), (-1, -1), "CENTER")])
+    captions = ["Film", f"{reported.method}: what speaks for {reported.target}"][: len(cells)]
+    return Table([cells, captions], colWidths=[width / 2] * len(cells), style=[("ALIGN", (0, 0), (-1, -1), "CENTER")])
 
 
 def _probabilities(prediction: Prediction, card: Card) -> Any:
@@ -139,7 +145,8 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
     """Readings as `Reading.as_dict` says them, a row each; names that a spreadsheet would run are made harmless."""
     out = io.StringIO()
     names = [f"p_{name}" for name in classes]
-    columns = ["file", "film", "decision", "unsure", *names, "threshold", "warnings", "error", "model", "note"]
+    columns = ["file", "film", "refused", "decision", "unsure", *names]
+    columns += ["threshold", "warnings", "error", "model", "note"]
     table = csv.DictWriter(out, columns, lineterminator="\n")
     table.writeheader()
     for row in rows:
@@ -148,9 +155,10 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
             {
                 "file": f"'{file}" if file.startswith(("=", "+", "-", "@")) else file,
                 "film": row.get("film", ""),
-                "decision": row.get("decision", ""),
+                "refused": "" if row.get("gate") is None else "yes" if refuses(row) else "no",
+                "decision": row.get("decision") or "",
                 "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
-                **{f"p_{name}": f"{p:.6f}" for name, p in row.get("probabilities", {}).items()},
+                **{f"p_{name}": f"{p:.6f}" for name, p in (row.get("probabilities") or {}).items()},
                 "threshold": row.get("threshold", ""),
                 "warnings": " ".join(row.get("warnings", ())),
                 "error": row.get("error", ""),

@@ -41,6 +41,7 @@ def test_a_reading_is_ready_for_json(make_classifier, files):
     sound, broken = read_sources(make_classifier(threshold=0.5), map(on_disk, files[:2]))
     said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
     assert list(said) == ["file", "film", "label", "probabilities", "decision", "threshold", "unsure"] + [
+        "gate",
         "warnings",
         "model",
         "timing_ms",
@@ -49,6 +50,21 @@ def test_a_reading_is_ready_for_json(make_classifier, files):
     assert said["label"] == max(said["probabilities"], key=said["probabilities"].get)
     assert broken.as_dict() == {"file": str(files[1]), "error": broken.error}
     assert broken.film is None and broken.prediction is None and broken.error
+
+
+def test_what_the_gate_says_comes_before_what_the_file_shows(make_classifier, files):
+    from dataclasses import replace
+
+    from cxr.reading.gate import Reason, Verdict
+
+    reading = next(read_sources(make_classifier(), [on_disk(files[0])]))
+    assert reading.doubts == reading.warnings and reading.warnings and not reading.refused
+    verdict = Verdict(True, (Reason("blank", "It is blank."),))
+    doubted = replace(reading, prediction=replace(reading.prediction, gate=verdict))
+    assert doubted.refused and doubted.doubts == ("It is blank.", *reading.warnings)
+    said = doubted.as_dict()
+    assert said["gate"] == {"refused": True, "reasons": [{"kind": "blank", "sentence": "It is blank."}]}
+    assert said["warnings"][0] == "It is blank." and said["decision"]  # what is withheld is for those who show it
 
 
 def test_files_of_which_none_is_a_film_are_read_without_the_model(files):

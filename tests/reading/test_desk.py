@@ -42,6 +42,18 @@ def test_the_most_suspicious_film_comes_first_and_no_film_last(desk):
     assert all(one.thumbnail.startswith("data:image/jpeg") for one in seen[:4])
 
 
+def test_refused_films_come_after_the_others_and_before_what_is_no_film(desk):
+    from dataclasses import replace
+
+    from cxr.reading.gate import Verdict
+
+    first = desk.seen(MODEL)[0].reading
+    refused = replace(first, prediction=replace(first.prediction, gate=Verdict(True)))
+    desk.note(refused, MODEL)
+    assert [one.reading.refused for one in desk.seen(MODEL)] == [False, False, False, True, False]
+    assert desk.seen(MODEL)[3].reading.source == first.source
+
+
 def test_a_film_is_read_once_by_each_model(desk):
     assert desk.waiting(MODEL) == []
     assert len(desk.waiting("other@1")) == 5

@@ -18,6 +18,7 @@ from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
 from cxr.reading.opinions import Opinion
 from cxr.showing import report
+from cxr.showing.reading import withheld
 from tests.showing.test_reading import FOUR, card_of, predicted
 
 
@@ -62,6 +63,26 @@ def test_the_pdf_says_what_was_read_by_which_model_and_what_it_is_not(reported):
     words = words_of(report.reading_pdf(replace(reported, answer=answer)))
     assert "The reader: disagree." in words and "Note: scapula" in words
     assert pdf.count(b"/Subtype /Image") == 2
+
+
+def test_the_pdf_of_a_refused_film_has_the_reason_and_nothing_that_the_model_says(reported):
+    refused = replace(reported, withheld=True, warnings=("This does not look like a chest film.",))
+    pdf = report.reading_pdf(refused)
+    words = words_of(pdf)
+    assert "does not look like a chest film" in words and "withheld" in words
+    assert "The model finds" not in words and "80 %" not in words
+    assert pdf.count(b"/Subtype /Image") == 1
+
+
+def test_of_a_refused_film_the_table_says_why_and_no_probability():
+    gate = {"refused": True, "reasons": [{"kind": "blank", "sentence": "Blank."}]}
+    said = {"file": "a.png", "probabilities": {"normal": 0.3}, "decision": "normal", "label": "normal", "unsure": False}
+    rows = [withheld(said | {"gate": gate, "warnings": ["Blank."]}), said | {"gate": {"refused": False, "reasons": []}}]
+    first, second = csv.DictReader(io.StringIO(report.batch_csv(rows, ["normal"])))
+    assert (first["refused"], first["decision"], first["p_normal"], first["unsure"]) == ("yes", "", "", "")
+    assert first["warnings"] == "Blank."
+    assert (second["refused"], second["decision"], second["p_normal"]) == ("no", "normal", "0.300000")
+    assert json.loads(report.batch_json(rows))["readings"][0]["probabilities"] is None
 
 
 def test_the_overlay_is_the_film_s_size_with_heat_on_it(reported):
