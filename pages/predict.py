@@ -23,7 +23,18 @@ from cxr.reading.opinions import ANSWERS, Opinion
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import report, ui
-from cxr.showing.reading import bars, bars_html, limits, record, sentence, shortcut_line, shortcut_mark, trained_on
+from cxr.showing.reading import (
+    bars,
+    bars_html,
+    limits,
+    record,
+    sentence,
+    shortcut_line,
+    shortcut_mark,
+    trained_on,
+    withheld,
+)
+from cxr.showing.refusal_panel import held_back, read_by, show_refused
 from cxr.showing.viewer import View, viewer
 
 if TYPE_CHECKING:
@@ -43,7 +54,7 @@ def main() -> None:
     if not desk.sources:
         offer_examples(desk, card)
         return
-    model = f"{card.name}@{card.version}"
+    model = read_by(card)
     with ui.told():
         read_waiting(desk, card, model)
         seen = desk.seen(model)
@@ -128,16 +139,19 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
     import pandas as pd  # late: the first page needs none of it, and it takes a third of a second
 
     labels = LabelSpace(card.classes, card.groups)
-    rows = pd.DataFrame([batch_row(one, labels, desk) for one in seen])
+    rows = pd.DataFrame([batch_row(one, labels, desk, held_back(desk, one.reading, card)) for one in seen])
     shown = filtered(rows)
     listed = [seen[i] for i in shown.index]
     if listed:
-        desk.opened(f"{card.name}@{card.version}", listed)
+        desk.opened(read_by(card), listed)
         table_of(desk, shown, labels, card)
     else:
         st.info("No film is like that. Show all, or clear the search.")
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = [one.reading.as_dict() for one in seen]
+        said = [
+            withheld(one.reading.as_dict()) if held_back(desk, one.reading, card) else one.reading.as_dict()
+            for one in seen
+        ]
         st.download_button(
             "All as CSV",
             report.batch_csv(said, labels.classes),
@@ -157,8 +171,9 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
         st.button("Clear all films", key="predict.clear", on_click=desk.clear)
         unread = int((rows["problem"] != "").sum())
         broken = f", {unread} could not be read" if unread else ""
+        refused = f", {int(rows['refused'].sum())} refused" if rows["refused"].any() else ""
         found = "" if card.threshold is None else f" {int(rows['positive'].sum())} at or above the threshold."
-        st.caption(f"{len(seen)} files{broken}.{found}")
+        st.caption(f"{len(seen)} files{broken}{refused}.{found}")
     return listed
 
 
@@ -173,7 +188,7 @@ def table_of(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) ->
 
     marked = shown.assign(open=["open" if one == desk.open_key else "" for one in shown["key"]])
     st.dataframe(
-        marked[["open", *(name for name in shown if name not in ("key", "positive"))]],
+        marked[["open", *(name for name in shown if name not in ("key", "positive", "refused"))]],
         key=key,
         on_select=open_row,
         selection_mode="single-row",
@@ -191,18 +206,20 @@ def table_of(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) ->
     )
 
 
-def batch_row(seen: Seen, labels: LabelSpace, desk: Desk) -> dict[str, object]:
-    reading, prediction = seen.reading, seen.reading.prediction
+def batch_row(seen: Seen, labels: LabelSpace, desk: Desk, refused: bool) -> dict[str, object]:
+    reading = seen.reading
+    prediction = None if refused else reading.prediction
     row: dict[str, object] = {"key": reading.source.key, "thumbnail": seen.thumbnail, "file": reading.source.name}
     negative = "" if labels.negative is None else labels.classes[labels.negative]
     answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
     return row | {
-        "decision": decision(prediction) if prediction else "",
+        "decision": "refused" if refused else decision(prediction) if prediction else "",
         "suspicion": 100 * prediction.suspicion if prediction else None,
         **{f"p {name}": 100 * prediction.probability(name) if prediction else None for name in labels.classes},
-        "warnings": " ".join(reading.warnings),
+        "warnings": " ".join(reading.doubts),
         "reader": answer.answer if answer else "",
         "problem": reading.error,
+        "refused": refused,
         "positive": prediction is not None and prediction.decision != negative,
     }
 
@@ -216,8 +233,9 @@ def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     choices: dict[str, pd.Series] = {
         "all": rows["file"] != "",
         "findings": rows["positive"],
-        "no finding": ~rows["positive"] & (rows["problem"] == ""),
+        "no finding": ~rows["positive"] & ~rows["refused"] & (rows["problem"] == ""),
         "with warnings": rows["warnings"] != "",
+        "refused": rows["refused"],
         "not readable": rows["problem"] != "",
     }
     chosen = left.segmented_control(
@@ -236,7 +254,10 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
     if prediction is None:
         st.error(reading.error)
         return
-    for warning in (*reading.warnings, *card.warnings):
+    if held_back(desk, reading, card):
+        show_refused(desk, reading, prediction, card)
+        return
+    for warning in (*reading.doubts, *card.warnings):
         st.warning(warning)
     if reading.source.drawn:
         st.caption("A drawn film, not a person's.")
@@ -377,9 +398,7 @@ def offer_exports(
 ) -> None:
     film, reading = desk.film(), seen.reading
     answer = desk.opinions.get((reading.film_id, prediction.model))
-    reported = report.Reported(
-        film, reading.film_id, prediction, card, target, method, heatmap, reading.warnings, answer
-    )
+    reported = report.Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
     name = f"reading-{reading.film_id[:8]}"
     with st.container(horizontal=True):
         st.download_button(

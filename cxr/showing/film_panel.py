@@ -48,6 +48,8 @@ def judged_film(card: Card, row: pd.Series) -> None:
     picture, prediction = _reading(card, row)
     heatmaps = {name: prediction.heatmap(name) for name in card.classes}
     viewer(picture, heatmaps, prediction.decision, "Grad-CAM", f"film_panel_viewer_{picture.key}")
+    for sentence in prediction.gate.sentences if prediction.gate else ():
+        st.warning(sentence)
     said = ", ".join(f"{name} {prediction.probability(name):.3f}" for name in card.classes)
     st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")
 

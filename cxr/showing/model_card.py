@@ -45,6 +45,8 @@ def facts(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Network": f"{recipe.trunk.backbone} at {card.size_px} px, trained: {recipe.trunk.train}",
         "Starting weights": card.starting_weights or "not known",
         "Threshold": "none" if card.threshold is None else f"{card.threshold:.4f} ({card.threshold_rule})",
+        "Gate": _gate(card),
+        "Ages": _ages(card),
         "Epochs": f"{card.epochs}, the best was {card.best_epoch}" if card.epochs else "not known",
         "Trained": f"{card.created[:16].replace('T', ' ')} UTC, seed {card.seed}",
         "Device": f"{card.device or 'not known'}{f', {card.precision}' if card.precision else ''}",
@@ -113,6 +115,8 @@ def limits(card: Card) -> list[str]:
     if "test" not in card.results:
         said.append("It was not tested on films of its own.")
     said.append(f"It knows {', '.join(card.classes)} alone, and calls every film one of these.")
+    if card.gate is None:
+        said.append("It has no gate: it answers on any picture, be it a photograph.")
     if card.threshold is None:
         said.append("It has no threshold of its own: the most probable class decides.")
     said.append(f"It sees films at {card.size_px} by {card.size_px} pixels: what is finer than that is lost on it.")
@@ -134,6 +138,20 @@ def _coincidences(card: Card) -> list[tuple[str, str]]:
         if mostly and here <= (1 - ALMOST_ALL) * (here + elsewhere):
             found.append((label, source))
     return found
+
+
+def _gate(card: Card) -> str:
+    if card.gate is None:
+        return "none"
+    passed = f"{card.gate.let_through} of {card.gate.held_out} validation films pass"
+    return f"taught with {card.gate.films} of its training films; {passed}, {card.gate.unquestioned} without a warning"
+
+
+def _ages(card: Card) -> str:
+    if card.ages is None:
+        return "not known"
+    known = f"known for {card.ages.known} of {card.ages.films} training films"
+    return f"9 of 10 films of patients of {card.ages.youngest:.0f} to {card.ages.oldest:.0f} years ({known})"
 
 
 def _recipe(card: Card, recipe: Recipe) -> str:

@@ -179,11 +179,11 @@ def numbers_of(drawn: Chart, key: str) -> None:
 def classifier(card: Card) -> Classifier:
     """The model of this card, ready to read; loaded once for everyone, with a sentence while that lasts."""
     with st.spinner("Getting the model ready ..."):
-        return _loaded(card.name, card.version)
+        return _loaded(card.name, card.version, card.gate_sha256)
 
 
 @st.cache_resource(max_entries=MODELS_KEPT, show_spinner=False)
-def _loaded(name: str, version: str) -> Classifier:
+def _loaded(name: str, version: str, gate: str | None) -> Classifier:
     return shelf.load(name)
 
 
@@ -236,6 +236,7 @@ def _warm_up() -> None:
         with suppress(CxrError):  # whoever asks for the model is told
             name = shelf.default_name()
             if name:
-                _loaded(name, shelf.card(name).version)
+                card = shelf.card(name)
+                _loaded(name, card.version, card.gate_sha256)
 
     threading.Thread(target=work, name="warm-up", daemon=True).start()

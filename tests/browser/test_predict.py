@@ -127,6 +127,23 @@ def test_of_twenty_files_two_are_broken_and_the_rest_are_read(page, server):
     assert len(download.value.path().read_text().splitlines()) == 21
 
 
+def test_a_refused_picture_has_no_heatmap_until_somebody_insists(page, server):
+    file = io.BytesIO()
+    Image.new("L", (400, 300), 120).save(file, "PNG")
+    page.goto(server.url)
+    drop(page, ("blank.png", file.getvalue()))
+    page.get_by_text("next to nothing").first.wait_for()
+    page.get_by_alt_text("The refused film.").wait_for()
+    assert not page.locator(".frame canvas").count()
+    settled(page)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report (PDF)").click()
+    assert download.value.path().read_bytes().startswith(b"%PDF")
+    page.get_by_role("button", name="Show what the model says all the same").click()
+    page.locator(".frame canvas").first.wait_for()
+    assert page.get_by_text("next to nothing").first.is_visible()
+
+
 def test_films_stay_when_the_page_is_left_and_come_to_nobody_else(page, browser, server):
     page.goto(server.url)
     drop(page, ("mine.png", png(5)))

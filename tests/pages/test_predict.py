@@ -26,6 +26,12 @@ def png(seed=1, finding="viral"):
     return file.getvalue()
 
 
+def blank():
+    file = io.BytesIO()
+    Image.new("L", (300, 300), 90).save(file, "PNG")
+    return file.getvalue()
+
+
 @pytest.fixture(scope="module")
 def shelf_home(phantoms, tmp_path_factory):
     home = tmp_path_factory.mktemp("predict") / "home"
@@ -97,6 +103,29 @@ def test_the_filter_and_the_search_show_some_of_the_films(app):
     app.segmented_control[0].set_value("all")
     app.text_input[0].set_value("A.p")
     assert list(run(app).dataframe[0].value["file"]) == ["a.png"]
+
+
+def test_a_refused_picture_is_shown_with_its_reason_and_no_answer_until_somebody_insists(app):
+    drop(app, ("blank.png", blank()))
+    assert any("next to nothing" in one.value for one in app.error)
+    assert "Trained on" not in words(app) and not [one for one in app.selectbox if one.key == "predict.method"]
+    button(app, "predict.insist").click()
+    run(app)
+    assert "Trained on" in words(app) and app.selectbox(key="predict.method")
+    assert any("next to nothing" in one.value for one in app.warning)
+
+
+def test_refused_pictures_are_rows_of_their_own_that_come_last(app):
+    drop(app, ("a.png", png(1)), ("blank.png", blank()), ("b.png", png(2)))
+    table = app.dataframe[0].value
+    assert table["file"].iloc[-1] == "blank.png" and table["decision"].iloc[-1] == "refused"
+    assert table["suspicion"].isna().tolist() == [False, False, True]
+    assert "next to nothing" in table["warnings"].iloc[-1]
+    app.segmented_control[0].set_value("refused")
+    assert list(run(app).dataframe[0].value["file"]) == ["blank.png"]
+    button(app, "predict.insist").click()
+    app.segmented_control[0].set_value("all")
+    assert run(app).dataframe[0].value["suspicion"].notna().all()
 
 
 def test_next_and_previous_go_through_the_films_in_their_order(app):
