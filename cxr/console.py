@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cxr.judging.band import Outside
     from cxr.judging.comparison import Comparison
     from cxr.judging.evaluation import Evaluation
-    from cxr.judging.intervals import Interval
+    from cxr.judging.interval import Interval
     from cxr.judging.shortcuts import Shortcuts, Told
     from cxr.judging.subgroups import Subgroups
     from cxr.learning.runs import Run, Status

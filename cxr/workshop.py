@@ -347,8 +347,8 @@ def audit_model(name: str, paths: Sequence[str], progress: Progress) -> Shortcut
 
     card, recipe = shelf.card(name), shelf.recipe_of(name)
     dataset = open_datasets(paths)
-    names = _film_names(dataset, progress)
-    labels, roles = LabelSpace(card.classes, card.groups), _roles_in_training(name, names)
+    names = film_names(dataset, progress)
+    labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, names)
     films = judged_by(recipe, labels, dataset, "all", roles)
     found = concluded(card, measure(shelf.load(name), films, progress), left_out(recipe, labels, dataset))
     shortcuts.keep(card, found)

@@ -16,7 +16,8 @@ from cxr.judging.band import Outside, outside
 from cxr.judging.comparison import Contender
 from cxr.judging.decisions import questions
 from cxr.judging.evaluation import evaluate
-from cxr.judging.intervals import Interval, with_intervals
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import with_intervals
 from cxr.judging.kept import Kept, held_out, keep, kept, unseen
 from cxr.reading.card import Card
 from cxr.showing import charts, ui

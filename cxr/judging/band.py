@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 from cxr.judging.evaluation import cases_of, probabilities_of
-from cxr.judging.intervals import RESAMPLES, Interval, with_intervals
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import RESAMPLES, with_intervals
 from cxr.judging.metrics import Cases, Floats
 
 ACCURACY = 0.95

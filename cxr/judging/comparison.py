@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 from cxr.judging.evaluation import cases_of
-from cxr.judging.intervals import RESAMPLES, Interval, delong, percentiles, resampled
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import RESAMPLES, delong, percentiles, resampled
 from cxr.judging.metrics import Cases, Floats, figures, ranking
 from cxr.reading.card import Card
 

@@ -13,7 +13,8 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.judging.intervals import RESAMPLES, Interval, percentiles, resampled, wilson
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import RESAMPLES, percentiles, resampled, wilson
 from cxr.judging.metrics import Floats, ranking, share
 
 FOLDS = 5

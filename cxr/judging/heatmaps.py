@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 from scipy.stats import rankdata
 
 from cxr.films.film import Film
-from cxr.judging.intervals import RESAMPLES, Interval, Stored, percentiles
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import RESAMPLES, percentiles
+from cxr.judging.shortcuts import Deletion, Step
 
 if TYPE_CHECKING:
     from cxr.reading.classifier import Classifier
@@ -32,28 +33,6 @@ SSIM_CELLS = 1.5  # spread of the window, as Wang 2004 has it in pixels
 
 Floats = NDArray[np.floating]
 Progress = Callable[[int, int], None]
-
-
-class Step(BaseModel):
-    """Heatmaps after the weights of this block, and of all above it, were shuffled, against those of the model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    block: str
-    correlation: Stored  # of ranks, median over the films
-    ssim: float  # median over the films
-
-
-class Deletion(BaseModel):
-    """Mean scores of the films' own decisions while more and more of them is hidden, in parts of the score at first."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    films: int
-    shares: tuple[float, ...]  # of the area, from 0 on
-    hottest: tuple[float, ...]
-    elsewhere: tuple[float, ...]
-    between: Stored  # area between the curves: how much lower the score is, on the mean, where the hottest is hidden
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,8 @@ from cxr.errors import DatasetError, FilmError
 from cxr.judging import heatmaps, lungs
 from cxr.judging.heads import MACRO, Truth, areas, head, held_out, kept_share
 from cxr.judging.heatmaps import Shown, as_film, at_size
-from cxr.judging.intervals import RESAMPLES, Interval, percentiles, resampled, wilson
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import RESAMPLES, percentiles, resampled, wilson
 from cxr.judging.lungs import Mask, Pixels
 from cxr.judging.metrics import Floats, share
 from cxr.judging.probes import PROBES, Looked, probe, thumbnail

@@ -7,17 +7,15 @@ Wilson's interval is for a bare proportion; DeLong's is for one AUC, or the diff
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import isfinite, nan, sqrt
-from typing import Annotated, Any
+from math import nan, sqrt
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BeforeValidator
 
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.evaluation import cases_of
+from cxr.judging.interval import Interval
 from cxr.judging.metrics import Cases, Floats, figures
 
 LEVEL = 0.95
@@ -26,28 +24,6 @@ RESAMPLES = 2000
 BLOCK = 64  # resamples at once: their weights stay in the processor's cache
 DEFINED = 0.9  # of the resamples must have a figure, or too few patients carry it
 BIASED = ("ece", "binary.ece")  # noise only adds to them, so those of resamples lie above those of the films
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its 95 % interval; bounds that the films cannot tell are not a number."""
-
-    value: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Ready for JSON: what is no finite number is null."""
-        return {name: value if isfinite(value) else None for name, value in vars(self).items()}
-
-
-def _read_back(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return Interval(**{name: nan if bound is None else float(bound) for name, bound in value.items()})
-
-
-Stored = Annotated[Interval, BeforeValidator(_read_back)]  # as a stored result has it: in JSON, what is unknown is null
 
 
 def with_intervals(

@@ -10,8 +10,7 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cxr.errors import ShelfError
-from cxr.judging.heatmaps import Deletion, Step
-from cxr.judging.intervals import Stored
+from cxr.judging.interval import Stored
 from cxr.reading import shelf
 from cxr.reading.card import SHORTCUTS, Card
 
@@ -54,6 +53,24 @@ class Heat(Frozen):
     films: int
     share: Stored
     uniform: float  # what a map without any preference would have
+
+
+class Step(Frozen):
+    """Heatmaps after the weights of this block, and of all above it, were shuffled, against those of the model."""
+
+    block: str
+    correlation: Stored  # of ranks, median over the films
+    ssim: float  # median over the films
+
+
+class Deletion(Frozen):
+    """Mean scores of the films' own decisions while more and more of them is hidden, in parts of the score at first."""
+
+    films: int
+    shares: tuple[float, ...]  # of the area, from 0 on
+    hottest: tuple[float, ...]
+    elsewhere: tuple[float, ...]
+    between: Stored  # area between the curves: how much lower the score is, on the mean, where the hottest is hidden
 
 
 class Verdict(Frozen):

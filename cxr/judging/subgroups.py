@@ -14,7 +14,8 @@ import pandas as pd
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 from cxr.judging.evaluation import PREFIX, cases_of
-from cxr.judging.intervals import RESAMPLES, Interval, percentiles, resampled, with_intervals
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import RESAMPLES, percentiles, resampled, with_intervals
 from cxr.judging.metrics import Floats, figures
 
 COLUMNS = ("source", "view", "sex", "age")

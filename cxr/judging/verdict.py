@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 
-from cxr.judging.intervals import Interval
+from cxr.judging.interval import Interval
 from cxr.judging.probes import MEANT
 from cxr.judging.shortcuts import Level, Measured, Shortcuts, Source, Told, Verdict
 from cxr.reading.card import Card

@@ -10,9 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cxr.judging.heads import MACRO
-from cxr.judging.heatmaps import Deletion, Step
-from cxr.judging.intervals import Interval
-from cxr.judging.shortcuts import Heat, Measured, Told
+from cxr.judging.interval import Interval
+from cxr.judging.shortcuts import Deletion, Heat, Measured, Step, Told
 from cxr.judging.verdict import SHOWN, SUSPECTED, figure
 from cxr.showing import palette
 from cxr.showing.chart import Chart

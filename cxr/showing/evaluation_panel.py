@@ -14,7 +14,7 @@ from cxr.judging.band import coverage
 from cxr.judging.benefit import decision_curve
 from cxr.judging.decisions import Question, films_of_cell
 from cxr.judging.evaluation import Evaluation, probabilities_of
-from cxr.judging.intervals import Interval
+from cxr.judging.interval import Interval
 from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
 from cxr.reading.card import Card
 from cxr.showing import charts, ui

@@ -12,7 +12,7 @@ import pandas as pd
 from cxr.judging.band import Outside
 from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
-from cxr.judging.intervals import Interval
+from cxr.judging.interval import Interval
 from cxr.judging.shortcuts import Measured
 from cxr.judging.subgroups import Subgroups
 from cxr.showing.charts import NONE, Intervals, said

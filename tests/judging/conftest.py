@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.judging.intervals import Interval
+from cxr.judging.interval import Interval
 from cxr.judging.shortcuts import Measured, Told
 from tests.conftest import tiny_recipe
 

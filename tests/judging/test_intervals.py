@@ -13,15 +13,8 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError
 from cxr.judging.evaluation import cases_of, evaluate
-from cxr.judging.intervals import (
-    Interval,
-    delong,
-    delong_interval,
-    percentiles,
-    resampled,
-    wilson,
-    with_intervals,
-)
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import delong, delong_interval, percentiles, resampled, wilson, with_intervals
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})

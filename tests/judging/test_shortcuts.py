@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxr.errors import ShelfError
-from cxr.judging.intervals import Interval
+from cxr.judging.interval import Interval
 from cxr.judging.shortcuts import Told, keep, kept
 from cxr.judging.verdict import concluded
 from cxr.reading import parcel, shelf
@@ -88,4 +88,4 @@ def test_an_audit_travels_with_an_exported_model(home, tmp_path, audited):
     file = parcel.export_model("tiny", tmp_path / "tiny.zip")
     again = parcel.import_model(file, "again")
     assert (kept(again) is not None) == audited
-    assert shelf.optional_members("again") == ([SHORTCUTS] if audited else [])
+    assert (SHORTCUTS in shelf.files_of(again)) == audited

@@ -4,9 +4,8 @@ from math import nan
 
 import pytest
 
-from cxr.judging.heatmaps import Deletion, Step
-from cxr.judging.intervals import Interval
-from cxr.judging.shortcuts import Heat, Source, Told
+from cxr.judging.interval import Interval
+from cxr.judging.shortcuts import Deletion, Heat, Source, Step, Told
 from cxr.judging.verdict import SHOWN, SUSPECTED, TOGETHER, judged
 from tests.judging.conftest import about, measured, told
 

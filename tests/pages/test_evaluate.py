@@ -17,10 +17,9 @@ from cxr.films.film import film_name
 from cxr.judging import shortcuts
 from cxr.judging.band import outside
 from cxr.judging.decisions import Counts, questions
-from cxr.judging.heatmaps import Deletion, Step
-from cxr.judging.intervals import Interval
+from cxr.judging.interval import Interval
 from cxr.judging.kept import keep, kept
-from cxr.judging.shortcuts import Heat, Source
+from cxr.judging.shortcuts import Deletion, Heat, Source, Step
 from cxr.judging.verdict import concluded
 from cxr.reading import shelf
 from cxr.reading.card import Draft

@@ -4,9 +4,8 @@ from math import nan
 
 import pytest
 
-from cxr.judging.heatmaps import Deletion, Step
-from cxr.judging.intervals import Interval
-from cxr.judging.shortcuts import Heat, Told
+from cxr.judging.interval import Interval
+from cxr.judging.shortcuts import Deletion, Heat, Step, Told
 from cxr.showing import charts_shortcuts
 from cxr.showing.numbers import MEANING, shortcut_numbers
 from tests.judging.conftest import about, measured, told

@@ -11,7 +11,8 @@ from cxr.judging.band import outside
 from cxr.judging.curves import precision_recall, roc
 from cxr.judging.decisions import Counts, questions
 from cxr.judging.evaluation import evaluate
-from cxr.judging.intervals import Interval, with_intervals
+from cxr.judging.interval import Interval
+from cxr.judging.intervals import with_intervals
 from cxr.judging.subgroups import subgroups
 from cxr.showing.numbers import (
     FIGURES,
