@@ -61,7 +61,7 @@ def answer(cxr):
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory):
     path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
-    path.write_text(tiny_recipe(head={"dense": [8]}, training={"epochs": 2}).to_toml())
+    path.write_text(tiny_recipe(head={"dense": [32]}, training={"epochs": 2}).to_toml())
     return path
 
 

@@ -121,10 +121,10 @@ def test_a_gate_for_a_large_trunk_is_small_and_quick():
     assert sum(array.nbytes for array in gate.arrays().values()) < 400_000
     film = film_of(rng.integers(0, 256, (2000, 2500), np.uint8))
     gate.judge(features[0], film, 224)
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(20):
         gate.judge(features[0], film, 224)
-    assert (time.perf_counter() - started) / 20 < 0.01  # 2 ms on an idle processor
+    assert (time.thread_time() - started) / 20 < 0.002
 
 
 def changed(gate, **arrays):
