@@ -39,7 +39,8 @@ SENTENCES = {
     "Its probabilities may be wrong.",
 }
 
-BELIEVED = 0.5  # the probability from which on a kind is believed
+BELIEVED = 0.5  # the probability from which on a kind of film is believed
+STRANGE = 0.3  # and from which on a picture is called none: a film held for a photograph is said to be so, and shown
 FARTHEST = 2.1  # times the distance within which 95 of 100 validation films lie: farther out is no film at all
 UNLIKE = 0.99  # share of validation films that are called like those of the training
 AXES = 32
@@ -199,9 +200,9 @@ class Gate:
         scores = _standard(features, self.mean, self.scale, MOST_KIND) @ self.weights + self.bias
         likely = np.exp(scores - scores.max())
         likely /= likely.sum()
-        kind = self.kinds[int(likely.argmax())] if likely.max() >= BELIEVED else FRONTAL
-        if kind == NO_FILM or self.films.distance(features) > self.limits[0]:
+        if likely[self.kinds.index(NO_FILM)] >= STRANGE or self.films.distance(features) > self.limits[0]:
             return Verdict(True, (_reason(NO_FILM),))
+        kind = self.kinds[int(likely.argmax())] if likely.max() >= BELIEVED else FRONTAL
         if kind != FRONTAL:
             return Verdict(False, (_reason(kind),))
         unlike = self.frontal.distance(features) > self.limits[1]
