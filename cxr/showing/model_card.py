@@ -12,7 +12,7 @@ from cxr.judging.evaluation import Evaluation, evaluate
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
-from cxr.showing.reading import shortcut_line
+from cxr.showing.reading import UNGUARDED, shortcut_line
 
 ROLES = {"train": "trained on", "val": "validated on", "test": "tested on"}
 ALMOST_ALL = 0.9
@@ -116,7 +116,7 @@ def limits(card: Card) -> list[str]:
         said.append("It was not tested on films of its own.")
     said.append(f"It knows {', '.join(card.classes)} alone, and calls every film one of these.")
     if card.gate is None:
-        said.append("It has no gate: it answers on any picture, be it a photograph.")
+        said.append(UNGUARDED)
     if card.threshold is None:
         said.append("It has no threshold of its own: the most probable class decides.")
     said.append(f"It sees films at {card.size_px} by {card.size_px} pixels: what is finer than that is lost on it.")

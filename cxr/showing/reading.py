@@ -13,10 +13,11 @@ from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 
 _MARKS = {
-    "shown": "**Shortcut shown**: it can answer without the lungs.",
-    "suspected": "**Shortcut suspected**: it may answer without the lungs.",
+    "shown": "**Shortcut shown**: films like its own can be told without the lungs.",
+    "suspected": "**Shortcut suspected**: films like its own may be told without the lungs.",
     "none found": "Audited: no shortcut found.",
 }
+UNGUARDED = "It has no gate: it answers on any picture, be it a photograph."
 MOST = 0.6  # share of the finding that one class must have to be called most of it
 
 
@@ -142,6 +143,8 @@ def limits(card: Card) -> list[str]:
         "It has seen films of these sources only, and can be wrong on any other scanner, age or view.",
         "A heatmap shows where the score came from, not where disease is.",
     ]
+    if card.gate is None:
+        sentences.append(UNGUARDED)
     return [*sentences, shortcut_line(card), *card.warnings]
 
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.reading.card import Card
+from cxr.learning.recipe import Recipe
+from cxr.reading.card import Ages, Card, Guarded
 from cxr.reading.classifier import Prediction
-from cxr.showing.reading import bars, bars_html, finding, percent, record, sentence
+from cxr.showing import model_card
+from cxr.showing.reading import bars, bars_html, finding, limits, percent, record, sentence
 
 GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), GROUPS)
@@ -128,3 +130,19 @@ def test_a_class_s_name_is_only_ever_text():
 )
 def test_no_probability_is_said_to_be_certain(share, words):
     assert percent(share) == words
+
+
+def test_a_model_without_a_gate_says_so_and_one_with_a_gate_does_not():
+    card = card_of(FOUR)
+    guarded = card.model_copy(
+        update={"gate": Guarded(films=9, kinds={"frontal": 18}, held_out=5, let_through=5, unquestioned=4)}
+    )
+    assert any("no gate" in one for one in limits(card)) and not any("no gate" in one for one in limits(guarded))
+    assert any("no gate" in one for one in model_card.limits(card))
+    facts = dict(model_card.facts(guarded, Recipe(name="tiny")).itertuples(index=False))
+    assert "5 of 5 validation films pass, 4 without a warning" in facts["Gate"] and facts["Ages"] == "not known"
+    aged = guarded.model_copy(update={"ages": Ages(youngest=20.5, oldest=80, known=30, films=50)})
+    assert (
+        "20 to 80 years (known for 30 of 50"
+        in dict(model_card.facts(aged, Recipe(name="tiny")).itertuples(index=False))["Ages"]
+    )
