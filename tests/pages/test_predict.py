@@ -196,6 +196,6 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
     shortcuts.keep(card, found)
     try:
         run(app)
-        assert marked("**Shortcut shown**: it can answer without the lungs.") == [found.verdict.sentence]
+        assert marked("**Shortcut shown**: films like its own can be told without the lungs.") == [found.verdict.sentence]
     finally:
         (shelf.folder_of("tiny") / SHORTCUTS).unlink()
