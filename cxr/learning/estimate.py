@@ -26,6 +26,7 @@ STEP_S = (0.004, 0.06)  # what a step costs beside its films
 REACHED = {"float32": (0.3, 1.2), "bfloat16": (1.2, 10.0)}
 GPU_GMAC_S = (1_000.0, 20_000.0)  # from a small GPU to a large one
 BACKWARD = 2  # times the forward pass
+GATE_PICTURES = 1500  # at most, that the trunk looks at once more when the model's gate is taught
 PROCESS_BYTES = (0.7e9, 1.6e9)  # Python, TensorFlow and their buffers
 
 
@@ -45,11 +46,11 @@ class Estimate:
 def estimate(recipe: Recipe, films: Mapping[str, int], device: Device, runs: Iterable[Run]) -> Estimate:
     """Time and memory of training the recipe on so many films of each role, from earlier runs like it if there are."""
     alike = [one for run in runs if (one := _told_by(run)) and one.kind == _kind(recipe, device.name)][:ENOUGH_RUNS]
-    work, memory = _work(recipe, films), _memory(recipe)
+    work, memory, gate = _work(recipe, films), _memory(recipe), _gate(recipe, device)
     if not alike:
         about = f"{recipe.trunk.backbone} at {recipe.input.size_px} px"
         return Estimate(
-            _seconds(work, device),
+            _seconds(work, gate, device),
             memory,
             f"No training of {about} has ended on this device yet, so this rests on the network's arithmetic and a "
             "quick measurement of the processor: it can be off by more than it says.",
@@ -59,7 +60,7 @@ def estimate(recipe: Recipe, films: Mapping[str, int], device: Device, runs: Ite
     epochs_s, before_s = pace * work.shown, ahead * work.before_films
     measured = [one.memory_bytes for one in alike if one.memory_bytes and one.batch == recipe.training.batch]
     return Estimate(
-        Range(0.75 * epochs_s + 0.1 * before_s, 1.25 * (epochs_s + before_s) + START_S[0]),
+        Range(0.75 * epochs_s + 0.1 * before_s + gate.low, 1.25 * (epochs_s + before_s) + START_S[0] + gate.high),
         Range(0.9 * min(measured), 1.2 * max(measured)) if measured else memory,
         f"From {len(alike)} earlier {'training' if len(alike) == 1 else 'trainings'} of this kind on this device. "
         "Shorter where films were prepared before, longer where the machine has other work.",
@@ -125,16 +126,26 @@ def _cut(recipe: Recipe) -> int:
     return names.index(recipe.trunk.train) if recipe.trunk.train in names else len(names)
 
 
-def _seconds(work: _Work, device: Device) -> Range:
-    if device.name.startswith("CPU"):
-        slow, fast = (share * _gmac_s() for share in REACHED[device.precision])
-    else:
-        slow, fast = GPU_GMAC_S
+def _seconds(work: _Work, gate: Range, device: Device) -> Range:
+    slow, fast = _gmac_a_second(device)
     gmac = work.before_gmac + work.epochs_gmac
     return Range(
-        START_S[0] + work.decoded * DECODE_S[0] + work.steps * STEP_S[0] + gmac / fast,
-        START_S[1] + work.decoded * DECODE_S[1] + work.steps * STEP_S[1] + gmac / slow,
+        START_S[0] + work.decoded * DECODE_S[0] + work.steps * STEP_S[0] + gmac / fast + gate.low,
+        START_S[1] + work.decoded * DECODE_S[1] + work.steps * STEP_S[1] + gmac / slow + gate.high,
     )
+
+
+def _gate(recipe: Recipe, device: Device) -> Range:
+    """Seconds that teaching the gate takes."""
+    gmac, (slow, fast) = GATE_PICTURES * sum(_split(recipe)), _gmac_a_second(device)
+    return Range(gmac / fast, gmac / slow)
+
+
+def _gmac_a_second(device: Device) -> tuple[float, float]:
+    if not device.name.startswith("CPU"):
+        return GPU_GMAC_S
+    slow, fast = REACHED[device.precision]
+    return slow * _gmac_s(), fast * _gmac_s()
 
 
 @cache

@@ -196,6 +196,7 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
     shortcuts.keep(card, found)
     try:
         run(app)
-        assert marked("**Shortcut shown**: films like its own can be told without the lungs.") == [found.verdict.sentence]
+        mark = "**Shortcut shown**: films like its own can be told without the lungs."
+        assert marked(mark) == [found.verdict.sentence]
     finally:
         (shelf.folder_of("tiny") / SHORTCUTS).unlink()
