@@ -33,10 +33,11 @@ def form(page, server):
 
 
 def choose(tab, label, option):
-    for _ in range(3):  # a list closes when the page moves below it
+    for _ in range(3):  # a list closes when the page moves below it, before the click or under it
         tab.get_by_role("combobox", name=label).click()
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, AssertionError):
             tab.get_by_role("option", name=option, exact=True).click(timeout=5_000)
+            expect(tab.get_by_text(f"{label} (changed)").first).to_be_attached(timeout=10_000)
             break
         tab.keyboard.press("Escape")
     marked(tab, label)
