@@ -69,8 +69,9 @@ def top_row(desk: Desk) -> Card | None:
     with model:
         card = ui.model_choice("Model", "predict.model")
         if card:
-            ui.link("models", "The model's card", model=card.name)
-            st.markdown(shortcut_mark(card), help=shortcut_line(card))
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                ui.link("models", "The model's card", model=card.name)
+                st.markdown(shortcut_mark(card), help=shortcut_line(card), width="content")
     with films:
         if card and desk.sources:
             with st.expander("Add films"):
