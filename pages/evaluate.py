@@ -269,7 +269,7 @@ def _shortcuts(card: Card) -> None:
         )
     with st.expander("Run the audit again" if found else "Run the audit", expanded=not found, key="evaluate_audit"):
         places = ui.dataset_choice("Films of at least two of its classes", "evaluate_audited")
-        st.caption("At best all datasets that it was trained on, and others beside. It takes about five minutes.")
+        st.caption("At best all datasets that it was trained on, and others beside. It takes minutes.")
         if st.button("Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"):
             with ui.progress("Reading films; leave this page open") as progress:
                 workshop.audit_model(card.name, [place.path for place in places], progress)

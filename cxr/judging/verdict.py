@@ -1,9 +1,8 @@
 """What an audit for shortcuts comes to: none found, suspected or shown, with its reasons in sentences.
 
-The thresholds were set on drawn films, where the truth is known, and hold for the lower end of a 95 % interval. In
-drawn films without a plant, no reading without the lungs had a lower end above 0.57 (20 sets of 160 films, seeds 0 to
-19, a trunk of random weights); with a plant, that of the planted part was 0.89 (6 sets each). The verdict says what
-these films and this trunk allow; the model's own scores of films without lungs say whether it makes use of it.
+The thresholds were set on drawn films, where the truth is known, and hold for the lower end of a 95 % interval. Tests
+draw sets with and without a plant and expect each to be told. The verdict says what these films and this trunk allow;
+the model's own scores of films without lungs say whether it makes use of it.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | No
     names, counts = evaluation.classes, np.array(evaluation.confusion)
     rows = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
-    figure = _figure("Decision", "Label", 130 + 78 * len(names))
+    figure = empty("Decision", "Label", 130 + 78 * len(names))
     figure.add_heatmap(
         z=share, x=names, y=names, zmin=0, zmax=1, colorscale=HEAT, showscale=False, hoverinfo="skip", xgap=3, ygap=3
     )
@@ -85,7 +85,7 @@ def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | No
 
 def roc(curves: Sequence[Roc], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
     """ROC curves, each with the point of the decisions that were made; intervals are of the AUC, by question."""
-    figure = _figure("1 - specificity", "Sensitivity", 500)
+    figure = empty("1 - specificity", "Sensitivity", 500)
     _line(figure, [0, 1], [0, 1])
     words, tables = [], []
     for curve in curves:
@@ -107,7 +107,7 @@ def roc(curves: Sequence[Roc], names: Sequence[str], intervals: Intervals = NONE
 
 def precision_recall(curves: Sequence[PrecisionRecall], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
     """Precision-recall curves with the point of the decisions, and for each the precision of chance, dotted."""
-    figure = _figure("Recall (sensitivity)", "Precision (PPV on these films)", 500)
+    figure = empty("Recall (sensitivity)", "Precision (PPV on these films)", 500)
     words, tables = [], []
     for curve in curves:
         name, prevalence = str(curve.question), curve.prevalence
@@ -195,7 +195,7 @@ def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: fl
     """Net benefit of acting on the model, on all and on none, by the probability from which one would act."""
     lines = {f"act on the model's {name}": curve.model, "act on all": curve.treat_all, "act on none": 0 * curve.model}
     most = max(float(curve.model.max()), float(curve.treat_all.max()), 0.01)
-    figure = _figure("Probability from which one would act", "Net benefit a film", 520)
+    figure = empty("Probability from which one would act", "Net benefit a film", 520)
     _curve(figure, name, names, next(iter(lines)), (curve.threshold, curve.model))
     figure.data[-1].line.dash = "solid"  # it bends at every step, where dashes cannot be followed
     for line, values in list(lines.items())[1:]:
@@ -216,7 +216,7 @@ def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: fl
 
 def coverage(found: Coverage, name: str, names: Sequence[str], answered: float | None = None) -> Chart:
     """How often the answer is right, against the share of films that get one; `answered` is what the band leaves."""
-    figure = _figure("Share of films that are answered, the surest first", "Share of answers that are right", 520)
+    figure = empty("Share of films that are answered, the surest first", "Share of answers that are right", 520)
     _curve(figure, name, names, "answered films", (found.share, found.accuracy), "hv")
     figure.data[-1].line.dash = "solid"
     figure.update_traces(hovertemplate="%{x:.1%} answered, %{y:.1%} of them right<extra></extra>")
@@ -234,7 +234,8 @@ def coverage(found: Coverage, name: str, names: Sequence[str], answered: float |
     return Chart(figure, alt, table)
 
 
-def _figure(x: str, y: str, height_px: int) -> go.Figure:
+def empty(x: str, y: str, height_px: int) -> go.Figure:
+    """A figure of these axes with nothing on it yet."""
     figure = go.Figure()
     _dress(figure, height_px)
     figure.update_xaxes(title_text=x)

@@ -15,16 +15,16 @@ from cxr.judging.shortcuts import Deletion, Heat, Measured, Step, Told
 from cxr.judging.verdict import SHOWN, SUSPECTED, figure
 from cxr.showing import palette
 from cxr.showing.chart import Chart
+from cxr.showing.charts import empty
 
 GROUPS = ("a head trained anew on", "the model itself", "a head on this alone")
-CLEAR = "rgba(0,0,0,0)"
 HEIGHT_PX = 340
 
 
 def told(found: Measured) -> Chart:
     """The AUC of every reading with its interval, and the two thresholds of the verdict."""
     groups = dict(zip(GROUPS, (found.heads, found.own, found.probes), strict=True))
-    colours, chart = palette.colours(GROUPS), _figure("AUC: 0.5 is chance, 1 is without a mistake", "")
+    colours, chart = palette.colours(GROUPS), empty("AUC: 0.5 is chance, 1 is without a mistake", "", HEIGHT_PX)
     words, rows = [], []
     for group, members in groups.items():
         names = [f"{one.name}{' (own)' if group == GROUPS[1] else ''}" for one in members]
@@ -47,7 +47,7 @@ def told(found: Measured) -> Chart:
 def heat(found: Sequence[Heat]) -> Chart:
     """The share of the heatmap in the lungs by label, beside that of a map without any preference."""
     names = [f"{one.label}, {one.lungs}" for one in found]
-    chart = _figure("", "Share of the heat in the lungs")
+    chart = empty("", "Share of the heat in the lungs", HEIGHT_PX)
     _points(chart, "the model's heatmaps", names, [one.share for one in found], palette.colours(["heat"])["heat"])
     chart.add_scatter(
         x=names,
@@ -67,7 +67,7 @@ def heat(found: Sequence[Heat]) -> Chart:
 def shuffled(steps: Sequence[Step]) -> Chart:
     """How far heatmaps are still those of the model, as more and more of its weights are shuffled."""
     blocks, colours = [step.block for step in steps], palette.colours(["correlation", "ssim"])
-    chart = _figure("Weights shuffled down to", "Likeness to the model's own")
+    chart = empty("Weights shuffled down to", "Likeness to the model's own", HEIGHT_PX)
     values = [step.correlation for step in steps]
     _points(chart, "rank correlation", blocks, values, colours["correlation"], mode="lines+markers")
     line = {"color": colours["ssim"], "dash": "dash", "width": 2}
@@ -83,7 +83,7 @@ def hidden(curve: Deletion) -> Chart:
     """The score as more and more of the film is hidden, the hottest parts first or parts chosen by lot."""
     lines = {"the hottest": curve.hottest, "elsewhere, by lot": curve.elsewhere}
     colours, dashes = palette.colours(list(lines)), palette.dashes(list(lines))
-    chart = _figure("Share of the film that is hidden", "Score, in parts of that at first")
+    chart = empty("Share of the film that is hidden", "Score, in parts of that at first", HEIGHT_PX)
     for name, values in lines.items():
         line = {"color": colours[name], "dash": dashes[name], "width": 2}
         chart.add_scatter(x=curve.shares, y=values, name=name, mode="lines+markers", line=line)
@@ -94,20 +94,6 @@ def hidden(curve: Deletion) -> Chart:
     left = f"{here:.2f} where the hottest {most:.0%} is hidden, {there:.2f} elsewhere"
     alt = f"Score left: {left}; area between them {figure(curve.between)}."
     return Chart(chart, alt, pd.DataFrame({"hidden": curve.shares, **lines}))
-
-
-def _figure(x: str, y: str) -> go.Figure:
-    chart = go.Figure()
-    chart.update_layout(
-        height=HEIGHT_PX,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "title": None},
-    )
-    chart.update_xaxes(title_text=x, zeroline=False, automargin=True)
-    chart.update_yaxes(title_text=y, zeroline=False, automargin=True)
-    return chart
 
 
 def _points(

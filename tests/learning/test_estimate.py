@@ -41,6 +41,14 @@ def test_without_earlier_runs_it_is_a_wide_range_that_says_so(home):
     assert "can be off" in found.rests_on
 
 
+def test_teaching_the_gate_is_counted(home, monkeypatch):
+    recipe = tiny_recipe(trunk={"train": "head"}, input={"size_px": 224})
+    whole = estimate(recipe, FILMS, CPU, []).seconds
+    monkeypatch.setattr("cxr.learning.estimate.GATE_PICTURES", 0)
+    without = estimate(recipe, FILMS, CPU, []).seconds
+    assert whole.low > without.low and whole.high > without.high
+
+
 def test_more_of_anything_takes_longer(home):
     def high(recipe, films=FILMS):
         return estimate(recipe, films, CPU, []).seconds.high
