@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,11 @@ class Film:
     view: str | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8]) -> Self:
+        """Pixels that come from no file, as a film."""
+        return cls(np.ascontiguousarray(pixels), "PNG", 8)
 
     def __post_init__(self) -> None:
         pixels = self.pixels.view()

@@ -71,7 +71,7 @@ def deletion(classifier: Classifier, films: Sequence[Shown], progress: Progress,
         heat = at_size(film.heatmap, len(film.pixels))
         moved = [np.roll(heat, tuple(rng.integers(heat.shape)), (0, 1)) for _ in range(PLACES)]
         asked = [film.pixels, *(hide(film.pixels, one, share) for one in (heat, *moved) for share in SHARES)]
-        scores = np.array([one.probability(film.decision) for one in classifier.read_many(map(as_film, asked))])
+        scores = np.array([one.probability(film.decision) for one in classifier.read_many(map(Film.of, asked))])
         curves = (scores[1:] / max(float(scores[0]), 1e-6)).reshape(1 + PLACES, len(SHARES))
         hottest.append([1.0, *curves[0]])
         elsewhere.append([1.0, *curves[1:].mean(axis=0)])
@@ -105,10 +105,6 @@ def at_size(heatmap: Floats, size_px: int) -> Floats:
     return np.asarray(cells.resize((size_px, size_px), Image.Resampling.BILINEAR))
 
 
-def as_film(pixels: NDArray[np.uint8]) -> Film:
-    return Film(pixels=pixels, format="PNG", bits=8)
-
-
 def rank_correlation(one: Floats, other: Floats) -> float:
     """Spearman's; 0 where a map is the same everywhere, as it then says nothing of the other."""
     first, second = (rankdata(cells) - (cells.size + 1) / 2 for cells in (one, other))
@@ -131,7 +127,7 @@ def ssim(one: Floats, other: Floats) -> float:
 
 def _maps(classifier: Classifier, films: Sequence[Shown]) -> list[Floats]:
     """The heatmap of each film's decision by this classifier."""
-    read = classifier.read_many(as_film(film.pixels) for film in films)
+    read = classifier.read_many(Film.of(film.pixels) for film in films)
     return [found.heatmap(film.decision) for film, found in zip(films, read, strict=True)]
 
 

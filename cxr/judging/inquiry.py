@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from cxr.datasets.audit import cramers_v
 from cxr.datasets.dataset import Dataset
 from cxr.errors import DatasetError, FilmError
+from cxr.films.film import Film
 from cxr.judging import heatmaps, lungs
 from cxr.judging.heads import MACRO, Truth, areas, head, held_out, kept_share
-from cxr.judging.heatmaps import Shown, as_film, at_size
+from cxr.judging.heatmaps import Shown, at_size
 from cxr.judging.interval import Interval
 from cxr.judging.intervals import RESAMPLES, percentiles, resampled, wilson
 from cxr.judging.lungs import Mask, Pixels
@@ -137,7 +138,7 @@ def _look(classifier: Classifier, films: Dataset, progress: Progress) -> _Films:
         progress(start, len(looked))
         some = looked[start : start + CHUNK]
         for view, draw in VIEWS.items():
-            predictions[view] += classifier.read_many([as_film(draw(one.pixels, one.lungs)) for one in some], CHUNK)
+            predictions[view] += classifier.read_many([Film.of(draw(one.pixels, one.lungs)) for one in some], CHUNK)
     progress(len(looked), len(looked))
     return _Films(kept, truth, looked, outlines, predictions)
 

@@ -76,7 +76,7 @@ def gather(look: Look, size_px: int, dataset: Dataset, strangers: Dataset, seed:
     def pictures() -> Iterator[tuple[str, Pixels]]:
         yield from _taught(dataset, taught, size_px, seed)
         for number in range(DRAWN):
-            yield NO_FILM, _film(draw_strange(seed * DRAWN + number, max(size_px, DRAWN_PX))).fitted(size_px)
+            yield NO_FILM, Film.of(draw_strange(seed * DRAWN + number, max(size_px, DRAWN_PX))).fitted(size_px)
         for i in other:
             yield from ((str(strangers.table["kind"].iat[i]), one.fitted(size_px)) for one in _read(strangers, i))
         for i in held_out:
@@ -112,11 +112,7 @@ def _taught(dataset: Dataset, chosen: NDArray[np.intp], size_px: int, seed: int)
             yield FRONTAL, augment(fitted, VARIED, rng)
             if place < SPOILED_FILMS:
                 for kind, spoil in SPOILED.items():
-                    yield kind, _film(spoil(film.pixels, rng)).fitted(size_px)
-
-
-def _film(pixels: Pixels) -> Film:
-    return Film(np.ascontiguousarray(pixels), "PNG", 8)
+                    yield kind, Film.of(spoil(film.pixels, rng)).fitted(size_px)
 
 
 def _some_of_each(strangers: Dataset, rng: np.random.Generator) -> list[int]:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
 from cxr.judging.heatmaps import (
     SHARES,
     Shown,
-    as_film,
     at_size,
     between,
     deletion,
@@ -36,7 +36,7 @@ class Lamp:
 
 def shown(classifier, count=8):
     drawn = [draw_phantom("bacterial", seed, classifier.size_px).pixels for seed in range(count)]
-    read = classifier.read_many(map(as_film, drawn))
+    read = classifier.read_many(map(Film.of, drawn))
     return [Shown(pixels, found.decision, found.heatmap()) for pixels, found in zip(drawn, read, strict=True)]
 
 
