@@ -151,7 +151,9 @@ def _on_heatmaps(found: Measured) -> Iterator[str]:
     if found.randomised:
         last = found.randomised[-1].correlation
         said = f"rank correlation {figure(last)} once all weights are shuffled"
-        if last.high < FOLLOWS:
+        if last.value == last.low == last.high == 0:
+            yield "The heatmaps vanish once all weights are shuffled, which says little of what they show before."
+        elif last.high < FOLLOWS:
             yield f"The heatmaps depend on what the model learnt: {said}."
         elif last.low >= FOLLOWS:
             yield f"The heatmaps hardly depend on what the model learnt ({said}): they are no evidence of anything."

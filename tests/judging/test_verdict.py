@@ -144,6 +144,11 @@ def test_heatmaps_that_stay_when_all_is_forgotten_are_no_evidence(value, said):
     assert said in judged(measured(randomised=steps)).remarks[0]
 
 
+def test_heatmaps_that_vanish_when_all_is_forgotten_are_no_evidence_either():
+    (remark,) = judged(measured(randomised=(Step(block="b1", correlation=about(0, 0), ssim=0.0),))).remarks
+    assert remark == "The heatmaps vanish once all weights are shuffled, which says little of what they show before."
+
+
 @pytest.mark.parametrize(
     ("gap", "last", "said"),
     [
