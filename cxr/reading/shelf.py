@@ -268,10 +268,10 @@ def new_folder(name: str) -> Iterator[Path]:
             flush(path)
         with _locked():
             must_be_free(name)
+            history = _history() or [name]
             partial.rename(models_dir() / name)
             flush(models_dir())
-            if not _history():
-                _write_history([name])
+            _write_history(history)
     except OSError as error:
         raise ShelfError(f"The model '{name}' could not be stored: {error.strerror or error}.") from error
     finally:
@@ -311,11 +311,14 @@ def _locked() -> Iterator[None]:
 def _history() -> list[str]:
     """Names of the models that were promoted and still exist, the one in use last.
 
-    A file that cannot be read counts as none: promoting a model then writes it anew.
+    Where none ever was, as on a shelf that came with a model, the one that was there first is in use. A file that
+    cannot be read counts as none: promoting a model then writes it anew.
     """
     try:
         promoted = json.loads((models_dir() / "default.json").read_text("utf-8"))["history"]
         known = [name for name in promoted if re.fullmatch(NAME, name) and (models_dir() / name).is_dir()]
+    except FileNotFoundError:
+        return [one.name for one in cards()[-1:]]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [name for name, _ in groupby(known)]

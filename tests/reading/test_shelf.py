@@ -192,6 +192,18 @@ def test_the_first_model_becomes_the_default_and_the_second_does_not(stored):
     assert shelf.default_name() == "first"
 
 
+def test_a_shelf_that_came_with_a_model_uses_it_until_another_is_promoted(stored, home):
+    stored("came-with-it")
+    (home / "models/default.json").unlink()
+    assert shelf.default_name() == "came-with-it"
+    with pytest.raises(ShelfError, match="in use"):
+        shelf.delete("came-with-it")
+    stored("another")
+    assert shelf.default_name() == "came-with-it"
+    shelf.promote("another")
+    assert shelf.default_name() == "another" and shelf.roll_back() == "came-with-it"
+
+
 def test_rolling_back_undoes_each_promotion_in_turn(stored):
     for name in ("a", "b", "c"):
         stored(name)
