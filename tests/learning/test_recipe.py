@@ -85,6 +85,11 @@ PUBLISHED = {
         "head": {"pool": "flatten", "dense": (4096, 4096), "dropout": 0.5},
         "training": {"stop_at_accuracy": 0.9},
     },
+    "vgg16-broad": {
+        "data": {"classes": ("normal", "bacterial", "viral", "covid19")},
+        "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "block4"},
+        "training": {"class_weights": "by_source", "half": True, "views": 0},
+    },
     "vgg16-default": {
         "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "block5"},
         "augmentation": {"flip_horizontal": False, "flip_vertical": False},
