@@ -70,6 +70,16 @@ def gate(name: str, data: Data) -> None:
         )
 
 
+@app.command("describe")
+def describe(name: str, path: Annotated[Path, typer.Argument(help="A TOML file, as docs/shipped-model.toml.")]) -> None:
+    """Put what its makers say of it on a model's card: intended use, data, known failures."""
+    from cxr.reading import shelf
+    from cxr.reading.card import Statement
+
+    shelf.describe(name, Statement.read(path))
+    typer.echo(f"The card of '{name}' says so now.")
+
+
 @app.command("promote")
 def promote(name: str) -> None:
     """Put a model into use."""

@@ -23,6 +23,7 @@ from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, fit_temperature, tempered
 from cxr.judging.comparison import Comparison, Contender, compare
 from cxr.judging.evaluation import Evaluation, Rule, choose_threshold, evaluate, read_films, read_scores, score_table
+from cxr.judging.results import results_of
 from cxr.judging.shortcuts import Shortcuts
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
@@ -187,7 +188,7 @@ def _shelve(
     threshold = choose_threshold(held, labels, rule)
     band = choose_band(held, labels, threshold, recipe.decision.sure)
     results = {
-        role: evaluate(scores[scores["role"] == role], labels, threshold).as_dict()
+        role: results_of(scores[scores["role"] == role], labels, threshold)
         for role in ("val", "test")
         if (scores["role"] == role).any()
     }

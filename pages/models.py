@@ -6,7 +6,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from cxr.judging.evaluation import read_scores
 from cxr.reading import export, parcel, shelf
 from cxr.reading.card import Card
 from cxr.showing import model_card, ui
@@ -102,11 +101,16 @@ def _card(card: Card) -> None:
             st.subheader("Where it ends")
             st.markdown("\n".join(f"- {sentence}" for sentence in model_card.limits(card)))
         st.subheader("What it reached")
-        results = model_card.results_table(card, read_scores(shelf.evaluation_of(card.name)))
-        st.table(
-            model_card.written(results), border="horizontal", hide_index=True, width="content", alt="Results by measure"
-        )
+        results = model_card.results_table(card)
+        st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by measure")
+        sources = model_card.sources_table(card)
+        if len(sources):
+            st.table(sources, border="horizontal", hide_index=True, width="content", alt="Results by source")
+            st.caption(card.results["test"]["sources"]["sentence"])
         ui.link("evaluate", "All about its results", model=card.name)
+        for title, text in model_card.statement(card).items():
+            st.markdown(f"**{title}**")
+            st.text(text, width=720)
 
 
 def _export(card: Card) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,6 +38,32 @@ class Ages(BaseModel):
     oldest: float = Field(ge=0)  # and 5 of older ones
     known: int = Field(ge=1)  # films whose patient's age is known
     films: int = Field(ge=1)
+
+
+class Statement(BaseModel):
+    """What the people who trained a model say of it, for those who consider using it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    intended_use: str = Field(max_length=4000)
+    not_for: str = Field(max_length=4000)  # films and questions that it must not be used with
+    data: str = Field(max_length=4000)  # where the films are from, ages, licences
+    split: str = Field(max_length=4000)
+    training: str = Field(max_length=4000)
+    test_looks: int = Field(ge=1)  # how often results on the test films were looked at before this model was chosen
+    failures: str = Field(max_length=4000)  # known ones
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The statement in a TOML file."""
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
+        except OSError as error:
+            raise ShelfError(f"{path.name} cannot be read: {error.strerror}.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ShelfError(f"{path.name} is no TOML file: {error}.") from error
+        except ValidationError as error:
+            raise ShelfError(f"{path.name} does not hold: {_where(error)}.") from error
 
 
 class Draft(BaseModel):
@@ -82,6 +108,7 @@ class Card(Draft):
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     gate_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     software: dict[str, str] = {}
+    statement: Statement | None = None
     note: str = DISCLAIMER
 
 
@@ -96,8 +123,13 @@ def read_card(folder: Path) -> Card:
     except OSError as error:
         raise ShelfError(f"The model's {CARD} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "the file itself"
-        raise ShelfError(f"The model's {CARD} does not hold: {where}: {error.errors()[0]['msg']}.") from error
+        raise ShelfError(f"The model's {CARD} does not hold: {_where(error)}.") from error
+
+
+def _where(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file itself'}: {first['msg']}"
 
 
 def read_recipe(folder: Path) -> Recipe:

@@ -36,6 +36,7 @@ from cxr.reading.card import (
     Card,
     Draft,
     Guarded,
+    Statement,
     members,
     read_card,
     read_recipe,
@@ -148,6 +149,17 @@ def give_gate(name: str, gate: Arrays, record: Guarded, ages: Ages | None) -> Ca
     except OSError as error:
         raise ShelfError(f"The gate of '{name}' could not be stored: {error.strerror or error}.") from error
     return guarded
+
+
+def describe(name: str, statement: Statement) -> Card:
+    """The card of a model on the shelf, now with this statement of its makers."""
+    try:
+        with _locked():
+            described = card(name).model_copy(update={"statement": statement})
+            _write_card(folder_of(name), described)
+    except OSError as error:
+        raise ShelfError(f"The card of '{name}' could not be stored: {error.strerror or error}.") from error
+    return described
 
 
 def _write_card(folder: Path, card: Card) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from cxr.datasets.labels import LabelSpace
 from cxr.errors import RecipeError
-from cxr.judging.evaluation import Evaluation, evaluate
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
@@ -65,42 +64,77 @@ def films_table(card: Card) -> pd.DataFrame:
     return pd.DataFrame({"label": labels, **columns})
 
 
-def results_table(card: Card, scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a measure, computed from the stored scores of validation and test films."""
-    labels = LabelSpace(card.classes, card.groups)
-    columns = {}
+def results_table(card: Card) -> pd.DataFrame:
+    """One row a measure as it is read: of test films with its 95 % interval where the card has it, of validation."""
+    columns: dict[str, pd.Series] = {}
     for role, name in (("test", "test films"), ("val", "validation films")):
-        films = scores[scores["role"] == role]
-        if labels.targets(films["label"]).any():
-            columns[name] = measures(evaluate(films, labels, card.threshold))
-    return pd.DataFrame(columns).rename_axis("measure").reset_index()
+        if results := card.results.get(role):
+            flat = _measures(results)
+            columns[name] = pd.Series({measure: _written(*found) for measure, found in flat.items()})
+            if role == "test" and "intervals" in results:
+                columns["95 % interval"] = pd.Series(
+                    {measure: _bounds(results, of) for measure, (of, _) in flat.items()}
+                )
+    return pd.DataFrame(columns).fillna("").rename_axis("measure").reset_index()
 
 
-def measures(evaluation: Evaluation) -> dict[str, float]:
-    """The figures of an evaluation, in the order of a table."""
-    found = {"Films": float(evaluation.n), "Accuracy": evaluation.accuracy, "Macro F1": evaluation.macro_f1}
-    if evaluation.binary:
-        rest = f"against {evaluation.negative}"
-        found |= {
-            f"AUC {rest}": evaluation.binary.auc,
-            f"Sensitivity {rest}": evaluation.binary.sensitivity,
-            f"Specificity {rest}": evaluation.binary.specificity,
-        }
-    found |= {f"AUC {name}": value for name, value in evaluation.auc.items()}
-    return found | {f"Recall {name}": value for name, value in evaluation.recall.items()}
+def _measures(results: Mapping[str, Any]) -> dict[str, tuple[str, float | None]]:
+    """Measure in words -> its flat name and value, in the order of a table."""
+    found = {"Films": ("n", results["n"])}
+    found |= {"Accuracy": ("accuracy", results["accuracy"]), "Macro F1": ("macro_f1", results["macro_f1"])}
+    if binary := results.get("binary"):
+        for measure in ("auc", "sensitivity", "specificity"):
+            words = "AUC" if measure == "auc" else measure.capitalize()
+            found[f"{words} against {results['negative']}"] = (f"binary.{measure}", binary[measure])
+    for words, measure in (("AUC", "auc"), ("Recall", "recall")):
+        found |= {f"{words} {name}": (f"{measure}.{name}", value) for name, value in results[measure].items()}
+    return found
 
 
-def written(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of measures as it is read: films whole, shares with three decimals, blank where there is none."""
+def _written(name: str, value: float | None) -> str:
+    """Films whole, shares with three decimals, blank where there is none."""
+    return "" if value is None else f"{value:.0f}" if name == "n" else f"{value:.3f}"
 
-    def cell(measure: str, value: float) -> str:
-        return "" if pd.isna(value) else f"{value:.0f}" if measure == "Films" else f"{value:.3f}"
 
-    measure = table.columns[0]
-    columns = {
-        name: [cell(*pair) for pair in zip(table[measure], table[name], strict=True)] for name in table.columns[1:]
+def _bounds(results: Mapping[str, Any], name: str) -> str:
+    found = results["intervals"].get(name) or {}
+    return "" if found.get("low") is None else f"{found['low']:.3f} to {found['high']:.3f}"
+
+
+def sources_table(card: Card) -> pd.DataFrame:
+    """One row a source of test films as it is read, each figure with its 95 % interval; empty where there is one."""
+    groups = (card.results.get("test", {}).get("sources") or {}).get("groups", [])
+    figures = {"accuracy": "Accuracy", "binary.auc": "AUC", "binary.sensitivity": "Sensitivity"}
+    figures["binary.specificity"] = "Specificity"
+    rows = [
+        {"source": group["name"], "films": group["n"], "patients": group["patients"]}
+        | {words: _with_bounds(group.get(name)) for name, words in figures.items()}
+        for group in groups
+    ]
+    return pd.DataFrame(rows)
+
+
+def _with_bounds(figure: Mapping[str, float | None] | None) -> str:
+    if not figure or figure["value"] is None:
+        return ""
+    bounds = "" if figure["low"] is None else f" ({figure['low']:.3f} to {figure['high']:.3f})"
+    return f"{figure['value']:.3f}{bounds}"
+
+
+def statement(card: Card) -> dict[str, str]:
+    """Title and text of what its makers say of it."""
+    said = card.statement
+    if said is None:
+        return {}
+    looks = "once" if said.test_looks == 1 else f"{said.test_looks} times"
+    return {
+        "Intended use": said.intended_use,
+        "Not to be used for": said.not_for,
+        "Films it was made of": said.data,
+        "How they were split": f"{said.split} Results on the test films were looked at {looks}.",
+        "How it was trained": said.training,
+        "Known failures": said.failures,
     }
-    return pd.DataFrame({measure: table[measure], **columns})
 
 
 def limits(card: Card) -> list[str]:

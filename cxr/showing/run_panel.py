@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from cxr.judging.comparison import Contender
-from cxr.judging.evaluation import read_scores
 from cxr.judging.kept import held_out
 from cxr.learning import runs
 from cxr.learning.estimate import time_left_s
@@ -203,7 +202,7 @@ def _result(name: str) -> None:
         with st.expander(
             "Its results on test and validation films", expanded=in_use in (None, name), key="run.results"
         ):
-            results = model_card.written(model_card.results_table(card, read_scores(shelf.evaluation_of(name))))
+            results = model_card.results_table(card)
             st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
     with st.container(horizontal=True):
         if name != in_use and st.button("Put it into use", key=f"run.promote.{name}"):

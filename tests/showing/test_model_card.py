@@ -1,31 +1,71 @@
-"""A card's results are the figures of its stored scores, of either role."""
+"""A card as it is read: figures of test and validation films, with their intervals and by source."""
 
+import re
+
+import numpy as np
 import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.judging.evaluation import evaluate
-from cxr.showing.model_card import measures, written
+from cxr.judging.results import results_of
+from cxr.reading.card import Card, Statement
+from cxr.showing.model_card import results_table, sources_table, statement
+
+LABELS = LabelSpace(("normal", "viral"))
+STATEMENT = Statement(
+    intended_use="To teach.",
+    not_for="Patients.",
+    data="Drawn films.",
+    split="By patient.",
+    training="Quickly.",
+    test_looks=1,
+    failures="Many.",
+)
+
+
+def made(**facts: object) -> Card:
+    card = {"name": "m", "classes": LABELS.classes, "version": "1", "created": "2026-01-01", "recipe": "tiny"}
+    return Card.model_validate(card | {"size_px": 32, "seed": 0, "weights_sha256": "0" * 64} | facts)
 
 
 @pytest.fixture
-def evaluation():
-    films = pd.DataFrame(
-        {"label": ["normal", "viral", "viral"], "p_normal": [0.9, 0.2, 0.6], "p_viral": [0.1, 0.8, 0.4]}
-    )
-    return evaluate(films, LabelSpace(("normal", "viral")), 0.5)
+def results() -> dict[str, object]:
+    ill = np.arange(40) % 2
+    p = np.clip(ill * 0.6 + np.linspace(0, 0.6, 40), 0, 1)
+    films = {"label": np.where(ill, "viral", "normal"), "source": np.where(np.arange(40) < 20, "a", "b")}
+    return results_of(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5)
 
 
-def test_an_evaluation_has_its_figures_against_normal_and_of_each_class(evaluation):
-    found = measures(evaluation)
-    assert (found["Films"], found["Accuracy"]) == (3, pytest.approx(2 / 3))
-    assert found["Sensitivity against normal"] == found["Recall viral"] == 0.5
-    assert found["AUC against normal"] == found["AUC viral"] == 1.0
+def test_films_are_written_whole_and_shares_with_three_decimals_and_their_interval(results):
+    shown = results_table(made(results={"test": results, "val": results})).set_index("measure")
+    accuracy, bounds = results["accuracy"], results["intervals"]["accuracy"]
+    assert shown.loc["Films"].tolist() == ["40", "", "40"]
+    assert shown.loc["Accuracy"].tolist() == [
+        f"{accuracy:.3f}",
+        f"{bounds['low']:.3f} to {bounds['high']:.3f}",
+        f"{accuracy:.3f}",
+    ]
+    assert shown.loc["Sensitivity against normal", "test films"] == shown.loc["Recall viral", "test films"]
 
 
-def test_films_are_written_whole_and_shares_with_three_decimals(evaluation):
-    found = measures(evaluation)
-    table = pd.DataFrame({"test films": found, "others": {"Films": 2.0}}, index=list(found)).rename_axis("measure")
-    shown = written(table.reset_index()).set_index("measure")
-    assert shown.loc[["Films", "Accuracy"], "test films"].tolist() == ["3", "0.667"]
-    assert shown.loc[["Films", "Accuracy"], "others"].tolist() == ["2", ""]
+def test_a_card_of_earlier_days_has_figures_without_intervals(results):
+    earlier = {key: value for key, value in results.items() if key not in ("intervals", "sources")}
+    card = made(results={"test": earlier})
+    assert list(results_table(card)) == ["measure", "test films"] and sources_table(card).empty
+
+
+def test_each_source_has_its_figures_with_intervals(results):
+    shown = sources_table(made(results={"test": results})).set_index("source")
+    assert shown["films"].tolist() == [20, 20]
+    assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\)", shown.loc["b", "Accuracy"])
+
+
+def test_a_model_that_was_never_judged_has_empty_tables():
+    assert results_table(made()).empty and sources_table(made()).empty
+
+
+def test_a_statement_says_how_often_test_films_were_looked_at():
+    assert statement(made()) == {}
+    assert "looked at once" in statement(made(statement=STATEMENT))["How they were split"]
+    twice = STATEMENT.model_copy(update={"test_looks": 2})
+    assert "2 times" in statement(made(statement=twice))["How they were split"]

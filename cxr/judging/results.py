@@ -1,0 +1,23 @@
+"""What a card keeps of an evaluation: its figures, their intervals, and how films of each source do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from cxr.datasets.labels import LabelSpace
+from cxr.judging.evaluation import evaluate
+from cxr.judging.intervals import with_intervals
+from cxr.judging.subgroups import groupings, subgroups
+
+
+def results_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> dict[str, Any]:
+    """The evaluation of these films ready for JSON, with `intervals` by flat name, and `sources` where there are."""
+    found = evaluate(table, labels, threshold).as_dict()
+    found["intervals"] = {
+        name: interval.as_dict() for name, interval in with_intervals(table, labels, threshold).items()
+    }
+    if "source" in groupings(table):
+        found["sources"] = subgroups(table, labels, threshold, "source").as_dict()
+    return found
