@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test lint chromium format clean
+.PHONY: run test lint chromium format bench model clean
 
 run: $(VENV)/.installed
 	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C ends it)."
@@ -26,6 +26,25 @@ chromium:
 		echo "Installing Chromium for the tests of the pages ..."; \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null || true; \
 	fi
+
+# Beside the alternatives, which get an environment of their own; about an hour on two cores, idle ones.
+bench: $(VENV)-bench/.installed
+	@$(VENV)-bench/bin/python -m bench.speed
+
+$(VENV)-bench/.installed: requirements-bench.txt requirements.txt
+	@echo "Installing what is measured against ..."
+	@$(PYTHON) -m venv $(VENV)-bench
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+# The model that is shipped, from the films in DATA; an hour or two on two cores. Its name must be free on the shelf.
+MODEL := vgg16-broad
+SETS = --data $(DATA)/kermany --data $(DATA)/covid-chestxray --data $(DATA)/nih-adult
+model: $(VENV)/.installed
+	@test -d "$(DATA)" || { echo "Name the folder of the films: make model DATA=FOLDER"; exit 2; }
+	$(BIN)/python -m cxr train $(MODEL) --name $(MODEL) $(SETS)
+	$(BIN)/python -m cxr audit-model $(MODEL) $(SETS)
+	$(BIN)/python -m cxr models describe $(MODEL) docs/shipped-model.toml
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff check --fix .

@@ -81,7 +81,7 @@ class Classifier:
         self.labels = LabelSpace(card.classes, card.groups)
         self.threshold = card.threshold
         self.size_px = recipe.input.size_px
-        self._look = _compiled(network, recipe.head.output == "sigmoid", self.size_px)
+        self.look: Look = _compiled(network, recipe.head.output == "sigmoid", self.size_px)
         self._float32: Network | None = network if precision == "float32" else None
         self._building = threading.Lock()
 
@@ -105,7 +105,7 @@ class Classifier:
         """Films as they are fitted (side, side) -> (films, features): what the trunk makes of each, without place."""
         todo, found = iter(films), []
         while together := list(islice(todo, batch)):
-            found.append(np.asarray(self._look(np.stack(together)[..., None])[2]))
+            found.append(np.asarray(self.look(np.stack(together)[..., None])[2]))
         return np.concatenate(found)
 
     def float32_network(self) -> Network:
@@ -122,7 +122,7 @@ class Classifier:
     def _read(self, films: list[Film]) -> list[Prediction]:
         pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
         start = time.perf_counter()
-        probabilities, heatmaps, features = (np.asarray(part) for part in self._look(pixels))
+        probabilities, heatmaps, features = (np.asarray(part) for part in self.look(pixels))
         model_ms = 1000 * (time.perf_counter() - start) / len(films)
         peaks = heatmaps.max(axis=(2, 3))
         heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]

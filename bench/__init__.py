@@ -1,0 +1,1 @@
+"""What is measured: each script says how to run it."""

@@ -1,0 +1,226 @@
+"""The same network in every engine that a user could pick instead, and a reader of films made of each.
+
+A trunk takes a batch of grey films and returns the maps of its last block. A reader takes a file's bytes and returns
+probabilities and the picture with its heatmap; what is not the engine (decoding, the overlay) is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cxr.films.film import Film
+from cxr.learning.network import Network, build
+from cxr.learning.weights import arrays_of, assign
+from cxr.reading.classifier import Classifier
+from cxr.showing.overlay import overlay
+
+Films = NDArray[np.uint8]  # (films, side, side, 1)
+Trunk = Callable[[Films], Any]
+Reader = Callable[[bytes], tuple[NDArray[np.floating], Image.Image]]
+MEAN = np.array((103.939, 116.779, 123.68), np.float32)  # of the channels, as VGG16 takes them
+
+
+class Engines:
+    """One shelved VGG16 model, rebuilt in each engine from the same numbers when it is asked for."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self.classifier = classifier
+        self.arrays = arrays_of(classifier.network.model.weights)
+
+    @cached_property
+    def float32(self) -> Network:
+        network = build(self.classifier.recipe, len(self.classifier.classes), "float32")
+        assign(network.model.weights, self.arrays)
+        return network
+
+    @cached_property
+    def float32_classifier(self) -> Classifier:
+        return Classifier(self.float32, self.classifier.recipe, self.classifier.card, "float32")
+
+    def torch(self, precision: str) -> Any:
+        """Trunk and head as a module; its `trunk` ends with the last block's last convolution and its rectifier."""
+        import torch
+        from torch import nn
+
+        layers: list[nn.Module] = []
+        for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
+            for number in range(1, convolutions + 1):
+                kernel = self.arrays[f"block{block}_conv{number}/kernel"]
+                layer = nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding=1)
+                _fill(layer, kernel.transpose(3, 2, 0, 1), self.arrays[f"block{block}_conv{number}/bias"])
+                layers += [layer, nn.ReLU()]
+            layers += [nn.MaxPool2d(2)] if block < 5 else []
+        head = nn.Linear(512, len(self.classifier.classes))
+        _fill(head, self.arrays["logits/kernel"].T, self.arrays["logits/bias"])
+
+        class Model(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.trunk, self.head = nn.Sequential(*layers), head
+                self.pool = nn.MaxPool2d(2)
+
+            def forward(self, x: Any) -> Any:
+                return self.head(self.pool(self.trunk(x)).mean(dim=(2, 3)))
+
+        made = Model().eval().to(memory_format=torch.channels_last)
+        return made.to(torch.bfloat16) if precision == "bfloat16" else made
+
+    def trunks(self) -> dict[str, Trunk]:
+        """Every engine's trunk by name; ours is the pass of `Classifier.read`, heatmaps and all."""
+        return {
+            "ours": lambda films: [np.asarray(part) for part in self.classifier.look(films)],
+            "Keras float32": self._keras_trunk(),
+            "torch float32": self._torch_trunk("float32"),
+            "torch bfloat16": self._torch_trunk("bfloat16"),
+            "onnxruntime float32": self._onnx_trunk(),
+            "OpenVINO float32": self._openvino_trunk("f32"),
+            "OpenVINO bfloat16": self._openvino_trunk("bf16"),
+        }
+
+    def readers(self) -> dict[str, Reader]:
+        return {
+            "ours": self._our_reader(self.classifier),
+            "ours, float32": self._our_reader(self.float32_classifier),
+            "Keras + tf-keras-vis, float32": self._keras_reader(),
+            "torch + torch-cam, float32": self._torch_reader("float32"),
+            "torch + torch-cam, bfloat16": self._torch_reader("bfloat16"),
+        }
+
+    def _keras_trunk(self) -> Trunk:
+        import tensorflow as tf
+
+        maps = self.float32.look.output[0]
+        import keras
+
+        model = keras.Model(self.float32.model.input, maps)
+        call = tf.function(lambda films: model(tf.cast(films, tf.float32), training=False))
+        return lambda films: np.asarray(call(tf.constant(films)))
+
+    def _torch_trunk(self, precision: str) -> Trunk:
+        import torch
+
+        trunk, kind = self.torch(precision).trunk, _torch_kind(precision)
+
+        def run(films: Films) -> Any:
+            with torch.inference_mode():
+                return trunk(_for_torch(films, kind))
+
+        return run
+
+    @cached_property
+    def _onnx(self) -> bytes:
+        """The trunk as ONNX, from caffe-scaled channels last to maps."""
+        import io
+
+        import torch
+
+        out = io.BytesIO()
+        example = torch.zeros(2, 3, self.classifier.size_px, self.classifier.size_px)
+        torch.onnx.export(
+            self.torch("float32").trunk.to(memory_format=torch.contiguous_format),
+            (example,),
+            out,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "films"}},
+            dynamo=False,
+        )
+        return out.getvalue()
+
+    def _onnx_trunk(self) -> Trunk:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(self._onnx, providers=["CPUExecutionProvider"])
+        return lambda films: session.run(None, {"x": _channels_first(films)})[0]
+
+    def _openvino_trunk(self, precision: str) -> Trunk:
+        import openvino
+
+        core = openvino.Core()
+        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+        compiled = core.compile_model(core.read_model(self._onnx), "CPU", settings)
+        request = compiled.create_infer_request()
+        return lambda films: request.infer({0: _channels_first(films)})[0]
+
+    def _our_reader(self, classifier: Classifier) -> Reader:
+        def read(data: bytes) -> tuple[NDArray[np.floating], Image.Image]:
+            film = Film.read(data)
+            prediction = classifier.read(film)
+            return prediction.probabilities, overlay(film.pixels, prediction.heatmap())
+
+        return read
+
+    def _keras_reader(self) -> Reader:
+        """As tutorials do: `predict`, then tf-keras-vis."""
+        import keras
+        from tf_keras_vis.gradcam import Gradcam
+
+        model = self.float32.model
+        logits = keras.Model([model.input], model.get_layer("logits").output)
+        explain = Gradcam(logits)
+
+        def read(data: bytes) -> tuple[NDArray[np.floating], Image.Image]:
+            film = Film.read(data)
+            pixels = film.fitted(self.classifier.size_px)[None, ..., None].astype(np.float32)
+            probabilities = model.predict(pixels, verbose=0)[0]
+            target = int(probabilities.argmax())
+            heat = explain(
+                lambda scores: scores[:, target],
+                pixels,
+                penultimate_layer=self.float32.target,
+                seek_penultimate_conv_layer=False,
+                expand_cam=False,
+            )
+            return probabilities, overlay(film.pixels, np.asarray(heat)[0])
+
+        return read
+
+    def _torch_reader(self, precision: str) -> Reader:
+        import torch
+        from torchcam.methods import GradCAM
+
+        model, kind = self.torch(precision), _torch_kind(precision)
+        for weights in model.parameters():
+            weights.requires_grad_(False)
+        explain = GradCAM(model, target_layer=model.trunk)
+
+        def read(data: bytes) -> tuple[NDArray[np.floating], Image.Image]:
+            film = Film.read(data)
+            pixels = film.fitted(self.classifier.size_px)[None, ..., None]
+            logits = model(_for_torch(pixels, kind).requires_grad_())
+            target = int(logits.argmax())
+            heat = explain(target, logits)[0][0].float().numpy()
+            return torch.softmax(logits.float(), 1)[0].detach().numpy(), overlay(film.pixels, heat)
+
+        return read
+
+
+def _fill(layer: Any, weights: NDArray[np.floating], bias: NDArray[np.floating]) -> None:
+    import torch
+
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights)))
+        layer.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
+
+
+def _torch_kind(precision: str) -> Any:
+    import torch
+
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def _for_torch(films: Films, kind: Any) -> Any:
+    import torch
+
+    x = torch.from_numpy(films).permute(0, 3, 1, 2).to(torch.float32)
+    x = x.expand(-1, 3, -1, -1) - torch.from_numpy(MEAN)[None, :, None, None]
+    return x.to(dtype=kind, memory_format=torch.channels_last)
+
+
+def _channels_first(films: Films) -> NDArray[np.float32]:
+    return np.ascontiguousarray((films.astype(np.float32) - MEAN).transpose(0, 3, 1, 2))

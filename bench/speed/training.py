@@ -1,0 +1,100 @@
+"""Training as this library does it, and as articles do it with the same network in Keras alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from scipy.ndimage import affine_transform
+
+from cxr import workshop
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import LabelSpace
+from cxr.films.phantom import draw_phantom_set
+from cxr.judging.evaluation import read_films
+from cxr.learning import runs
+from cxr.learning.network import build
+from cxr.learning.recipe import Recipe
+from cxr.learning.selection import select
+from cxr.learning.weights import start_from
+
+BATCH = 32
+
+
+@contextmanager
+def films(count: int) -> Iterator[Path]:
+    """So many drawn films of 224 px, and a home of their own so that nothing is found computed already."""
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get("CXR_HOME")
+        os.environ["CXR_HOME"] = str(Path(folder) / "home")
+        try:
+            yield draw_phantom_set(Path(folder) / "phantoms", count, size_px=224).parent
+        finally:
+            os.environ.pop("CXR_HOME")
+            if before:
+                os.environ["CXR_HOME"] = before
+
+
+def ours(recipe: Recipe, folder: Path) -> tuple[float, float, int]:
+    """Seconds of the whole training, of an epoch alone (median), and the films trained on."""
+    run = runs.create(workshop.plan(recipe, [str(folder)], None), recipe.name)
+    started = time.perf_counter()
+    workshop.carry_out(run)
+    spent_s = time.perf_counter() - started
+    epochs = [row["seconds"] for row in run.history()]
+    roles = read_films(run.folder / workshop.SCORES)["role"]
+    return spent_s, float(np.median(epochs)), int((roles == "train").sum())
+
+
+def keras_alone(recipe: Recipe, folder: Path, trained: str) -> tuple[float, int]:
+    """Seconds of one epoch of `fit` through the whole network in float32, its augmentation on the way; and its films.
+
+    `trained` is "head", a block, or "all", as the recipe's `trunk.train`.
+    """
+    chosen = recipe.model_copy(update={"trunk": recipe.trunk.model_copy(update={"train": trained})})
+    dataset, labels = select(chosen, workshop.open_datasets([folder]))
+    shown = dataset.where((dataset.table["role"] == "train").to_numpy())
+    network = build(chosen, len(labels.classes), "float32")
+    start_from(network.model, chosen)
+    network.model.compile(keras.optimizers.Adam(chosen.optimiser.rate), loss="categorical_crossentropy")
+    batches = _Batches(shown, labels, chosen.input.size_px)
+    network.model.fit(batches, epochs=1, steps_per_epoch=2, verbose=0)  # compiles
+    started = time.perf_counter()
+    network.model.fit(batches, epochs=1, verbose=0)
+    return time.perf_counter() - started, len(shown)
+
+
+class _Batches(keras.utils.PyDataset):
+    """Films read from disk and varied by rotation, shift and zoom, as an ImageDataGenerator does."""
+
+    def __init__(self, dataset: Dataset, labels: LabelSpace, size_px: int) -> None:
+        super().__init__(workers=2)
+        self.dataset, self.size_px = dataset, size_px
+        self.targets = labels.targets(dataset.labels)
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // BATCH)
+
+    def __getitem__(self, step: int) -> tuple[Any, Any]:
+        part = range(step * BATCH, min((step + 1) * BATCH, len(self.dataset)))
+        pixels = np.stack([self.dataset.read(i).fitted(self.size_px) for i in part])[..., None]
+        return _varied(pixels.astype(np.float32), self.rng), self.targets[part.start : part.stop]
+
+
+def _varied(films: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    out = np.empty_like(films)
+    for film, made in zip(films, out, strict=True):
+        turn, zoom = np.deg2rad(rng.uniform(-15, 15)), rng.uniform(0.9, 1.1)
+        matrix = zoom * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        centre = (np.array(film.shape[:2]) - 1) / 2
+        offset = centre - matrix @ centre + rng.uniform(-0.1, 0.1, 2) * film.shape[0]
+        affine_transform(film[..., 0], matrix, offset, output=made[..., 0], order=1, mode="nearest")
+    return out
