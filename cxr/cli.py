@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -187,8 +187,9 @@ def compare(
 
 @app.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Films: PNG, JPEG, TIFF, WebP, BMP or DICOM.")],
+    files: Annotated[list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, WebP, BMP, DICOM) or folders.")],
     model: Model = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the readings as a table, a row each.")] = None,
     heatmap: Annotated[
         Path | None, typer.Option(help="Write the film with its heatmap: a .png for one film, a folder for many.")
     ] = None,
@@ -213,6 +214,9 @@ def predict(
         raise CxrError(f"There is no method '{method}'. Known: {', '.join(METHODS)}.")
     if heatmap and any(file.resolve() == heatmap.resolve() for file in files):
         raise CxrError("--heatmap names a film that is to be read; choose another file.")
+    files = list(_films_of(files))
+    if not files:
+        raise FilmError("There is no film in there.")
     classifier = shelf.load(model)
     of_age = None if age is None else age_reason(classifier.card.ages, age)
     readings: list[dict[str, Any]] = []
@@ -227,6 +231,8 @@ def predict(
             failed += reading.film is None
             if heatmap and reading.film and (insist or not reading.refused):
                 _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.source.name, files))
+    if csv:
+        _write_csv(csv, readings, classifier.classes)
     if as_json:
         console.print_json(readings)
     else:
@@ -239,6 +245,26 @@ def predict(
         typer.echo(DISCLAIMER)
     if failed:
         raise FilmError(f"{failed} of {len(files)} files could not be read.")
+
+
+def _films_of(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files, and what may be a film in the folders among them."""
+    from cxr.datasets.archive import may_be_film
+
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(one for one in path.rglob("*") if one.is_file() and may_be_film(one.name))
+        else:
+            yield path
+
+
+def _write_csv(path: Path, readings: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
+    from cxr.showing.report import batch_csv
+
+    try:
+        path.write_text(batch_csv(readings, classes), "utf-8")
+    except OSError as error:
+        raise CxrError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _in_words(said: dict[str, Any]) -> str:

@@ -164,6 +164,30 @@ def test_a_file_that_is_no_film_ends_with_code_3_after_the_others_were_read(trai
     assert cxr("predict", tmp_path / "missing.png")[0] == 3
 
 
+def test_a_folder_of_films_becomes_a_table(trained, phantoms, tmp_path, cxr):
+    films = sorted((phantoms / "images").iterdir())[:3]
+    for film in films:
+        (tmp_path / "films" / film.stem).mkdir(parents=True)
+        (tmp_path / "films" / film.stem / film.name).write_bytes(film.read_bytes())
+    (tmp_path / "films" / "notes.txt").write_text("not a film")
+    assert cxr("predict", tmp_path / "films", "--csv", tmp_path / "readings.csv")[0] == 0
+    with (tmp_path / "readings.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["file"]).name for row in rows] == [film.name for film in films]
+    assert all(row["decision"] in CLASSES and 0 <= float(row["p_normal"]) <= 1 for row in rows)
+
+
+def test_a_folder_without_films_is_said(trained, tmp_path, cxr):
+    (tmp_path / "empty").mkdir()
+    code, _, err = cxr("predict", tmp_path / "empty")
+    assert code == 3 and "no film" in err
+
+
+def test_a_table_that_cannot_be_written_is_said(trained, phantoms, tmp_path, cxr):
+    code, _, err = cxr("predict", phantoms / "images" / "phantom-00001.png", "--csv", tmp_path)
+    assert code == 1 and "cannot be written" in err
+
+
 def test_a_picture_that_is_no_film_is_refused_and_read_only_on_demand(trained, phantoms, tmp_path, answer, cxr):
     film, blank = phantoms / "images" / "phantom-00000.png", tmp_path / "blank.png"
     Image.new("L", (300, 300), 90).save(blank)
