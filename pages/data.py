@@ -299,15 +299,17 @@ def show_finding(dataset: Dataset, finding: Finding, rows: list[int], key: str) 
 def draw_charts(place: Place, dataset: Dataset) -> None:
     found = known_audit(dataset)
     charts = {
-        "split": charts_data.by_split(dataset),
-        "source": charts_data.by_source(dataset),
-        "size": charts_data.by_size(found) if found else None,
-        "age": charts_data.by_age(dataset),
-        "sex": charts_data.by_sex(dataset),
+        "split": ("Classes and splits", charts_data.by_split(dataset)),
+        "source": ("Where the films are from", charts_data.by_source(dataset)),
+        "size": ("How large they are", charts_data.by_size(found) if found else None),
+        "age": ("How old the patients are", charts_data.by_age(dataset)),
+        "sex": ("The patients' sex", charts_data.by_sex(dataset)),
     }
     columns = st.columns(2)
-    for place_of_chart, (name, chart) in enumerate((name, chart) for name, chart in charts.items() if chart):
+    drawn = ((name, title, chart) for name, (title, chart) in charts.items() if chart)
+    for place_of_chart, (name, title, chart) in enumerate(drawn):
         with columns[place_of_chart % 2]:
+            st.markdown(f"**{title}**")
             ui.chart(chart, f"data_{place.name}_by_{name}")
     if found is None:
         st.caption("The sizes of the films are counted by the audit.")

@@ -49,8 +49,7 @@ def facts(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Epochs": f"{card.epochs}, the best was {card.best_epoch}" if card.epochs else "not known",
         "Trained": f"{card.created[:16].replace('T', ' ')} UTC, seed {card.seed}",
         "Device": f"{card.device or 'not known'}{f', {card.precision}' if card.precision else ''}",
-        "Version": card.version,
-        "SHA-256 of the weights": card.weights_sha256,
+        "Version": f"{card.version} (its weights' SHA-256 begins so)",
         "Software": ", ".join(f"{name} {version}" for name, version in card.software.items()),
     }
     return pd.DataFrame({"fact": list(said), "value": list(said.values())})

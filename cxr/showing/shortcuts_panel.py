@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -11,13 +13,18 @@ from cxr.showing import charts_shortcuts, ui
 from cxr.showing.numbers import shortcut_numbers
 
 HALF_PX = 544
+FIRST_REASONS = 3  # in sight; the others unfold
 
 
 def shortcuts_panel(found: Shortcuts) -> None:
     """What an audit found, the verdict first."""
     tell = {"shown": st.error, "suspected": st.warning, "none found": st.success}[found.verdict.level]
     tell(found.verdict.sentence)
-    st.markdown("\n".join(f"- {reason}" for reason in (*found.verdict.reasons, *found.verdict.remarks)))
+    reasons = [*found.verdict.reasons, *found.verdict.remarks]
+    st.markdown(_list(reasons[:FIRST_REASONS]))
+    if more := reasons[FIRST_REASONS:]:
+        with st.expander(f"{len(more)} more", key="evaluate_reasons"):
+            st.markdown(_list(more))
     _numbers(found)
     measured = found.measured
     with st.container(horizontal=True):
@@ -39,6 +46,10 @@ def shortcuts_panel(found: Shortcuts) -> None:
                 st.markdown("**The score while the film is hidden**")
                 ui.chart(charts_shortcuts.hidden(measured.deletion), "evaluate_hidden")
     _films(found)
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _numbers(found: Shortcuts) -> None:
