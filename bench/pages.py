@@ -16,7 +16,6 @@ import os
 import shutil
 import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright  # noqa: E402
 
+from bench.server import Server, starting  # noqa: E402
 from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
 
 LATER_FILMS = 5
@@ -52,39 +52,25 @@ def main() -> None:
 
 def one_round(browser: Browser, home: Path) -> Iterator[tuple[str, float]]:
     films = [film(n) for n in range(1 + LATER_FILMS)]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     tab = browser.new_context(color_scheme="dark").new_page()
     started = time.perf_counter()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
-        cwd=PROJECT,
-        env=os.environ | {"CXR_HOME": str(home)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        awaited(tab, f"http://127.0.0.1:{port}")
+    with starting(home) as server, contextlib.closing(tab.context):
+        awaited(tab, server)
         yield "first page", time.perf_counter() - started
         for n, data in enumerate(films):
             yield "later film" if n else "first film", dropped(tab, data)
             tab.get_by_role("button", name="Clear the film").click()
             tab.locator(".viewer").wait_for(state="detached")
             tab.wait_for_timeout(500)
-    finally:
-        tab.context.close()
-        server.terminate()
-        server.wait()
 
 
-def awaited(tab: Page, url: str) -> None:
+def awaited(tab: Page, server: Server) -> None:
     """Open the page as soon as there is a server, and wait until it takes films."""
     for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", server.port), 1):
             break
         time.sleep(0.02)
-    tab.goto(url)
+    tab.goto(server.url)
     tab.get_by_text("Or read an example").wait_for()
 
 

@@ -9,15 +9,11 @@ With --home the set and the model are made in that folder once, and found there 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import io
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +22,7 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
+from bench.server import serving  # noqa: E402
 from cxr import workshop  # noqa: E402
 from cxr.datasets import catalogue  # noqa: E402
 from cxr.datasets.audited import audited  # noqa: E402
@@ -61,43 +58,26 @@ def furnish() -> None:
 
 
 def take_all(home: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.1)
-        with sync_playwright() as playwright:
-            chrome = playwright.chromium.launch(
-                executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
-            )
-            OUT.mkdir(exist_ok=True)
-            for theme in ("dark", "light"):
-                for name, fill in PAGES.items():
-                    tab = chrome.new_context(
-                        viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, color_scheme=theme
-                    ).new_page()
-                    tab.set_default_timeout(90_000)
-                    tab.add_init_script(
-                        "const key = `stActiveTheme-${location.pathname}-v2`;"
-                        f"localStorage.setItem(key, '\"{theme.title()}\"'); localStorage.setItem(`cxr-${{key}}`, 'x')"
-                    )
-                    tab.goto(f"http://127.0.0.1:{port}/{'' if name == 'predict' else name}")
-                    fill(tab)
-                    tab.wait_for_timeout(2500)
-                    Image.open(io.BytesIO(tab.screenshot())).save(OUT / f"{name}-{theme}.webp", quality=80, method=6)
-                    tab.context.close()
-    finally:
-        server.terminate()
-        server.wait()
+    with serving(home) as server, sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
+        )
+        OUT.mkdir(exist_ok=True)
+        for theme in ("dark", "light"):
+            for name, fill in PAGES.items():
+                tab = chrome.new_context(
+                    viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, color_scheme=theme
+                ).new_page()
+                tab.set_default_timeout(90_000)
+                tab.add_init_script(
+                    "const key = `stActiveTheme-${location.pathname}-v2`;"
+                    f"localStorage.setItem(key, '\"{theme.title()}\"'); localStorage.setItem(`cxr-${{key}}`, 'x')"
+                )
+                tab.goto(f"{server.url}/{'' if name == 'predict' else name}")
+                fill(tab)
+                tab.wait_for_timeout(2500)
+                Image.open(io.BytesIO(tab.screenshot())).save(OUT / f"{name}-{theme}.webp", quality=80, method=6)
+                tab.context.close()
 
 
 def predict(tab: Page) -> None:

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from bench.server import Server, serving
 from cxr import workshop
 from cxr.films.phantom import draw_phantom_set
 from cxr.learning import runs
 from tests.conftest import tiny_recipe
 
-PROJECT = Path(__file__).parents[2]
-START_S = 60
 WAIT_MS = 30_000  # for a page on a busy machine
-
-
-@dataclass(frozen=True)
-class Server:
-    url: str
-    home: Path
 
 
 def chromium() -> str:
@@ -53,38 +39,6 @@ def browser() -> Iterator[Browser]:
         chrome = playwright.chromium.launch(executable_path=path, args=[*flags, "--disable-sync", "--no-first-run"])
         yield chrome
         chrome.close()
-
-
-@contextlib.contextmanager
-def serving(home: Path, **environment: str) -> Iterator[Server]:
-    """The dashboard over this home, on a free port of this machine alone."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
-            cwd=PROJECT,
-            env=os.environ | {"CXR_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            yield _awaited(Server(f"http://127.0.0.1:{port}", home), process)
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _awaited(server: Server, process: subprocess.Popen[bytes]) -> Server:
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError, urllib.error.URLError):
-            urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=1).close()
-            return server
-        time.sleep(0.1)
-    pytest.fail(f"The dashboard did not start: {(server.home / 'server.log').read_text()}")
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@
 
 import pytest
 
+from bench.server import serving
 from cxr import DISCLAIMER
-from tests.browser.conftest import serving, settled
+from tests.browser.conftest import settled
 
 PAGES = ("", "evaluate", "train", "models", "data")
 
