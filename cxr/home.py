@@ -1,4 +1,4 @@
-"""Where this installation keeps its models, runs, evaluations, caches, datasets and starting weights.
+"""Where this installation keeps its models, runs, evaluations, caches, datasets, starting weights, trail and logs.
 
 `CXR_HOME` moves all of them; without it they lie in the project's folder, beside the code.
 """
@@ -33,6 +33,15 @@ def data_dir() -> Path:
 def evaluations_dir() -> Path:
     """Scores of evaluations that a person ran and wants to find again."""
     return home() / "evaluations"
+
+
+def trail_dir() -> Path:
+    """Who did what, one file a month."""
+    return home() / "trail"
+
+
+def logs_dir() -> Path:
+    return home() / "logs"
 
 
 def extra_data_dir() -> Path | None:
