@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxr import DISCLAIMER, cli_models, cli_runs, console
+from cxr import DISCLAIMER, cli_models, cli_runs, cli_upkeep, console
 from cxr.console import Data, Json
 from cxr.errors import CxrError, FilmError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_runs.app, name="runs")
+app.command()(cli_upkeep.trail)
 
 Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]

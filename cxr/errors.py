@@ -51,3 +51,9 @@ class ShelfError(CxrError):
     """A model that cannot be found, loaded, stored, promoted or deleted."""
 
     exit_code = 7
+
+
+class AccessError(CxrError):
+    """An action that this person may not do, or that may not be done without a line in the audit trail."""
+
+    exit_code = 8

@@ -29,9 +29,11 @@ from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import judged_by, label_space, left_out, select, select_fold
 from cxr.learning.trunks import must_be_trainable
+from cxr.person import acting_as
 from cxr.reading import shelf
 from cxr.reading.ages import ages_of
 from cxr.reading.card import Card, Draft
+from cxr.trail import deed
 
 if TYPE_CHECKING:
     from cxr.gatehouse import Taught
@@ -117,7 +119,8 @@ def carry_out(run: runs.Run) -> None:
         if job.model is not None:
             # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
             name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
-            _shelve(name, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
+            with acting_as(job.person):
+                _shelve(name, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
             worker.say(model=name)
             sentence += f" The model is on the shelf as '{name}'."
         worker.end(sentence)
@@ -310,8 +313,13 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
     name = name or shelf.default_name()
     if name is None:
         raise ShelfError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
-    card, recipe = shelf.card(name), shelf.recipe_of(name)
-    labels = LabelSpace(card.classes, card.groups)
+    card = shelf.card(name)
+    with deed("judge a model", name, card.version):
+        return _judged(card, paths, split, progress)
+
+
+def _judged(card: Card, paths: Sequence[str], split: str | None, progress: Progress) -> Judged:
+    name, recipe, labels = card.name, shelf.recipe_of(card.name), LabelSpace(card.classes, card.groups)
     dataset = open_datasets(paths)
     names = film_names(dataset, progress)
     films = judged_by(recipe, labels, dataset.with_column("film", names), split, roles_in_training(name, names))
@@ -343,17 +351,23 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
 
 def audit_model(name: str, paths: Sequence[str], progress: Progress) -> Shortcuts:
     """Whether a shelved model can answer without the lungs, on these films; kept with the model."""
+    card = shelf.card(name)
+    with deed("audit a model", name, card.version):
+        found = _audited(card, paths, progress)
+        shortcuts.keep(card, found)
+    return found
+
+
+def _audited(card: Card, paths: Sequence[str], progress: Progress) -> Shortcuts:
     from cxr.judging.inquiry import measure
     from cxr.judging.verdict import concluded
 
-    card, recipe = shelf.card(name), shelf.recipe_of(name)
+    name, recipe = card.name, shelf.recipe_of(card.name)
     dataset = open_datasets(paths)
     names = film_names(dataset, progress)
     labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, names)
     films = judged_by(recipe, labels, dataset, "all", roles)
-    found = concluded(card, measure(shelf.load(name), films, progress), left_out(recipe, labels, dataset))
-    shortcuts.keep(card, found)
-    return found
+    return concluded(card, measure(shelf.load(name), films, progress), left_out(recipe, labels, dataset))
 
 
 def compare_models(first: str, second: str, paths: Sequence[str], split: str | None, progress: Progress) -> Comparison:

@@ -19,6 +19,7 @@ from cxr.datasets.audit import CHECKS, Audit, Finding, Progress, audit
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER
 from cxr.home import cache_dir
+from cxr.person import permit
 
 
 def known_audit(dataset: Dataset) -> Audit | None:
@@ -35,6 +36,7 @@ def audited(dataset: Dataset, progress: Progress | None = None) -> Audit:
     known = known_audit(dataset)
     if known is not None:
         return known
+    permit("audit a dataset")
     signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
     found = audit(dataset, progress)
     path = _file(dataset)

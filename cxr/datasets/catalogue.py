@@ -23,6 +23,8 @@ from cxr.datasets.archive import MANIFEST, SPLITS, may_be_film
 from cxr.datasets.dataset import Dataset
 from cxr.errors import DatasetError, FilmError
 from cxr.home import data_dir, extra_data_dir
+from cxr.person import permit
+from cxr.trail import deed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LIST = "datasets.json"
@@ -71,10 +73,11 @@ def add(path: str | Path, name: str = "") -> Place:
 
     It is opened, and a film of it is read, as any folder of folders looks like a dataset from outside.
     """
+    permit("add a dataset by its path")  # before anything is said of what is there
     there = _resolved(path)
     _must_have_films(Dataset.open(there), there.name)
     name = name and _valid(name)
-    with _locked():
+    with deed("add a dataset by its path"), _locked():
         known = _known()
         at = str(there)
         for other, its_path in known.items():
@@ -95,7 +98,11 @@ def make(name: str, fill: Callable[[Path], object], suffix: str = "") -> Place:
     In the list only once it is whole; where that fails or is broken off, nothing is left. A name that is
     taken gets a number.
     """
-    name = _valid(name)
+    with deed("make a dataset"):
+        return _made(_valid(name), fill, suffix)
+
+
+def _made(name: str, fill: Callable[[Path], object], suffix: str) -> Place:
     partial = data_dir() / f".{uuid4().hex}{suffix}"
     try:
         data_dir().mkdir(parents=True, exist_ok=True)
@@ -115,7 +122,12 @@ def make(name: str, fill: Callable[[Path], object], suffix: str = "") -> Place:
 
 def forget(name: str) -> None:
     """Take a dataset off the list. Its films stay where they are, unless they were made here."""
-    gone = place(name)
+    with deed("forget a dataset"):
+        _forgotten(place(name))
+
+
+def _forgotten(gone: Place) -> None:
+    name = gone.name
     if not gone.added:
         raise DatasetError(f"'{name}' lies in the folder CXR_DATA; take it out of there.")
     with _locked():

@@ -13,6 +13,7 @@ from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import ROLES, Dataset
 from cxr.datasets.split import assign_roles
 from cxr.errors import DatasetError
+from cxr.trail import deed
 
 _OURS = ["dataset", "root", "role", "times_listed"]  # columns that opening and dealing add
 
@@ -54,6 +55,11 @@ def write_manifest(path: Path, dataset: Dataset) -> Path | None:
 
     What was written is opened and compared before anything is replaced.
     """
+    with deed("split a dataset"):
+        return _written(path, dataset)
+
+
+def _written(path: Path, dataset: Dataset) -> Path | None:
     partial = path.with_name(f".{uuid4().hex}.csv")
     try:
         partial.write_bytes(manifest_csv(dataset))

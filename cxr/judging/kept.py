@@ -15,6 +15,7 @@ from cxr.home import evaluations_dir
 from cxr.judging.evaluation import read_scores
 from cxr.reading import shelf
 from cxr.reading.card import Card
+from cxr.trail import deed
 
 OF_TRAINING = {"test": "test films of its training", "val": "validation films of its training"}
 OF_SPLIT = {"train": "training films", "val": "validation films", "test": "test films", "all": "all films"}
@@ -41,7 +42,9 @@ class Kept:
         """Forget an evaluation that a person ran. Those of a training belong to the model."""
         if self.role:
             raise DatasetError("These scores belong to the model and go with it.")
-        self.path.unlink(missing_ok=True)
+        model, _, version = self.path.parent.name.partition("@")
+        with deed("forget an evaluation", model, version):
+            self.path.unlink(missing_ok=True)
 
 
 def kept(card: Card) -> list[Kept]:

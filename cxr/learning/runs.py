@@ -22,6 +22,8 @@ from filelock import FileLock, Timeout
 
 from cxr.errors import RunError
 from cxr.home import runs_dir
+from cxr.person import LOCAL, ROLE_OF, Person, acting
+from cxr.trail import deed
 
 FRESH_S = 10  # a heartbeat this young is of a process that lives
 STARTING_S = 30  # how long a new process may take to say its first word
@@ -39,6 +41,12 @@ class Job:
     datasets: tuple[str, ...]
     model: str | None = None  # the name it gets on the shelf; None: it is not shelved
     fold: tuple[int, int] | None = None  # of a cross-validation: which, of how many
+    by: str = LOCAL.name  # who started it
+
+    @property
+    def person(self) -> Person:
+        """For whom its process works."""
+        return LOCAL if self.by == LOCAL.name else Person(self.by, ROLE_OF["train a model"])
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,9 @@ class Run:
         try:
             table = json.loads((self.folder / "job.json").read_text("utf-8"))
             fold = tuple(table["fold"]) if table["fold"] else None
-            return Job(table["recipe_toml"], tuple(table["datasets"]), table["model"], fold)
+            return Job(
+                table["recipe_toml"], tuple(table["datasets"]), table["model"], fold, table.get("by", LOCAL.name)
+            )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"The folder of run {self.id} is damaged: its job cannot be read.") from error
 
@@ -136,7 +146,8 @@ class Run:
         """Ask it to end after the step it is in, with the best weights so far kept."""
         if not self.status.alive:
             raise RunError(f"Run {self.id} is not under way ({self.status.state}).")
-        (self.folder / "stop").touch()
+        with deed("stop a training", run=self.id):
+            (self.folder / "stop").touch()
 
     @property
     def asked_to_stop(self) -> bool:
@@ -149,13 +160,15 @@ class Run:
             raise RunError(f"Run {self.id} is under way.")
         if status.state == "finished":
             raise RunError(f"Run {self.id} is finished; there is nothing to resume.")
-        (self.folder / "stop").unlink(missing_ok=True)
-        self._spawn()
+        with deed("resume a training", run=self.id):
+            (self.folder / "stop").unlink(missing_ok=True)
+            self._spawn()
 
     def delete(self) -> None:
         if self.status.alive or not self._idle():
             raise RunError(f"Run {self.id} is under way; stop it first.")
-        shutil.rmtree(self.folder)
+        with deed("delete a run", run=self.id):
+            shutil.rmtree(self.folder)
 
     def worker_lock(self) -> FileLock:
         """Held by the one process that works on this run."""
@@ -203,15 +216,17 @@ def create(job: Job, recipe_name: str) -> Run:
     run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
     (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")
-    _replace(run.folder / "job.json", json.dumps(asdict(job)))
+    _replace(run.folder / "job.json", json.dumps(asdict(replace(job, by=acting().name))))
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     return run
 
 
 def start(job: Job, recipe_name: str) -> Run:
     """A new run, under way in a process of its own."""
-    run = create(job, recipe_name)
-    run._spawn()
+    with deed("start a training", job.model or "") as line:
+        run = create(job, recipe_name)
+        line.say(run=run.id)
+        run._spawn()
     return run
 
 

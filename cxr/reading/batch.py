@@ -11,8 +11,10 @@ from typing import Any
 
 from cxr.errors import FilmError
 from cxr.films.film import Film, film_name
+from cxr.person import permit
 from cxr.reading.classifier import Classifier, Prediction
 from cxr.reading.sources import Source
+from cxr.trail import Deed, leave
 
 DECODERS = 2
 BATCH = 8  # small enough for a bar that moves
@@ -62,6 +64,7 @@ class Reading:
 
 def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[Reading]:
     """A reading of each source, in order; the next films are decoded while the model works."""
+    person, card = permit("read films"), classifier.card
     todo = iter(sources)
     with ThreadPoolExecutor(DECODERS) as pool:
         ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
@@ -71,7 +74,11 @@ def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[
             films = [decoded.film for decoded in together if decoded.film is not None]
             predictions = iter(classifier.read_many(films, BATCH))
             for decoded in together:
-                yield replace(decoded, prediction=next(predictions)) if decoded.film else decoded
+                if decoded.film is None:
+                    yield decoded
+                    continue
+                leave(Deed("read films", card.name, card.version, film=decoded.film_id), person)
+                yield replace(decoded, prediction=next(predictions))
 
 
 def _decoded(source: Source) -> Reading:

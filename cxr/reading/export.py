@@ -20,6 +20,7 @@ from cxr.errors import CxrError, ShelfError
 from cxr.films.film import Film
 from cxr.films.phantom import FINDINGS, draw_phantom
 from cxr.reading import shelf
+from cxr.trail import deed
 
 if TYPE_CHECKING:
     import keras
@@ -49,6 +50,11 @@ def export(name: str, kind: str) -> Exported:
         raise ShelfError(f"There is no export as '{kind}'. Known: {', '.join(ENDINGS)}.")
     if kind == "onnx" and not has_onnx():
         raise ShelfError(HOW_TO_GET_ONNX)
+    with deed("export a model", name, shelf.card(name).version, more=kind):
+        return _converted(name, kind)
+
+
+def _converted(name: str, kind: str) -> Exported:
     classifier = shelf.load(name, "float32")
     films = [_drawn(finding, seed, classifier.size_px) for seed, finding in enumerate(FINDINGS)]
     expected = np.stack([reading.probabilities for reading in classifier.read_many(films)])

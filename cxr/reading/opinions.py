@@ -15,6 +15,7 @@ from filelock import FileLock
 from cxr import DISCLAIMER
 from cxr.errors import CxrError
 from cxr.home import home
+from cxr.person import permit
 
 ANSWERS = ("agree", "disagree", "unsure")
 LONGEST_NOTE = 500
@@ -39,6 +40,7 @@ class Opinion:
 
 def keep(opinion: Opinion) -> None:
     """Store it on this machine, in place of an earlier answer to the same reading."""
+    permit("keep an opinion")
     path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -34,6 +34,7 @@ from cxr.reading.card import (
     read_recipe,
 )
 from cxr.reading.gate import Gate
+from cxr.trail import deed
 
 _LIMIT_BYTES = {
     WEIGHTS: 1_000_000_000,
@@ -49,6 +50,12 @@ _CHUNK_BYTES = 1 << 20
 def export_model(name: str, path: Path) -> Path:
     """One ZIP file that holds the whole model."""
     card = shelf.card(name)
+    with deed("export a model", name, card.version, more="zip"):
+        return _packed(card, path)
+
+
+def _packed(card: Card, path: Path) -> Path:
+    name = card.name
     partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with zipfile.ZipFile(partial, "w") as parcel:
@@ -80,6 +87,13 @@ def _without_paths(scores: Path) -> str:
 
 def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
     """The card of the model that an exported file brought to the shelf, under its own name or another."""
+    with deed("import a model") as line:
+        found = _taken_in(source, name)
+        line.say(model=found.name, version=found.version)
+    return found
+
+
+def _taken_in(source: Path | IO[bytes], name: str | None) -> Card:
     aside = models_dir() / f".import.{uuid4().hex}"
     try:
         aside.mkdir(parents=True)

@@ -41,6 +41,7 @@ from cxr.reading.card import (
     read_card,
     read_recipe,
 )
+from cxr.trail import deed
 
 if TYPE_CHECKING:
     from cxr.reading.classifier import Classifier
@@ -65,7 +66,7 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, 
     odd = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if odd is not None:
         raise ShelfError(f"The weights '{odd}' are not all finite numbers: the training went astray.")
-    with new_folder(draft.name) as folder:
+    with deed("train a model", draft.name) as line, new_folder(draft.name) as folder:
         save_arrays(folder / WEIGHTS, halved(arrays))
         digest = sha256(folder / WEIGHTS)
         if gate is not None:
@@ -86,6 +87,7 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, 
         (folder / CARD).write_text(stamped.model_dump_json(indent=2) + "\n", "utf-8")
         table = evaluation.read_bytes() if isinstance(evaluation, Path) else evaluation.encode()
         (folder / EVALUATION).write_bytes(table)
+        line.say(version=stamped.version)
     return stamped
 
 
@@ -141,7 +143,8 @@ def give_gate(name: str, gate: Arrays, record: Guarded, ages: Ages | None) -> Ca
     bare = card(name).model_copy(update={"gate": None, "gate_sha256": None})
     folder = folder_of(name)
     try:
-        with _locked():  # each step leaves a sound model: with its old gate, with none, with the new one
+        # Each step leaves a sound model: with its old gate, with none, with the new one.
+        with deed("give a gate", name, bare.version), _locked():
             _write_card(folder, bare)
             save_arrays(folder / GATE, gate)
             guarded = bare.model_copy(update={"gate": record, "gate_sha256": sha256(folder / GATE), "ages": ages})
@@ -213,31 +216,32 @@ def previous_name() -> str | None:
 
 def promote(name: str) -> None:
     """Put a model into use; the one before it stays within reach of `roll_back`."""
-    card(name)
-    with _locked():
+    with deed("promote a model", name, card(name).version), _locked():
         _write_history([*_history(), name])
 
 
 def roll_back() -> str:
     """The name of the model that was in use before and now is again."""
-    with _locked():
+    with deed("roll back") as line, _locked():
         history = _history()
         if len(history) < 2:
             raise ShelfError("There is no earlier model to go back to.")
         _write_history(history[:-1])
+        line.say(model=history[-2], version=_version(history[-2]))
         return history[-2]
 
 
 def rename(name: str, new: str) -> Card:
     """The card under its new name; whether the model is in use, and what was in use before, stays as it is."""
     renamed = card(name).model_copy(update={"name": new})
-    with new_folder(new) as folder:
-        for member in files_of(card(name)):
-            shutil.copyfile(folder_of(name) / member, folder / member)
-        (folder / CARD).write_text(renamed.model_dump_json(indent=2) + "\n", "utf-8")
-    with _locked():
-        _write_history([new if one == name else one for one in _history()])
-        doomed = _set_aside(name)
+    with deed("rename a model", name, renamed.version, more=new):
+        with new_folder(new) as folder:
+            for member in files_of(card(name)):
+                shutil.copyfile(folder_of(name) / member, folder / member)
+            (folder / CARD).write_text(renamed.model_dump_json(indent=2) + "\n", "utf-8")
+        with _locked():
+            _write_history([new if one == name else one for one in _history()])
+            doomed = _set_aside(name)
     shutil.rmtree(doomed)
     return renamed
 
@@ -245,13 +249,21 @@ def rename(name: str, new: str) -> Card:
 def delete(name: str) -> None:
     """Take a model, sound or damaged, off the shelf for good."""
     folder_of(name)
-    with _locked():
+    with deed("delete a model", name, _version(name)), _locked():
         history = _history()
         if history and history[-1] == name:
             raise ShelfError(f"'{name}' is in use. Promote another model first.")
         _write_history([one for one in history if one != name])
         doomed = _set_aside(name)
     shutil.rmtree(doomed)
+
+
+def _version(name: str) -> str:
+    """The model's version, or "" where it is damaged."""
+    try:
+        return card(name).version
+    except ShelfError:
+        return ""
 
 
 def _set_aside(name: str) -> Path:

@@ -1,0 +1,41 @@
+"""`cxr trail`: looking after an installation on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cxr import console
+from cxr.console import Json
+
+
+def trail(
+    last: Annotated[int, typer.Option(min=0, help="How many of the latest; 0: all.")] = 20,
+    action: Annotated[str, typer.Option(help="Only actions with these words: read, promote, delete ...")] = "",
+    model: Annotated[str, typer.Option(help="Only what was done with this model.")] = "",
+    film: Annotated[str, typer.Option(help="Only readings of this film: a file, or its number.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Who read, trained, promoted, deleted, imported, exported: when, and with which model."""
+    from pathlib import Path
+
+    from cxr.films.film import contents, film_name
+    from cxr.trail import deeds, kept
+
+    number = film_name(contents(Path(film))) if film and Path(film).is_file() else film
+    found = [
+        one
+        for one in deeds()
+        if action in one.action and model in ("", one.model) and (not number or one.film.startswith(number))
+    ]
+    found = found[-last:] if last else found
+    if as_json:
+        console.print_json([asdict(one) for one in found])
+        return
+    for one in found:
+        said = (one.action, " ".join(filter(None, (one.model, one.version))), one.more, one.film, one.run)
+        typer.echo(f"{one.when[:19]}  {one.who:24} {'  '.join(filter(None, said))}")
+    if not kept():
+        typer.echo("This installation keeps no trail (CXR_TRAIL=off).", err=True)
