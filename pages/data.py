@@ -19,7 +19,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.phantom import FEWEST_FILMS, draw_phantom_set
 from cxr.films.picture import jpeg
 from cxr.learning import runs
-from cxr.showing import charts_data, tiles, ui
+from cxr.showing import access, charts_data, tiles, ui
 
 A_PAGE = 24  # films
 LARGE_PX = 640  # of the longer side; drawn at twice as many pixels, for fine screens
@@ -35,7 +35,7 @@ def add_films() -> None:
     known = len(catalogue.places())
     if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
-        if st.button("Draw a phantom set", type="primary", key="data_draw_at_once"):
+        if access.button("make a dataset", "Draw a phantom set", type="primary", key="data_draw_at_once"):
             draw("phantoms", 160, 256, 0)
     with st.expander("Add films", expanded=not known, key=f"data_add_{known}"):  # one more closes it
         by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
@@ -49,6 +49,8 @@ def add_films() -> None:
 
 def add_by_path(key: str) -> None:
     st.caption(OWN_SET + " The films stay where they are.")
+    if not access.allowed("add a dataset by its path"):
+        return
     with st.form("data_path_form", border=False):
         path = st.text_input("Path on this machine", key=key, placeholder="/home/me/films")
         pressed = st.form_submit_button("Add", key="data_path_add")
@@ -63,7 +65,7 @@ def add_zip() -> None:
     if upload is None:
         return
     name = st.text_input("Name", catalogue.plain_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
-    if st.button("Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
+    if access.button("make a dataset", "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
         with st.spinner("Writing and opening the ZIP ..."):
             take_in(lambda: catalogue.make(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
 
@@ -109,7 +111,7 @@ def choose() -> Place | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Dataset", list(places), key="data_place", persist_state="session", width=360)
         place = places[name]
-        if place.added and st.button("Take off the list", key="data_forget"):
+        if place.added and access.button("forget a dataset", "Take off the list", key="data_forget"):
             confirm_forget(place)
     if said := st.session_state.pop("data_said", ""):
         st.success(said)
@@ -124,7 +126,12 @@ def confirm_forget(place: Place) -> None:
         st.write(f"'{place.name}' goes from the list. Its films stay where they are: `{place.path}`")
     if place.own and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
         st.warning("A training is using these films. Stop it on the page Train, or let it end first.")
-    elif st.button("Delete the films" if place.own else "Take off the list", type="primary", key="data_forget_sure"):
+    elif access.button(
+        "forget a dataset",
+        "Delete the films" if place.own else "Take off the list",
+        type="primary",
+        key="data_forget_sure",
+    ):
         with ui.told():
             catalogue.forget(place.name)
             st.rerun()
@@ -243,7 +250,7 @@ def look_for_faults(place: Place, dataset: Dataset) -> None:
         "looks for copies, patients in two splits, broken films, and classes that something other than the lungs "
         "gives away."
     )
-    if st.button("Audit these films", type="primary", key="data_audit"):
+    if access.button("audit a dataset", "Audit these films", type="primary", key="data_audit"):
         reading = ui.progress("Reading films")
         with ui.told(), st.spinner("The films are read, then compared with each other ..."), reading as move:
             audited(dataset, move)
@@ -349,7 +356,11 @@ def write_split(place: Place, dealt: Dataset) -> None:
         data = manifest.manifest_csv(dealt)
         st.download_button("Download manifest.csv", data, "manifest.csv", "text/csv", key="data_deal_csv")
         path = manifest.manifest_path(place, dealt)
-        if path and place.added and st.button("Write it into the dataset", key="data_deal_write"):
+        if (
+            path
+            and place.added
+            and access.button("split a dataset", "Write it into the dataset", key="data_deal_write")
+        ):
             confirm_write(path, dealt)
     if path is None:
         st.caption("Nothing is written into a ZIP. Unpack it, and put the manifest beside the films.")
@@ -362,7 +373,7 @@ def confirm_write(path: Path, dealt: Dataset) -> None:
     st.write(f"The split is written to `{path}`.")
     if path.exists():
         st.write("The manifest that is there is kept beside it, under a name with the date and time.")
-    if st.button("Write it", type="primary", key="data_deal_sure"):
+    if access.button("split a dataset", "Write it", type="primary", key="data_deal_sure"):
         with ui.told(), st.spinner("Writing and checking the manifest ..."):
             before = manifest.write_manifest(path, dealt)
             kept = f" The one before is `{before.name}`." if before else ""

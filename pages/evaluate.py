@@ -20,7 +20,7 @@ from cxr.judging.interval import Interval
 from cxr.judging.intervals import with_intervals
 from cxr.judging.kept import Kept, held_out, keep, kept, unseen
 from cxr.reading.card import Card
-from cxr.showing import charts, ui
+from cxr.showing import access, charts, ui
 from cxr.showing import evaluation_panel as panel
 from cxr.showing.beside_panel import beside
 from cxr.showing.evaluation_panel import View
@@ -113,7 +113,7 @@ def _run_one(card: Card, expanded: bool) -> None:
                 key="evaluate_split",
                 persist_state="session",
             )
-        if st.button("Run", type="primary", disabled=not places, key="evaluate_run_now"):
+        if access.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
             which = SPLITS[words]
             with ui.told(), ui.progress("Reading films; leave this page open") as progress:
                 judged = workshop.evaluate_model(card.name, [place.path for place in places], which, progress)
@@ -170,9 +170,10 @@ def _what_it_is(chosen: Kept, table: pd.DataFrame) -> None:
     if not chosen.role:
         with st.popover("Forget this evaluation", type="tertiary", key="evaluate_forget"):
             st.write("Its scores are deleted; the films and the model stay.")
-            if st.button("Forget it", key="evaluate_forget_now"):
-                chosen.delete()
-                st.rerun()
+            if access.button("forget an evaluation", "Forget it", key="evaluate_forget_now"):
+                with ui.told():
+                    chosen.delete()
+                    st.rerun()
 
 
 def _controls(card: Card, labels: LabelSpace) -> tuple[float, float | None]:
@@ -270,10 +271,12 @@ def _shortcuts(card: Card) -> None:
     with st.expander("Run the audit again" if found else "Run the audit", expanded=not found, key="evaluate_audit"):
         places = ui.dataset_choice("Films of at least two of its classes", "evaluate_audited")
         st.caption("At best all datasets that it was trained on, and others beside. It takes minutes.")
-        if st.button("Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"):
-            with ui.progress("Reading films; leave this page open") as progress:
+        if access.button(
+            "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
+        ):
+            with ui.told(), ui.progress("Reading films; leave this page open") as progress:
                 workshop.audit_model(card.name, [place.path for place in places], progress)
-            st.rerun()
+                st.rerun()
 
 
 main()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxr.reading import export, parcel, shelf
 from cxr.reading.card import Card
-from cxr.showing import model_card, ui
+from cxr.showing import access, model_card, ui
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
@@ -57,11 +57,11 @@ def _head(card: Card, in_use: str | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")
-        elif st.button("Put into use", key="models.promote"):
+        elif access.button("promote a model", "Put into use", key="models.promote"):
             _do(lambda: shelf.promote(card.name), f"'{card.name}' is in use.")
         with st.popover("Rename", key="models.rename"):
             new = st.text_input("New name", card.name, max_chars=64, key=f"models.name.{card.name}")
-            if st.button("Rename it", key="models.rename.go", disabled=new == card.name):
+            if access.button("rename a model", "Rename it", key="models.rename.go", disabled=new == card.name):
                 _do(lambda: shelf.rename(card.name, new), f"'{card.name}' is now '{new}'.", chosen=new)
         if card.name != in_use:
             _delete(card.name)
@@ -70,13 +70,14 @@ def _head(card: Card, in_use: str | None) -> None:
 def _delete(name: str) -> None:
     with st.popover("Delete", key=f"models.delete.{name}"):
         st.write(f"'{name}' goes for good: its weights, its card and its scores. Export it first to keep it.")
-        if st.button(f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
+        if access.button("delete a model", f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
             _do(lambda: shelf.delete(name), f"'{name}' is deleted.")
 
 
 def _roll_back() -> None:
     before = shelf.previous_name()
-    if before and st.button(f"Go back to '{before}', which was in use before", key="models.back"):
+    said = f"Go back to '{before}', which was in use before"
+    if before and access.button("roll back", said, key="models.back"):
         _do(shelf.roll_back, f"'{before}' is in use again.")
 
 
@@ -130,7 +131,7 @@ def _export(card: Card) -> None:
         st.info(export.HOW_TO_GET_ONNX)
         return
     wanted = (card.name, card.version, kind)
-    if st.button("Prepare the file", key="models.prepare"):
+    if access.button("export a model", "Prepare the file", key="models.prepare"):
         with ui.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
             st.session_state["models.file"] = (wanted, *_file(card.name, kind))
     made = st.session_state.get("models.file")
@@ -156,6 +157,8 @@ def _forget_file() -> None:
 
 def _import() -> None:
     with st.expander("Take in a model from a file", key="models.import"):
+        if not access.allowed("import a model"):
+            return
         turn = st.session_state.setdefault("models.turn", 0)  # a new uploader once a file was taken in
         file = st.file_uploader("A model that was exported as ZIP", type="zip", key=f"models.upload.{turn}")
         name = st.text_input("Under another name (optional)", max_chars=64, key=f"models.import.name.{turn}")

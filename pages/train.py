@@ -18,7 +18,7 @@ from cxr.learning.preview import Sample, samples
 from cxr.learning.recipe import Recipe, built_in_names
 from cxr.learning.selection import left_out, select
 from cxr.reading import shelf
-from cxr.showing import model_card, run_panel, ui
+from cxr.showing import access, model_card, run_panel, ui
 from cxr.showing.recipe_form import recipe_form
 
 NEW, RUNS = "New training", "Runs"
@@ -83,7 +83,7 @@ def _audit(dataset: Dataset) -> None:
     if found is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{len(dataset)} films, not audited yet.", width="content")
-            asked = st.button("Audit them (reads every film once)", key="train.audit")
+            asked = access.button("audit a dataset", "Audit them (reads every film once)", key="train.audit")
         if not asked:
             return
         with ui.progress("Reading films") as move:
@@ -162,7 +162,9 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
     button, facts = st.container(), st.container()
     if another:
         st.caption("Another training is under way; this one will wait in line.")
-    if button.button("Start training", type="primary", key="train.start"):
+    with button:
+        pressed = access.button("start a training", "Start training", type="primary", key="train.start")
+    if pressed:
         job = workshop.plan(recipe, paths, name)
         run_panel.watch([runs.start(job, recipe.name).id])
         st.session_state["train.next"] = RUNS

@@ -12,7 +12,7 @@ from cxr.learning import runs
 from cxr.learning.estimate import time_left_s
 from cxr.learning.runs import Run, Status
 from cxr.reading import shelf
-from cxr.showing import model_card, ui
+from cxr.showing import access, model_card, ui
 from cxr.showing.beside_panel import beside
 from cxr.showing.charts_training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
 from cxr.showing.run_tables import changed_values, differences, overview, title_of
@@ -63,11 +63,11 @@ def _stopping(run: Run) -> None:
     if run.asked_to_stop:
         st.caption("It stops after this step; the best weights so far are kept.")
         return
-    asked = st.button("Stop this training", key=f"run.stop.{run.id}", help="After its step; it can be resumed.")
-    if asked:
+    words = "After its step; it can be resumed."
+    if access.button("stop a training", "Stop this training", key=f"run.stop.{run.id}", help=words):
         with ui.told():
             run.stop()
-        st.rerun()
+            st.rerun()
 
 
 def _progress(status: Status, history: Sequence[dict[str, float]]) -> None:
@@ -164,7 +164,9 @@ def _one(run: Run) -> None:
     said = status.sentence or f"It is {status.state}."
     (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(said)
     with st.container(horizontal=True):
-        if status.state != "finished" and st.button("Resume", key=f"run.resume.{run.id}", type="primary"):
+        if status.state != "finished" and access.button(
+            "resume a training", "Resume", key=f"run.resume.{run.id}", type="primary"
+        ):
             with ui.told():
                 run.resume()
                 st.rerun()
@@ -178,7 +180,7 @@ def _one(run: Run) -> None:
 def _delete(run: Run) -> None:
     with st.popover("Delete", key=f"run.delete.{run.id}"):
         st.write("The run's history, log and checkpoints go for good. Its model stays on the shelf.")
-        if st.button("Delete this run for good", key=f"run.delete.go.{run.id}"):
+        if access.button("delete a run", "Delete this run for good", key=f"run.delete.go.{run.id}"):
             with ui.told():
                 run.delete()
                 st.rerun()
@@ -205,7 +207,7 @@ def _result(name: str) -> None:
             results = model_card.results_table(card)
             st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
     with st.container(horizontal=True):
-        if name != in_use and st.button("Put it into use", key=f"run.promote.{name}"):
+        if name != in_use and access.button("promote a model", "Put it into use", key=f"run.promote.{name}"):
             with ui.told():
                 shelf.promote(name)
                 st.rerun()

@@ -18,6 +18,7 @@ from cxr import DISCLAIMER
 from cxr.errors import CxrError
 from cxr.films.picture import data_url
 from cxr.reading import shelf
+from cxr.showing import access
 
 if TYPE_CHECKING:
     from cxr.datasets.catalogue import Place
@@ -64,6 +65,7 @@ def start_page(title: str) -> None:
     st.html(STYLE)
     st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
+    access.let_in(title)
     _warm_up()
 
 
