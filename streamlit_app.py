@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cxr.showing import ui
+from cxr.showing import mishaps, ui
 
 page = st.navigation(
     [
@@ -17,4 +17,5 @@ page = st.navigation(
     position="top",
 )
 ui.enter()
-page.run()
+with mishaps.numbered():
+    page.run()

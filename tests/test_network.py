@@ -61,6 +61,7 @@ def test_the_settings_say_so_and_tell_nobody_anything():
     assert server["enableXsrfProtection"] and server["enableCORS"]
     assert server["allowedHosts"] == ["localhost", "127.0.0.1", "::1"]
     assert settings["browser"]["gatherUsageStats"] is False and settings["client"]["showErrorDetails"] == "none"
+    assert settings["logger"]["enableRich"] is False
 
 
 def test_its_own_page_opens_a_stream(server):

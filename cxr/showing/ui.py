@@ -18,7 +18,7 @@ from cxr import DISCLAIMER
 from cxr.errors import CxrError
 from cxr.films.picture import data_url
 from cxr.reading import shelf
-from cxr.showing import access
+from cxr.showing import access, mishaps
 
 if TYPE_CHECKING:
     from cxr.datasets.catalogue import Place
@@ -60,6 +60,7 @@ def enter() -> None:
 
 def start_page(title: str) -> None:
     """The frame of a page; called first by every page, as a direct hit on its address may run that page alone."""
+    mishaps.watch()
     _through_the_entry(title)
     st.set_page_config(f"{title} - cxr", ICON, layout="wide", menu_items={"About": f"cxr. {DISCLAIMER}"})
     st.html(STYLE)

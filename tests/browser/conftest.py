@@ -83,6 +83,7 @@ def page(browser: Browser) -> Iterator[Page]:
     tab.on("pageerror", lambda error: errors.append(str(error)))
     yield tab
     red = tab.locator('[data-testid="stException"]').all_inner_texts()
+    red += tab.get_by_text("Something went wrong; number").all_inner_texts()
     context.close()
     assert errors == []
     assert red == []

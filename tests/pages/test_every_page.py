@@ -14,7 +14,7 @@ PAGES = sorted(path.relative_to(PROJECT).as_posix() for path in (PROJECT / "page
 def shown(app):
     """The page after its run, which raised nothing."""
     app.run(timeout=60)
-    assert not app.exception
+    assert not app.exception and not app.error
     return app
 
 
