@@ -30,6 +30,7 @@ app = typer.Typer(
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_runs.app, name="runs")
 app.command()(cli_upkeep.trail)
+app.command()(cli_upkeep.doctor)
 
 Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]

@@ -1,4 +1,4 @@
-"""`cxr trail`: looking after an installation on the command line."""
+"""`cxr trail`, `cxr doctor`: looking after an installation on the command line."""
 
 from __future__ import annotations
 
@@ -39,3 +39,23 @@ def trail(
         typer.echo(f"{one.when[:19]}  {one.who:24} {'  '.join(filter(None, said))}")
     if not kept():
         typer.echo("This installation keeps no trail (CXR_TRAIL=off).", err=True)
+
+
+def doctor(as_json: Json = False) -> None:
+    """What is wrong with this installation, and how to mend it; ends with 1 where something does not work."""
+    from cxr.doctor import examine
+
+    found = []
+    for one in examine():
+        found.append(one)
+        if not as_json:
+            typer.echo(f"{one.level.upper():6} {one.about}: {one.sentence}")
+            if one.mend:
+                typer.echo(f"       {one.mend}")
+    wrong = sum(one.level == "wrong" for one in found)
+    if as_json:
+        console.print_json({"works": not wrong, "findings": [asdict(one) for one in found]})
+    else:
+        typer.echo("Everything works." if not wrong else f"{wrong} things to mend.")
+    if wrong:
+        raise typer.Exit(1)

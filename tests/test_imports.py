@@ -62,6 +62,7 @@ def test_every_module_belongs_to_a_room_or_stands_above_them():
         "cxr.cli_runs",
         "cxr.cli_upkeep",
         "cxr.console",
+        "cxr.doctor",
         "cxr.gatehouse",
         "cxr.workshop",
     }
@@ -101,7 +102,7 @@ def loaded_by(code, home):
 
 def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
     modules = [
-        "cxr.cli, cxr.console, cxr.workshop, cxr.gatehouse",
+        "cxr.cli, cxr.console, cxr.workshop, cxr.gatehouse, cxr.doctor",
         "cxr.films.film, cxr.datasets.dataset, cxr.datasets.split, cxr.datasets.audit",
         "cxr.learning.recipe, cxr.learning.runs, cxr.learning.worker, cxr.learning.selection",
         "cxr.reading.shelf, cxr.reading.classifier, cxr.reading.batch",
