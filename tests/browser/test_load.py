@@ -1,0 +1,37 @@
+"""Several readers at once, without a browser: each sees its own films and answers, and no other's."""
+
+import asyncio
+import io
+
+import numpy as np
+from PIL import Image
+
+from bench import load
+from bench.load import Marked, Plan, Tally
+from bench.visitor import Visitor
+
+
+def test_four_sessions_at_once_never_see_another_s_film_or_answer(server):
+    tally = asyncio.run(load.load(server, Plan(sessions=4, films=3)))
+    assert tally.errors == [] and tally.crossings == []
+    assert len(tally.waits_s) == 12 and tally.known == 4
+
+
+def test_a_film_of_another_session_would_be_noticed(server):
+    async def swapped():
+        tally = Tally()
+        mine, theirs = Marked.of(0, 1), Marked.of(1, 1)
+        async with Visitor(server) as visitor:
+            await visitor.run()
+            await visitor.drop(load.INBOX, theirs.name, theirs.data)
+            tally.crossings += load._others(visitor, mine)
+        return tally
+
+    told = asyncio.run(swapped()).crossings
+    assert len(told) == 3 and "names ['of-session-1-film-1']" in told[0] and "picture" in told[2]
+
+
+def test_marks_tell_films_apart():
+    films = [Marked.of(session, number) for session in range(3) for number in range(3)]
+    assert len({film.data for film in films}) == 9
+    assert all(np.array_equal(Image.open(io.BytesIO(film.data)), film.pixels) for film in films)
