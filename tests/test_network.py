@@ -1,5 +1,6 @@
 """What the server lets in from the network: this machine alone, its own pages alone, films up to a limit."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -8,13 +9,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from streamlit.proto.Common_pb2 import FileURLs
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from bench.server import serving
+from bench.visitor import Visitor
 
 PROJECT = Path(__file__).parents[1]
 FOREIGN = "http://evil.example"
+MEGABYTE = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +115,18 @@ def token(server):
     return {"Cookie": cookie, "X_Xsrftoken": cookie.partition("=")[2]}
 
 
-def test_an_upload_over_the_limit_or_for_nobody_s_session_is_refused(server):
-    assert upload(server, **token(server))[0] == 400  # the token is right; there is no such session
+def test_an_upload_for_a_session_that_is_not_there_is_refused(server):
+    assert upload(server, **token(server))[0] == 400  # the token is right
+
+
+def test_an_upload_over_the_limit_is_refused(server):
+    async def statuses():
+        async with Visitor(server) as visitor:
+            await visitor.run()
+            path = f"/_stcore/upload_file/{visitor.session}/file"
+            return [visitor.upload(FileURLs(upload_url=path), "f.png", b"0" * size) for size in (1000, 2 * MEGABYTE)]
+
+    assert asyncio.run(statuses()) == [204, 413]
 
 
 def test_other_origins_are_given_no_leave_to_read_answers(server):
