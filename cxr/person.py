@@ -41,6 +41,7 @@ ROLE_OF: Mapping[str, str] = MappingProxyType(
         "add a dataset by its path": "admin",
         "forget a dataset": "admin",
         "give a gate": "admin",
+        "describe a model": "admin",
         "import a model": "admin",
         "promote a model": "admin",
         "roll back": "admin",

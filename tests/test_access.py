@@ -18,6 +18,7 @@ from cxr.learning import runs
 from cxr.person import ROLE_OF, ROLES, Person, acting_as
 from cxr.reading import export, opinions, parcel, shelf
 from cxr.reading.batch import read_sources
+from cxr.reading.card import Statement
 from cxr.reading.opinions import Opinion
 from cxr.reading.sources import examples
 from cxr.showing import access
@@ -75,6 +76,11 @@ def stored(home):
     shelf.store(draft, shelf.recipe_of("first"), arrays, shelf.evaluation_of("first"))
 
 
+def said():
+    words = dict.fromkeys(("intended_use", "not_for", "data", "split", "training", "failures"), "-")
+    return Statement(test_looks=1, **words)
+
+
 def dataset():
     return Dataset.open(catalogue.places()[0].path)
 
@@ -97,6 +103,7 @@ DO = {
     "split a dataset": lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
     "forget a dataset": lambda home: catalogue.forget("phantoms"),
     "give a gate": lambda home: gatehouse.give_gate("first", [catalogue.places()[0].path], quiet),
+    "describe a model": lambda home: shelf.describe("first", said()),
     "import a model": lambda home: parcel.import_model(home / "first.zip", "fifth"),
     "promote a model": lambda home: shelf.promote("first"),
     "roll back": lambda home: shelf.roll_back(),

@@ -157,7 +157,7 @@ def give_gate(name: str, gate: Arrays, record: Guarded, ages: Ages | None) -> Ca
 def describe(name: str, statement: Statement) -> Card:
     """The card of a model on the shelf, now with this statement of its makers."""
     try:
-        with _locked():
+        with deed("describe a model", name, card(name).version), _locked():
             described = card(name).model_copy(update={"statement": statement})
             _write_card(folder_of(name), described)
     except OSError as error:
