@@ -17,7 +17,7 @@ Metric = Literal["val_loss", "val_accuracy", "val_auc"]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False, defer_build=True)
 
 
 class Data(Section):
