@@ -146,7 +146,7 @@ class Gate:
             shapes |= {f"{name}/mean": (features,), f"{name}/scale": (features,)}
             shapes |= {f"{name}/axes": (features, axes[name]), f"{name}/spread": (axes[name] + 1,)}
         sound = {name: array.shape for name, array in arrays.items()} == shapes and features and min(axes.values()) > 0
-        known = len(set(numbers)) == kinds > 1 and set(numbers) < set(range(len(KINDS))) and numbers[:2] == [0, 1]
+        known = len(set(numbers)) == kinds > 1 and set(numbers) <= set(range(len(KINDS))) and numbers[:2] == [0, 1]
         if not (sound and known and all(np.isfinite(array).all() for array in arrays.values())):
             raise ShelfError("The gate is damaged.")
         whole = {name: array.astype(np.float32) for name, array in arrays.items()}

@@ -14,8 +14,8 @@ from cxr.films.spoiled import SPOILED
 from cxr.films.strange import KINDS as DRAWN_KINDS
 from cxr.films.strange import draw_strange
 from cxr.learning.weights import load_arrays, save_arrays
-from cxr.reading.gate import FRONTAL, LATERAL, NO_FILM, Gate
-from cxr.reading.lesson import FILMS, HELD_OUT, gather, strangers
+from cxr.reading.gate import FRONTAL, KINDS, LATERAL, NO_FILM, Gate
+from cxr.reading.lesson import FILMS, HELD_OUT, Lesson, gather, strangers
 
 SIZE_PX = 32
 
@@ -111,10 +111,15 @@ def test_a_stored_gate_says_the_same(gate, look, tmp_path):
     assert [judged(again, look, film) for film in films] == [judged(gate, look, film) for film in films]
 
 
+def test_a_gate_that_knows_every_kind_can_be_stored():
+    """As that of a model whose films have laterals beside them."""
+    features = np.random.default_rng(0).normal(size=(20 * len(KINDS), 24)).astype(np.float32)
+    gate = Gate.fit(Lesson(features, np.repeat(KINDS, 20), features[:20], 20))
+    assert Gate.of(gate.arrays()).kinds == KINDS
+
+
 def test_a_gate_for_a_large_trunk_is_small_and_quick():
     rng = np.random.default_rng(0)
-    from cxr.reading.lesson import Lesson
-
     kinds = np.repeat([FRONTAL, NO_FILM, "negative"], 60)
     features = rng.normal(size=(180, 1472)).astype(np.float32) + 3.0 * (kinds == NO_FILM)[:, None]
     gate = Gate.fit(Lesson(features, kinds, features[:30], 60))
