@@ -87,7 +87,7 @@ PUBLISHED = {
     },
     "vgg16-broad": {
         "data": {"classes": ("normal", "bacterial", "viral", "covid19")},
-        "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "block4"},
+        "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "block3"},
         "training": {"class_weights": "by_source", "half": True, "views": 0},
     },
     "vgg16-default": {
