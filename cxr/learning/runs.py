@@ -29,6 +29,7 @@ FRESH_S = 10  # a heartbeat this young is of a process that lives
 STARTING_S = 30  # how long a new process may take to say its first word
 ENDED = ("finished", "stopped", "failed")
 STEPS = "steps.csv"
+PROCESS = "process.json"  # the process that was started last, which may never say a word
 STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6,12}-[a-z0-9._-]+$")
 
@@ -102,7 +103,7 @@ class Run:
         """What the run says of itself, or `interrupted` where its process is gone without a last word."""
         try:
             status = Status(**json.loads((self.folder / "status.json").read_text("utf-8")))
-            gone = status.alive and not _lives(status)
+            gone = status.alive and not (_lives(status) if status.pid else self._begins(status))
         except (OSError, ValueError, TypeError):
             return Status("failed", sentence="Its status cannot be read.")
         if not gone:
@@ -112,6 +113,14 @@ class Run:
             state="interrupted",
             sentence="Its process ended without a word, as after a crash or a restart; it can be resumed.",
         )
+
+    def _begins(self, status: Status) -> bool:
+        """Whether the process that has not said its first word yet is there, or is about to be."""
+        try:
+            pid, born = json.loads((self.folder / PROCESS).read_text("utf-8"))
+        except (OSError, ValueError, TypeError):
+            return abs(time.time() - status.heartbeat) < STARTING_S
+        return _lives(replace(status, pid=pid, born=born))
 
     def history(self) -> list[dict[str, float]]:
         try:
@@ -196,6 +205,9 @@ class Run:
 
     def _spawn(self) -> None:
         """A process of its own session: it outlives the page and the terminal that started it."""
+        import psutil
+
+        (self.folder / PROCESS).unlink(missing_ok=True)
         self.write_status(Status(heartbeat=time.time(), started=time.time()))
         with (self.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
@@ -207,6 +219,8 @@ class Run:
                 cwd=Path(__file__).parents[2],
                 env=os.environ | _absolute() | {"PYTHONUNBUFFERED": "1"},
             )
+        born = psutil.Process(process.pid).create_time()  # a zombie has one, too
+        _replace(self.folder / PROCESS, json.dumps([process.pid, born]))
         threading.Thread(target=process.wait, daemon=True).start()  # or it stays a zombie when it ends
 
 
@@ -267,8 +281,6 @@ def _absolute() -> dict[str, str]:
 
 
 def _lives(status: Status) -> bool:
-    if not status.pid:
-        return abs(time.time() - status.heartbeat) < STARTING_S
     import psutil
 
     try:

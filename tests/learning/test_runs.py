@@ -89,6 +89,34 @@ def test_a_run_whose_heart_beats_lives_though_the_clock_was_set(run):
     assert run.status.state == "working"
 
 
+@pytest.mark.parametrize("jump_s", [-1e8, -3600, -11, 11, 3600, 1e8])
+@pytest.mark.parametrize("first_word", [True, False])
+def test_a_dead_run_is_never_called_alive_however_the_clock_jumps(run, monkeypatch, jump_s, first_word):
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    born = psutil.Process(gone.pid).create_time()
+    gone.wait()
+    now = time.time()
+    (run.folder / runs.PROCESS).write_text(json.dumps([gone.pid, born]))
+    run.write_status(alive(pid=gone.pid, born=born) if first_word else Status(heartbeat=now, started=now))
+    monkeypatch.setattr(runs.time, "time", lambda: now + jump_s)
+    assert run.status.state == "interrupted"
+
+
+def test_a_process_that_dies_before_its_first_word_is_missed_at_once(home, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    run = runs.start(JOB, "tiny")
+    deadline = time.monotonic() + 5
+    while run.status.alive and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert run.status.state == "interrupted"
+
+
+def test_a_process_that_takes_long_for_its_first_word_is_starting(run):
+    (run.folder / runs.PROCESS).write_text(json.dumps([os.getpid(), psutil.Process().create_time()]))
+    run.write_status(Status(heartbeat=time.time() - 1000, started=time.time() - 1000))
+    assert run.status.state == "starting"
+
+
 def test_a_process_that_nobody_has_waited_for_is_gone(run):
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     process = psutil.Process(child.pid)
