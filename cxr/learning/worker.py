@@ -127,6 +127,9 @@ def working(run: Run) -> Iterator[Worker]:
     mine = run.worker_lock()
     if not try_lock(mine):
         raise RunError(f"Run {run.id} is under way in another process.")
+    if run.status.state == "finished":  # resumed twice at once, and the other process was quick
+        mine.release()
+        raise RunError(f"Run {run.id} is finished; there is nothing to do.")
     worker = Worker(run)
     ended = threading.Event()
     pulse = threading.Thread(target=_pulse, args=(worker, ended), daemon=True)

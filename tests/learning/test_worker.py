@@ -93,9 +93,18 @@ def test_two_processes_cannot_work_on_one_run(run):
         with pytest.raises(RunError, match="under way in another process"), working(run):
             pytest.fail("both work")
         assert run.status.state == "working"  # the second left no word in the first one's status
-        worker.say(state="finished")
+        worker.say(state="stopped")
     with working(run) as worker:
         worker.say(state="finished")
+
+
+def test_a_finished_run_is_not_carried_out_again_by_who_came_second(run):
+    with working(run) as worker:
+        worker.end("Done.")
+    for _ in range(2):
+        with pytest.raises(RunError, match="is finished"), working(run):
+            pytest.fail("it is done again")
+    assert run.status.sentence == "Done."
 
 
 def test_a_second_run_waits_for_the_device_says_so_and_goes_on(run):
