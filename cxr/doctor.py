@@ -208,7 +208,7 @@ def models() -> Iterator[Finding]:
         mend = "Train one: python -m cxr train RECIPE --data FOLDER, or import one on the page Models."
         yield Finding("models", "note", "There is no model on the shelf yet.", mend)
     elif not broken:
-        said = f"All {len(listing.cards)} models on the shelf are whole. In use: {shelf.default_name()}."
+        said = f"Whole: {', '.join(card.name for card in listing.cards)}. In use: {shelf.default_name()}."
         yield Finding("models", "ok", said)
 
 

@@ -65,7 +65,7 @@ class Person:
         """A sentence for who may not do this."""
         has = f"has the role {self.role}" if self.role else "has no role here"
         return (
-            f"To {action} needs the role {ROLE_OF[action]}; {self.name or 'who is not signed in'} {has}. "
+            f"One needs the role {ROLE_OF[action]} to {action}; {self.name or 'who is not signed in'} {has}. "
             "Ask whoever runs this installation."
         )
 

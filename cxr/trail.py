@@ -10,6 +10,7 @@ other processes do, so that lines of several never mix.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -115,7 +116,7 @@ def _write(handle: int, line: bytes) -> None:
     written = os.write(handle, line)
     if written < len(line):  # the disk is full: half a line must not swallow the next one
         os.write(handle, b"\n")
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _unwritten(person: Person, error: OSError) -> None:

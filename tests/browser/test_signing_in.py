@@ -66,7 +66,9 @@ def test_one_signs_in_sees_what_the_role_may_and_signs_out(page, guarded):
     page.get_by_text("anna@hospital.example, trainer").wait_for()
     settled(page)
     page.get_by_text("Take in a model from a file").click()
-    page.get_by_text("To import a model needs the role admin; anna@hospital.example has the role trainer.").wait_for()
+    page.get_by_text(
+        "One needs the role admin to import a model; anna@hospital.example has the role trainer."
+    ).wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
     trail = "".join(path.read_text() for path in (guarded.home / "trail").iterdir())
