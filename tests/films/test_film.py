@@ -3,7 +3,6 @@ import subprocess
 import sys
 import traceback
 import warnings
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -13,25 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from bench.seeds import CANARY, drawn, lossless, lossy, png_of, saved
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films import film as film_module
 from cxr.films.film import Film
-
-CANARY = "DOE^JANE"
-
-
-def drawn(height_px: int = 140, width_px: int = 180) -> np.ndarray:
-    """Grey from 0 to 255 that differs at each corner, with some grain."""
-    rows, columns = np.mgrid[0:height_px, 0:width_px]
-    grey = 90 * rows / (height_px - 1) + 150 * columns / (width_px - 1)
-    grey += np.random.default_rng(0).integers(0, 16, grey.shape)
-    return np.round(255 * (grey - grey.min()) / np.ptp(grey)).astype(np.uint8)
-
-
-def saved(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
-    stream = BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def real_films(folder: str) -> list[Path]:
@@ -63,33 +47,7 @@ def read_or_refuse(data: bytes) -> Film | None:
 
 
 GREY = Image.fromarray(drawn())
-LOSSLESS: dict[str, bytes] = {
-    "PNG": saved(GREY, "PNG"),
-    "TIFF": saved(GREY, "TIFF"),
-    "TIFF deflated": saved(GREY, "TIFF", compression="tiff_adobe_deflate"),
-    "TIFF LZW": saved(GREY, "TIFF", compression="tiff_lzw"),
-    "WEBP": saved(GREY, "WEBP", lossless=True),
-    "BMP": saved(GREY, "BMP"),
-    "PNG RGB": saved(GREY.convert("RGB"), "PNG"),
-    "PNG RGBA": saved(GREY.convert("RGBA"), "PNG"),
-    "PNG LA": saved(GREY.convert("LA"), "PNG"),
-    "PNG P": saved(GREY.quantize(256), "PNG"),
-    "TIFF CMYK": saved(GREY.convert("RGB").convert("CMYK"), "TIFF"),
-    "TIFF F": saved(GREY.convert("F"), "TIFF"),
-    "TIFF I": saved(GREY.convert("I"), "TIFF"),
-    "PNG 16": saved(drawn().astype(np.uint16) * 257, "PNG"),
-    "TIFF 16": saved(drawn().astype(np.uint16) * 257, "TIFF"),
-}
-LOSSY: dict[str, bytes] = {
-    "JPEG": saved(GREY, "JPEG", quality=95),
-    "JPEG progressive": saved(GREY, "JPEG", quality=95, progressive=True),
-    "JPEG RGB": saved(GREY.convert("RGB"), "JPEG", quality=95),
-    "JPEG CMYK": saved(GREY.convert("CMYK"), "JPEG", quality=95),
-    "TIFF JPEG": saved(GREY, "TIFF", compression="jpeg"),
-    "TIFF YCbCr": saved(GREY.convert("YCbCr"), "TIFF"),
-    "TIFF LAB": saved(Image.merge("LAB", (GREY, *[Image.new("L", GREY.size, 128)] * 2)), "TIFF"),
-    "WEBP": saved(GREY.convert("RGB"), "WEBP", quality=95),
-}
+LOSSLESS, LOSSY = lossless(), lossy()
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
@@ -166,15 +124,6 @@ def test_a_dark_16_bit_colour_film_is_refused_rather_than_read_nearly_black() ->
     row = b"\0" + (np.arange(200 * 3) * 6).astype(">u2").tobytes()
     with pytest.raises(UnsupportedFilm, match="16-bit"):
         Film.read(png_of(200, 200, 16, 2, row * 200))
-
-
-def png_of(width_px: int, height_px: int, bits: int, colour: int, rows: bytes) -> bytes:
-    stream = BytesIO(b"\x89PNG\r\n\x1a\n")
-    stream.seek(8)
-    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes([bits, colour, 0, 0, 0])
-    for name, content in ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
-        PngImagePlugin.putchunk(stream, name, content)
-    return stream.getvalue()
 
 
 def test_what_is_transparent_becomes_black() -> None:

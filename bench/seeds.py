@@ -1,0 +1,184 @@
+"""Small films in every kind of file that is read: where tests begin, and what is damaged on purpose."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+
+CANARY = "DOE^JANE"
+RAW = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
+COMPRESSED = [RLELossless, JPEGLSLossless, JPEG2000Lossless]
+
+
+@contextmanager
+def quiet_writing() -> Iterator[None]:
+    """Files are odd on purpose, and pydicom says so while they are written."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pydicom")
+        yield
+
+
+def drawn(height_px: int = 140, width_px: int = 180) -> np.ndarray:
+    """Grey from 0 to 255 that differs at each corner, with some grain."""
+    rows, columns = np.mgrid[0:height_px, 0:width_px]
+    grey = 90 * rows / (height_px - 1) + 150 * columns / (width_px - 1)
+    grey += np.random.default_rng(0).integers(0, 16, grey.shape)
+    return np.round(255 * (grey - grey.min()) / np.ptp(grey)).astype(np.uint8)
+
+
+def saved(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
+    stream = BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png_of(width_px: int, height_px: int, bits: int, colour: int, rows: bytes, packed: bool = False) -> bytes:
+    """A PNG with this header; its rows are deflated unless they are packed already."""
+    stream = BytesIO(b"\x89PNG\r\n\x1a\n")
+    stream.seek(8)
+    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes([bits, colour, 0, 0, 0])
+    content = rows if packed else zlib.compress(rows)
+    for name, chunk in ((b"IHDR", header), (b"IDAT", content), (b"IEND", b"")):
+        PngImagePlugin.putchunk(stream, name, chunk)
+    return stream.getvalue()
+
+
+def lossless(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
+    """The drawn film in every file that keeps it as it is; the first word is the kind of file."""
+    pixels = drawn(height_px, width_px)
+    grey = Image.fromarray(pixels)
+    return {
+        "PNG": saved(grey, "PNG"),
+        "TIFF": saved(grey, "TIFF"),
+        "TIFF deflated": saved(grey, "TIFF", compression="tiff_adobe_deflate"),
+        "TIFF LZW": saved(grey, "TIFF", compression="tiff_lzw"),
+        "WEBP": saved(grey, "WEBP", lossless=True),
+        "BMP": saved(grey, "BMP"),
+        "PNG RGB": saved(grey.convert("RGB"), "PNG"),
+        "PNG RGBA": saved(grey.convert("RGBA"), "PNG"),
+        "PNG LA": saved(grey.convert("LA"), "PNG"),
+        "PNG P": saved(grey.quantize(256), "PNG"),
+        "TIFF CMYK": saved(grey.convert("RGB").convert("CMYK"), "TIFF"),
+        "TIFF F": saved(grey.convert("F"), "TIFF"),
+        "TIFF I": saved(grey.convert("I"), "TIFF"),
+        "PNG 16": saved(pixels.astype(np.uint16) * 257, "PNG"),
+        "TIFF 16": saved(pixels.astype(np.uint16) * 257, "TIFF"),
+    }
+
+
+def lossy(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
+    """The drawn film in every file that keeps it nearly as it is."""
+    grey = Image.fromarray(drawn(height_px, width_px))
+    return {
+        "JPEG": saved(grey, "JPEG", quality=95),
+        "JPEG progressive": saved(grey, "JPEG", quality=95, progressive=True),
+        "JPEG RGB": saved(grey.convert("RGB"), "JPEG", quality=95),
+        "JPEG CMYK": saved(grey.convert("CMYK"), "JPEG", quality=95),
+        "TIFF JPEG": saved(grey, "TIFF", compression="jpeg"),
+        "TIFF YCbCr": saved(grey.convert("YCbCr"), "TIFF"),
+        "TIFF LAB": saved(Image.merge("LAB", (grey, *[Image.new("L", grey.size, 128)] * 2)), "TIFF"),
+        "WEBP": saved(grey.convert("RGB"), "WEBP", quality=95),
+    }
+
+
+def ramp(bits: int = 12, signed: bool = False, height_px: int = 140, width_px: int = 180) -> np.ndarray:
+    """Stored values from the smallest to the largest that so many bits hold."""
+    lowest = -(1 << bits - 1) if signed else 0
+    values = np.linspace(lowest, lowest + (1 << bits) - 1, height_px * width_px).round()
+    kind = f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}"
+    return values.reshape(height_px, width_px).astype(kind)
+
+
+def dataset_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Dataset:
+    """A chest film with these stored values; every element that names somebody holds the canary."""
+    dataset = Dataset()
+    dataset.PatientName = dataset.PatientID = dataset.AccessionNumber = dataset.InstitutionName = CANARY
+    dataset.StudyDescription = dataset.ReferringPhysicianName = dataset.ImageComments = CANARY
+    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
+    dataset.Modality, dataset.PhotometricInterpretation = "DX", "MONOCHROME2"
+    dataset.Rows, dataset.Columns = stored.shape[:2]
+    dataset.SamplesPerPixel = 1 if stored.ndim == 2 else stored.shape[2]
+    dataset.BitsAllocated = 8 * stored.dtype.itemsize
+    dataset.BitsStored, dataset.HighBit = bits, bits - 1
+    dataset.PixelRepresentation = int(stored.dtype.kind == "i")
+    dataset.PixelData = stored.tobytes()
+    dataset["PixelData"].VR = "OW" if stored.dtype.itemsize == 2 else "OB"
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def written(dataset: Dataset, syntax: str = ExplicitVRLittleEndian, packed: bool = False) -> bytes:
+    """The file of this data set, its pixels compressed as the syntax says unless they are packed already."""
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    stream = BytesIO()
+    if syntax in COMPRESSED and not packed:
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        dataset.compress(syntax, generate_instance_uid=False)
+    elif syntax == ExplicitVRBigEndian and dataset.BitsAllocated == 16:
+        dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def frame_of(stored: np.ndarray, syntax: str, bits: int = 8) -> bytes:
+    """The codestream of these values."""
+    dataset = dataset_of(stored, bits)
+    written(dataset, syntax)
+    return get_frame(dataset.PixelData, 0, number_of_frames=1)
+
+
+def encapsulated(frame: bytes, syntax: str, stored: np.ndarray, bits: int = 8, **elements: object) -> bytes:
+    """A film that says what these stored values would say, whatever is in its frame."""
+    dataset = dataset_of(stored, bits, PixelData=encapsulate([frame]), **elements)
+    dataset["PixelData"].is_undefined_length = True
+    return written(dataset, syntax, packed=True)
+
+
+def dicom(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
+    """A ramp in every transfer syntax that is read, and the harder kinds of each."""
+    grey = ramp(12, height_px=height_px, width_px=width_px)
+    eight = ramp(8, height_px=height_px, width_px=width_px)
+    elements: dict[str, Any] = {
+        "WindowCenter": 2000,
+        "WindowWidth": 1500,
+        "PixelSpacing": [0.1, 0.1],
+        "ViewPosition": "AP",
+    }
+    lut = Dataset()
+    lut.LUTDescriptor = [4096, 0, 16]
+    lut["LUTDescriptor"].VR = "US"
+    lut.add_new("LUTData", "OW", np.arange(4096, dtype="<u2").tobytes())
+    with quiet_writing():
+        files = {
+            f"DICOM {syntax.name}": written(dataset_of(grey, **elements), syntax) for syntax in [*RAW, *COMPRESSED]
+        }
+        files["DICOM JPEG"] = encapsulated(saved(eight, "JPEG", quality=95), JPEGBaseline8Bit, eight)
+        files["DICOM 8"] = written(dataset_of(eight, 8, PhotometricInterpretation="MONOCHROME1"))
+        files["DICOM signed"] = written(dataset_of(ramp(16, True, height_px, width_px), 16, RescaleSlope=2))
+        files["DICOM LUT"] = written(dataset_of(grey, VOILUTSequence=[lut]))
+        colour = dataset_of(np.dstack([eight] * 3), 8, PhotometricInterpretation="RGB", PlanarConfiguration=0)
+        files["DICOM RGB"] = written(colour)
+    return files
