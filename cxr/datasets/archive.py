@@ -176,7 +176,8 @@ class Archive:
             raise _too_large()
         try:
             with self._lock, self._zip.open(member) as stream:
-                return _limited(stream.read(MAX_BYTES + 1))
+                # No more than is announced: a member that says little and unfolds to much would be unfolded first.
+                return _limited(stream.read(min(member.file_size, MAX_BYTES) + 1))
         except _ZIP_ERRORS:
             raise UnreadableFilm(DAMAGED_ZIP) from None
 

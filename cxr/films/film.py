@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.films.claims import MAX_BYTES, MAX_PIXELS, MAX_SCANNED_PIXELS, image_scanned_pixels, is_packed_bmp
 
 READER = 1  # counts changes in what pixels a file becomes: what was made of older ones is made again
-MAX_BYTES = 200_000_000
-MAX_PIXELS = 60_000_000
+BAND_PX = 1 << 20  # decoded samples are worked on in bands of so many: a large film takes little more than itself
 SMALL_PX = 128
 ELONGATED = 2.0
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "WEBP", "BMP": "BMP"}
 
 NO_IMAGE = "This file is neither an image nor DICOM. Films are read from PNG, JPEG, TIFF, WebP, BMP and DICOM."
+SLOW_JPEG = "This JPEG is packed in so many layers that reading it would take minutes. Export it again."
 DAMAGED = "This image is damaged or was cut off. Export or copy it again."
 TOO_MANY_PIXELS = f"This image has more than {MAX_PIXELS // 1_000_000} million pixels. Export it at a lower resolution."
 
@@ -173,6 +174,10 @@ def _decoded(image: Image.Image, data: bytes) -> Film:
     # The further pictures of an MPO are a phone's preview and gain map of the first.
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise UnsupportedFilm("This file holds several pages or frames. Export the one film by itself.")
+    if image_scanned_pixels(image, data) > MAX_SCANNED_PIXELS:
+        raise FilmTooLarge(SLOW_JPEG)
+    if is_packed_bmp(image, data):
+        raise UnsupportedFilm("This is a packed BMP, which is not read. Export it as PNG.")
     bits = _bits(image, data)
     white_is_zero = kind == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
     image.load()
@@ -204,7 +209,7 @@ def _grey(image: Image.Image, bits: int, white_is_zero: bool) -> tuple[NDArray[n
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         samples = np.asarray(image)
         # Pillow turns white-is-zero round for up to 8 bits only.
-        return _stretched(-samples.astype(np.float64) if white_is_zero else samples), False
+        return _stretched(samples, -1.0 if white_is_zero else 1.0), False
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
@@ -219,21 +224,30 @@ def _grey(image: Image.Image, bits: int, white_is_zero: bool) -> tuple[NDArray[n
     return _without_colour(pixels)
 
 
-def _stretched(samples: NDArray[Any]) -> NDArray[np.uint8]:
+def _stretched(samples: NDArray[Any], sign: float) -> NDArray[np.uint8]:
     """Samples of more than 8 bits, from the darkest to the brightest of this film, as 0 to 255.
 
     By the film's own range, as files of 16 bits often use 10 or 12 of them without saying so. NaN becomes
     black, an infinity the end of the range on its side, and a constant film black.
     """
-    grey = samples.astype(np.float64)
+    shown = np.zeros(samples.shape, np.uint8)
+    rows = max(1, BAND_PX // samples.shape[1])
+    bands = [slice(top, top + rows) for top in range(0, len(samples), rows)]
+    finite = [found for band in bands if (found := _finite(sign * samples[band].astype(np.float64)))]
+    low, high = min((ends[0] for ends in finite), default=0), max((ends[1] for ends in finite), default=0)
+    for band in bands if low < high else ():
+        grey = sign * samples[band].astype(np.float64)
+        grey = np.nan_to_num(grey, copy=False, nan=low, posinf=high, neginf=low)
+        grey -= low
+        grey *= 255 / (high - low)
+        shown[band] = np.rint(grey, out=grey)
+    return shown
+
+
+def _finite(grey: NDArray[np.float64]) -> tuple[float, float] | None:
+    """The smallest and the largest number, where there is any."""
     finite = grey[np.isfinite(grey)]
-    if not finite.size or finite.min() == finite.max():
-        return np.zeros(grey.shape, np.uint8)
-    low, high = finite.min(), finite.max()
-    grey = np.nan_to_num(grey, copy=False, nan=low, posinf=high, neginf=low)
-    grey -= low
-    grey *= 255 / (high - low)
-    return np.rint(grey, out=grey).astype(np.uint8)
+    return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
 def _without_colour(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
