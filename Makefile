@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test lint chromium format bench model clean
+.PHONY: run test stress lint chromium format bench model clean
 
 run: $(VENV)/.installed
 	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C ends it)."
@@ -13,6 +13,10 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-dev lint chromium
 	@echo "Running all tests ..."
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+
+stress: $(VENV)/.installed-dev
+	@echo "Damaging films by the hundred thousand, which takes a while ..."
+	@$(BIN)/python bench/stress_films.py
 
 lint: $(VENV)/.installed-dev
 	@echo "Checking style and types ..."

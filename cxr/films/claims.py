@@ -11,6 +11,7 @@ MAX_BYTES = 200_000_000
 MAX_PIXELS = 60_000_000
 MAX_SCANNED_PIXELS = 12 * MAX_PIXELS  # cameras write 10 scans; each is a walk over the whole picture
 _JPEG_IN_TIFF = (6, 7)
+_PADDING_BYTES = 3  # of a strip, or behind a BMP
 _BMP_UNPACKED = (0, 3, 6)  # Pillow unpacks the others byte by byte, in Python
 
 
@@ -21,13 +22,38 @@ def scanned_pixels(jpeg: bytes, pixels: int) -> int:
 
 def image_scanned_pixels(image: Image.Image, data: bytes) -> int:
     """The same of an opened image, which may be no JPEG."""
-    is_jpeg = image.format in ("JPEG", "MPO") or (image.format == "TIFF" and _tag(image, 259) in _JPEG_IN_TIFF)
+    is_jpeg = image.format in ("JPEG", "MPO") or (image.format == "TIFF" and _whole(image, 259) in _JPEG_IN_TIFF)
     return scanned_pixels(data, image.width * image.height) if is_jpeg else 0
 
 
 def is_packed_bmp(image: Image.Image, data: bytes) -> bool:
     """True for a run-length coded BMP."""
     return image.format == "BMP" and len(data) > 34 and data[14] >= 40 and data[30] not in _BMP_UNPACKED
+
+
+def holds_more(image: Image.Image, data: bytes) -> bool:
+    """True where the file holds more rows or columns than its header names: it would be read in part, or askew."""
+    if image.format == "BMP":
+        return _bmp_holds_more(data)
+    if image.format != "TIFF":
+        return False
+    width, height = _whole(image, 256), _whole(image, 257)
+    samples, bits = _whole(image, 277) or 1, _whole(image, 258) or 1
+    rows, strips = _whole(image, 278), _parts(image, 273)
+    planes = samples if _whole(image, 284) == 2 else 1
+    if rows and len(strips) > -(-height // rows) * planes:
+        return True
+    expected = -(-width * samples // planes * bits // 8) * height * planes
+    return _whole(image, 259) == 1 and sum(_parts(image, 279)) > expected + _PADDING_BYTES * len(strips)
+
+
+def _bmp_holds_more(data: bytes) -> bool:
+    start, header, width, height = struct.unpack_from("<4xIIii", data, 6)
+    if header != 40:  # newer headers may have a colour profile behind the picture; the oldest has smaller fields
+        return False
+    (bits,) = struct.unpack_from("<H", data, 28)
+    expected = (width * bits + 31) // 32 * 4 * abs(height)
+    return len(data) > start + expected + _PADDING_BYTES
 
 
 def codestream_px(frame: bytes) -> tuple[int, int, int] | None:
@@ -61,5 +87,11 @@ def _jpeg_px(frame: bytes) -> tuple[int, int, int] | None:
     return None
 
 
-def _tag(image: Image.Image, number: int) -> object:
-    return image.tag_v2.get(number)  # type: ignore[attr-defined]
+def _parts(image: Image.Image, tag: int) -> tuple[int, ...]:
+    """The numbers under a TIFF's tag."""
+    found = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
+    return tuple(found) if isinstance(found, tuple) else (int(found),)
+
+
+def _whole(image: Image.Image, tag: int) -> int:
+    return int(next(iter(_parts(image, tag)), 0))

@@ -169,6 +169,9 @@ def _check_syntax(dataset: Dataset) -> None:
         raise UnsupportedFilm(
             "This DICOM file's compression is not read here. Export it uncompressed or as JPEG 2000 lossless."
         )
+    # More than the padding of an odd length: columns are missing from the header, and the film would be read askew.
+    if not syntax.is_encapsulated and dataset.PixelData[_picture_bytes(dataset) + 1 :].strip(b"\0"):
+        raise UnreadableFilm(DAMAGED)
     if syntax == RLELossless and len(dataset.PixelData) > 2 * _picture_bytes(dataset) + _SLACK_BYTES:
         raise UnreadableFilm(DAMAGED)  # runs unfold to 64 times their bytes
     if syntax.is_encapsulated and syntax != RLELossless:

@@ -1,0 +1,56 @@
+"""Five thousand damaged films: refused in a sentence or read, never a crash, a hang, or a part taken for the whole."""
+
+import struct
+from collections import Counter
+
+import pytest
+
+from bench.mutants import WAYS, small_seeds, tried
+from bench.seeds import dicom, drawn, lossless, saved
+from cxr.errors import UnreadableFilm
+from cxr.films.film import Film
+from tests.films.test_bombs import peak_bytes
+
+MUTANTS = 5_000
+MOST_BYTES = 1_000_000_000
+
+
+def test_five_thousand_damaged_films_are_refused_or_read() -> None:
+    among = small_seeds()
+    assert sum(seed.pixels is not None for seed in among) > 60
+    peak_bytes(reset=True)
+    outcomes = [tried(number, among) for number in range(MUTANTS)]
+    assert [f"{outcome.was}: {outcome.wrong}" for outcome in outcomes if outcome.wrong] == []
+    assert peak_bytes() < MOST_BYTES
+    ways = Counter((outcome.was.split(", ")[-2], outcome.read) for outcome in outcomes)
+    assert all(ways[way, False] for way in WAYS)  # each way does damage,
+    assert all(ways[way, True] for way in WAYS if way != "cut off")  # and less than all
+
+
+def halved(kind: str, side: int) -> bytes:
+    """A film whose header names half of its rows, or a few columns less."""
+    strips = saved(drawn(), "TIFF", compression="tiff_lzw", tiffinfo={278: 20})
+    data, (height_px, width_px) = (lossless() | dicom() | {"TIFF of strips": strips})[kind], (140, 180)
+    old, new = ((height_px, 70), (width_px, 175))[side]
+    if kind == "BMP":
+        return data[: 22 - 4 * side] + struct.pack("<i", new) + data[26 - 4 * side :]
+    if kind.startswith("TIFF"):
+        entry, tag = "<HHII", 257 - side
+        changed = [data.replace(struct.pack(entry, tag, t, 1, old), struct.pack(entry, tag, t, 1, new)) for t in (3, 4)]
+    else:
+        element = struct.pack("<HH2sH", 0x28, 0x10 + side, b"US", 2)
+        changed = [data.replace(element + struct.pack("<H", old), element + struct.pack("<H", new))]
+    return next(one for one in changed if one != data)
+
+
+ROWS, COLUMNS = 0, 1
+TELLING = ("BMP", "TIFF", "TIFF 16", "DICOM 8", "DICOM RGB", "DICOM RLE Lossless", "DICOM JPEG")
+HALVES = [("TIFF of strips", ROWS), *((kind, side) for kind in TELLING for side in (ROWS, COLUMNS))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"), [(kind, side) for kind in TELLING for side in (0, 1)] + [("TIFF of strips", 0)]
+)
+def test_a_film_with_more_in_it_than_its_header_names_is_not_read_in_part(kind: str, side: int) -> None:
+    with pytest.raises(UnreadableFilm):
+        Film.read(halved(kind, side))
