@@ -54,7 +54,7 @@ class Seed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant; `wrong` is a sentence where that must not be."""
+    """What became of a mutant, and the processor's time for it; `wrong` is a sentence where that must not be."""
 
     was: str
     seconds: float
@@ -87,14 +87,14 @@ def tried(number: int, among: list[Seed], first: int = 7) -> Outcome:
     seed, other = among[number % len(among)], among[int(rng.integers(len(among)))]
     way = list(WAYS)[int(rng.integers(len(WAYS)))]
     data = WAYS[way](seed.data, other.data, rng)
-    was, began, film, wrong = f"{seed.name}, {way}, number {number}", time.perf_counter(), None, ""
+    was, began, film, wrong = f"{seed.name}, {way}, number {number}", time.process_time(), None, ""
     try:
         film = Film.read(data)
     except FilmError as error:
         wrong = "" if str(error).endswith(".") else "the error is no sentence"
     except BaseException as error:  # whatever it is, it must not have come out
         wrong = f"{type(error).__name__} came out"
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     if seconds > LIMIT_S:
         wrong = f"it took {seconds:.1f} s"
     elif film is not None and seed.pixels is not None and _is_half(seed, way, film):

@@ -10,6 +10,9 @@ from PIL import Image
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 60_000_000
 MAX_SCANNED_PIXELS = 12 * MAX_PIXELS  # cameras write 10 scans; each is a walk over the whole picture
+_MOST_PIXELS_A_BYTE = 8 * 64  # of a JPEG: its first scan takes a bit or more for each block
+_MOST_INFLATED = 1032  # of a byte of a PNG, as deflate has it
+_PNG_SAMPLES = {2: 3, 4: 2, 6: 4}  # of a pixel, by the kind of colour
 _JPEG_IN_TIFF = (6, 7)
 _PADDING_BYTES = 3  # of a strip, or behind a BMP
 _BMP_UNPACKED = (0, 3, 6)  # Pillow unpacks the others byte by byte, in Python
@@ -45,6 +48,16 @@ def holds_more(image: Image.Image, data: bytes) -> bool:
         return True
     expected = -(-width * samples // planes * bits // 8) * height * planes
     return _whole(image, 259) == 1 and sum(_parts(image, 279)) > expected + _PADDING_BYTES * len(strips)
+
+
+def holds_less(image: Image.Image, data: bytes) -> bool:
+    """True where a JPEG or PNG cannot possibly hold all that it declares: most of it would be made up."""
+    if image.format in ("JPEG", "MPO"):
+        return image.width * image.height > _MOST_PIXELS_A_BYTE * len(data)
+    if image.format != "PNG":
+        return False
+    row = -(-image.width * data[24] * _PNG_SAMPLES.get(data[25], 1) // 8) + 1
+    return row * image.height > _MOST_INFLATED * len(data)
 
 
 def _bmp_holds_more(data: bytes) -> bool:

@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
-from cxr.films.claims import MAX_BYTES, MAX_PIXELS, MAX_SCANNED_PIXELS, holds_more, image_scanned_pixels, is_packed_bmp
+from cxr.films.claims import (
+    MAX_BYTES,
+    MAX_PIXELS,
+    MAX_SCANNED_PIXELS,
+    holds_less,
+    holds_more,
+    image_scanned_pixels,
+    is_packed_bmp,
+)
 
 READER = 1  # counts changes in what pixels a file becomes: what was made of older ones is made again
 BAND_PX = 1 << 20  # decoded samples are worked on in bands of so many: a large film takes little more than itself
@@ -178,7 +186,7 @@ def _decoded(image: Image.Image, data: bytes) -> Film:
         raise FilmTooLarge(SLOW_JPEG)
     if is_packed_bmp(image, data):
         raise UnsupportedFilm("This is a packed BMP, which is not read. Export it as PNG.")
-    if holds_more(image, data):
+    if holds_more(image, data) or holds_less(image, data):
         raise UnreadableFilm(DAMAGED)
     bits = _bits(image, data)
     white_is_zero = kind == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]

@@ -3,10 +3,11 @@
 import struct
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from bench.mutants import WAYS, small_seeds, tried
-from bench.seeds import dicom, drawn, lossless, saved
+from bench.seeds import dicom, drawn, lossless, lossy, png_of, saved
 from cxr.errors import UnreadableFilm
 from cxr.films.film import Film
 from tests.films.test_bombs import peak_bytes
@@ -54,3 +55,28 @@ HALVES = [("TIFF of strips", ROWS), *((kind, side) for kind in TELLING for side 
 def test_a_film_with_more_in_it_than_its_header_names_is_not_read_in_part(kind: str, side: int) -> None:
     with pytest.raises(UnreadableFilm):
         Film.read(halved(kind, side))
+
+
+def test_a_jpeg_that_declares_far_more_than_it_holds_is_not_filled_up() -> None:
+    data = lossy()["JPEG"]
+    side = data.index(b"\xff\xc0") + 5
+    with pytest.raises(UnreadableFilm):
+        Film.read(data[:side] + struct.pack(">H", 60_000) + data[side + 2 :])
+
+
+def test_a_png_that_declares_far_more_than_it_holds_is_not_filled_up() -> None:
+    rows = b"".join(b"\0" + row.tobytes() for row in drawn())
+    assert np.array_equal(Film.read(png_of(180, 140, 8, 0, rows)).pixels, drawn())
+    with pytest.raises(UnreadableFilm):
+        Film.read(png_of(180, 300_000, 8, 0, rows))
+
+
+def test_a_blank_png_packed_as_tightly_as_can_be_is_read() -> None:
+    assert Film.read(saved(np.zeros((4_000, 4_000), np.uint8), "PNG", compress_level=9)).height_px == 4_000
+
+
+def test_a_blank_jpeg_packed_as_tightly_as_can_be_is_read() -> None:
+    blank = np.full((3_000, 3_000), 128, np.uint8)
+    for progressive in (False, True):
+        data = saved(blank, "JPEG", optimize=True, quality=10, progressive=progressive)
+        assert Film.read(data).pixels.shape == blank.shape
