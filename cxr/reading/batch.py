@@ -86,7 +86,7 @@ def _decoded(source: Source) -> Reading:
     start = time.perf_counter()
     try:
         data = source.read()
-        film, film_id, error = Film.read(data), film_name(data), ""
+        film, film_id, error = source.decode(data), film_name(data), ""
     except FilmError as reason:
         film, film_id, error = None, "", str(reason)
     warnings = film.warnings if film else ()

@@ -87,7 +87,8 @@ class Desk:
     def film(self) -> Film:
         """The open film, decoded once while it is open."""
         if self._opened is None or self._opened[0] != self.open_key:
-            self._opened = (self.open_key, Film.read(self.sources[self.open_key].read()))
+            source = self.sources[self.open_key]
+            self._opened = (self.open_key, source.decode(source.read()))
         return self._opened[1]
 
     def heatmap(self, model: str, method: str, target: str) -> NDArray[np.float32] | None:

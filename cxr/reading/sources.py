@@ -13,7 +13,8 @@ from PIL import Image
 
 from cxr.datasets.archive import Archive, may_be_film
 from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
-from cxr.films.film import contents
+from cxr.films.decoders import read_apart
+from cxr.films.film import Film, contents
 from cxr.home import examples_dir
 
 MOST_FILMS = 2000  # of one ZIP
@@ -29,6 +30,7 @@ class Source:
     key: str
     name: str
     read: Callable[[], bytes]  # raises only FilmError
+    decode: Callable[[bytes], Film] = Film.read  # how its bytes become a film; raises only FilmError
     drawn: bool = False  # a phantom
 
 
@@ -37,9 +39,12 @@ def on_disk(path: Path) -> Source:
 
 
 def dropped(key: str, name: str, data: bytes) -> list[Source]:
-    """The films in a dropped file: itself, or a ZIP's members, each unpacked in memory when it is read."""
+    """The films in a dropped file: itself, or a ZIP's members, each unpacked in memory when it is read.
+
+    They are anybody's bytes, and are decoded in a process of their own.
+    """
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        return [Source(key, name, partial(contents, data))]
+        return [Source(key, name, partial(contents, data), read_apart)]
     try:
         archive = Archive(Path(name), io.BytesIO(data))
     except DatasetError as error:
@@ -50,7 +55,7 @@ def dropped(key: str, name: str, data: bytes) -> list[Source]:
     if len(members) > MOST_FILMS:
         many = FilmTooLarge(f"This ZIP holds {len(members)} files. Drop at most {MOST_FILMS} at once.")
         return [Source(key, name, partial(_refuse, many))]
-    return [Source(f"{key}/{member}", member, partial(archive.read, member)) for member in members]
+    return [Source(f"{key}/{member}", member, partial(archive.read, member), read_apart) for member in members]
 
 
 def examples() -> list[Source]:

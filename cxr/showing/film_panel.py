@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from cxr.datasets.lookup import find_film
-from cxr.films.film import Film
+from cxr.films.decoders import read_apart
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.showing import ui
@@ -58,7 +58,7 @@ def _reading(card: Card, row: pd.Series) -> tuple[View, Prediction]:
     """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
     key = f"{card.version}-{row['film']}"
     if st.session_state.get("film_panel_reading", (None,))[0] != key:
-        film = Film.read(find_film(row["dataset"], row["path"], row["film"]))
+        film = read_apart(find_film(row["dataset"], row["path"], row["film"]))
         with st.spinner("Reading the film ..."):
             prediction = ui.classifier(card).read(film)
         st.session_state["film_panel_reading"] = (key, View.of(film, key), prediction)

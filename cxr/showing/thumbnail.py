@@ -6,7 +6,7 @@ import pandas as pd
 
 from cxr.datasets.lookup import find_film
 from cxr.errors import FilmError
-from cxr.films.film import Film
+from cxr.films.decoders import read_apart
 from cxr.films.picture import data_url, jpeg
 
 
@@ -19,7 +19,7 @@ def thumbnails(films: pd.DataFrame, side_px: int, known: dict[str, str]) -> tupl
     for dataset, path, digest in zip(films["dataset"], films["path"], films["film"], strict=True):
         try:
             if digest not in known:
-                known[digest] = data_url(jpeg(Film.read(find_film(dataset, path, digest)), side_px))
+                known[digest] = data_url(jpeg(read_apart(find_film(dataset, path, digest)), side_px))
         except FilmError as error:
             reasons[str(error)] = None
     return [known.get(digest) for digest in films["film"]], list(reasons)

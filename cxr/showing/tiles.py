@@ -14,7 +14,7 @@ from pathlib import Path
 from cxr.datasets.archive import store_at
 from cxr.datasets.dataset import Dataset
 from cxr.errors import CxrError
-from cxr.films.film import Film
+from cxr.films.decoders import read_apart
 from cxr.films.picture import jpeg
 
 THREADS = 4
@@ -50,7 +50,7 @@ def _state(root: str, path: str) -> tuple[int, int]:
 @lru_cache(maxsize=KEPT)
 def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
     try:
-        film = Film.read(store_at(root).read(path))
+        film = read_apart(store_at(root).read(path))
     except CxrError as error:
         return Tile(None, str(error))
     return Tile(jpeg(film, SIDE_PX, square=True))

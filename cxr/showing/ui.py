@@ -16,6 +16,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from cxr import DISCLAIMER
 from cxr.errors import CxrError
+from cxr.films.decoders import decoders
 from cxr.films.picture import data_url
 from cxr.reading import shelf
 from cxr.showing import access, mishaps
@@ -229,10 +230,11 @@ def duration(seconds: float) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _warm_up() -> None:
-    """Have TensorFlow and the model in use ready before somebody waits for them; once for the whole server."""
+    """Have TensorFlow, the model in use and a reader of films ready before somebody waits; once for the server."""
 
     def work() -> None:
         time.sleep(WARM_UP_AFTER_S)
+        decoders().warm_up()
         from cxr.learning.device import import_tensorflow
 
         import_tensorflow()

@@ -2,15 +2,19 @@
 
 import json
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cxr.films.decoders import DIED, Decoders
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
 from cxr.reading.batch import BATCH, read_sources
-from cxr.reading.sources import on_disk
+from cxr.reading.sources import Source, on_disk
+from tests.films.misbehaving import MARK
+from tests.films.test_decoders import MISBEHAVING
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +39,15 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
             alone = classifier.read(Film.read(path))
             np.testing.assert_allclose(reading.prediction.probabilities, alone.probabilities, atol=1e-6)
             np.testing.assert_array_equal(reading.film.pixels, Film.read(path).pixels)
+
+
+def test_a_film_that_breaks_its_reader_is_an_entry_that_says_so(make_classifier, files):
+    pool = Decoders(MISBEHAVING, limit_s=20)
+    data = [MARK + b"signal 11", files[0].read_bytes(), MARK + b"exit 3", files[2].read_bytes()]
+    laid = [Source(str(n), f"{n}", partial(bytes, one), pool.read) for n, one in enumerate(data)]
+    readings = list(read_sources(make_classifier(), laid))
+    assert [reading.error for reading in readings] == [DIED, "", DIED, ""]
+    pool.close()
 
 
 def test_a_reading_is_ready_for_json(make_classifier, files):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm
+from cxr.films.decoders import read_apart
 from cxr.films.film import Film
 from cxr.films.phantom import FINDINGS, draw_phantom
 from cxr.reading import sources
@@ -31,6 +32,14 @@ def test_a_dropped_file_is_one_film_whatever_its_name():
     (source,) = dropped("7", "no-ending", png())
     assert (source.key, source.name) == ("7", "no-ending")
     assert Film.read(source.read()).width_px == 64
+
+
+def test_what_is_dropped_is_decoded_apart_and_what_lies_here_is_not(tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    mine = [*examples(), sources.on_disk(tmp_path / "a.png")]
+    theirs = [*dropped("7", "a.png", png()), *dropped("8", "a.zip", zipped({"a.png": png(), "b.png": png(2)}))]
+    assert {source.decode for source in theirs} == {read_apart}
+    assert {source.decode for source in mine} == {Film.read}
 
 
 def test_a_dropped_zip_is_its_films():
