@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -38,6 +39,9 @@ MASKS = frozenset({"mask", "masks"})  # as the COVID-19 Radiography Database lay
 MISSING = "This film is listed in its dataset, but its file is missing."
 LEAVES = "This film's path leads out of its dataset's folder."
 DAMAGED_ZIP = "This film's part of the ZIP is damaged. Pack or download the ZIP again."
+
+MOST_LIST_BYTES = 100_000_000  # of a ZIP's list of its members: a million of them
+_END_BYTES = (1 << 16) + 200  # in which a ZIP's end lies, with its comment
 
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -149,6 +153,8 @@ class Archive:
         self.root = root.resolve()
         self._lock = threading.Lock()
         try:
+            if _list_bytes(file or self.root) > MOST_LIST_BYTES:
+                raise DatasetError(f"{root.name} lists more files than can be read. Pack its films into several ZIPs.")
             self._zip = zipfile.ZipFile(file or self.root)
             members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist()}
         except _ZIP_ERRORS as error:
@@ -162,6 +168,10 @@ class Archive:
     def names(self) -> list[str]:
         """Paths of all files that are not hidden, sorted, without the folder wrapped around them."""
         return sorted(self._members)
+
+    def unpacked_bytes(self) -> int:
+        """What all members take when they are unpacked; no more of each is ever read."""
+        return sum(min(info.file_size, MAX_BYTES) for info in self._members.values())
 
     def strays(self, paths: Iterable[str]) -> list[str]:
         """Nothing: members that would leave the ZIP were never let in."""
@@ -182,8 +192,20 @@ class Archive:
             raise UnreadableFilm(DAMAGED_ZIP) from None
 
 
+def _list_bytes(source: Path | IO[bytes]) -> int:
+    """Size of a ZIP's list of members as its end says it: as much would be read of it. 0 where it is no ZIP."""
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(-min(file.seek(0, os.SEEK_END), _END_BYTES), os.SEEK_END)
+        tail = file.read()
+        file.seek(0)
+    end = tail.rfind(b"PK\5\6")
+    size = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
+    wide = tail.rfind(b"PK\6\6", 0, end)
+    return int.from_bytes(tail[wide + 40 : wide + 48], "little") if size == 0xFFFFFFFF and wide >= 0 else size
+
+
 def _wanted(name: str) -> bool:
-    return not (name.endswith("/") or leaves_folder(name) or _hidden(name))
+    return bool(name) and not (name.endswith("/") or leaves_folder(name) or _hidden(name))
 
 
 def _limited(data: bytes) -> bytes:

@@ -18,6 +18,7 @@ from cxr.films.film import Film, contents
 from cxr.home import examples_dir
 
 MOST_FILMS = 2000  # of one ZIP
+MOST_UNPACKED_BYTES = 4_000_000_000  # of its films together
 MOST_EXAMPLES = 24  # of a person's own folder
 DRAWN = ("normal", "bacterial", "viral", "covid19")  # every finding that can be drawn
 _EXAMPLE_SEED, _EXAMPLE_PX = 20, 512
@@ -55,6 +56,11 @@ def dropped(key: str, name: str, data: bytes) -> list[Source]:
     if len(members) > MOST_FILMS:
         many = FilmTooLarge(f"This ZIP holds {len(members)} files. Drop at most {MOST_FILMS} at once.")
         return [Source(key, name, partial(_refuse, many))]
+    if archive.unpacked_bytes() > MOST_UNPACKED_BYTES:
+        large = FilmTooLarge(
+            f"This ZIP unpacks to more than {MOST_UNPACKED_BYTES // 10**9} GB. Drop fewer films at once."
+        )
+        return [Source(key, name, partial(_refuse, large))]
     return [Source(f"{key}/{member}", member, partial(archive.read, member), read_apart) for member in members]
 
 
