@@ -153,6 +153,8 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
             withheld(one.reading.as_dict()) if held_back(desk, one.reading, card) else one.reading.as_dict()
             for one in seen
         ]
+        if not st.session_state.get("predict.names"):
+            said = report.nameless(said)
         st.download_button(
             "All as CSV",
             report.batch_csv(said, labels.classes),
@@ -168,6 +170,13 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
             "application/json",
             key="predict.json",
             on_click="ignore",
+        )
+        st.checkbox(
+            "With file names",
+            key="predict.names",
+            persist_state="session",
+            help="File names often name the patient. Without them a reading has its place among all films, the most "
+            "suspicious first, and a number made of the film's bytes.",
         )
         st.button("Clear all films", key="predict.clear", on_click=desk.clear)
         unread = int((rows["problem"] != "").sum())

@@ -141,6 +141,11 @@ def _probabilities(prediction: Prediction, card: Card) -> Any:
     return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
 
 
+def nameless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The readings with their place in the list for the names of their files, which are often patients'."""
+    return [{**row, "file": f"file {place}"} for place, row in enumerate(rows, 1)]
+
+
 def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
     """Readings as `Reading.as_dict` says them, a row each; names that a spreadsheet would run are made harmless."""
     out = io.StringIO()

@@ -200,3 +200,13 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
         assert marked(mark) == [found.verdict.sentence]
     finally:
         (shelf.folder_of("tiny") / SHORTCUTS).unlink()
+
+
+def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):
+    told = []
+    monkeypatch.setattr("cxr.showing.report.batch_json", lambda rows: told.append([row["file"] for row in rows]) or "")
+    drop(app, ("DOE^JANE.png", png(1)), ("DOE^JOHN.png", png(2)))
+    assert told[-1] == ["file 1", "file 2"]
+    next(one for one in app.checkbox if one.key == "predict.names").check()
+    run(app)
+    assert sorted(told[-1]) == ["DOE^JANE.png", "DOE^JOHN.png"]

@@ -110,3 +110,11 @@ def test_the_table_of_a_batch_has_a_row_a_file_and_begins_no_formula():
 def test_the_json_of_a_batch_is_the_readings_and_the_disclaimer():
     said = json.loads(report.batch_json(READINGS))
     assert said == {"note": DISCLAIMER, "readings": READINGS}
+
+
+def test_readings_without_names_have_their_place_instead():
+    rows = [{"file": "DOE^JANE.dcm", "film": "0badc0de", "decision": "viral"}, {"file": "x.png", "error": "No image."}]
+    nameless = report.nameless(rows)
+    assert [row["file"] for row in nameless] == ["file 1", "file 2"]
+    assert [{**row, "file": ""} for row in nameless] == [{**row, "file": ""} for row in rows]
+    assert rows[0]["file"] == "DOE^JANE.dcm"
