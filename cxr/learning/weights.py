@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -14,10 +15,13 @@ from numpy.typing import NDArray
 
 from cxr.errors import CxrError, RecipeError
 from cxr.home import models_dir, weights_dirs
+from cxr.learning.hdf5 import holds_numbers_alone
 from cxr.learning.recipe import Recipe
 
 Arrays = Mapping[str, NDArray[Any]]
+Shapes = Mapping[str, tuple[int, ...]]
 
+MOST_BYTES = 4_000_000_000  # of a file's arrays together; a checkpoint of VGG19 with its optimiser has 1.7
 LARGE = 2**12  # elements, from which an array is worth halving
 _APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # that Keras has weights of
 
@@ -32,23 +36,46 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
     partial.replace(path)
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file; only numbers are read, never objects."""
+def load_arrays(path: Path, wanted: Shapes | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of a file; only numbers are read, never objects, and none before all that it announces was checked."""
     try:
         with zipfile.ZipFile(path) as members:
-            return {name.removesuffix(".npy"): _numbers(members, name) for name in members.namelist()}
+            announced = _announced(members)
+            if wanted is not None:
+                _must_fit(wanted, announced)
+            return {name: _numbers(members, f"{name}.npy") for name in announced}
     except FileNotFoundError:
         raise CxrError(f"The weights file {path.name} is not there.") from None
+    except CxrError:
+        raise
     except Exception as error:  # a damaged ZIP, zlib stream or array header raises nearly anything
         raise CxrError(f"The weights file {path.name} is damaged or no weights file.") from error
+
+
+def _announced(members: zipfile.ZipFile) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays as their headers have them; ValueError for no numbers, or more than the file says."""
+    if sum(info.file_size for info in members.infolist()) > MOST_BYTES:
+        raise ValueError("it unpacks to more than any network has")
+    shapes = {}
+    for info in members.infolist():
+        with members.open(info) as file:
+            version = np.lib.format.read_magic(file)
+            read_header = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, _, kind = read_header(file)
+            size = file.tell() + math.prod(shape) * kind.itemsize
+        if kind.kind not in "biuf" or min(shape, default=0) < 0 or size != info.file_size:
+            raise ValueError(f"{info.filename} holds {kind} of {shape}, not numbers")
+        shapes[info.filename.removesuffix(".npy")] = shape
+    return shapes
 
 
 def _numbers(members: zipfile.ZipFile, name: str) -> NDArray[Any]:
     with members.open(name) as file:
         array = np.lib.format.read_array(file, allow_pickle=False)
         file.read()  # to the end, where the checksum is compared
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} holds {array.dtype}, not numbers")
     return array
 
 
@@ -83,13 +110,20 @@ def _half(array: NDArray[Any]) -> NDArray[Any]:
 
 def assign(variables: Any, arrays: Arrays) -> None:
     """Set each variable from the array of its path; names and shapes must fit exactly."""
-    wanted = {variable.path: tuple(variable.shape) for variable in variables}
-    given = {name: array.shape for name, array in arrays.items()}
-    if wanted != given:
-        odd = sorted(set(wanted.items()) ^ set(given.items()))[0][0]
-        raise CxrError(f"The weights do not fit this network: '{odd}' is missing, extra, or of another shape.")
+    _must_fit(shapes_of(variables), {name: array.shape for name, array in arrays.items()})
     for variable in variables:
         variable.assign(arrays[variable.path].astype(variable.dtype))
+
+
+def shapes_of(variables: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of Keras variables by their path."""
+    return {variable.path: tuple(variable.shape) for variable in variables}
+
+
+def _must_fit(wanted: Shapes, given: Shapes) -> None:
+    if dict(wanted) != dict(given):
+        odd = sorted(set(wanted.items()) ^ set(given.items()))[0][0]
+        raise CxrError(f"The weights do not fit this network: '{odd}' is missing, extra, or of another shape.")
 
 
 def start_from(model: Any, recipe: Recipe) -> str:
@@ -149,6 +183,8 @@ def _start_from_file(model: Any, recipe: Recipe, path: Path) -> None:
     application = _APPLICATIONS.get(recipe.trunk.backbone)
     if application is None:
         raise RecipeError(f"Weights of {recipe.trunk.backbone} are read from .npz files, not from {path.name}.")
+    if not holds_numbers_alone(path):
+        raise RecipeError(f"The weights file {path.name} must hold numbers alone: no links, nothing from other files.")
     source = getattr(keras.applications, application)(weights=None, include_top=False)
     try:
         source.load_weights(path)

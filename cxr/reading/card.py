@@ -139,3 +139,5 @@ def read_recipe(folder: Path) -> Recipe:
         raise ShelfError(f"The model's {RECIPE} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
         raise ShelfError(f"The model's {RECIPE} does not hold: {error}") from error
+    except RecursionError:
+        raise ShelfError(f"The model's {RECIPE} does not hold: it is nested without end.") from None

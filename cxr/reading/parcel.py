@@ -170,10 +170,11 @@ def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         with zipfile.ZipFile(path) as file:
             for member in file.infolist():
                 with file.open(member) as array:
-                    np.lib.format.read_magic(array)
+                    version = np.lib.format.read_magic(array)
                     shape, _, kind = np.lib.format.read_array_header_1_0(array)
                     announced = array.tell() + math.prod(shape) * kind.itemsize
-                if kind.kind != "f" or not announced == member.file_size == member.compress_size:
+                sound = version == (1, 0) and kind.kind == "f" and min(shape, default=0) >= 0
+                if not sound or not announced == member.file_size == member.compress_size:
                     raise ShelfError("The weights in this file are packed in an unknown way, or no weights.")
                 shapes[member.filename.removesuffix(".npy")] = shape
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:

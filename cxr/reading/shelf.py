@@ -22,7 +22,7 @@ from cxr import __version__
 from cxr.errors import CxrError, ShelfError
 from cxr.home import models_dir
 from cxr.learning.recipe import Recipe
-from cxr.learning.weights import Arrays, assign, halved, load_arrays, save_arrays, sha256
+from cxr.learning.weights import Arrays, assign, halved, load_arrays, save_arrays, sha256, shapes_of
 from cxr.reading.card import (
     CARD,
     EVALUATION,
@@ -189,7 +189,7 @@ def load(name: str | None = None, precision: str = "auto") -> Classifier:
         if sha256(path) != found.weights_sha256:
             raise ShelfError("the weights are not those of its card. Import it again.")
         network = build(recipe, len(found.classes), used, found.zca_rank)
-        assign(network.model.weights, load_arrays(path))
+        assign(network.model.weights, load_arrays(path, shapes_of(network.model.weights)))
         gate = None
         if found.gate_sha256:
             if sha256(folder_of(chosen) / GATE) != found.gate_sha256:
