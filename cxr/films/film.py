@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.films.burnt import holds_text
 from cxr.films.claims import (
     MAX_BYTES,
     MAX_PIXELS,
@@ -285,4 +286,8 @@ def _doubts(pixels: NDArray[np.uint8], coloured: bool) -> tuple[str, ...]:
     dark, bright = np.percentile(pixels[:: max(1, height // 512), :: max(1, width // 512)], (1, 99))
     if bright - dark < 16:
         doubts.append("This film has next to no contrast: it may be blank, or exported with a wrong window.")
+    if holds_text(pixels):
+        doubts.append(
+            "There seems to be text in the picture. It may name the patient, and may mislead the model."
+        )
     return tuple(doubts)
