@@ -287,7 +287,5 @@ def _doubts(pixels: NDArray[np.uint8], coloured: bool) -> tuple[str, ...]:
     if bright - dark < 16:
         doubts.append("This film has next to no contrast: it may be blank, or exported with a wrong window.")
     if holds_text(pixels):
-        doubts.append(
-            "There seems to be text in the picture. It may name the patient, and may mislead the model."
-        )
+        doubts.append("There seems to be text in the picture. It may name the patient, and may mislead the model.")
     return tuple(doubts)
