@@ -17,6 +17,11 @@ test: $(VENV)/.installed-dev lint chromium
 stress: $(VENV)/.installed-dev
 	@echo "Damaging films by the hundred thousand, which takes a while ..."
 	@$(BIN)/python bench/stress_films.py
+	@echo "Killing writers, starting runs at once, filling the disk ..."
+	@$(BIN)/python bench/faults.py
+	@echo "Many readers at once, with the model in use ..."
+	@$(BIN)/python bench/load.py --home $${CXR_HOME:-.} --sessions 20 --films 50
+	@$(BIN)/python bench/load.py --home $${CXR_HOME:-.} --sessions 32 --minutes 10 --pause 20
 
 lint: $(VENV)/.installed-dev
 	@echo "Checking style and types ..."
