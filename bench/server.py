@@ -17,6 +17,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[1]
 START_S = 60
 END_S = 20
+ALONE = {"CXR_DATA": "", "CXR_EXAMPLES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}  # it knows what its home holds, and no more
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def starting(home: Path, *options: str, log: Path | None = None, **environment: 
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), *options],
             cwd=PROJECT,
-            env=os.environ | {"CXR_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+            env=os.environ | ALONE | {"CXR_HOME": str(home)} | environment,
             stdout=said,
             stderr=said,
         )
