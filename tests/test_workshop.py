@@ -20,6 +20,7 @@ from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, tempered
 from cxr.judging.evaluation import Binary, Evaluation, Rule, evaluate, probabilities_of, read_scores
+from cxr.judging.results import results_of
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
@@ -153,7 +154,7 @@ def test_the_card_says_what_the_stored_scores_say(home, phantoms):
     card, scores = shelf.card("tiny"), stored()
     labels = shelf.load("tiny").labels
     for role in ("val", "test"):
-        found = evaluate(scores[scores["role"] == role], labels, card.threshold).as_dict()
+        found = results_of(scores[scores["role"] == role], labels, card.threshold)
         assert json.loads(json.dumps(found)) == card.results[role]
     assert card.threshold == workshop.choose_threshold(scores[scores["role"] == "val"], labels)
     assert card.films["test"] == dict.fromkeys(card.classes, 10)

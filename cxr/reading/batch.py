@@ -64,7 +64,7 @@ class Reading:
 
 def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[Reading]:
     """A reading of each source, in order; the next films are decoded while the model works."""
-    person, card = permit("read films"), classifier.card
+    person = permit("read films")
     todo = iter(sources)
     with ThreadPoolExecutor(DECODERS) as pool:
         ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
@@ -77,7 +77,7 @@ def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[
                 if decoded.film is None:
                     yield decoded
                     continue
-                leave(Deed("read films", card.name, card.version, film=decoded.film_id), person)
+                leave(Deed("read films", classifier.card.name, classifier.card.version, film=decoded.film_id), person)
                 yield replace(decoded, prediction=next(predictions))
 
 

@@ -73,7 +73,7 @@ def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
 def test_the_card_says_results_limits_and_hash(shelved):
     app = shown()
     facts, films, results = (table.value for table in app.table)
-    assert shelf.card("first").weights_sha256 in facts["value"].tolist()
+    assert any(value.startswith(shelf.card("first").weights_sha256[:12]) for value in facts["value"])
     assert films["tested on"].sum() == shelf.card("first").results["test"]["n"]
     assert results.set_index("measure").loc["Films", "test films"] == "40"
     assert any("All films came from one source (phantom)" in text.value for text in app.markdown)

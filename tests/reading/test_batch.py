@@ -3,6 +3,7 @@
 import json
 import threading
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_files_of_which_none_is_a_film_are_read_without_the_model(files):
     assert list(read_sources(NeverAsked(), [])) == []
 
 
-def test_no_more_than_two_batches_are_decoded_ahead(files):
+def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     taken, lock = [], threading.Lock()
 
     def asked():
@@ -100,6 +101,8 @@ def test_no_more_than_two_batches_are_decoded_ahead(files):
             yield path
 
     class Echo:
+        card = SimpleNamespace(name="echo", version="1")
+
         def read_many(self, films, batch):
             return list(films)
 
