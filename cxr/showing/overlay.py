@@ -27,8 +27,11 @@ def upscale(heatmap: NDArray[np.floating], height_px: int, width_px: int) -> NDA
 
 def colour(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The heatmap in colours, (height, width, 3): dark violet for little, pale yellow for most."""
-    shades = np.rint(np.clip(heatmap01, 0, 1) * (_SHADES - 1)).astype(np.intp)
-    return _inferno()[shades]
+    return _inferno()[_shades(np.clip(heatmap01, 0, 1))]
+
+
+def _shades(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.rint(heatmap01 * (_SHADES - 1)).astype(np.uint8)
 
 
 def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opacity: float = OPACITY) -> Image.Image:
@@ -39,10 +42,11 @@ def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opaci
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"The opacity must lie between 0 and 1, not {opacity}.")
-    heat = upscale(heatmap, *film_pixels.shape)
-    film = film_pixels[..., None].astype(np.float32)
-    cover = opacity * heat[..., None]
-    return Image.fromarray(np.rint(film + cover * (colour(heat) - film)).astype(np.uint8))
+    shades = Image.fromarray(_shades(upscale(heatmap, *film_pixels.shape)))
+    heat = shades.copy()
+    heat.putpalette(_inferno().tobytes())
+    cover = shades.point([round(opacity * shade) for shade in range(_SHADES)])
+    return Image.composite(heat.convert("RGB"), Image.fromarray(film_pixels).convert("RGB"), cover)
 
 
 def place_of_peak(heatmap: NDArray[np.floating]) -> str:
