@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -238,10 +239,23 @@ def _warm_up() -> None:
         from cxr.learning.device import import_tensorflow
 
         import_tensorflow()
+        _keep_keras()
         with suppress(CxrError):  # whoever asks for the model is told
             name = shelf.default_name()
             if name:
                 card = shelf.card(name)
                 _loaded(name, card.version, card.gate_sha256)
+        gc.freeze()  # Streamlit collects garbage after each run: what is loaded now stays, and need not be searched
 
     threading.Thread(target=work, name="warm-up", daemon=True).start()
+
+
+def _keep_keras() -> None:
+    """Keep Streamlit from clearing Keras after each run of a page, as it does for scripts that build models in pages.
+
+    It would throw away the compiled kernels of the model in use (0.2 s a page), and reset, in the middle of it, what
+    another visitor's page is building.
+    """
+    import keras
+
+    keras.backend.clear_session = lambda free_memory=True: None
