@@ -65,7 +65,7 @@ def main() -> None:
 
 def top_row(desk: Desk) -> Card | None:
     """The inbox for films, and the model that is to read them."""
-    films, model = st.columns([2.4, 1], vertical_alignment="bottom")
+    films, model = st.columns([2.4, 1], vertical_alignment="top" if desk.sources else "bottom")
     with model:
         card = ui.model_choice("Model", "predict.model")
         if card:

@@ -9,6 +9,7 @@ from cxr.reading.card import Ages
 from cxr.reading.gate import Reason
 
 FEWEST = 20  # films of known age, to speak of a range
+KNOWN = 0.5  # of all films: where most ages are not known, those that are say nothing of the others
 
 
 def ages_of(dataset: Dataset) -> Ages | None:
@@ -18,7 +19,7 @@ def ages_of(dataset: Dataset) -> Ages | None:
     """
     years = dataset.years[dataset.table["role"] == "train"]
     known = years.dropna()
-    if len(known) < FEWEST:
+    if len(known) < max(FEWEST, KNOWN * len(years)):
         return None
     youngest, oldest = np.percentile(known, (5, 95))
     return Ages(youngest=float(youngest), oldest=float(oldest), known=len(known), films=len(years))

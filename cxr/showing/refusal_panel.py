@@ -37,7 +37,7 @@ def show_refused(desk: Desk, reading: Reading, prediction: Prediction, card: Car
     with words:
         st.markdown("**Refused. What the model says of such a picture means nothing, so it is not shown.**")
         st.button(
-            "Show what the model says all the same",
+            "Show it all the same",
             key="predict.insist",
             on_click=desk.insisted.add,
             args=((reading.source.key, read_by(card)),),

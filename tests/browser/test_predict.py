@@ -139,7 +139,7 @@ def test_a_refused_picture_has_no_heatmap_until_somebody_insists(page, server):
     with page.expect_download() as download:
         page.get_by_role("button", name="Report (PDF)").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
-    page.get_by_role("button", name="Show what the model says all the same").click()
+    page.get_by_role("button", name="Show it all the same").click()
     page.locator(".frame canvas").first.wait_for()
     assert page.get_by_text("next to nothing").first.is_visible()
 

@@ -28,6 +28,11 @@ def test_too_few_known_ages_are_no_range(known):
     assert ages_of(films(["50"] * known + [""] * 40)) is None
 
 
+def test_known_ages_of_a_few_say_nothing_of_the_many_others():
+    assert ages_of(films(["50"] * 60 + [""] * 50)) is not None
+    assert ages_of(films(["50"] * 60 + [""] * 100)) is None
+
+
 @pytest.mark.parametrize("age", [18, 40.5, 83])
 def test_an_age_within_the_range_is_no_reason(age):
     assert age_reason(Ages(youngest=18, oldest=83, known=50, films=50), age) is None
