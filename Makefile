@@ -46,7 +46,7 @@ $(VENV)-bench/.installed: requirements-bench.txt requirements.txt
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@
 
-# The model that is shipped, from the films in DATA; an hour or two on two cores. Its name must be free on the shelf.
+# The model of the shelf, from the films in DATA; some hours on two cores. Its name must be free on the shelf.
 MODEL := vgg16-broad
 SETS = --data $(DATA)/kermany --data $(DATA)/covid-chestxray --data $(DATA)/nih-adult
 model: $(VENV)/.installed
