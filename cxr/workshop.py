@@ -117,13 +117,22 @@ def carry_out(run: runs.Run) -> None:
             [f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}.", *warnings]
         )
         if job.model is not None:
-            # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
-            name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
-            with acting_as(job.person):
-                _shelve(name, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
+            name = _shelved(run, trained)
+            if name is None:
+                # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
+                name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
+                with acting_as(job.person):
+                    _shelve(name, run, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
             worker.say(model=name)
             sentence += f" The model is on the shelf as '{name}'."
         worker.end(sentence)
+
+
+def _shelved(run: runs.Run, trained: Trained) -> str | None:
+    """The model that this training put on the shelf before it was killed on its way to its last word."""
+    return next(
+        (card.name for card in shelf.listing().cards if (card.run, card.epochs) == (run.id, len(trained.history))), None
+    )
 
 
 def _same_films(run: runs.Run, dataset: Dataset) -> None:
@@ -174,6 +183,7 @@ def leaks(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
 
 def _shelve(
     name: str,
+    run: runs.Run,
     recipe: Recipe,
     labels: LabelSpace,
     trained: Trained,
@@ -213,6 +223,7 @@ def _shelve(
         device=device.name,
         precision=device.precision,
         duration_s=round(spent_s, 1),
+        run=run.id,
         epochs=len(trained.history),
         best_epoch=trained.best_epoch,
         history=tuple(

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+import sys
 from dataclasses import fields, replace
 
 import numpy as np
@@ -60,6 +61,17 @@ def alive_run(model):
     run = runs.create(Job("", (), model), "tiny")
     assert run.status.alive
     return run
+
+
+def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home, phantoms, monkeypatch):
+    run = runs.create(workshop.plan(tiny_recipe(training={"epochs": 1}), [str(phantoms)], "tiny"), "tiny")
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Worker, "end", lambda *_: sys.exit(1))
+        workshop.carry_out(run)
+    assert shelf.names() == ["tiny"] and shelf.card("tiny").run == run.id
+    workshop.carry_out(run)
+    assert shelf.names() == ["tiny"]
+    assert (run.status.state, run.status.model) == ("finished", "tiny")
 
 
 def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms):

@@ -89,6 +89,7 @@ class Draft(BaseModel):
     device: str = ""
     precision: str = ""
     duration_s: float = Field(0.0, ge=0)
+    run: str = ""  # the id of its training
     epochs: int = Field(0, ge=0)
     best_epoch: int = Field(0, ge=0)
     history: tuple[dict[str, float | None], ...] = ()  # a row an epoch; null is what was not a number
