@@ -1,12 +1,14 @@
-"""What becomes of trainings that are killed at random points: epochs, weights and models against an unbroken one.
+"""What becomes of trainings that are broken at random points: epochs, weights and models against an unbroken one.
 
-    python bench/kills.py [--kills 200] [--epochs 30]
+    python bench/broken_runs.py [--kills 200] [--full-disks 20] [--epochs 30]
 
-A small network is trained on drawn films in processes of their own, once without a break, then as often as it takes:
-each process is killed with SIGKILL at a random moment, seen dead, and resumed, until the run is finished. Prints a line
-a run. Ends with 1 where an epoch is in the history twice or not at all, where weights differ by more than 1e-5 from
-those of the unbroken run, where a dead run is shown as running for longer than 10 s, or where the shelf holds anything
-but one whole model a run.
+A small network is trained on drawn films in processes of their own, once without a break, then as often as it takes.
+Each process is killed with SIGKILL at a random moment, seen dead, and resumed, until the run is finished. Then the same
+on a file system of 50 MB that something else fills to the last byte at a random moment, and makes free again when the
+run has ended in words (Linux, as root: a mount that only this script sees). Prints a line a run. Ends with 1 where an
+epoch is in the history twice or not at all, where weights differ by more than 1e-5 from those of the unbroken run,
+where a dead run is shown as running for longer than 10 s, where partial files are left, or where the shelf holds
+anything but one whole model a run.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ import argparse
 import json
 import os
 import random
+import shlex
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,18 +44,22 @@ from cxr.reading import shelf  # noqa: E402
 from cxr.reading.card import WEIGHTS  # noqa: E402
 
 FILMS, SIZE_PX = 160, 64
+DISK_MB = 50
 ALIKE = 1e-5
 DEAD_S = 10
 LATEST_S = 4.0  # after the moment from which a process may be killed
 WAIT_S = 600
 
 
+Breaking = Callable[[runs.Run, "Count"], None]
+
+
 @dataclass
 class Count:
-    """One run: when it was killed, and what must never have been."""
+    """One run: when it was broken, and what must never have been."""
 
     model: str
-    kills: Counter[str] = field(default_factory=Counter)
+    broken: Counter[str] = field(default_factory=Counter)  # in which phase
     largest_difference: float = 0.0
     faults: list[str] = field(default_factory=list)
 
@@ -77,24 +87,23 @@ def unbroken(recipe: Recipe, films: Path) -> runs.Run:
     return run
 
 
-def broken(recipe: Recipe, films: Path, model: str, most: int) -> tuple[runs.Run, Count]:
-    """A run whose processes are killed until it is finished, or that many times; then it is let alone."""
+def broken(recipe: Recipe, films: Path, model: str, most: int, breaking: Breaking) -> tuple[runs.Run, Count]:
+    """A run that is broken and resumed until it is finished, or that many times; then it is let alone."""
     run, count = runs.start(workshop.plan(recipe, [str(films)], model), "tiny"), Count(model)
     while True:
-        if count.kills.total() < most:
-            kill(run, count)
+        if count.broken.total() < most:
+            if random.random() < 0.8:  # else at any time from the start of the process on
+                _wait(lambda: run.status.phase == "training" or not run.status.alive)
+            time.sleep(random.uniform(0, LATEST_S))
+            breaking(run, count)
         else:
             _wait(lambda: not run.status.alive)
-        if run.status.state != "interrupted":
+        if run.status.state == "finished" or count.faults:
             return run, count
         run.resume()
 
 
 def kill(run: runs.Run, count: Count) -> None:
-    """At any time from the start of the process on, or from the moment that it trains on."""
-    if random.random() < 0.8:
-        _wait(lambda: run.status.phase == "training" or not run.status.alive)
-    time.sleep(random.uniform(0, LATEST_S))
     try:
         victim = psutil.Process(json.loads((run.folder / runs.PROCESS).read_text())[0])
         phase = run.status.phase or run.status.state
@@ -106,7 +115,27 @@ def kill(run: runs.Run, count: Count) -> None:
     _wait(lambda: not run.status.alive)
     if time.monotonic() - dead > DEAD_S:
         count.faults.append(f"shown as {run.status.state} for {time.monotonic() - dead:.0f} s after its end")
-    count.kills[phase] += 1
+    count.broken[phase] += 1
+
+
+def fill_the_disk(run: runs.Run, count: Count) -> None:
+    """Takes all room that is left, until the run has ended."""
+    phase, filler = run.status.phase or run.status.state, run.folder.parent / "filler"
+    if not run.status.alive:
+        return
+    with filler.open("wb", buffering=0) as file:
+        for block in (2**20, 2**12, 1):
+            with suppress(OSError):
+                while True:
+                    file.write(bytes(block))
+    _wait(lambda: not run.status.alive)
+    if run.status.alive:
+        count.faults.append(f"goes on for {WAIT_S} s without room")
+    filler.unlink()
+    if run.status.state != "finished":  # it may have had its last word behind it
+        count.broken[f"{phase}, then {run.status.state}"] += 1
+    if left := [path.name for path in run.folder.glob(".*")]:
+        count.faults.append(f"left behind: {left}")
 
 
 def compare(run: runs.Run, unbroken: runs.Run, count: Count) -> None:
@@ -145,27 +174,44 @@ def _wait(true: Callable[[], bool]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=30)
+    for option, most in {"kills": 200, "full-disks": 20, "epochs": 30}.items():
+        parser.add_argument(f"--{option}", type=int, default=most)
+    parser.add_argument("--small-disk", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    recipe = recipe_of(asked.epochs)
     with tempfile.TemporaryDirectory() as where:
-        os.environ["CXR_HOME"], films = where, Path(where) / "films"
-        draw_phantom_set(films, FILMS, size_px=SIZE_PX)
-        sys.exit(not trial(recipe_of(asked.epochs), films, asked.kills))
+        draw_phantom_set(films := Path(where) / "films", FILMS, size_px=SIZE_PX)
+        if asked.small_disk:
+            os.environ["CXR_HOME"] = str(asked.small_disk)
+            sys.exit(not trial(recipe, films, asked.full_disks, fill_the_disk))
+        os.environ["CXR_HOME"] = str(Path(where) / "home")
+        sound = trial(recipe, films, asked.kills, kill)
+        sys.exit(not (sound and (not asked.full_disks or on_a_small_disk(Path(where)))))
 
 
-def trial(recipe: Recipe, films: Path, kills: int) -> bool:
-    """Runs until so many were killed; True where all of them ended as the unbroken one did."""
-    first, killed, sound = unbroken(recipe, films), 0, True
+def trial(recipe: Recipe, films: Path, times: int, breaking: Breaking) -> bool:
+    """Runs until so many were broken; True where all of them ended as the unbroken one did."""
+    first, broke, sound = unbroken(recipe, films), 0, True
     models = {first.status.model}
-    while killed < kills:
-        run, count = broken(recipe, films, f"broken-{len(models)}", kills - killed)
+    while broke < times:
+        run, count = broken(recipe, films, f"broken-{len(models)}", times - broke, breaking)
         compare(run, first, count)
         models.add(count.model)
         count.faults += shelf_faults(models)
-        killed, sound = killed + count.kills.total(), sound and not count.faults
-        print(json.dumps({"killed": killed} | vars(count)), flush=True)
+        broke, sound = broke + count.broken.total(), sound and not count.faults
+        print(json.dumps({breaking.__name__: broke} | vars(count)), flush=True)
     return sound
+
+
+def on_a_small_disk(where: Path) -> bool:
+    if sys.platform != "linux" or os.geteuid() or not shutil.which("unshare"):
+        print("No disk was filled: this takes Linux and the rights of root.")
+        return True
+    disk = where / "disk"
+    disk.mkdir()
+    again = shlex.join([sys.executable, *sys.argv, "--small-disk", str(disk)])
+    mounted = f"mount -t tmpfs -o size={DISK_MB}m cxr {shlex.quote(str(disk))} && exec {again}"
+    return subprocess.run(["unshare", "--mount", "sh", "-c", mounted]).returncode == 0
 
 
 if __name__ == "__main__":
