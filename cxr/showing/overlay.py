@@ -42,11 +42,12 @@ def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opaci
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"The opacity must lie between 0 and 1, not {opacity}.")
-    shades = Image.fromarray(_shades(upscale(heatmap, *film_pixels.shape)))
-    heat = shades.copy()
+    heat = Image.fromarray(_shades(upscale(heatmap, *film_pixels.shape)))
+    cover = heat.point([round(opacity * shade) for shade in range(_SHADES)])
     heat.putpalette(_inferno().tobytes())
-    cover = shades.point([round(opacity * shade) for shade in range(_SHADES)])
-    return Image.composite(heat.convert("RGB"), Image.fromarray(film_pixels).convert("RGB"), cover)
+    picture = Image.fromarray(film_pixels).convert("RGB")
+    picture.paste(heat.convert("RGB"), mask=cover)
+    return picture
 
 
 def place_of_peak(heatmap: NDArray[np.floating]) -> str:
