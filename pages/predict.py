@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from cxr.datasets.labels import LabelSpace
 from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.films.picture import jpeg
@@ -23,6 +21,7 @@ from cxr.reading.opinions import ANSWERS, Opinion
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import report, ui
+from cxr.showing.batch_panel import show_batch
 from cxr.showing.reading import (
     bars,
     bars_html,
@@ -32,13 +31,9 @@ from cxr.showing.reading import (
     shortcut_line,
     shortcut_mark,
     trained_on,
-    withheld,
 )
 from cxr.showing.refusal_panel import held_back, read_by, show_refused
 from cxr.showing.viewer import View, viewer
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EXAMPLE_PX = 150
 INBOX = "predict.inbox"  # the uploader's key, followed by how often it was emptied
@@ -133,129 +128,6 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
         for done, reading in enumerate(read_sources(classifier, waiting), 1):
             desk.note(reading, model)
             move(done, len(waiting))
-
-
-def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
-    """All films, the most suspicious first; choosing a row opens it. Returns those that the filter lets through."""
-    import pandas as pd  # late: the first page needs none of it, and it takes a third of a second
-
-    labels = LabelSpace(card.classes, card.groups)
-    rows = pd.DataFrame([batch_row(one, labels, desk, held_back(desk, one.reading, card)) for one in seen])
-    shown = filtered(rows)
-    listed = [seen[i] for i in shown.index]
-    if listed:
-        desk.opened(read_by(card), listed)
-        table_of(desk, shown, labels, card)
-    else:
-        st.info("No film is like that. Show all, or clear the search.")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        said = [
-            withheld(one.reading.as_dict()) if held_back(desk, one.reading, card) else one.reading.as_dict()
-            for one in seen
-        ]
-        if not st.session_state.get("predict.names"):
-            said = report.nameless(said)
-        st.download_button(
-            "All as CSV",
-            report.batch_csv(said, labels.classes),
-            "readings.csv",
-            "text/csv",
-            key="predict.csv",
-            on_click="ignore",
-        )
-        st.download_button(
-            "All as JSON",
-            report.batch_json(said),
-            "readings.json",
-            "application/json",
-            key="predict.json",
-            on_click="ignore",
-        )
-        st.checkbox(
-            "With file names",
-            key="predict.names",
-            persist_state="session",
-            help="File names often name the patient. Without them a reading has its place among all films, the most "
-            "suspicious first, and a number made of the film's bytes.",
-        )
-        st.button("Clear all films", key="predict.clear", on_click=desk.clear)
-        unread = int((rows["problem"] != "").sum())
-        broken = f", {unread} could not be read" if unread else ""
-        refused = f", {int(rows['refused'].sum())} refused" if rows["refused"].any() else ""
-        found = "" if card.threshold is None else f" {int(rows['positive'].sum())} at or above the threshold."
-        st.caption(f"{len(seen)} files{broken}{refused}.{found}")
-    return listed
-
-
-def table_of(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
-    # Another filter is another table: a row's number would mean another film.
-    key = f"predict.table.{card.version}.{hash(tuple(shown['key']))}"
-
-    def open_row() -> None:
-        chosen = st.session_state[key].selection.rows
-        if chosen:
-            desk.open_key = shown["key"].iloc[chosen[0]]
-
-    marked = shown.assign(open=["open" if one == desk.open_key else "" for one in shown["key"]])
-    st.dataframe(
-        marked[["open", *(name for name in shown if name not in ("key", "positive", "refused"))]],
-        key=key,
-        on_select=open_row,
-        selection_mode="single-row",
-        hide_index=True,
-        height=min(60 * len(shown) + 38, 278),
-        row_height=60,
-        placeholder="",
-        column_config={
-            "open": st.column_config.TextColumn("", width=50),
-            "thumbnail": st.column_config.ImageColumn("", width="small"),
-            "suspicion": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f %%"),
-            **{f"p {name}": st.column_config.NumberColumn(format="%.1f %%") for name in labels.classes},
-        },
-        alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
-    )
-
-
-def batch_row(seen: Seen, labels: LabelSpace, desk: Desk, refused: bool) -> dict[str, object]:
-    reading = seen.reading
-    prediction = None if refused else reading.prediction
-    row: dict[str, object] = {"key": reading.source.key, "thumbnail": seen.thumbnail, "file": reading.source.name}
-    negative = "" if labels.negative is None else labels.classes[labels.negative]
-    answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
-    return row | {
-        "decision": "refused" if refused else decision(prediction) if prediction else "",
-        "suspicion": 100 * prediction.suspicion if prediction else None,
-        **{f"p {name}": 100 * prediction.probability(name) if prediction else None for name in labels.classes},
-        "warnings": " ".join(reading.doubts),
-        "reader": answer.answer if answer else "",
-        "problem": reading.error,
-        "refused": refused,
-        "positive": prediction is not None and prediction.decision != negative,
-    }
-
-
-def decision(prediction: Prediction) -> str:
-    return f"unsure ({prediction.decision})" if prediction.unsure else prediction.decision
-
-
-def filtered(rows: pd.DataFrame) -> pd.DataFrame:
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
-    choices: dict[str, pd.Series] = {
-        "all": rows["file"] != "",
-        "findings": rows["positive"],
-        "no finding": ~rows["positive"] & ~rows["refused"] & (rows["problem"] == ""),
-        "with warnings": rows["warnings"] != "",
-        "refused": rows["refused"],
-        "not readable": rows["problem"] != "",
-    }
-    chosen = left.segmented_control(
-        "Show", list(choices), default="all", required=True, key="predict.show", persist_state="session", wrap=True,
-        format_func=lambda name: f"{name} ({int(choices[name].sum())})",
-    )  # fmt: skip
-    words = right.text_input("File name contains", key="predict.words", persist_state="session")
-    shown = rows[choices[chosen or "all"]]
-    shown = shown[shown["file"].str.contains(words, case=False, regex=False)]
-    return shown.loc[:, [name for name in shown if name not in ("warnings", "reader", "problem") or shown[name].any()]]
 
 
 def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None:

@@ -26,6 +26,7 @@ MAY_STREAMLIT = {
         "evaluation_panel",
         "shortcuts_panel",
         "refusal_panel",
+        "batch_panel",
     )
 }
 
