@@ -32,11 +32,9 @@ SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation f
 
 def main() -> None:
     ui.start_page("Evaluate")
-    if "model" in st.query_params:  # asked for in the address, as by the page Models
-        st.session_state["evaluate_model"] = st.query_params.pop("model")
     model, films = st.columns(2)
     with model:
-        card = ui.model_choice("Model", "evaluate_model")
+        card = ui.model_choice("Model", "evaluate_model", in_address=True)
     if card is None:
         ui.lead_to_a_model()
         return

@@ -62,7 +62,7 @@ def top_row(desk: Desk) -> Card | None:
     """The inbox for films, and the model that is to read them."""
     films, model = st.columns([2.4, 1], vertical_alignment="top" if desk.sources else "bottom")
     with model:
-        card = ui.model_choice("Model", "predict.model")
+        card = ui.model_choice("Model", "predict.model", in_address=True)
         if card:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 ui.link("models", "The model's card", model=card.name)

@@ -90,10 +90,11 @@ def told() -> Iterator[None]:
         st.error(str(error))
 
 
-def model_choice(label: str, key: str, empty: bool = False) -> Card | None:
+def model_choice(label: str, key: str, empty: bool = False, in_address: bool = False) -> Card | None:
     """The card of the model that is chosen from the shelf, the one in use first; None where there is none.
 
-    With `empty`, choosing none is possible and comes first.
+    With `empty`, choosing none is possible and comes first. With `in_address`, the page's address may name the model,
+    as in `?model=NAME`, and names another once one is chosen: so a reload finds it again.
     """
     cards = {card.name: card for card in shelf.cards()}
     in_use = shelf.default_name()
@@ -104,8 +105,22 @@ def model_choice(label: str, key: str, empty: bool = False) -> Card | None:
     def shown(name: str | None) -> str:
         return "-" if name is None else f"{name} (in use)" if name == in_use else name
 
+    def to_address() -> None:
+        chosen = st.session_state[key]
+        if chosen == in_use:
+            st.query_params.pop("model", None)
+        else:
+            st.query_params["model"] = chosen
+
     options: list[str | None] = [None, *names] if empty else [*names]
-    chosen = choice(label, options, key, format_func=shown)
+    asked = st.query_params.get("model") if in_address else None
+    if asked in cards:
+        st.session_state[key] = asked
+    chosen = choice(label, options, key, format_func=shown, on_change=to_address if in_address else None)
+    if asked is not None and asked not in cards:
+        st.warning(f"There is no model '{asked}' on the shelf; this is '{chosen}'.")
+    elif in_address:
+        to_address()  # chosen in this session before, and come back to by the menu
     return cards.get(chosen) if chosen else None
 
 

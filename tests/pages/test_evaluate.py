@@ -311,13 +311,16 @@ def test_a_model_can_be_asked_for_in_the_address(card, films):
     app.query_params["model"] = "second"
     assert run(app).selectbox(key="evaluate_model").value == "second"
     run(app.selectbox(key="evaluate_model").set_value("drawn"))
-    assert app.selectbox(key="evaluate_model").value == "drawn"
+    assert app.selectbox(key="evaluate_model").value == "drawn" and "model" not in app.query_params  # it is in use
+    run(app.selectbox(key="evaluate_model").set_value("second"))
+    assert app.query_params["model"] == "second"
 
 
 def test_a_model_that_is_not_there_is_not_insisted_on(card):
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.query_params["model"] = "gone"
     assert run(app).selectbox(key="evaluate_model").value == "drawn"
+    assert "There is no model 'gone' on the shelf; this is 'drawn'." in [one.value for one in app.warning]
 
 
 def test_without_an_audit_the_page_offers_to_run_one(page):

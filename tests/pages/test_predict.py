@@ -1,6 +1,7 @@
 """The page Predict without a browser: what it says with and without a model, films, and trouble."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from cxr.judging import shortcuts
 from cxr.judging.verdict import concluded
 from cxr.learning import runs
 from cxr.reading import opinions, shelf
-from cxr.reading.card import SHORTCUTS
+from cxr.reading.card import CARD, SHORTCUTS
 from tests.conftest import tiny_recipe
 from tests.judging.conftest import measured, told
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
+ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
 
 
 def png(seed=1, finding="viral"):
@@ -71,6 +73,22 @@ def test_without_a_model_the_page_leads_to_one(home):
     app = run(AppTest.from_file(PAGE, default_timeout=60))
     assert "There is no model yet" in app.info[0].value
     assert not app.file_uploader
+
+
+def test_the_address_chooses_a_model_and_one_that_is_not_there_is_said(shelf_home, monkeypatch):
+    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+    other = shutil.copytree(shelf.folder_of("tiny"), shelf.folder_of("tiny").with_name("other"))
+    (other / CARD).write_text((other / CARD).read_text().replace('"tiny"', '"other"', 1))
+    try:
+        for page in (PAGE, ENTRY):
+            app = AppTest.from_file(page, default_timeout=60)
+            app.query_params["model"] = "other"
+            assert run(app).selectbox(key="predict.model").value == "other" and not app.warning
+            app.query_params["model"] = "gone"
+            assert run(app).selectbox(key="predict.model").value == "other"
+            assert [one.value for one in app.warning] == ["There is no model 'gone' on the shelf; this is 'other'."]
+    finally:
+        shutil.rmtree(other)
 
 
 def test_an_example_is_read_with_one_click_and_called_drawn(app):
