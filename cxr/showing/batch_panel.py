@@ -10,7 +10,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
-from cxr.showing import report
+from cxr.showing import report, ui
 from cxr.showing.reading import withheld
 from cxr.showing.refusal_panel import held_back, read_by
 
@@ -130,10 +130,17 @@ def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
         "refused": rows["refused"],
         "not readable": rows["problem"] != "",
     }
+    st.session_state.setdefault("predict.show", "all")
     chosen = left.segmented_control(
-        "Show", list(choices), default="all", required=True, key="predict.show", persist_state="session", wrap=True,
+        "Show",
+        list(choices),
+        required=True,
+        key="predict.show",
+        persist_state="session",
+        wrap=True,
         format_func=lambda name: f"{name} ({int(choices[name].sum())})",
-    )  # fmt: skip
+        on_change=ui.from_address("show", "predict.show", choices, "all"),
+    )
     words = right.text_input("File name contains", key="predict.words", persist_state="session")
     shown = rows[choices[chosen or "all"]]
     shown = shown[shown["file"].str.contains(words, case=False, regex=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from html import escape
 from pathlib import Path
@@ -105,23 +105,35 @@ def model_choice(label: str, key: str, empty: bool = False, in_address: bool = F
     def shown(name: str | None) -> str:
         return "-" if name is None else f"{name} (in use)" if name == in_use else name
 
-    def to_address() -> None:
-        chosen = st.session_state[key]
-        if chosen == in_use:
-            st.query_params.pop("model", None)
-        else:
-            st.query_params["model"] = chosen
-
     options: list[str | None] = [None, *names] if empty else [*names]
-    asked = st.query_params.get("model") if in_address else None
-    if asked in cards:
-        st.session_state[key] = asked
-    chosen = choice(label, options, key, format_func=shown, on_change=to_address if in_address else None)
+    if not in_address:
+        chosen = choice(label, options, key, format_func=shown)
+        return cards.get(chosen) if chosen else None
+    asked = st.query_params.get("model")
+    chosen = choice(label, options, key, format_func=shown, on_change=from_address("model", key, names, names[0]))
     if asked is not None and asked not in cards:
         st.warning(f"There is no model '{asked}' on the shelf; this is '{chosen}'.")
-    elif in_address:
-        to_address()  # chosen in this session before, and come back to by the menu
     return cards.get(chosen) if chosen else None
+
+
+def from_address(name: str, key: str, options: Collection[str], usual: str) -> Callable[[], None]:
+    """What is to be done when the widget of this key changes: its choice is written into the address, if unusual.
+
+    There it outlives a reload. What the address says under this name is chosen now.
+    """
+
+    def write() -> None:
+        chosen = st.session_state[key]
+        if chosen == usual:
+            st.query_params.pop(name, None)
+        else:
+            st.query_params[name] = chosen
+
+    if st.query_params.get(name) in options:
+        st.session_state[key] = st.query_params[name]
+    elif name not in st.query_params and st.session_state.get(key) in options:
+        write()  # chosen before in this session, and come back to by the menu
+    return write
 
 
 def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:

@@ -123,6 +123,34 @@ def test_the_filter_and_the_search_show_some_of_the_films(app):
     assert list(run(app).dataframe[0].value["file"]) == ["a.png"]
 
 
+def test_filter_row_and_answer_are_found_again_when_another_page_was_visited(shelf_home, monkeypatch):
+    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+    app = drop(run(AppTest.from_file(ENTRY, default_timeout=60)), *((f"{n}.png", png(n)) for n in range(4)))
+    app.segmented_control(key="predict.show").set_value("with warnings")
+    run(app)
+    button(app, "predict.next").click()
+    run(app)
+    next(one for one in app.segmented_control if one.key.endswith(".answer")).set_value("unsure")
+    listed, opened = run(app).dataframe[0].value, words(app)
+    assert list(listed["open"]).index("open") == 1 and list(listed["reader"]).count("unsure") == 1
+    run(app.switch_page("pages/models.py"))
+    app.switch_page("pages/predict.py")
+    assert run(app).dataframe[0].value.equals(listed) and words(app) == opened
+    assert app.segmented_control(key="predict.show").value == "with warnings"
+    assert app.query_params["show"] == "with warnings"
+    assert next(one for one in app.segmented_control if one.key.endswith(".answer")).value == "unsure"
+
+
+def test_after_a_reload_the_filter_is_that_of_the_address(shelf_home, monkeypatch):
+    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["show"] = "not readable"
+    drop(run(app), ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"))
+    assert list(app.dataframe[0].value["file"]) == ["broken.png"]
+    app.segmented_control[0].set_value("all")
+    assert len(run(app).dataframe[0].value) == 3 and "show" not in app.query_params
+
+
 def test_a_refused_picture_is_shown_with_its_reason_and_no_answer_until_somebody_insists(app):
     drop(app, ("blank.png", blank()))
     assert any("next to nothing" in one.value for one in app.error)
