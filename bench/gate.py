@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cxr import console, workshop  # noqa: E402
-from cxr.datasets.dataset import Dataset  # noqa: E402
+from cxr import console  # noqa: E402
+from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
 from cxr.errors import FilmError  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.films.spoiled import SPOILED  # noqa: E402
 from cxr.films.strange import draw_strange  # noqa: E402
+from cxr.judging.examination import film_names, roles_in_training  # noqa: E402
 from cxr.judging.intervals import wilson  # noqa: E402
 from cxr.reading import shelf  # noqa: E402
 from cxr.reading.classifier import Classifier  # noqa: E402
@@ -49,10 +50,10 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--films", type=int, default=200, help="at most so many held-out films of each source")
     asked = parser.parse_args()
-    everything, recipe = workshop.open_datasets(asked.data), shelf.recipe_of(asked.model)
+    everything, recipe = open_datasets(asked.data), shelf.recipe_of(asked.model)
     with console.bar("Reading films") as progress:
-        names = workshop.film_names(everything, progress)
-    everything = everything.with_column("role", workshop.roles_in_training(asked.model, names))
+        names = film_names(everything, progress)
+    everything = everything.with_column("role", roles_in_training(asked.model, names))
     role = everything.table["role"]
     own = everything.where(role != "")
     left = strangers(everything, role.where(role == "train", ""), recipe.data.exclude_views)

@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cxr import console, workshop  # noqa: E402
+from cxr.datasets.dataset import open_datasets  # noqa: E402
 from cxr.learning import runs  # noqa: E402
 from cxr.learning.recipe import Recipe  # noqa: E402
 from cxr.learning.selection import label_space  # noqa: E402
@@ -36,7 +37,7 @@ def main() -> None:
         status = console.follow(run)
         if status.state != "finished":
             sys.exit(status.sentence)
-        labels = label_space(recipe, workshop.open_datasets(asked.data))
+        labels = label_space(recipe, open_datasets(asked.data))
         evaluation = workshop.judge_run(run, labels, asked.role, most_probable=True)
         history = run.history()
         seconds = sum(row["seconds"] for row in history)

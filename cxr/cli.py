@@ -128,14 +128,13 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge a model on labelled films."""
-    from cxr import workshop
-    from cxr.judging import kept
+    from cxr.judging import examination, kept
     from cxr.judging.band import outside
     from cxr.judging.intervals import with_intervals
     from cxr.judging.subgroups import subgroups
 
     with console.bar("Reading films") as progress:
-        judged = workshop.evaluate_model(model, data, split, progress)
+        judged = examination.evaluate_model(model, data, split, progress)
     if scores:
         with _writing(scores):
             judged.scores.to_csv(scores, index=False)
@@ -178,12 +177,12 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two models on the same films: differences with their intervals, and the films they differ on."""
-    from cxr import workshop
+    from cxr.judging import examination
 
     if bool(data) == stored:
         raise typer.BadParameter("Give films with --data, or --stored, and not both.")
     with console.bar("Reading films") as progress:
-        found = workshop.compare_models(first, second, data or [], split, progress)
+        found = examination.compare_models(first, second, data or [], split, progress)
     console.print_json(found.as_dict()) if as_json else console.print_comparison(found)
 
 
@@ -310,11 +309,11 @@ def audit(
     data: Annotated[list[str], typer.Argument(help="A dataset, or several to be joined.")], as_json: Json = False
 ) -> None:
     """Look for what would spoil a training: duplicates, leaks, sources that coincide with a class."""
-    from cxr import workshop
     from cxr.datasets.audit import audit as look
+    from cxr.datasets.dataset import open_datasets
 
     with console.bar("Reading films") as progress:
-        found = look(workshop.open_datasets(data), progress)
+        found = look(open_datasets(data), progress)
     if as_json:
         console.print_json(found.to_dict())
         return
@@ -334,10 +333,10 @@ def audit_model(
     as_json: Json = False,
 ) -> None:
     """Ask whether a model can answer without the lungs and whether its heatmaps mean something; kept with it."""
-    from cxr import workshop
+    from cxr.judging import examination
 
     with console.bar("Reading films") as progress:
-        found = workshop.audit_model(name, data, progress)
+        found = examination.audit_model(name, data, progress)
     console.print_json(found.as_dict()) if as_json else console.print_shortcuts(found)
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr.datasets.dataset import Dataset
+from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.errors import DatasetError, RunError
+from cxr.judging.examination import Progress, film_names, roles_in_training
 from cxr.learning.recipe import Recipe
 from cxr.reading import shelf
 from cxr.reading.ages import ages_of
 from cxr.reading.card import Card, Guarded
 from cxr.reading.gate import Gate
 from cxr.reading.lesson import Look, gather, strangers
-from cxr.workshop import Progress, film_names, open_datasets, roles_in_training
 
 if TYPE_CHECKING:
     from cxr.learning.training import Trained

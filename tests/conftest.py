@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from cxr import workshop
 from cxr.films.phantom import draw_phantom_set
+from cxr.learning import runs
 from cxr.learning.recipe import Recipe
+from cxr.learning.runs import Run
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -49,3 +53,10 @@ def tiny_recipe(**sections: dict[str, object]) -> Recipe:
     for name, values in sections.items():
         table[name] = table.get(name, {}) | values
     return Recipe.from_table({"name": "tiny", **table})
+
+
+def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "tiny") -> Run:
+    """A run of the recipe on the films in those places, carried out in this process to its end."""
+    run = runs.create(workshop.plan(recipe, [str(path) for path in paths], model), recipe.name)
+    workshop.carry_out(run)
+    return run

@@ -13,6 +13,8 @@ from cxr.datasets.audited import audited
 from cxr.datasets.dataset import Dataset
 from cxr.errors import AccessError
 from cxr.films.phantom import draw_phantom_set
+from cxr.judging import examination
+from cxr.judging.evaluation import read_scores
 from cxr.judging.kept import keep, kept
 from cxr.learning import runs
 from cxr.person import ROLE_OF, ROLES, Person, acting_as
@@ -44,7 +46,7 @@ def furnished(phantoms, tmp_path_factory):
         workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], "first"), recipe.name))
         parcel.import_model(parcel.export_model("first", home / "first.zip"), "second")
         shelf.promote("second")
-        keep(shelf.card("second"), "phantoms", None, workshop.read_scores(shelf.evaluation_of("second")))
+        keep(shelf.card("second"), "phantoms", None, read_scores(shelf.evaluation_of("second")))
         runs.create(workshop.plan(recipe, [str(phantoms)], "third"), recipe.name)
         catalogue.add(phantoms)
     return home
@@ -88,8 +90,8 @@ def dataset():
 DO = {
     "read films": lambda home: list(read_sources(shelf.load("first"), examples()[:1])),
     "keep an opinion": lambda home: opinions.keep(Opinion("f", "first@0", "normal", 0.5, "agree")),
-    "judge a model": lambda home: workshop.evaluate_model("first", [catalogue.places()[0].path], None, quiet),
-    "audit a model": lambda home: workshop.audit_model("first", [catalogue.places()[0].path], quiet),
+    "judge a model": lambda home: examination.evaluate_model("first", [catalogue.places()[0].path], None, quiet),
+    "audit a model": lambda home: examination.audit_model("first", [catalogue.places()[0].path], quiet),
     "forget an evaluation": lambda home: next(one for one in kept(shelf.card("second")) if not one.role).delete(),
     "audit a dataset": lambda home: audited(dataset(), quiet),
     "make a dataset": lambda home: catalogue.make("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),

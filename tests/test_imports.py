@@ -110,7 +110,7 @@ def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
         "cxr.reading.gate, cxr.reading.lesson, cxr.reading.ages",
         "cxr.datasets.catalogue, cxr.datasets.audited, cxr.datasets.manifest",
         "cxr.judging.evaluation, cxr.judging.intervals, cxr.judging.comparison, cxr.judging.subgroups",
-        "cxr.judging.band, cxr.judging.benefit, cxr.judging.calibration",
+        "cxr.judging.band, cxr.judging.benefit, cxr.judging.calibration, cxr.judging.examination",
         "cxr.judging.shortcuts, cxr.judging.verdict, cxr.judging.inquiry, cxr.showing.charts_shortcuts",
         "cxr.showing.overlay, cxr.showing.tiles, cxr.showing.charts_data, cxr.showing.charts",
     ]

@@ -1,6 +1,5 @@
-"""Where the rooms meet: what is planned, carried out, shelved and judged."""
+"""Where the rooms meet: what is planned, carried out and shelved."""
 
-import csv
 import json
 import math
 import shutil
@@ -11,12 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxr import gatehouse, workshop
-from cxr.datasets.dataset import Dataset
+from cxr import workshop
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import DatasetError, RecipeError, RunError, ShelfError
-from cxr.films.film import Film, film_name
-from cxr.films.phantom import draw_phantom_set
+from cxr.films.film import Film
 from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, tempered
@@ -25,32 +22,10 @@ from cxr.judging.results import results_of
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
-from cxr.learning.selection import select
-from cxr.learning.worker import Worker
 from cxr.reading import shelf
-from tests.conftest import tiny_recipe
+from tests.conftest import carry_out, tiny_recipe
 
 TWO = {"classes": ["normal", "covid19"]}
-
-
-@pytest.fixture(scope="module")
-def loose(phantoms, tmp_path_factory):
-    """The drawn films under a manifest that places none of them in a split."""
-    folder = shutil.copytree(phantoms, tmp_path_factory.mktemp("loose") / "loose")
-    manifest = folder / "manifest.csv"
-    table = pd.read_csv(manifest, dtype=str, keep_default_na=False).assign(split="")
-    table.to_csv(manifest, index=False)
-    return folder
-
-
-def carry_out(recipe, paths, model="tiny"):
-    run = runs.create(workshop.plan(recipe, [str(path) for path in paths], model), recipe.name)
-    workshop.carry_out(run)
-    return run
-
-
-def silent(done, total, what=""):
-    pass
 
 
 def stored(name="tiny"):
@@ -175,72 +150,6 @@ def test_the_card_says_what_the_stored_scores_say(home, phantoms):
     assert [dict(row) for row in card.history] == runs.all_runs()[0].history()
 
 
-@pytest.mark.parametrize(
-    "data", [{}, TWO | {"draw": {"normal": 12, "covid19": 12}, "draw_test": 4}], ids=["dealt", "drawn"]
-)
-def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data, tmp_path):
-    carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
-    tested = stored()[lambda table: table["role"] == "test"]
-    for place in (loose, shutil.copytree(loose, tmp_path / "renamed")):  # films are known wherever they lie
-        judged = workshop.evaluate_model("tiny", [str(place)], None, silent)
-        assert sorted(judged.scores["path"]) == sorted(tested["path"])
-        assert judged.evaluation.n == len(tested)
-
-
-def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_path):
-    folder = shutil.copytree(phantoms, tmp_path / "2020")
-    carry_out(tiny_recipe(training={"epochs": 1}), [folder])
-    assert workshop.evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
-
-
-def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    said = []
-    workshop.evaluate_model("tiny", [str(phantoms)], None, lambda *moved: said.append(moved))
-    looking = [(done, 160, workshop.KNOWING) for done in range(1, 161)]
-    assert said == [*looking, (0, 40), (40, 40)]
-
-
-def test_films_of_an_evaluation_are_known_by_their_bytes(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    scores = workshop.evaluate_model("tiny", [str(phantoms)], None, silent).scores
-    assert scores["film"].tolist() == [film_name((phantoms / path).read_bytes()) for path in scores["path"]]
-
-
-def test_a_split_is_taken_at_its_word(home, phantoms):
-    recipe = tiny_recipe(training={"epochs": 1})
-    carry_out(recipe, [phantoms])
-    chosen, _ = select(recipe, Dataset.open(phantoms))
-    for split in ("train", "val", "test"):
-        scores = workshop.evaluate_model("tiny", [str(phantoms)], split, silent).scores
-        assert set(scores["path"]) == set(chosen.table["path"][chosen.table["role"] == split])
-    assert workshop.evaluate_model("tiny", [str(phantoms)], "all", silent).evaluation.n == 160
-
-
-def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_path):
-    carry_out(tiny_recipe(data=TWO, training={"epochs": 1}), [phantoms])
-    folder = shutil.copytree(phantoms, tmp_path / "viral")
-    with (folder / "manifest.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["label"] == "viral"]
-    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
-    with pytest.raises(DatasetError, match="no film of split"):
-        workshop.evaluate_model("tiny", [str(folder)], "all", silent)
-
-
-def test_films_none_of_which_can_be_read_are_an_error_in_words(home, phantoms, tmp_path):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    folder = shutil.copytree(phantoms, tmp_path / "torn")
-    for film in (folder / "images").iterdir():
-        film.write_bytes(b"torn")
-    with pytest.raises(DatasetError, match="None of the films can be read"):
-        workshop.evaluate_model("tiny", [str(folder)], None, silent)
-
-
-def test_an_empty_shelf_judges_nothing(home, phantoms):
-    with pytest.raises(ShelfError, match="no model on the shelf"):
-        workshop.evaluate_model(None, [str(phantoms)], None, silent)
-
-
 def test_a_plan_is_refused_where_recipe_films_or_name_do_not_hold(home, phantoms):
     with pytest.raises(DatasetError, match="no dataset"):
         workshop.plan(tiny_recipe(), ["no-such-folder"], "tiny")
@@ -304,41 +213,6 @@ def test_a_run_that_was_told_to_stop_before_its_first_epoch_brings_no_model(home
     assert shelf.names() == []
 
 
-def test_a_training_gives_its_model_a_gate_and_the_card_says_with_what(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    card, classifier = shelf.card("tiny"), shelf.load("tiny", "float32")
-    assert card.gate.films == sum(card.films["train"].values())
-    assert card.gate.held_out == sum(card.films["val"].values())
-    assert card.gate.kinds["frontal"] == 2 * card.gate.films
-    films = stored().query("role == 'val'")["path"]
-    verdicts = [one.gate for one in classifier.read_many(Film.read(phantoms / path) for path in films)]
-    assert sum(not verdict.refused for verdict in verdicts) == card.gate.let_through >= 0.9 * len(verdicts)
-
-
-def test_a_run_that_is_stopped_keeps_its_model_and_says_that_it_has_no_gate(home, phantoms, monkeypatch):
-    monkeypatch.setattr(gatehouse, "gather", lambda *given: given[-1](1, 2))  # the moment after the stop
-    monkeypatch.setattr(Worker, "stopping", lambda worker: worker._status.phase == "teaching the gate")
-    run = carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    assert shelf.card("tiny").gate is None and run.status.model == "tiny"
-    assert shelf.load("tiny").gate is None
-
-
-def test_a_model_without_a_gate_is_given_one_with_its_own_training_films(home, phantoms, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(gatehouse, "teach", lambda *given: None)
-        carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    bare = shelf.card("tiny")
-    assert bare.gate is None
-    told = []
-    card = gatehouse.give_gate("tiny", [str(phantoms)], lambda *said: told.append(said))
-    assert card == shelf.card("tiny") and card.gate.films == sum(card.films["train"].values())
-    assert told[-1][2] == "Teaching the gate" and told[-1][0] == told[-1][1]
-    assert shelf.load("tiny").gate is not None
-    draw_phantom_set(tmp_path / "others", 8, seed=77, size_px=64)
-    with pytest.raises(DatasetError, match="None of the films that 'tiny' was trained on"):
-        gatehouse.give_gate("tiny", [str(tmp_path / "others")], silent)
-
-
 def test_a_run_without_a_model_leaves_its_scores_in_its_folder(home, phantoms):
     run = carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], model=None)
     assert run.status.state == "finished" and shelf.names() == []
@@ -387,10 +261,10 @@ def test_mean_and_spread_are_those_worked_out_by_hand():
     assert workshop.mean_and_spread([evaluation(0.7, 0.8)])["accuracy"]["sd"] == 0
 
 
-def test_a_resumed_run_refuses_films_that_are_no_longer_those_it_began_with(home, loose):
+def test_a_resumed_run_refuses_films_that_are_no_longer_those_it_began_with(home, phantoms):
     recipe = tiny_recipe(data=TWO, training={"epochs": 2})
-    run = runs.create(workshop.plan(recipe, [str(loose)], "tiny"), recipe.name)
-    (run.folder / "films.csv").write_text("dataset,path,label,role\nloose,gone.png,normal,test\n")
+    run = runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), recipe.name)
+    (run.folder / "films.csv").write_text("dataset,path,label,role\nphantoms,gone.png,normal,test\n")
     with pytest.raises(RunError, match="have changed since this run began"):
         workshop.carry_out(run)
     assert run.status.state == "failed"

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import affine_transform
 
 from cxr import workshop
-from cxr.datasets.dataset import Dataset
+from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.films.phantom import draw_phantom_set
 from cxr.judging.evaluation import read_films
@@ -59,7 +59,7 @@ def keras_alone(recipe: Recipe, folder: Path, trained: str) -> tuple[float, int]
     `trained` is "head", a block, or "all", as the recipe's `trunk.train`.
     """
     chosen = recipe.model_copy(update={"trunk": recipe.trunk.model_copy(update={"train": trained})})
-    dataset, labels = select(chosen, workshop.open_datasets([folder]))
+    dataset, labels = select(chosen, open_datasets([folder]))
     shown = dataset.where((dataset.table["role"] == "train").to_numpy())
     network = build(chosen, len(labels.classes), "float32")
     start_from(network.model, chosen)

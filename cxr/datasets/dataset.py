@@ -148,6 +148,12 @@ class Dataset:
         return Dataset(self.name, self.table.assign(**{name: values}))
 
 
+def open_datasets(paths: Sequence[str | Path]) -> Dataset:
+    """One dataset of all those places."""
+    datasets = [Dataset.open(path) for path in paths]
+    return datasets[0] if len(datasets) == 1 else Dataset.join(datasets)
+
+
 def canonical(label: str) -> str:
     """The label in lower case, with `-` for blanks and underscores, under the one name of its synonyms."""
     name = "-".join(label.strip().lower().replace("_", " ").split())
