@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,6 +31,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Models, runs and caches of this test alone."""
     monkeypatch.setenv("CXR_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def trained_home(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one model, 'first', of one epoch on the drawn films, and its run. To be copied, not changed."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_HOME", str(home))
+        carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "first")
+    return home
+
+
+@pytest.fixture
+def trained(trained_home: Path, home: Path) -> Path:
+    """A home of this test alone with the model 'first' in use."""
+    return shutil.copytree(trained_home, home)
 
 
 @pytest.fixture(scope="session")

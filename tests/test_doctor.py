@@ -1,38 +1,17 @@
 """The doctor: sound where all is well, and of each injected fault a sentence with the way to mend it."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cxr import doctor, workshop
+from cxr import doctor
 from cxr.cli import main
 from cxr.doctor import Finding, examine
-from cxr.learning import runs
 from cxr.reading import shelf
 from cxr.trail import deeds
-from tests.conftest import tiny_recipe
-
-
-@pytest.fixture(scope="module")
-def furnished(phantoms, tmp_path_factory):
-    home = tmp_path_factory.mktemp("doctor") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXR_HOME", str(home))
-        recipe = tiny_recipe(training={"epochs": 1})
-        workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), recipe.name))
-    return home
-
-
-@pytest.fixture
-def used(furnished, tmp_path, monkeypatch):
-    """A home of this test alone with a model in use."""
-    shutil.copytree(furnished, tmp_path / "home")
-    monkeypatch.setenv("CXR_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -45,15 +24,15 @@ def wrong(about, **more):
     return [one for one in examine(**more) if one.level == "wrong" and one.about == about]
 
 
-def test_a_sound_installation_reads_a_film_and_leaves_no_trace(used):
+def test_a_sound_installation_reads_a_film_and_leaves_no_trace(trained):
     before = len(deeds())
     found = {one.about: one for one in examine()}
-    assert "'tiny', which is in use, read a drawn film" in found["a reading"].sentence
+    assert "'first', which is in use, read a drawn film" in found["a reading"].sentence
     assert {found[about].level for about in ("a reading", "TensorFlow", "models", "a film")} == {"ok"}
     assert len(deeds()) == before
 
 
-def test_the_command_line_says_it_ends_with_one_and_prints_json(used, monkeypatch, capsys):
+def test_the_command_line_says_it_ends_with_one_and_prints_json(trained, monkeypatch, capsys):
     findings = [Finding("a", "ok", "Fine."), Finding("b", "wrong", "Broken.", "Mend it.")]
     monkeypatch.setattr(doctor, "examine", lambda: iter(findings))
     with pytest.raises(SystemExit) as end:
@@ -91,15 +70,15 @@ def test_little_room_on_the_disk_is_said(home, quick, free, level):
     assert finding.level == level and f"{free / 1e9:.1f} GB" in finding.sentence
 
 
-def test_truncated_weights_are_told_from_whole_ones(used, quick):
-    path = shelf.folder_of("tiny") / "weights.npz"
+def test_truncated_weights_are_told_from_whole_ones(trained, quick):
+    path = shelf.folder_of("first") / "weights.npz"
     path.write_bytes(path.read_bytes()[:-100])
     (finding,) = wrong("models")
-    assert "'tiny'" in finding.sentence and "models delete tiny" in finding.mend
+    assert "'first'" in finding.sentence and "models delete first" in finding.mend
 
 
-def test_a_model_with_a_file_missing_is_told(used, quick):
-    (shelf.folder_of("tiny") / "recipe.toml").unlink()
+def test_a_model_with_a_file_missing_is_told(trained, quick):
+    (shelf.folder_of("first") / "recipe.toml").unlink()
     (finding,) = wrong("models")
     assert "recipe.toml is missing" in finding.sentence
 
@@ -136,7 +115,7 @@ def broken_tensorflow(tmp_path, monkeypatch, code):
     ],
     ids=["missing library", "native crash"],
 )
-def test_a_broken_tensorflow_is_a_sentence_and_all_else_is_looked_at(used, tmp_path, monkeypatch, code, said):
+def test_a_broken_tensorflow_is_a_sentence_and_all_else_is_looked_at(trained, tmp_path, monkeypatch, code, said):
     broken_tensorflow(tmp_path, monkeypatch, code)
     found = list(examine())
     broken = {one.about: one for one in found if one.level == "wrong"}
@@ -181,7 +160,7 @@ def test_a_check_that_fails_itself_is_a_finding_and_ends_nothing(home, quick, mo
     assert "ZeroDivisionError" in finding.sentence
 
 
-def test_it_runs_where_tensorflow_is_not_even_there(used):
+def test_it_runs_where_tensorflow_is_not_even_there(trained):
     code = (
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
         "from cxr import doctor; doctor._apart = lambda *words: None\n"

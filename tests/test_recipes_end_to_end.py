@@ -2,11 +2,10 @@
 
 import pytest
 
-from cxr import workshop
 from cxr.datasets.dataset import Dataset
-from cxr.learning import runs
 from cxr.learning.recipe import Recipe, built_in_names
 from cxr.reading import shelf
+from tests.conftest import carry_out
 
 SMALL = (
     "trunk.weights=none",
@@ -31,8 +30,7 @@ def made_small(name):
 @pytest.mark.parametrize("name", built_in_names())
 def test_a_built_in_recipe_trains_to_a_model_that_reads_films(home, phantoms, name):
     recipe = made_small(name)
-    run = runs.create(workshop.plan(recipe, [str(phantoms)], name), recipe.name)
-    workshop.carry_out(run)
+    run = carry_out(recipe, [phantoms], name)
     assert run.status.state == "finished" and run.status.model == name
     assert len(run.history()) == 1
     card = shelf.card(name)

@@ -102,9 +102,8 @@ def test_the_temperature_is_fitted_on_validation_films_alone(home, phantoms, mon
     assert given == [sum(shelf.card("tiny").films["val"].values())]
 
 
-def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    card, scores = shelf.card("tiny"), stored()
+def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(trained):
+    card, scores = shelf.card("first"), stored("first")
     band = choose_band(scores[scores["role"] == "val"], LabelSpace(card.classes), card.threshold)
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule) and card.unsure_rule
 
@@ -276,26 +275,20 @@ def test_copies_across_training_and_test_are_said_and_stand_on_the_card(home, ph
     source = table["path"][table["split"] == "test"].iloc[0]
     for copy in table["path"][table["split"] == "train"].iloc[:40]:  # validation takes some of them, not all
         shutil.copy(folder / source, folder / copy)
-    recipe = tiny_recipe(training={"epochs": 1})
-    run = runs.create(workshop.plan(recipe, [str(folder)], "tiny"), recipe.name)
-    workshop.carry_out(run)
+    run = carry_out(tiny_recipe(training={"epochs": 1}), [folder])
     assert "1 film is in training and again" in shelf.card("tiny").warnings[0]
     assert "1 film is in training and again" in run.status.sentence
 
 
-def test_a_model_that_starts_from_another_s_training_films_says_so(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    other = tiny_recipe(training={"epochs": 1, "seed": 1}, trunk={"weights": "shelf:tiny"})
-    run = runs.create(workshop.plan(other, [str(phantoms)], "child"), other.name)
-    workshop.carry_out(run)
-    assert "were trained on by 'tiny'" in shelf.card("child").warnings[0]
-    assert "were trained on by 'tiny'" in run.status.sentence
+def test_a_model_that_starts_from_another_s_training_films_says_so(trained, phantoms):
+    other = tiny_recipe(training={"epochs": 1, "seed": 1}, trunk={"weights": "shelf:first"})
+    run = carry_out(other, [phantoms], "child")
+    assert "were trained on by 'first'" in shelf.card("child").warnings[0]
+    assert "were trained on by 'first'" in run.status.sentence
 
 
-def test_a_finished_run_keeps_no_checkpoints(home, phantoms):
-    recipe = tiny_recipe(training={"epochs": 1})
-    run = runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), recipe.name)
-    workshop.carry_out(run)
+def test_a_finished_run_keeps_no_checkpoints(trained):
+    (run,) = runs.all_runs()
     assert run.status.state == "finished" and not list(run.folder.glob("*.npz"))
 
 

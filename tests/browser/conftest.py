@@ -13,10 +13,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
 from bench.server import Server, serving
-from cxr import workshop
 from cxr.films.phantom import draw_phantom_set
-from cxr.learning import runs
-from tests.conftest import tiny_recipe
+from tests.conftest import carry_out, tiny_recipe
 
 WAIT_MS = 30_000  # for a page on a busy machine
 
@@ -50,9 +48,7 @@ def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{home / "data" / "phantoms"}"}}')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CXR_HOME", str(home))
-        recipe = tiny_recipe(training={"epochs": 6})
-        job = workshop.plan(recipe, [str(home / "data" / "phantoms")], "tiny")
-        workshop.carry_out(runs.create(job, recipe.name))
+        carry_out(tiny_recipe(training={"epochs": 6}), [home / "data" / "phantoms"])
     return home
 
 

@@ -50,28 +50,24 @@ def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_pat
     assert evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
 
 
-def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(trained, phantoms):
     said = []
-    evaluate_model("tiny", [str(phantoms)], None, lambda *moved: said.append(moved))
+    evaluate_model("first", [str(phantoms)], None, lambda *moved: said.append(moved))
     looking = [(done, 160, KNOWING) for done in range(1, 161)]
     assert said == [*looking, (0, 40), (40, 40)]
 
 
-def test_films_of_an_evaluation_are_known_by_their_bytes(home, phantoms):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
-    scores = evaluate_model("tiny", [str(phantoms)], None, silent).scores
+def test_films_of_an_evaluation_are_known_by_their_bytes(trained, phantoms):
+    scores = evaluate_model("first", [str(phantoms)], None, silent).scores
     assert scores["film"].tolist() == [film_name((phantoms / path).read_bytes()) for path in scores["path"]]
 
 
-def test_a_split_is_taken_at_its_word(home, phantoms):
-    recipe = tiny_recipe(training={"epochs": 1})
-    carry_out(recipe, [phantoms])
-    chosen, _ = select(recipe, Dataset.open(phantoms))
+def test_a_split_is_taken_at_its_word(trained, phantoms):
+    chosen, _ = select(shelf.recipe_of("first"), Dataset.open(phantoms))
     for split in ("train", "val", "test"):
-        scores = evaluate_model("tiny", [str(phantoms)], split, silent).scores
+        scores = evaluate_model("first", [str(phantoms)], split, silent).scores
         assert set(scores["path"]) == set(chosen.table["path"][chosen.table["role"] == split])
-    assert evaluate_model("tiny", [str(phantoms)], "all", silent).evaluation.n == 160
+    assert evaluate_model("first", [str(phantoms)], "all", silent).evaluation.n == 160
 
 
 def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_path):
@@ -84,13 +80,12 @@ def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_p
         evaluate_model("tiny", [str(folder)], "all", silent)
 
 
-def test_films_none_of_which_can_be_read_are_an_error_in_words(home, phantoms, tmp_path):
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms])
+def test_films_none_of_which_can_be_read_are_an_error_in_words(trained, phantoms, tmp_path):
     folder = shutil.copytree(phantoms, tmp_path / "torn")
     for film in (folder / "images").iterdir():
         film.write_bytes(b"torn")
     with pytest.raises(DatasetError, match="None of the films can be read"):
-        evaluate_model("tiny", [str(folder)], None, silent)
+        evaluate_model("first", [str(folder)], None, silent)
 
 
 def test_an_empty_shelf_judges_nothing(home, phantoms):

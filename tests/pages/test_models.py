@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr import workshop
-from cxr.learning import runs
 from cxr.reading import parcel, shelf
-from tests.conftest import tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 
@@ -20,10 +17,8 @@ def shown(app=None):
 
 
 @pytest.fixture
-def shelved(home, phantoms, tmp_path):
+def shelved(trained, tmp_path):
     """Two models, the first of them in use."""
-    recipe = tiny_recipe(training={"epochs": 1})
-    workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], "first"), recipe.name))
     parcel.import_model(parcel.export_model("first", tmp_path / "first.zip"), "second")
 
 

@@ -8,11 +8,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cxr import workshop
 from cxr.films.phantom import draw_phantom
 from cxr.judging import shortcuts
 from cxr.judging.verdict import concluded
-from cxr.learning import runs
 from cxr.reading import opinions, shelf
 from cxr.reading.card import CARD, SHORTCUTS
 from tests.conftest import tiny_recipe
@@ -35,13 +33,8 @@ def blank():
 
 
 @pytest.fixture(scope="module")
-def shelf_home(phantoms, tmp_path_factory):
-    home = tmp_path_factory.mktemp("predict") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXR_HOME", str(home))
-        recipe = tiny_recipe(training={"epochs": 1})
-        workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], "tiny"), recipe.name))
-    return home
+def shelf_home(trained_home, tmp_path_factory):
+    return shutil.copytree(trained_home, tmp_path_factory.mktemp("predict") / "home")
 
 
 @pytest.fixture
@@ -237,7 +230,7 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
         return [one.help for one in app.markdown if one.value == text]
 
     assert marked("Not audited for shortcuts.") == ["Whether it reads the lungs or the scanner has not been audited."]
-    card = shelf.card("tiny")
+    card = shelf.card("first")
     found = concluded(card, measured(probes=(told("border", 0.9),)))
     shortcuts.keep(card, found)
     try:
@@ -245,7 +238,7 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
         mark = "**Shortcut shown**: films like its own can be told without the lungs."
         assert marked(mark) == [found.verdict.sentence]
     finally:
-        (shelf.folder_of("tiny") / SHORTCUTS).unlink()
+        (shelf.folder_of("first") / SHORTCUTS).unlink()
 
 
 def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):

@@ -7,14 +7,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.audited import audited
 from cxr.datasets.dataset import Dataset
-from cxr.learning import runs
 from cxr.learning.settings import settings
 from cxr.reading import shelf
-from tests.conftest import tiny_recipe
+from tests.conftest import carry_out, tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
 FORM = "form.vgg16-default."
@@ -99,18 +97,8 @@ def test_before_the_first_run_there_is_nothing_to_look_at(home):
     assert "Nothing has been trained here yet" in shown(app).info[0].value
 
 
-@pytest.fixture
-def trained(home, phantoms):
-    def train(name, **sections):
-        recipe = tiny_recipe(training={"epochs": 1}, **sections)
-        workshop.carry_out(runs.create(workshop.plan(recipe, [str(phantoms)], name), recipe.name))
-
-    return train
-
-
-def test_a_finished_run_stands_beside_the_model_in_use_with_a_difference_that_has_an_interval(trained):
-    trained("first")
-    trained("second", optimiser={"rate": 1e-2})
+def test_a_finished_run_stands_beside_the_model_in_use_with_a_difference_that_has_an_interval(trained, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}, optimiser={"rate": 1e-2}), [phantoms], "second")
     app = shown()
     assert [text.value for text in app.subheader if "beside" in text.value] == [
         "The model 'second' beside 'first', which is in use"
@@ -121,11 +109,10 @@ def test_a_finished_run_stands_beside_the_model_in_use_with_a_difference_that_ha
     assert "On 40 films of 32 patients that neither was trained on." in captions(app)
 
 
-def test_a_run_whose_films_the_model_in_use_was_trained_on_says_that_there_is_no_comparison(trained):
-    trained("first")
+def test_a_run_whose_films_the_model_in_use_was_trained_on_says_that_there_is_no_comparison(trained, phantoms):
     path = shelf.evaluation_of("first")
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
-    trained("second")
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
     app = shown()
     assert any("no film that both 'second' and 'first' may be judged by" in info.value for info in app.info)
     assert app.table[0].value.set_index("measure").loc["Films", "test films"] == "40"

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from cxr import workshop
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom, draw_phantom_set
 from cxr.home import weights_dirs
-from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.reading import shelf
 from cxr.reading.classifier import Classifier
 from cxr.showing.overlay import upscale
+from tests.conftest import carry_out
 
 SIZE_PX = 128
 RECIPE = {
@@ -43,8 +42,7 @@ def test_the_heatmap_of_a_model_that_learnt_peaks_in_the_opacity(home, tmp_path)
 
     draw_phantom_set(tmp_path / "films", 240, size_px=SIZE_PX)
     recipe = Recipe.from_table(RECIPE)
-    run = runs.create(workshop.plan(recipe, [str(tmp_path / "films")], "meaning"), recipe.name)
-    workshop.carry_out(run)
+    carry_out(recipe, [tmp_path / "films"], "meaning")
     learnt = shelf.load("meaning", "float32")
     assert learnt.card.results["test"]["binary"]["auc"] > 0.85
     blank = Classifier(build(recipe, len(learnt.classes), "float32"), recipe, learnt.card)
