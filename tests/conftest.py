@@ -58,6 +58,14 @@ def films() -> Path:
     return folder
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files in a folder of the real films; a test is skipped where they came without it."""
+    files = sorted(path for path in folder.glob("*") if path.is_file())
+    if not files:
+        pytest.skip(f"real films are there, but none in {folder.name}")
+    return files
+
+
 def tiny_recipe(**sections: dict[str, object]) -> Recipe:
     """A recipe of a few filters on 32-pixel films; sections replace or extend its own."""
     table: dict[str, dict[str, object]] = {

@@ -1,5 +1,4 @@
 import json
-import os
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +13,6 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.duplicates import near_copies
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom_set
-
-DATA = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
 
 
 def picture(seed: int, width: int = 160, height: int = 160) -> Image.Image:
@@ -204,10 +201,8 @@ def test_changed_copies_are_found_and_other_films_are_not(change) -> None:
 
 
 @pytest.mark.parametrize("change", [jpeg, smaller, brighter])
-def test_changed_copies_of_real_films_are_found(change) -> None:
-    if not DATA.is_dir():
-        pytest.skip("The real films are not on this machine.")
-    dataset = Dataset.open(DATA / "kermany")
+def test_changed_copies_of_real_films_are_found(change, films: Path) -> None:
+    dataset = Dataset.open(films / "kermany")
     rows = np.random.default_rng(0).choice(len(dataset), 60, replace=False)
     originals = [Image.fromarray(dataset.read(int(i)).pixels) for i in rows]
     assert share_found(originals, [change(image) for image in originals]) >= 0.95
@@ -355,10 +350,8 @@ def test_progress_is_told_and_may_stop_the_audit(shelf: Shelf) -> None:
         audit(shelf.dataset(), stop)
 
 
-def test_the_real_adult_films_hold_one_exact_copy() -> None:
-    if not DATA.is_dir():
-        pytest.skip("The real films are not on this machine.")
-    result = audit(Dataset.open(DATA / "nih-adult"))
+def test_the_real_adult_films_hold_one_exact_copy(films: Path) -> None:
+    result = audit(Dataset.open(films / "nih-adult"))
     assert [path.rsplit("/", 1)[1] for path in only(result, "copies").paths] == [
         "00002658_001.jpg",
         "00002658_002.jpg",

@@ -1,4 +1,3 @@
-import os
 import threading
 import zipfile
 from io import BytesIO
@@ -11,8 +10,6 @@ from PIL import Image
 from cxr.datasets import archive
 from cxr.datasets.dataset import COLUMNS, Dataset, canonical
 from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
-
-DATA = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
 
 
 def png(grey: int = 100) -> bytes:
@@ -318,10 +315,8 @@ def test_fifty_thousand_rows_open_in_moments(tmp_path: Path) -> None:
     assert dataset.patients.nunique() == 25_000
 
 
-def test_the_real_manifests_open() -> None:
-    if not DATA.is_dir():
-        pytest.skip("The real films are not on this machine.")
-    for path in sorted(DATA.glob("*/manifest.csv")):
+def test_the_real_manifests_open(films: Path) -> None:
+    for path in sorted(films.glob("*/manifest.csv")):
         dataset = Dataset.open(path)
         assert (dataset.labels != "").all()
         assert dataset.read(len(dataset) - 1).width_px > 100

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ from cxr.datasets.dataset import COLUMNS, Dataset
 from cxr.datasets.split import assign_roles, deal, draw, folds
 from cxr.errors import DatasetError
 
-DATA = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
 SEEDS = range(8)
 
 
@@ -214,10 +212,8 @@ def test_a_draw_that_cannot_be_made_says_why() -> None:
         draw(simple({"normal": 20}), {"normal": 10}, 11, 0)
 
 
-def test_the_real_films_are_dealt_without_moving_the_official_test() -> None:
-    if not DATA.is_dir():
-        pytest.skip("The real films are not on this machine.")
-    joined = Dataset.join([Dataset.open(path) for path in sorted(DATA.glob("*/manifest.csv"))])
+def test_the_real_films_are_dealt_without_moving_the_official_test(films: Path) -> None:
+    joined = Dataset.join([Dataset.open(path) for path in sorted(films.glob("*/manifest.csv"))])
     roles = assign_roles(joined, 0.15, 0.2, 0)
     placed = joined.table["split"] != ""
     assert ((roles.table["role"] == "test")[placed] == (joined.table["split"] == "test")[placed]).all()

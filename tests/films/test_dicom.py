@@ -1,5 +1,4 @@
 import logging
-import os
 import subprocess
 import sys
 import traceback
@@ -33,6 +32,7 @@ from bench.seeds import CANARY, COMPRESSED, RAW, dataset_of, quiet_writing, ramp
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films import dicom as dicom_module
 from cxr.films.film import Film
+from tests.conftest import files_in
 
 
 @pytest.fixture(autouse=True)
@@ -363,12 +363,8 @@ def test_one_scan_in_seven_encodings_is_one_film() -> None:
     assert all(np.array_equal(film, films[0]) for film in films)
 
 
-def test_real_films_are_read_and_name_nobody() -> None:
-    data = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
-    paths = sorted((data / "dicom").glob("*.dcm"))
-    if not paths:
-        pytest.skip("No real DICOM films; set CXR_DATA to a folder with a dicom folder to have them read.")
-    for path in paths:
+def test_real_films_are_read_and_name_nobody(films: Path) -> None:
+    for path in files_in(films / "dicom"):
         film = Film.read(path)
         assert min(film.pixels.shape) > 500
         assert np.ptp(film.pixels) > 200

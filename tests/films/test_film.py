@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import traceback
@@ -16,14 +15,7 @@ from bench.seeds import CANARY, drawn, lossless, lossy, png_of, saved
 from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films import film as film_module
 from cxr.films.film import Film
-
-
-def real_films(folder: str) -> list[Path]:
-    data = Path(os.environ.get("CXR_DATA", Path(__file__).parents[2].parent / "shared/data"))
-    films = sorted(path for path in (data / folder).glob("*") if path.is_file())
-    if not films:
-        pytest.skip(f"No real films in the folder {folder}; set CXR_DATA to have them read.")
-    return films
+from tests.conftest import files_in
 
 
 def mutants(data: bytes, count: int, seed: int) -> list[bytes]:
@@ -318,8 +310,8 @@ def test_importing_the_film_imports_no_pydicom() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
 
 
-def test_films_as_published_are_read() -> None:
-    for path in real_films("originals"):
+def test_films_as_published_are_read(films: Path) -> None:
+    for path in files_in(films / "originals"):
         film = Film.read(path)
         assert min(film.height_px, film.width_px) > 300
         assert np.ptp(film.pixels) > 150
