@@ -13,7 +13,6 @@ from cxr.judging import shortcuts
 from cxr.judging.verdict import concluded
 from cxr.reading import opinions, shelf
 from cxr.reading.card import CARD, SHORTCUTS
-from tests.conftest import tiny_recipe
 from tests.judging.conftest import measured, told
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
