@@ -11,7 +11,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "cxr"
 ROOMS = ("films", "datasets", "learning", "reading", "judging", "showing")
-FOR_ALL = {"cxr", "cxr.errors", "cxr.home", "cxr.logbook", "cxr.person", "cxr.trail"}
+FOR_ALL = {"cxr", "cxr.errors", "cxr.home", "cxr.logbook", "cxr.person", "cxr.trail", "cxr.writing"}
 MAY_STREAMLIT = {
     f"cxr.showing.{name}"
     for name in (

@@ -22,6 +22,7 @@ from cxr.judging.results import results_of
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
+from cxr.learning.worker import Worker
 from cxr.reading import shelf
 from tests.conftest import carry_out, tiny_recipe
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER
 from cxr.home import cache_dir
 from cxr.person import permit
+from cxr.writing import write_whole
 
 
 def known_audit(dataset: Dataset) -> Audit | None:
@@ -41,9 +41,7 @@ def audited(dataset: Dataset, progress: Progress | None = None) -> Audit:
     found = audit(dataset, progress)
     path = _file(dataset)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid4().hex}")
-    partial.write_text(json.dumps({"signature": signature, "audit": _folded(found, dataset)}), "utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps({"signature": signature, "audit": _folded(found, dataset)}))
     return found
 
 

@@ -25,6 +25,7 @@ from cxr.errors import DatasetError, FilmError
 from cxr.home import data_dir, extra_data_dir
 from cxr.person import permit
 from cxr.trail import deed
+from cxr.writing import write_whole
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LIST = "datasets.json"
@@ -258,9 +259,7 @@ def _write(known: dict[str, str]) -> None:
     path = data_dir() / _LIST
     if _listed() is None:
         path.replace(path.with_name(f"{_LIST}.damaged"))
-    partial = path.with_name(f".{uuid4().hex}")
-    partial.write_text(json.dumps(known, indent=2) + "\n", "utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(known, indent=2) + "\n")
 
 
 def _delete(path: Path) -> None:

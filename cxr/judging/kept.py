@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -16,6 +14,7 @@ from cxr.judging.evaluation import read_scores
 from cxr.reading import shelf
 from cxr.reading.card import Card
 from cxr.trail import deed
+from cxr.writing import write_whole
 
 OF_TRAINING = {"test": "test films of its training", "val": "validation films of its training"}
 OF_SPLIT = {"train": "training films", "val": "validation films", "test": "test films", "all": "all films"}
@@ -78,14 +77,10 @@ def unseen(scores: pd.DataFrame) -> pd.DataFrame:
 def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kept:
     """The scores of an evaluation on these films, kept in the place of earlier ones on the same."""
     path = _folder(card) / f"{films}{f'@{split}' if split else ''}.csv"
-    partial = path.with_name(f".{path.stem[:60]}.{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scores.to_csv(partial, index=False)
-        partial.replace(path)
+        write_whole(path, scores.to_csv(index=False))
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise DatasetError(f"The evaluation could not be kept: {error.strerror or error}.") from error
     return Kept(_in_words(path.stem), path)
 

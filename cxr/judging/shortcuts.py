@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any, Literal
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,6 +11,7 @@ from cxr.errors import ShelfError
 from cxr.judging.interval import Stored
 from cxr.reading import shelf
 from cxr.reading.card import SHORTCUTS, Card
+from cxr.writing import write_whole
 
 Level = Literal["none found", "suspected", "shown"]
 
@@ -119,14 +118,9 @@ class Shortcuts(Frozen):
 
 def keep(card: Card, found: Shortcuts) -> None:
     """Lay the audit beside the model, in the place of an earlier one."""
-    path = shelf.folder_of(card.name) / SHORTCUTS
-    partial = path.with_name(f".{SHORTCUTS}.{uuid4().hex}")
     try:
-        partial.write_text(found.model_dump_json(indent=1) + "\n", "utf-8")
-        partial.replace(path)
+        write_whole(shelf.folder_of(card.name) / SHORTCUTS, found.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise ShelfError(f"The audit could not be kept: {error.strerror or error}.") from error
 
 

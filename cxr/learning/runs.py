@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from cxr.errors import RunError
 from cxr.home import runs_dir
 from cxr.person import LOCAL, ROLE_OF, Person, acting
 from cxr.trail import deed
+from cxr.writing import write_whole
 
 FRESH_S = 10  # a heartbeat this young is of a process that lives
 STARTING_S = 30  # how long a new process may take to say its first word
@@ -190,13 +192,21 @@ class Run:
         return idle
 
     def write_status(self, status: Status) -> None:
-        _replace(self.folder / "status.json", json.dumps(asdict(status)))
+        path, text = self.folder / "status.json", json.dumps(asdict(status))
+        try:
+            write_whole(path, text)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or status.alive:
+                raise
+            with path.open("r+", encoding="utf-8") as file:  # a last word fits where the one before it stands
+                file.write(text)
+                file.truncate()
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """All rows; of a run that an older version began, the first ones may lack what later ones have."""
         names = list(dict.fromkeys(name for row in rows for name in row))
         lines = [",".join(names)] + [",".join(repr(row.get(name, math.nan)) for name in names) for row in rows]
-        _replace(self.folder / "history.csv", "\n".join(lines) + "\n")
+        write_whole(self.folder / "history.csv", "\n".join(lines) + "\n")
 
     def add_step(self, values: Sequence[float]) -> None:
         """Append one row of what `steps` returns."""
@@ -220,7 +230,7 @@ class Run:
                 env=os.environ | _absolute() | {"PYTHONUNBUFFERED": "1"},
             )
         born = psutil.Process(process.pid).create_time()  # a zombie has one, too
-        _replace(self.folder / PROCESS, json.dumps([process.pid, born]))
+        write_whole(self.folder / PROCESS, json.dumps([process.pid, born]))
         threading.Thread(target=process.wait, daemon=True).start()  # or it stays a zombie when it ends
 
 
@@ -230,7 +240,7 @@ def create(job: Job, recipe_name: str) -> Run:
     run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
     (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")
-    _replace(run.folder / "job.json", json.dumps(asdict(replace(job, by=acting().name))))
+    write_whole(run.folder / "job.json", json.dumps(asdict(replace(job, by=acting().name))))
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     return run
 
@@ -295,10 +305,3 @@ def _lives(status: Status) -> bool:
 def _whole(lines: Iterable[str]) -> Iterator[list[str]]:
     """The cells of each line that was written to its end."""
     return csv.reader(line for line in lines if line.endswith("\n"))
-
-
-def _replace(path: Path, text: str) -> None:
-    """Readers see the old text or the new, never half."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(2)}")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from cxr.errors import CxrError, RecipeError
 from cxr.home import models_dir, weights_dirs
 from cxr.learning.hdf5 import holds_numbers_alone
 from cxr.learning.recipe import Recipe
+from cxr.writing import whole
 
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -28,12 +28,8 @@ _APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write the arrays to `path` in one step: it is whole or absent, whatever happens meanwhile."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
+    with whole(path, durable=True) as partial, partial.open("wb") as file:
         np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # the stub mistakes arrays for its one option
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def load_arrays(path: Path, wanted: Shapes | None = None) -> dict[str, NDArray[Any]]:

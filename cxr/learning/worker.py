@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,7 +165,8 @@ def _wait_for(device: FileLock, worker: Worker) -> None:
 
 def _pulse(worker: Worker, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_S):
-        worker.beat()
+        with suppress(OSError):  # there may be room again at the next one
+            worker.beat()
 
 
 def _number(value: float) -> float | None:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from uuid import uuid4
 
 from filelock import FileLock
 
@@ -16,6 +15,7 @@ from cxr import DISCLAIMER
 from cxr.errors import CxrError
 from cxr.home import home
 from cxr.person import permit
+from cxr.writing import write_whole
 
 ANSWERS = ("agree", "disagree", "unsure")
 LONGEST_NOTE = 500
@@ -46,9 +46,7 @@ def keep(opinion: Opinion) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             others = [one for one in kept() if (one.film, one.model) != (opinion.film, opinion.model)]
-            partial = path.with_name(f".{path.name}.{uuid4().hex}")
-            partial.write_text("".join(json.dumps(asdict(one)) + "\n" for one in [*others, opinion]), "utf-8")
-            partial.replace(path)
+            write_whole(path, "".join(json.dumps(asdict(one)) + "\n" for one in [*others, opinion]))
     except OSError as error:
         raise CxrError(f"The answer could not be kept: {error.strerror or error}.") from error
 

@@ -9,7 +9,6 @@ import math
 import shutil
 import zipfile
 import zlib
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -35,6 +34,7 @@ from cxr.reading.card import (
 )
 from cxr.reading.gate import Gate
 from cxr.trail import deed
+from cxr.writing import whole
 
 _LIMIT_BYTES = {
     WEIGHTS: 1_000_000_000,
@@ -56,21 +56,15 @@ def export_model(name: str, path: Path) -> Path:
 
 def _packed(card: Card, path: Path) -> Path:
     name = card.name
-    partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with zipfile.ZipFile(partial, "w") as parcel:
+        with whole(path, durable=True) as partial, zipfile.ZipFile(partial, "w") as parcel:
             for member in shelf.files_of(card):
                 if member != EVALUATION:
                     packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
                     parcel.write(shelf.folder_of(name) / member, member, packing)
             parcel.writestr(EVALUATION, _without_paths(shelf.evaluation_of(name)), zipfile.ZIP_DEFLATED)
-        shelf.flush(partial)
-        partial.replace(path)
     except OSError as error:
         raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return path
 
 

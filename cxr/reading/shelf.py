@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import shutil
@@ -42,6 +41,7 @@ from cxr.reading.card import (
     read_recipe,
 )
 from cxr.trail import deed
+from cxr.writing import flush, write_whole
 
 if TYPE_CHECKING:
     from cxr.reading.classifier import Classifier
@@ -166,10 +166,7 @@ def describe(name: str, statement: Statement) -> Card:
 
 
 def _write_card(folder: Path, card: Card) -> None:
-    partial = folder / f".{CARD}.{uuid4().hex}"
-    partial.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
-    flush(partial)
-    partial.replace(folder / CARD)
+    write_whole(folder / CARD, card.model_dump_json(indent=2) + "\n", durable=True)
 
 
 def load(name: str | None = None, precision: str = "auto") -> Classifier:
@@ -312,17 +309,6 @@ def must_be_free(name: str) -> None:
         raise ShelfError(f"There is already a model '{name}' on the shelf. Choose another name.")
 
 
-def flush(path: Path) -> None:
-    """Wait until the file's or folder's content is on the disk."""
-    if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def _locked() -> Iterator[None]:
     from filelock import FileLock
@@ -349,8 +335,5 @@ def _history() -> list[str]:
 
 
 def _write_history(history: list[str]) -> None:
-    path = models_dir() / "default.json"
-    partial = path.with_name(f".{path.name}.{uuid4().hex}")
-    partial.write_text(json.dumps({"history": [name for name, _ in groupby(history)]}, indent=2) + "\n", "utf-8")
-    flush(partial)
-    partial.replace(path)
+    text = json.dumps({"history": [name for name, _ in groupby(history)]}, indent=2) + "\n"
+    write_whole(models_dir() / "default.json", text, durable=True)

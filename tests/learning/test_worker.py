@@ -1,5 +1,6 @@
 """The inside of a run's process: alone on its run, in line for the device, and with a last word in any case."""
 
+import errno
 import json
 import threading
 import time
@@ -9,9 +10,11 @@ import pytest
 
 from cxr.errors import CxrError, RunError
 from cxr.learning import runs
+from cxr.learning import worker as worker_module
 from cxr.learning.progress import Step
 from cxr.learning.runs import Job
 from cxr.learning.worker import Worker, working
+from cxr.writing import write_whole
 
 WEIGHTS = {"kernel": np.ones(3, np.float32)}
 
@@ -226,3 +229,31 @@ def test_a_damaged_checkpoint_is_an_error_in_words(run):
     (run.folder / "checkpoint.npz").write_bytes(b"PK half a file")
     with pytest.raises(CxrError, match="damaged"):
         Worker(run).load("checkpoint")
+
+
+def test_a_run_says_that_the_disk_is_full_where_it_has_no_room_to_say_so(run, monkeypatch):
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"), working(run) as worker:
+        monkeypatch.setattr(runs, "write_whole", no_room)
+        worker.phase("judging")
+    assert run.status.state == "failed" and "The disk is full" in run.status.sentence
+
+
+def test_a_heart_beats_again_when_there_is_room_again(run, monkeypatch):
+    monkeypatch.setattr(worker_module, "HEARTBEAT_S", 0.01)
+    asked = []
+
+    def no_room(path, text):
+        asked.append(text)
+        if len(asked) < 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(path, text)
+
+    with working(run) as worker:
+        worker.say(epoch=7)
+        monkeypatch.setattr(runs, "write_whole", no_room)
+        wait_until(lambda: run.status.epoch == 7)
+        worker.say(state="finished")
+    assert len(asked) >= 4
