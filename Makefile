@@ -19,6 +19,8 @@ stress: $(VENV)/.installed-dev
 	@$(BIN)/python bench/stress_films.py
 	@echo "Killing writers, starting runs at once, filling the disk ..."
 	@$(BIN)/python bench/faults.py
+	@echo "Killing trainings, filling their disk, resuming them, which takes a while ..."
+	@$(BIN)/python bench/broken_runs.py
 	@echo "Many readers at once, with the model in use ..."
 	@$(BIN)/python bench/load.py --home $${CXR_HOME:-.} --sessions 20 --films 50
 	@$(BIN)/python bench/load.py --home $${CXR_HOME:-.} --sessions 32 --minutes 10 --pause 20
