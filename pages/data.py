@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -61,8 +62,13 @@ def add_by_path(key: str) -> None:
 
 def add_zip() -> None:
     st.caption("An uploaded ZIP is held in memory only, and is gone with the page, until you keep it.")
-    upload = st.file_uploader("A ZIP of films", type="zip", key="data_zip")
+    # Any file may be chosen: the browser's own word on one that is no ZIP would stay, beside a better one, until it is
+    # taken away by hand.
+    upload = st.file_uploader("A ZIP of films", key="data_zip")
     if upload is None:
+        return
+    if not zipfile.is_zipfile(upload):
+        st.error("This file is no ZIP. Pack the folder with your films into one, and choose that.")
         return
     name = st.text_input("Name", catalogue.plain_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
     if access.button("make a dataset", "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):

@@ -160,7 +160,7 @@ def _import() -> None:
         if not access.allowed("import a model"):
             return
         turn = st.session_state.setdefault("models.turn", 0)  # a new uploader once a file was taken in
-        file = st.file_uploader("A model that was exported as ZIP", type="zip", key=f"models.upload.{turn}")
+        file = st.file_uploader("A model that was exported as ZIP", key=f"models.upload.{turn}")
         name = st.text_input("Under another name (optional)", max_chars=64, key=f"models.import.name.{turn}")
         if st.button("Import it", key="models.import.go", disabled=file is None) and file is not None:
             with ui.told(), st.spinner("Checking the file ..."):

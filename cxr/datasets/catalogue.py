@@ -104,9 +104,10 @@ def make(name: str, fill: Callable[[Path], object], suffix: str = "") -> Place:
 
 
 def _made(name: str, fill: Callable[[Path], object], suffix: str) -> Place:
-    partial = data_dir() / f".{uuid4().hex}{suffix}"
+    aside = data_dir() / f".{uuid4().hex}"
+    partial = aside / f"{name}{suffix}"  # by its own name, which a refusal quotes
     try:
-        data_dir().mkdir(parents=True, exist_ok=True)
+        aside.mkdir(parents=True)
         fill(partial)
         _must_have_films(Dataset.open(partial), name)
         with _locked():
@@ -117,7 +118,7 @@ def _made(name: str, fill: Callable[[Path], object], suffix: str) -> Place:
     except OSError as error:
         raise DatasetError(f"'{name}' could not be written to {data_dir()}: {error.strerror or error}.") from error
     finally:
-        _delete(partial)
+        _delete(aside)
     return _place(name, f"{name}{suffix}")
 
 

@@ -102,6 +102,21 @@ def test_an_uploaded_zip_is_written_only_when_it_is_to_be_kept(app, home, phanto
     assert catalogue.place("our-films").own
 
 
+def test_a_file_that_is_no_zip_is_a_sentence_that_a_better_choice_takes_away(app, home, phantoms):
+    shown(app.run())
+    app.file_uploader(key="data_zip").upload("films.rar", b"Rar!", "application/vnd.rar")
+    assert "This file is no ZIP" in shown(app.run()).error[0].value
+    assert not [one for one in app.button if one.key == "data_zip_keep"]
+    empty = BytesIO()
+    with zipfile.ZipFile(empty, "w") as zipped:
+        zipped.writestr("read me.txt", "nothing")
+    app.file_uploader(key="data_zip").upload("Empty.zip", empty.getvalue(), "application/zip")
+    assert not shown(app.run()).error
+    app.button(key="data_zip_keep").click()
+    assert shown(app.run()).error[0].value.startswith("No films were found in empty.")
+    assert not list((home / "data").iterdir())
+
+
 def test_films_are_filtered_by_class_split_and_path(app, mine):
     shown(app.run())
     assert "Films 1 to 24 of 160" in text(app)
