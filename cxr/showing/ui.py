@@ -84,10 +84,11 @@ def _through_the_entry(title: str) -> None:
 @contextmanager
 def told() -> Iterator[None]:
     """What goes wrong on purpose inside becomes a sentence on the page."""
+    place = st.empty()  # now, so that what an earlier run said here is gone while this one works
     try:
         yield
     except CxrError as error:
-        st.error(str(error))
+        place.error(str(error))
 
 
 def model_choice(label: str, key: str, empty: bool = False, in_address: bool = False) -> Card | None:

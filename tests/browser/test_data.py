@@ -44,6 +44,21 @@ def test_from_nothing_to_the_films_behind_a_finding(page, empty_server):
     page.get_by_role("dialog").get_by_text("256 x 256 pixels, PNG").wait_for()
 
 
+def test_a_sentence_about_an_earlier_choice_is_gone_while_a_better_one_is_worked_on(page, server):
+    page.goto(f"{server.url}/data")
+    page.locator("summary").filter(has_text="Add films").click()
+    page.get_by_role("tab", name="Draw phantoms").click()
+    page.get_by_label("Films", exact=True).fill("40")
+    page.get_by_label("Name", exact=True).fill("../x")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.get_by_text("cannot be a dataset's name").wait_for()
+    page.get_by_label("Name", exact=True).fill("better")
+    page.get_by_role("button", name="Draw", exact=True).click()
+    page.get_by_text("Drawing films:").wait_for()
+    assert not page.get_by_text("cannot be a dataset's name").count()
+    page.get_by_text("'better' is in the list now.").wait_for(timeout=DRAWING_MS)
+
+
 def test_a_folder_is_added_by_its_path(page, server, tmp_path):
     draw_phantom_set(tmp_path / "Films of mine", 8, size_px=64)
     page.goto(f"{server.url}/data")
