@@ -5,21 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cxr import DISCLAIMER, cli_models, cli_runs, cli_upkeep, console
+from cxr import DISCLAIMER, cli_judging, cli_models, cli_reading, cli_runs, cli_upkeep, console
 from cxr.console import Data, Json
-from cxr.errors import CxrError, FilmError
-
-if TYPE_CHECKING:
-    from cxr.reading.batch import Reading
-    from cxr.reading.classifier import Classifier
+from cxr.errors import CxrError
 
 app = typer.Typer(
     help=f"Read, explain, judge and retrain chest X-ray classifiers. {DISCLAIMER}",
@@ -32,7 +27,6 @@ app.add_typer(cli_runs.app, name="runs")
 app.command()(cli_upkeep.trail)
 app.command()(cli_upkeep.doctor)
 
-Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="Override a recipe's value: head.dropout=0.4")]
 
 
@@ -40,13 +34,6 @@ class Plant(StrEnum):
     corner = "corner"
     border = "border"
     brightness = "brightness"
-
-
-class Split(StrEnum):
-    train = "train"
-    val = "val"
-    test = "test"
-    all = "all"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,192 +103,9 @@ def crossval(
         typer.echo(f"{metric:20} {value['mean']:.3f} +- {value['sd']:.3f}  ({value['min']:.3f} to {value['max']:.3f})")
 
 
-@app.command()
-def evaluate(
-    data: Data,
-    model: Model = None,
-    split: Annotated[Split | None, typer.Option(help="Without it: the films that the model may be judged by.")] = None,
-    scores: Annotated[Path | None, typer.Option(help="Write the score of every film to this CSV.")] = None,
-    intervals: Annotated[bool, typer.Option("--intervals", help="Every figure with its 95 % interval.")] = False,
-    by: Annotated[str | None, typer.Option(help="Judge groups of films too: by source, view, sex or age.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the scores for the page Evaluate.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Judge a model on labelled films."""
-    from cxr.judging import examination, kept
-    from cxr.judging.band import outside
-    from cxr.judging.intervals import with_intervals
-    from cxr.judging.subgroups import subgroups
-
-    with console.bar("Reading films") as progress:
-        judged = examination.evaluate_model(model, data, split, progress)
-    if scores:
-        with _writing(scores):
-            judged.scores.to_csv(scores, index=False)
-    what = (judged.scores, judged.labels, judged.card.threshold)
-    figures = with_intervals(*what) if intervals else {}
-    groups = subgroups(*what, by) if by else None
-    band = judged.card.unsure if intervals else None
-    sure = outside(*what, band) if band else None
-    if keep:
-        kept.keep(judged.card, "+".join(judged.scores["dataset"].unique()), split, judged.scores)
-    if as_json:
-        said = judged.evaluation.as_dict() | {"unreadable": judged.unreadable, "takes_no_part": judged.left_out}
-        if intervals:
-            said["intervals"] = {name: figure.as_dict() for name, figure in figures.items()}
-            said["sure"] = sure.as_dict() if sure else None
-        if groups:
-            said["groups"] = groups.as_dict()
-        console.print_json(said)
-        return
-    for path, reason in judged.unreadable.items():
-        typer.echo(f"Left out {path}: {reason}", err=True)
-    for sentence in judged.left_out:
-        typer.echo(sentence, err=True)
-    console.print_evaluation(judged.evaluation)
-    if intervals:
-        console.print_intervals(figures)
-    if sure:
-        console.print_outside(sure)
-    if groups:
-        console.print_subgroups(groups)
-
-
-@app.command()
-def compare(
-    first: Annotated[str, typer.Argument(help="A model on the shelf.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
-    data: Annotated[list[str] | None, typer.Option("--data", help="Films to read with both.")] = None,
-    split: Annotated[Split | None, typer.Option(help="Without it: the films that both may be judged by.")] = None,
-    stored: Annotated[bool, typer.Option("--stored", help="The test films whose scores are stored with both.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Compare two models on the same films: differences with their intervals, and the films they differ on."""
-    from cxr.judging import examination
-
-    if bool(data) == stored:
-        raise typer.BadParameter("Give films with --data, or --stored, and not both.")
-    with console.bar("Reading films") as progress:
-        found = examination.compare_models(first, second, data or [], split, progress)
-    console.print_json(found.as_dict()) if as_json else console.print_comparison(found)
-
-
-@app.command()
-def predict(
-    files: Annotated[list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, WebP, BMP, DICOM) or folders.")],
-    model: Model = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the readings as a table, a row each.")] = None,
-    heatmap: Annotated[
-        Path | None, typer.Option(help="Write the film with its heatmap: a .png for one film, a folder for many.")
-    ] = None,
-    method: Annotated[str, typer.Option(help="gradcam, gradcam++, scorecam or smoothgrad.")] = "gradcam",
-    insist: Annotated[
-        bool, typer.Option("--insist", help="Show what the model says of pictures that its gate refuses, too.")
-    ] = False,
-    age: Annotated[
-        float | None, typer.Option(min=0, max=130, help="The patient's age in years, to be warned where it matters.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Read films: probabilities, decision, and where the model looked."""
-    from cxr.reading import shelf
-    from cxr.reading.ages import age_reason
-    from cxr.reading.batch import read_sources
-    from cxr.reading.saliency import METHODS
-    from cxr.reading.sources import on_disk
-    from cxr.showing.reading import refuses, withheld
-
-    if method not in METHODS:
-        raise CxrError(f"There is no method '{method}'. Known: {', '.join(METHODS)}.")
-    if heatmap and any(file.resolve() == heatmap.resolve() for file in files):
-        raise CxrError("--heatmap names a film that is to be read; choose another file.")
-    files = list(_films_of(files))
-    if not files:
-        raise FilmError("There is no film in there.")
-    classifier = shelf.load(model)
-    of_age = None if age is None else age_reason(classifier.card.ages, age)
-    readings: list[dict[str, Any]] = []
-    failed = 0
-    with console.bar("Reading films") as progress:
-        for reading in read_sources(classifier, map(on_disk, files)):
-            progress(len(readings) + 1, len(files))
-            said = reading.as_dict()
-            if of_age and reading.film:
-                said["warnings"].append(of_age.sentence)
-            readings.append(said if insist else withheld(said))
-            failed += reading.film is None
-            if heatmap and reading.film and (insist or not reading.refused):
-                _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.source.name, files))
-    if csv:
-        _write_csv(csv, readings, classifier.classes)
-    if as_json:
-        console.print_json(readings)
-    else:
-        for said in readings:
-            typer.echo(f"{said['file']}: {said.get('error') or _in_words(said)}")
-            for warning in said.get("warnings", ()):
-                typer.echo(f"    {warning}")
-        if not insist and any(map(refuses, readings)):
-            typer.echo("What the model says of refused pictures is withheld: it means nothing. --insist shows it.")
-        typer.echo(DISCLAIMER)
-    if failed:
-        raise FilmError(f"{failed} of {len(files)} files could not be read.")
-
-
-def _films_of(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files, and what may be a film in the folders among them."""
-    from cxr.datasets.archive import may_be_film
-
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(one for one in path.rglob("*") if one.is_file() and may_be_film(one.name))
-        else:
-            yield path
-
-
-def _write_csv(path: Path, readings: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
-    from cxr.showing.report import batch_csv
-
-    try:
-        path.write_text(batch_csv(readings, classes), "utf-8")
-    except OSError as error:
-        raise CxrError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _in_words(said: dict[str, Any]) -> str:
-    if said["decision"] is None:
-        return "refused"
-    decision = f"{said['decision']} (unsure)" if said["unsure"] else said["decision"]
-    return ", ".join([decision, *(f"{name} {p:.2f}" for name, p in said["probabilities"].items())])
-
-
-def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:
-    if len(files) == 1 and asked.suffix:
-        return asked
-    return asked / f"{files.index(Path(file)) + 1:04d}-{Path(file).stem}.png"
-
-
-def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: Path) -> None:
-    from cxr.reading.saliency import explain
-    from cxr.showing.overlay import overlay
-
-    film, prediction = reading.film, reading.prediction
-    if film is None or prediction is None:
-        return
-    own = method == "gradcam"
-    heatmap = prediction.heatmap() if own else explain(classifier, film, prediction.decision, method)
-    with _writing(path):
-        overlay(film.pixels, heatmap).save(path, format="PNG")
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """The path's folder is there; what cannot be written is an error in words."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise CxrError(f"{path} cannot be written: {error.strerror or error}.") from error
+app.command()(cli_judging.evaluate)
+app.command()(cli_judging.compare)
+app.command()(cli_reading.predict)
 
 
 @app.command()
@@ -326,18 +130,7 @@ def audit(
             typer.echo(f"    and {len(finding.paths) - 5} more")
 
 
-@app.command("audit-model")
-def audit_model(
-    name: Annotated[str, typer.Argument(help="A model on the shelf.")],
-    data: Data,
-    as_json: Json = False,
-) -> None:
-    """Ask whether a model can answer without the lungs and whether its heatmaps mean something; kept with it."""
-    from cxr.judging import examination
-
-    with console.bar("Reading films") as progress:
-        found = examination.audit_model(name, data, progress)
-    console.print_json(found.as_dict()) if as_json else console.print_shortcuts(found)
+app.command("audit-model")(cli_judging.audit_model)
 
 
 @app.command()

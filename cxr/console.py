@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cxr.errors import RunError
+from cxr.errors import CxrError, RunError
 
 if TYPE_CHECKING:
     from cxr.judging.band import Outside
@@ -28,6 +29,7 @@ OF_GROUPS = ("accuracy", "binary.auc", "binary.sensitivity", "binary.specificity
 Data = Annotated[
     list[str], typer.Option("--data", help="A folder, ZIP or manifest.csv of films; may be given several times.")
 ]
+Model = Annotated[str | None, typer.Option("--model", help="A model on the shelf; without it, the one in use.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -39,6 +41,16 @@ def print_json(value: Any) -> None:
 
 def listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name or '(none)'} {count}" for name, count in counts.items())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """The path's folder is there; what cannot be written is an error in words."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise CxrError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 @contextmanager

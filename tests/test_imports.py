@@ -59,7 +59,9 @@ def test_every_module_belongs_to_a_room_or_stands_above_them():
     assert outside == FOR_ALL | {
         "cxr.__main__",
         "cxr.cli",
+        "cxr.cli_judging",
         "cxr.cli_models",
+        "cxr.cli_reading",
         "cxr.cli_runs",
         "cxr.cli_upkeep",
         "cxr.console",
