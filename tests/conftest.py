@@ -1,15 +1,19 @@
-"""What every test may use: drawn films, a home of its own, tiny recipes, and the real films where they are."""
+"""What every test may use: drawn films, a home of its own, a trained one, the command line, and the real films."""
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cxr import workshop
+from cxr.cli import main
 from cxr.films.phantom import draw_phantom_set
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
@@ -58,6 +62,43 @@ def films() -> Path:
     return folder
 
 
+@pytest.fixture
+def cxr(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Calls the command line: exit code, standard output, standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        try:
+            main([str(word) for word in words])
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def answer(cxr: Callable[..., tuple[int, str, str]]) -> Callable[..., Any]:
+    """What a command prints as JSON, which must be strict, as it ends well."""
+
+    def call(*words: object) -> Any:
+        code, out, err = cxr(*words, "--json")
+        assert code == 0, err
+        return json.loads(out, parse_constant=pytest.fail)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sets of films that no model was trained on: one with test films, one that places none."""
+    folder = tmp_path_factory.mktemp("others")
+    draw_phantom_set(folder / "placed", 16, seed=5, size_px=48)
+    draw_phantom_set(folder / "loose", 12, seed=6, size_px=48, test_share=0)
+    return folder
+
+
 def files_in(folder: Path) -> list[Path]:
     """The files in a folder of the real films; a test is skipped where they came without it."""
     files = sorted(path for path in folder.glob("*") if path.is_file())
@@ -85,3 +126,9 @@ def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "
     run = runs.create(workshop.plan(recipe, [str(path) for path in paths], model), recipe.name)
     workshop.carry_out(run)
     return run
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """The rows of the manifest in that folder."""
+    with (folder / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
