@@ -12,37 +12,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from cxr.datasets.coincidences import TOO_FEW_FILMS, Strings, coincidence, given_away
 from cxr.datasets.dataset import ROLES, Dataset
 from cxr.datasets.duplicates import Fingerprint, groups_of_copies
+from cxr.datasets.finding import SEVERITIES, Finding, listed
 from cxr.errors import FilmError
 from cxr.films.film import SMALL_PX
 
 CHECKS = 1  # counts changes in what is checked and said: what an older audit found is looked for again
-SEVERITIES = ("info", "warning", "error")
 THREADS = 4
-FEW_FILMS, TOO_FEW_FILMS = 20, 5
+FEW_FILMS = 20
 IMBALANCE = 5
 COPIES_TOLD = 20  # groups of copies of one kind that get a sentence each; harmless ones get one together
-ALMOST_ALL, ALMOST_NONE = 0.9, 0.1
-TOGETHER = 0.5  # Cramer's V
 STEPS_PX = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)  # of the shorter side, in which films are counted
-APART = 0.95  # share of pairs of films of two classes that a size alone puts in order
 
 Progress = Callable[[int, int], None]
-Strings = NDArray[np.object_]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong, or good to know; `paths` are `dataset/path`."""
-
-    kind: str
-    severity: str
-    sentence: str
-    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -201,7 +186,7 @@ def _splits(films: _Films) -> Iterator[Finding]:
     for split, there in placed.groupby("split")["label"]:
         lacking = sorted(labels - set(there))
         if lacking:
-            sentence = f"{split} has no film of {_listed(lacking)}."
+            sentence = f"{split} has no film of {listed(lacking)}."
             yield Finding("split-without-label", "warning", sentence)
 
 
@@ -232,10 +217,10 @@ def _meaning(films: _Films, members: list[int]) -> tuple[str, str, str]:
     splits = sorted(set(films.split[members]) - {""})
     labels = sorted(set(films.label[members]) - {""})
     if len(labels) > 1:
-        also = f" and lie in {_listed(splits)}" if len(splits) > 1 else ""
-        return "copies-across-labels", "error", f" but are labelled {_listed(labels)}{also}. Find out which."
+        also = f" and lie in {listed(splits)}" if len(splits) > 1 else ""
+        return "copies-across-labels", "error", f" but are labelled {listed(labels)}{also}. Find out which."
     if len(splits) > 1:
-        return "copies-across-splits", "error", f" and lie in {_listed(splits)}: what is judged was learnt."
+        return "copies-across-splits", "error", f" and lie in {listed(splits)}: what is judged was learnt."
     if len(set(films.patient[members])) > 1:
         return "copies", "warning", " under different patients, whom a split may part. Keep one."
     return "copies", "info", " of one patient. Keep one."
@@ -258,96 +243,19 @@ def _pictures(films: _Films, seen: dict[int, Fingerprint]) -> Iterator[Finding]:
     label = films.label[rows]
     sizes = np.array([min(film.width_px, film.height_px) for film in seen.values()], float)
     shapes = np.array([film.width_px / film.height_px for film in seen.values()])
-    yield from _given_away("size", "shorter side in pixels", sizes, label)
-    yield from _given_away("shape", "width by height", shapes, label)
+    yield from given_away("size", "shorter side in pixels", sizes, label)
+    yield from given_away("shape", "width by height", shapes, label)
     formats = np.array([film.format for film in seen.values()], dtype=object)
-    yield from _coincidence("format", "warning", label, formats)
-
-
-def _given_away(kind: str, what: str, values: NDArray[np.float64], label: Strings) -> Iterator[Finding]:
-    """Classes whose films are nearly all larger, or nearly all smaller, than those of the others."""
-    labels = _judged(label)
-    for name in labels if len(labels) > 2 else labels[:1]:
-        own = label == name
-        others = np.isin(label, labels) & ~own
-        if not others.any():
-            continue
-        order = rankdata(np.concatenate([values[own], values[others]]))
-        below = (order[: own.sum()].sum() / own.sum() - (own.sum() + 1) / 2) / others.sum()
-        if max(below, 1 - below) >= APART:
-            sentence = (
-                f"{name} films differ from the others in {kind} ({what}: median {np.median(values[own]):.4g} "
-                f"against {np.median(values[others]):.4g}): a model can tell them apart without the lungs."
-            )
-            yield Finding(f"{kind}-by-class", "warning", sentence)
+    yield from coincidence("format", "warning", label, formats)
 
 
 def _coincidences(films: _Films, dataset: Dataset) -> Iterator[Finding]:
     """Sources, views and ages that go with a class."""
-    yield from _coincidence("source", "error", films.label, films.source)
-    yield from _coincidence("view", "warning", films.label, dataset.table["view"].to_numpy(object))
+    yield from coincidence("source", "error", films.label, films.source)
+    yield from coincidence("view", "warning", films.label, dataset.table["view"].to_numpy(object))
     years = np.asarray(dataset.years, float)
     bands = np.select([years < 18, years < 65, years >= 65], ["children", "adults under 65", "65 and older"], "")
-    yield from _coincidence("age", "warning", films.label, bands.astype(object))
-
-
-_SAID = {
-    "source": ("come from {}", "do", "the scanner"),
-    "view": ("are {} views", "are", "the view"),
-    "age": ("are of {}", "are", "the patient's age"),
-    "format": ("are {} files", "are", "the file format"),
-}
-
-
-def _coincidence(kind: str, severity: str, label: Strings, values: Strings) -> Iterator[Finding]:
-    """Classes nearly all of which share a value that other classes nearly never have.
-
-    Films of which the value is not known are left out. One value or one class alone coincides with nothing.
-    """
-    known = (values != "") & np.isin(label, _judged(label))
-    known &= np.isin(label, _judged(label[known]))
-    table = pd.crosstab(label[known], values[known])
-    if min(table.shape) < 2:
-        return
-    counts, names = table.to_numpy(), [str(name) for name in table.index]
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    told: set[frozenset[int]] = set()
-    for a in np.argsort(counts.sum(axis=1), kind="stable").tolist():
-        value = int(shares[a].argmax())
-        rare = np.flatnonzero(shares[:, value] <= ALMOST_NONE).tolist()
-        others = [b for b in rare if frozenset({a, b}) not in told]
-        if shares[a, value] < ALMOST_ALL or not others:
-            continue
-        told |= {frozenset({a, b}) for b in others}
-        most = "All" if shares[a, value] == 1 else f"{shares[a, value]:.0%} of"
-        rest = shares[others, value].max()
-        few = "no" if rest == 0 else f"at most {max(rest, 0.01):.0%} of"
-        are, do, what = _SAID[kind]
-        sentence = (
-            f"{most} {names[a]} films {are.format(table.columns[value])}, and {few} "
-            f"{_listed([names[b] for b in others], 'or')} films {do}: a model can tell them apart by {what}."
-        )
-        yield Finding(f"{kind}-by-class", severity, sentence)
-    if not told and (v := cramers_v(counts)) >= TOGETHER:
-        sentence = f"The {kind} goes with the class (Cramer's V {v:.2f}): a model may learn {_SAID[kind][2]}."
-        yield Finding(f"{kind}-by-class", "warning", sentence)
-
-
-def cramers_v(counts: NDArray[np.int64]) -> float:
-    """Cramer's V, corrected for what chance gives to small tables (Bergsma 2013)."""
-    n = counts.sum()
-    expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / n
-    phi2 = ((counts - expected) ** 2 / expected).sum() / n
-    rows, columns = counts.shape
-    phi2 = max(0.0, phi2 - (rows - 1) * (columns - 1) / (n - 1))
-    least = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1)) - 1
-    return float(np.sqrt(phi2 / least)) if least > 0 else 0.0
-
-
-def _judged(label: Strings) -> list[str]:
-    """Labels with enough films to say what goes with them."""
-    counts = Counter(name for name in label if name)
-    return sorted(name for name, count in counts.items() if count >= TOO_FEW_FILMS)
+    yield from coincidence("age", "warning", films.label, bands.astype(object))
 
 
 def _counts(values: Strings, blank: str) -> dict[str, int]:
@@ -369,7 +277,3 @@ def _films(rows: Any) -> str:
 
 def _paths(films: _Films, rows: Any) -> tuple[str, ...]:
     return tuple(films.names[np.asarray(rows, np.intp)])
-
-
-def _listed(names: list[str], last: str = "and") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr.datasets.audit import cramers_v
+from cxr.datasets.coincidences import cramers_v
 from cxr.datasets.dataset import Dataset
 from cxr.errors import DatasetError, FilmError
 from cxr.films.film import Film
