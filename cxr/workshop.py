@@ -68,7 +68,7 @@ def carry_out(run: runs.Run) -> None:
     from cxr.learning.worker import working
 
     with working(run) as worker:
-        started = time.monotonic()
+        started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of epochs before a break
         from cxr.learning.device import find_device
 
         job = run.job

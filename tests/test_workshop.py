@@ -39,6 +39,13 @@ def alive_run(model):
     return run
 
 
+def test_the_duration_on_a_card_counts_the_epochs_before_a_break(home, phantoms):
+    run = runs.create(workshop.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
+    run.write_history([{"epoch": 1, "seconds": 5000.0}])
+    workshop.carry_out(run)
+    assert 5000 < shelf.card("tiny").duration_s < 6000
+
+
 def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home, phantoms, monkeypatch):
     run = runs.create(workshop.plan(tiny_recipe(training={"epochs": 1}), [str(phantoms)], "tiny"), "tiny")
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
