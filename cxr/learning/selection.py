@@ -43,7 +43,7 @@ def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[str]:
     sentences = []
     views = dataset.table["view"]
     for view, count in views[views.isin(recipe.data.exclude_views)].value_counts().items():
-        sentences.append(f"{count} films of view {view} take no part (data.exclude_views).")
+        sentences.append(f"{count} films of view {view} take no part: the recipe leaves that view out.")
     seen = dataset.labels[~views.isin(recipe.data.exclude_views)]
     for label, count in seen[~seen.map(lambda one: bool(labels.members(one)))].value_counts().items():
         name = label or "(no label)"
@@ -86,7 +86,7 @@ def label_space(recipe: Recipe, dataset: Dataset) -> LabelSpace:
 def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:
     unknown = sorted(set(recipe.data.draw) - set(labels.classes))
     if unknown:
-        raise DatasetError(f"data.draw names {', '.join(unknown)}, which is no class of this recipe.")
+        raise DatasetError(f"The recipe draws films of {', '.join(unknown)}, which is no class of it.")
     names = dataset.labels
     members = [labels.members(label) for label in names]
     classes = [labels.classes[of[0]] if len(of) == 1 else "" for of in members]
@@ -106,5 +106,5 @@ def _check(dataset: Dataset, labels: LabelSpace) -> None:
         if missing:
             raise DatasetError(
                 f"There is no {' and no '.join(missing)} film to {'train' if role == 'train' else 'validate'} "
-                f"with. Add films or patients, or name the classes with data.classes."
+                f"with. Add films or patients, or name in the recipe only classes that there are films of."
             )

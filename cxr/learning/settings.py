@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -116,6 +117,7 @@ class Setting:
             raise RecipeError(f"{self.key}: '{text}' is not written as {_AS_IN[self.kind]}.") from error
 
 
+_KEY = re.compile(r"(?<![\w./-])[a-z]+\.[a-z_0-9]+(?!\.?[\w/=-])")
 _AS_IN = {"numbers": "256, 64", "groups": "pneumonia: bacterial, viral", "counts": "normal: 100; viral: 100"}
 
 
@@ -164,6 +166,12 @@ def changes(before: Recipe, after: Recipe) -> dict[str, tuple[str, str]]:
         for one in settings()
         if one.of(before) != one.of(after)
     }
+
+
+def in_words(sentence: str) -> str:
+    """The sentence with every hyperparameter called as the form calls it; a file's path that looks like one stays."""
+    labels = {one.key: f"'{one.label}'" for one in settings()}
+    return _KEY.sub(lambda found: labels.get(found[0], found[0]), sentence)
 
 
 def _section(name: str) -> type[Section]:

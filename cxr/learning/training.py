@@ -240,9 +240,7 @@ def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -
         return None
     value = float(logs["loss"][-1])
     if not np.isfinite(value):
-        raise RunError(
-            f"The loss became {value} in epoch {epoch + 1}. Lower optimiser.rate or set optimiser.clip_norm."
-        )
+        raise RunError(f"The loss became {value} in epoch {epoch + 1}. Lower the learning rate, or set a clip norm.")
     rate = float(np.asarray(trained.optimizer.learning_rate))
     row = {
         "epoch": epoch + 1,

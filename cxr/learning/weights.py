@@ -133,7 +133,7 @@ def start_from(model: Any, recipe: Recipe) -> str:
         name = source.removeprefix("shelf:")
         path = models_dir() / name / "weights.npz"
         if Path(name).name != name or name == ".." or not path.exists():
-            raise RecipeError(f"trunk.weights: there is no model '{name}' on the shelf.")
+            raise RecipeError(f"There is no model '{name}' on the shelf to start from.")
         _copy_trunk(model, load_arrays(path), f"model {name}")
         return f"model {name}"
     path = Path(source)
@@ -157,14 +157,14 @@ def _start_from_imagenet(model: Any, recipe: Recipe) -> str:
     if application is None:
         raise RecipeError(
             f"ImageNet weights of {backbone} cannot be downloaded through Keras: put {backbone}_notop.npz into "
-            "weights/, or set trunk.weights to a file or to none."
+            "weights/, or start from a file or from none."
         )
     try:
         source = getattr(keras.applications, application)(weights="imagenet", include_top=False)
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise RecipeError(
             f"The ImageNet weights of {backbone} could not be downloaded. Put {backbone}_notop.weights.h5 into "
-            "weights/, start from a model on the shelf (trunk.weights=shelf:NAME), or from none."
+            "weights/, or start from a model on the shelf, or from none."
         ) from error
     _copy_trunk(model, arrays_of(source.weights), "ImageNet")
     return "ImageNet (keras.applications)"

@@ -176,7 +176,7 @@ def _number(value: float) -> float | None:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "The device's memory was not enough; use a smaller training.batch."
+        return "The device's memory was not enough; train with a smaller batch."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "The disk is full. Make room, then resume the run."
     return f"It failed unexpectedly ({type(error).__name__}); the log has the details."

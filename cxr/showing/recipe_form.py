@@ -10,7 +10,7 @@ import streamlit as st
 
 from cxr.errors import RecipeError
 from cxr.learning.recipe import Recipe
-from cxr.learning.settings import COMMON, SECTIONS, Setting, Value, changes, settings, with_values
+from cxr.learning.settings import COMMON, SECTIONS, Setting, Value, changes, in_words, settings, with_values
 from cxr.learning.trunks import blocks
 
 COLUMNS = 3
@@ -32,7 +32,7 @@ def recipe_form(recipe: Recipe, starts: Sequence[str]) -> Recipe | None:
                 values |= _grid(rest, recipe, starts)
         chosen = with_values(recipe, values)
     except RecipeError as error:
-        st.error(str(error))
+        st.error(in_words(str(error)))
         chosen = None
     _summary(recipe, chosen)
     return chosen
@@ -44,7 +44,10 @@ def _summary(recipe: Recipe, chosen: Recipe | None) -> None:
         st.caption(f"All values are those of {recipe.name}.")
         return
     if changed:
-        said = "; ".join(f"{key} {was or 'nothing'} → {now or 'nothing'}" for key, (was, now) in changed.items())
+        labels = {one.key: one.label for one in settings()}
+        said = "; ".join(
+            f"{labels[key]} {was or 'nothing'} → {now or 'nothing'}" for key, (was, now) in changed.items()
+        )
         st.caption(f"Changed from {recipe.name}: {said}")
     st.button(f"Back to the values of {recipe.name}", key="form.back", on_click=_put_back, args=(recipe,))
 

@@ -11,6 +11,7 @@ from cxr.judging.kept import held_out
 from cxr.learning import runs
 from cxr.learning.estimate import time_left_s
 from cxr.learning.runs import Run, Status
+from cxr.learning.settings import in_words
 from cxr.reading import shelf
 from cxr.showing import access, model_card, ui
 from cxr.showing.beside_panel import beside
@@ -161,7 +162,7 @@ def _look_at(by_id: Mapping[str, Run], newest: bool) -> None:
 
 def _one(run: Run) -> None:
     status = run.status
-    said = status.sentence or f"It is {status.state}."
+    said = in_words(status.sentence) or f"It is {status.state}."
     (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(said)
     with st.container(horizontal=True):
         if status.state != "finished" and access.button(

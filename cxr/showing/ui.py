@@ -88,7 +88,9 @@ def told() -> Iterator[None]:
     try:
         yield
     except CxrError as error:
-        place.error(str(error))
+        from cxr.learning.settings import in_words  # late: it reads every recipe's schema
+
+        place.error(in_words(str(error)))
 
 
 def model_choice(label: str, key: str, empty: bool = False, in_address: bool = False) -> Card | None:

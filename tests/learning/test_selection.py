@@ -89,7 +89,7 @@ def test_every_film_has_a_role_in_about_the_recipe_s_shares(films):
 
 
 def test_a_class_without_films_is_named_with_what_to_do():
-    with pytest.raises(DatasetError, match="no covid19 film to train with.*data.classes"):
+    with pytest.raises(DatasetError, match="no covid19 film to train with.*name in the recipe only classes"):
         select(recipe(classes=["normal", "viral", "covid19"]), listed(normal=20, viral=20))
 
 
@@ -123,7 +123,7 @@ def test_a_draw_of_a_group_class_takes_any_of_its_members_and_keeps_their_labels
 
 
 def test_a_draw_of_what_is_no_class_is_refused(films):
-    with pytest.raises(DatasetError, match="data.draw names viral, which is no class"):
+    with pytest.raises(DatasetError, match="draws films of viral, which is no class"):
         select(recipe(classes=["normal", "covid19"], draw={"normal": 5, "viral": 5}), films)
 
 

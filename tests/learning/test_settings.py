@@ -4,7 +4,7 @@ import pytest
 
 from cxr.errors import RecipeError
 from cxr.learning.recipe import Recipe, built_in_names
-from cxr.learning.settings import COMMON, SECTIONS, changes, settings, with_values
+from cxr.learning.settings import COMMON, SECTIONS, changes, in_words, settings, with_values
 
 BY_KEY = {one.key: one for one in settings()}
 
@@ -68,3 +68,17 @@ def test_what_cannot_be_read_is_said_with_an_example(key, text, as_in):
 def test_values_that_do_not_hold_are_refused_in_words():
     with pytest.raises(RecipeError, match="training.epochs"):
         with_values(Recipe(), {"training.epochs": 0})
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said"),
+    [
+        ("training.views needs a frozen trunk", "'Views' needs a frozen trunk"),
+        ("head.output = sigmoid is for two classes", "'Output' = sigmoid is for two classes"),
+        ("optimiser.rate: too much; training.seed.", "'Learning rate': too much; 'Seed'."),
+        ("Nothing is at /me/data.test or data.test.zip.", "Nothing is at /me/data.test or data.test.zip."),
+        ("Nothing is set here.", "Nothing is set here."),
+    ],
+)
+def test_a_sentence_for_readers_calls_hyperparameters_as_the_form_does(sentence, said):
+    assert in_words(sentence) == said

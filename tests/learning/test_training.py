@@ -290,7 +290,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(trained):
     recipe = two_classes(
         training={"epochs": 4, "batch": 2}, optimiser={"name": "sgd", "rate": 10}, head={"l2": 1}, trunk=FROZEN
     )
-    with pytest.raises(RunError, match=r"The loss became (nan|inf) in epoch \d. Lower optimiser.rate"):
+    with pytest.raises(RunError, match=r"The loss became (nan|inf) in epoch \d. Lower the learning rate"):
         trained(recipe)
 
 

@@ -267,5 +267,5 @@ def test_without_a_named_folder_imagenet_is_looked_for_at_home(model, other, hom
 
 def test_imagenet_weights_that_cannot_be_had_are_asked_for(model, home, monkeypatch, tmp_path):
     monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
-    with pytest.raises(RecipeError, match="put resnet18_notop.npz into weights/, or set trunk.weights"):
+    with pytest.raises(RecipeError, match="put resnet18_notop.npz into weights/, or start from a file"):
         start_from(model, starting("imagenet", "resnet18"))

@@ -161,8 +161,8 @@ class ResourceExhaustedError(Exception):
         (CxrError("There are not enough films."), "There are not enough films."),
         (ZeroDivisionError("division by zero"), "It failed unexpectedly (ZeroDivisionError); the log has the details."),
         (KeyboardInterrupt(), "It failed unexpectedly (KeyboardInterrupt); the log has the details."),
-        (MemoryError(), "The device's memory was not enough; use a smaller training.batch."),
-        (ResourceExhaustedError(), "The device's memory was not enough; use a smaller training.batch."),
+        (MemoryError(), "The device's memory was not enough; train with a smaller batch."),
+        (ResourceExhaustedError(), "The device's memory was not enough; train with a smaller batch."),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )

@@ -50,7 +50,7 @@ def test_a_changed_value_is_marked_and_can_be_put_back(home):
     app.number_input(key=f"{FORM}training.epochs").set_value(3)
     app = shown(app)
     assert app.number_input(key=f"{FORM}training.epochs").label == "Epochs (changed)"
-    assert "training.epochs 10 → 3" in captions(app)
+    assert "Epochs 10 → 3" in captions(app)
     app.button(key="form.back").click()
     app = shown(app)
     assert app.number_input(key=f"{FORM}training.epochs").value == 10
@@ -60,7 +60,7 @@ def test_a_changed_value_is_marked_and_can_be_put_back(home):
 def test_values_that_do_not_hold_together_are_a_sentence_and_nothing_starts(with_films):
     with_films.selectbox(key=f"{FORM}trunk.train").set_value("all")
     app = shown(with_films)
-    assert "training.views needs a frozen trunk" in app.error[0].value
+    assert "'Views' needs a frozen trunk" in app.error[0].value
     assert not [button for button in app.button if button.key == "train.start"]
     app.number_input(key=f"{FORM}training.views").set_value(0)
     assert shown(app).button(key="train.start")
