@@ -6,9 +6,11 @@ import pytest
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
 from cxr.learning.recipe import Recipe
+from cxr.reading import shelf
 from cxr.reading.card import Draft
 
 CLASSES = ("normal", "bacterial", "viral")
+TABLE = "path,label,normal,bacterial,viral\na.png,viral,0.1,0.2,0.7\n"
 
 
 @pytest.fixture
@@ -41,6 +43,19 @@ def draft():
 
 
 @pytest.fixture
+def stored(home, draft, tiny_recipe):
+    """Puts a model on the shelf whose arrays are few and need no network."""
+
+    def make(name="tiny", **arrays):
+        rng = np.random.default_rng(0)
+        arrays = {"logits/kernel": rng.random((16, 3)), "logits/bias": rng.random(3)} | arrays
+        arrays = {key: np.asarray(array, np.float32) for key, array in arrays.items()}
+        return shelf.store(draft(name), tiny_recipe(), arrays, TABLE)
+
+    return make
+
+
+@pytest.fixture
 def make_gate():
     """A gate for so many features, taught with numbers at random: it has an opinion, and no more."""
     from cxr.reading.gate import FRONTAL, NO_FILM, Gate
@@ -53,6 +68,18 @@ def make_gate():
         lesson = Lesson(pictures.astype(np.float32), kinds, pictures[:20].astype(np.float32), 20)
         gate = Gate.fit(lesson)
         return gate, gate.record(lesson)
+
+    return make
+
+
+@pytest.fixture
+def guarded(stored, make_gate):
+    """Puts such a model on the shelf, with a gate."""
+
+    def make(name="tiny"):
+        stored(name)
+        gate, record = make_gate()
+        return shelf.give_gate(name, gate.arrays(), record, None)
 
     return make
 
@@ -97,3 +124,7 @@ def make_classifier(tiny_recipe, draft):
         return Classifier(network, recipe, card, precision)
 
     return make
+
+
+def on_the_shelf(home):
+    return sorted(path.name for path in (home / "models").iterdir() if path.is_dir())
