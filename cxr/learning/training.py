@@ -17,9 +17,11 @@ from cxr.errors import DatasetError, RunError
 from cxr.learning import loss, progress
 from cxr.learning.augmentation import augment, view_rng
 from cxr.learning.device import Device
+from cxr.learning.epochs import Epochs, Lesson, as_input
 from cxr.learning.features import Pixels, Table, feature_table, pixel_table
 from cxr.learning.network import Network, build
-from cxr.learning.recipe import Optimiser, Recipe
+from cxr.learning.optimiser import make_optimiser
+from cxr.learning.recipe import Recipe
 from cxr.learning.weights import arrays_of, assign, round_to_half, start_from
 from cxr.learning.whitening import fit_whitening, whitens
 
@@ -69,7 +71,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         starting_weights = start_from(network.model, recipe)
     lesson = _lesson(recipe, network, pixels, roles, journal)  # outside: several GPUs would each take the batch
     sources = dataset.table["source"].to_numpy()
-    epoch_films = _Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets, sources)
+    epoch_films = Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets, sources)
     with device.scope():
         trained = keras.Model(lesson.model.input, lesson.model.output)
         trained.compile(
@@ -106,17 +108,7 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     return Trained(network, history, best + 1, starting_weights, zca_rank, dataset, probabilities)
 
 
-@dataclass(frozen=True, eq=False)
-class _Lesson:
-    """What is trained, and what it is shown: maps of a frozen trunk, or films."""
-
-    model: keras.Model
-    views: Table  # one column a kept view
-    plain: Table  # the films as they are
-    change: Callable[[int, int], NDArray[Any]] | None  # (film, epoch) -> a fresh view
-
-
-def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.object_], journal: Journal) -> _Lesson:
+def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.object_], journal: Journal) -> Lesson:
     settings, seed = recipe.augmentation, recipe.training.seed
     fresh = settings.active and not recipe.training.views
     if recipe.trunk.train == "all" or fresh:
@@ -127,7 +119,7 @@ def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.
             plain = pixels.table.take(np.array(film))
             return augment(plain, settings, view_rng(seed, pixels.digests[film], epoch))
 
-        return _Lesson(whole, pixels.table, pixels.table, change if fresh else None)
+        return Lesson(whole, pixels.table, pixels.table, change if fresh else None)
     count = _counter(journal, "computing features")
     front, train, rest = network.front, np.flatnonzero(roles == "train"), np.flatnonzero(roles != "train")
     if settings.active:
@@ -135,62 +127,13 @@ def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.
         plain = feature_table(front, recipe, rest, pixels, 0, count)
     else:
         views = plain = feature_table(front, recipe, np.arange(len(roles)), pixels, 0, count)
-    return _Lesson(network.tail, views, plain, None)
-
-
-class _Epochs(keras.utils.PyDataset):
-    """The batches of one epoch after another; order, views and changes depend on seed and epoch alone."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        lesson: _Lesson,
-        films: NDArray[np.int64],
-        targets: NDArray[np.float32],
-        sources: NDArray[np.object_],
-    ) -> None:
-        super().__init__(workers=1, max_queue_size=4)
-        self.settings = recipe.training
-        self.lesson = lesson
-        self.films = films
-        self.targets = targets
-        self.weights = np.ones(len(targets), np.float32)
-        if recipe.training.class_weights == "balanced":
-            self.weights[films] = loss.balanced_weights(targets[films])
-        elif recipe.training.class_weights == "by_source":
-            self.weights[films] = loss.source_weights(targets[films], sources[films])
-        self.begin(0)
-
-    def __len__(self) -> int:
-        return self.settings.steps_per_epoch or -(-len(self.films) // self.settings.batch)
-
-    def begin(self, epoch: int) -> None:
-        rng = np.random.default_rng([self.settings.seed, epoch])
-        need = len(self) * self.settings.batch
-        rounds = max(1, -(-need // len(self.films))) if self.settings.steps_per_epoch else 1
-        self.epoch = epoch
-        self.order = np.concatenate([rng.permutation(self.films) for _ in range(rounds)])[:need]
-        self.view = rng.integers(0, self.lesson.views.places.shape[1], len(self.order))
-
-    def __getitem__(self, step: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
-        part = slice(step * self.settings.batch, (step + 1) * self.settings.batch)
-        films = self.order[part]
-        if self.lesson.change:
-            shown = np.stack([self.lesson.change(int(film), self.epoch) for film in films])
-        else:
-            shown = self.lesson.views.take(films, self.view[part])
-        return as_input(shown), self.targets[films], self.weights[films]
-
-
-def as_input(rows: NDArray[Any]) -> NDArray[Any]:
-    """Films get their channel; maps stay as they are."""
-    return rows[..., None].astype(np.float32) if rows.dtype == np.uint8 else rows
+    return Lesson(network.tail, views, plain, None)
 
 
 class _Watch(keras.callbacks.Callback):
     """Tells the journal of every step, and ends the epoch when the run shall stop."""
 
-    def __init__(self, journal: Journal, epoch: int, films: _Epochs) -> None:
+    def __init__(self, journal: Journal, epoch: int, films: Epochs) -> None:
         super().__init__()
         self.journal, self.epoch, self.films, self.stopped = journal, epoch, films, False
         self.weights: list[NDArray[Any]] | None = None  # as trained, where Keras goes on to the average of them
@@ -227,7 +170,7 @@ class _Pass:
     weights: list[NDArray[Any]] | None  # those to go on from, where they are others
 
 
-def _epoch(trained: keras.Model, films: _Epochs, epoch: int, journal: Journal) -> _Pass | None:
+def _epoch(trained: keras.Model, films: Epochs, epoch: int, journal: Journal) -> _Pass | None:
     """One pass; None where it was stopped on the way."""
     started = time.monotonic()
     films.begin(epoch)
@@ -260,7 +203,7 @@ def _reseed(trained: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([seed, epoch], np.uint32))
 
 
-def _predict(lesson: _Lesson, films: NDArray[np.int64]) -> NDArray[np.float32]:
+def _predict(lesson: Lesson, films: NDArray[np.int64]) -> NDArray[np.float32]:
     """Log-probabilities of films as they are."""
     rows = []
     for start in range(0, len(films), 32):
@@ -300,31 +243,6 @@ def _resume(trained: keras.Model, journal: Journal) -> list[progress.Row]:
     journal.note(f"Resumed after epoch {len(history)}.")
     journal.history(history)
     return history
-
-
-def make_optimiser(settings: Optimiser, steps: int, epochs: int, average: float = 0.0) -> keras.optimizers.Optimizer:
-    """The optimiser with its schedule; the step count is part of its state, so a resumed run is on the same rate."""
-    schedules = keras.optimizers.schedules
-    rate: Any = settings.rate
-    if settings.schedule == "step":
-        rate = schedules.ExponentialDecay(rate, settings.step_epochs * steps, settings.step_factor, staircase=True)
-    elif settings.schedule == "cosine":
-        warmup = round(settings.warmup_epochs * steps)
-        rise = {"warmup_target": rate, "warmup_steps": warmup} if warmup else {}
-        start = rate / 100 if warmup else rate
-        rate = schedules.CosineDecay(start, max(1, epochs * steps - warmup), alpha=0.01, **rise)
-    common: dict[str, Any] = {"name": settings.name}  # without one, Keras numbers it, and so the checkpoint's arrays
-    if average:
-        common |= {"use_ema": True, "ema_momentum": average}
-    if settings.clip_norm:
-        common["global_clipnorm"] = settings.clip_norm
-    if settings.name == "sgd":
-        return keras.optimizers.SGD(rate, momentum=settings.momentum, **common)
-    if settings.name == "rmsprop":
-        return keras.optimizers.RMSprop(rate, momentum=settings.momentum, **common)
-    if settings.name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **common)
-    return keras.optimizers.Adam(rate, **common)
 
 
 def _whitening(recipe: Recipe, pixels: Pixels, films: NDArray[np.int64]) -> list[NDArray[np.float32]]:
