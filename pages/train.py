@@ -174,7 +174,8 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
         found = estimate(recipe, Counter(dataset.table["role"]), device, runs.all_runs())
         took, memory = found.seconds, found.memory_bytes
         st.markdown(
-            f"On {device.name} in {device.precision}: about {ui.duration(took.low)} to {ui.duration(took.high)}, "
+            f"On {device.name} in {device.precision}, {device.why}: "
+            f"about {ui.duration(took.low)} to {ui.duration(took.high)}, "
             f"{memory.low / 1e9:.1f} to {memory.high / 1e9:.1f} GB of memory."
         )
         st.caption(found.rests_on)

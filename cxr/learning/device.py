@@ -17,6 +17,7 @@ class Device:
     name: str  # for the record: "CPU (AMD EPYC, 2 cores)", "2 GPUs (NVIDIA ...)"
     precision: str  # "float32" or "bfloat16"
     strategy: Any = None
+    why: str = ""  # that precision, as the end of a sentence
 
     def scope(self) -> AbstractContextManager[Any]:
         """Build and compile a network inside it, so that several GPUs share the work."""
@@ -36,11 +37,11 @@ def find_device(precision: str = "auto") -> Device:
         return _cpu(precision)
     details = tf.config.experimental.get_device_details(gpus[0])
     native = details.get("compute_capability", (0, 0)) >= (8, 0)
-    chosen = ("bfloat16" if native else "float32") if precision == "auto" else precision
+    chosen, why = _chosen(precision, native)
     name = details.get("device_name", "GPU")
     if len(gpus) == 1:
-        return Device(name, chosen)
-    return Device(f"{len(gpus)} GPUs ({name})", chosen, tf.distribute.MirroredStrategy())
+        return Device(name, chosen, why=why)
+    return Device(f"{len(gpus)} GPUs ({name})", chosen, tf.distribute.MirroredStrategy(), why)
 
 
 def quick_look(precision: str = "auto") -> Device | None:
@@ -60,8 +61,15 @@ def gpu_peak_bytes() -> int:
 
 
 def _cpu(precision: str) -> Device:
-    chosen = ("bfloat16" if _cpu_has_bfloat16() else "float32") if precision == "auto" else precision
-    return Device(_cpu_name(), chosen)
+    chosen, why = _chosen(precision, _cpu_has_bfloat16())
+    return Device(_cpu_name(), chosen, why=why)
+
+
+def _chosen(precision: str, native: bool) -> tuple[str, str]:
+    """The precision, and why; not by a stopwatch, as it moves what a model says (docs/speed.md)."""
+    if precision != "auto":
+        return precision, "as was asked for"
+    return ("bfloat16", "which it multiplies natively") if native else ("float32", "as it multiplies no bfloat16")
 
 
 def import_tensorflow() -> Any:

@@ -5,12 +5,16 @@ from cxr.learning.device import Device, find_device, gpu_peak_bytes, quick_look
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_named_precision_is_taken_at_its_word(precision):
-    assert find_device(precision).precision == precision
+    device = find_device(precision)
+    assert (device.precision, device.why) == (precision, "as was asked for")
 
 
-def test_auto_chooses_one_of_the_two():
+def test_auto_chooses_one_of_the_two_and_says_why():
     device = find_device()
-    assert device.precision in ("float32", "bfloat16")
+    assert (device.precision, device.why) in {
+        ("float32", "as it multiplies no bfloat16"),
+        ("bfloat16", "which it multiplies natively"),
+    }
     assert device.name
 
 
