@@ -55,6 +55,7 @@ def examine(disk: Callable[[Path], int] | None = None) -> Iterator[Finding]:
         ("models", models),
         ("starting weights", starting_weights),
         ("TensorFlow", tensorflow),
+        ("engine", engine),
         ("a reading", reading),
     ]
     for about, check in checks:
@@ -248,7 +249,7 @@ def tensorflow() -> Iterator[Finding]:
     """Whether TensorFlow starts, and which devices it sees."""
     code = (
         "import json; from cxr.learning.device import find_device, import_tensorflow; tf = import_tensorflow();"
-        "device = find_device(); print(json.dumps([tf.__version__, device.name, device.precision]))"
+        "device = find_device(); print(json.dumps([tf.__version__, device.name, device.precision, device.why]))"
     )
     done = _apart("-c", code)
     if done is None:
@@ -256,11 +257,24 @@ def tensorflow() -> Iterator[Finding]:
     elif done.returncode:
         yield Finding("TensorFlow", "wrong", f"TensorFlow does not start: {_last_words(done)}", _AGAIN)
     else:
-        found, device, precision = json.loads(done.stdout.splitlines()[-1])
-        yield Finding("TensorFlow", "ok", f"TensorFlow {found} works on {device} in {precision}.")
+        found, device, precision, why = json.loads(done.stdout.splitlines()[-1])
+        yield Finding("TensorFlow", "ok", f"TensorFlow {found} works on {device} in {precision}, {why}.")
         if device.startswith("CPU") and (Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi")):
             mend = "pip install -r requirements-gpu.txt, and look whether nvidia-smi works."
             yield Finding("TensorFlow", "note", "There is an NVIDIA GPU that TensorFlow does not see.", mend)
+
+
+def engine() -> Iterator[Finding]:
+    """Which engine looks at a film that comes alone, where there is a choice."""
+    from cxr.learning.device import quick_look
+    from cxr.reading import race, shelf
+
+    name, installed, device = shelf.default_name(), race.openvino_version(), quick_look()
+    if name is None or not installed or device is None:
+        return
+    run = race.kept(race.conditions_of(shelf.recipe_of(name), device, installed))
+    later = f"OpenVINO {installed} is installed. Whether it is sooner is measured after the dashboard's first reading."
+    yield Finding("engine", "ok", run.sentence() if run else later)
 
 
 def reading() -> Iterator[Finding]:

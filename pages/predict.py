@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.films.picture import jpeg
-from cxr.reading import opinions
+from cxr.reading import opinions, race
 from cxr.reading.batch import Reading, read_sources
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
@@ -128,6 +128,7 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
         for done, reading in enumerate(read_sources(classifier, waiting), 1):
             desk.note(reading, model)
             move(done, len(waiting))
+    race.begin(classifier)
 
 
 def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None:
@@ -226,7 +227,10 @@ def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> N
 def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
     model_ms, all_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
     st.markdown(f"{trained_on(card)} {record(card)}")
-    st.caption(f"Read in {all_ms:.0f} ms ({model_ms:.0f} ms of it the model) by {card.name}, version {card.version}.")
+    st.caption(
+        f"Read in {all_ms:.0f} ms ({model_ms:.0f} ms of it the model, with {prediction.engine}) by {card.name}, "
+        f"version {card.version}."
+    )
     with st.expander("What the model cannot do"):
         for limit in limits(card):
             st.markdown(f"- {limit}")

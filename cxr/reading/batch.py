@@ -68,11 +68,12 @@ def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[
     todo = iter(sources)
     with ThreadPoolExecutor(DECODERS) as pool:
         ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
+        alone = len(ahead) == 1
         while ahead:
             together = [future.result() for future in ahead]
             ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
             films = [decoded.film for decoded in together if decoded.film is not None]
-            predictions = iter(classifier.read_many(films, BATCH))
+            predictions = iter(map(classifier.read, films) if alone else classifier.read_many(films, BATCH))
             for decoded in together:
                 if decoded.film is None:
                     yield decoded

@@ -110,3 +110,13 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     next(readings)
     assert len(taken) <= 2 * BATCH
     readings.close()
+
+
+@pytest.mark.parametrize(("count", "asked"), [(1, {"read"}), (2, {"read_many"}), (BATCH + 1, {"read_many"})])
+def test_a_film_that_comes_alone_is_read_alone_and_the_last_of_many_is_not(files, home, make_classifier, count, asked):
+    classifier, calls = make_classifier(), []
+    alone, many = classifier.read, classifier.read_many
+    classifier.read = lambda film: calls.append("read") or alone(film)
+    classifier.read_many = lambda films, batch: calls.append("read_many") or many(films, batch)
+    assert all(reading.prediction for reading in read_sources(classifier, map(on_disk, [files[0]] * count)))
+    assert set(calls) == asked
