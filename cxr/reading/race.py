@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 from weakref import WeakSet
 
 import numpy as np
@@ -30,6 +29,7 @@ from cxr.learning.device import Device, find_device
 from cxr.learning.recipe import Recipe
 from cxr.reading.classifier import TENSORFLOW, Classifier, Look
 from cxr.reading.engine import Trunk, openvino_trunk
+from cxr.writing import write_whole
 
 if TYPE_CHECKING:
     from cxr.learning.network import Network
@@ -138,11 +138,9 @@ def kept(conditions: Mapping[str, str]) -> Race | None:
 def keep(race: Race) -> None:
     """Several processes may write at once: the last one's stays, and none is read half-written."""
     path = _path(race.conditions)
-    partial = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(race.model_dump_json(indent=2) + "\n", "utf-8")
-        partial.replace(path)
+        write_whole(path, race.model_dump_json(indent=2) + "\n")
     except OSError:
         log.warning("The race of engines could not be kept; it is run again after the next start.")
 

@@ -1,4 +1,4 @@
-"""The trunk in OpenVINO sees what Keras sees, for each trunk. Needs the package of requirements-speed.txt."""
+"""The trunk in OpenVINO sees what Keras sees, for each trunk."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +7,6 @@ import pytest
 
 from cxr.reading.engine import openvino_trunk
 
-pytest.importorskip("openvino")
 AGREEMENT = 1e-4
 
 
