@@ -6,6 +6,7 @@ probabilities and the picture with its heatmap; what is not the engine (decoding
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -14,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.learning.network import Network, build
 from cxr.learning.weights import arrays_of, assign
 from cxr.reading.classifier import Classifier
+from cxr.reading.engine import openvino_trunk
+from cxr.reading.race import OPENVINO
 from cxr.showing.overlay import overlay
 
 Films = NDArray[np.uint8]  # (films, side, side, 1)
@@ -42,6 +46,16 @@ class Engines:
     @cached_property
     def float32_classifier(self) -> Classifier:
         return Classifier(self.float32, self.classifier.recipe, self.classifier.card, "float32")
+
+    @cached_property
+    def openvino_classifier(self) -> Classifier:
+        """As it is once OpenVINO has won the race."""
+        classifier = copy.copy(self.classifier)
+        trunk = openvino_trunk(classifier.network, classifier.precision)
+        if trunk is None:
+            raise CxrError("OpenVINO has no trunk of this model.")
+        classifier.alone = OPENVINO, classifier.look_through(trunk)
+        return classifier
 
     def torch(self, precision: str) -> Any:
         """Trunk and head as a module; its `trunk` ends with the last block's last convolution and its rectifier."""
@@ -75,6 +89,7 @@ class Engines:
         """Every engine's trunk by name; ours is the pass of `Classifier.read`, heatmaps and all."""
         return {
             "ours": lambda films: [np.asarray(part) for part in self.classifier.look(films)],
+            "ours, with OpenVINO": self._our_openvino_trunk(),
             "Keras float32": self._keras_trunk(),
             "torch float32": self._torch_trunk("float32"),
             "torch bfloat16": self._torch_trunk("bfloat16"),
@@ -86,6 +101,7 @@ class Engines:
     def readers(self) -> dict[str, Reader]:
         return {
             "ours": self._our_reader(self.classifier),
+            "ours, with OpenVINO": self._our_reader(self.openvino_classifier),
             "ours, float32": self._our_reader(self.float32_classifier),
             "Keras + tf-keras-vis, float32": self._keras_reader(),
             "torch + torch-cam, float32": self._torch_reader("float32"),
@@ -101,6 +117,11 @@ class Engines:
         model = keras.Model(self.float32.model.input, maps)
         call = tf.function(lambda films: model(tf.cast(films, tf.float32), training=False))
         return lambda films: np.asarray(call(tf.constant(films)))
+
+    def _our_openvino_trunk(self) -> Trunk:
+        """Film by film, as a batch is never given to it."""
+        _, look = self.openvino_classifier.alone
+        return lambda films: [np.asarray(part) for film in films for part in look(film[None])]
 
     def _torch_trunk(self, precision: str) -> Trunk:
         import torch
