@@ -115,6 +115,8 @@ def offer_examples(desk: Desk, card: Card) -> None:
 @st.cache_data(show_spinner=False, max_entries=64)
 def example_picture(key: str, _source: Source) -> bytes:
     """Examples lie on this machine or are drawn: they are nobody's upload."""
+    if _source.picture:
+        return _source.picture.read_bytes()
     return jpeg(Film.read(_source.read()), EXAMPLE_PX, square=True)
 
 

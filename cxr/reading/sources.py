@@ -21,6 +21,7 @@ MOST_FILMS = 2000  # of one ZIP
 MOST_UNPACKED_BYTES = 4_000_000_000  # of its films together
 MOST_EXAMPLES = 24  # of a person's own folder
 DRAWN = ("normal", "bacterial", "viral", "covid19")  # every finding that can be drawn
+PICTURES = Path(__file__).with_name("pictures")  # of the drawn ones: to draw them all takes a second
 _EXAMPLE_SEED, _EXAMPLE_PX = 20, 512
 
 
@@ -33,6 +34,7 @@ class Source:
     read: Callable[[], bytes]  # raises only FilmError
     decode: Callable[[bytes], Film] = Film.read  # how its bytes become a film; raises only FilmError
     drawn: bool = False  # a phantom
+    picture: Path | None = None  # a small JPEG of it, where to make one would keep the first page waiting
 
 
 def on_disk(path: Path) -> Source:
@@ -67,8 +69,10 @@ def dropped(key: str, name: str, data: bytes) -> list[Source]:
 def examples() -> list[Source]:
     """A drawn film of each finding, then the films in the folder CXR_EXAMPLES."""
     drawn = [
-        Source(f"drawn/{finding}", f"Drawn film, {finding}", partial(_phantom, finding), drawn=True)
-        for finding in DRAWN
+        Source(
+            f"drawn/{one}", f"Drawn film, {one}", partial(_phantom, one), drawn=True, picture=PICTURES / f"{one}.jpg"
+        )
+        for one in DRAWN
     ]
     return [*drawn, *_own()]
 

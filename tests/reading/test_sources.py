@@ -3,6 +3,7 @@
 import io
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,6 +11,7 @@ from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm
 from cxr.films.decoders import read_apart
 from cxr.films.film import Film
 from cxr.films.phantom import FINDINGS, draw_phantom
+from cxr.films.picture import jpeg
 from cxr.reading import sources
 from cxr.reading.sources import dropped, examples
 
@@ -32,6 +34,15 @@ def test_a_dropped_file_is_one_film_whatever_its_name():
     (source,) = dropped("7", "no-ending", png())
     assert (source.key, source.name) == ("7", "no-ending")
     assert Film.read(source.read()).width_px == 64
+
+
+def test_the_pictures_at_hand_are_those_of_the_drawn_films():
+    drawn = {one.name: one for one in examples() if one.drawn}
+    made = {name: jpeg(Film.read(one.read()), 150, square=True) for name, one in drawn.items()}
+    for name, one in drawn.items():
+        kept = Film.read(one.picture).pixels.astype(float)
+        far = {other: np.abs(kept - Film.read(data).pixels).mean() for other, data in made.items()}
+        assert far.pop(name) < 1 < min(far.values()), f"Write what `made` holds of '{name}' to {one.picture}."
 
 
 def test_what_is_dropped_is_decoded_apart_and_what_lies_here_is_not(tmp_path):
