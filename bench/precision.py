@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.gate import some  # noqa: E402
 from cxr import console, workshop  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
+from cxr.judging import examination  # noqa: E402
 from cxr.reading import shelf  # noqa: E402
 from cxr.reading.classifier import TENSORFLOW, Classifier, Look  # noqa: E402
 from cxr.reading.engine import openvino_trunk  # noqa: E402
@@ -67,8 +68,8 @@ def main() -> None:
     asked = parser.parse_args()
     everything = workshop.open_datasets(asked.data)
     with console.bar("Reading films") as progress:
-        names = workshop.film_names(everything, progress)
-    roles = np.array(workshop.roles_in_training(asked.model, names))
+        names = examination.film_names(everything, progress)
+    roles = np.array(examination.roles_in_training(asked.model, names))
     test = everything.where(roles == "test")
     if not len(test):
         parser.error("none of these films is a test film of this model")
