@@ -19,7 +19,6 @@ from cxr.home import models_dir
 from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, fit_temperature, tempered
 from cxr.judging.evaluation import Evaluation, Rule, choose_threshold, evaluate, read_films, read_scores, score_table
-from cxr.judging.examination import audit_model, evaluate_model  # noqa: F401  # the page Evaluate asks here
 from cxr.judging.results import results_of
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe

@@ -8,10 +8,9 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.labels import LabelSpace
-from cxr.judging import shortcuts
+from cxr.judging import examination, shortcuts
 from cxr.judging.band import Outside, outside
 from cxr.judging.comparison import Contender
 from cxr.judging.decisions import questions
@@ -114,7 +113,7 @@ def _run_one(card: Card, expanded: bool) -> None:
         if access.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
             which = SPLITS[words]
             with ui.told(), ui.progress("Reading films; leave this page open") as progress:
-                judged = workshop.evaluate_model(card.name, [place.path for place in places], which, progress)
+                judged = examination.evaluate_model(card.name, [place.path for place in places], which, progress)
                 new = keep(card, "+".join(place.name for place in places), which, judged.scores)
                 said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
                 st.session_state["evaluate_new"] = new.name
@@ -273,7 +272,7 @@ def _shortcuts(card: Card) -> None:
             "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
         ):
             with ui.told(), ui.progress("Reading films; leave this page open") as progress:
-                workshop.audit_model(card.name, [place.path for place in places], progress)
+                examination.audit_model(card.name, [place.path for place in places], progress)
                 st.rerun()
 
 

@@ -10,7 +10,7 @@ from cxr import workshop
 from cxr.datasets.audit import Audit
 from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import places
-from cxr.datasets.dataset import Dataset
+from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.learning import runs
 from cxr.learning.device import Device, find_device, quick_look
 from cxr.learning.estimate import estimate
@@ -72,7 +72,7 @@ def _films(paths: Sequence[str]) -> Dataset | None:
     """The chosen datasets as one, with its audit in one line."""
     if paths:
         with ui.told():
-            dataset = workshop.open_datasets(paths)
+            dataset = open_datasets(paths)
             _audit(dataset)
             return dataset
     return None

@@ -9,12 +9,11 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr import workshop
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.films.film import film_name
-from cxr.judging import shortcuts
+from cxr.judging import examination, shortcuts
 from cxr.judging.band import outside
 from cxr.judging.decisions import Counts, questions
 from cxr.judging.interval import Interval
@@ -357,7 +356,7 @@ def test_an_audit_that_is_run_on_the_page_is_kept_and_shown(card, page, films, m
         told_.append((name, paths))
         shortcuts.keep(card, concluded(card, measured()))
 
-    monkeypatch.setattr(workshop, "audit_model", audit)
+    monkeypatch.setattr(examination, "audit_model", audit)
     catalogue.add(films.table["root"].iat[0])
     run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
     place = catalogue.places()[0]
