@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from cxr.films.film import Film
-from cxr.films.phantom import FINDINGS, draw_phantom
 from cxr.home import cache_dir
 from cxr.learning.device import Device, find_device
 from cxr.learning.recipe import Recipe
@@ -107,7 +106,7 @@ def run(
     if trunk is None:
         return None
     look = classifier.look_through(trunk)
-    films = [_drawn(finding, classifier.size_px) for finding in FINDINGS[:2]]
+    films = _drawn(classifier.size_px)
     if not all(agree(classifier.look(film), look(film)) for film in films):
         log.warning("OpenVINO does not see in films what TensorFlow sees, so it is not used for this model.")
         return None
@@ -180,6 +179,9 @@ def _measured(
     return Race(conditions=conditions, **best)
 
 
-def _drawn(finding: str, size_px: int) -> NDArray[np.uint8]:
-    """One drawn film as a model sees it, (1, side, side, 1)."""
-    return Film.of(draw_phantom(finding, 0, size_px).pixels).fitted(size_px)[None, ..., None]
+def _drawn(size_px: int) -> list[NDArray[np.uint8]]:
+    """Drawn films as a model sees them, each (1, side, side, 1)."""
+    from cxr.films.phantom import FINDINGS, draw_phantom  # late: it brings SciPy, which the first page does not need
+
+    drawn = [draw_phantom(finding, 0, size_px).pixels for finding in FINDINGS[:2]]
+    return [Film.of(pixels).fitted(size_px)[None, ..., None] for pixels in drawn]
