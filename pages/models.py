@@ -107,7 +107,8 @@ def _card(card: Card) -> None:
         sources = model_card.sources_table(card)
         if len(sources):
             st.table(sources, border="horizontal", hide_index=True, width="content", alt="Results by source")
-            st.caption(card.results["test"]["sources"]["sentence"])
+            sentence = card.results["test"]["sources"]["sentence"]
+            st.caption(sentence[:1].upper() + sentence[1:])
         ui.link("evaluate", "All about its results", model=card.name)
         for title, text in model_card.statement(card).items():
             st.markdown(f"**{title}**")

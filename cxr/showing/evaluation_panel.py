@@ -211,7 +211,7 @@ def groups(view: View) -> None:
         return
     by = ui.choice("Groups by", list(parts), "evaluate_groups", width=420)
     found = _in_groups(view, parts[by or next(iter(parts))])
-    st.dataframe(group_table(found), hide_index=True, key="evaluate_group_table", alt=found.sentence)
+    st.table(group_table(found), border="horizontal", hide_index=True, alt=found.sentence)
     st.markdown(found.sentence[:1].upper() + found.sentence[1:])
     st.caption(
         f"In brackets 95 % intervals, each at this threshold. Groups of fewer than {MIN_PATIENTS} patients are never "
