@@ -24,7 +24,7 @@ from cxr.showing import evaluation_panel as panel
 from cxr.showing.beside_panel import beside
 from cxr.showing.evaluation_panel import View
 from cxr.showing.numbers import bounds, key_numbers, sure_numbers
-from cxr.showing.shortcuts_panel import shortcuts_panel
+from cxr.showing.shortcuts_panel import audit_state, audit_under_way, shortcuts_panel
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
 
@@ -143,16 +143,17 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
         "Another model": _another,
         "Shortcuts": lambda view: _shortcuts(view.card),
     }
+    st.session_state.setdefault("evaluate_section", "Confusion matrix")
     section = st.segmented_control(
         "Show",
         list(sections),
-        default="Confusion matrix",
         required=True,
         label_visibility="collapsed",
         key="evaluate_section",
         persist_state="session",
+        on_change=ui.from_address("show", "evaluate_section", sections, "Confusion matrix"),
     )
-    sections[section](view)
+    sections[section or "Confusion matrix"](view)
 
 
 def _what_it_is(chosen: Kept, table: pd.DataFrame) -> None:
@@ -258,6 +259,7 @@ def _shortcuts(card: Card) -> None:
     """The audit of the model for shortcuts, and a way to run one."""
     st.subheader("Does it read the lungs, or the scanner?", anchor=False)
     found = shortcuts.kept(card)
+    audit_state(card)
     if found:
         shortcuts_panel(found)
     else:
@@ -271,8 +273,9 @@ def _shortcuts(card: Card) -> None:
         if access.button(
             "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
         ):
-            with ui.told(), ui.progress("Reading films; leave this page open") as progress:
-                examination.audit_model(card.name, [place.path for place in places], progress)
+            with ui.told():
+                with audit_under_way(card), ui.progress("Reading films; leave this page open") as progress:
+                    examination.audit_model(card.name, [place.path for place in places], progress)
                 st.rerun()
 
 

@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import WAIT_MS, settled
 
+AUDIT_MS = 180_000  # of 160 small films, on a busy machine
+
 
 @pytest.fixture
 def evaluate(page, server):
@@ -75,3 +77,29 @@ def test_an_evaluation_is_run_from_the_page_and_chosen_again_after_a_reload(eval
     evaluate.get_by_role("option", name="Phantoms").click()
     expect(chosen).to_have_value("Phantoms")
     settled(evaluate)
+
+
+def test_an_audit_that_a_reload_breaks_off_is_said_to_have_ended_and_another_comes_to_its_verdict(evaluate):
+    def run_the_audit():
+        evaluate.wait_for_function("document.getAnimations().length === 0")  # a list closes while its place still moves
+        evaluate.get_by_role("combobox", name="Films of at least two of its classes").fill("phantoms")
+        evaluate.get_by_role("option", name="phantoms").click()
+        evaluate.keyboard.press("Escape")
+        evaluate.get_by_role("button", name="Run the audit").click()
+        evaluate.get_by_text("Reading films; leave this page open").wait_for()
+
+    evaluate.get_by_role("radio", name="Shortcuts").click()
+    evaluate.get_by_text("Does it read the lungs, or the scanner?").wait_for()
+    settled(evaluate)
+    run_the_audit()
+    evaluate.reload()
+    evaluate.get_by_text("The last audit of this model ended without a verdict").wait_for()
+    settled(evaluate)
+    run_the_audit()
+    again = evaluate.get_by_text("Run the audit again")
+    again.wait_for(timeout=AUDIT_MS)
+    evaluate.reload()
+    again.wait_for()
+    settled(evaluate)
+    assert not evaluate.get_by_text("ended without a verdict").count()
+    assert evaluate.get_by_text("What tells the class, with and without the lungs").is_visible()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalogue
@@ -295,7 +296,7 @@ def test_groups_have_their_numbers_and_the_worst_is_named(home, films):
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
     run(app.segmented_control(key="evaluate_section").set_value("Groups"))
     assert app.selectbox(key="evaluate_groups").options == ["Sex"]
-    assert app.dataframe[0].value["Sex"].tolist() == ["F", "M"]
+    assert app.table[0].value["Sex"].tolist() == ["F", "M"]
     assert any(text.value.startswith("Sex ") and "does worst: accuracy" in text.value for text in app.markdown)
 
 
@@ -364,3 +365,16 @@ def test_an_audit_that_is_run_on_the_page_is_kept_and_shown(card, page, films, m
     run(page.button(key="evaluate_audit_now").click())
     assert told_ == [(card.name, [place.path])]
     assert any("No shortcut found" in one.value for one in page.success)
+
+
+def test_an_audit_that_was_broken_off_is_said_until_another_comes_to_its_end(page, films, monkeypatch):
+    catalogue.add(films.table["root"].iat[0])
+    run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
+    assert page.query_params["show"] == "Shortcuts"
+    run(page.multiselect(key="evaluate_audited").set_value([catalogue.places()[0].name]))
+    monkeypatch.setattr(workshop, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
+    run(page.button(key="evaluate_audit_now").click())
+    assert "ended without a verdict" in run(page).warning[0].value
+    monkeypatch.setattr(workshop, "audit_model", lambda *_: None)
+    run(page.button(key="evaluate_audit_now").click())
+    assert not page.warning
