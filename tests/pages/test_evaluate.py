@@ -372,9 +372,9 @@ def test_an_audit_that_was_broken_off_is_said_until_another_comes_to_its_end(pag
     run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
     assert page.query_params["show"] == "Shortcuts"
     run(page.multiselect(key="evaluate_audited").set_value([catalogue.places()[0].name]))
-    monkeypatch.setattr(workshop, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
+    monkeypatch.setattr(examination, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
     run(page.button(key="evaluate_audit_now").click())
     assert "ended without a verdict" in run(page).warning[0].value
-    monkeypatch.setattr(workshop, "audit_model", lambda *_: None)
+    monkeypatch.setattr(examination, "audit_model", lambda *_: None)
     run(page.button(key="evaluate_audit_now").click())
     assert not page.warning
