@@ -38,6 +38,7 @@ ROUNDS, MOST_S, REST_S = 7, 1.5, 0.05  # the rest lets one engine's threads fall
 WORTH = 0.95  # of TensorFlow's time: for less, no second engine is kept in memory
 AGREE, ALIKE = 0.01, 0.99  # largest move of a probability, least correlation of a heatmap
 AFTER_S = 2.0  # so that the first film is on the page before both cores are taken for a second
+LISTEN_S, BUSY = 0.5, 0.3  # the machine's share of work from which on a stopwatch says nothing
 
 log = logging.getLogger("cxr.race")
 _entered: WeakSet[Classifier] = WeakSet()
@@ -73,7 +74,10 @@ def openvino_version() -> str:
 
 
 def begin(classifier: Classifier) -> None:
-    """Have the race run in the background, once a classifier; to be called when it has read its first film."""
+    """Have the race run in the background, once a classifier; to be called when it has read films.
+
+    On a busy machine it is put off until the next call.
+    """
     if openvino_version() and classifier not in _entered:
         _entered.add(classifier)
         threading.Thread(target=_in_the_background, args=(classifier,), name="race", daemon=True).start()
@@ -82,10 +86,21 @@ def begin(classifier: Classifier) -> None:
 def _in_the_background(classifier: Classifier) -> None:
     time.sleep(AFTER_S)
     try:
+        device, openvino = find_device(classifier.precision), openvino_version()
         with _track:
-            run(classifier, find_device(classifier.precision), openvino_version())
+            if kept(conditions_of(classifier.recipe, device, openvino)) is None and is_busy():
+                _entered.discard(classifier)
+            else:
+                run(classifier, device, openvino)
     except (RuntimeError, OSError, ImportError) as error:  # OpenVINO's own errors are RuntimeErrors
         log.warning("OpenVINO cannot be used (%s); TensorFlow goes on alone.", type(error).__name__)
+
+
+def is_busy() -> bool:
+    """Whether somebody works on this machine: beside a training, either engine may take any time."""
+    import psutil
+
+    return bool(psutil.cpu_percent(interval=LISTEN_S) > 100 * BUSY)
 
 
 def run(
@@ -106,7 +121,7 @@ def run(
     if trunk is None:
         return None
     look = classifier.look_through(trunk)
-    films = _drawn(classifier.size_px)
+    films = [_drawn(finding, classifier.size_px) for finding in ("normal", "viral")]
     if not all(agree(classifier.look(film), look(film)) for film in films):
         log.warning("OpenVINO does not see in films what TensorFlow sees, so it is not used for this model.")
         return None
@@ -179,9 +194,8 @@ def _measured(
     return Race(conditions=conditions, **best)
 
 
-def _drawn(size_px: int) -> list[NDArray[np.uint8]]:
-    """Drawn films as a model sees them, each (1, side, side, 1)."""
-    from cxr.films.phantom import FINDINGS, draw_phantom  # late: it brings SciPy, which the first page does not need
+def _drawn(finding: str, size_px: int) -> NDArray[np.uint8]:
+    """One drawn film as a model sees it, (1, side, side, 1)."""
+    from cxr.films.phantom import draw_phantom  # late: it brings SciPy, which the first page does without
 
-    drawn = [draw_phantom(finding, 0, size_px).pixels for finding in FINDINGS[:2]]
-    return [Film.of(pixels).fitted(size_px)[None, ..., None] for pixels in drawn]
+    return Film.of(draw_phantom(finding, 0, size_px).pixels).fitted(size_px)[None, ..., None]

@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from cxr.learning.device import Device
+from cxr.learning.device import Device, find_device
 from cxr.reading import race
 from cxr.reading.classifier import TENSORFLOW
 from cxr.reading.race import OPENVINO, Race, conditions_of, kept, run
@@ -161,24 +161,44 @@ def test_openvino_can_be_kept_out(monkeypatch):
     assert race.openvino_version() == ""
 
 
-def test_the_race_begins_once_a_classifier_and_its_accidents_are_logged(racer, monkeypatch, caplog):
-    classifier, _ = racer()
-    begun = []
-
-    def broken(*words):
-        begun.append(words)
-        raise RuntimeError("Exception from src/inference")
-
+@pytest.fixture
+def begin(monkeypatch):
+    """Begins races on a machine with OpenVINO, waits for their end, and says how often one was run."""
+    runs = []
     monkeypatch.setattr(race, "AFTER_S", 0)
     monkeypatch.setattr(race, "openvino_version", lambda: "1")
-    monkeypatch.setattr(race, "run", broken)
-    race.begin(classifier)
-    race.begin(classifier)
-    for thread in threading.enumerate():
-        if thread.name == "race":
-            thread.join()
-    assert len(begun) == 1
+
+    def begun(classifier, busy=False, ends=None):
+        def counted(*words):
+            runs.append(words)
+            if ends:
+                raise ends
+
+        monkeypatch.setattr(race, "is_busy", lambda: busy)
+        monkeypatch.setattr(race, "run", counted)
+        race.begin(classifier)
+        for thread in threading.enumerate():
+            if thread.name == "race":
+                thread.join()
+        return len(runs)
+
+    return begun
+
+
+def test_the_race_begins_once_a_classifier_and_its_accidents_are_logged(racer, begin, caplog):
+    classifier, _ = racer()
+    assert begin(classifier, ends=RuntimeError("Exception from src/inference")) == begin(classifier) == 1
     assert "TensorFlow goes on alone" in caplog.text
+
+
+def test_on_a_busy_machine_a_race_is_put_off_until_the_next_reading_and_a_kept_one_is_not(racer, begin):
+    classifier, start = racer()
+    assert [begin(classifier, busy) for busy in (True, True, False, False)] == [0, 0, 1, 1]
+    another, _ = racer()
+    race.keep(
+        Race(conditions=conditions_of(another.recipe, find_device("float32"), "1"), tensorflow_ms=2, openvino_ms=1)
+    )
+    assert begin(another, busy=True) == 2
 
 
 def test_without_openvino_nothing_begins(racer, monkeypatch):
