@@ -1,9 +1,11 @@
 """Pictures of all pages, filled, dark and light, as the documents show them: docs/screens/PAGE-THEME.webp.
 
     python docs/screens.py [--home FOLDER]
+    python docs/screens.py --charts
 
-Everything in them is drawn: a set of phantoms, and a model trained on it. Needs Chromium and VGG16's ImageNet weights.
-With --home the set and the model are made in that folder once, and found there the next time.
+All films in them are drawn: a set of phantoms, and a model trained on it. Needs Chromium and VGG16's ImageNet weights.
+With --home the set and the model are made in that folder once, and found there the next time. With --charts, charts of
+the model that comes with the project are taken instead, from what is stored with it: docs/screens/chart-NAME.webp.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlencode
 
 sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 
 from PIL import Image  # noqa: E402
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from bench.server import serving  # noqa: E402
 from cxr import workshop  # noqa: E402
@@ -33,15 +38,31 @@ from cxr.learning.recipe import Recipe  # noqa: E402
 
 OUT = PROJECT / "docs" / "screens"
 WIDTH_PX, HEIGHT_PX = 1280, 960
+SETTLED_MS = 2500
+THEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 SETTINGS = ("trunk.train=head", "training.views=3", "training.epochs=40", "optimiser.rate=1e-3")
+SHIPPED = "vgg16-broad"
+CHARTS = {  # the part of Evaluate, and the chart's key there
+    "scores": ("Scores", "evaluate_scores"),
+    "calibration": ("Calibration", "evaluate_calibration"),
+    "coverage": ("When it is sure", "evaluate_coverage"),
+    "told": ("Shortcuts", "evaluate_told"),
+    "heat": ("Shortcuts", "evaluate_heat"),
+}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--charts", action="store_true")
     asked = parser.parse_args()
+    OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
+        if asked.charts:
+            shutil.copytree(PROJECT / "models" / SHIPPED, Path(scratch) / "models" / SHIPPED)
+            take_charts(Path(scratch))
+            return
         home = (asked.home or Path(scratch)).resolve()
         os.environ["CXR_HOME"] = str(home)
         if not (home / "models").is_dir():
@@ -58,26 +79,49 @@ def furnish() -> None:
 
 
 def take_all(home: Path) -> None:
-    with serving(home) as server, sync_playwright() as playwright:
-        chrome = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
-        )
-        OUT.mkdir(exist_ok=True)
-        for theme in ("dark", "light"):
+    with serving(home) as server, browser() as chrome:
+        for theme in THEMES:
             for name, fill in PAGES.items():
-                tab = chrome.new_context(
-                    viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, color_scheme=theme
-                ).new_page()
-                tab.set_default_timeout(90_000)
-                tab.add_init_script(
-                    "const key = `stActiveTheme-${location.pathname}-v2`;"
-                    f"localStorage.setItem(key, '\"{theme.title()}\"'); localStorage.setItem(`cxr-${{key}}`, 'x')"
-                )
+                tab = tab_of(chrome, theme)
                 tab.goto(f"{server.url}/{'' if name == 'predict' else name}")
                 fill(tab)
-                tab.wait_for_timeout(2500)
-                Image.open(io.BytesIO(tab.screenshot())).save(OUT / f"{name}-{theme}.webp", quality=80, method=6)
-                tab.context.close()
+                tab.wait_for_timeout(SETTLED_MS)
+                keep(tab.screenshot(), f"{name}-{theme}")
+                tab.close()
+
+
+def take_charts(home: Path) -> None:
+    with serving(home) as server, browser() as chrome:
+        for name, (part, key) in CHARTS.items():
+            tab = tab_of(chrome, "light")
+            tab.goto(f"{server.url}/evaluate?{urlencode({'show': part})}")
+            chart = tab.locator(f".st-key-{key} .js-plotly-plot")
+            chart.wait_for()
+            tab.wait_for_timeout(SETTLED_MS)
+            keep(chart.screenshot(), f"chart-{name}")
+            tab.close()
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=os.environ.get("CHROMIUM") or shutil.which("chromium"), args=FLAGS
+        )
+
+
+def tab_of(chrome: Browser, theme: Literal["dark", "light"]) -> Page:
+    tab = chrome.new_page(viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, color_scheme=theme)
+    tab.set_default_timeout(90_000)
+    tab.add_init_script(
+        "const key = `stActiveTheme-${location.pathname}-v2`;"
+        f"localStorage.setItem(key, '\"{theme.title()}\"'); localStorage.setItem(`cxr-${{key}}`, 'x')"
+    )
+    return tab
+
+
+def keep(png: bytes, name: str) -> None:
+    Image.open(io.BytesIO(png)).save(OUT / f"{name}.webp", quality=80, method=6)
 
 
 def predict(tab: Page) -> None:
