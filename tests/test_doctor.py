@@ -132,7 +132,7 @@ def test_a_tensorflow_that_hangs_is_not_waited_for(home, tmp_path, monkeypatch):
     assert "did not start within 2 s" in finding.sentence
 
 
-def test_the_engine_of_single_films_is_named_where_there_is_a_choice(used, monkeypatch):
+def test_the_engine_of_single_films_is_named_where_there_is_a_choice(trained, monkeypatch):
     device = Device("CPU (any, 2 cores)", "float32")
     monkeypatch.setattr("cxr.learning.device.quick_look", lambda: device)
     monkeypatch.setattr(race, "openvino_version", lambda: "")
@@ -140,7 +140,7 @@ def test_the_engine_of_single_films_is_named_where_there_is_a_choice(used, monke
     monkeypatch.setattr(race, "openvino_version", lambda: "1.0")
     (finding,) = doctor.engine()
     assert "measured after the dashboard's first reading" in finding.sentence
-    conditions = race.conditions_of(shelf.recipe_of("tiny"), device, "1.0")
+    conditions = race.conditions_of(shelf.recipe_of("first"), device, "1.0")
     race.keep(race.Race(conditions=conditions, tensorflow_ms=80, openvino_ms=67))
     (finding,) = doctor.engine()
     assert "looked at by OpenVINO" in finding.sentence and "80 ms" in finding.sentence

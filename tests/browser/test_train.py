@@ -60,7 +60,7 @@ def start(tab, epochs, name):
     fill(tab, "Epochs", str(epochs))
     tab.get_by_label("The model's name").fill(name)
     tab.get_by_label("The model's name").press("Enter")
-    expect(tab.get_by_text("training.epochs 10 →")).to_be_visible()
+    expect(tab.get_by_text("Epochs 10 →")).to_be_visible()
     expect(tab.get_by_text(re.compile("On CPU .* of memory"))).to_be_visible()
     tab.get_by_role("button", name="Start training").click()
 

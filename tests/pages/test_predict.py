@@ -69,8 +69,8 @@ def test_without_a_model_the_page_leads_to_one(home):
 
 def test_the_address_chooses_a_model_and_one_that_is_not_there_is_said(shelf_home, monkeypatch):
     monkeypatch.setenv("CXR_HOME", str(shelf_home))
-    other = shutil.copytree(shelf.folder_of("tiny"), shelf.folder_of("tiny").with_name("other"))
-    (other / CARD).write_text((other / CARD).read_text().replace('"tiny"', '"other"', 1))
+    other = shutil.copytree(shelf.folder_of("first"), shelf.folder_of("first").with_name("other"))
+    (other / CARD).write_text((other / CARD).read_text().replace('"first"', '"other"', 1))
     try:
         for page in (PAGE, ENTRY):
             app = AppTest.from_file(page, default_timeout=60)
