@@ -22,6 +22,6 @@ def jpeg(film: Film, side_px: int, square: bool = False) -> bytes:
     return out.getvalue()
 
 
-def data_url(jpeg_bytes: bytes) -> str:
+def data_url(picture: bytes, kind: str = "jpeg") -> str:
     """The picture within an address, as a table's cell wants it."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg_bytes).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

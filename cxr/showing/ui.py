@@ -34,7 +34,8 @@ MODELS_KEPT = 2  # in memory at once, for all who look
 WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
 ENTERED, WANTED = "ui.entered", "ui.wanted"
 STYLE = Path(__file__).with_name("page.css")
-ICON = Path(__file__).with_name("icon.png")
+# Within the page: as a file of its own it is not there for a moment whenever a page begins anew.
+ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
 # Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses, once, for the
 # visitor, who may choose otherwise in the menu. Streamlit keeps a choice for the address at which it was made; another
 # page that is opened by its address takes it over. Should Streamlit keep it elsewhere one day, nothing happens.

@@ -80,32 +80,24 @@ def test_an_evaluation_is_run_from_the_page_and_chosen_again_after_a_reload(eval
     settled(evaluate)
 
 
-def test_an_audit_that_a_reload_breaks_off_is_said_to_have_ended_and_another_comes_to_its_verdict(evaluate):
-    def run_the_audit():
-        films = evaluate.get_by_role("combobox", name="Films of at least two of its classes")
-        for _ in range(3):  # a list closes when the page moves below it, before the click or under it
-            films.fill("phantoms")
-            with suppress(TimeoutError):
-                evaluate.get_by_role("option", name="phantoms").click(timeout=5_000)
-                evaluate.get_by_role("button", name="Remove phantoms").wait_for(timeout=10_000)
-                break
-            evaluate.keyboard.press("Escape")
-        evaluate.keyboard.press("Escape")
-        evaluate.get_by_role("button", name="Run the audit").click()
-        evaluate.get_by_text("Reading films; leave this page open").wait_for()
-
+def test_an_audit_comes_to_its_verdict_which_a_reload_finds_again(evaluate):
     evaluate.get_by_role("radio", name="Shortcuts").click()
     evaluate.get_by_text("Does it read the lungs, or the scanner?").wait_for()
     settled(evaluate)
-    run_the_audit()
-    evaluate.reload()
-    evaluate.get_by_text("The last audit of this model ended without a verdict").wait_for()
-    settled(evaluate)
-    run_the_audit()
+    run = evaluate.get_by_role("button", name="Run the audit")
+    for _ in range(3):  # a list closes when the page moves below it, before the click or under it
+        if run.is_enabled():
+            break
+        evaluate.get_by_role("combobox", name="Films of at least two of its classes").click()
+        with suppress(TimeoutError):
+            evaluate.get_by_role("option", name="phantoms").click(timeout=5_000)
+        evaluate.keyboard.press("Escape")
+        settled(evaluate)
+    run.click()
     again = evaluate.get_by_text("Run the audit again")
     again.wait_for(timeout=AUDIT_MS)
+    settled(evaluate)
     evaluate.reload()
     again.wait_for()
     settled(evaluate)
-    assert not evaluate.get_by_text("ended without a verdict").count()
     assert evaluate.get_by_text("What tells the class, with and without the lungs").is_visible()
