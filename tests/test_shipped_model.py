@@ -1,0 +1,107 @@
+"""The model that comes with the project: whole, honest, small, and what its card says it is."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.films.film import Film
+from cxr.films.phantom import FINDINGS, draw_phantom
+from cxr.films.strange import draw_strange
+from cxr.judging.evaluation import evaluate, probabilities_of, read_scores
+from cxr.learning.recipe import Recipe
+from cxr.reading import shelf
+from cxr.reading.card import members
+
+PROJECT = Path(__file__).parents[1]
+NAME = "vgg16-broad"
+MOST_BYTES = 30_500_000
+ALIKE = 0.03  # of a probability, between machines whose bfloat16 rounds in another order
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """The shelf as it comes with the project."""
+    monkeypatch.setenv("CXR_HOME", str(PROJECT))
+    return shelf.card(NAME)
+
+
+def film_of(pixels):
+    return Film(pixels=np.ascontiguousarray(pixels), format="PNG", bits=8)
+
+
+def test_a_fresh_clone_holds_the_model_whole_and_nothing_more(shipped):
+    listed = subprocess.run(["git", "ls-files", "models"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    tracked = {Path(line) for line in listed.stdout.splitlines()}
+    if not tracked:
+        pytest.skip("this is no clone")
+    assert tracked == {Path("models/README.md"), *(Path("models", NAME, file) for file in members(shipped))}
+    assert sum((PROJECT / path).stat().st_size for path in tracked) < MOST_BYTES
+
+
+def test_a_shelf_that_holds_it_alone_uses_it(shipped, tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / NAME).symlink_to(PROJECT / "models" / NAME)
+    monkeypatch.setenv("CXR_HOME", str(tmp_path))
+    assert shelf.default_name() == NAME
+
+
+def test_its_card_says_what_it_is_for_what_it_gets_wrong_and_how_often_test_films_were_looked_at(shipped):
+    said = shipped.statement
+    assert said is not None and said.test_looks >= 1
+    for text in (said.intended_use, said.not_for, said.data, said.split, said.training, said.failures):
+        assert len(text) > 100
+    assert shipped.classes == ("normal", "bacterial", "viral", "covid19")
+    assert shipped.groups == {"pneumonia": ("bacterial", "viral", "covid19")}
+    assert shipped.threshold is not None and shipped.unsure is not None and shipped.gate is not None
+
+
+def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
+    for file in ("card.json", "recipe.toml", "evaluation.csv"):
+        text = (PROJECT / "models" / NAME / file).read_text("utf-8")
+        assert not re.search(r"(^|[\s\",=])/[a-z]+/", text), file
+
+
+def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
+    scores = read_scores(shelf.evaluation_of(NAME))
+    labels = LabelSpace(shipped.classes, shipped.groups)
+    for role in ("val", "test"):
+        found = evaluate(scores[scores["role"] == role], labels, shipped.threshold)
+        kept = shipped.results[role]
+        assert found.n == kept["n"] and found.binary is not None
+        assert found.accuracy == pytest.approx(kept["accuracy"], abs=1e-9)
+        assert found.binary.auc == pytest.approx(kept["binary"]["auc"], abs=1e-9)
+
+
+def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
+    classifier = shelf.load(NAME)
+    for seed, finding in enumerate(FINDINGS):
+        prediction = classifier.read(film_of(draw_phantom(finding, seed, 512).pixels))
+        assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert prediction.peaks.max() > 0
+    odd = [classifier.read(film_of(draw_strange(1_000_000 + n, 256))).gate for n in range(8)]
+    assert sum(verdict.refused for verdict in odd) >= 7
+
+
+def test_it_reads_real_films_as_it_did_when_it_was_judged(shipped, films):
+    scores = read_scores(shelf.evaluation_of(NAME))
+    of_kermany = scores[(scores["dataset"] == "kermany") & (scores["role"] == "test")].iloc[::26]
+    classifier = shelf.load(NAME)
+    read = [Film.read(films / "kermany" / path) for path in of_kermany["path"]]
+    found = np.stack([one.probabilities for one in classifier.read_many(read)])
+    np.testing.assert_allclose(found, probabilities_of(of_kermany, classifier.classes), atol=ALIKE)
+
+
+def test_it_can_be_trained_on_without_weights_of_imagenet(shipped, monkeypatch, tmp_path):
+    from cxr.learning.network import build
+    from cxr.learning.weights import arrays_of, load_arrays, start_from
+
+    monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
+    recipe = Recipe.read("vgg16-default", [f"trunk.weights=shelf:{NAME}"])
+    network = build(recipe, 2)
+    assert start_from(network.model, recipe) == f"model {NAME}"
+    kernel = arrays_of(network.model.weights)["block5_conv3/kernel"]
+    np.testing.assert_array_equal(kernel, load_arrays(PROJECT / "models" / NAME / "weights.npz")["block5_conv3/kernel"])
