@@ -92,10 +92,8 @@ def _films_of(paths: Iterable[Path]) -> Iterator[Path]:
 def _write_csv(path: Path, readings: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
     from cxr.showing.report import batch_csv
 
-    try:
+    with console.writing(path):
         path.write_text(batch_csv(readings, classes), "utf-8")
-    except OSError as error:
-        raise CxrError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _in_words(said: dict[str, Any]) -> str:

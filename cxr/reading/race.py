@@ -78,7 +78,7 @@ def begin(classifier: Classifier) -> None:
 
     On a busy machine it is put off until the next call.
     """
-    if openvino_version() and classifier not in _entered:
+    if classifier not in _entered and openvino_version():
         _entered.add(classifier)
         threading.Thread(target=_in_the_background, args=(classifier,), name="race", daemon=True).start()
 
