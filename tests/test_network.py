@@ -1,6 +1,5 @@
 """What the server lets in from the network: this machine alone, its own pages alone, films up to a limit."""
 
-import asyncio
 import http.client
 import json
 import socket
@@ -15,6 +14,7 @@ from websockets.sync.client import connect
 
 from bench.server import serving
 from bench.visitor import Visitor
+from tests.own_loop import run
 
 PROJECT = Path(__file__).parents[1]
 FOREIGN = "http://evil.example"
@@ -126,7 +126,7 @@ def test_an_upload_over_the_limit_is_refused(server):
             path = f"/_stcore/upload_file/{visitor.session}/file"
             return [visitor.upload(FileURLs(upload_url=path), "f.png", b"0" * size) for size in (1000, 2 * MEGABYTE)]
 
-    assert asyncio.run(statuses()) == [204, 413]
+    assert run(statuses()) == [204, 413]
 
 
 def test_other_origins_are_given_no_leave_to_read_answers(server):

@@ -1,8 +1,6 @@
 """Several readers at once, without a browser: each sees its own films and answers, and no other's."""
 
-import asyncio
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
@@ -10,12 +8,7 @@ from PIL import Image
 from bench import load
 from bench.load import Marked, Plan, Tally
 from bench.visitor import Visitor
-
-
-def run(work):
-    """What comes of it, in a thread of its own: the browser's tests may have left a loop running in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+from tests.own_loop import run
 
 
 def test_four_sessions_at_once_never_see_another_s_film_or_answer(server):
