@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from cxr.datasets import catalogue
+from cxr.datasets.catalogue import Place
 from cxr.datasets.labels import LabelSpace
 from cxr.judging import examination, shortcuts
 from cxr.judging.band import Outside, outside
@@ -23,8 +25,9 @@ from cxr.showing import access, charts, ui
 from cxr.showing import evaluation_panel as panel
 from cxr.showing.beside_panel import beside
 from cxr.showing.evaluation_panel import View
+from cxr.showing.lasting import AUDIT, EVALUATION
 from cxr.showing.numbers import bounds, key_numbers, sure_numbers
-from cxr.showing.shortcuts_panel import audit_state, audit_under_way, shortcuts_panel
+from cxr.showing.shortcuts_panel import shortcuts_panel
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
 
@@ -40,6 +43,7 @@ def main() -> None:
     stored = kept(card)
     with films:
         chosen = _evaluation_choice(stored)
+    EVALUATION.tell(card)
     _run_one(card, expanded=not stored)
     for warning in card.warnings:
         st.warning(warning)
@@ -111,14 +115,19 @@ def _run_one(card: Card, expanded: bool) -> None:
                 persist_state="session",
             )
         if access.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
-            which = SPLITS[words]
-            with ui.told(), ui.progress("Reading films; leave this page open") as progress:
-                judged = examination.evaluate_model(card.name, [place.path for place in places], which, progress)
-                new = keep(card, "+".join(place.name for place in places), which, judged.scores)
-                said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
-                st.session_state["evaluate_new"] = new.name
-                st.session_state["evaluate_said"] = (new, [*judged.left_out, *said])
+            with ui.told():
+                _judge(card, places, SPLITS[words])
                 st.rerun()
+
+
+def _judge(card: Card, places: Sequence[Place], which: str | None) -> None:
+    """Run an evaluation and keep it, to be chosen when the page begins anew."""
+    with EVALUATION.under_way(card), ui.progress("Reading films; leave this page open") as progress:
+        judged = examination.evaluate_model(card.name, [place.path for place in places], which, progress)
+        new = keep(card, "+".join(place.name for place in places), which, judged.scores)
+    said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
+    st.session_state["evaluate_new"] = new.name
+    st.session_state["evaluate_said"] = (new, [*judged.left_out, *said])
 
 
 def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
@@ -259,7 +268,7 @@ def _shortcuts(card: Card) -> None:
     """The audit of the model for shortcuts, and a way to run one."""
     st.subheader("Does it read the lungs, or the scanner?", anchor=False)
     found = shortcuts.kept(card)
-    audit_state(card)
+    AUDIT.tell(card)
     if found:
         shortcuts_panel(found)
     else:
@@ -274,7 +283,7 @@ def _shortcuts(card: Card) -> None:
             "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
         ):
             with ui.told():
-                with audit_under_way(card), ui.progress("Reading films; leave this page open") as progress:
+                with AUDIT.under_way(card), ui.progress("Reading films; leave this page open") as progress:
                     examination.audit_model(card.name, [place.path for place in places], progress)
                 st.rerun()
 

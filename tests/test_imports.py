@@ -25,6 +25,7 @@ MAY_STREAMLIT = {
         "beside_panel",
         "evaluation_panel",
         "shortcuts_panel",
+        "lasting",
         "refusal_panel",
         "batch_panel",
     )

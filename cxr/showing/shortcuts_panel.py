@@ -1,66 +1,19 @@
-"""An audit for shortcuts on a page: whether one is under way, the verdict with its reasons, the numbers, the charts."""
+"""An audit for shortcuts on a page: the verdict with its reasons, the numbers, the charts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from cxr.errors import CxrError
 from cxr.judging.shortcuts import Shortcuts
 from cxr.judging.verdict import figure
-from cxr.reading.card import Card
 from cxr.showing import charts_shortcuts, ui
 from cxr.showing.numbers import shortcut_numbers
 
 HALF_PX = 544
 FIRST_REASONS = 3  # in sight; the others unfold
-LOOK_S = 2.0  # between two looks whether an audit is still under way
-RUNNING = "This model is being audited. The verdict comes here, as long as the page that began it stays open."
-ENDED = (
-    "The last audit of this model ended without a verdict: its page was left, loaded again, or asked for something "
-    "else meanwhile. Run it again, and leave the page open."
-)
-
-
-@st.cache_resource(show_spinner=False)
-def _begun() -> dict[tuple[str, str], str]:
-    """Of each model and version whose last audit came to no verdict, what is said of that; for all who look."""
-    return {}
-
-
-@contextmanager
-def audit_under_way(card: Card) -> Iterator[None]:
-    """Has every page know that this model is being audited, or that its audit was broken off."""
-    begun, of = _begun(), (card.name, card.version)
-    begun[of] = RUNNING
-    try:
-        yield
-    except CxrError:  # said on the page
-        begun.pop(of, None)
-        raise
-    except BaseException:  # how Streamlit ends the run of a page that is left
-        begun[of] = ENDED
-        raise
-    begun.pop(of, None)
-
-
-def audit_state(card: Card) -> None:
-    """Says whether an audit of this model is under way, and begins the page anew when it ends."""
-    of = (card.name, card.version)
-    if _begun().get(of) == RUNNING:
-        _watch(of)
-    elif said := _begun().get(of):
-        st.warning(said)
-
-
-@st.fragment(run_every=LOOK_S)
-def _watch(of: tuple[str, str]) -> None:
-    if _begun().get(of) != RUNNING:
-        st.rerun()
-    st.info(RUNNING)
 
 
 def shortcuts_panel(found: Shortcuts) -> None:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
+from cxr.errors import DatasetError
 from cxr.films.film import film_name
 from cxr.judging import examination, shortcuts
 from cxr.judging.band import outside
@@ -378,3 +379,20 @@ def test_an_audit_that_was_broken_off_is_said_until_another_comes_to_its_end(pag
     monkeypatch.setattr(examination, "audit_model", lambda *_: None)
     run(page.button(key="evaluate_audit_now").click())
     assert not page.warning
+
+
+def test_an_evaluation_that_was_broken_off_is_said_until_another_comes_to_its_end(page, films, monkeypatch):
+    catalogue.add(films.table["root"].iat[0])
+    run(page)
+    run(page.multiselect(key="evaluate_datasets").set_value([catalogue.places()[0].name]))
+    monkeypatch.setattr(examination, "evaluate_model", lambda *_: st.stop())
+    run(page.button(key="evaluate_run_now").click())
+    assert "ended without a result" in run(page).warning[0].value
+
+    def refuse(*_):
+        raise DatasetError("There is no film here.")
+
+    monkeypatch.setattr(examination, "evaluate_model", refuse)
+    page.button(key="evaluate_run_now").click().run()
+    assert [one.value for one in page.error] == ["There is no film here."]
+    assert not run(page).warning
