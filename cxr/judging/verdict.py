@@ -55,7 +55,8 @@ def judged(found: Measured) -> Verdict:
         level, sentence = "suspected", f"Shortcut suspected: {what}."
     else:
         reasons = [_room(without)]
-    return Verdict(level=level, sentence=sentence, reasons=tuple(reasons), remarks=tuple(_remarks(found)))
+    remarks = (*_unused(suspected, found), *_remarks(found))
+    return Verdict(level=level, sentence=sentence, reasons=tuple(reasons), remarks=remarks)
 
 
 def _without_lungs(found: Measured) -> list[Told]:
@@ -112,6 +113,20 @@ def _lost(one: Source, found: Measured) -> Iterator[str]:
     if one.right.high < 1 / len(found.classes):
         right = _share(one.right)
         yield f"Trained without {one.name}, a head calls {right} of its films what they are: chance does better."
+
+
+def _unused(suspected: list[Told], found: Measured) -> Iterator[str]:
+    """Where a class can be told without the lungs, and the model's own scores surely tell little of it."""
+    own = {one.name: one for one in found.own}
+    if "lungs hidden" not in own or not any(one.name != "shape" for one in suspected):
+        return
+    hidden = own["lungs hidden"]
+    if max(area.high for area in (hidden.auc, *hidden.classes.values())) < SHOWN:
+        yield (
+            f"The model's own scores tell {_and(found.classes)} apart at an AUC of {figure(hidden.auc)} with the lungs "
+            f"hidden, and of {figure(own['whole film'].auc)} on the whole film: it makes less use of what is not lung "
+            "than it could."
+        )
 
 
 def _room(without: list[Told]) -> str:

@@ -77,6 +77,19 @@ def test_the_models_own_score_without_lungs_is_a_reason():
     assert verdict.reasons[0].endswith("of the whole film, 0.95 (0.90 to 1.00).")
 
 
+@pytest.mark.parametrize(("without", "said"), [(0.55, True), (SHOWN - 0.05, False)])
+def test_where_a_head_tells_without_the_lungs_what_the_model_itself_does_not_that_is_said(without, said):
+    own = (told("whole film", 0.9), told("lungs only"), told("lungs hidden", without))
+    verdict = judged(measured(heads=heads(lungs_hidden=SHOWN), own=own))
+    assert verdict.level == "shown"
+    assert any("makes less use of what is not lung than it could" in remark for remark in verdict.remarks) == said
+
+
+def test_nothing_is_said_of_a_shortcut_unused_where_there_is_none():
+    own = (told("whole film", 0.9), told("lungs only"), told("lungs hidden", 0.45))
+    assert not judged(measured(heads=heads(whole_film=0.9), own=own)).remarks
+
+
 def test_a_thumbnail_may_see_large_disease_and_is_no_ground():
     kept = Interval(0.95, 0.9, 1)
     thumb = (*heads(whole_film=0.9)[:3], told("thumbnail", 0.95, kept=kept))
