@@ -46,6 +46,8 @@ CHARTS = {  # the part of Evaluate, and the chart's key there
     "scores": ("Scores", "evaluate_scores"),
     "calibration": ("Calibration", "evaluate_calibration"),
     "coverage": ("When it is sure", "evaluate_coverage"),
+    "told": ("Shortcuts", "evaluate_told"),
+    "heat": ("Shortcuts", "evaluate_heat"),
 }
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -12,9 +12,11 @@ from cxr.films.film import Film
 from cxr.films.phantom import FINDINGS, draw_phantom
 from cxr.films.strange import draw_strange
 from cxr.judging.evaluation import evaluate, probabilities_of, read_scores
+from cxr.judging.shortcuts import kept
+from cxr.judging.verdict import judged
 from cxr.learning.recipe import Recipe
 from cxr.reading import shelf
-from cxr.reading.card import members
+from cxr.reading.card import SHORTCUTS, members
 
 PROJECT = Path(__file__).parents[1]
 NAME = "vgg16-broad"
@@ -38,7 +40,8 @@ def test_a_fresh_clone_holds_the_model_whole_and_nothing_more(shipped):
     tracked = {Path(line) for line in listed.stdout.splitlines()}
     if not tracked:
         pytest.skip("this is no clone")
-    assert tracked == {Path("models/README.md"), *(Path("models", NAME, file) for file in members(shipped))}
+    files = (*members(shipped), SHORTCUTS)
+    assert tracked == {Path("models/README.md"), *(Path("models", NAME, file) for file in files)}
     assert sum((PROJECT / path).stat().st_size for path in tracked) < MOST_BYTES
 
 
@@ -60,7 +63,7 @@ def test_its_card_says_what_it_is_for_what_it_gets_wrong_and_how_often_test_film
 
 
 def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
-    for file in ("card.json", "recipe.toml", "evaluation.csv"):
+    for file in ("card.json", "recipe.toml", "evaluation.csv", SHORTCUTS):
         text = (PROJECT / "models" / NAME / file).read_text("utf-8")
         assert not re.search(r"(^|[\s\",=])/[a-z]+/", text), file
 
@@ -70,10 +73,16 @@ def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
     labels = LabelSpace(shipped.classes, shipped.groups)
     for role in ("val", "test"):
         found = evaluate(scores[scores["role"] == role], labels, shipped.threshold)
-        kept = shipped.results[role]
-        assert found.n == kept["n"] and found.binary is not None
-        assert found.accuracy == pytest.approx(kept["accuracy"], abs=1e-9)
-        assert found.binary.auc == pytest.approx(kept["binary"]["auc"], abs=1e-9)
+        stored = shipped.results[role]
+        assert found.n == stored["n"] and found.binary is not None
+        assert found.accuracy == pytest.approx(stored["accuracy"], abs=1e-9)
+        assert found.binary.auc == pytest.approx(stored["binary"]["auc"], abs=1e-9)
+
+
+def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_measured(shipped):
+    audit = kept(shipped)
+    assert audit is not None and len(audit.measured.sources) == 3
+    assert audit.verdict == judged(audit.measured)
 
 
 def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
