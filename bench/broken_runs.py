@@ -84,6 +84,7 @@ def unbroken(recipe: Recipe, films: Path) -> runs.Run:
     _wait(lambda: not run.status.alive)
     if run.status.state != "finished":
         raise SystemExit(f"The unbroken run is {run.status.state}: {run.status.sentence}")
+    _wait(lambda: not any(run.folder.glob("*.npz")))  # which go after its last word
     return run
 
 

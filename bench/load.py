@@ -37,6 +37,7 @@ from cxr.films.film import film_name  # noqa: E402
 from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
 
 SIDE_PX, MARK_PX = 256, 32
+EVERY = 100  # films, the server's memory is looked at
 AGAIN = 5  # every so many films it is the one whose answer is known
 INBOX, CLEAR, OPINION = "predict.inbox", "predict.clear", "predict.opinion."
 
@@ -49,7 +50,7 @@ class Tally:
     errors: list[str] = field(default_factory=list)
     crossings: list[str] = field(default_factory=list)
     known: int = 0  # answers compared with the one that was given alone
-    memory_mb: tuple[float, float] = (0.0, 0.0)  # at the start and at the end
+    memory_mb: dict[int, tuple[int, int]] = field(default_factory=dict)  # of the server, of its decoders; by films read
 
     @property
     def sound(self) -> bool:
@@ -64,7 +65,7 @@ class Tally:
             "answers compared": self.known,
             "p50_s": round(statistics.median(waits), 3),
             "p95_s": round(waits[int(0.95 * (len(waits) - 1))], 3),
-            "memory_mb": [round(one) for one in self.memory_mb],
+            "memory_mb, of the server and its decoders": self.memory_mb,
         }
 
 
@@ -106,9 +107,9 @@ async def load(server: Server, plan: Plan) -> Tally:
         for session in range(plan.sessions):
             answers.append(await _one(alone, Marked.of(session, 0), tally, None))
     tally.waits_s.clear()
-    before = _memory_mb(server)
+    tally.memory_mb[0] = _memory_mb(server)
     await asyncio.gather(*(_reader(server, session, plan, answers[session], tally) for session in range(plan.sessions)))
-    tally.memory_mb = (before, _memory_mb(server))
+    tally.memory_mb[len(tally.waits_s)] = _memory_mb(server)
     return tally
 
 
@@ -122,6 +123,8 @@ async def _reader(server: Server, session: int, plan: Plan, answer: str, tally: 
                 film = await asyncio.to_thread(Marked.of, session, 0 if known else number)
                 await _one(visitor, film, tally, answer if known else None)
                 number += 1
+                if len(tally.waits_s) % EVERY == 0:
+                    tally.memory_mb[len(tally.waits_s)] = _memory_mb(server)
                 await asyncio.sleep(plan.pause_s)
     except (Refused, OSError, TimeoutError, WebSocketException) as error:
         tally.errors.append(f"session {session}, film {number}: {type(error).__name__} {error}")
@@ -171,9 +174,10 @@ def _answer(visitor: Visitor) -> str:
     return ", ".join(" ".join(one) for one in found)
 
 
-def _memory_mb(server: Server) -> float:
+def _memory_mb(server: Server) -> tuple[int, int]:
     process = psutil.Process(server.process.pid)
-    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True))) / 1e6
+    own, others = process.memory_info().rss, (one.memory_info().rss for one in process.children(recursive=True))
+    return round(own / 1e6), round(sum(others) / 1e6)
 
 
 def main() -> None:

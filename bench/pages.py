@@ -30,6 +30,8 @@ from bench.server import Server, starting  # noqa: E402
 from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
 
 LATER_FILMS = 5
+LOOK_MS = 30  # a locator looks again after 100 ms, and then only after 500 more
+SHOWN = "[...document.querySelectorAll('*')].some(one => one.shadowRoot?.querySelector('.viewer[data-shows]'))"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -71,14 +73,14 @@ def awaited(tab: Page, server: Server) -> None:
             break
         time.sleep(0.02)
     tab.goto(server.url)
-    tab.get_by_text("Or read an example").wait_for()
+    tab.wait_for_function("document.body.innerText.includes('Or read an example')", polling=LOOK_MS)
 
 
 def dropped(tab: Page, data: bytes) -> float:
     """Seconds from the drop to the film and its heat on the screen."""
     started = time.perf_counter()
     tab.locator("input[type=file]").set_input_files(FilePayload(name="f.png", mimeType="image/png", buffer=data))
-    tab.locator(".viewer[data-shows]").wait_for(timeout=120_000)
+    tab.wait_for_function(SHOWN, polling=LOOK_MS, timeout=120_000)
     return time.perf_counter() - started
 
 
