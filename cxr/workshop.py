@@ -43,10 +43,21 @@ def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[in
     must_be_trainable(recipe)
     if recipe.head.output == "sigmoid" and len(labels.classes) != 2:
         raise RecipeError(f"head.output = sigmoid is for two classes; these films have {len(labels.classes)}.")
+    if recipe.head.keep:
+        _must_know_the_same(recipe, labels)
     if model is not None:
         shelf.must_be_free(model)
     recipe = recipe.with_absolute_weights()
     return runs.Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
+
+
+def _must_know_the_same(recipe: Recipe, labels: LabelSpace) -> None:
+    parent = shelf.card(recipe.trunk.weights.removeprefix("shelf:"))
+    if parent.classes != labels.classes:
+        known, here = (", ".join(classes) for classes in (parent.classes, labels.classes))
+        raise RecipeError(
+            f"head.keep: '{parent.name}' knows {known}; these films are of {here}. Begin with a new head."
+        )
 
 
 def free_name(base: str) -> str:

@@ -295,6 +295,14 @@ def test_a_model_that_starts_from_another_s_training_films_says_so(trained, phan
     assert "were trained on by 'first'" in run.status.sentence
 
 
+def test_a_head_is_kept_for_the_same_classes_alone(trained, phantoms):
+    kept = tiny_recipe(trunk={"weights": "shelf:first"}, head={"keep": True})
+    assert Recipe.from_toml(workshop.plan(kept, [str(phantoms)], "child").recipe_toml).head.keep
+    fewer = kept.model_copy(update={"data": kept.data.model_copy(update={"classes": ("normal", "viral")})})
+    with pytest.raises(RecipeError, match=r"'first' knows normal, bacterial, .*; these films are of normal, viral"):
+        workshop.plan(fewer, [str(phantoms)], "child")
+
+
 def test_a_finished_run_keeps_no_checkpoints(trained):
     (run,) = runs.all_runs()
     assert run.status.state == "finished" and not list(run.folder.glob("*.npz"))

@@ -73,6 +73,10 @@ class Head(Section):
     pool: Literal["flatten", "average", "max"] = Field("average", description="From maps to a vector.")
     dense: tuple[int, ...] = Field((), description="Widths of hidden layers (relu).")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before each dense layer but the first.")
+    keep: bool = Field(
+        False,
+        description="Go on from the head too, of a model of the same classes that the trunk starts from (shelf:NAME).",
+    )
     l2: float = Field(0.0, ge=0, le=1, description="Weight penalty on the head's dense layers.")
     output: Literal["softmax", "sigmoid"] = Field("softmax", description="sigmoid: one unit, two classes.")
 
@@ -188,6 +192,8 @@ class Recipe(Section):
             raise ValueError("training.views needs a frozen trunk; with trunk.train = all set it to 0")
         if self.input.margin and (self.training.views or not self.augmentation.active):
             raise ValueError("input.margin goes with augmentation and training.views = 0: it makes up for fresh views")
+        if self.head.keep and not self.trunk.weights.startswith("shelf:"):
+            raise ValueError("head.keep needs a model to start from: trunk.weights = shelf:NAME")
         if self.optimiser.warmup_epochs and self.optimiser.schedule != "cosine":
             raise ValueError("optimiser.warmup_epochs goes with optimiser.schedule = cosine")
         if self.data.draw and min(self.data.draw.values()) <= self.data.draw_test:

@@ -123,7 +123,7 @@ def _must_fit(wanted: Shapes, given: Shapes) -> None:
 
 
 def start_from(model: Any, recipe: Recipe) -> str:
-    """Set the trunk's starting weights as the recipe says; in words, where they came from."""
+    """Set the starting weights of the trunk, and of the head if it is kept; in words, where they came from."""
     source = recipe.trunk.weights
     if source == "none":
         return "random"
@@ -134,8 +134,12 @@ def start_from(model: Any, recipe: Recipe) -> str:
         path = models_dir() / name / "weights.npz"
         if Path(name).name != name or name == ".." or not path.exists():
             raise RecipeError(f"There is no model '{name}' on the shelf to start from.")
-        _copy_trunk(model, load_arrays(path), f"model {name}")
-        return f"model {name}"
+        arrays = load_arrays(path)
+        _copy_trunk(model, arrays, f"model {name}")
+        if not recipe.head.keep:
+            return f"model {name}"
+        _copy(_head(model), arrays, f"model {name}")
+        return f"model {name}, its head too"
     path = Path(source)
     if not path.exists():
         raise RecipeError(f"trunk.weights: '{source}' is neither imagenet, none, shelf:NAME nor a file.")
@@ -192,9 +196,15 @@ def _start_from_file(model: Any, recipe: Recipe, path: Path) -> None:
 def _copy_trunk(model: Any, arrays: Arrays, source: str) -> None:
     """Copy by name into every layer below the head; a trunk that finds nothing of its own is an error."""
     trunk = model.layers[: model.layers.index(model.get_layer("pooled"))]
-    for layer in trunk:
-        if layer.name == "whitening":
-            continue  # fitted on the films of each training
+    _copy([layer for layer in trunk if layer.name != "whitening"], arrays, source)  # fitted on each training's films
+
+
+def _head(model: Any) -> list[Any]:
+    return model.layers[model.layers.index(model.get_layer("pooled")) :]
+
+
+def _copy(layers: list[Any], arrays: Arrays, source: str) -> None:
+    for layer in layers:
         for variable in layer.weights:
             array = arrays.get(variable.path)
             if array is None or array.shape != tuple(variable.shape):

@@ -253,6 +253,12 @@ def test_no_number_may_be_infinite_or_undefined(value):
             Recipe.from_toml(f"[{section}]\n{key} = {value}")
 
 
+@pytest.mark.parametrize("weights", ["imagenet", "none", "w.npz"])
+def test_a_head_can_be_kept_of_a_model_on_the_shelf_alone(weights):
+    with pytest.raises(RecipeError, match=r"head\.keep needs a model to start from"):
+        Recipe.from_table({"head": {"keep": True}, "trunk": {"weights": weights}})
+
+
 def test_several_problems_are_said_at_once():
     with pytest.raises(RecipeError, match=r"head.dropout.*training.epochs"):
         Recipe.from_table({"head": {"dropout": 2}, "training": {"epochs": -1}})

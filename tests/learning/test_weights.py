@@ -241,6 +241,20 @@ def test_from_the_shelf_the_model_s_trunk_is_copied(model, other, home):
     assert same(trunk_of(model), trunk_of(other))
 
 
+def test_from_the_shelf_the_head_is_copied_where_it_is_to_be_kept(model, other, home):
+    (home / "models" / "mine").mkdir(parents=True)
+    save_arrays(home / "models" / "mine" / "weights.npz", arrays_of(other.weights))
+    assert start_from(model, starting("shelf:mine", head={"keep": True})) == "model mine, its head too"
+    assert same(arrays_of(model.weights), arrays_of(other.weights))
+
+
+def test_a_head_of_another_shape_is_not_kept(model, home):
+    (home / "models" / "mine").mkdir(parents=True)
+    save_arrays(home / "models" / "mine" / "weights.npz", arrays_of(build(tiny_recipe(), 3).model.weights))
+    with pytest.raises(RecipeError, match="model mine do not fit: no 'logits/kernel' of that shape"):
+        start_from(model, starting("shelf:mine", head={"keep": True}))
+
+
 @pytest.mark.parametrize("name", ["mine", "", "..", "../weights", "a/b"])
 def test_a_model_that_is_not_on_the_shelf_is_refused(model, home, name):
     (home / "models").mkdir(parents=True)
