@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxr.datasets.coincidences import TOO_FEW_FILMS, Strings, coincidence, given_away
 from cxr.datasets.dataset import ROLES, Dataset
-from cxr.datasets.duplicates import Fingerprint, groups_of_copies
+from cxr.datasets.duplicates import SIDE_PX, Fingerprint, Thumbnails, groups_of_copies, thumbnails_on_disk
 from cxr.datasets.finding import SEVERITIES, Finding, listed
 from cxr.errors import FilmError
 from cxr.films.film import SMALL_PX
@@ -65,7 +66,7 @@ class _Films:
 
 
 def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
-    """All findings on a dataset; reads every film once and keeps a thumbnail of each.
+    """All findings on a dataset; reads every film once, and keeps a thumbnail of each on disk as long as it looks.
 
     The split is the column `role` where films were dealt, otherwise what the manifest says.
     """
@@ -78,13 +79,15 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         split=table["role" if "role" in table and set(table["role"]) <= set(ROLES) else "split"].to_numpy(object),
         source=source.to_numpy(object),
     )
-    seen, unread = _look(dataset, progress)
+    with thumbnails_on_disk() as thumbnails:
+        seen, unread = _look(dataset, thumbnails, progress)
+        copies = list(_copies(films, seen, thumbnails))
     findings = [
         *_unread(films, unread),
         *_listing(films, table),
         *_classes(films),
         *_splits(films),
-        *_copies(films, seen),
+        *copies,
         *_pictures(films, seen),
         *_coincidences(films, dataset),
     ]
@@ -99,12 +102,15 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
     )
 
 
-def _look(dataset: Dataset, progress: Progress | None) -> tuple[dict[int, Fingerprint], dict[int, str]]:
-    """The fingerprint of each film that can be read, and the reason of each that cannot."""
+def _look(
+    dataset: Dataset, thumbnails: Thumbnails, progress: Progress | None
+) -> tuple[dict[int, Fingerprint], dict[int, str]]:
+    """The fingerprint of each film that can be read, whose thumbnail is added, and the reason of each that cannot."""
 
-    def look(i: int) -> Fingerprint | str:
+    def look(i: int) -> tuple[Fingerprint, NDArray[np.uint8]] | str:
         try:
-            return Fingerprint.of(dataset.read(i))
+            film = dataset.read(i)
+            return Fingerprint.of(film), film.fitted(SIDE_PX)
         except FilmError as error:
             return str(error)
 
@@ -116,7 +122,8 @@ def _look(dataset: Dataset, progress: Progress | None) -> tuple[dict[int, Finger
             if isinstance(result, str):
                 unread[i] = result
             else:
-                seen[i] = result
+                seen[i], thumbnail = result
+                thumbnails.append(thumbnail)
             if progress:
                 progress(i + 1, len(dataset))
     finally:
@@ -190,10 +197,10 @@ def _splits(films: _Films) -> Iterator[Finding]:
             yield Finding("split-without-label", "warning", sentence)
 
 
-def _copies(films: _Films, seen: dict[int, Fingerprint]) -> Iterator[Finding]:
+def _copies(films: _Films, seen: dict[int, Fingerprint], thumbnails: Thumbnails) -> Iterator[Finding]:
     rows = list(seen)
     by_kind: dict[tuple[str, str], list[tuple[str, list[int]]]] = defaultdict(list)
-    for group in groups_of_copies(list(seen.values())):
+    for group in groups_of_copies(list(seen.values()), thumbnails):
         members = [rows[i] for i in group]
         exact = len({seen[i].digest for i in members}) == 1
         kind, severity, meaning = _meaning(films, members)

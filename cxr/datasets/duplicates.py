@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import SEEK_END
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +31,7 @@ SHIFT_PX = 3
 
 AXES = 64  # principal axes that a first comparison is made along
 BLOCK = 512
+COLUMNS = 16_384  # that a block is compared with at once
 FEW_PAIRS = 2048  # aligned at a time
 
 Numbers = NDArray[np.floating]
@@ -41,23 +47,53 @@ class Fingerprint:
     format: str
     warnings: tuple[str, ...]
     digest: bytes
-    thumbnail: NDArray[np.uint8] = field(repr=False)
 
     @classmethod
     def of(cls, film: Film) -> Fingerprint:
         shape = f"{film.width_px}x{film.height_px}".encode()
         digest = hashlib.blake2b(film.pixels.tobytes(), digest_size=16, person=shape[:16]).digest()
-        return cls(film.width_px, film.height_px, film.format, film.warnings, digest, film.fitted(SIDE_PX))
+        return cls(film.width_px, film.height_px, film.format, film.warnings, digest)
 
 
-def groups_of_copies(fingerprints: list[Fingerprint]) -> list[list[int]]:
+class Thumbnails:
+    """Films' thumbnails in their order, in a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, thumbnail: NDArray[np.uint8]) -> None:
+        self._file.seek(0, SEEK_END)
+        self._file.write(thumbnail.tobytes())
+        self._count += 1
+
+    def take(self, films: Sequence[int] | NDArray[np.intp]) -> NDArray[np.uint8]:
+        """Those of these films, (n, 64, 64)."""
+        found = np.empty((len(films), SIDE_PX**2), np.uint8)
+        for row, film in zip(found, films, strict=True):
+            self._file.seek(int(film) * row.nbytes)
+            row[:] = np.frombuffer(self._file.read(row.nbytes), np.uint8)
+        return found.reshape(-1, SIDE_PX, SIDE_PX)
+
+
+@contextmanager
+def thumbnails_on_disk() -> Iterator[Thumbnails]:
+    """None yet, in a file without a name: memory need not hold those of a whole dataset."""
+    with TemporaryFile() as file:
+        yield Thumbnails(file)
+
+
+def groups_of_copies(fingerprints: Sequence[Fingerprint], thumbnails: Thumbnails) -> list[list[int]]:
     """Groups of indexes of films that are one picture, of two or more films each, in order."""
     if len(fingerprints) < 2:
         return []
     _, first, picture = np.unique(
         [print_.digest.hex() for print_ in fingerprints], return_index=True, return_inverse=True
     )
-    pairs = near_copies(np.stack([fingerprints[i].thumbnail for i in first]))
+    pairs = near_copies(thumbnails, first)
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(first), len(first)))
     cluster = connected_components(links, directed=False)[1][picture]
     order = np.argsort(cluster, kind="stable")
@@ -65,13 +101,17 @@ def groups_of_copies(fingerprints: list[Fingerprint]) -> list[list[int]]:
     return sorted(group.tolist() for group in groups if len(group) > 1)
 
 
-def near_copies(thumbnails: NDArray[np.uint8]) -> Pairs:
-    """Pairs of rows of these thumbnails (n, 64, 64) that show one picture."""
-    pairs = _alike(_coarse(thumbnails))
+def near_copies(thumbnails: Thumbnails, films: NDArray[np.intp]) -> Pairs:
+    """Pairs of places in `films` whose thumbnails show one picture."""
     found = [np.empty((0, 2), np.intp)]
-    for start in range(0, len(pairs), FEW_PAIRS):
-        few = pairs[start : start + FEW_PAIRS]
-        found.append(few[_are_one(thumbnails[few[:, 0]], thumbnails[few[:, 1]])])
+    for pairs in _alike(thumbnails, films):
+        for start in range(0, len(pairs), FEW_PAIRS):
+            few = pairs[start : start + FEW_PAIRS]
+            one, other = (thumbnails.take(films[side]) for side in few.T)
+            coarse = np.einsum("ij,ij->i", _coarse(one), _coarse(other)) >= LIKE
+            few, one, other = few[coarse], one[coarse], other[coarse]
+            if len(few):
+                found.append(few[_are_one(one, other)])
     return np.concatenate(found)
 
 
@@ -88,24 +128,31 @@ def _unit(vectors: Numbers) -> Numbers:
     return vectors / np.where(norms > 1e-3, norms, np.inf)
 
 
-def _alike(vectors: Numbers) -> Pairs:
-    """All pairs i < j whose correlation is at least `LIKE`.
+def _alike(thumbnails: Thumbnails, films: NDArray[np.intp]) -> Iterator[Pairs]:
+    """All pairs i < j whose coarse correlation may be `LIKE` or more.
 
-    Compared along a few principal axes first: what is left of each vector beside these, taken as parallel,
-    gives an upper bound of the correlation. So none is missed, at a fraction of the cost.
+    Compared along a few principal axes: what is left of each vector beside these, taken as parallel, gives an upper
+    bound of the correlation. So none is missed, at a fraction of the cost, and of the memory.
     """
-    sample = vectors[:: max(1, len(vectors) // 1000)]
+    sample = _coarse(thumbnails.take(films[:: max(1, len(films) // 1000)]))
     axes = np.linalg.svd(sample, full_matrices=False)[2][:AXES]
+    blocks = [
+        _along(axes, _coarse(thumbnails.take(films[start : start + BLOCK]))) for start in range(0, len(films), BLOCK)
+    ]
+    short = np.concatenate(blocks)
+    for start in range(0, len(short), BLOCK):
+        for column in range(start, len(short), COLUMNS):
+            near = short[start : start + BLOCK] @ short[column : column + COLUMNS].T >= LIKE - 1e-4
+            i, j = np.nonzero(near)
+            i, j = i + start, j + column
+            yield np.column_stack([i, j])[i < j]
+
+
+def _along(axes: Numbers, vectors: Numbers) -> Numbers:
+    """Unit vectors along these axes, and the length of what is left of each beside them."""
     short = vectors @ axes.T
     rest = np.sqrt(np.maximum(0, (vectors**2).sum(axis=1) - (short**2).sum(axis=1)))
-    short = np.column_stack([short, rest])
-    found = [np.empty((0, 2), np.intp)]
-    for start in range(0, len(short), BLOCK):
-        i, j = np.nonzero(short[start : start + BLOCK] @ short[start:].T >= LIKE - 1e-4)
-        pairs = np.column_stack([i, j])[i < j] + start
-        exact = np.einsum("ij,ij->i", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
-        found.append(pairs[exact >= LIKE])
-    return np.concatenate(found)
+    return np.column_stack([short, rest])
 
 
 def _are_one(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from cxr.datasets.audit import Audit, Finding, audit
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.duplicates import near_copies
+from cxr.datasets.duplicates import near_copies, thumbnails_on_disk
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom_set
 
@@ -166,13 +165,13 @@ def test_many_groups_of_copies_stay_readable(shelf: Shelf) -> None:
     assert "3 more groups" in told[-1].sentence
 
 
-def thumbnails(images: list[Image.Image]) -> NDArray[np.uint8]:
-    return np.stack([Film.read(encoded(image)).fitted(64) for image in images])
-
-
 def share_found(originals: list[Image.Image], copies: list[Image.Image]) -> float:
     """The share of the copies that are paired with their originals; no other pair may be found."""
-    pairs = {tuple(pair) for pair in near_copies(thumbnails(originals + copies)).tolist()}
+    images = originals + copies
+    with thumbnails_on_disk() as thumbnails:
+        for image in images:
+            thumbnails.append(Film.read(encoded(image)).fitted(64))
+        pairs = {tuple(pair) for pair in near_copies(thumbnails, np.arange(len(images))).tolist()}
     true = {(i, i + len(originals)) for i in range(len(originals))}
     assert pairs <= true
     return len(pairs) / len(true)
@@ -206,6 +205,16 @@ def test_changed_copies_of_real_films_are_found(change, films: Path) -> None:
     rows = np.random.default_rng(0).choice(len(dataset), 60, replace=False)
     originals = [Image.fromarray(dataset.read(int(i)).pixels) for i in rows]
     assert share_found(originals, [change(image) for image in originals]) >= 0.95
+
+
+def test_thumbnails_are_given_back_in_any_order() -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (5, 64, 64), dtype=np.uint8)
+    with thumbnails_on_disk() as thumbnails:
+        for row in rows[:3]:
+            thumbnails.append(row)
+        assert np.array_equal(thumbnails.take([2, 0, 2]), rows[[2, 0, 2]])
+        thumbnails.append(rows[3])  # after a look at earlier ones
+        assert len(thumbnails) == 4 and np.array_equal(thumbnails.take(range(4)), rows[:4])
 
 
 def test_blank_films_are_copies_only_of_their_equals(shelf: Shelf) -> None:
