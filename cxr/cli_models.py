@@ -70,6 +70,29 @@ def gate(name: str, data: Data) -> None:
         )
 
 
+@app.command("revise")
+def revise(
+    name: str,
+    new: str,
+    data: Data,
+    overrides: Annotated[
+        list[str],
+        typer.Option("--set", help="As decision.rule=sensitivity; may be given again."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Judge a model's weights again by another threshold's rule, band or margin, as a new model; nothing is trained."""
+    from cxr import revision
+
+    with console.bar("Reading films") as progress:
+        card = revision.revise(name, new, overrides, data, progress)
+    if as_json:
+        console.print_json(card.model_dump(mode="json"))
+        return
+    said = "no threshold" if card.threshold is None else f"the threshold {card.threshold:.4f} ({card.threshold_rule})"
+    typer.echo(f"'{new}' is on the shelf, with {said}.")
+
+
 @app.command("describe")
 def describe(name: str, path: Annotated[Path, typer.Argument(help="A TOML file, as docs/shipped-model.toml.")]) -> None:
     """Put what its makers say of it on a model's card: intended use, data, known failures."""

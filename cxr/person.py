@@ -38,6 +38,7 @@ ROLE_OF: Mapping[str, str] = MappingProxyType(
         "delete a run": "trainer",
         "train a model": "trainer",
         "export a model": "trainer",
+        "revise a model": "trainer",
         "add a dataset by its path": "admin",
         "forget a dataset": "admin",
         "give a gate": "admin",

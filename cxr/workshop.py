@@ -16,10 +16,9 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.errors import RecipeError, RunError
 from cxr.home import models_dir
-from cxr.judging.band import choose_band
 from cxr.judging.calibration import Temperature, fit_temperature, tempered
-from cxr.judging.evaluation import Evaluation, Rule, choose_threshold, evaluate, read_films, read_scores, score_table
-from cxr.judging.results import results_of
+from cxr.judging.choices import Choices, rule_of
+from cxr.judging.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
 from cxr.learning import runs
 from cxr.learning.recipe import Recipe
 from cxr.learning.selection import label_space, left_out, select, select_fold
@@ -186,30 +185,16 @@ def _shelve(
 ) -> None:
     from cxr.learning.weights import arrays_of
 
-    held = scores[scores["role"] == "val"]
-    rule = rule_of(recipe)
-    threshold = choose_threshold(held, labels, rule)
-    band = choose_band(held, labels, threshold, recipe.decision.sure)
-    results = {
-        role: results_of(scores[scores["role"] == role], labels, threshold)
-        for role in ("val", "test")
-        if (scores["role"] == role).any()
-    }
     draft = Draft(
         name=name,
         classes=labels.classes,
         groups=dict(labels.groups),
-        threshold=threshold,
-        threshold_rule=f"{rule} on validation films" if threshold is not None else "",
         temperature=temperature.value,
         temperature_rule=temperature.rule,
-        unsure=band.range,
-        unsure_rule=band.rule,
         zca_rank=trained.zca_rank,
         starting_weights=trained.starting_weights,
         films=_counts(scores, "role"),
         sources=_counts(scores, "source"),
-        results=results,
         device=device.name,
         precision=device.precision,
         duration_s=round(spent_s, 1),
@@ -222,14 +207,10 @@ def _shelve(
         warnings=tuple(warnings),
         gate=taught.record if taught else None,
         ages=ages_of(trained.films),
+        **vars(Choices.of(recipe, labels, scores)),
     )
     gate = taught.gate.arrays() if taught else None
     shelf.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False), gate)
-
-
-def rule_of(recipe: Recipe) -> Rule:
-    """How the recipe wants its model's threshold to be chosen."""
-    return Rule(recipe.decision.sensitivity if recipe.decision.rule == "sensitivity" else None)
 
 
 def _counts(table: pd.DataFrame, by: str) -> dict[str, dict[str, int]]:

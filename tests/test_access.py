@@ -24,6 +24,7 @@ from cxr.reading.batch import read_sources
 from cxr.reading.card import Statement
 from cxr.reading.opinions import Opinion
 from cxr.reading.sources import examples
+from cxr.revision import revise
 from cxr.showing import access
 from cxr.trail import deeds
 from tests.conftest import tiny_recipe
@@ -99,6 +100,7 @@ DO = {
     "resume a training": lambda home: waiting().resume(),
     "delete a run": lambda home: waiting().delete(),
     "train a model": stored,
+    "revise a model": lambda home: revise("first", "more", ["decision.sure=0.9"], [catalogue.places()[0].path], quiet),
     "export a model": lambda home: parcel.export_model("first", home / "again.zip"),
     "add a dataset by its path": lambda home: catalogue.add("/no/such/folder"),
     "split a dataset": lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),

@@ -234,6 +234,13 @@ class Recipe(Section):
             raise RecipeError(f"trunk.weights: '{path}' is neither imagenet, none, shelf:NAME nor a file.")
         return self.model_copy(update={"trunk": self.trunk.model_copy(update={"weights": str(path.resolve())})})
 
+    def with_overrides(self, overrides: Iterable[str]) -> Recipe:
+        """The same recipe with `section.key=value` overrides applied."""
+        table = self.model_dump(mode="json")
+        for override in overrides:
+            _override(table, override)
+        return Recipe.from_table(table)
+
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
         try:

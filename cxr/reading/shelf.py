@@ -55,10 +55,17 @@ class Listing:
     damaged: dict[str, str]  # name -> why it cannot be used
 
 
-def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, gate: Arrays | None = None) -> Card:
+def store(
+    draft: Draft,
+    recipe: Recipe,
+    arrays: Arrays,
+    evaluation: Path | str,
+    gate: Arrays | None = None,
+    doing: str = "train a model",
+) -> Card:
     """The card of a model that now stands on the shelf; `evaluation` is a CSV file, or a CSV's text.
 
-    The first model becomes the default.
+    The first model becomes the default. `doing` is what the audit trail calls it.
     """
     from importlib.metadata import version  # late, as FileLock below: listing needs neither
 
@@ -66,7 +73,7 @@ def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, 
     odd = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if odd is not None:
         raise ShelfError(f"The weights '{odd}' are not all finite numbers: the training went astray.")
-    with deed("train a model", draft.name) as line, new_folder(draft.name) as folder:
+    with deed(doing, draft.name) as line, new_folder(draft.name) as folder:
         save_arrays(folder / WEIGHTS, halved(arrays))
         digest = sha256(folder / WEIGHTS)
         if gate is not None:
