@@ -74,18 +74,16 @@ def gate(name: str, data: Data) -> None:
 def revise(
     name: str,
     new: str,
-    data: Data,
     overrides: Annotated[
         list[str],
         typer.Option("--set", help="As decision.rule=sensitivity; may be given again."),
     ],
     as_json: Json = False,
 ) -> None:
-    """Judge a model's weights again by another threshold's rule, band or margin, as a new model; nothing is trained."""
-    from cxr import revision
+    """Put a model on the shelf once more, with another rule for its threshold or another band; nothing is trained."""
+    from cxr.judging.revision import revise as revised
 
-    with console.bar("Reading films") as progress:
-        card = revision.revise(name, new, overrides, data, progress)
+    card = revised(name, new, overrides)
     if as_json:
         console.print_json(card.model_dump(mode="json"))
         return

@@ -49,7 +49,7 @@ def teach(recipe: Recipe, trained: Trained, everything: Dataset, worker: Worker)
             raise RunError(UNGUARDED)
 
     try:
-        return taught(features, recipe, trained.films, everything, progress)
+        return _taught(features, recipe, trained.films, everything, progress)
     except (RunError, DatasetError) as error:
         worker.note(str(error))
         return None
@@ -64,11 +64,11 @@ def give_gate(name: str, paths: Sequence[str], progress: Progress) -> Card:
     if not len(own):
         raise DatasetError(f"None of the films that '{name}' was trained on is here, so they cannot teach its gate.")
     look = shelf.load(name).features
-    given = taught(look, recipe, own, everything, lambda done, total: progress(done, total, TEACHING))
-    return shelf.give_gate(name, given.gate.arrays(), given.record, ages_of(own))
+    taught = _taught(look, recipe, own, everything, lambda done, total: progress(done, total, TEACHING))
+    return shelf.give_gate(name, taught.gate.arrays(), taught.record, ages_of(own))
 
 
-def taught(
+def _taught(
     look: Look, recipe: Recipe, films: Dataset, everything: Dataset, progress: Callable[[int, int], None]
 ) -> Taught:
     """`films` have their role in the training; what the recipe left out is in `everything`."""

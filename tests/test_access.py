@@ -17,6 +17,7 @@ from cxr.films.phantom import draw_phantom_set
 from cxr.judging import examination
 from cxr.judging.evaluation import read_scores
 from cxr.judging.kept import keep, kept
+from cxr.judging.revision import revise
 from cxr.learning import runs
 from cxr.person import ROLE_OF, ROLES, Person, acting_as
 from cxr.reading import export, opinions, parcel, shelf
@@ -24,7 +25,6 @@ from cxr.reading.batch import read_sources
 from cxr.reading.card import Statement
 from cxr.reading.opinions import Opinion
 from cxr.reading.sources import examples
-from cxr.revision import revise
 from cxr.showing import access
 from cxr.trail import deeds
 from tests.conftest import tiny_recipe
@@ -100,7 +100,7 @@ DO = {
     "resume a training": lambda home: waiting().resume(),
     "delete a run": lambda home: waiting().delete(),
     "train a model": stored,
-    "revise a model": lambda home: revise("first", "more", ["decision.sure=0.9"], [catalogue.places()[0].path], quiet),
+    "revise a model": lambda home: revise("first", "more", ["decision.sure=0.9"]),
     "export a model": lambda home: parcel.export_model("first", home / "again.zip"),
     "add a dataset by its path": lambda home: catalogue.add("/no/such/folder"),
     "split a dataset": lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),

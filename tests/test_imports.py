@@ -68,7 +68,6 @@ def test_every_module_belongs_to_a_room_or_stands_above_them():
         "cxr.console",
         "cxr.doctor",
         "cxr.gatehouse",
-        "cxr.revision",
         "cxr.workshop",
     }
 

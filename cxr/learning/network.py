@@ -11,13 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 from keras import layers
-from numpy.typing import NDArray
 
 from cxr.errors import RecipeError
-from cxr.learning.margin import NAME as MARGIN
-from cxr.learning.margin import Margin, frame
 from cxr.learning.recipe import Input, Recipe
 from cxr.learning.resnet18 import resnet18_trunk
 from cxr.learning.whitening import Whitening, whitens
@@ -58,16 +54,6 @@ class Network:
         features = layers.Concatenate(dtype="float32")(means) if len(means) > 1 else means[0]
         return keras.Model(self.model.input, [self.model.get_layer(self.target).output, features])
 
-    def shown(self, films: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the trunk is shown of films (films, side, side, 1) that are read."""
-        margin = _margin(self.model)
-        return films if margin is None else np.asarray(margin(films, training=False))
-
-    def frame(self, cells: int) -> NDArray[np.float32] | None:
-        """What puts a map of so many cells a side where it lies in the whole film; None where it covers it."""
-        margin = _margin(self.model)
-        return None if margin is None else frame(cells, margin.share)
-
     @property
     def from_target(self) -> keras.Model:
         """The maps that a heatmap is made of -> logits."""
@@ -107,8 +93,6 @@ def _preprocess(pixels: Any, settings: Input, zca_rank: int) -> Any:
     x = pixels
     if whitens(settings):
         x = Whitening(zca_rank if settings.zca else 0, dtype="float32", name="whitening")(x)
-    if settings.margin:
-        x = Margin(settings.margin, dtype="float32", name=MARGIN)(x)
     x = layers.Concatenate(dtype="float32", name="three_channels")([x, x, x])
     mean, deviation = _CHANNELS[settings.scale]
     variance = [value**2 for value in deviation]
@@ -181,10 +165,6 @@ def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
     for layer in trunk[:first]:
         layer.trainable = False
     return trunk[first].input
-
-
-def _margin(model: keras.Model) -> Margin | None:
-    return next((layer for layer in model.layers if isinstance(layer, Margin)), None)
 
 
 def _block(layer: Any) -> str:

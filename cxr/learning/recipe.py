@@ -44,13 +44,6 @@ class Input(Section):
         description="unit: 0..1; caffe: 0..255 less the ImageNet means, blue first; torch: ImageNet mean and "
         "deviation; half: less 0.5, over 0.25.",
     )
-    margin: float = Field(
-        0.0,
-        ge=0,
-        le=0.25,
-        description="Strip at each side that is left out where a film is read, as a share of it: training's enlarged "
-        "views leave out as much. Needs fresh views.",
-    )
     featurewise_center: bool = Field(False, description="Take off the training films' mean grey.")
     featurewise_std: bool = Field(False, description="Divide by the training films' deviation.")
     zca: bool = Field(False, description="Whiten along the training films' principal components.")
@@ -190,8 +183,6 @@ class Recipe(Section):
             raise ValueError("head.output = sigmoid is for two classes; use softmax")
         if self.trunk.train == "all" and self.training.views:
             raise ValueError("training.views needs a frozen trunk; with trunk.train = all set it to 0")
-        if self.input.margin and (self.training.views or not self.augmentation.active):
-            raise ValueError("input.margin goes with augmentation and training.views = 0: it makes up for fresh views")
         if self.head.keep and not self.trunk.weights.startswith("shelf:"):
             raise ValueError("head.keep needs a model to start from: trunk.weights = shelf:NAME")
         if self.optimiser.warmup_epochs and self.optimiser.schedule != "cosine":

@@ -89,7 +89,6 @@ class Classifier:
         self.look: Look = _compiled(network, self.sigmoid, self.size_px)
         self.alone: tuple[str, Look] = TENSORFLOW, self.look  # what looks at a film that comes alone
         self._float32: Network | None = network if precision == "float32" else None
-        self._inner: Network | None = None
         self._building = threading.Lock()
 
     @property
@@ -127,28 +126,14 @@ class Classifier:
 
     def float32_network(self) -> Network:
         """The same network in float32, for methods that bfloat16 breaks or blurs; built when first asked for."""
-        with self._building:
-            if self._float32 is None:
-                self._float32 = self._copy(self.recipe)
-            return self._float32
-
-    def inner_network(self) -> Network:
-        """The same in float32 for films without their margin, as `Network.shown` has them."""
-        margin = self.recipe.input.margin
-        if not margin:
-            return self.float32_network()
-        with self._building:
-            if self._inner is None:
-                whole = self.recipe.input.model_copy(update={"margin": 0.0})
-                self._inner = self._copy(self.recipe.model_copy(update={"input": whole}))
-            return self._inner
-
-    def _copy(self, recipe: Recipe) -> Network:
         from cxr.learning.network import build
 
-        exact = build(recipe, len(self.classes), "float32", self.card.zca_rank)
-        assign(exact.model.weights, arrays_of(self.network.model.weights))
-        return exact
+        with self._building:
+            if self._float32 is None:
+                exact = build(self.recipe, len(self.classes), "float32", self.card.zca_rank)
+                assign(exact.model.weights, arrays_of(self.network.model.weights))
+                self._float32 = exact
+            return self._float32
 
     def _read(self, films: list[Film], engine: str, look: Look) -> list[Prediction]:
         pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
@@ -223,8 +208,7 @@ def _above(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
     """
     import tensorflow as tf
 
-    head, target = network.from_target, network.model.get_layer(network.target).output
-    frame = network.frame(target.shape[1])
+    head = network.from_target
 
     def explain(maps: Any) -> tuple[Any, Any]:
         # float32 from here on: bfloat16 gradients would lose small differences in their mean
@@ -239,7 +223,6 @@ def _above(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
             weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
             heatmaps.append(tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)))
         probabilities = tf.sigmoid(scores) if sigmoid else tf.nn.softmax(scores)
-        heat = tf.stack(heatmaps, axis=1)
-        return probabilities, heat if frame is None else tf.einsum("ar,fcrs,bs->fcab", frame, heat, frame)
+        return probabilities, tf.stack(heatmaps, axis=1)
 
     return explain

@@ -58,13 +58,6 @@ def _along_channels(array: Any) -> NDArray[np.float32]:
     return np.asarray(array, np.float32).reshape(1, -1, 1, 1)
 
 
-def _without_margin(ops: Any, layer: Any, x: Any) -> Any:
-    side = layer.output.shape[1]
-    cut = layer.cut_px(side)
-    inner = ops.slice(x, np.array([cut, cut]), np.array([side - cut, side - cut]), np.array([1, 1]), np.array([2, 3]))
-    return ops.interpolate(inner, np.array([side, side]), "linear_onnx", "sizes", axes=np.array([2, 3]))
-
-
 def _normalised(ops: Any, layer: Any, x: Any) -> Any:
     return ops.divide(ops.subtract(x, _along_channels(layer.mean)), np.sqrt(_along_channels(layer.variance)))
 
@@ -102,7 +95,6 @@ def _pooled(ops: Any, layer: Any, x: Any) -> Any:
 
 _LAYERS: dict[str, Callable[..., Any]] = {
     "InputLayer": lambda ops, layer, x: x,
-    "Margin": _without_margin,
     "Concatenate": lambda ops, layer, *parts: ops.concat([*parts], 1),
     "Normalization": _normalised,
     "Conv2D": _convolved,

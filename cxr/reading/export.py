@@ -85,14 +85,11 @@ def standard_graph(classifier: Classifier) -> keras.Model:
     import keras
     from keras import layers
 
-    from cxr.learning.margin import Margin
     from cxr.learning.whitening import Whitening
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
         if isinstance(layer, Whitening):
             return _whitened(layer, *inputs)
-        if isinstance(layer, Margin):
-            return _without_margin(layer, *inputs)
         return layer(*inputs, **options)
 
     graph = keras.models.clone_model(
@@ -125,15 +122,6 @@ def _whitened(layer: Any, x: Any) -> Any:
         flat = layers.Add(name="evened_out")([layers.Rescaling(rest, name="the_rest")(flat), inside])
         x = layers.Reshape(shape, name="as_film")(flat)
     return layers.Rescaling(SPREAD, GREY / 2, name="grey_again")(x)
-
-
-def _without_margin(layer: Any, x: Any) -> Any:
-    """What the layer does where a film is read, of standard layers."""
-    from keras import layers
-
-    side = x.shape[1]
-    inner = layers.Cropping2D(layer.cut_px(side), name="without_margin")(x)
-    return layers.Resizing(side, side, interpolation="bilinear", name="enlarged")(inner)
 
 
 def _drawn(finding: str, seed: int, side_px: int) -> Film:

@@ -48,15 +48,12 @@ def explain(
         report(1, 1)
         return heatmap
     column = classifier.index_of(target)
-    asked = _Question(classifier.inner_network(), column, classifier.recipe.head.output == "sigmoid", report)
-    pixels = classifier.network.shown(film.fitted(classifier.size_px).astype(np.float32)[None, ..., None])
+    asked = _Question(classifier.float32_network(), column, classifier.recipe.head.output == "sigmoid", report)
+    pixels = film.fitted(classifier.size_px).astype(np.float32)[None, ..., None]
     if method == "gradcam++":
-        found = _gradcam_plus_plus(asked, pixels)
-    else:
-        found = (_scorecam if method == "scorecam" else _smoothgrad)(asked, pixels, samples or SAMPLES[method])
-    heatmap = np.asarray(found, np.float32)[0]
-    frame = classifier.network.frame(len(heatmap))
-    return _scaled(heatmap if frame is None else frame @ heatmap @ frame.T)
+        return _scaled(_gradcam_plus_plus(asked, pixels))
+    chosen = samples or SAMPLES[method]
+    return _scaled((_scorecam if method == "scorecam" else _smoothgrad)(asked, pixels, chosen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +154,8 @@ def _smoothgrad(asked: _Question, pixels: NDArray[np.float32], copies: int) -> A
     return total / copies
 
 
-def _scaled(heatmap: NDArray[np.float32]) -> NDArray[np.float32]:
-    """In parts of its peak; zero stays zero."""
+def _scaled(heatmaps: Any) -> NDArray[np.float32]:
+    """The first map, in parts of its peak; zero stays zero."""
+    heatmap = np.asarray(heatmaps, np.float32)[0]
     peak = heatmap.max()
     return heatmap / peak if peak > 0 else heatmap

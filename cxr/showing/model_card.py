@@ -42,7 +42,6 @@ def facts(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Classes": ", ".join(card.classes),
         "Recipe": _recipe(card, recipe),
         "Network": f"{recipe.trunk.backbone} at {card.size_px} px, trained: {recipe.trunk.train}",
-        "Looks at": _sight(recipe.input.margin),
         "Starting weights": card.starting_weights or "not known",
         "Threshold": "none" if card.threshold is None else f"{card.threshold:.4f} ({card.threshold_rule})",
         "Gate": _gate(card),
@@ -54,10 +53,6 @@ def facts(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Software": ", ".join(f"{name} {version}" for name, version in card.software.items()),
     }
     return pd.DataFrame({"fact": list(said), "value": list(said.values())})
-
-
-def _sight(margin: float) -> str:
-    return f"the film without {margin:.1%} of it at each side" if margin else "the whole film"
 
 
 def films_table(card: Card) -> pd.DataFrame:

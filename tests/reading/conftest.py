@@ -35,17 +35,6 @@ def tiny_recipe():
 
 
 @pytest.fixture
-def with_margin(tiny_recipe):
-    """The tiny recipe, of which an eighth at each side is left out where a film is read."""
-
-    def make(**head):
-        recipe = tiny_recipe(**head)
-        return recipe.model_copy(update={"input": recipe.input.model_copy(update={"margin": 0.125})})
-
-    return make
-
-
-@pytest.fixture
 def draft():
     def make(name="tiny", classes=CLASSES, **facts):
         return Draft(name=name, classes=classes, **facts)

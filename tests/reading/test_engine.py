@@ -41,12 +41,6 @@ def test_a_look_through_it_is_our_own(make_classifier, tiny_recipe, film, output
         np.testing.assert_allclose(np.asarray(theirs), np.asarray(ours), atol=near * max(1, np.abs(ours).max()))
 
 
-def test_it_leaves_out_the_margin_as_keras_does(make_classifier, with_margin, film):
-    network, pixels = make_classifier(with_margin()).network, film.fitted(32)[None, ..., None]
-    for ours, theirs in zip(seen(network, pixels), openvino_trunk(network, "float32")(pixels), strict=True):
-        assert np.abs(theirs - ours).max() / np.abs(ours).max() < AGREEMENT
-
-
 def test_it_leaves_a_trunk_with_layers_that_it_does_not_know(make_classifier, tiny_recipe):
     recipe = tiny_recipe()
     whitened = recipe.model_copy(update={"input": recipe.input.model_copy(update={"featurewise_center": True})})

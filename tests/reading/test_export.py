@@ -26,12 +26,11 @@ def stored(home, draft):
     """A model on the shelf, with fresh weights and, where it whitens, made-up statistics."""
     from cxr.learning.network import build
 
-    def make(output="softmax", rank=0, margin=0.0):
+    def make(output="softmax", rank=0, **given):
         recipe = Recipe.from_table(
             {
                 "name": "tiny",
-                "input": {"size_px": 32, "scale": "caffe", "margin": margin} | (WHITE if rank else {}),
-                "augmentation": {"rotation_deg": 5 if margin else 0},
+                "input": {"size_px": 32, "scale": "caffe"} | (WHITE if rank else {}),
                 "trunk": {"backbone": "tiny", "weights": "none"},
                 "head": {"output": output, "dense": [6], "dropout": 0.5},
             }
@@ -50,11 +49,9 @@ def stored(home, draft):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("output", "rank", "margin"), [("softmax", 0, 0), ("sigmoid", 0, 0), ("softmax", 5, 0), ("softmax", 5, 1 / 16)]
-)
-def test_an_exported_file_says_what_the_model_says(stored, kind, output, rank, margin):
-    stored(output, rank, margin)
+@pytest.mark.parametrize(("output", "rank"), [("softmax", 0), ("sigmoid", 0), ("softmax", 5)])
+def test_an_exported_file_says_what_the_model_says(stored, kind, output, rank):
+    stored(output, rank)
     made = export("tiny", kind)
     assert made.difference < exports.AGREE and made.file_name == f"tiny.{kind}" and len(made.data) > 1000
 

@@ -1,0 +1,70 @@
+"""A model gets another rule for its threshold or another band, without training; what needs one is refused."""
+
+import numpy as np
+import pytest
+
+from cxr.errors import RecipeError, ShelfError
+from cxr.films.film import Film
+from cxr.films.phantom import draw_phantom
+from cxr.judging.evaluation import read_films
+from cxr.judging.revision import revise
+from cxr.learning.weights import load_arrays
+from cxr.reading import shelf
+from cxr.trail import deeds
+
+ALL_FOUND = ("decision.rule=sensitivity", "decision.sensitivity=1.0")
+
+
+def test_the_threshold_goes_by_the_new_rule_and_all_figures_by_the_threshold(trained):
+    before, card = shelf.card("first"), revise("first", "second", ALL_FOUND)
+    assert card.threshold_rule != before.threshold_rule and card.threshold < before.threshold
+    assert card.results["val"]["binary"]["sensitivity"] == 1.0
+    assert card.results["test"]["binary"]["auc"] == before.results["test"]["binary"]["auc"]
+    assert shelf.recipe_of("second").decision.sensitivity == 1.0
+
+
+def test_weights_scores_gate_and_what_the_training_knew_stay(trained):
+    before, card = shelf.card("first"), revise("first", "second", ["decision.sure=0.8"])
+    changed = {"name", "created", "results", "threshold", "threshold_rule", "unsure", "unsure_rule"}
+    assert {field for field, value in card if value != getattr(before, field)} - {"software"} <= changed
+    assert card.unsure_rule != before.unsure_rule
+    folders = [shelf.folder_of(name) for name in ("first", "second")]
+    old, new = (load_arrays(folder / "weights.npz") for folder in folders)
+    assert old.keys() == new.keys() and all(np.array_equal(old[name], new[name]) for name in old)
+    assert read_films(folders[0] / "evaluation.csv").equals(read_films(folders[1] / "evaluation.csv"))
+    film = Film.of(draw_phantom("viral", 3, 64).pixels)
+    readings = [shelf.load(name, "float32").read(film) for name in ("first", "second")]
+    assert np.array_equal(readings[0].probabilities, readings[1].probabilities)
+    assert readings[0].gate == readings[1].gate
+
+
+def test_the_trail_calls_it_a_revision(trained):
+    revise("first", "second", ALL_FOUND)
+    assert [(one["action"], one["model"]) for one in deeds()][-1] == ("revise a model", "second")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.epochs=3", r"training\.epochs cannot be changed without a training"),
+        ("head.dropout=0.5", r"head\.dropout cannot be changed without a training"),
+        ("decision.sure=0.95", "Nothing would be another"),
+        ("decision.sure=2", r"decision\.sure"),
+    ],
+)
+def test_what_takes_a_training_or_changes_nothing_is_refused(trained, override, said):
+    with pytest.raises(RecipeError, match=said):
+        revise("first", "second", [override])
+    assert shelf.names() == ["first"]
+
+
+def test_a_name_that_is_taken_is_refused(trained):
+    with pytest.raises(ShelfError, match="already a model 'first'"):
+        revise("first", "first", ALL_FOUND)
+
+
+def test_the_command_line_says_what_threshold_it_has_now(trained, cxr, answer):
+    code, out, _ = cxr("models", "revise", "first", "second", "--set", "decision.sure=0.9")
+    assert code == 0 and "'second' is on the shelf, with the threshold" in out
+    said = answer("models", "revise", "first", "third", "--set", "decision.sure=0.8")
+    assert said["name"] == "third" and said["unsure_rule"] == shelf.card("third").unsure_rule
