@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.films.picture import jpeg
-from cxr.reading import opinions, race
+from cxr.reading import race
 from cxr.reading.batch import Reading, read_sources
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
-from cxr.reading.opinions import ANSWERS, Opinion
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import report, ui
 from cxr.showing.batch_panel import show_batch
+from cxr.showing.opinion_panel import ask_opinion
 from cxr.showing.reading import (
     bars,
     bars_html,
@@ -236,49 +236,6 @@ def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
     with st.expander("What the model cannot do"):
         for limit in limits(card):
             st.markdown(f"- {limit}")
-
-
-def ask_opinion(desk: Desk, reading: Reading, prediction: Prediction) -> None:
-    """What the reader says to the reading; kept on this machine only where the reader wants that."""
-    place = (reading.film_id, prediction.model)
-    said = desk.opinions.get(place)
-    key = f"predict.opinion.{reading.film_id}.{prediction.model}"
-
-    def answer() -> None:
-        chosen = st.session_state[f"{key}.answer"]
-        if chosen is None:
-            desk.opinions.pop(place, None)
-            return
-        note = st.session_state.get(f"{key}.note", "")
-        opinion = Opinion(*place, prediction.decision, round(prediction.probability(), 6), chosen, note)
-        desk.opinions[place] = opinion
-        if st.session_state.get("predict.keep"):
-            try:
-                opinions.keep(opinion)
-            except CxrError as error:
-                st.session_state["predict.problems"] = [str(error)]
-
-    with st.expander("Your own reading", expanded=True):
-        st.segmented_control(
-            "Do you agree?", ANSWERS, default=said.answer if said else None, key=f"{key}.answer", on_change=answer
-        )
-        st.text_input("Note (no names)", said.note if said else "", key=f"{key}.note", on_change=answer, max_chars=500)
-        st.toggle(
-            "Keep my answers on this machine",
-            key="predict.keep",
-            persist_state="session",
-            help="Without this they are gone when the page is reloaded, as the films are. Kept are the answer, the "
-            "note, the model and a number made of the film's bytes; no film and no name.",
-        )
-        mine = list(desk.opinions.values())
-        if mine:
-            st.download_button(
-                f"My {len(mine)} answers as CSV",
-                opinions.to_csv(mine),
-                "answers.csv",
-                "text/csv",
-                key="predict.answers",
-            )
 
 
 def offer_exports(

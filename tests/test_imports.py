@@ -27,6 +27,7 @@ MAY_STREAMLIT = {
         "shortcuts_panel",
         "lasting",
         "refusal_panel",
+        "opinion_panel",
         "batch_panel",
     )
 }

@@ -219,6 +219,43 @@ def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
     assert [one.answer for one in opinions.kept()] == ["agree"]
 
 
+def answered(app, answer):
+    next(one for one in app.segmented_control if one.key.endswith(".answer")).set_value(answer)
+    return run(app)
+
+
+@pytest.fixture
+def no_answers(shelf_home):
+    """Before and after the test no answer is kept."""
+    (shelf_home / "opinions.jsonl").unlink(missing_ok=True)
+    yield
+    (shelf_home / "opinions.jsonl").unlink(missing_ok=True)
+
+
+def test_who_wants_answers_kept_has_those_kept_too_that_were_given_before(no_answers, app):
+    answered(drop(app, ("a.png", png(1)), ("b.png", png(2))), "disagree")
+    button(app, "predict.next").click()
+    answered(run(app), "agree")
+    app.toggle(key="predict.keep").set_value(True)
+    run(app)
+    assert sorted(one.answer for one in opinions.kept()) == ["agree", "disagree"]
+    app.toggle(key="predict.keep").set_value(False)
+    answered(run(app), "unsure")
+    assert sorted(one.answer for one in opinions.kept()) == ["agree", "disagree"] and not app.error
+
+
+def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypatch):
+    keys = [one.key for one in drop(app, ("a.png", png(1))).get("download_button")]
+    assert "predict.kept" not in keys and "predict.answers" not in keys
+    earlier = opinions.Opinion("f1", "first@0", "viral", 0.5, "unsure", "a scar")
+    opinions.keep(earlier)
+    told = []
+    monkeypatch.setattr("cxr.reading.opinions.to_csv", lambda answers: told.append(list(answers)) or "")
+    labels = {one.key: one.label for one in run(app).get("download_button")}
+    assert labels["predict.kept"] == "Kept on this machine: 1 answer, as CSV" and "predict.answers" not in labels
+    assert told == [[earlier]]
+
+
 def test_a_name_full_of_markdown_is_shown_as_it_is(app):
     drop(app, ("**x** [y](http://z).png", png(1)))
     assert "\\*\\*x\\*\\*" in words(app)
