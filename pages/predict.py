@@ -256,7 +256,7 @@ def offer_exports(
         )
         st.download_button(
             "Overlay (PNG)",
-            partial(report.overlay_png, film, heatmap),
+            partial(report.overlay_png, reported),
             f"{name}.png",
             "image/png",
             key="predict.png",
