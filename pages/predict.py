@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -19,8 +18,9 @@ from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
-from cxr.showing import report, ui
+from cxr.showing import ui
 from cxr.showing.batch_panel import show_batch
+from cxr.showing.downloads import offer_overlay, offer_pdf
 from cxr.showing.opinion_panel import ask_opinion
 from cxr.showing.reading import (
     bars,
@@ -33,6 +33,7 @@ from cxr.showing.reading import (
     trained_on,
 )
 from cxr.showing.refusal_panel import held_back, read_by, show_refused
+from cxr.showing.report import Reported
 from cxr.showing.viewer import View, viewer
 
 EXAMPLE_PX = 150
@@ -243,25 +244,10 @@ def offer_exports(
 ) -> None:
     film, reading = desk.film(), seen.reading
     answer = desk.opinions.get((reading.film_id, prediction.model))
-    reported = report.Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
-    name = f"reading-{reading.film_id[:8]}"
+    reported = Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
     with st.container(horizontal=True):
-        st.download_button(
-            "Report (PDF)",
-            partial(report.reading_pdf, reported),
-            f"{name}.pdf",
-            "application/pdf",
-            key="predict.pdf",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Overlay (PNG)",
-            partial(report.overlay_png, reported),
-            f"{name}.png",
-            "image/png",
-            key="predict.png",
-            on_click="ignore",
-        )
+        offer_pdf(reported)
+        offer_overlay(reported)
 
 
 main()

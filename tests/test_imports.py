@@ -28,6 +28,7 @@ MAY_STREAMLIT = {
         "lasting",
         "refusal_panel",
         "opinion_panel",
+        "downloads",
         "batch_panel",
     )
 }

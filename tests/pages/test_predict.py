@@ -57,6 +57,11 @@ def button(app, key):
     return next(one for one in app.button if one.key == key)
 
 
+def files(app):
+    """What can be taken away of the open film."""
+    return [one.label for one in app.get("download_button") if one.key in ("predict.pdf", "predict.png")]
+
+
 def words(app):
     return " ".join(one.value for one in app.markdown)
 
@@ -147,8 +152,10 @@ def test_a_refused_picture_is_shown_with_its_reason_and_no_answer_until_somebody
     drop(app, ("blank.png", blank()))
     assert any("next to nothing" in one.value for one in app.error)
     assert "Trained on" not in words(app) and not [one for one in app.selectbox if one.key == "predict.method"]
+    assert files(app) == ["Report (PDF)"]
     button(app, "predict.insist").click()
     run(app)
+    assert files(app) == ["Report (PDF)", "Overlay (PNG)"]
     assert "Trained on" in words(app) and app.selectbox(key="predict.method")
     assert any("next to nothing" in one.value for one in app.warning)
 
