@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -12,6 +13,7 @@ from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.films.picture import jpeg
 from cxr.reading import race
+from cxr.reading.ages import age_reason
 from cxr.reading.batch import Reading, read_sources
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
@@ -37,6 +39,7 @@ from cxr.showing.report import Reported
 from cxr.showing.viewer import View, viewer
 
 EXAMPLE_PX = 150
+OLDEST = 130  # years, as on the command line
 INBOX = "predict.inbox"  # the uploader's key, followed by how often it was emptied
 
 
@@ -143,6 +146,7 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
     if held_back(desk, reading, card):
         show_refused(desk, reading, prediction, card)
         return
+    reading = of_age(reading, card)
     for warning in (*reading.doubts, *card.warnings):
         st.warning(warning)
     if reading.source.drawn:
@@ -159,12 +163,39 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
                 key="predict.method",
                 persist_state="session",
             )
+            ask_age(reading, card)
         with pictures:
             target, heatmap = show_film(desk, prediction, card, method or "gradcam")
         with words:
             show_facts(reading, prediction, card)
             ask_opinion(desk, reading, prediction)
-            offer_exports(desk, seen, prediction, card, target, NAMES[method or "gradcam"], heatmap)
+            offer_exports(desk, reading, prediction, card, target, NAMES[method or "gradcam"], heatmap)
+
+
+def ask_age(reading: Reading, card: Card) -> None:
+    """The patient's age, where the model can be asked about it; it is in this field alone, and gone with it."""
+    if card.ages is not None:
+        st.number_input(
+            "Age in years, if you know it",
+            0,
+            OLDEST,
+            None,
+            key=age_key(reading),
+            placeholder="not given",
+            help="To be warned where the model was trained on patients of other ages. It is not read from the film's "
+            "file, not stored, and does not change what the model says.",
+        )
+
+
+def of_age(reading: Reading, card: Card) -> Reading:
+    """The reading, with a warning more where the patient is of an age that the model does not know."""
+    years = st.session_state.get(age_key(reading))
+    reason = None if years is None else age_reason(card.ages, years)
+    return replace(reading, warnings=(*reading.warnings, reason.sentence)) if reason else reading
+
+
+def age_key(reading: Reading) -> str:
+    return f"predict.age.{reading.source.key}"
 
 
 def method_name(method: str) -> str:
@@ -240,9 +271,15 @@ def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
 
 
 def offer_exports(
-    desk: Desk, seen: Seen, prediction: Prediction, card: Card, target: str, method: str, heatmap: NDArray[np.floating]
+    desk: Desk,
+    reading: Reading,
+    prediction: Prediction,
+    card: Card,
+    target: str,
+    method: str,
+    heatmap: NDArray[np.floating],
 ) -> None:
-    film, reading = desk.film(), seen.reading
+    film = desk.film()
     answer = desk.opinions.get((reading.film_id, prediction.model))
     reported = Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
     with st.container(horizontal=True):

@@ -1,6 +1,7 @@
 """The page Predict without a browser: what it says with and without a model, films, and trouble."""
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cxr.judging import shortcuts
 from cxr.judging.verdict import concluded
 from cxr.reading import opinions, shelf
 from cxr.reading.card import CARD, SHORTCUTS
+from cxr.trail import deeds
 from tests.judging.conftest import measured, told
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
@@ -261,6 +263,58 @@ def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypa
     labels = {one.key: one.label for one in run(app).get("download_button")}
     assert labels["predict.kept"] == "Kept on this machine: 1 answer, as CSV" and "predict.answers" not in labels
     assert told == [[earlier]]
+
+
+def with_card(change):
+    """A copy of the model, 'other', whose card is changed; to be removed."""
+    other = shutil.copytree(shelf.folder_of("first"), shelf.folder_of("first").with_name("other"))
+    card = json.loads((other / CARD).read_text("utf-8"))
+    (other / CARD).write_text(json.dumps(card | {"name": "other"} | change), "utf-8")
+    return other
+
+
+def ages(app):
+    return [one for one in app.number_input if one.label == "Age in years, if you know it"]
+
+
+def of_years(app):
+    return [one.value for one in app.warning if "years old" in one.value]
+
+
+def test_an_age_that_the_model_does_not_know_is_a_warning_and_nothing_is_read_again(app, monkeypatch):
+    reported = []
+    monkeypatch.setattr("cxr.showing.downloads.offer_pdf", reported.append)
+    known = shelf.card("first").ages
+    drop(app, ("a.png", png(1)))
+    before = deeds()
+    assert ages(app)[0].value is None and not of_years(app)
+    ages(app)[0].set_value(round(known.oldest) + 5)
+    (warning,) = of_years(run(app))
+    assert f"{round(known.oldest) + 5} years old" in warning and reported[-1].warnings[-1] == warning
+    ages(app)[0].set_value(round((known.youngest + known.oldest) / 2))
+    assert not of_years(run(app)) and deeds() == before
+
+
+def test_an_age_is_that_of_one_film_and_is_in_no_table(app, monkeypatch):
+    rows = []
+    monkeypatch.setattr("cxr.showing.report.batch_csv", lambda said, classes: rows.extend(said) or "")
+    drop(app, ("a.png", png(1)), ("b.png", png(2)))
+    ages(app)[0].set_value(120)
+    assert len(of_years(run(app))) == 1
+    assert not [one for row in rows for one in row["warnings"] if "years old" in one]
+    button(app, "predict.next").click()
+    assert not of_years(run(app)) and ages(app)[0].value is None
+
+
+def test_a_model_whose_ages_are_not_known_is_not_asked_about_one(shelf_home, app):
+    other = with_card({"ages": None})
+    try:
+        assert ages(drop(run(app), ("a.png", png(1))))
+        app.selectbox(key="predict.model").set_value("other")
+        assert run(app).selectbox(key="predict.model").value == "other" and not app.error
+        assert app.selectbox(key="predict.method") and not ages(app)
+    finally:
+        shutil.rmtree(other)
 
 
 def test_a_name_full_of_markdown_is_shown_as_it_is(app):
