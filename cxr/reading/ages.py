@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from cxr.datasets.dataset import Dataset
 from cxr.reading.card import Ages
 from cxr.reading.gate import Reason
+
+if TYPE_CHECKING:
+    from cxr.datasets.dataset import Dataset
 
 FEWEST = 20  # films of known age, to speak of a range
 KNOWN = 0.5  # of all films: where most ages are not known, those that are say nothing of the others
