@@ -110,13 +110,15 @@ def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:
 
 
 def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: Path) -> None:
-    from cxr.reading.saliency import explain
-    from cxr.showing.overlay import overlay
+    from cxr.reading.saliency import NAMES, explain
+    from cxr.showing.report import Reported, overlay_png
 
     film, prediction = reading.film, reading.prediction
     if film is None or prediction is None:
         return
     own = method == "gradcam"
     heatmap = prediction.heatmap() if own else explain(classifier, film, prediction.decision, method)
+    target, card = prediction.decision, classifier.card
+    picture = overlay_png(Reported(film, reading.film_id, prediction, card, target, NAMES[method], heatmap))
     with writing(path):
-        overlay(film.pixels, heatmap).save(path, format="PNG")
+        path.write_bytes(picture)

@@ -24,6 +24,7 @@ ROLE_OF: Mapping[str, str] = MappingProxyType(
         "keep an opinion": "reader",
         "see evaluations": "reader",
         "see models": "reader",
+        "see kept opinions": "trainer",
         "see datasets": "trainer",
         "see runs": "trainer",
         "judge a model": "trainer",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from cxr.errors import CxrError
 from cxr.films.film import Film
 from cxr.films.picture import jpeg
-from cxr.reading import opinions, race
+from cxr.reading import race
+from cxr.reading.ages import age_reason
 from cxr.reading.batch import Reading, read_sources
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
-from cxr.reading.opinions import ANSWERS, Opinion
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
-from cxr.showing import report, ui
+from cxr.showing import ui
 from cxr.showing.batch_panel import show_batch
+from cxr.showing.downloads import offer_overlay, offer_pdf
+from cxr.showing.opinion_panel import ask_opinion
 from cxr.showing.reading import (
     bars,
     bars_html,
@@ -33,9 +35,11 @@ from cxr.showing.reading import (
     trained_on,
 )
 from cxr.showing.refusal_panel import held_back, read_by, show_refused
+from cxr.showing.report import Reported
 from cxr.showing.viewer import View, viewer
 
 EXAMPLE_PX = 150
+OLDEST = 130  # years, as on the command line
 INBOX = "predict.inbox"  # the uploader's key, followed by how often it was emptied
 
 
@@ -142,6 +146,7 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
     if held_back(desk, reading, card):
         show_refused(desk, reading, prediction, card)
         return
+    reading = of_age(reading, card)
     for warning in (*reading.doubts, *card.warnings):
         st.warning(warning)
     if reading.source.drawn:
@@ -158,12 +163,39 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
                 key="predict.method",
                 persist_state="session",
             )
+            ask_age(reading, card)
         with pictures:
             target, heatmap = show_film(desk, prediction, card, method or "gradcam")
         with words:
             show_facts(reading, prediction, card)
             ask_opinion(desk, reading, prediction)
-            offer_exports(desk, seen, prediction, card, target, NAMES[method or "gradcam"], heatmap)
+            offer_exports(desk, reading, prediction, card, target, NAMES[method or "gradcam"], heatmap)
+
+
+def ask_age(reading: Reading, card: Card) -> None:
+    """The patient's age, where the model can be asked about it; it is in this field alone, and gone with it."""
+    if card.ages is not None:
+        st.number_input(
+            "Age in years, if you know it",
+            0,
+            OLDEST,
+            None,
+            key=age_key(reading),
+            placeholder="not given",
+            help="To be warned where the model was trained on patients of other ages. It is not read from the film's "
+            "file, not stored, and does not change what the model says.",
+        )
+
+
+def of_age(reading: Reading, card: Card) -> Reading:
+    """The reading, with a warning more where the patient is of an age that the model does not know."""
+    years = st.session_state.get(age_key(reading))
+    reason = None if years is None else age_reason(card.ages, years)
+    return replace(reading, warnings=(*reading.warnings, reason.sentence)) if reason else reading
+
+
+def age_key(reading: Reading) -> str:
+    return f"predict.age.{reading.source.key}"
 
 
 def method_name(method: str) -> str:
@@ -238,73 +270,21 @@ def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
             st.markdown(f"- {limit}")
 
 
-def ask_opinion(desk: Desk, reading: Reading, prediction: Prediction) -> None:
-    """What the reader says to the reading; kept on this machine only where the reader wants that."""
-    place = (reading.film_id, prediction.model)
-    said = desk.opinions.get(place)
-    key = f"predict.opinion.{reading.film_id}.{prediction.model}"
-
-    def answer() -> None:
-        chosen = st.session_state[f"{key}.answer"]
-        if chosen is None:
-            desk.opinions.pop(place, None)
-            return
-        note = st.session_state.get(f"{key}.note", "")
-        opinion = Opinion(*place, prediction.decision, round(prediction.probability(), 6), chosen, note)
-        desk.opinions[place] = opinion
-        if st.session_state.get("predict.keep"):
-            try:
-                opinions.keep(opinion)
-            except CxrError as error:
-                st.session_state["predict.problems"] = [str(error)]
-
-    with st.expander("Your own reading", expanded=True):
-        st.segmented_control(
-            "Do you agree?", ANSWERS, default=said.answer if said else None, key=f"{key}.answer", on_change=answer
-        )
-        st.text_input("Note (no names)", said.note if said else "", key=f"{key}.note", on_change=answer, max_chars=500)
-        st.toggle(
-            "Keep my answers on this machine",
-            key="predict.keep",
-            persist_state="session",
-            help="Without this they are gone when the page is reloaded, as the films are. Kept are the answer, the "
-            "note, the model and a number made of the film's bytes; no film and no name.",
-        )
-        mine = list(desk.opinions.values())
-        if mine:
-            st.download_button(
-                f"My {len(mine)} answers as CSV",
-                opinions.to_csv(mine),
-                "answers.csv",
-                "text/csv",
-                key="predict.answers",
-            )
-
-
 def offer_exports(
-    desk: Desk, seen: Seen, prediction: Prediction, card: Card, target: str, method: str, heatmap: NDArray[np.floating]
+    desk: Desk,
+    reading: Reading,
+    prediction: Prediction,
+    card: Card,
+    target: str,
+    method: str,
+    heatmap: NDArray[np.floating],
 ) -> None:
-    film, reading = desk.film(), seen.reading
+    film = desk.film()
     answer = desk.opinions.get((reading.film_id, prediction.model))
-    reported = report.Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
-    name = f"reading-{reading.film_id[:8]}"
+    reported = Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
     with st.container(horizontal=True):
-        st.download_button(
-            "Report (PDF)",
-            partial(report.reading_pdf, reported),
-            f"{name}.pdf",
-            "application/pdf",
-            key="predict.pdf",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Overlay (PNG)",
-            partial(report.overlay_png, film, heatmap),
-            f"{name}.png",
-            "image/png",
-            key="predict.png",
-            on_click="ignore",
-        )
+        offer_pdf(reported)
+        offer_overlay(reported)
 
 
 main()

@@ -238,6 +238,17 @@ def test_a_reader_reads_and_the_trail_knows_who(guarded):
     assert (deeds()[-1].action, deeds()[-1].who, deeds()[-1].model) == ("read films", ADDRESS, "second")
 
 
+@pytest.mark.parametrize("role", ["reader", "trainer"])
+def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role):
+    opinions.keep(Opinion("f", "first@0", "normal", 0.5, "agree", "of another reader"))
+    told = []
+    monkeypatch.setattr("cxr.reading.opinions.to_csv", lambda answers: told.extend(answers) or "")
+    app = guarded("Predict", role)
+    app.button(key="predict.example.drawn/viral").click()
+    (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict.kept"]
+    assert kept.disabled == (role == "reader") == ("needs the role trainer" in kept.help) == (not told)
+
+
 def test_the_highest_of_several_roles_counts_and_letters_may_be_large_or_small(guarded):
     app = guarded("Data", roles={"reader": [ADDRESS], "admin": [ADDRESS.upper()]})
     assert f"{ADDRESS}, admin" in sentences(app)

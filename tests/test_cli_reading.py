@@ -4,9 +4,11 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from cxr import DISCLAIMER
 from cxr.reading import shelf
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
@@ -92,11 +94,17 @@ def test_a_patient_of_an_age_that_the_model_does_not_know_is_a_warning(trained, 
     assert len(beyond) == len(within) + 1 and "years old" in beyond[-1]
 
 
-def test_a_heatmap_has_the_films_size(trained, phantoms, tmp_path, cxr):
+def test_a_heatmap_is_the_film_with_the_model_and_what_it_is_not_under_it(trained, phantoms, tmp_path, cxr):
     film = phantoms / "images" / "phantom-00001.png"
     assert cxr("predict", film, "--heatmap", tmp_path / "new" / "heat.png")[0] == 0
     with Image.open(tmp_path / "new" / "heat.png") as picture:
-        assert picture.size == (64, 64) and picture.format == "PNG"
+        assert picture.format == "PNG" and picture.height > 64
+        assert picture.text["Disclaimer"] == DISCLAIMER
+        assert picture.text["Source"] == f"first, version {shelf.card('first').version}"
+        assert picture.text["Description"].startswith("Grad-CAM: what speaks for ")
+        heat = np.asarray(picture)[:64, :64].astype(int)
+    cold = np.abs(heat - np.asarray(Image.open(film).convert("RGB"))).max(axis=2)
+    assert 0 < (cold == 0).sum() < 64 * 64, "the film as it was, but for the heat"
 
 
 def test_heatmaps_of_many_films_go_to_a_folder_under_names_of_their_own(trained, phantoms, others, tmp_path, cxr):
@@ -106,7 +114,8 @@ def test_heatmaps_of_many_films_go_to_a_folder_under_names_of_their_own(trained,
     assert [path.name for path in pictures] == ["0001-phantom-00001.png", "0002-phantom-00001.png"]
     for path, side_px in zip(pictures, (64, 48), strict=True):
         with Image.open(path) as picture:
-            assert picture.size == (side_px, side_px)
+            strip = np.asarray(picture)[side_px:]
+            assert (np.asarray(picture)[:side_px, side_px:] == strip[0, 0]).all() and len(np.unique(strip)) > 2
 
 
 def test_a_heatmap_that_cannot_be_written_is_said_in_a_sentence(trained, phantoms, tmp_path, cxr):

@@ -27,6 +27,8 @@ MAY_STREAMLIT = {
         "shortcuts_panel",
         "lasting",
         "refusal_panel",
+        "opinion_panel",
+        "downloads",
         "batch_panel",
     )
 }

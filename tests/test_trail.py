@@ -12,12 +12,15 @@ import pytest
 from cxr import trail, workshop
 from cxr.cli import main
 from cxr.datasets import catalogue
-from cxr.errors import AccessError, ShelfError
+from cxr.datasets.audited import audited
+from cxr.datasets.dataset import Dataset
+from cxr.errors import AccessError, CxrError, ShelfError
 from cxr.films.film import film_name
 from cxr.learning import runs
 from cxr.person import LOCAL, Person, acting_as
 from cxr.reading import parcel, shelf
 from cxr.reading.batch import read_sources
+from cxr.reading.opinions import Opinion, keep
 from cxr.reading.sources import on_disk
 from cxr.trail import Deed, deed, deeds, leave
 from tests.conftest import tiny_recipe
@@ -84,6 +87,31 @@ def test_a_reading_s_line_has_the_film_s_digest_and_no_name(shelved, phantoms, t
     assert (line.action, line.model, line.film) == ("read films", "first", film_name(film.read_bytes()))
     written = "".join(path.read_text("utf-8") for path in trail.trail_dir().iterdir())
     assert "Doe" not in written and "1961" not in written and str(tmp_path) not in written
+
+
+def test_a_kept_opinion_s_line_has_film_and_model_and_neither_answer_nor_note(home):
+    keep(
+        Opinion("f1", "first@abc", "viral", 0.9, "disagree", "a scar"),
+        Opinion("f2", "first@abc", "viral", 0.8, "agree"),
+    )
+    assert sorted((one.action, one.model, one.version, one.film, one.more) for one in deeds()) == [
+        ("keep an opinion", "first", "abc", "f1", ""),
+        ("keep an opinion", "first", "abc", "f2", ""),
+    ]
+    assert not re.search("disagree|scar", next(trail.trail_dir().iterdir()).read_text("utf-8"))
+
+
+def test_an_opinion_that_could_not_be_kept_leaves_no_line(home):
+    (home / "opinions.jsonl").mkdir(parents=True)
+    with pytest.raises(CxrError):
+        keep(Opinion("f1", "first@abc", "viral", 0.9, "agree"))
+    assert deeds() == []
+
+
+def test_an_audit_leaves_a_line_where_films_are_looked_through_and_none_where_it_is_known(home, phantoms):
+    dataset = Dataset.open(phantoms)
+    assert audited(dataset) == audited(dataset)
+    assert actions() == ["audit a dataset"]
 
 
 def test_datasets_are_in_it_without_their_names(home, phantoms, tmp_path):

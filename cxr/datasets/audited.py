@@ -18,7 +18,7 @@ from cxr.datasets.audit import CHECKS, Audit, Finding, Progress, audit
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER
 from cxr.home import cache_dir
-from cxr.person import permit
+from cxr.trail import deed
 from cxr.writing import write_whole
 
 
@@ -36,12 +36,12 @@ def audited(dataset: Dataset, progress: Progress | None = None) -> Audit:
     known = known_audit(dataset)
     if known is not None:
         return known
-    permit("audit a dataset")
-    signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
-    found = audit(dataset, progress)
-    path = _file(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps({"signature": signature, "audit": _folded(found, dataset)}))
+    with deed("audit a dataset"):
+        signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
+        found = audit(dataset, progress)
+        path = _file(dataset)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"signature": signature, "audit": _folded(found, dataset)}))
     return found
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from cxr.datasets.dataset import Dataset
 from cxr.reading.card import Ages
 from cxr.reading.gate import Reason
+
+if TYPE_CHECKING:
+    from cxr.datasets.dataset import Dataset
 
 FEWEST = 20  # films of known age, to speak of a range
 KNOWN = 0.5  # of all films: where most ages are not known, those that are say nothing of the others
@@ -26,8 +30,11 @@ def ages_of(dataset: Dataset) -> Ages | None:
 
 
 def age_reason(ages: Ages | None, age_years: float) -> Reason | None:
-    """Why a patient of this age is none that the model knows, or None where there is no reason to say so."""
-    if ages is None or ages.youngest <= age_years <= ages.oldest:
+    """Why a patient of this age is none that the model knows, or None where there is no reason to say so.
+
+    Ages count in whole years, as the sentence has them: 18 is none too few for a range that is said to begin at 18.
+    """
+    if ages is None or round(ages.youngest) <= round(age_years) <= round(ages.oldest):
         return None
     few = f" (known for {ages.known} of {ages.films})" if ages.known < ages.films else ""
     return Reason(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from filelock import FileLock
 from cxr import DISCLAIMER
 from cxr.errors import CxrError
 from cxr.home import home
-from cxr.person import permit
+from cxr.trail import deed
 from cxr.writing import write_whole
 
 ANSWERS = ("agree", "disagree", "unsure")
@@ -38,15 +39,24 @@ class Opinion:
         object.__setattr__(self, "note", " ".join(self.note.split())[:LONGEST_NOTE])
 
 
-def keep(opinion: Opinion) -> None:
-    """Store it on this machine, in place of an earlier answer to the same reading."""
-    permit("keep an opinion")
+def keep(*opinions: Opinion) -> None:
+    """Store them on this machine, each in place of an earlier answer to the same reading."""
+    if not opinions:
+        return
+    with ExitStack() as lines:
+        for opinion in opinions:
+            name, _, version = opinion.model.partition("@")
+            lines.enter_context(deed("keep an opinion", name, version, film=opinion.film))
+        _store({(one.film, one.model): one for one in opinions})
+
+
+def _store(new: Mapping[tuple[str, str], Opinion]) -> None:
     path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            others = [one for one in kept() if (one.film, one.model) != (opinion.film, opinion.model)]
-            write_whole(path, "".join(json.dumps(asdict(one)) + "\n" for one in [*others, opinion]))
+            others = [one for one in kept() if (one.film, one.model) not in new]
+            write_whole(path, "".join(json.dumps(asdict(one)) + "\n" for one in [*others, *new.values()]))
     except OSError as error:
         raise CxrError(f"The answer could not be kept: {error.strerror or error}.") from error
 

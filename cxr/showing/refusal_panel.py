@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import streamlit as st
 
 from cxr.films.picture import jpeg
@@ -11,7 +9,9 @@ from cxr.reading.batch import Reading
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk
-from cxr.showing import report, ui
+from cxr.showing import ui
+from cxr.showing.downloads import offer_pdf
+from cxr.showing.report import Reported
 
 PICTURE_PX = 520
 
@@ -43,14 +43,7 @@ def show_refused(desk: Desk, reading: Reading, prediction: Prediction, card: Car
             args=((reading.source.key, read_by(card)),),
         )
         st.caption(f"By the gate of {card.name}, version {card.version}.")
-        reported = report.Reported(
+        reported = Reported(
             desk.film(), reading.film_id, prediction, card, "", "", prediction.heatmap(), reading.doubts, withheld=True
         )
-        st.download_button(
-            "Report (PDF)",
-            partial(report.reading_pdf, reported),
-            f"reading-{reading.film_id[:8]}.pdf",
-            "application/pdf",
-            key="predict.pdf",
-            on_click="ignore",
-        )
+        offer_pdf(reported)

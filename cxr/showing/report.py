@@ -20,6 +20,7 @@ from cxr.films.film import Film
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.opinions import Opinion
+from cxr.showing.caption import captioned, png
 from cxr.showing.overlay import overlay
 from cxr.showing.reading import bars, limits, percent, record, refuses, sentence, trained_on
 
@@ -42,9 +43,12 @@ class Reported:
     withheld: bool = False  # what the model says of a film that its gate refuses
 
 
-def overlay_png(film: Film, heatmap: NDArray[np.floating]) -> bytes:
-    """The film with the heat over it, at the film's own size."""
-    return _png(overlay(film.pixels, heatmap))
+def overlay_png(reported: Reported) -> bytes:
+    """The film with the heat over it, at the film's own size, and under it what it shows and what it is not."""
+    shown = f"{reported.method}: what speaks for {reported.target}"
+    by = f"{reported.card.name}, version {reported.card.version}"
+    picture = captioned(overlay(reported.film.pixels, reported.heatmap), [f"{shown}. Model {by}.", DISCLAIMER])
+    return png(picture, {"Description": shown, "Source": by, "Disclaimer": DISCLAIMER})
 
 
 def reading_pdf(reported: Reported) -> bytes:
@@ -123,7 +127,7 @@ def _pictures(reported: Reported, width: float) -> Any:
     scale = min(side / film.width, 1.15 * side / film.height)
     cells = []
     for image in pictures:
-        file = io.BytesIO(_png(image))
+        file = io.BytesIO(png(image))
         ImageReader(file)
         cells.append(Picture(file, film.width * scale, film.height * scale))
     captions = ["Film", f"{reported.method}: what speaks for {reported.target}"][: len(cells)]
@@ -176,9 +180,3 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
 
 def batch_json(rows: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps({"note": DISCLAIMER, "readings": list(rows)}, indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()

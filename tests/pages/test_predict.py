@@ -1,6 +1,7 @@
 """The page Predict without a browser: what it says with and without a model, films, and trouble."""
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cxr.judging import shortcuts
 from cxr.judging.verdict import concluded
 from cxr.reading import opinions, shelf
 from cxr.reading.card import CARD, SHORTCUTS
+from cxr.trail import deeds
 from tests.judging.conftest import measured, told
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
@@ -55,6 +57,11 @@ def drop(app, *files):
 
 def button(app, key):
     return next(one for one in app.button if one.key == key)
+
+
+def files(app):
+    """What can be taken away of the open film."""
+    return [one.label for one in app.get("download_button") if one.key in ("predict.pdf", "predict.png")]
 
 
 def words(app):
@@ -147,8 +154,10 @@ def test_a_refused_picture_is_shown_with_its_reason_and_no_answer_until_somebody
     drop(app, ("blank.png", blank()))
     assert any("next to nothing" in one.value for one in app.error)
     assert "Trained on" not in words(app) and not [one for one in app.selectbox if one.key == "predict.method"]
+    assert files(app) == ["Report (PDF)"]
     button(app, "predict.insist").click()
     run(app)
+    assert files(app) == ["Report (PDF)", "Overlay (PNG)"]
     assert "Trained on" in words(app) and app.selectbox(key="predict.method")
     assert any("next to nothing" in one.value for one in app.warning)
 
@@ -217,6 +226,95 @@ def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
     answer.set_value("agree")
     run(app)
     assert [one.answer for one in opinions.kept()] == ["agree"]
+
+
+def answered(app, answer):
+    next(one for one in app.segmented_control if one.key.endswith(".answer")).set_value(answer)
+    return run(app)
+
+
+@pytest.fixture
+def no_answers(shelf_home):
+    """Before and after the test no answer is kept."""
+    (shelf_home / "opinions.jsonl").unlink(missing_ok=True)
+    yield
+    (shelf_home / "opinions.jsonl").unlink(missing_ok=True)
+
+
+def test_who_wants_answers_kept_has_those_kept_too_that_were_given_before(no_answers, app):
+    answered(drop(app, ("a.png", png(1)), ("b.png", png(2))), "disagree")
+    button(app, "predict.next").click()
+    answered(run(app), "agree")
+    app.toggle(key="predict.keep").set_value(True)
+    run(app)
+    assert sorted(one.answer for one in opinions.kept()) == ["agree", "disagree"]
+    app.toggle(key="predict.keep").set_value(False)
+    answered(run(app), "unsure")
+    assert sorted(one.answer for one in opinions.kept()) == ["agree", "disagree"] and not app.error
+
+
+def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypatch):
+    keys = [one.key for one in drop(app, ("a.png", png(1))).get("download_button")]
+    assert "predict.kept" not in keys and "predict.answers" not in keys
+    earlier = opinions.Opinion("f1", "first@0", "viral", 0.5, "unsure", "a scar")
+    opinions.keep(earlier)
+    told = []
+    monkeypatch.setattr("cxr.reading.opinions.to_csv", lambda answers: told.append(list(answers)) or "")
+    labels = {one.key: one.label for one in run(app).get("download_button")}
+    assert labels["predict.kept"] == "Kept on this machine: 1 answer, as CSV" and "predict.answers" not in labels
+    assert told == [[earlier]]
+
+
+def with_card(change):
+    """A copy of the model, 'other', whose card is changed; to be removed."""
+    other = shutil.copytree(shelf.folder_of("first"), shelf.folder_of("first").with_name("other"))
+    card = json.loads((other / CARD).read_text("utf-8"))
+    (other / CARD).write_text(json.dumps(card | {"name": "other"} | change), "utf-8")
+    return other
+
+
+def ages(app):
+    return [one for one in app.number_input if one.label == "Age in years, if you know it"]
+
+
+def of_years(app):
+    return [one.value for one in app.warning if "years old" in one.value]
+
+
+def test_an_age_that_the_model_does_not_know_is_a_warning_and_nothing_is_read_again(app, monkeypatch):
+    reported = []
+    monkeypatch.setattr("cxr.showing.downloads.offer_pdf", reported.append)
+    known = shelf.card("first").ages
+    drop(app, ("a.png", png(1)))
+    before = deeds()
+    assert ages(app)[0].value is None and not of_years(app)
+    ages(app)[0].set_value(round(known.oldest) + 5)
+    (warning,) = of_years(run(app))
+    assert f"{round(known.oldest) + 5} years old" in warning and reported[-1].warnings[-1] == warning
+    ages(app)[0].set_value(round((known.youngest + known.oldest) / 2))
+    assert not of_years(run(app)) and deeds() == before
+
+
+def test_an_age_is_that_of_one_film_and_is_in_no_table(app, monkeypatch):
+    rows = []
+    monkeypatch.setattr("cxr.showing.report.batch_csv", lambda said, classes: rows.extend(said) or "")
+    drop(app, ("a.png", png(1)), ("b.png", png(2)))
+    ages(app)[0].set_value(120)
+    assert len(of_years(run(app))) == 1
+    assert not [one for row in rows for one in row["warnings"] if "years old" in one]
+    button(app, "predict.next").click()
+    assert not of_years(run(app)) and ages(app)[0].value is None
+
+
+def test_a_model_whose_ages_are_not_known_is_not_asked_about_one(shelf_home, app):
+    other = with_card({"ages": None})
+    try:
+        assert ages(drop(run(app), ("a.png", png(1))))
+        app.selectbox(key="predict.model").set_value("other")
+        assert run(app).selectbox(key="predict.model").value == "other" and not app.error
+        assert app.selectbox(key="predict.method") and not ages(app)
+    finally:
+        shutil.rmtree(other)
 
 
 def test_a_name_full_of_markdown_is_shown_as_it_is(app):

@@ -38,6 +38,11 @@ def test_an_age_within_the_range_is_no_reason(age):
     assert age_reason(Ages(youngest=18, oldest=83, known=50, films=50), age) is None
 
 
+@pytest.mark.parametrize("age", [18, 83])
+def test_an_age_is_not_said_to_be_outside_a_range_that_reads_as_if_it_held_it(age):
+    assert age_reason(Ages(youngest=18.4, oldest=82.6, known=50, films=50), age) is None
+
+
 def test_another_age_is_a_reason_with_the_numbers_in_it():
     reason = age_reason(Ages(youngest=18.4, oldest=83, known=50, films=90), 4)
     assert reason.kind == "age"

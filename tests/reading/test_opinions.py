@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,13 @@ def opinion(film="f1", answer="agree", note="", model="tiny@0"):
 def test_nothing_is_on_disk_before_somebody_asks(home):
     assert kept() == []
     assert not list(home.rglob("opinions*"))
+
+
+def test_what_is_kept_in_the_project_s_folder_git_leaves_alone(home):
+    keep(opinion())
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text("utf-8").splitlines()
+    assert "/.opinions.jsonl*" in ignored
+    assert [f"/{path.name}" for path in home.glob("opinions*")] == ["/opinions.jsonl"] and "/opinions.jsonl" in ignored
 
 
 def test_a_second_answer_to_a_reading_replaces_the_first(home):

@@ -255,7 +255,7 @@ def read_and_export(films: dict[str, bytes], classifier: object) -> tuple[list[s
         told = report.Reported(
             film, reading.film_id, prediction, classifier.card, "normal", "Grad-CAM", heatmap, reading.doubts, answer
         )
-        exported += [report.reading_pdf(told), report.overlay_png(film, heatmap)]
+        exported += [report.reading_pdf(told), report.overlay_png(told)]
     nameless = report.nameless(rows)
     exported += [report.batch_csv(nameless, ("normal", "bacterial")).encode(), report.batch_json(nameless).encode()]
     exported.append(opinions.to_csv(opinions.kept()).encode())

@@ -18,6 +18,7 @@ from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
 from cxr.reading.opinions import Opinion
 from cxr.showing import report
+from cxr.showing.overlay import overlay
 from cxr.showing.reading import withheld
 from tests.showing.test_reading import FOUR, card_of, predicted
 
@@ -86,11 +87,24 @@ def test_of_a_refused_film_the_table_says_why_and_no_probability():
 
 
 def test_the_overlay_is_the_film_s_size_with_heat_on_it(reported):
-    image = Image.open(io.BytesIO(report.overlay_png(reported.film, reported.heatmap)))
-    assert image.size == (200, 150)
-    pixels = np.asarray(image)
+    image = Image.open(io.BytesIO(report.overlay_png(reported)))
+    pixels = np.asarray(image)[:150, :200]
+    assert (pixels == np.asarray(overlay(reported.film.pixels, reported.heatmap))).all()
     assert (pixels[:10, :10, 0] != pixels[:10, :10, 2]).any()  # coloured where the heat is
     assert (pixels[:10, -10:, 0] == pixels[:10, -10:, 2]).all()
+
+
+def test_under_the_overlay_and_in_its_file_is_what_it_shows_by_which_model_and_what_it_is_not(reported, monkeypatch):
+    written = []
+    monkeypatch.setattr("cxr.showing.report.captioned", lambda picture, words: written.append(words) or picture)
+    with Image.open(io.BytesIO(report.overlay_png(reported))) as image:
+        assert image.text == {
+            "Description": "Grad-CAM: what speaks for viral",
+            "Source": f"drawn, version {reported.card.version}",
+            "Disclaimer": DISCLAIMER,
+        }
+    said = f"Grad-CAM: what speaks for viral. Model drawn, version {reported.card.version}."
+    assert written == [[said, DISCLAIMER]]
 
 
 READINGS = [
