@@ -102,8 +102,9 @@ def carry_out(run: runs.Run) -> None:
             worker.note(sentence)
         taught = teach(recipe, trained, everything, worker) if job.model is not None else None
         spent_s = time.monotonic() - started
+        ended = "Stopped" if worker.stopping() else "Finished"
         sentence = " ".join(
-            [f"Finished after {len(trained.history)} epochs, best epoch {trained.best_epoch}.", *warnings]
+            [f"{ended} after {len(trained.history)} epochs, best epoch {trained.best_epoch}.", *warnings]
         )
         if job.model is not None:
             name = _shelved(run, trained)

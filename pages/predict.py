@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from cxr.errors import CxrError
 from cxr.films.film import Film
@@ -18,6 +19,7 @@ from cxr.reading.batch import Reading, read_sources
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
+from cxr.reading.mended import mended, mends
 from cxr.reading.saliency import NAMES, SAMPLES, explain
 from cxr.reading.sources import Source, dropped, examples
 from cxr.showing import ui
@@ -46,7 +48,7 @@ INBOX = "predict.inbox"  # the uploader's key, followed by how often it was empt
 def main() -> None:
     ui.start_page("Predict")
     desk: Desk = st.session_state.setdefault("predict.desk", Desk())
-    card = top_row(desk)
+    card, beside_the_model = top_row(desk)
     if card is None:
         ui.lead_to_a_model()
         return
@@ -59,11 +61,12 @@ def main() -> None:
         seen = desk.seen(model)
         listed = show_batch(desk, seen, card) if len(seen) > 1 else seen
         if listed:
-            show_reading(desk, desk.opened(model, listed), card, listed)
+            place = beside_the_model if len(seen) == 1 else st.container()
+            show_reading(desk, desk.opened(model, listed), card, listed, place)
 
 
-def top_row(desk: Desk) -> Card | None:
-    """The inbox for films, and the model that is to read them."""
+def top_row(desk: Desk) -> tuple[Card | None, DeltaGenerator]:
+    """The model that is to read films; and, below the inbox and beside the model, room for a heading."""
     films, model = st.columns([2.4, 1], vertical_alignment="top" if desk.sources else "bottom")
     with model:
         card = ui.model_choice("Model", "predict.model", in_address=True)
@@ -79,7 +82,7 @@ def top_row(desk: Desk) -> Card | None:
             inbox(desk)
     for problem in st.session_state.pop("predict.problems", []):
         st.error(problem)
-    return card
+    return card, films
 
 
 def inbox(desk: Desk) -> None:
@@ -137,9 +140,10 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
     race.begin(classifier)
 
 
-def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None:
+def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen], place: DeltaGenerator) -> None:
     reading, prediction = seen.reading, seen.reading.prediction
-    heading(desk, reading, listed)
+    with place:
+        heading(desk, reading, listed)
     if prediction is None:
         st.error(reading.error)
         return
@@ -149,6 +153,7 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
     reading = of_age(reading, card)
     for warning in (*reading.doubts, *card.warnings):
         st.warning(warning)
+    offer_mends(desk, reading)
     if reading.source.drawn:
         st.caption("A drawn film, not a person's.")
     with st.container(key="cxr-reading"):
@@ -170,6 +175,16 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen]) -> None
             show_facts(reading, prediction, card)
             ask_opinion(desk, reading, prediction)
             offer_exports(desk, reading, prediction, card, target, NAMES[method or "gradcam"], heatmap)
+
+
+def offer_mends(desk: Desk, reading: Reading) -> None:
+    """Ways to read a film again that the gate says lies wrong; the one that came stays on the desk."""
+    with st.container(horizontal=True):
+        for mend in mends(reading.prediction.gate if reading.prediction else None):
+            again = mended(desk.sources[reading.source.key], mend)
+            if again.key not in desk.sources:
+                label = f"Read it again, {mend.how}"
+                st.button(label, key=f"predict.mend{mend.mark}", on_click=desk.put, args=([again],))
 
 
 def ask_age(reading: Reading, card: Card) -> None:

@@ -23,7 +23,7 @@ from cxr.reading import shelf
 from cxr.reading.card import Card
 from cxr.trail import deed
 
-CHUNK = 64
+CHUNK = 16  # small enough for a bar that moves
 DECODERS = 2
 KNOWING = "Looking which films it was trained on"
 

@@ -87,7 +87,7 @@ def _decoded(source: Source) -> Reading:
     start = time.perf_counter()
     try:
         data = source.read()
-        film, film_id, error = source.decode(data), film_name(data), ""
+        film, film_id, error = source.decode(data), film_name(data) + source.mark, ""
     except FilmError as reason:
         film, film_id, error = None, "", str(reason)
     warnings = film.warnings if film else ()

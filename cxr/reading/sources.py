@@ -34,6 +34,7 @@ class Source:
     read: Callable[[], bytes]  # raises only FilmError
     decode: Callable[[bytes], Film] = Film.read  # how its bytes become a film; raises only FilmError
     drawn: bool = False  # a phantom
+    mark: str = ""  # what is added to the number of its bytes, where it is read otherwise than it came
     picture: Path | None = None  # a small JPEG of it, where to make one would keep the first page waiting
 
 

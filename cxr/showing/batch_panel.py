@@ -11,11 +11,13 @@ from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.reading.desk import Desk, Seen
 from cxr.showing import report, ui
-from cxr.showing.reading import withheld
+from cxr.showing.reading import finding, withheld
 from cxr.showing.refusal_panel import held_back, read_by
 
 if TYPE_CHECKING:
     import pandas as pd
+
+HIDDEN = ("key", "positive", "unsure", "refused")  # what the filter goes by
 
 
 def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
@@ -66,6 +68,8 @@ def _counted(rows: pd.DataFrame, card: Card) -> str:
     broken = f", {unread} could not be read" if unread else ""
     refused = f", {int(rows['refused'].sum())} refused" if rows["refused"].any() else ""
     found = "" if card.threshold is None else f" {int(rows['positive'].sum())} at or above the threshold."
+    if rows["unsure"].any():
+        found += f" Of {int(rows['unsure'].sum())} the model is unsure: read them yourself."
     return f"{len(rows)} files{broken}{refused}.{found}"
 
 
@@ -80,7 +84,7 @@ def _table(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> N
 
     marked = shown.assign(open=["open" if one == desk.open_key else "" for one in shown["key"]])
     st.dataframe(
-        marked[["open", *(name for name in shown if name not in ("key", "positive", "refused"))]],
+        marked[["open", *(name for name in shown if name not in HIDDEN)]],
         key=key,
         on_select=open_row,
         selection_mode="single-row",
@@ -91,7 +95,7 @@ def _table(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> N
         column_config={
             "open": st.column_config.TextColumn("", width=50),
             "thumbnail": st.column_config.ImageColumn("", width="small"),
-            "suspicion": st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.1f %%"),
+            "suspicion": st.column_config.ProgressColumn(finding(labels), min_value=0, max_value=100, format="%.1f %%"),
             **{f"p {name}": st.column_config.NumberColumn(format="%.1f %%") for name in labels.classes},
         },
         alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
@@ -105,7 +109,7 @@ def _row(seen: Seen, labels: LabelSpace, desk: Desk, refused: bool) -> dict[str,
     negative = "" if labels.negative is None else labels.classes[labels.negative]
     answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
     return row | {
-        "decision": "refused" if refused else _decision(prediction) if prediction else "",
+        "decision": "refused" if refused else _decision(prediction, labels) if prediction else "",
         "suspicion": 100 * prediction.suspicion if prediction else None,
         **{f"p {name}": 100 * prediction.probability(name) if prediction else None for name in labels.classes},
         "warnings": " ".join(reading.doubts),
@@ -113,19 +117,27 @@ def _row(seen: Seen, labels: LabelSpace, desk: Desk, refused: bool) -> dict[str,
         "problem": reading.error,
         "refused": refused,
         "positive": prediction is not None and prediction.decision != negative,
+        "unsure": prediction is not None and bool(prediction.unsure),
     }
 
 
-def _decision(prediction: Prediction) -> str:
-    return f"unsure ({prediction.decision})" if prediction.unsure else prediction.decision
+def _decision(prediction: Prediction, labels: LabelSpace) -> str:
+    """The decision; where the negative class is likelier than any other, yet the threshold reached, what that means."""
+    if prediction.unsure:
+        return f"unsure ({prediction.decision})"
+    likeliest = labels.classes[int(prediction.probabilities.argmax())]
+    if labels.negative is not None and prediction.decision != likeliest == labels.classes[labels.negative]:
+        return f"{finding(labels)} not ruled out"
+    return prediction.decision
 
 
 def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
     left, right = st.columns([2, 1], vertical_alignment="bottom")
     choices: dict[str, pd.Series] = {
         "all": rows["file"] != "",
-        "findings": rows["positive"],
-        "no finding": ~rows["positive"] & ~rows["refused"] & (rows["problem"] == ""),
+        "findings": rows["positive"] & ~rows["unsure"],
+        "unsure": rows["unsure"],
+        "no finding": ~rows["positive"] & ~rows["unsure"] & ~rows["refused"] & (rows["problem"] == ""),
         "with warnings": rows["warnings"] != "",
         "refused": rows["refused"],
         "not readable": rows["problem"] != "",

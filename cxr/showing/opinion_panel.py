@@ -68,7 +68,7 @@ def _keep(answers: Iterable[Opinion]) -> None:
 def _offer_answers(mine: list[Opinion]) -> None:
     """The reader's own answers as a file; and all that are kept here, to whoever may see what others said."""
     if mine:
-        _download(f"My {_counted(mine)} as CSV", mine, "predict.answers")
+        _download(f"{_counted(mine)} of mine as CSV", mine, "predict.answers")
     everybody = opinions.kept()
     if everybody:
         may = acting().may("see kept opinions")

@@ -29,8 +29,9 @@ def held_back(desk: Desk, reading: Reading, card: Card) -> bool:
 
 def show_refused(desk: Desk, reading: Reading, prediction: Prediction, card: Card) -> None:
     """The open film, why it is refused, and the way to the model's answer all the same."""
+    refusal = set(prediction.gate.sentences if prediction.gate else ())
     for doubt in reading.doubts:
-        st.error(doubt)
+        (st.error if doubt in refusal else st.warning)(doubt)
     pictures, words = st.columns([2.4, 1])
     with pictures:
         ui.picture(jpeg(desk.film(), PICTURE_PX), min(PICTURE_PX, desk.film().width_px), "The refused film.")

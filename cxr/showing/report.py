@@ -141,7 +141,7 @@ def _probabilities(prediction: Prediction, card: Card) -> Any:
     rows = [["", "probability", "threshold"]]
     for bar in bars(prediction, card):
         limit = "" if bar.threshold is None else percent(bar.threshold)
-        rows.append([("* " if bar.decided else "") + bar.name, percent(bar.probability), limit])
+        rows.append([bar.name + (" (decided)" if bar.decided else ""), percent(bar.probability), limit])
     return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
 
 

@@ -14,6 +14,7 @@ from cxr.judging import shortcuts
 from cxr.judging.verdict import concluded
 from cxr.reading import opinions, shelf
 from cxr.reading.card import CARD, SHORTCUTS
+from cxr.reading.gate import SENTENCES, Gate, Reason, Verdict
 from cxr.trail import deeds
 from tests.judging.conftest import measured, told
 
@@ -346,3 +347,17 @@ def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):
     next(one for one in app.checkbox if one.key == "predict.names").check()
     run(app)
     assert sorted(told[-1]) == ["DOE^JANE.png", "DOE^JOHN.png"]
+
+
+def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, monkeypatch):
+    negative = Verdict(False, (Reason("negative", SENTENCES["negative"]),))
+    monkeypatch.setattr(Gate, "judge", lambda *_: negative)
+    drop(app, ("f.png", png()))
+    assert any("negative" in one.value for one in app.warning)
+    monkeypatch.setattr(Gate, "judge", lambda *_: Verdict(False, ()))
+    run(button(app, "predict.mend-inverted").click())
+    assert [one.value for one in app.warning] == ["This film was inverted before it was read, as its reader asked."]
+    assert any("f\\.png, inverted" in one.value for one in app.markdown)
+    assert sorted(app.dataframe[0].value["file"]) == ["f.png", "f.png, inverted"]
+    run(button(app, "predict.previous" if not button(app, "predict.previous").disabled else "predict.next").click())
+    assert not any(one.key == "predict.mend-inverted" for one in app.button)  # it was read so already

@@ -107,8 +107,8 @@ class Viewer {
     const level = Number(this.find(".level").value) / 100, contrast = Number(this.find(".window").value) / 100;
     const slope = 4 ** contrast, invert = this.find(".invert").checked, table = new Uint8ClampedArray(256);
     for (let grey = 0; grey < 256; grey++) {
-      const shown = (grey / 255 - 0.5 + level) * slope + 0.5;
-      table[grey] = 255 * (invert ? 1 - shown : shown);
+      const seen = invert ? 1 - grey / 255 : grey / 255;  // first: brighter is brighter in a negative too
+      table[grey] = 255 * ((seen - 0.5 + level) * slope + 0.5);
     }
     const context = this.film.getContext("2d"), image = context.createImageData(this.film.width, this.film.height);
     for (let i = 0; i < this.grey.length; i++) {
