@@ -21,7 +21,7 @@ from cxr.showing import charts, ui
 from cxr.showing.chart import CONFIG
 from cxr.showing.charts_training import accuracy_curves, loss_curves
 from cxr.showing.film_panel import film_rows, judged_film
-from cxr.showing.numbers import bounds, class_table, figures_of, group_table
+from cxr.showing.numbers import bounds, class_table, figures_of, film_table, group_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,8 @@ def _films(view: View, label: str, decision: str) -> None:
     st.subheader(f"{count} labelled {label} and called {decision}, {how} first", anchor=False)
     films = found.assign(film=found.get("film", ""))
     alt = f"Films labelled {label} and called {decision}, with the probability of each class."
-    row = film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
+    told = film_table(films, view.labels.classes)
+    row = film_rows(films, told, f"evaluate_rows_{label}_{decision}", alt)
     if row is None:
         st.caption("Choose a row to see the film with its heatmap.")
         return

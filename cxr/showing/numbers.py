@@ -138,7 +138,7 @@ def told(figure: Interval) -> str:
     return said(figure.value, (figure.low, figure.high) if math.isfinite(figure.low + figure.high) else None)
 
 
-def film_table(films: pd.DataFrame, classes: tuple[str, ...], pictures: list[str | None]) -> pd.DataFrame:
-    """A row a film: its picture, each class's probability, its origin. No file name, as that is often a patient's."""
+def film_table(films: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """A row a film: each class's probability, its origin. No file name, as that is often a patient's."""
     scores = {name: films[PREFIX + name] for name in classes}
-    return pd.DataFrame({"Film": pictures, **scores, "Dataset": films["dataset"], "Patient": films["patient"]})
+    return pd.DataFrame({**scores, "Dataset": films["dataset"], "Patient": films["patient"]})
