@@ -140,6 +140,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
     figures = _figures(of, threshold, prevalence, table, labels)
     view = View(card, of, table, labels, threshold, prevalence, evaluation, asked, figures)
     _numbers(view)
+    panel.more_figures(view)
     sections = {
         "Confusion matrix": panel.confusion,
         "ROC and precision-recall": panel.roc_and_precision_recall,

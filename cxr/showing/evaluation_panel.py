@@ -17,7 +17,7 @@ from cxr.judging.evaluation import Evaluation, probabilities_of
 from cxr.judging.interval import Interval
 from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
 from cxr.reading.card import Card
-from cxr.showing import charts, ui
+from cxr.showing import charts, numbers, ui
 from cxr.showing.chart import CONFIG
 from cxr.showing.charts_training import accuracy_curves, loss_curves
 from cxr.showing.film_panel import film_rows, judged_film
@@ -43,6 +43,18 @@ class View:
         """All that charts may draw, in the order of their colours."""
         asked = [one.name for one in self.questions]
         return list(dict.fromkeys([*self.labels.classes, *asked, *sorted(set(self.table["label"]))]))
+
+
+def more_figures(view: View) -> None:
+    """What is known beside the key numbers, folded away until it is asked for."""
+    with st.expander("More figures", key="evaluate_more"):
+        alt = "More figures with their 95 % intervals and what they mean."
+        table = numbers.more_figures(view.figures, len(view.labels.classes))
+        st.table(table, border="horizontal", hide_index=True, alt=alt)
+        st.caption(
+            "Likelihood ratios, balanced accuracy and MCC are of the decisions at the threshold; the others know no "
+            "threshold. A dash for an interval: these films cannot tell it, or, of ECE, it would be too high."
+        )
 
 
 def confusion(view: View) -> None:

@@ -27,6 +27,17 @@ MEANING = {
     "F1": "The harmonic mean of sensitivity and precision on these films.",
     "Right class": "The share of films whose very class was right. A film of a coarse label may be any of its classes.",
     "Macro F1": "The mean of the classes' F1.",
+    "LR+": "How many times the odds of the finding rise when a film is called positive. 1 tells nothing, 10 much.",
+    "LR-": "What the odds of the finding are multiplied by when a film is called negative. 1 tells nothing, 0.1 much.",
+    "Average precision": "The mean PPV over all thresholds, by recall. Chance has the share of films with the finding.",
+    "Brier score": "The mean squared distance of the score from 0 or 1, whichever it should be. Lower is better.",
+    "ECE": "How far scores and frequencies lie apart, on the mean over equal bins. 0 is best; noise adds to it.",
+    "Balanced accuracy": "The mean of the classes' recall, so that a frequent class does not outweigh a rare one.",
+    "MCC": "Matthews' correlation of label and decision: 1 is perfect, 0 is chance, whatever the classes' frequency.",
+    "Macro AUC": "The mean of the classes' AUC, each against the rest; every class counts the same.",
+    "Micro AUC": "One AUC of all pairs of film and class taken together; a frequent class counts for more.",
+    "Brier score, classes": "The squared distances of all classes' probabilities added up, 0 to 2. Lower is better.",
+    "ECE, classes": "How far the probability of the most probable class lies from how often it is right.",
     "Sure": "The share of films whose score lies outside of the model's unsure band.",
     "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
     "Whole film": "AUC of a light head, trained anew on what the model's trunk makes of the films. 0.5 is chance.",
@@ -45,8 +56,24 @@ FIGURES = {  # as the judging room names them
     "PPV": "binary.ppv",
     "NPV": "binary.npv",
     "Accuracy": "binary.accuracy",
+    "F1": "binary.f1",
     "Right class": "accuracy",
     "Macro F1": "macro_f1",
+}
+MORE = {
+    "LR+": "binary.lr_positive",
+    "LR-": "binary.lr_negative",
+    "Average precision": "binary.average_precision",
+    "Brier score": "binary.brier",
+    "ECE": "binary.ece",
+    "Balanced accuracy": "balanced_accuracy",
+    "MCC": "mcc",
+}
+MORE_OF_CLASSES = {  # of two classes they say again what stands above
+    "Macro AUC": "macro_auc",
+    "Micro AUC": "micro_auc",
+    "Brier score, classes": "brier",
+    "ECE, classes": "ece",
 }
 OF_GROUPS = ("Right class", "AUC", "Sensitivity", "Specificity")
 
@@ -81,6 +108,23 @@ def key_numbers(
             "F1": counts.f1,
         } | right_class
     return [Number(name, value, intervals.get(name)) for name, value in values.items()]
+
+
+def more_figures(found: Mapping[str, Interval], classes: int) -> pd.DataFrame:
+    """A row a figure that is not among the key numbers: its value, its 95 % interval, what it means."""
+    names = MORE | (MORE_OF_CLASSES if classes > 2 else {})
+    rows = [(name, found[figure]) for name, figure in names.items() if figure in found]
+    return pd.DataFrame(
+        [(name, said(one.value), _reach(one), MEANING[name]) for name, one in rows],
+        columns=["Figure", "Value", "95 % interval", "What it means"],
+    )
+
+
+def _reach(found: Interval) -> str:
+    """From where to where an interval goes, which for a ratio may be without end; "-" where that is not known."""
+    if math.isnan(found.low) or math.isnan(found.high):
+        return "-"
+    return f"{found.low:.3f} or more" if math.isinf(found.high) else f"{found.low:.3f} to {found.high:.3f}"
 
 
 def sure_numbers(found: Outside) -> list[Number]:
