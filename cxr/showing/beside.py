@@ -9,7 +9,7 @@ import pandas as pd
 
 from cxr.judging.comparison import RIGHT, Comparison, Contender
 from cxr.judging.decisions import Question, questions
-from cxr.showing.numbers import told
+from cxr.showing.numbers import MEANING, told
 
 
 def comparison_table(found: Comparison) -> pd.DataFrame:
@@ -19,7 +19,7 @@ def comparison_table(found: Comparison) -> pd.DataFrame:
         (f"Accuracy ({what})", *map(told, (*found.accuracy, found.accuracy_difference))),
         ("AUC", *map(told, (*found.auc, found.auc_difference))),
     ]
-    return pd.DataFrame(rows, columns=["", found.first, found.second, "Difference"])
+    return pd.DataFrame(rows, columns=["Figure", found.first, found.second, "Difference"])
 
 
 def comparison_words(found: Comparison) -> str:
@@ -30,7 +30,19 @@ def comparison_words(found: Comparison) -> str:
         f"{found.only_second_right} (McNemar {_p(found.mcnemar_p)})"
     )
     areas = "" if math.isnan(found.delong_p) else f" The areas differ with {_p(found.delong_p)} (DeLong)."
-    return f"On {films}. {alone}.{areas} An interval of the difference that holds 0 may be chance."
+    return f"On {films}. {alone}.{areas} {MEANING['Difference']}"
+
+
+def words_on_tests(found: Comparison) -> str:
+    """What the two tests ask."""
+    of_areas = "" if math.isnan(found.delong_p) else f" {MEANING['DeLong']}"
+    return f"{MEANING['McNemar']}{of_areas} They take every film for a patient of its own."
+
+
+def figures_words(found: Comparison) -> str:
+    """What the figures of the table mean."""
+    accuracy = MEANING["Right class" if found.question == "class" else "Accuracy"]
+    return f"Accuracy: {accuracy} AUC: {MEANING['AUC']}"
 
 
 def differing_table(found: Comparison) -> pd.DataFrame:

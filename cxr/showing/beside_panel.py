@@ -15,9 +15,12 @@ from cxr.showing.beside import (
     comparison_words,
     differing_table,
     differing_words,
+    figures_words,
     shared_questions,
+    words_on_tests,
 )
 from cxr.showing.film_panel import film_rows, judged_film
+from cxr.showing.numbers import MEANING
 
 
 def beside(first: Contender, second: Contender, key: str) -> Comparison | None:
@@ -28,8 +31,17 @@ def beside(first: Contender, second: Contender, key: str) -> Comparison | None:
         st.info(str(error))
         return None
     words = comparison_words(found)
-    st.dataframe(comparison_table(found), hide_index=True, width="content", key=f"{key}_table", alt=words)
+    meant = {"Figure": figures_words(found), "Difference": MEANING["Difference"]}
+    st.dataframe(
+        comparison_table(found),
+        column_config={name: st.column_config.Column(help=words) for name, words in meant.items()},
+        hide_index=True,
+        width="content",
+        key=f"{key}_table",
+        alt=words,
+    )
     st.caption(words)
+    st.caption(words_on_tests(found))
     rocs = [curves.roc(one) for one in shared_questions(first, second) if one.answerable]
     if rocs:
         with st.container(width=640):

@@ -27,6 +27,8 @@ MEANING = {
     "F1": "The harmonic mean of sensitivity and precision on these films.",
     "Right class": "The share of films whose very class was right. A film of a coarse label may be any of its classes.",
     "Macro F1": "The mean of the classes' F1.",
+    "Precision": "Of the films called so, the share that is so, among these films.",
+    "Recall": "Of the films of a class, the share that was called so.",
     "LR+": "How many times the odds of the finding rise when a film is called positive. 1 tells nothing, 10 much.",
     "LR-": "What the odds of the finding are multiplied by when a film is called negative. 1 tells nothing, 0.1 much.",
     "Average precision": "The mean PPV over all thresholds, by recall. Chance has the share of films with the finding.",
@@ -38,6 +40,9 @@ MEANING = {
     "Micro AUC": "One AUC of all pairs of film and class taken together; a frequent class counts for more.",
     "Brier score, classes": "The squared distances of all classes' probabilities added up, 0 to 2. Lower is better.",
     "ECE, classes": "How far the probability of the most probable class lies from how often it is right.",
+    "Difference": "The first model's figure minus the second's. An interval that holds 0 may be chance.",
+    "McNemar": "McNemar's p: how likely so uneven a count of films that one alone gets right is, were both as good.",
+    "DeLong": "DeLong's p: how likely so large a difference of the areas is, were both models as good.",
     "Sure": "The share of films whose score lies outside of the model's unsure band.",
     "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
     "Whole film": "AUC of a light head, trained anew on what the model's trunk makes of the films. 0.5 is chance.",
@@ -76,6 +81,12 @@ MORE_OF_CLASSES = {  # of two classes they say again what stands above
     "ECE, classes": "ece",
 }
 OF_GROUPS = ("Right class", "AUC", "Sensitivity", "Specificity")
+OF_CLASSES = {  # a figure of each class, and of their mean
+    "Precision": ("precision", ""),
+    "Recall": ("recall", "balanced_accuracy"),
+    "F1": ("f1", "macro_f1"),
+    "AUC": ("auc", "macro_auc"),
+}
 
 
 @dataclass(frozen=True)
@@ -156,14 +167,19 @@ def figures_of(asked: Sequence[Question], figure: str) -> dict[str, str]:
     return {one.name: f"{figure}.{one.name}" if one.against == REST else f"binary.{figure}" for one in asked}
 
 
-def class_table(evaluation: Evaluation) -> pd.DataFrame:
-    """The report of classes, with each one's AUC against the rest; means are of the classes that have films."""
+def class_table(evaluation: Evaluation, figures: Mapping[str, Interval]) -> pd.DataFrame:
+    """The report of classes with 95 % intervals, and AUC against the rest; means are of the classes that have films."""
     report = class_report(evaluation)
     area = report["class"].map(evaluation.auc)
     there = area.notna()
     area.iloc[-2] = area[there].mean()
     area.iloc[-1] = np.average(area[there], weights=report["films"][there]) if there.any() else math.nan
     report.insert(4, "AUC", area)
+    report.columns = pd.Index([str(name)[:1].upper() + str(name)[1:] for name in report])
+    known = bounds(figures, {name: name for name in figures})
+    for column, (figure, mean) in OF_CLASSES.items():
+        ends = [known.get(name) for name in (*(f"{figure}.{one}" for one in evaluation.classes), mean, "")]
+        report[column] = [said(value, one) for value, one in zip(report[column], ends, strict=True)]
     return report
 
 

@@ -11,8 +11,11 @@ from cxr.showing.beside import (
     comparison_words,
     differing_table,
     differing_words,
+    figures_words,
     shared_questions,
+    words_on_tests,
 )
+from cxr.showing.numbers import MEANING
 
 TWO = LabelSpace(("normal", "covid19"))
 
@@ -34,7 +37,7 @@ def pair():
 def test_the_table_has_either_model_and_their_difference_with_intervals(pair):
     found = compare(*pair, resamples=100)
     table = comparison_table(found)
-    assert list(table) == ["", "one", "other", "Difference"]
+    assert list(table) == ["Figure", "one", "other", "Difference"]
     assert table["one"][0].startswith(f"{found.accuracy[0].value:.3f} (")
     assert table["Difference"][1].startswith(f"{found.auc_difference.value:.3f} (")
 
@@ -45,6 +48,13 @@ def test_the_words_say_of_which_films_and_what_the_tests_say(pair):
     assert words.startswith("On 30 films of 30 patients that neither was trained on.")
     assert f"one alone is right on {found.only_first_right}" in words
     assert "McNemar p" in words and "(DeLong)" in words
+
+
+def test_the_words_say_what_the_tests_ask_and_the_figures_mean(pair):
+    found = compare(*pair, resamples=10)
+    assert MEANING["McNemar"] in words_on_tests(found) and MEANING["DeLong"] in words_on_tests(found)
+    assert "DeLong" not in words_on_tests(compare(pair[0], pair[0], resamples=10))  # there is nothing to test
+    assert figures_words(found) == f"Accuracy: {MEANING['Right class']} AUC: {MEANING['AUC']}"
 
 
 def test_the_films_they_differ_on_are_counted_by_which_of_them_is_right(pair):

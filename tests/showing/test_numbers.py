@@ -18,6 +18,8 @@ from cxr.showing.numbers import (
     FIGURES,
     MEANING,
     MORE_OF_CLASSES,
+    OF_CLASSES,
+    OF_GROUPS,
     bounds,
     class_table,
     figures_of,
@@ -73,7 +75,8 @@ def test_every_number_says_what_it_means(table):
     shown += sure_numbers(outside(table, LABELS, 0.5, (0.4, 0.6), resamples=10))
     shown += shortcut_numbers(measured(source=measured().heads[0], together=about(0.5)))
     more = more_figures(with_intervals(table, LABELS, 0.5, resamples=10), 3)
-    assert {number.name for number in shown} | set(more["Figure"]) == set(MEANING)
+    tables = {*OF_CLASSES, *OF_GROUPS, "Difference", "McNemar", "DeLong"}
+    assert {number.name for number in shown} | set(more["Figure"]) | tables == set(MEANING)
     assert all(meaning.endswith(".") for meaning in MEANING.values())
 
 
@@ -102,15 +105,27 @@ def test_a_ratio_without_end_is_said_in_words():
 
 def test_the_table_of_classes_has_the_mean_areas(table):
     evaluation = evaluate(table, LABELS, 0.5)
-    found = class_table(evaluation)["AUC"].tolist()
+    found = class_table(evaluation, {})["AUC"].tolist()
     areas = list(evaluation.auc.values())
-    assert found[:3] == areas
-    assert found[3:] == pytest.approx([np.mean(areas), np.average(areas, weights=[2, 2, 1])])
+    means = [np.mean(areas), np.average(areas, weights=[2, 2, 1])]
+    assert found == [f"{area:.3f}" for area in (*areas, *means)]
+
+
+def test_the_table_of_classes_has_intervals_which_hold_what_they_stand_beside(table):
+    table = pd.concat([table] * 20, ignore_index=True)
+    figures = with_intervals(table, LABELS, 0.5, resamples=200)
+    shown = class_table(evaluate(table, LABELS, 0.5), figures).set_index("Class")
+    assert list(shown) == ["Precision", "Recall", "F1", "AUC", "Films"]
+    for column, (figure, mean) in OF_CLASSES.items():
+        assert shown.loc["bacterial", column] == told(figures[f"{figure}.bacterial"])
+        if mean:
+            assert shown.loc["mean of classes", column] == told(figures[mean])
+    assert shown.loc["bacterial", "F1"].endswith(")") and "(" not in shown.loc["mean of films", "F1"]
 
 
 def test_a_class_that_has_no_area_is_no_part_of_the_means(table):
     only_normal = evaluate(table[table["label"] == "normal"], LABELS, 0.5)
-    assert class_table(only_normal)["AUC"].isna().all()
+    assert (class_table(only_normal, {})["AUC"] == "-").all()
 
 
 def test_the_table_of_films_has_no_file_names(table):
