@@ -12,6 +12,7 @@ from cxr.reading.classifier import Prediction
 from cxr.showing import ui
 from cxr.showing.thumbnail import thumbnails
 from cxr.showing.viewer import View, viewer
+from cxr.trail import deed
 
 FILMS_A_PAGE = 6
 THUMBNAIL_PX = 96
@@ -62,7 +63,9 @@ def _reading(card: Card, row: pd.Series) -> tuple[View, Prediction]:
     if st.session_state.get("film_panel_reading", (None,))[0] != key:
         film = read_apart(find_film(row["dataset"], row["path"], row["film"]))
         with st.spinner("Reading the film ..."):
-            prediction = ui.classifier(card).read(film)
+            classifier = ui.classifier(card)
+            with deed("read films", card.name, classifier.card.version, film=row["film"]):
+                prediction = classifier.read(film)
         st.session_state["film_panel_reading"] = (key, View.of(film, key), prediction)
     _, picture, prediction = st.session_state["film_panel_reading"]
     return picture, prediction
