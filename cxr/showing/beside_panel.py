@@ -61,7 +61,7 @@ def differing_films(found: Comparison, card: Card, key: str) -> None:
         return
     told = differing_table(found)
     if "p_first" in films:
-        order = (films["p_first"] - films["p_second"]).abs().argsort(kind="stable")[::-1]
+        order = (-(films["p_first"] - films["p_second"]).abs()).argsort(kind="stable")
         films, told = films.iloc[order], told.iloc[order]
     alt = "Films on which the two models decide differently: label, decisions and scores."
     row = film_rows(films, told, f"{key}_differing", alt)
