@@ -19,7 +19,7 @@ def comparison_table(found: Comparison) -> pd.DataFrame:
         (f"Accuracy ({what})", *map(told, (*found.accuracy, found.accuracy_difference))),
         ("AUC", *map(told, (*found.auc, found.auc_difference))),
     ]
-    return pd.DataFrame(rows, columns=["Figure", found.first, found.second, "Difference"])
+    return pd.DataFrame(rows, columns=["", found.first, found.second, "Difference"])
 
 
 def comparison_words(found: Comparison) -> str:
@@ -30,13 +30,15 @@ def comparison_words(found: Comparison) -> str:
         f"{found.only_second_right} (McNemar {_p(found.mcnemar_p)})"
     )
     areas = "" if math.isnan(found.delong_p) else f" The areas differ with {_p(found.delong_p)} (DeLong)."
-    return f"On {films}. {alone}.{areas} {MEANING['Difference']}"
+    return f"On {films}. {alone}.{areas} An interval of the difference that holds 0 may be chance."
 
 
 def words_on_tests(found: Comparison) -> str:
-    """What the two tests ask."""
-    of_areas = "" if math.isnan(found.delong_p) else f" {MEANING['DeLong']}"
-    return f"{MEANING['McNemar']}{of_areas} They take every film for a patient of its own."
+    """What each test asks that was made."""
+    every = "every film for a patient of its own."
+    if math.isnan(found.delong_p):
+        return f"{MEANING['McNemar']} It takes {every}"
+    return f"{MEANING['McNemar']} {MEANING['DeLong']} Both take {every}"
 
 
 def figures_words(found: Comparison) -> str:

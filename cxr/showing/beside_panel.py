@@ -31,10 +31,13 @@ def beside(first: Contender, second: Contender, key: str) -> Comparison | None:
         st.info(str(error))
         return None
     words = comparison_words(found)
-    meant = {"Figure": figures_words(found), "Difference": MEANING["Difference"]}
+    columns = {
+        "": st.column_config.Column("Figure", help=figures_words(found)),
+        "Difference": st.column_config.Column(help=MEANING["Difference"]),
+    }
     st.dataframe(
         comparison_table(found),
-        column_config={name: st.column_config.Column(help=words) for name, words in meant.items()},
+        column_config=columns,
         hide_index=True,
         width="content",
         key=f"{key}_table",

@@ -248,7 +248,7 @@ def test_a_second_model_stands_beside_the_first_on_the_films_they_share(card, fi
     run(app.selectbox(key="evaluate_model").set_value("drawn"))
     run(app.selectbox(key="evaluate_other").set_value("second"))
     assert "On 30 films" in captions(app)
-    assert list(app.dataframe[0].value) == ["Figure", "drawn", "second", "Difference"]
+    assert list(app.dataframe[0].value) == ["", "drawn", "second", "Difference"]
     run(app.selectbox(key="evaluate_other").set_value("stranger"))
     assert "no film that both 'drawn' and 'stranger' may be judged by" in app.info[-1].value
 

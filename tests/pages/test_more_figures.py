@@ -73,7 +73,7 @@ def test_a_comparison_says_what_its_figures_and_tests_mean(card, films, page):
     run(page.selectbox(key="evaluate_model").set_value("drawn"))
     run(page.selectbox(key="evaluate_other").set_value("second"))
     assert helps(page.dataframe[0])["Difference"] == MEANING["Difference"]
-    assert MEANING["AUC"] in helps(page.dataframe[0])["Figure"]
+    assert MEANING["AUC"] in helps(page.dataframe[0])[""]
     assert MEANING["McNemar"] in captions(page)
 
 

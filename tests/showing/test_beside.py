@@ -37,7 +37,7 @@ def pair():
 def test_the_table_has_either_model_and_their_difference_with_intervals(pair):
     found = compare(*pair, resamples=100)
     table = comparison_table(found)
-    assert list(table) == ["Figure", "one", "other", "Difference"]
+    assert list(table) == ["", "one", "other", "Difference"]
     assert table["one"][0].startswith(f"{found.accuracy[0].value:.3f} (")
     assert table["Difference"][1].startswith(f"{found.auc_difference.value:.3f} (")
 
