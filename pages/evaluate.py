@@ -23,7 +23,7 @@ from cxr.judging.kept import Kept, held_out, keep, kept, unseen
 from cxr.reading.card import Card
 from cxr.showing import access, charts, ui
 from cxr.showing import evaluation_panel as panel
-from cxr.showing.beside_panel import beside
+from cxr.showing.beside_panel import beside, differing_films
 from cxr.showing.evaluation_panel import View
 from cxr.showing.lasting import AUDIT, EVALUATION
 from cxr.showing.numbers import bounds, key_numbers, sure_numbers
@@ -140,6 +140,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
     figures = _figures(of, threshold, prevalence, table, labels)
     view = View(card, of, table, labels, threshold, prevalence, evaluation, asked, figures)
     _numbers(view)
+    panel.more_figures(view)
     sections = {
         "Confusion matrix": panel.confusion,
         "ROC and precision-recall": panel.roc_and_precision_recall,
@@ -261,7 +262,11 @@ def _another(view: View) -> None:
         return
     with ui.told():
         mine = replace(Contender.of(view.card, unseen(view.table)), threshold=view.threshold)
-        beside(mine, Contender.of(other, held_out(other)), f"{view.card.name}_{other.name}")
+        theirs, key = Contender.of(other, held_out(other)), f"{view.card.name}_{other.name}"
+        if other.name == view.card.name:
+            theirs = replace(theirs, name=f"{other.name} (own threshold)")
+        if found := beside(mine, theirs, key):
+            differing_films(found, view.card, key)
 
 
 def _shortcuts(card: Card) -> None:

@@ -19,7 +19,8 @@ from cxr.judging.metrics import Cases, Floats, figures, ranking
 from cxr.reading.card import Card
 
 OR_NOT = " or not"
-SHOWN = ("dataset", "path", "label", "source")
+SHOWN = ("dataset", "path", "film", "label", "source")
+RIGHT = ("first", "second", "both", "neither")  # both only where a label is coarse
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Comparison:
     only_second_right: int
     mcnemar_p: float
     delong_p: float
-    differing: pd.DataFrame  # films on which they decide differently: both decisions, both probabilities of a finding
+    differing: pd.DataFrame  # films on which they decide differently: decisions, which is right, scores of a finding
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: what is no finite number is null."""
@@ -97,7 +98,7 @@ def compare(first: Contender, second: Contender, resamples: int = RESAMPLES, see
         only_second_right=only_second,
         mcnemar_p=mcnemar(only_first, only_second),
         delong_p=_delong_p(cases),
-        differing=_differing(a, cases, decisions),
+        differing=_differing(a, cases, rights, decisions),
     )
 
 
@@ -185,8 +186,16 @@ def _delong_p(cases: list[Cases]) -> float:
     return float(2 * norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
 
 
-def _differing(table: pd.DataFrame, cases: list[Cases], decisions: tuple[NDArray[np.str_], ...]) -> pd.DataFrame:
-    found = table[[name for name in SHOWN if name in table]].assign(first=decisions[0], second=decisions[1])
+def _differing(
+    table: pd.DataFrame,
+    cases: list[Cases],
+    rights: tuple[NDArray[np.bool_], ...],
+    decisions: tuple[NDArray[np.str_], ...],
+) -> pd.DataFrame:
+    one, other = rights
+    right = np.select([one & ~other, other & ~one, one & other], RIGHT[:3], RIGHT[3])
+    found = table[[name for name in SHOWN if name in table]]
+    found = found.assign(first=decisions[0], second=decisions[1], right=right)
     if cases[0].labels.negative is not None:
         found = found.assign(p_first=cases[0].score.round(6), p_second=cases[1].score.round(6))
     return found[decisions[0] != decisions[1]].reset_index(drop=True)

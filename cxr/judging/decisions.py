@@ -122,17 +122,11 @@ class Counts:
 
 def class_report(evaluation: Evaluation) -> pd.DataFrame:
     """Precision, recall, F1 and films of each class, then their mean and their mean weighted by films."""
-    matrix = np.array(evaluation.confusion)
-    right, films, decided = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    rows = pd.DataFrame(
-        {
-            "class": evaluation.classes,
-            "precision": [_share(r, d) for r, d in zip(right, decided, strict=True)],
-            "recall": [_share(r, n) for r, n in zip(right, films, strict=True)],
-            "F1": [_share(2 * r, n + d) for r, n, d in zip(right, films, decided, strict=True)],
-            "films": films,
-        }
-    )
+    names = evaluation.classes
+    films = np.array(evaluation.confusion).sum(axis=1)
+    of_class = {"precision": evaluation.precision, "recall": evaluation.recall, "F1": evaluation.f1}
+    shares = {column: [of[name] for name in names] for column, of in of_class.items()}
+    rows = pd.DataFrame({"class": names, **shares, "films": films})
     there = rows[rows["films"] > 0].fillna(0.0)  # as scikit-learn: what was never decided has a precision of 0
     means: list[dict[str, object]] = []
     for name, weights in (("mean of classes", np.ones(len(there))), ("mean of films", there["films"].to_numpy(float))):

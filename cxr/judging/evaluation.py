@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Binary:
     auc: float
     ppv: float  # at the share of positives among these films
     npv: float
+    f1: float  # of the films as they are, whatever the prevalence
     lr_positive: float
     lr_negative: float
     average_precision: float
@@ -59,6 +60,8 @@ class Evaluation:
     average_precision: Mapping[str, float]  # each class against the rest
     brier: float  # summed over the classes, 0 to 2
     ece: float  # of the most probable class
+    precision: Mapping[str, float] = field(default_factory=dict)  # not a number for a class that was never decided
+    f1: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: what is no finite number is null."""
@@ -142,7 +145,7 @@ def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
         return {name: found[f"{figure}.{name}"] for name in labels.classes}
 
     def of_binary() -> Binary:
-        names = [field.name for field in fields(Binary) if field.name != "n"]
+        names = [one.name for one in fields(Binary) if one.name != "n"]
         return Binary(n=int((cases.positive >= 0).sum()), **{name: found[f"binary.{name}"] for name in names})
 
     return Evaluation(
@@ -164,6 +167,8 @@ def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
         average_precision=of_class("average_precision"),
         brier=found["brier"],
         ece=found["ece"],
+        precision=of_class("precision"),
+        f1=of_class("f1"),
     )
 
 

@@ -122,7 +122,9 @@ def delong_interval(truth: NDArray[np.bool_], score: Floats) -> Interval:
 
 def _denominators(cases: Cases) -> dict[str, NDArray[np.bool_]]:
     """Which films each share is a share of."""
-    of_class = {f"recall.{name}": cases.single & cases.targets[:, k] for k, name in enumerate(cases.labels.classes)}
+    classes = dict(enumerate(cases.labels.classes))
+    of_class = {f"recall.{name}": cases.single & cases.targets[:, k] for k, name in classes.items()}
+    of_class |= {f"precision.{name}": cases.single & (cases.decided == k) for k, name in classes.items()}
     says, called = cases.positive >= 0, cases.decided != cases.labels.negative
     return of_class | {
         "accuracy": np.ones(len(cases.p), bool),

@@ -110,7 +110,7 @@ def _of_classes(cases: Cases, weights: Floats) -> dict[str, Floats]:
     cells = _sums(is_of.argmax(axis=1) * len(names) + decided, len(names) ** 2, weights)
     matrix = cells.reshape(len(names), len(names), -1)  # (truth, decision, column)
     right, of_truth, of_decision = np.einsum("kkr->kr", matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    recall, total = share(right, of_truth), weights.sum(axis=0)
+    recall, precision, total = share(right, of_truth), share(right, of_decision), weights.sum(axis=0)
     f1 = np.where(of_truth > 0, share(2 * right, of_truth + of_decision), np.nan)
     ranks = [ranking(p[:, k], is_of[:, k], weights) for k in range(len(names))]
     film = np.repeat(np.arange(len(single)), len(names))
@@ -125,6 +125,8 @@ def _of_classes(cases: Cases, weights: Floats) -> dict[str, Floats]:
         **{f"auc.{name}": area for name, (area, _) in zip(names, ranks, strict=True)},
         **{f"average_precision.{name}": value for name, (_, value) in zip(names, ranks, strict=True)},
         **{f"recall.{name}": value for name, value in zip(names, recall, strict=True)},
+        **{f"precision.{name}": value for name, value in zip(names, precision, strict=True)},
+        **{f"f1.{name}": value for name, value in zip(names, f1, strict=True)},
     }
 
 
@@ -147,6 +149,7 @@ def _of_binary(cases: Cases, weights: Floats, prevalence: float | None) -> dict[
         "auc": area,
         "ppv": ppv,
         "npv": npv,
+        "f1": share(2 * hits, 2 * hits + alarms + missed),
         "lr_positive": share(sensitivity, 1 - specificity),
         "lr_negative": share(1 - sensitivity, specificity),
         "average_precision": average_precision,

@@ -1,4 +1,4 @@
-"""Two models beside each other on a page: their figures with the difference, in words, and their curves."""
+"""Two models beside each other on a page: their figures with the difference, their curves, where they differ."""
 
 from __future__ import annotations
 
@@ -8,24 +8,71 @@ import streamlit as st
 from cxr.errors import DatasetError
 from cxr.judging import curves
 from cxr.judging.comparison import Comparison, Contender, compare
+from cxr.reading.card import Card
 from cxr.showing import charts, ui
-from cxr.showing.beside import comparison_table, comparison_words, shared_questions
+from cxr.showing.beside import (
+    comparison_table,
+    comparison_words,
+    differing_table,
+    differing_words,
+    figures_words,
+    shared_questions,
+    words_on_tests,
+)
+from cxr.showing.film_panel import film_rows, judged_film
+from cxr.showing.numbers import MEANING
 
 
-def beside(first: Contender, second: Contender, key: str) -> None:
-    """The first model against the second on the films that both have scores of; or why there is no comparison."""
+def beside(first: Contender, second: Contender, key: str) -> Comparison | None:
+    """The first model against the second on the films that both have scores of; or why there is no comparison: None."""
     try:
         found = _compared((_known_by(first), _known_by(second)), first, second)
     except DatasetError as error:
         st.info(str(error))
-        return
+        return None
     words = comparison_words(found)
-    st.dataframe(comparison_table(found), hide_index=True, width="content", key=f"{key}_table", alt=words)
+    columns = {
+        "": st.column_config.Column("Figure", help=figures_words(found)),
+        "Difference": st.column_config.Column(help=MEANING["Difference"]),
+    }
+    st.dataframe(
+        comparison_table(found),
+        column_config=columns,
+        hide_index=True,
+        width="content",
+        key=f"{key}_table",
+        alt=words,
+    )
     st.caption(words)
+    st.caption(words_on_tests(found))
     rocs = [curves.roc(one) for one in shared_questions(first, second) if one.answerable]
     if rocs:
         with st.container(width=640):
             ui.chart(charts.roc(rocs, [one.question.name for one in rocs]), f"{key}_roc")
+    return found
+
+
+def differing_films(found: Comparison, card: Card, key: str) -> None:
+    """The films on which they decide differently, the scores most apart first, and the one that is chosen.
+
+    It is shown with the heatmap of the first model, whose card this is.
+    """
+    st.subheader("Where they decide differently", anchor=False)
+    st.markdown(differing_words(found))
+    films = found.differing.assign(film=found.differing.get("film", ""))
+    if films.empty:
+        return
+    told = differing_table(found)
+    if "p_first" in films:
+        order = (-(films["p_first"] - films["p_second"]).abs()).argsort(kind="stable")
+        films, told = films.iloc[order], told.iloc[order]
+    alt = "Films on which the two models decide differently: label, decisions and scores."
+    row = film_rows(films, told, f"{key}_differing", alt)
+    if row is None:
+        st.caption(f"Choose a row to see the film with the heatmap of {card.name}.")
+        return
+    with st.container(key="evaluate_differing_film"), ui.told():
+        judged_film(card, row)
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")

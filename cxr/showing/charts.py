@@ -30,9 +30,9 @@ MARK = {"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"}
 
 
 def said(value: float, interval: tuple[float, float] | None = None) -> str:
-    """A share as a person reads it, with its interval where there is one; a dash where it is not a number."""
-    if np.isnan(value):
-        return "-"
+    """A figure as a person reads it, with its interval where there is one; a dash where it is not a number."""
+    if not np.isfinite(value):
+        return "-" if np.isnan(value) else "infinite"
     return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 

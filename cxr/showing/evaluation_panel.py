@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -17,11 +18,20 @@ from cxr.judging.evaluation import Evaluation, probabilities_of
 from cxr.judging.interval import Interval
 from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
 from cxr.reading.card import Card
-from cxr.showing import charts, ui
+from cxr.showing import charts, numbers, ui
 from cxr.showing.chart import CONFIG
 from cxr.showing.charts_training import accuracy_curves, loss_curves
 from cxr.showing.film_panel import film_rows, judged_film
-from cxr.showing.numbers import bounds, class_table, figures_of, group_table
+from cxr.showing.numbers import (
+    MEANING,
+    OF_CLASSES,
+    OF_GROUPS,
+    bounds,
+    class_table,
+    figures_of,
+    film_table,
+    group_table,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +53,18 @@ class View:
         """All that charts may draw, in the order of their colours."""
         asked = [one.name for one in self.questions]
         return list(dict.fromkeys([*self.labels.classes, *asked, *sorted(set(self.table["label"]))]))
+
+
+def more_figures(view: View) -> None:
+    """What is known beside the key numbers, folded away until it is asked for."""
+    with st.expander("More figures", key="evaluate_more"):
+        alt = "More figures with their 95 % intervals and what they mean."
+        table = numbers.more_figures(view.figures, len(view.labels.classes))
+        st.table(table, border="horizontal", hide_index=True, alt=alt)
+        st.caption(
+            "Likelihood ratios, balanced accuracy and MCC are of the decisions at the threshold; the others know no "
+            "threshold. A dash for an interval: these films cannot tell it, or, of ECE, it would be too high."
+        )
 
 
 def confusion(view: View) -> None:
@@ -95,7 +117,8 @@ def _films(view: View, label: str, decision: str) -> None:
     st.subheader(f"{count} labelled {label} and called {decision}, {how} first", anchor=False)
     films = found.assign(film=found.get("film", ""))
     alt = f"Films labelled {label} and called {decision}, with the probability of each class."
-    row = film_rows(films, view.labels.classes, f"evaluate_rows_{label}_{decision}", alt)
+    told = film_table(films, view.labels.classes)
+    row = film_rows(films, told, f"evaluate_rows_{label}_{decision}", alt)
     if row is None:
         st.caption("Choose a row to see the film with its heatmap.")
         return
@@ -119,16 +142,33 @@ def roc_and_precision_recall(view: View) -> None:
             ui.chart(charts.precision_recall(lines, view.names, found), "evaluate_pr")
     st.caption(
         "Diamonds are the decisions at the threshold, dotted lines are chance, brackets hold 95 % intervals. "
-        "AP is the average precision."
+        "AP is the average precision.",
+        help=f"AUC: {MEANING['AUC']} Average precision: {MEANING['Average precision']}",
     )
 
 
 def classes(view: View) -> None:
     """The report of classes."""
-    shares = ui.decimals(("precision", "recall", "F1", "AUC"))
-    table = class_table(view.evaluation)
+    table = class_table(view.evaluation, view.figures)
     alt = "Precision, recall, F1 and AUC of each class, and their means over classes and over films."
-    st.dataframe(table, column_config=shares, hide_index=True, key="evaluate_report", width=720, alt=alt)
+    st.dataframe(
+        table,
+        column_config=explained(OF_CLASSES),
+        hide_index=True,
+        key="evaluate_report",
+        width="content",
+        height="content",
+        alt=alt,
+    )
+    st.caption(
+        "In brackets 95 % intervals. AUC is of a class against the rest. Point at the head of a column for what it "
+        "means."
+    )
+
+
+def explained(names: Iterable[str]) -> dict[str, Any]:
+    """These columns of a table with their meaning on hover."""
+    return {name: st.column_config.Column(help=MEANING[name]) for name in names}
 
 
 def _question(view: View) -> Question:
@@ -152,7 +192,8 @@ def calibration(view: View) -> None:
             ui.chart(charts.calibration(bins, view.names), "evaluate_calibration")
             st.caption(
                 f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f}. "
-                "Films of another prevalence than in training move the points off the line."
+                "Films of another prevalence than in training move the points off the line.",
+                help=f"Brier score: {MEANING['Brier score']} The difference, as ECE: {MEANING['ECE']}",
             )
         if view.labels.negative is not None and asked is view.questions[0] and asked.answerable:
             with st.container(width=544):
@@ -211,7 +252,15 @@ def groups(view: View) -> None:
         return
     by = ui.choice("Groups by", list(parts), "evaluate_groups", width=420)
     found = _in_groups(view, parts[by or next(iter(parts))])
-    st.table(group_table(found), border="horizontal", hide_index=True, alt=found.sentence)
+    st.dataframe(
+        group_table(found),
+        column_config=explained(OF_GROUPS),
+        hide_index=True,
+        key=f"evaluate_group_{found.column}",
+        width="content",
+        height="content",
+        alt=found.sentence,
+    )
     st.markdown(found.sentence[:1].upper() + found.sentence[1:])
     st.caption(
         f"In brackets 95 % intervals, each at this threshold. Groups of fewer than {MIN_PATIENTS} patients are never "

@@ -10,25 +10,28 @@ from cxr.films.decoders import read_apart
 from cxr.reading.card import Card
 from cxr.reading.classifier import Prediction
 from cxr.showing import ui
-from cxr.showing.numbers import film_table
 from cxr.showing.thumbnail import thumbnails
 from cxr.showing.viewer import View, viewer
+from cxr.trail import deed
 
 FILMS_A_PAGE = 6
 THUMBNAIL_PX = 96
 
 
-def film_rows(films: pd.DataFrame, classes: tuple[str, ...], key: str, alt: str) -> pd.Series | None:
-    """The row that is chosen of judged films, which are shown a page at a time with their pictures and scores."""
+def film_rows(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
+    """The row that is chosen of judged films, shown a page at a time: their pictures, and what is told of each."""
     pages = -(-len(films) // FILMS_A_PAGE)
     page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
-    rows = films.iloc[(page - 1) * FILMS_A_PAGE : page * FILMS_A_PAGE].reset_index(drop=True)
+    here = slice((page - 1) * FILMS_A_PAGE, page * FILMS_A_PAGE)
+    rows, shown = films.iloc[here].reset_index(drop=True), told.iloc[here].reset_index(drop=True)
     with st.spinner("Reading films ..."):
         # Kept for this visit, not in a cache that all visitors share.
         pictures, missing = thumbnails(rows, THUMBNAIL_PX, st.session_state.setdefault("thumbnails", {}))
+    scores = ui.decimals([str(name) for name in shown.select_dtypes("float")])
+    shown.insert(0, "Film", pictures)
     chosen = st.dataframe(
-        film_table(rows, classes, pictures),
-        column_config=ui.decimals(classes) | {"Film": st.column_config.ImageColumn(width="small")},
+        shown,
+        column_config=scores | {"Film": st.column_config.ImageColumn(width="small")},
         hide_index=True,
         height="content",
         row_height=72,
@@ -60,7 +63,9 @@ def _reading(card: Card, row: pd.Series) -> tuple[View, Prediction]:
     if st.session_state.get("film_panel_reading", (None,))[0] != key:
         film = read_apart(find_film(row["dataset"], row["path"], row["film"]))
         with st.spinner("Reading the film ..."):
-            prediction = ui.classifier(card).read(film)
+            classifier = ui.classifier(card)
+            with deed("read films", card.name, classifier.card.version, film=row["film"]):
+                prediction = classifier.read(film)
         st.session_state["film_panel_reading"] = (key, View.of(film, key), prediction)
     _, picture, prediction = st.session_state["film_panel_reading"]
     return picture, prediction

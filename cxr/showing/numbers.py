@@ -27,6 +27,22 @@ MEANING = {
     "F1": "The harmonic mean of sensitivity and precision on these films.",
     "Right class": "The share of films whose very class was right. A film of a coarse label may be any of its classes.",
     "Macro F1": "The mean of the classes' F1.",
+    "Precision": "Of the films called so, the share that is so, among these films.",
+    "Recall": "Of the films of a class, the share that was called so.",
+    "LR+": "How many times the odds of the finding rise when a film is called positive. 1 tells nothing, 10 much.",
+    "LR-": "What the odds of the finding are multiplied by when a film is called negative. 1 tells nothing, 0.1 much.",
+    "Average precision": "The mean PPV over all thresholds, by recall. Chance has the share of films with the finding.",
+    "Brier score": "The mean squared distance of the score from 0 or 1, whichever it should be. Lower is better.",
+    "ECE": "How far scores and frequencies lie apart, on the mean over equal bins. 0 is best; noise adds to it.",
+    "Balanced accuracy": "The mean of the classes' recall, so that a frequent class does not outweigh a rare one.",
+    "MCC": "Matthews' correlation of label and decision: 1 is perfect, 0 is chance, whatever the classes' frequency.",
+    "Macro AUC": "The mean of the classes' AUC, each against the rest; every class counts the same.",
+    "Micro AUC": "One AUC of all pairs of film and class taken together; a frequent class counts for more.",
+    "Brier score, classes": "The squared distances of all classes' probabilities added up, 0 to 2. Lower is better.",
+    "ECE, classes": "How far the probability of the most probable class lies from how often it is right.",
+    "Difference": "The first model's figure minus the second's. An interval that holds 0 may be chance.",
+    "McNemar": "McNemar's p: how likely so uneven a count of films that one alone gets right is, were both as good.",
+    "DeLong": "DeLong's p: how likely so large a difference of the areas is, were both models as good.",
     "Sure": "The share of films whose score lies outside of the model's unsure band.",
     "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
     "Whole film": "AUC of a light head, trained anew on what the model's trunk makes of the films. 0.5 is chance.",
@@ -45,10 +61,32 @@ FIGURES = {  # as the judging room names them
     "PPV": "binary.ppv",
     "NPV": "binary.npv",
     "Accuracy": "binary.accuracy",
+    "F1": "binary.f1",
     "Right class": "accuracy",
     "Macro F1": "macro_f1",
 }
+MORE = {
+    "LR+": "binary.lr_positive",
+    "LR-": "binary.lr_negative",
+    "Average precision": "binary.average_precision",
+    "Brier score": "binary.brier",
+    "ECE": "binary.ece",
+    "Balanced accuracy": "balanced_accuracy",
+    "MCC": "mcc",
+}
+MORE_OF_CLASSES = {  # of two classes they say again what stands above
+    "Macro AUC": "macro_auc",
+    "Micro AUC": "micro_auc",
+    "Brier score, classes": "brier",
+    "ECE, classes": "ece",
+}
 OF_GROUPS = ("Right class", "AUC", "Sensitivity", "Specificity")
+OF_CLASSES = {  # a figure of each class, and of their mean
+    "Precision": ("precision", ""),
+    "Recall": ("recall", "balanced_accuracy"),
+    "F1": ("f1", "macro_f1"),
+    "AUC": ("auc", "macro_auc"),
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +121,23 @@ def key_numbers(
     return [Number(name, value, intervals.get(name)) for name, value in values.items()]
 
 
+def more_figures(found: Mapping[str, Interval], classes: int) -> pd.DataFrame:
+    """A row a figure that is not among the key numbers: its value, its 95 % interval, what it means."""
+    names = MORE | (MORE_OF_CLASSES if classes > 2 else {})
+    rows = [(name, found[figure]) for name, figure in names.items() if figure in found]
+    return pd.DataFrame(
+        [(name, said(one.value), _reach(one), MEANING[name]) for name, one in rows],
+        columns=["Figure", "Value", "95 % interval", "What it means"],
+    )
+
+
+def _reach(found: Interval) -> str:
+    """From where to where an interval goes, which for a ratio may be without end; "-" where that is not known."""
+    if math.isnan(found.low) or math.isnan(found.high):
+        return "-"
+    return f"{found.low:.3f} or more" if math.isinf(found.high) else f"{found.low:.3f} to {found.high:.3f}"
+
+
 def sure_numbers(found: Outside) -> list[Number]:
     """How many films lie outside of the unsure band, and how many answers are right there."""
     return [
@@ -112,14 +167,19 @@ def figures_of(asked: Sequence[Question], figure: str) -> dict[str, str]:
     return {one.name: f"{figure}.{one.name}" if one.against == REST else f"binary.{figure}" for one in asked}
 
 
-def class_table(evaluation: Evaluation) -> pd.DataFrame:
-    """The report of classes, with each one's AUC against the rest; means are of the classes that have films."""
+def class_table(evaluation: Evaluation, figures: Mapping[str, Interval]) -> pd.DataFrame:
+    """The report of classes with 95 % intervals, and AUC against the rest; means are of the classes that have films."""
     report = class_report(evaluation)
     area = report["class"].map(evaluation.auc)
     there = area.notna()
     area.iloc[-2] = area[there].mean()
     area.iloc[-1] = np.average(area[there], weights=report["films"][there]) if there.any() else math.nan
     report.insert(4, "AUC", area)
+    report.columns = pd.Index([str(name)[:1].upper() + str(name)[1:] for name in report])
+    known = bounds(figures, {name: name for name in figures})
+    for column, (figure, mean) in OF_CLASSES.items():
+        ends = [known.get(name) for name in (*(f"{figure}.{one}" for one in evaluation.classes), mean, "")]
+        report[column] = [said(value, one) for value, one in zip(report[column], ends, strict=True)]
     return report
 
 
@@ -138,7 +198,7 @@ def told(figure: Interval) -> str:
     return said(figure.value, (figure.low, figure.high) if math.isfinite(figure.low + figure.high) else None)
 
 
-def film_table(films: pd.DataFrame, classes: tuple[str, ...], pictures: list[str | None]) -> pd.DataFrame:
-    """A row a film: its picture, each class's probability, its origin. No file name, as that is often a patient's."""
+def film_table(films: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """A row a film: each class's probability, its origin. No file name, as that is often a patient's."""
     scores = {name: films[PREFIX + name] for name in classes}
-    return pd.DataFrame({"Film": pictures, **scores, "Dataset": films["dataset"], "Patient": films["patient"]})
+    return pd.DataFrame({**scores, "Dataset": films["dataset"], "Patient": films["patient"]})

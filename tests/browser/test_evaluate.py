@@ -64,6 +64,33 @@ def test_a_clicked_cell_shows_its_films_and_a_clicked_film_its_heatmap(evaluate)
     evaluate.get_by_text("The model's probabilities").wait_for()
 
 
+def test_a_film_on_which_two_models_decide_differently_is_opened_with_its_heatmap(evaluate):
+    evaluate.get_by_role("slider").first.focus()
+    evaluate.keyboard.press("End")  # all is normal, so that the model differs from itself at its own threshold
+    expect(metric(evaluate, "Sensitivity")).to_have_text("0.000")
+    evaluate.get_by_role("radio", name="Another model").click()
+    evaluate.get_by_role("combobox", name="Compare with").click()
+    evaluate.get_by_role("option", name="tiny").click()
+    evaluate.get_by_text(re.compile("They decide differently on")).wait_for()
+    settled(evaluate)
+    table = evaluate.locator('[data-testid="stDataFrame"]').nth(1)
+    table.scroll_into_view_if_needed()
+    table.click(position={"x": 15, "y": 70})
+    evaluate.locator(".st-key-evaluate_differing_film canvas, .st-key-evaluate_differing_film img").first.wait_for()
+    evaluate.get_by_text("The model's probabilities").wait_for()
+
+
+def test_the_report_of_classes_is_read_without_scrolling_sideways(evaluate):
+    evaluate.get_by_role("radio", name="Classes").click()
+    evaluate.get_by_text("In brackets 95 % intervals.").wait_for()
+    settled(evaluate)
+    table = evaluate.locator('[data-testid="stDataFrame"]')
+    wide = table.locator(".dvn-scroller").evaluate("one => [one.scrollWidth, one.clientWidth]")
+    assert wide[0] <= wide[1]
+    box = table.bounding_box()
+    assert box["x"] + box["width"] <= 1280
+
+
 def test_an_evaluation_is_run_from_the_page_and_chosen_again_after_a_reload(evaluate, server):
     evaluate.get_by_text("Run an evaluation on a dataset").click()
     evaluate.wait_for_function("document.getAnimations().length === 0")  # a list closes while its place still moves

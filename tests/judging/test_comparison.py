@@ -170,7 +170,19 @@ def test_the_films_they_differ_on_are_listed_with_both_answers_and_no_patient(dr
     row = listed.iloc[0]
     score = 1 - old.scores.set_index("path")["p_normal"][row["path"]]
     assert row["p_first"] == pytest.approx(score) and row["first"] == ("covid19" if score >= 0.5 else "normal")
-    assert "patient" not in listed and "film" not in listed
+    assert row["film"] == old.scores.set_index("path")["film"][row["path"]]
+    assert "patient" not in listed
+
+
+def test_of_every_film_they_differ_on_it_is_said_which_is_right(drawn):
+    table = pd.DataFrame({"label": ["viral", "viral", "normal", "pneumonia"], "path": list("abcd"), "dataset": "drawn"})
+    p = np.array([[0.1, 0.1, 0.8, 0.0], [0.9, 0.0, 0.1, 0.0], [0.1, 0.9, 0.0, 0.0], [0.1, 0.8, 0.1, 0.0]])
+    q = np.array([[0.9, 0.0, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0], [0.1, 0.0, 0.9, 0.0], [0.1, 0.1, 0.8, 0.0]])
+    one, other = (table.assign(**{f"p_{name}": s[:, k] for k, name in enumerate(FOUR.classes)}) for s in (p, q))
+    found = compare(Contender("one", one, FOUR, 0.5), Contender("other", other, FOUR, 0.5), 10)
+    assert found.differing["right"].tolist() == ["first", "second", "neither", "both"]
+    assert (found.only_first_right, found.only_second_right) == (1, 1)
+    assert "film" not in found.differing  # the scores came without
 
 
 def test_a_comparison_is_strict_json_even_of_one_patient(drawn):

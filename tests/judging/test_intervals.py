@@ -160,6 +160,7 @@ def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds
         assert interval.value == pytest.approx(value), name
         assert name.endswith("ece") or interval.low < interval.value < interval.high, name
     named = {"accuracy", "auc.normal", "average_precision.covid19", "recall.viral", "macro_auc", "micro_auc", "brier"}
+    named |= {"precision.viral", "f1.viral", "binary.f1", "binary.lr_negative"}
     assert named | {"binary.sensitivity", "binary.lr_positive", "mcc"} <= set(found)
 
 
@@ -203,7 +204,7 @@ def test_no_error_is_not_certainty():
     table = table.assign(p_normal=np.where(table["label"] == "normal", 0.9, 0.1)).eval("p_covid19 = 1 - p_normal")
     found = with_intervals(table, TWO, 0.5, 200)
     assert found["accuracy"] == wilson(20, 20)
-    assert found["binary.sensitivity"] == found["recall.covid19"] == wilson(10, 10)
+    assert found["binary.sensitivity"] == found["recall.covid19"] == found["precision.normal"] == wilson(10, 10)
     assert found["binary.auc"].value == 1 and np.isnan(found["binary.auc"].low)
 
 

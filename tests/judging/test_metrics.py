@@ -22,6 +22,8 @@ def by_scikit_learn(cases, w):
     areas = [sk.roc_auc_score(one_hot[:, k], p[:, k], sample_weight=w) for k in range(len(names))]
     precisions = [sk.average_precision_score(one_hot[:, k], p[:, k], sample_weight=w) for k in range(len(names))]
     recalls = sk.recall_score(truth, decided, average=None, sample_weight=w)
+    correct = sk.precision_score(truth, decided, average=None, sample_weight=w)
+    f1s = sk.f1_score(truth, decided, average=None, sample_weight=w)
     positive, called, score = truth != 0, decided != 0, 1 - p[:, 0]
     sensitivity = sk.recall_score(positive, called, sample_weight=w)
     specificity = sk.recall_score(positive, called, sample_weight=w, pos_label=False)
@@ -40,6 +42,7 @@ def by_scikit_learn(cases, w):
         "binary.auc": sk.roc_auc_score(positive, score, sample_weight=w),
         "binary.ppv": sk.precision_score(positive, called, sample_weight=w),
         "binary.npv": sk.precision_score(positive, called, sample_weight=w, pos_label=False),
+        "binary.f1": sk.f1_score(positive, called, sample_weight=w),
         "binary.lr_positive": lr_positive,
         "binary.lr_negative": lr_negative,
         "binary.average_precision": sk.average_precision_score(positive, score, sample_weight=w),
@@ -47,6 +50,8 @@ def by_scikit_learn(cases, w):
         **{f"auc.{name}": area for name, area in zip(names, areas, strict=True)},
         **{f"average_precision.{name}": value for name, value in zip(names, precisions, strict=True)},
         **{f"recall.{name}": value for name, value in zip(names, recalls, strict=True)},
+        **{f"precision.{name}": value for name, value in zip(names, correct, strict=True)},
+        **{f"f1.{name}": value for name, value in zip(names, f1s, strict=True)},
     }
 
 
@@ -64,6 +69,28 @@ def test_every_figure_agrees_with_scikit_learn_for_any_weights_and_ties(drawn, l
             assert found[name][column] == pytest.approx(value), name
 
 
+def test_the_figures_of_a_small_test_are_those_worked_out_by_hand():
+    # 100 ill films, 90 of them called so; 100 healthy ones, 20 called ill; scores of 0.8 where it was called, else 0.2
+    cells = (("covid19", 0.8, 90), ("covid19", 0.2, 10), ("normal", 0.8, 20), ("normal", 0.2, 80))
+    rows = [(label, round(1 - p, 1), p) for label, p, films in cells for _ in range(films)]
+    cases = cases_of(pd.DataFrame(rows, columns=["label", "p_normal", "p_covid19"]), TWO, 0.5)
+    found = {name: float(value[0]) for name, value in figures(cases, np.ones((200, 1))).items()}
+    assert found["binary.lr_positive"] == pytest.approx(0.9 / 0.2)
+    assert found["binary.lr_negative"] == pytest.approx(0.1 / 0.8)
+    assert found["binary.f1"] == found["f1.covid19"] == pytest.approx(180 / (180 + 20 + 10))
+    assert found["precision.covid19"] == pytest.approx(90 / 110)
+    assert found["precision.normal"] == pytest.approx(80 / 90)
+    assert found["f1.normal"] == pytest.approx(160 / (160 + 10 + 20))
+    assert found["balanced_accuracy"] == pytest.approx((0.9 + 0.8) / 2)
+    assert found["mcc"] == pytest.approx((90 * 80 - 20 * 10) / (110 * 100 * 100 * 90) ** 0.5)
+    assert found["binary.brier"] == pytest.approx(((90 + 80) * 0.2**2 + (10 + 20) * 0.8**2) / 200)
+    assert found["brier"] == pytest.approx(2 * found["binary.brier"])  # both classes count
+    assert found["binary.ece"] == pytest.approx((abs(90 * 0.2 - 10) + abs(110 * 0.8 - 90)) / 200)
+    assert found["binary.average_precision"] == pytest.approx(0.9 * 90 / 110 + 0.1 * 100 / 200)
+    area = 0.9 * 0.8 + (0.9 * 0.2 + 0.1 * 0.8) / 2
+    assert (found["macro_auc"], found["binary.auc"]) == (pytest.approx(area), pytest.approx(area))
+
+
 def test_weights_of_half_the_precision_give_the_same_figures(drawn):
     cases = cases_of(drawn(films=3000), FOUR, 0.7)
     weights = np.random.default_rng(0).poisson(1.0, (3000, 4))
@@ -77,7 +104,8 @@ def test_a_class_that_no_drawn_film_has_is_not_a_number_and_not_in_the_means():
     table = table.assign(p_bacterial=0.1, p_viral=0.9 - table["p_normal"], p_covid19=0.0)
     found = figures(cases_of(table, FOUR, None), np.ones((3, 1)))
     assert np.isnan(found["auc.bacterial"]) and np.isnan(found["recall.bacterial"])
-    assert np.isnan(found["average_precision.bacterial"])
+    assert np.isnan(found["average_precision.bacterial"]) and np.isnan(found["f1.bacterial"])
+    assert np.isnan(found["precision.bacterial"])  # and was never decided
     assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 2) / 2)
     assert found["macro_auc"] == pytest.approx(1.0)
 

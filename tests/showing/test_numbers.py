@@ -1,6 +1,6 @@
 """The numbers that are shown first, and the tables beside them."""
 
-from math import nan
+from math import inf, nan
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,16 @@ from cxr.judging.subgroups import subgroups
 from cxr.showing.numbers import (
     FIGURES,
     MEANING,
+    MORE_OF_CLASSES,
+    OF_CLASSES,
+    OF_GROUPS,
     bounds,
     class_table,
     figures_of,
     film_table,
     group_table,
     key_numbers,
+    more_figures,
     shortcut_numbers,
     sure_numbers,
     told,
@@ -70,27 +74,64 @@ def test_every_number_says_what_it_means(table):
     shown = [*key_numbers(evaluation, questions(table, LABELS, 0.5)[0], None), *key_numbers(evaluation, None, None)]
     shown += sure_numbers(outside(table, LABELS, 0.5, (0.4, 0.6), resamples=10))
     shown += shortcut_numbers(measured(source=measured().heads[0], together=about(0.5)))
-    assert {number.name for number in shown} == set(MEANING)
-    assert all(number.meaning.endswith(".") for number in shown)
+    more = more_figures(with_intervals(table, LABELS, 0.5, resamples=10), 3)
+    tables = {*OF_CLASSES, *OF_GROUPS, "Difference", "McNemar", "DeLong"}
+    assert {number.name for number in shown} | set(more["Figure"]) | tables == set(MEANING)
+    assert all(meaning.endswith(".") for meaning in MEANING.values())
+
+
+def test_more_figures_have_their_intervals_and_what_they_mean(table):
+    found = with_intervals(pd.concat([table] * 20, ignore_index=True), LABELS, 0.5, resamples=100)
+    more = more_figures(found, 3).set_index("Figure")
+    assert more.loc["MCC", "Value"] == f"{found['mcc'].value:.3f}"
+    assert more.loc["MCC", "95 % interval"] == f"{found['mcc'].low:.3f} to {found['mcc'].high:.3f}"
+    assert more.loc["LR-", "What it means"] == MEANING["LR-"]
+    assert more.loc["ECE", "95 % interval"] == "-"
+    assert {"Macro AUC", "Micro AUC", "Brier score, classes"} <= set(more.index)
+
+
+def test_of_two_classes_no_figure_is_said_twice():
+    found = with_intervals(scored(TWO, [("normal", 0.9, 0.1), ("covid19", 0.2, 0.8)]), TWO, 0.5, resamples=10)
+    assert not set(MORE_OF_CLASSES) & set(more_figures(found, 2)["Figure"])
+
+
+def test_a_ratio_without_end_is_said_in_words():
+    ratios = {"binary.lr_positive": Interval(inf, nan, nan), "binary.lr_negative": Interval(0.5, 0.2, inf)}
+    assert more_figures(ratios, 2)[["Value", "95 % interval"]].to_numpy().tolist() == [
+        ["infinite", "-"],
+        ["0.500", "0.200 or more"],
+    ]
 
 
 def test_the_table_of_classes_has_the_mean_areas(table):
     evaluation = evaluate(table, LABELS, 0.5)
-    found = class_table(evaluation)["AUC"].tolist()
+    found = class_table(evaluation, {})["AUC"].tolist()
     areas = list(evaluation.auc.values())
-    assert found[:3] == areas
-    assert found[3:] == pytest.approx([np.mean(areas), np.average(areas, weights=[2, 2, 1])])
+    means = [np.mean(areas), np.average(areas, weights=[2, 2, 1])]
+    assert found == [f"{area:.3f}" for area in (*areas, *means)]
+
+
+def test_the_table_of_classes_has_intervals_which_hold_what_they_stand_beside(table):
+    table = pd.concat([table] * 20, ignore_index=True)
+    figures = with_intervals(table, LABELS, 0.5, resamples=200)
+    shown = class_table(evaluate(table, LABELS, 0.5), figures).set_index("Class")
+    assert list(shown) == ["Precision", "Recall", "F1", "AUC", "Films"]
+    for column, (figure, mean) in OF_CLASSES.items():
+        assert shown.loc["bacterial", column] == told(figures[f"{figure}.bacterial"])
+        if mean:
+            assert shown.loc["mean of classes", column] == told(figures[mean])
+    assert shown.loc["bacterial", "F1"].endswith(")") and "(" not in shown.loc["mean of films", "F1"]
 
 
 def test_a_class_that_has_no_area_is_no_part_of_the_means(table):
     only_normal = evaluate(table[table["label"] == "normal"], LABELS, 0.5)
-    assert class_table(only_normal)["AUC"].isna().all()
+    assert (class_table(only_normal, {})["AUC"] == "-").all()
 
 
 def test_the_table_of_films_has_no_file_names(table):
     films = table.assign(dataset="a", patient=range(5), path="Jane-Doe.png")
-    shown = film_table(films, LABELS.classes, [None] * 5)
-    assert list(shown) == ["Film", "normal", "bacterial", "viral", "Dataset", "Patient"]
+    shown = film_table(films, LABELS.classes)
+    assert list(shown) == ["normal", "bacterial", "viral", "Dataset", "Patient"]
 
 
 def test_bounds_go_by_the_names_that_are_shown_and_only_where_there_are_any(table):
