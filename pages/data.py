@@ -17,10 +17,10 @@ from cxr.datasets.audit import Audit, Finding
 from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
-from cxr.films.phantom import FEWEST_FILMS, draw_phantom_set
+from cxr.films.phantom import FEWEST_FILMS
 from cxr.films.picture import jpeg
 from cxr.learning import runs
-from cxr.showing import access, charts_data, tiles, ui
+from cxr.showing import access, charts_data, phantom_panel, tiles, ui
 
 A_PAGE = 24  # films
 LARGE_PX = 640  # of the longer side; drawn at twice as many pixels, for fine screens
@@ -36,8 +36,8 @@ def add_films() -> None:
     known = len(catalogue.places())
     if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
-        if access.button("make a dataset", "Draw a phantom set", type="primary", key="data_draw_at_once"):
-            draw("phantoms", 160, 256, 0)
+        if phantom_panel.draw_button("data_draw_at_once"):
+            take_in(phantom_panel.draw_usual)
     with st.expander("Add films", expanded=not known, key=f"data_add_{known}"):  # one more closes it
         by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
         with by_path:
@@ -80,22 +80,13 @@ def draw_with_options() -> None:
     st.caption("Drawn films with known truth, free of anyone's data: good for trying out and teaching, for no finding.")
     with st.form("data_draw_form", border=False):
         columns = st.columns(4)
-        name = columns[0].text_input("Name", "phantoms", key="data_draw_name")
-        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, 160, 40, key="data_draw_films")
-        size_px = columns[2].number_input("Size in pixels", 32, 1024, 256, 32, key="data_draw_size")
+        name = columns[0].text_input("Name", phantom_panel.NAME, key="data_draw_name")
+        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, phantom_panel.FILMS, 40, key="data_draw_films")
+        size_px = columns[2].number_input("Size in pixels", 32, 1024, phantom_panel.SIZE_PX, 32, key="data_draw_size")
         seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_draw_seed")
         pressed = st.form_submit_button("Draw", key="data_draw")
     if pressed:
-        draw(name, films, size_px, seed)
-
-
-def draw(name: str, films: int, size_px: int, seed: int) -> None:
-    with ui.progress("Drawing films") as move:
-        take_in(
-            lambda: catalogue.make(
-                name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
-            )
-        )
+        take_in(lambda: phantom_panel.draw(name, films, size_px, seed))
 
 
 def take_in(work: Callable[[], Place]) -> None:

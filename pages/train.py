@@ -18,7 +18,7 @@ from cxr.learning.preview import Sample, samples
 from cxr.learning.recipe import Recipe, built_in_names
 from cxr.learning.selection import left_out, select
 from cxr.reading import shelf
-from cxr.showing import access, model_card, run_panel, ui
+from cxr.showing import access, model_card, phantom_panel, run_panel, ui
 from cxr.showing.recipe_form import recipe_form
 
 NEW, RUNS = "New training", "Runs"
@@ -59,8 +59,7 @@ def _new(another: bool) -> None:
 def _paths() -> list[str]:
     st.subheader("Films")
     if not places():
-        st.info("There are no datasets yet. Add a folder or ZIP of your own films, or let the program draw some.")
-        ui.link("data", "Add films")
+        phantom_panel.no_films("train.datasets")
         return []
     chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets")
     if not chosen:

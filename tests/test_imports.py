@@ -28,6 +28,7 @@ MAY_STREAMLIT = {
         "lasting",
         "refusal_panel",
         "batch_panel",
+        "phantom_panel",
     )
 }
 

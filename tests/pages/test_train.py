@@ -12,6 +12,7 @@ from cxr.datasets.audited import audited
 from cxr.datasets.dataset import Dataset
 from cxr.learning.settings import settings
 from cxr.reading import shelf
+from cxr.showing import phantom_panel
 from tests.conftest import carry_out, tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
@@ -43,6 +44,23 @@ def test_without_datasets_the_page_leads_to_them_and_shows_every_hyperparameter(
     assert {FORM + one.key for one in settings()} <= keys
     assert all(one.meaning in captions(app) for one in settings())
     assert not [button for button in app.button if button.key == "train.start"]
+
+
+def test_without_datasets_one_click_draws_some_and_chooses_them(home, monkeypatch):
+    monkeypatch.setattr(phantom_panel, "FILMS", 40)
+    monkeypatch.setattr(phantom_panel, "SIZE_PX", 32)
+    app = shown()
+    app.button(key="train.datasets.draw").click()
+    app = shown(app)
+    assert app.multiselect(key="train.datasets").value == ["phantoms"]
+    assert app.button(key="train.start")
+
+
+def test_a_set_that_cannot_be_drawn_is_a_sentence(home, monkeypatch):
+    monkeypatch.setattr(phantom_panel, "FILMS", 1)
+    app = shown()
+    app.button(key="train.datasets.draw").click()
+    assert "at least" in shown(app).error[0].value and not catalogue.places()
 
 
 def test_a_changed_value_is_marked_and_can_be_put_back(home):
