@@ -324,19 +324,7 @@ def deal(place: Place, dataset: Dataset) -> None:
     placed = int((split != "").sum())
     controls, preview = st.columns([1, 2], gap="large")
     with controls:
-        anew = True
-        if placed:
-            anew = not st.checkbox(f"Keep the split of the {placed:,} films that have one", True, key="data_deal_keep")
-        settled = {"validation": not anew and bool((split == "val").any()), "test": not anew and placed == len(split)}
-        test = st.slider("Test, % of the films to be placed", 0, 50, 20, key="data_deal_test", disabled=settled["test"])
-        validation = st.slider(
-            "Validation, % of the films that are not for test",
-            *(0, 50, 15),
-            key="data_deal_validation",
-            disabled=settled["validation"],
-        )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed")
-    dealt = manifest.dealt(dataset, validation / 100, test / 100, seed, anew)
+        dealt = deal_as_asked(dataset, placed)
     with preview:
         st.write("All films of a patient go to one split. Films and seed alone decide.")
         st.dataframe(manifest.counts(dealt), hide_index=True, key="data_deal_counts")
@@ -346,6 +334,30 @@ def deal(place: Place, dataset: Dataset) -> None:
         if alone:
             st.warning(f"{alone:,} films have no patient id: each counts as a patient of its own.")
         write_split(place, dealt)
+
+
+def deal_as_asked(dataset: Dataset, placed: int) -> Dataset:
+    """The films in the splits that the shares, the seed and what is kept make; `placed` films have one already."""
+    split, anew = dataset.table["split"], True
+    if placed:
+        keep = f"Keep the split of the {placed:,} films that have one"
+        anew = not st.checkbox(keep, True, key="data_deal_keep", persist_state="session")
+    test = st.slider(
+        "Test, % of the films to be placed",
+        *(0, 50, 20),
+        key="data_deal_test",
+        persist_state="session",
+        disabled=not anew and placed == len(split),
+    )
+    validation = st.slider(
+        "Validation, % of the films that are not for test",
+        *(0, 50, 15),
+        key="data_deal_validation",
+        persist_state="session",
+        disabled=not anew and bool((split == "val").any()),
+    )
+    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed", persist_state="session")
+    return manifest.dealt(dataset, validation / 100, test / 100, seed, anew)
 
 
 def write_split(place: Place, dealt: Dataset) -> None:

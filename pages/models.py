@@ -118,7 +118,13 @@ def _card(card: Card) -> None:
 def _export(card: Card) -> None:
     st.subheader("Take it elsewhere")
     kind = st.segmented_control(
-        "As", list(FORMATS), default="zip", required=True, format_func=FORMATS.__getitem__, key="models.format"
+        "As",
+        list(FORMATS),
+        default="zip",
+        required=True,
+        format_func=FORMATS.__getitem__,
+        key="models.format",
+        persist_state="session",
     )
     if kind == "zip":
         st.caption("Weights, recipe, card and scores without file names, to be imported on another machine.")

@@ -34,7 +34,12 @@ def page() -> None:
     recent = bool(alive) or any(time.time() - run.status.heartbeat < RECENT_S for run in every[:1])
     st.session_state.setdefault("train.view", RUNS if recent else NEW)  # who comes back finds the run
     view = st.segmented_control(
-        "What to do", [NEW, RUNS], required=True, key="train.view", label_visibility="collapsed"
+        "What to do",
+        [NEW, RUNS],
+        required=True,
+        key="train.view",
+        persist_state="session",
+        label_visibility="collapsed",
     )
     if view == NEW:
         _new(bool(alive))
@@ -155,9 +160,7 @@ def _samples(dataset: Dataset, size_px: int) -> list[Sample]:
 
 
 def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool) -> None:
-    name = st.text_input(
-        "The model's name", workshop.free_name(recipe.name), max_chars=64, key=f"train.name.{recipe.name}"
-    )
+    name = _name(recipe)
     button, facts = st.container(), st.container()
     if another:
         st.caption("Another training is under way; this one will wait in line.")
@@ -166,6 +169,7 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
     if pressed:
         job = workshop.plan(recipe, paths, name)
         run_panel.watch([runs.start(job, recipe.name).id])
+        st.session_state[_offered(recipe)] = name  # it is promised now: the next one gets another
         st.session_state["train.next"] = RUNS
         st.rerun()
     with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds
@@ -178,6 +182,20 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
             f"{memory.low / 1e9:.1f} to {memory.high / 1e9:.1f} GB of memory."
         )
         st.caption(found.rests_on)
+
+
+def _name(recipe: Recipe) -> str:
+    """The new model's name: the one that was typed, or else the first that is free now."""
+    key, free = f"train.name.{recipe.name}", workshop.free_name(recipe.name)
+    if st.session_state.get(key) == st.session_state.get(_offered(recipe)):
+        st.session_state[key] = free
+    st.session_state[_offered(recipe)] = free
+    return st.text_input("The model's name", max_chars=64, key=key, persist_state="session")
+
+
+def _offered(recipe: Recipe) -> str:
+    """Where the session keeps the name that nobody typed."""
+    return f"train.offered.{recipe.name}"
 
 
 def _device(precision: str) -> Device:

@@ -225,7 +225,9 @@ def _values(run: Run) -> None:
 
 
 def _several(chosen: Sequence[Run]) -> None:
-    measure = st.selectbox("Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure")
+    measure = st.selectbox(
+        "Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure", persist_state="session"
+    )
     ui.chart(compared({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
     with ui.told():
         st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")
