@@ -94,6 +94,8 @@ def _card(card: Card) -> None:
                 hide_header=True,
                 alt="What is known of it",
             )
+            with st.expander("The whole SHA-256 of its weights", key="models.hash"):
+                st.code(card.weights_sha256, language=None, wrap_lines=True)
             with st.expander("The whole recipe", key="models.recipe"):
                 st.code(recipe.to_toml(), "toml")
         with films:

@@ -19,6 +19,7 @@ from cxr.learning.recipe import Recipe, built_in_names
 from cxr.learning.selection import left_out, select
 from cxr.reading import shelf
 from cxr.showing import access, model_card, phantom_panel, run_panel, ui
+from cxr.showing.duration import duration
 from cxr.showing.recipe_form import recipe_form
 
 NEW, RUNS = "New training", "Runs"
@@ -178,7 +179,7 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
         took, memory = found.seconds, found.memory_bytes
         st.markdown(
             f"On {device.name} in {device.precision}, {device.why}: "
-            f"about {ui.duration(took.low)} to {ui.duration(took.high)}, "
+            f"about {duration(took.low)} to {duration(took.high)}, "
             f"{memory.low / 1e9:.1f} to {memory.high / 1e9:.1f} GB of memory."
         )
         st.caption(found.rests_on)

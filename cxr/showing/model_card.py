@@ -11,6 +11,7 @@ from cxr.errors import RecipeError
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
+from cxr.showing.duration import duration
 from cxr.showing.reading import UNGUARDED, shortcut_line
 
 ROLES = {"train": "trained on", "val": "validated on", "test": "tested on"}
@@ -45,10 +46,13 @@ def facts(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Looks at": _sight(recipe.input.margin),
         "Starting weights": card.starting_weights or "not known",
         "Threshold": "none" if card.threshold is None else f"{card.threshold:.4f} ({card.threshold_rule})",
+        "Unsure": _unsure(card),
+        "Temperature": _temperature(card),
         "Gate": _gate(card),
         "Ages": _ages(card),
         "Epochs": f"{card.epochs}, the best was {card.best_epoch}" if card.epochs else "not known",
         "Trained": f"{card.created[:16].replace('T', ' ')} UTC, seed {card.seed}",
+        "Training took": duration(card.duration_s) if card.duration_s else "not known",
         "Device": f"{card.device or 'not known'}{f', {card.precision}' if card.precision else ''}",
         "Version": f"{card.version} (its weights' SHA-256 begins so)",
         "Software": ", ".join(f"{name} {version}" for name, version in card.software.items()),
@@ -176,6 +180,19 @@ def _coincidences(card: Card) -> list[tuple[str, str]]:
         if mostly and here <= (1 - ALMOST_ALL) * (here + elsewhere):
             found.append((label, source))
     return found
+
+
+def _unsure(card: Card) -> str:
+    if card.unsure is None:
+        return card.unsure_rule or "none"
+    low, high = card.unsure
+    return f"scores from {low:.4f} to {high:.4f} ({card.unsure_rule})"
+
+
+def _temperature(card: Card) -> str:
+    if card.temperature == 1:
+        return card.temperature_rule or "none"
+    return f"{card.temperature:.4g}, in its weights already ({card.temperature_rule})"
 
 
 def _gate(card: Card) -> str:

@@ -70,6 +70,7 @@ def test_the_card_says_results_limits_and_hash(shelved):
     app = shown()
     facts, films, results = (table.value for table in app.table)
     assert any(value.startswith(shelf.card("first").weights_sha256[:12]) for value in facts["value"])
+    assert shelf.card("first").weights_sha256 in [code.value for code in app.code]
     assert films["tested on"].sum() == shelf.card("first").results["test"]["n"]
     assert results.set_index("measure").loc["Films", "test films"] == "40"
     assert any("All films came from one source (phantom)" in text.value for text in app.markdown)

@@ -9,7 +9,8 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.results import results_of
 from cxr.reading.card import Card, Statement
-from cxr.showing.model_card import results_table, sources_table, statement
+from cxr.showing.model_card import facts, results_table, sources_table, statement
+from tests.conftest import tiny_recipe
 
 LABELS = LabelSpace(("normal", "viral"))
 STATEMENT = Statement(
@@ -69,3 +70,23 @@ def test_a_statement_says_how_often_test_films_were_looked_at():
     assert "looked at once" in statement(made(statement=STATEMENT))["How they were split"]
     twice = STATEMENT.model_copy(update={"test_looks": 2})
     assert "2 times" in statement(made(statement=twice))["How they were split"]
+
+
+def known(card: Card) -> dict[str, str]:
+    table = facts(card, tiny_recipe())
+    return dict(zip(table["fact"], table["value"], strict=True))
+
+
+def test_the_facts_say_how_long_it_took_where_it_is_unsure_and_how_its_temperature_was_found():
+    rules = {"unsure_rule": "95% right", "temperature_rule": "least log loss"}
+    said = known(made(duration_s=10973.2, unsure=(0.127035, 0.5047785), temperature=0.9428, **rules))
+    assert said["Training took"] == "3 h 3 min"
+    assert said["Unsure"] == "scores from 0.1270 to 0.5048 (95% right)"
+    assert said["Temperature"] == "0.9428, in its weights already (least log loss)"
+
+
+def test_a_model_without_band_or_temperature_says_why():
+    said = known(made(unsure_rule="No band: no cut.", temperature_rule="none: too few films"))
+    assert (said["Unsure"], said["Temperature"]) == ("No band: no cut.", "none: too few films")
+    earlier = known(made())
+    assert (earlier["Unsure"], earlier["Temperature"], earlier["Training took"]) == ("none", "none", "not known")
