@@ -106,11 +106,9 @@ def _card(card: Card) -> None:
         st.subheader("What it reached")
         results = model_card.results_table(card)
         st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by measure")
-        sources = model_card.sources_table(card)
-        if len(sources):
-            st.table(sources, border="horizontal", hide_index=True, width="content", alt="Results by source")
-            sentence = card.results["test"]["sources"]["sentence"]
-            st.caption(sentence[:1].upper() + sentence[1:])
+        for part in model_card.parts(card):
+            st.table(part.table, border="horizontal", hide_index=True, width="content", alt=f"Results by {part.column}")
+            st.caption(part.sentence)
         ui.link("evaluate", "All about its results", model=card.name)
         for title, text in model_card.statement(card).items():
             st.markdown(f"**{title}**")

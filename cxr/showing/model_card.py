@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,15 @@ from cxr.showing.reading import UNGUARDED, shortcut_line
 
 ROLES = {"train": "trained on", "val": "validated on", "test": "tested on"}
 ALMOST_ALL = 0.9
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a model does in each group of its test films."""
+
+    column: str  # by which they are grouped
+    table: pd.DataFrame  # one row a group as it is read, each figure with its 95 % interval
+    sentence: str  # on the worst
 
 
 def shelf_table(cards: Sequence[Card], in_use: str | None) -> pd.DataFrame:
@@ -109,17 +119,26 @@ def _bounds(results: Mapping[str, Any], name: str) -> str:
     return "" if found.get("low") is None else f"{found['low']:.3f} to {found['high']:.3f}"
 
 
-def sources_table(card: Card) -> pd.DataFrame:
-    """One row a source of test films as it is read, each figure with its 95 % interval; empty where there is one."""
-    groups = (card.results.get("test", {}).get("sources") or {}).get("groups", [])
+def parts(card: Card) -> list[Part]:
+    """How it does by source, view, sex and age of its test films, as far as the card knows; [] where it does not."""
+    test = card.results.get("test", {})
+    groups = test.get("groups") or {"source": test.get("sources")}  # a card of earlier days
+    return [Part(column, _group_rows(found), _capital(found["sentence"])) for column, found in groups.items() if found]
+
+
+def _group_rows(found: Mapping[str, Any]) -> pd.DataFrame:
     figures = {"accuracy": "Accuracy", "binary.auc": "AUC", "binary.sensitivity": "Sensitivity"}
     figures["binary.specificity"] = "Specificity"
     rows = [
-        {"source": group["name"], "films": group["n"], "patients": group["patients"]}
+        {found["column"]: group["name"], "films": group["n"], "patients": group["patients"]}
         | {words: _with_bounds(group.get(name)) for name, words in figures.items()}
-        for group in groups
+        for group in found["groups"]
     ]
     return pd.DataFrame(rows)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _with_bounds(figure: Mapping[str, float | None] | None) -> str:

@@ -68,7 +68,8 @@ def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
 
 def test_the_card_says_results_limits_and_hash(shelved):
     app = shown()
-    facts, films, results = (table.value for table in app.table)
+    facts, films, results, *groups = (table.value for table in app.table)
+    assert [table.columns[0] for table in groups] == list(shelf.card("first").results["test"]["groups"]) != []
     assert any(value.startswith(shelf.card("first").weights_sha256[:12]) for value in facts["value"])
     assert shelf.card("first").weights_sha256 in [code.value for code in app.code]
     assert films["tested on"].sum() == shelf.card("first").results["test"]["n"]

@@ -9,7 +9,7 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.results import results_of
 from cxr.reading.card import Card, Statement
-from cxr.showing.model_card import facts, results_table, sources_table, statement
+from cxr.showing.model_card import facts, parts, results_table, statement
 from tests.conftest import tiny_recipe
 
 LABELS = LabelSpace(("normal", "viral"))
@@ -34,6 +34,7 @@ def results() -> dict[str, object]:
     ill = np.arange(40) % 2
     p = np.clip(ill * 0.6 + np.linspace(0, 0.6, 40), 0, 1)
     films = {"label": np.where(ill, "viral", "normal"), "source": np.where(np.arange(40) < 20, "a", "b")}
+    films["sex"] = np.tile(["F", "F", "M", "M"], 10)
     return results_of(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5)
 
 
@@ -50,19 +51,29 @@ def test_films_are_written_whole_and_shares_with_three_decimals_and_their_interv
 
 
 def test_a_card_of_earlier_days_has_figures_without_intervals(results):
-    earlier = {key: value for key, value in results.items() if key not in ("intervals", "sources")}
+    earlier = {key: value for key, value in results.items() if key not in ("intervals", "groups")}
     card = made(results={"test": earlier})
-    assert list(results_table(card)) == ["measure", "test films"] and sources_table(card).empty
+    assert list(results_table(card)) == ["measure", "test films"] and parts(card) == []
 
 
-def test_each_source_has_its_figures_with_intervals(results):
-    shown = sources_table(made(results={"test": results})).set_index("source")
+def test_each_source_has_its_figures_with_intervals_and_each_sex_too(results):
+    source, sex = parts(made(results={"test": results}))
+    assert (source.column, sex.column) == ("source", "sex") and sex.table["sex"].tolist() == ["F", "M"]
+    assert source.sentence.startswith("Source ")
+    shown = source.table.set_index("source")
     assert shown["films"].tolist() == [20, 20]
     assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\)", shown.loc["b", "Accuracy"])
 
 
 def test_a_model_that_was_never_judged_has_empty_tables():
-    assert results_table(made()).empty and sources_table(made()).empty
+    assert results_table(made()).empty and parts(made()) == []
+
+
+def test_a_card_that_kept_sources_alone_is_read_as_before(results):
+    groups = results["groups"]
+    kept = {key: value for key, value in results.items() if key != "groups"} | {"sources": groups["source"]}
+    (source,) = parts(made(results={"test": kept}))
+    assert source.column == "source" and source.table["source"].tolist() == ["a", "b"]
 
 
 def test_a_statement_says_how_often_test_films_were_looked_at():
