@@ -322,7 +322,7 @@ def draw_charts(place: Place, dataset: Dataset) -> None:
 def deal(place: Place, dataset: Dataset) -> None:
     split = dataset.table["split"]
     placed = int((split != "").sum())
-    controls, preview = st.columns([1, 2], gap="large")
+    controls, preview = st.columns([2, 3], gap="medium")
     with controls:
         dealt = deal_as_asked(dataset, placed)
     with preview:
@@ -340,7 +340,7 @@ def deal_as_asked(dataset: Dataset, placed: int) -> Dataset:
     """The films in the splits that the shares, the seed and what is kept make; `placed` films have one already."""
     split, anew = dataset.table["split"], True
     if placed:
-        keep = f"Keep the split of the {placed:,} films that have one"
+        keep = f"Keep the split that {placed:,} films have"  # short: on a narrow screen the rest would be cut off
         anew = not st.checkbox(keep, True, key="data_deal_keep", persist_state="session")
     test = st.slider(
         "Test, % of the films to be placed",
