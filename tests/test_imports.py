@@ -29,6 +29,7 @@ MAY_STREAMLIT = {
         "refusal_panel",
         "batch_panel",
         "phantom_panel",
+        "split_panel",
     )
 }
 
