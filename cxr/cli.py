@@ -142,13 +142,15 @@ def phantom(
     plant: Annotated[
         Plant | None, typer.Option(help="Put a shortcut into every film with a finding, to see whether it is found.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Draw a dataset of phantom films, for a machine that has none."""
     from cxr.films.phantom import draw_phantom_set
 
     with console.bar("Drawing films") as progress:
         manifest = draw_phantom_set(out, films, seed=seed, size_px=size, plant=plant, progress=progress)
-    typer.echo(f"Drew {films} films. Train with: python -m cxr train vgg16-default --data {manifest.parent}")
+    said = f"Drew {films} films. Train with: python -m cxr train vgg16-default --data {manifest.parent}"
+    console.print_json({"dataset": str(manifest.parent), "films": films}) if as_json else typer.echo(said)
 
 
 @app.command(hidden=True)

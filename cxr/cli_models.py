@@ -57,13 +57,15 @@ def show(name: str, as_json: Json = False) -> None:
 
 
 @app.command("gate")
-def gate(name: str, data: Data) -> None:
+def gate(name: str, data: Data, as_json: Json = False) -> None:
     """Give a model a gate, taught with films it was trained on: it then says what the model must not be asked about."""
     from cxr import gatehouse
 
     with console.bar("Reading films") as progress:
         record = gatehouse.give_gate(name, data, progress).gate
-    if record:
+    if record and as_json:
+        console.print_json({"model": name, "gate": record.model_dump(mode="json")})
+    elif record:
         typer.echo(
             f"'{name}' has a gate, taught with {record.films} of its training films. Of {record.held_out} validation "
             f"films it lets {record.let_through} through, {record.unquestioned} of them without a warning."
@@ -102,37 +104,39 @@ def describe(name: str, path: Annotated[Path, typer.Argument(help="A TOML file, 
 
 
 @app.command("promote")
-def promote(name: str) -> None:
+def promote(name: str, as_json: Json = False) -> None:
     """Put a model into use."""
     from cxr.reading import shelf
 
     shelf.promote(name)
-    typer.echo(f"'{name}' is in use.")
+    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is in use.")
 
 
 @app.command("rollback")
-def rollback() -> None:
+def rollback(as_json: Json = False) -> None:
     """Put the model that was in use before back into use."""
     from cxr.reading import shelf
 
-    typer.echo(f"'{shelf.roll_back()}' is in use again.")
+    name = shelf.roll_back()
+    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is in use again.")
 
 
 @app.command("rename")
-def rename(name: str, new: str) -> None:
+def rename(name: str, new: str, as_json: Json = False) -> None:
     """Give a model another name; it stays in use if it was."""
     from cxr.reading import shelf
 
-    typer.echo(f"'{name}' is now '{shelf.rename(name, new).name}'.")
+    named = shelf.rename(name, new).name
+    console.print_json({"model": named}) if as_json else typer.echo(f"'{name}' is now '{named}'.")
 
 
 @app.command("delete")
-def delete(name: str) -> None:
+def delete(name: str, as_json: Json = False) -> None:
     """Take a model off the shelf for good; never the one in use."""
     from cxr.reading import shelf
 
     shelf.delete(name)
-    typer.echo(f"'{name}' is deleted.")
+    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is deleted.")
 
 
 @app.command("export")
@@ -142,12 +146,14 @@ def export(
     kind: Annotated[
         Kind, typer.Option("--format", help="zip: the whole model, to be imported elsewhere; else the network alone.")
     ] = Kind.zip,
+    as_json: Json = False,
 ) -> None:
     """Write a model to one file."""
     if kind is Kind.zip:
         from cxr.reading import parcel
 
-        typer.echo(f"Wrote {parcel.export_model(name, path)}")
+        written = parcel.export_model(name, path)
+        console.print_json({"model": name, "file": str(written)}) if as_json else typer.echo(f"Wrote {written}")
         return
     from cxr.reading import shelf
     from cxr.reading.export import export as convert
@@ -157,15 +163,21 @@ def export(
         path.write_bytes(made.data)
     except OSError as error:
         raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
-    typer.echo(
+    said = (
         f"Wrote {path}. It takes grey pixels 0..255, (films, {card.size_px}, {card.size_px}, 1), and gives the "
         f"probabilities of {', '.join(card.classes)}."
     )
+    console.print_json({"model": name, "file": str(path)}) if as_json else typer.echo(said)
 
 
 @app.command("import")
-def import_(path: Path, name: Annotated[str | None, typer.Option(help="Another name for it.")] = None) -> None:
+def import_(
+    path: Path,
+    name: Annotated[str | None, typer.Option(help="Another name for it.")] = None,
+    as_json: Json = False,
+) -> None:
     """Take in a model that was exported; it is checked first."""
     from cxr.reading import parcel
 
-    typer.echo(f"'{parcel.import_model(path, name).name}' is on the shelf.")
+    taken_in = parcel.import_model(path, name).name
+    console.print_json({"model": taken_in}) if as_json else typer.echo(f"'{taken_in}' is on the shelf.")

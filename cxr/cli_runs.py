@@ -44,13 +44,13 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 
 @app.command("stop")
-def stop(run_id: str) -> None:
+def stop(run_id: str, as_json: Json = False) -> None:
     """End a run after the step it is in; the best weights so far become its model."""
     from cxr.learning import runs
 
     run = runs.find(run_id)
     run.stop()
-    typer.echo(f"Asked run {run.id} to stop.")
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Asked run {run.id} to stop.")
 
 
 @app.command("resume")
@@ -67,10 +67,10 @@ def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] =
 
 
 @app.command("delete")
-def delete(run_id: str) -> None:
+def delete(run_id: str, as_json: Json = False) -> None:
     """Remove an ended run's folder; its model stays on the shelf."""
     from cxr.learning import runs
 
     run = runs.find(run_id)
     run.delete()
-    typer.echo(f"Deleted run {run.id}.")
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Deleted run {run.id}.")

@@ -12,15 +12,15 @@ import pandas as pd
 import streamlit as st
 
 from cxr import DISCLAIMER
-from cxr.datasets import catalogue, manifest
+from cxr.datasets import catalogue
 from cxr.datasets.audit import Audit, Finding
 from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
-from cxr.films.phantom import FEWEST_FILMS, draw_phantom_set
+from cxr.films.phantom import FEWEST_FILMS
 from cxr.films.picture import jpeg
 from cxr.learning import runs
-from cxr.showing import access, charts_data, tiles, ui
+from cxr.showing import access, charts_data, phantom_panel, split_panel, tiles, ui
 
 A_PAGE = 24  # films
 LARGE_PX = 640  # of the longer side; drawn at twice as many pixels, for fine screens
@@ -36,8 +36,8 @@ def add_films() -> None:
     known = len(catalogue.places())
     if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
-        if access.button("make a dataset", "Draw a phantom set", type="primary", key="data_draw_at_once"):
-            draw("phantoms", 160, 256, 0)
+        if phantom_panel.draw_button("data_draw_at_once"):
+            take_in(phantom_panel.draw_usual)
     with st.expander("Add films", expanded=not known, key=f"data_add_{known}"):  # one more closes it
         by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
         with by_path:
@@ -80,22 +80,13 @@ def draw_with_options() -> None:
     st.caption("Drawn films with known truth, free of anyone's data: good for trying out and teaching, for no finding.")
     with st.form("data_draw_form", border=False):
         columns = st.columns(4)
-        name = columns[0].text_input("Name", "phantoms", key="data_draw_name")
-        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, 160, 40, key="data_draw_films")
-        size_px = columns[2].number_input("Size in pixels", 32, 1024, 256, 32, key="data_draw_size")
+        name = columns[0].text_input("Name", phantom_panel.NAME, key="data_draw_name")
+        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, phantom_panel.FILMS, 40, key="data_draw_films")
+        size_px = columns[2].number_input("Size in pixels", 32, 1024, phantom_panel.SIZE_PX, 32, key="data_draw_size")
         seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_draw_seed")
         pressed = st.form_submit_button("Draw", key="data_draw")
     if pressed:
-        draw(name, films, size_px, seed)
-
-
-def draw(name: str, films: int, size_px: int, seed: int) -> None:
-    with ui.progress("Drawing films") as move:
-        take_in(
-            lambda: catalogue.make(
-                name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
-            )
-        )
+        take_in(lambda: phantom_panel.draw(name, films, size_px, seed))
 
 
 def take_in(work: Callable[[], Place]) -> None:
@@ -160,7 +151,9 @@ def show(place: Place) -> None:
             persist_state="session",
             label_visibility="collapsed",
         )
-        {"Browse": browse, "Audit": look_for_faults, "Charts": draw_charts, "Splits": deal}[view](place, dataset)
+        {"Browse": browse, "Audit": look_for_faults, "Charts": draw_charts, "Splits": split_panel.deal}[view](
+            place, dataset
+        )
 
 
 def browse(place: Place, dataset: Dataset) -> None:
@@ -326,65 +319,6 @@ def draw_charts(place: Place, dataset: Dataset) -> None:
             ui.chart(chart, f"data_{place.name}_by_{name}")
     if found is None:
         st.caption("The sizes of the films are counted by the audit.")
-
-
-def deal(place: Place, dataset: Dataset) -> None:
-    split = dataset.table["split"]
-    placed = int((split != "").sum())
-    controls, preview = st.columns([1, 2], gap="large")
-    with controls:
-        anew = True
-        if placed:
-            anew = not st.checkbox(f"Keep the split of the {placed:,} films that have one", True, key="data_deal_keep")
-        settled = {"validation": not anew and bool((split == "val").any()), "test": not anew and placed == len(split)}
-        test = st.slider("Test, % of the films to be placed", 0, 50, 20, key="data_deal_test", disabled=settled["test"])
-        validation = st.slider(
-            "Validation, % of the films that are not for test",
-            *(0, 50, 15),
-            key="data_deal_validation",
-            disabled=settled["validation"],
-        )
-        seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed")
-    dealt = manifest.dealt(dataset, validation / 100, test / 100, seed, anew)
-    with preview:
-        st.write("All films of a patient go to one split. Films and seed alone decide.")
-        st.dataframe(manifest.counts(dealt), hide_index=True, key="data_deal_counts")
-        if (dealt.table["split"] == split).all():
-            st.caption("This is the split that these films have.")
-        alone = int((dataset.table["patient_id"] == dataset.table["path"]).sum())
-        if alone:
-            st.warning(f"{alone:,} films have no patient id: each counts as a patient of its own.")
-        write_split(place, dealt)
-
-
-def write_split(place: Place, dealt: Dataset) -> None:
-    with st.container(horizontal=True):
-        data = manifest.manifest_csv(dealt)
-        st.download_button("Download manifest.csv", data, "manifest.csv", "text/csv", key="data_deal_csv")
-        path = manifest.manifest_path(place, dealt)
-        if (
-            path
-            and place.added
-            and access.button("split a dataset", "Write it into the dataset", key="data_deal_write")
-        ):
-            confirm_write(path, dealt)
-    if path is None:
-        st.caption("Nothing is written into a ZIP. Unpack it, and put the manifest beside the films.")
-    elif not place.added:
-        st.caption("Put the manifest beside the films: a dataset in the folder CXR_DATA is written to by nobody here.")
-
-
-@st.dialog("Write the split into the dataset")
-def confirm_write(path: Path, dealt: Dataset) -> None:
-    st.write(f"The split is written to `{path}`.")
-    if path.exists():
-        st.write("The manifest that is there is kept beside it, under a name with the date and time.")
-    if access.button("split a dataset", "Write it", type="primary", key="data_deal_sure"):
-        with ui.told(), st.spinner("Writing and checking the manifest ..."):
-            before = manifest.write_manifest(path, dealt)
-            kept = f" The one before is `{before.name}`." if before else ""
-            st.session_state["data_said"] = f"The split is in `{path.name}`.{kept}"
-            st.rerun()
 
 
 ui.start_page("Data")

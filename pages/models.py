@@ -94,6 +94,8 @@ def _card(card: Card) -> None:
                 hide_header=True,
                 alt="What is known of it",
             )
+            with st.expander("The whole SHA-256 of its weights", key="models.hash"):
+                st.code(card.weights_sha256, language=None, wrap_lines=True)
             with st.expander("The whole recipe", key="models.recipe"):
                 st.code(recipe.to_toml(), "toml")
         with films:
@@ -104,11 +106,9 @@ def _card(card: Card) -> None:
         st.subheader("What it reached")
         results = model_card.results_table(card)
         st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by measure")
-        sources = model_card.sources_table(card)
-        if len(sources):
-            st.table(sources, border="horizontal", hide_index=True, width="content", alt="Results by source")
-            sentence = card.results["test"]["sources"]["sentence"]
-            st.caption(sentence[:1].upper() + sentence[1:])
+        for part in model_card.parts(card):
+            st.table(part.table, border="horizontal", hide_index=True, width="content", alt=f"Results by {part.column}")
+            st.caption(part.sentence)
         ui.link("evaluate", "All about its results", model=card.name)
         for title, text in model_card.statement(card).items():
             st.markdown(f"**{title}**")
@@ -118,7 +118,13 @@ def _card(card: Card) -> None:
 def _export(card: Card) -> None:
     st.subheader("Take it elsewhere")
     kind = st.segmented_control(
-        "As", list(FORMATS), default="zip", required=True, format_func=FORMATS.__getitem__, key="models.format"
+        "As",
+        list(FORMATS),
+        default="zip",
+        required=True,
+        format_func=FORMATS.__getitem__,
+        key="models.format",
+        persist_state="session",
     )
     if kind == "zip":
         st.caption("Weights, recipe, card and scores without file names, to be imported on another machine.")

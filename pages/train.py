@@ -18,7 +18,8 @@ from cxr.learning.preview import Sample, samples
 from cxr.learning.recipe import Recipe, built_in_names
 from cxr.learning.selection import left_out, select
 from cxr.reading import shelf
-from cxr.showing import access, model_card, run_panel, ui
+from cxr.showing import access, model_card, phantom_panel, run_panel, ui
+from cxr.showing.duration import duration
 from cxr.showing.recipe_form import recipe_form
 
 NEW, RUNS = "New training", "Runs"
@@ -34,7 +35,12 @@ def page() -> None:
     recent = bool(alive) or any(time.time() - run.status.heartbeat < RECENT_S for run in every[:1])
     st.session_state.setdefault("train.view", RUNS if recent else NEW)  # who comes back finds the run
     view = st.segmented_control(
-        "What to do", [NEW, RUNS], required=True, key="train.view", label_visibility="collapsed"
+        "What to do",
+        [NEW, RUNS],
+        required=True,
+        key="train.view",
+        persist_state="session",
+        label_visibility="collapsed",
     )
     if view == NEW:
         _new(bool(alive))
@@ -59,8 +65,7 @@ def _new(another: bool) -> None:
 def _paths() -> list[str]:
     st.subheader("Films")
     if not places():
-        st.info("There are no datasets yet. Add a folder or ZIP of your own films, or let the program draw some.")
-        ui.link("data", "Add films")
+        phantom_panel.no_films("train.datasets")
         return []
     chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets")
     if not chosen:
@@ -156,9 +161,7 @@ def _samples(dataset: Dataset, size_px: int) -> list[Sample]:
 
 
 def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool) -> None:
-    name = st.text_input(
-        "The model's name", workshop.free_name(recipe.name), max_chars=64, key=f"train.name.{recipe.name}"
-    )
+    name = _name(recipe)
     button, facts = st.container(), st.container()
     if another:
         st.caption("Another training is under way; this one will wait in line.")
@@ -167,6 +170,7 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
     if pressed:
         job = workshop.plan(recipe, paths, name)
         run_panel.watch([runs.start(job, recipe.name).id])
+        st.session_state[_offered(recipe)] = name  # it is promised now: the next one gets another
         st.session_state["train.next"] = RUNS
         st.rerun()
     with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds
@@ -175,10 +179,24 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
         took, memory = found.seconds, found.memory_bytes
         st.markdown(
             f"On {device.name} in {device.precision}, {device.why}: "
-            f"about {ui.duration(took.low)} to {ui.duration(took.high)}, "
+            f"about {duration(took.low)} to {duration(took.high)}, "
             f"{memory.low / 1e9:.1f} to {memory.high / 1e9:.1f} GB of memory."
         )
         st.caption(found.rests_on)
+
+
+def _name(recipe: Recipe) -> str:
+    """The new model's name: the one that was typed, or else the first that is free now."""
+    key, free = f"train.name.{recipe.name}", workshop.free_name(recipe.name)
+    if st.session_state.get(key) == st.session_state.get(_offered(recipe)):
+        st.session_state[key] = free
+    st.session_state[_offered(recipe)] = free
+    return st.text_input("The model's name", max_chars=64, key=key, persist_state="session")
+
+
+def _offered(recipe: Recipe) -> str:
+    """Where the session keeps the name that nobody typed."""
+    return f"train.offered.{recipe.name}"
 
 
 def _device(precision: str) -> Device:

@@ -43,6 +43,23 @@ def test_models_are_promoted_rolled_back_deleted_exported_and_imported(trained, 
     assert cxr("predict", "film.png", "--model", "second")[0] == 7
 
 
+def test_what_is_done_on_the_shelf_is_answered_in_json(trained, tmp_path, answer):
+    zipped, network = str(tmp_path / "first.zip"), str(tmp_path / "first.keras")
+    assert answer("models", "export", "first", zipped) == {"model": "first", "file": zipped}
+    assert answer("models", "export", "first", network, "--format", "keras") == {"model": "first", "file": network}
+    assert answer("models", "import", zipped, "--name", "second") == {"model": "second"}
+    assert answer("models", "promote", "second") == {"model": "second"}
+    assert answer("models", "rollback") == {"model": "first"}
+    assert answer("models", "rename", "second", "third") == {"model": "third"}
+    assert answer("models", "delete", "third") == {"model": "third"}
+
+
+def test_a_gate_that_is_given_is_answered_in_json(trained, phantoms, answer):
+    given = answer("models", "gate", "first", "--data", phantoms)
+    assert given == {"model": "first", "gate": answer("models", "show", "first")["gate"]}
+    assert given["gate"]["let_through"] <= given["gate"]["held_out"]
+
+
 def test_an_empty_shelf_is_said_in_a_sentence(home, answer, cxr):
     assert answer("models", "list") == {"models": [], "damaged": {}}
     assert "The shelf is empty" in cxr("models", "list")[1]
@@ -106,6 +123,11 @@ def test_a_plant_is_drawn_where_it_is_asked_for(tmp_path, cxr):
     assert (tmp_path / "plain" / normal).read_bytes() == (tmp_path / "with" / normal).read_bytes()
     assert (tmp_path / "plain" / viral).read_bytes() != (tmp_path / "with" / viral).read_bytes()
     assert cxr("phantom", tmp_path / "other", "--plant", "ivy")[0] == 2
+
+
+def test_drawn_phantoms_are_answered_in_json(tmp_path, answer):
+    drawn = answer("phantom", tmp_path / "films", "--films", 8, "--size", 32)
+    assert drawn == {"dataset": str(tmp_path / "films"), "films": 8}
 
 
 def test_phantoms_are_drawn_to_a_new_folder_only(tmp_path, cxr):

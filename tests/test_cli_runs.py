@@ -122,6 +122,13 @@ def test_runs_are_stopped_resumed_and_deleted_only_when_that_makes_sense(home, c
     assert runs.all_runs() == [waiting]
 
 
+def test_what_is_done_with_a_run_is_answered_in_json(home, answer):
+    waiting, ended = runs.create(Job("", (), None), "waiting"), ended_run("finished")
+    assert answer("runs", "stop", waiting.id) == {"run": waiting.id} and waiting.asked_to_stop
+    assert answer("runs", "delete", ended.id) == {"run": ended.id}
+    assert runs.all_runs() == [waiting]
+
+
 def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_its_end(home, phantoms, recipe, answer):
     run = start_long_run(answer, phantoms, recipe, epochs=12)
     psutil.Process(run.status.pid).kill()

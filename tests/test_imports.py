@@ -30,6 +30,8 @@ MAY_STREAMLIT = {
         "opinion_panel",
         "downloads",
         "batch_panel",
+        "phantom_panel",
+        "split_panel",
     )
 }
 

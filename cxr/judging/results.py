@@ -1,4 +1,4 @@
-"""What a card keeps of an evaluation: its figures, their intervals, and how films of each source do."""
+"""What a card keeps of an evaluation: its figures, their intervals, and how parts of its films do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from cxr.judging.subgroups import groupings, subgroups
 
 
 def results_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> dict[str, Any]:
-    """The evaluation of these films ready for JSON, with `intervals` by flat name, and `sources` where there are."""
+    """The evaluation of these films ready for JSON, with `intervals` by flat name, and `groups` by column.
+
+    The columns are those of source, view, sex and age that part the films; cards of earlier days have `sources` alone.
+    """
     found = evaluate(table, labels, threshold).as_dict()
     found["intervals"] = {
         name: interval.as_dict() for name, interval in with_intervals(table, labels, threshold).items()
     }
-    if "source" in groupings(table):
-        found["sources"] = subgroups(table, labels, threshold, "source").as_dict()
-    return found
+    parted = {column: subgroups(table, labels, threshold, column).as_dict() for column in groupings(table)}
+    return found | {"groups": parted} if parted else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -11,10 +12,20 @@ from cxr.errors import RecipeError
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
+from cxr.showing.duration import duration
 from cxr.showing.reading import UNGUARDED, shortcut_line
 
 ROLES = {"train": "trained on", "val": "validated on", "test": "tested on"}
 ALMOST_ALL = 0.9
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a model does in each group of its test films."""
+
+    column: str  # by which they are grouped
+    table: pd.DataFrame  # one row a group as it is read, each figure with its 95 % interval
+    sentence: str  # on the worst
 
 
 def shelf_table(cards: Sequence[Card], in_use: str | None) -> pd.DataFrame:
@@ -44,10 +55,13 @@ def facts(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Network": f"{recipe.trunk.backbone} at {card.size_px} px, trained: {recipe.trunk.train}",
         "Starting weights": card.starting_weights or "not known",
         "Threshold": "none" if card.threshold is None else f"{card.threshold:.4f} ({card.threshold_rule})",
+        "Unsure": _unsure(card),
+        "Temperature": _temperature(card),
         "Gate": _gate(card),
         "Ages": _ages(card),
         "Epochs": f"{card.epochs}, the best was {card.best_epoch}" if card.epochs else "not known",
         "Trained": f"{card.created[:16].replace('T', ' ')} UTC, seed {card.seed}",
+        "Training took": duration(card.duration_s) if card.duration_s else "not known",
         "Device": f"{card.device or 'not known'}{f', {card.precision}' if card.precision else ''}",
         "Version": f"{card.version} (its weights' SHA-256 begins so)",
         "Software": ", ".join(f"{name} {version}" for name, version in card.software.items()),
@@ -100,17 +114,26 @@ def _bounds(results: Mapping[str, Any], name: str) -> str:
     return "" if found.get("low") is None else f"{found['low']:.3f} to {found['high']:.3f}"
 
 
-def sources_table(card: Card) -> pd.DataFrame:
-    """One row a source of test films as it is read, each figure with its 95 % interval; empty where there is one."""
-    groups = (card.results.get("test", {}).get("sources") or {}).get("groups", [])
+def parts(card: Card) -> list[Part]:
+    """How it does by source, view, sex and age of its test films, as far as the card knows; [] where it does not."""
+    test = card.results.get("test", {})
+    groups = test.get("groups") or {"source": test.get("sources")}  # a card of earlier days
+    return [Part(column, _group_rows(found), _capital(found["sentence"])) for column, found in groups.items() if found]
+
+
+def _group_rows(found: Mapping[str, Any]) -> pd.DataFrame:
     figures = {"accuracy": "Accuracy", "binary.auc": "AUC", "binary.sensitivity": "Sensitivity"}
     figures["binary.specificity"] = "Specificity"
     rows = [
-        {"source": group["name"], "films": group["n"], "patients": group["patients"]}
+        {found["column"]: group["name"], "films": group["n"], "patients": group["patients"]}
         | {words: _with_bounds(group.get(name)) for name, words in figures.items()}
-        for group in groups
+        for group in found["groups"]
     ]
     return pd.DataFrame(rows)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _with_bounds(figure: Mapping[str, float | None] | None) -> str:
@@ -171,6 +194,19 @@ def _coincidences(card: Card) -> list[tuple[str, str]]:
         if mostly and here <= (1 - ALMOST_ALL) * (here + elsewhere):
             found.append((label, source))
     return found
+
+
+def _unsure(card: Card) -> str:
+    if card.unsure is None:
+        return card.unsure_rule or "none"
+    low, high = card.unsure
+    return f"scores from {low:.4f} to {high:.4f} ({card.unsure_rule})"
+
+
+def _temperature(card: Card) -> str:
+    if card.temperature == 1:
+        return card.temperature_rule or "none"
+    return f"{card.temperature:.4g}, in its weights already ({card.temperature_rule})"
 
 
 def _gate(card: Card) -> str:

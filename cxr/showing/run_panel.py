@@ -16,6 +16,7 @@ from cxr.reading import shelf
 from cxr.showing import access, model_card, ui
 from cxr.showing.beside_panel import beside
 from cxr.showing.charts_training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
+from cxr.showing.duration import duration
 from cxr.showing.run_tables import changed_values, differences, overview, title_of
 
 EVERY_S = 2
@@ -73,7 +74,7 @@ def _stopping(run: Run) -> None:
 
 def _progress(status: Status, history: Sequence[dict[str, float]]) -> None:
     left_s = time_left_s(status, history)
-    left = "" if left_s is None else f", about {ui.duration(left_s)} left"
+    left = "" if left_s is None else f", about {duration(left_s)} left"
     if status.phase == "training":
         done = (status.epoch - 1 + status.done / max(status.total, 1)) / max(status.epochs, 1)
         step = f"step {status.done} of {status.total}"
@@ -225,7 +226,9 @@ def _values(run: Run) -> None:
 
 
 def _several(chosen: Sequence[Run]) -> None:
-    measure = st.selectbox("Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure")
+    measure = st.selectbox(
+        "Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure", persist_state="session"
+    )
     ui.chart(compared({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
     with ui.told():
         st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")

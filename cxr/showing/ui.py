@@ -21,6 +21,7 @@ from cxr.films.decoders import decoders
 from cxr.films.picture import data_url
 from cxr.reading import shelf
 from cxr.showing import access, mishaps
+from cxr.showing.duration import duration
 
 if TYPE_CHECKING:
     from cxr.datasets.catalogue import Place
@@ -250,14 +251,6 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
         yield move
     finally:
         bar.empty()
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it: 8 s, 5 min, 2 h 10 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @st.cache_resource(show_spinner=False)

@@ -54,7 +54,7 @@ def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(trained, phanto
     said = []
     evaluate_model("first", [str(phantoms)], None, lambda *moved: said.append(moved))
     looking = [(done, 160, KNOWING) for done in range(1, 161)]
-    assert said == [*looking, (0, 40), (40, 40)]
+    assert said == [*looking, (0, 40), (16, 40), (32, 40), (40, 40)]
 
 
 def test_films_of_an_evaluation_are_known_by_their_bytes(trained, phantoms):

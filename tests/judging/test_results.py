@@ -38,9 +38,17 @@ def test_each_figure_lies_in_its_interval_and_all_of_it_is_json(films):
 
 
 def test_sources_are_told_apart_and_the_worst_is_named(films):
-    found = results_of(films, LABELS, 0.5)["sources"]
+    found = results_of(films, LABELS, 0.5)["groups"]["source"]
     assert [group["name"] for group in found["groups"]] == ["strong", "weak"] and found["worst"] == "weak"
 
 
-def test_films_of_one_source_have_no_table_of_sources(films):
-    assert "sources" not in results_of(films[films["source"] == "weak"], LABELS, 0.5)
+def test_films_are_parted_by_all_that_parts_them_and_ages_are_kept_as_bands(films):
+    ages = np.where(np.arange(120) % 3, "061Y", "007Y")
+    found = results_of(films.assign(view="PA", sex=np.tile(["F", "M", ""], 40), age=ages), LABELS, 0.5)["groups"]
+    assert list(found) == ["source", "sex", "age"]
+    assert [group["name"] for group in found["sex"]["groups"]] == ["F", "M", "not stated"]
+    assert [(group["name"], group["n"]) for group in found["age"]["groups"]] == [("0 to 17", 40), ("40 to 64", 80)]
+
+
+def test_films_that_nothing_parts_have_no_groups(films):
+    assert "groups" not in results_of(films[films["source"] == "weak"], LABELS, 0.5)

@@ -13,6 +13,7 @@ from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.dataset import Dataset
 
 PAGE = Path(__file__).parents[2] / "pages" / "data.py"
+ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
 
 
 @pytest.fixture
@@ -197,6 +198,22 @@ def test_a_split_is_previewed_then_written_after_a_confirmation_with_the_old_man
     assert (Dataset.open(mine.path).table["split"] == "val").sum() == counts.loc["all films", "val"]
     assert len(list(Path(mine.path).glob("manifest-before-*.csv"))) == 1
     assert "This is the split that these films have." in text(shown(app.run()))
+
+
+def test_how_a_split_is_dealt_is_found_again_when_another_page_was_visited(mine):
+    app = shown(AppTest.from_file(str(ENTRY), default_timeout=60).run())
+    look_at(app.switch_page("pages/data.py"), "Splits")
+    app.checkbox(key="data_deal_keep").uncheck()
+    shown(app.run()).slider(key="data_deal_test").set_value(30)
+    app.slider(key="data_deal_validation").set_value(5)
+    app.number_input(key="data_deal_seed").set_value(7)
+    counts = shown(app.run()).dataframe[0].value
+    shown(app.switch_page("pages/train.py").run())
+    shown(app.switch_page("pages/data.py").run())
+    assert not app.checkbox(key="data_deal_keep").value
+    assert [app.slider(key=f"data_deal_{of}").value for of in ("test", "validation")] == [30, 5]
+    assert app.number_input(key="data_deal_seed").value == 7
+    assert app.dataframe[0].value.equals(counts)
 
 
 def test_nothing_is_written_into_a_folder_of_cxr_data(app, phantoms, monkeypatch):

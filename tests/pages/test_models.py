@@ -8,10 +8,11 @@ from streamlit.testing.v1 import AppTest
 from cxr.reading import parcel, shelf
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
+ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
 
 
 def shown(app=None):
-    app = (app or AppTest.from_file(PAGE, default_timeout=60)).run()
+    app = (AppTest.from_file(PAGE, default_timeout=60) if app is None else app).run()
     assert not app.exception
     return app
 
@@ -67,8 +68,10 @@ def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
 
 def test_the_card_says_results_limits_and_hash(shelved):
     app = shown()
-    facts, films, results = (table.value for table in app.table)
+    facts, films, results, *groups = (table.value for table in app.table)
+    assert [table.columns[0] for table in groups] == list(shelf.card("first").results["test"]["groups"]) != []
     assert any(value.startswith(shelf.card("first").weights_sha256[:12]) for value in facts["value"])
+    assert shelf.card("first").weights_sha256 in [code.value for code in app.code]
     assert films["tested on"].sum() == shelf.card("first").results["test"]["n"]
     assert results.set_index("measure").loc["Films", "test films"] == "40"
     assert any("All films came from one source (phantom)" in text.value for text in app.markdown)
@@ -80,3 +83,12 @@ def test_an_export_says_what_goes_in_and_what_comes_out(shelved):
     app = shown(app)
     said = " ".join(caption.value for caption in app.caption)
     assert "grey pixels 0..255" in said and "(films, 32, 32, 1)" in said and "normal, bacterial" in said
+
+
+def test_the_form_of_an_export_is_found_again_when_another_page_was_visited(shelved):
+    app = shown(shown(AppTest.from_file(ENTRY, default_timeout=60)).switch_page("pages/models.py"))
+    app.segmented_control(key="models.format").set_value("keras")
+    shown(app)
+    shown(app.switch_page("pages/data.py"))
+    app = shown(app.switch_page("pages/models.py"))
+    assert app.segmented_control(key="models.format").value == "keras"

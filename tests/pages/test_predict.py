@@ -355,9 +355,12 @@ def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, mo
     drop(app, ("f.png", png()))
     assert any("negative" in one.value for one in app.warning)
     monkeypatch.setattr(Gate, "judge", lambda *_: Verdict(False, ()))
-    run(button(app, "predict.mend-inverted").click())
+    button(app, "predict.mend-inverted").click()
+    run(app)
     assert [one.value for one in app.warning] == ["This film was inverted before it was read, as its reader asked."]
     assert any("f\\.png, inverted" in one.value for one in app.markdown)
     assert sorted(app.dataframe[0].value["file"]) == ["f.png", "f.png, inverted"]
-    run(button(app, "predict.previous" if not button(app, "predict.previous").disabled else "predict.next").click())
+    other = "predict.next" if button(app, "predict.previous").disabled else "predict.previous"
+    button(app, other).click()
+    run(app)
     assert not any(one.key == "predict.mend-inverted" for one in app.button)  # it was read so already

@@ -1,6 +1,7 @@
 """The page Train without a browser: what it asks, what it refuses, what it says before anything starts."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,16 +11,19 @@ from streamlit.testing.v1 import AppTest
 from cxr.datasets import catalogue
 from cxr.datasets.audited import audited
 from cxr.datasets.dataset import Dataset
+from cxr.learning import runs
 from cxr.learning.settings import settings
 from cxr.reading import shelf
+from cxr.showing import phantom_panel
 from tests.conftest import carry_out, tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
+ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
 FORM = "form.vgg16-default."
 
 
 def shown(app=None):
-    app = (app or AppTest.from_file(PAGE, default_timeout=60)).run()
+    app = (AppTest.from_file(PAGE, default_timeout=60) if app is None else app).run()
     assert not app.exception
     return app
 
@@ -30,6 +34,16 @@ def with_films(home, phantoms):
     app = shown()
     app.multiselect(key="train.datasets").set_value(["phantoms"])
     return shown(app)
+
+
+def entered():
+    """The page Train as it is reached through the entry."""
+    return shown(shown(AppTest.from_file(ENTRY, default_timeout=60)).switch_page("pages/train.py"))
+
+
+def back_from_elsewhere(app):
+    shown(app.switch_page("pages/data.py"))
+    return shown(app.switch_page("pages/train.py"))
 
 
 def captions(app):
@@ -43,6 +57,23 @@ def test_without_datasets_the_page_leads_to_them_and_shows_every_hyperparameter(
     assert {FORM + one.key for one in settings()} <= keys
     assert all(one.meaning in captions(app) for one in settings())
     assert not [button for button in app.button if button.key == "train.start"]
+
+
+def test_without_datasets_one_click_draws_some_and_chooses_them(home, monkeypatch):
+    monkeypatch.setattr(phantom_panel, "FILMS", 40)
+    monkeypatch.setattr(phantom_panel, "SIZE_PX", 32)
+    app = shown()
+    app.button(key="train.datasets.draw").click()
+    app = shown(app)
+    assert app.multiselect(key="train.datasets").value == ["phantoms"]
+    assert app.button(key="train.start")
+
+
+def test_a_set_that_cannot_be_drawn_is_a_sentence(home, monkeypatch):
+    monkeypatch.setattr(phantom_panel, "FILMS", 1)
+    app = shown()
+    app.button(key="train.datasets.draw").click()
+    assert "at least" in shown(app).error[0].value and not catalogue.places()
 
 
 def test_a_changed_value_is_marked_and_can_be_put_back(home):
@@ -116,3 +147,42 @@ def test_a_run_whose_films_the_model_in_use_was_trained_on_says_that_there_is_no
     app = shown()
     assert any("no film that both 'second' and 'first' may be judged by" in info.value for info in app.info)
     assert app.table[0].value.set_index("measure").loc["Films", "test films"] == "40"
+
+
+def test_the_view_and_the_new_models_name_are_found_again_when_another_page_was_visited(trained, phantoms):
+    catalogue.add(phantoms)
+    app = entered()
+    assert app.segmented_control(key="train.view").value == "Runs"  # one has just ended
+    app.segmented_control(key="train.view").set_value("New training")
+    shown(app).multiselect(key="train.datasets").set_value(["phantoms"])
+    shown(app).text_input(key="train.name.vgg16-default").set_value("mine")
+    app = back_from_elsewhere(shown(app))
+    assert app.segmented_control(key="train.view").value == "New training"
+    assert app.text_input(key="train.name.vgg16-default").value == "mine"
+
+
+def test_a_name_that_nobody_typed_is_another_one_once_it_is_taken(with_films, trained_home, home):
+    shutil.copytree(trained_home / "models" / "first", home / "models" / "vgg16-default")
+    assert shown(with_films).text_input(key="train.name.vgg16-default").value == "vgg16-default-2"
+
+
+def test_a_name_under_which_a_training_began_is_not_offered_again(with_films, monkeypatch):
+    began = []
+    monkeypatch.setattr(runs, "start", lambda job, name: began.append(job.model) or runs.create(job, name))
+    with_films.text_input(key="train.name.vgg16-default").set_value("mine")
+    shown(with_films).button(key="train.start").click()
+    app = shown(with_films)
+    app.segmented_control(key="train.view").set_value("New training")
+    assert began == ["mine"]
+    assert shown(app).text_input(key="train.name.vgg16-default").value == "vgg16-default"
+
+
+def test_the_measure_that_runs_are_compared_by_is_found_again_when_another_page_was_visited(trained, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
+    app = entered()
+    app.multiselect(key="run.looked_at").set_value([run.id for run in runs.all_runs()])
+    measure = shown(app).selectbox(key="run.measure")
+    usual = measure.value
+    measure.select_index(1)
+    chosen = shown(app).selectbox(key="run.measure").value
+    assert back_from_elsewhere(app).selectbox(key="run.measure").value == chosen != usual

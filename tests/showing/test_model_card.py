@@ -9,7 +9,8 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.results import results_of
 from cxr.reading.card import Card, Statement
-from cxr.showing.model_card import results_table, sources_table, statement
+from cxr.showing.model_card import facts, parts, results_table, statement
+from tests.conftest import tiny_recipe
 
 LABELS = LabelSpace(("normal", "viral"))
 STATEMENT = Statement(
@@ -33,6 +34,7 @@ def results() -> dict[str, object]:
     ill = np.arange(40) % 2
     p = np.clip(ill * 0.6 + np.linspace(0, 0.6, 40), 0, 1)
     films = {"label": np.where(ill, "viral", "normal"), "source": np.where(np.arange(40) < 20, "a", "b")}
+    films["sex"] = np.tile(["F", "F", "M", "M"], 10)
     return results_of(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5)
 
 
@@ -49,19 +51,29 @@ def test_films_are_written_whole_and_shares_with_three_decimals_and_their_interv
 
 
 def test_a_card_of_earlier_days_has_figures_without_intervals(results):
-    earlier = {key: value for key, value in results.items() if key not in ("intervals", "sources")}
+    earlier = {key: value for key, value in results.items() if key not in ("intervals", "groups")}
     card = made(results={"test": earlier})
-    assert list(results_table(card)) == ["measure", "test films"] and sources_table(card).empty
+    assert list(results_table(card)) == ["measure", "test films"] and parts(card) == []
 
 
-def test_each_source_has_its_figures_with_intervals(results):
-    shown = sources_table(made(results={"test": results})).set_index("source")
+def test_each_source_has_its_figures_with_intervals_and_each_sex_too(results):
+    source, sex = parts(made(results={"test": results}))
+    assert (source.column, sex.column) == ("source", "sex") and sex.table["sex"].tolist() == ["F", "M"]
+    assert source.sentence.startswith("Source ")
+    shown = source.table.set_index("source")
     assert shown["films"].tolist() == [20, 20]
     assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\)", shown.loc["b", "Accuracy"])
 
 
 def test_a_model_that_was_never_judged_has_empty_tables():
-    assert results_table(made()).empty and sources_table(made()).empty
+    assert results_table(made()).empty and parts(made()) == []
+
+
+def test_a_card_that_kept_sources_alone_is_read_as_before(results):
+    groups = results["groups"]
+    kept = {key: value for key, value in results.items() if key != "groups"} | {"sources": groups["source"]}
+    (source,) = parts(made(results={"test": kept}))
+    assert source.column == "source" and source.table["source"].tolist() == ["a", "b"]
 
 
 def test_a_statement_says_how_often_test_films_were_looked_at():
@@ -69,3 +81,23 @@ def test_a_statement_says_how_often_test_films_were_looked_at():
     assert "looked at once" in statement(made(statement=STATEMENT))["How they were split"]
     twice = STATEMENT.model_copy(update={"test_looks": 2})
     assert "2 times" in statement(made(statement=twice))["How they were split"]
+
+
+def known(card: Card) -> dict[str, str]:
+    table = facts(card, tiny_recipe())
+    return dict(zip(table["fact"], table["value"], strict=True))
+
+
+def test_the_facts_say_how_long_it_took_where_it_is_unsure_and_how_its_temperature_was_found():
+    rules = {"unsure_rule": "95% right", "temperature_rule": "least log loss"}
+    said = known(made(duration_s=10973.2, unsure=(0.127035, 0.5047785), temperature=0.9428, **rules))
+    assert said["Training took"] == "3 h 3 min"
+    assert said["Unsure"] == "scores from 0.1270 to 0.5048 (95% right)"
+    assert said["Temperature"] == "0.9428, in its weights already (least log loss)"
+
+
+def test_a_model_without_band_or_temperature_says_why():
+    said = known(made(unsure_rule="No band: no cut.", temperature_rule="none: too few films"))
+    assert (said["Unsure"], said["Temperature"]) == ("No band: no cut.", "none: too few films")
+    earlier = known(made())
+    assert (earlier["Unsure"], earlier["Temperature"], earlier["Training took"]) == ("none", "none", "not known")
