@@ -357,7 +357,7 @@ def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, mo
     monkeypatch.setattr(Gate, "judge", lambda *_: Verdict(False, ()))
     button(app, "predict.mend-inverted").click()
     run(app)
-    assert [one.value for one in app.warning] == ["This film was inverted before it was read, as its reader asked."]
+    assert app.warning[-1].value == "This film was inverted before it was read, as its reader asked."
     assert any("f\\.png, inverted" in one.value for one in app.markdown)
     assert sorted(app.dataframe[0].value["file"]) == ["f.png", "f.png, inverted"]
     other = "predict.next" if button(app, "predict.previous").disabled else "predict.previous"
