@@ -9,7 +9,10 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+_WRAPPERS = "keras.src.wrappers.sklearn_wrapper"
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,23 @@ def _chosen(precision: str, native: bool) -> tuple[str, str]:
     return ("bfloat16", "which it multiplies natively") if native else ("float32", "as it multiplies no bfloat16")
 
 
+def _keep_wrappers_out() -> None:
+    """Keras brings scikit-learn and SciPy's statistics for wrappers that nobody here uses: 0.7 s of a start."""
+    if "keras" not in sys.modules and _WRAPPERS not in sys.modules:
+        stand_in = ModuleType(_WRAPPERS, "Keras' wrappers for scikit-learn, left out by cxr.")
+        stand_in.__getattr__ = _left_out  # type: ignore[method-assign]
+        sys.modules[_WRAPPERS] = stand_in
+
+
+def _left_out(name: str) -> type:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (), {"__doc__": "Left out by cxr."})
+
+
 def import_tensorflow() -> Any:
     """TensorFlow, without the lines that it writes past every log setting when it is first imported."""
+    _keep_wrappers_out()
     if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
         return importlib.import_module("tensorflow")
     sys.stderr.flush()

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from cxr.learning.device import Device, find_device, gpu_peak_bytes, quick_look
@@ -26,6 +29,15 @@ def test_a_quick_look_says_what_tensorflow_says_or_nothing():
 def test_a_machine_without_a_gpu_has_used_none_of_its_memory():
     device = find_device()
     assert (gpu_peak_bytes() > 0) <= ("CPU" not in device.name)
+
+
+def test_keras_comes_without_scikit_learn_which_only_its_wrappers_want():
+    code = (
+        "import sys; from cxr.learning.device import import_tensorflow; import_tensorflow(); import keras; "
+        "assert 'sklearn' not in sys.modules; keras.Sequential([keras.layers.Dense(2)]); import sklearn.linear_model"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_a_strategy_the_scope_does_nothing():
