@@ -144,9 +144,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
             f"{evaluation.negative} against all else, {at}: AUC {both.auc:.3f}, accuracy {both.accuracy:.3f}, "
             f"sensitivity {both.sensitivity:.3f}, specificity {both.specificity:.3f} ({both.n} films)"
         )
-    typer.echo("decision:    " + "".join(f"{name:>12}" for name in evaluation.classes))
-    for name, row in zip(evaluation.classes, evaluation.confusion, strict=True):
-        typer.echo(f"{name:13}" + "".join(f"{count:12}" for count in row))
+    wide = max(13, *(len(name) + 1 for name in evaluation.rows))
+    typer.echo(f"{'decision:':{wide}}" + "".join(f"{name:>12}" for name in evaluation.classes))
+    for name, row in evaluation.rows.items():
+        typer.echo(f"{name:{wide}}" + "".join(f"{count:12}" for count in row))
     if evaluation.left_out:
         typer.echo(f"{evaluation.left_out} films were left out: the model does not know their label.")
 

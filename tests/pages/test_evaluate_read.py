@@ -1,0 +1,49 @@
+"""Evaluate as a clinician reads it: no film is missing without a word, and no number stands on a handful of films."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cxr.datasets.dataset import Dataset
+from tests.pages.test_evaluate import CLASSES, OWN, PAGE, captions, run, scored, store
+
+PNEUMONIA = {"pneumonia": ("bacterial", "viral", "covid19")}
+
+
+@pytest.fixture
+def films(phantoms):
+    dataset = Dataset.open(phantoms)
+    return dataset.where(dataset.table["split"] == "test")
+
+
+def shown(table, section, **facts):
+    """The page over a model with these scores, at a section."""
+    store("drawn", CLASSES, table, threshold=OWN, **facts)
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    return run(app.segmented_control(key="evaluate_section").set_value(section))
+
+
+@pytest.fixture
+def coarse(home, films):
+    """Scores of films that are normal, or of a pneumonia of unknown cause."""
+    table = scored(films)
+    return table.assign(label=np.where(table["label"] == "normal", "normal", "pneumonia"))
+
+
+def test_films_labelled_with_a_group_are_listed_from_their_row_of_the_matrix(coarse, home):
+    app = shown(coarse, "Confusion matrix", groups=PNEUMONIA)
+    assert app.selectbox(key="evaluate_label").options == [*CLASSES, "pneumonia (any)"]
+    assert "films labelled pneumonia, which may be bacterial, viral or covid19" in captions(app)
+    app.slider[0].set_value(0.9)
+    app.selectbox(key="evaluate_label").set_value("pneumonia")
+    run(app.selectbox(key="evaluate_decision").set_value("normal"))
+    assert "labelled pneumonia and called normal, the most wrong first" in app.subheader[0].value
+    assert app.dataframe[0].value["normal"].is_monotonic_decreasing
+    run(app.selectbox(key="evaluate_decision").set_value("viral"))
+    assert "called viral, the least sure first" in app.subheader[0].value
+
+
+def test_the_report_of_classes_says_which_films_are_in_no_row(coarse, home):
+    app = shown(coarse, "Classes", groups=PNEUMONIA)
+    count = (coarse["label"] == "pneumonia").sum()
+    assert f"{count} films labelled pneumonia are in no row" in captions(app)
