@@ -172,11 +172,15 @@ def print_outside(found: Outside) -> None:
 
 
 def print_subgroups(found: Subgroups) -> None:
+    from cxr.judging.subgroups import TOO_FEW
+
     for group in found.groups:
-        typer.echo(f"{found.column} {group.name}: {group.n} films of {group.patients} patients")
+        sides = "" if group.positive is None else f", {group.positive} with the finding, {group.negative} without"
+        typer.echo(f"{found.column} {group.name}: {group.n} films of {group.patients} patients{sides}")
         for name in OF_GROUPS:
             if name in group.figures:
-                typer.echo(f"  {name:28} {interval_text(group.figures[name])}")
+                said = TOO_FEW if group.too_few(name) else interval_text(group.figures[name])
+                typer.echo(f"  {name:28} {said}")
     typer.echo(found.sentence)
 
 

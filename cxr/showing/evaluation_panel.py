@@ -16,7 +16,7 @@ from cxr.judging.benefit import decision_curve
 from cxr.judging.decisions import Question, films_of_cell
 from cxr.judging.evaluation import Evaluation, any_of, probabilities_of
 from cxr.judging.interval import Interval
-from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
+from cxr.judging.subgroups import MIN_FILMS, MIN_PATIENTS, Subgroups, groupings, subgroups
 from cxr.reading.card import Card
 from cxr.showing import charts, numbers, ui
 from cxr.showing.chart import CONFIG
@@ -280,8 +280,9 @@ def groups(view: View) -> None:
     )
     st.markdown(found.sentence[:1].upper() + found.sentence[1:])
     st.caption(
-        f"In brackets 95 % intervals, each at this threshold. Groups of fewer than {MIN_PATIENTS} patients are never "
-        "named the worst; of many groups one looks bad by chance."
+        f"In brackets 95 % intervals, each at this threshold. Too few: fewer than {MIN_FILMS} films with the finding, "
+        f"for sensitivity; without it, for specificity; of either kind, for AUC. Groups of fewer than {MIN_PATIENTS} "
+        "patients are never named the worst; of many groups one looks bad by chance."
     )
 
 

@@ -14,7 +14,7 @@ from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
 from cxr.judging.interval import Interval
 from cxr.judging.shortcuts import Measured
-from cxr.judging.subgroups import Subgroups
+from cxr.judging.subgroups import TOO_FEW, Group, Subgroups
 from cxr.showing.charts import NONE, Intervals, said
 
 MEANING = {
@@ -185,12 +185,19 @@ def class_table(evaluation: Evaluation, figures: Mapping[str, Interval]) -> pd.D
 
 def group_table(found: Subgroups) -> pd.DataFrame:
     """A row a group: its films and patients, and what can be told of it with 95 % intervals."""
-    rows = [
-        {found.column.capitalize(): group.name, "Films": group.n, "Patients": group.patients}
-        | {name: told(group.figures[FIGURES[name]]) for name in OF_GROUPS if FIGURES[name] in group.figures}
-        for group in found.groups
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_group_row(found.column, group) for group in found.groups])
+
+
+def _group_row(column: str, group: Group) -> dict[str, str | int]:
+    row: dict[str, str | int] = {column.capitalize(): group.name, "Films": group.n}
+    if group.positive is not None and group.negative is not None:
+        row |= {"With finding": group.positive, "Without": group.negative}
+    row |= {"Patients": group.patients}
+    for name in OF_GROUPS:
+        figure = FIGURES[name]
+        if figure in group.figures:
+            row[name] = TOO_FEW if group.too_few(figure) else told(group.figures[figure])
+    return row
 
 
 def told(figure: Interval) -> str:

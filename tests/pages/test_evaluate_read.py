@@ -47,3 +47,14 @@ def test_the_report_of_classes_says_which_films_are_in_no_row(coarse, home):
     app = shown(coarse, "Classes", groups=PNEUMONIA)
     count = (coarse["label"] == "pneumonia").sum()
     assert f"{count} films labelled pneumonia are in no row" in captions(app)
+
+
+def test_groups_say_how_many_films_they_have_of_either_kind_and_nothing_of_too_few(home, films):
+    table = scored(films)
+    normal = table["label"] == "normal"
+    app = shown(table.assign(source=np.where(normal & (normal.cumsum() > 4), "north", "south")), "Groups")
+    rows = app.dataframe[0].value.set_index("Source")
+    assert rows.loc["south", ["With finding", "Without"]].tolist() == [(~normal).sum(), 4]
+    assert rows.loc["south", "AUC"] == rows.loc["south", "Specificity"] == "too few"
+    assert rows.loc["south", "Sensitivity"].endswith(")")
+    assert "fewer than 10 films" in captions(app)
