@@ -172,10 +172,6 @@ def test_an_empty_cell_says_so(page, card):
     assert page.info[-1].value == "No film labelled viral was called normal."
 
 
-def test_without_datasets_the_page_leads_to_the_data(page):
-    assert "no films yet" in page.info[0].value
-
-
 def test_an_evaluation_that_was_run_is_there_to_choose_and_to_forget(card, films):
     keep(card, "phantoms", "all", kept(card)[0].scores()[:20])
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))

@@ -5,6 +5,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets.dataset import Dataset
+from cxr.showing import phantom_panel
 from tests.pages.test_evaluate import CLASSES, OWN, PAGE, captions, run, scored, store
 
 PNEUMONIA = {"pneumonia": ("bacterial", "viral", "covid19")}
@@ -58,3 +59,12 @@ def test_groups_say_how_many_films_they_have_of_either_kind_and_nothing_of_too_f
     assert rows.loc["south", "AUC"] == rows.loc["south", "Specificity"] == "too few"
     assert rows.loc["south", "Sensitivity"].endswith(")")
     assert "fewer than 10 films" in captions(app)
+
+
+def test_without_films_the_page_draws_a_set_and_chooses_it_or_leads_to_the_data(home, films, monkeypatch):
+    monkeypatch.setattr(phantom_panel, "FILMS", 8)
+    app = shown(scored(films), "Confusion matrix")
+    assert "no datasets yet" in app.info[0].value
+    assert any("(/data)" in text.value for text in app.markdown)
+    run(app.button(key="evaluate_datasets.draw").click())
+    assert app.multiselect(key="evaluate_datasets").value == ["phantoms"]
