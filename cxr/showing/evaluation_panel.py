@@ -208,9 +208,9 @@ def calibration(view: View) -> None:
         with st.container(width=544):
             ui.chart(charts.calibration(bins, view.names), "evaluate_calibration")
             st.caption(
-                f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f}. "
+                f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f} (ECE). "
                 "Films of another prevalence than in training move the points off the line.",
-                help=f"Brier score: {MEANING['Brier score']} The difference, as ECE: {MEANING['ECE']}",
+                help=f"Brier score: {MEANING['Brier score']} ECE: {MEANING['ECE']}",
             )
         if view.labels.negative is not None and asked is view.questions[0] and asked.answerable:
             with st.container(width=544):

@@ -13,6 +13,7 @@ from cxr.judging.band import Outside
 from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
 from cxr.judging.interval import Interval
+from cxr.judging.metrics import BINS
 from cxr.judging.shortcuts import Measured
 from cxr.judging.subgroups import TOO_FEW, Group, Subgroups
 from cxr.showing.charts import NONE, Intervals, said
@@ -33,7 +34,7 @@ MEANING = {
     "LR-": "What the odds of the finding are multiplied by when a film is called negative. 1 tells nothing, 0.1 much.",
     "Average precision": "The mean PPV over all thresholds, by recall. Chance has the share of films with the finding.",
     "Brier score": "The mean squared distance of the score from 0 or 1, whichever it should be. Lower is better.",
-    "ECE": "How far scores and frequencies lie apart, on the mean over equal bins. 0 is best; noise adds to it.",
+    "ECE": f"How far scores and frequencies lie apart, on the mean over {BINS} bins. 0 is best; noise adds to it.",
     "Balanced accuracy": "The mean of the classes' recall, so that a frequent class does not outweigh a rare one.",
     "MCC": "Matthews' correlation of label and decision: 1 is perfect, 0 is chance, whatever the classes' frequency.",
     "Macro AUC": "The mean of the classes' AUC, each against the rest; every class counts the same.",

@@ -68,3 +68,9 @@ def test_without_films_the_page_draws_a_set_and_chooses_it_or_leads_to_the_data(
     assert any("(/data)" in text.value for text in app.markdown)
     run(app.button(key="evaluate_datasets.draw").click())
     assert app.multiselect(key="evaluate_datasets").value == ["phantoms"]
+
+
+def test_one_calibration_error_stands_under_the_chart_and_among_the_figures(home, films):
+    app = shown(scored(films), "Calibration")
+    figure = app.table[0].value.set_index("Figure").loc["ECE", "Value"]
+    assert f"said and seen differ by {figure} (ECE)" in captions(app)
