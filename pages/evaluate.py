@@ -250,8 +250,9 @@ def _numbers(view: View) -> None:
                 width=106,
             )
     if band and band[0] < band[1]:
-        own = "" if view.threshold == view.card.threshold else ", but at its own threshold alone"
-        st.caption(f"The model is unsure of scores from {band[0]:.3f} to {band[1]:.3f}{own}.")
+        moved = " That belongs to its own threshold, {:.3f}; for the one chosen here no unsure scores are known."
+        own = "" if view.threshold == view.card.threshold else moved.format(view.card.threshold)
+        st.caption(f"The model is unsure of scores from {band[0]:.3f} to {band[1]:.3f}.{own}")
 
 
 def _another(view: View) -> None:

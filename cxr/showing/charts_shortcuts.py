@@ -84,8 +84,8 @@ def shuffled(steps: Sequence[Step]) -> Chart:
 
 
 def hidden(curve: Deletion) -> Chart:
-    """The score as more and more of the film is hidden, the hottest parts first or parts chosen by lot."""
-    lines = {"the hottest": curve.hottest, "elsewhere, by lot": curve.elsewhere}
+    """The score as more and more of the film is hidden, the hottest parts first or parts elsewhere."""
+    lines = {"the hottest parts": curve.hottest, "parts elsewhere, at random": curve.elsewhere}
     colours, dashes = palette.colours(list(lines)), palette.dashes(list(lines))
     chart = empty("Share of the film that is hidden", "Score, in parts of that at first", HEIGHT_PX)
     for name, values in lines.items():

@@ -46,12 +46,12 @@ MEANING = {
     "DeLong": "DeLong's p: how likely so large a difference of the areas is, were both models as good.",
     "Sure": "The share of films whose score lies outside of the model's unsure band.",
     "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
-    "Whole film": "AUC of a light head, trained anew on what the model's trunk makes of the films. 0.5 is chance.",
+    "Whole film": "AUC of a small classifier, new, on what the model's inner layers make of films. 0.5 is chance.",
     "Lungs only": "The same, with everything but the lungs in one grey: what disease in the lungs can tell.",
     "Lungs hidden": "The same, with the lungs in one grey. Near 0.5 it should be: whatever is above is no lung.",
-    "Thumbnail": "AUC of a head on 8 by 8 grey values: how much a coarse look at light and dark can tell.",
+    "Thumbnail": "AUC of a small classifier of 8 by 8 grey values: how much a coarse look at light and dark can tell.",
     "Own, lungs hidden": "AUC of the model's own scores while the lungs are hidden: whether it makes use of the rest.",
-    "Source": "AUC at which a head tells from the features where a film comes from.",
+    "Source": "AUC at which a small classifier tells from the model's inner layers where a film comes from.",
     "Class by source": "Cramer's V: 0 where the source says nothing of the class, 1 where it says all.",
 }
 

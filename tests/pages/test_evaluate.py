@@ -272,7 +272,7 @@ def test_the_unsure_band_has_its_numbers_at_the_models_own_threshold(home, films
     assert "unsure of scores from 0.300 to 0.600." in captions(app)
     run(threshold(shelf.card("drawn"), app).set_value(0.9))
     assert "Sure" not in numbers(app)
-    assert "at its own threshold alone" in captions(app)
+    assert "belongs to its own threshold, 0.413; for the one chosen here" in captions(app)
 
 
 def test_the_coverage_curve_says_how_the_band_was_set(home, films):

@@ -1,11 +1,19 @@
 """Evaluate as a clinician reads it: no film is missing without a word, and no number stands on a handful of films."""
 
+import re
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets.dataset import Dataset
+from cxr.judging import shortcuts
+from cxr.judging.shortcuts import Step
+from cxr.judging.verdict import concluded
+from cxr.reading import shelf
 from cxr.showing import phantom_panel
+from cxr.showing.numbers import MEANING
+from tests.judging.conftest import about, measured, told
 from tests.pages.test_evaluate import CLASSES, OWN, PAGE, captions, run, scored, store
 
 PNEUMONIA = {"pneumonia": ("bacterial", "viral", "covid19")}
@@ -74,3 +82,20 @@ def test_one_calibration_error_stands_under_the_chart_and_among_the_figures(home
     app = shown(scored(films), "Calibration")
     figure = app.table[0].value.set_index("Figure").loc["ECE", "Value"]
     assert f"said and seen differ by {figure} (ECE)" in captions(app)
+
+
+def test_an_audit_says_what_a_head_and_a_trunk_are_before_it_speaks_of_them(home, films):
+    store("drawn", CLASSES, scored(films), threshold=OWN)
+    steps = (Step(block="head", correlation=about(0.2), ssim=0.1),)
+    found = concluded(shelf.card("drawn"), measured(probes=(told("border", 0.9),), randomised=steps))
+    shortcuts.keep(shelf.card("drawn"), found)
+    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    app = app.segmented_control(key="evaluate_section").set_value("Shortcuts").run()
+    said = [one.value for one in app.main if one.type in ("caption", "markdown", "error")]
+    words = [k for k, text in enumerate(said) if "small classifier" in text and "its trunk" in text]
+    assert words[0] < next(k for k, text in enumerate(said) if found.verdict.reasons[0] in text)
+    assert "last layers, its own head, down to its first block" in captions(app)
+
+
+def test_nothing_that_is_pointed_at_speaks_of_heads_or_trunks():
+    assert not [name for name, meaning in MEANING.items() if re.search(r"\bhead|trunk|by lot", meaning)]

@@ -53,6 +53,7 @@ def test_both_curves_of_hiding_are_drawn():
     curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
     chart = charts_shortcuts.hidden(curve)
     assert [list(line.y) for line in chart.figure.data] == [[1, 0.2], [1, 0.7]]
+    assert [line.name for line in chart.figure.data] == ["the hottest parts", "parts elsewhere, at random"]
     assert "0.20 where the hottest 50% is hidden, 0.70 elsewhere; area between them 0.25 (0.20 to 0.30)" in chart.alt
 
 
