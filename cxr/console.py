@@ -144,9 +144,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
             f"{evaluation.negative} against all else, {at}: AUC {both.auc:.3f}, accuracy {both.accuracy:.3f}, "
             f"sensitivity {both.sensitivity:.3f}, specificity {both.specificity:.3f} ({both.n} films)"
         )
-    typer.echo("decision:    " + "".join(f"{name:>12}" for name in evaluation.classes))
-    for name, row in zip(evaluation.classes, evaluation.confusion, strict=True):
-        typer.echo(f"{name:13}" + "".join(f"{count:12}" for count in row))
+    wide = max(13, *(len(name) + 1 for name in evaluation.rows))
+    typer.echo(f"{'decision:':{wide}}" + "".join(f"{name:>12}" for name in evaluation.classes))
+    for name, row in evaluation.rows.items():
+        typer.echo(f"{name:{wide}}" + "".join(f"{count:12}" for count in row))
     if evaluation.left_out:
         typer.echo(f"{evaluation.left_out} films were left out: the model does not know their label.")
 
@@ -171,11 +172,15 @@ def print_outside(found: Outside) -> None:
 
 
 def print_subgroups(found: Subgroups) -> None:
+    from cxr.judging.subgroups import TOO_FEW
+
     for group in found.groups:
-        typer.echo(f"{found.column} {group.name}: {group.n} films of {group.patients} patients")
+        sides = "" if group.positive is None else f", {group.positive} with the finding, {group.negative} without"
+        typer.echo(f"{found.column} {group.name}: {group.n} films of {group.patients} patients{sides}")
         for name in OF_GROUPS:
             if name in group.figures:
-                typer.echo(f"  {name:28} {interval_text(group.figures[name])}")
+                said = TOO_FEW if group.too_few(name) else interval_text(group.figures[name])
+                typer.echo(f"  {name:28} {said}")
     typer.echo(found.sentence)
 
 

@@ -20,10 +20,11 @@ from cxr.judging.evaluation import evaluate
 from cxr.judging.interval import Interval
 from cxr.judging.intervals import with_intervals
 from cxr.judging.kept import Kept, held_out, keep, kept, unseen
+from cxr.reading import shelf
 from cxr.reading.card import Card
-from cxr.showing import access, charts, ui
+from cxr.showing import access, charts, phantom_panel, ui
 from cxr.showing import evaluation_panel as panel
-from cxr.showing.beside_panel import beside, differing_films
+from cxr.showing.beside_panel import beside, differing_films, lead_to_a_second_model
 from cxr.showing.evaluation_panel import View
 from cxr.showing.lasting import AUDIT, EVALUATION
 from cxr.showing.numbers import bounds, key_numbers, sure_numbers
@@ -100,8 +101,7 @@ def _outside(
 def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
         if not catalogue.places():
-            st.info("There are no films yet. Add your own, or draw a set of phantoms with one click.")
-            ui.link("data", "To the data")
+            phantom_panel.no_films("evaluate_datasets")
             return
         datasets, split = st.columns(2)
         with datasets:
@@ -250,8 +250,9 @@ def _numbers(view: View) -> None:
                 width=106,
             )
     if band and band[0] < band[1]:
-        own = "" if view.threshold == view.card.threshold else ", but at its own threshold alone"
-        st.caption(f"The model is unsure of scores from {band[0]:.3f} to {band[1]:.3f}{own}.")
+        moved = " That belongs to its own threshold, {:.3f}; for the one chosen here no unsure scores are known."
+        own = "" if view.threshold == view.card.threshold else moved.format(view.card.threshold)
+        st.caption(f"The model is unsure of scores from {band[0]:.3f} to {band[1]:.3f}.{own}")
 
 
 def _another(view: View) -> None:
@@ -259,6 +260,8 @@ def _another(view: View) -> None:
     other = ui.model_choice("Compare with", "evaluate_other", empty=True)
     if other is None:
         st.caption("Choose a second model. Both are judged by films that neither was trained on, at their thresholds.")
+        if len(shelf.cards()) == 1:
+            lead_to_a_second_model()
         return
     with ui.told():
         mine = replace(Contender.of(view.card, unseen(view.table)), threshold=view.threshold)

@@ -49,6 +49,20 @@ def test_an_evaluation_has_intervals_and_groups_where_they_are_asked_for(trained
     assert code == 4 and "no column 'colour'" in err
 
 
+def test_films_labelled_with_a_group_have_a_row_in_the_printed_matrix(trained, phantoms, tmp_path, answer, cxr):
+    folder = shutil.copytree(phantoms, tmp_path / "coarse")
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",viral,", ",pneumonia,"))
+    card = trained / "models" / "first" / "card.json"
+    groups = {"pneumonia": ["bacterial", "viral"]}
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"groups": groups}))
+    found = answer("evaluate", "--data", folder)
+    assert sum(found["coarse"]["pneumonia"]) > 0 and found["confusion"][2] == [0, 0, 0, 0]
+    out = cxr("evaluate", "--data", folder)[1]
+    row = next(line for line in out.splitlines() if line.startswith("pneumonia (any) "))
+    assert [int(count) for count in row.split()[2:]] == found["coarse"]["pneumonia"]
+
+
 def test_two_models_are_compared_on_films_or_by_their_stored_scores(trained, phantoms, tmp_path, answer, cxr):
     assert cxr("models", "export", "first", tmp_path / "first.zip")[0] == 0
     assert cxr("models", "import", tmp_path / "first.zip", "--name", "second")[0] == 0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cxr.judging.decisions import Question
 from cxr.judging.evaluation import auc
+from cxr.judging.metrics import BINS, bin_of
 
 Values = NDArray[np.float64]
 
@@ -83,13 +84,13 @@ def spread(question: Question, bins: int = 25) -> Spread:
     return Spread(question, edges, films)
 
 
-def calibration(question: Question, bins: int = 10) -> Calibration:
+def calibration(question: Question) -> Calibration:
     truth, score = question.truth.astype(float), question.score
-    place = np.clip((score * bins).astype(int), 0, bins - 1)
-    films = np.bincount(place, minlength=bins)
+    place = bin_of(score)
+    films = np.bincount(place, minlength=BINS)
     there = films > 0
-    said = np.bincount(place, score, bins)[there] / films[there]
-    seen = np.bincount(place, truth, bins)[there] / films[there]
+    said = np.bincount(place, score, BINS)[there] / films[there]
+    seen = np.bincount(place, truth, BINS)[there] / films[there]
     return Calibration(
         question,
         said,

@@ -138,11 +138,15 @@ def class_report(evaluation: Evaluation) -> pd.DataFrame:
 def films_of_cell(
     table: pd.DataFrame, labels: LabelSpace, threshold: float | None, truth: str, decision: str
 ) -> pd.DataFrame:
-    """The films of one class that the model called that, those first to whose class it gave the least probability."""
-    p = probabilities_of(table, labels.classes)
-    of_class = np.array([labels.members(label) == (labels.classes.index(truth),) for label in table["label"]])
-    chosen = of_class & (labels.decide(p, threshold) == labels.classes.index(decision))
-    order = np.argsort(p[chosen, labels.classes.index(truth)], kind="stable")
+    """The films of one class, or of one label that names several, that the model called that.
+
+    Those come first to whose class, or classes together, it gave the least probability.
+    """
+    p, members = probabilities_of(table, labels.classes), labels.members(truth)
+    names = table["label"]
+    asked = names == truth if len(members) > 1 else names.map(lambda name: labels.members(name) == members)
+    chosen = asked.to_numpy(bool) & (labels.decide(p, threshold) == labels.classes.index(decision))
+    order = np.argsort(p[chosen][:, list(members)].sum(axis=1), kind="stable")
     return table[chosen].iloc[order].reset_index(drop=True)
 
 

@@ -62,6 +62,13 @@ class Evaluation:
     ece: float  # of the most probable class
     precision: Mapping[str, float] = field(default_factory=dict)  # not a number for a class that was never decided
     f1: Mapping[str, float] = field(default_factory=dict)
+    coarse: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # decisions on films of each coarse label
+
+    @property
+    def rows(self) -> dict[str, tuple[int, ...]]:
+        """All rows of the matrix by what they are called: the classes, then the labels that name several of them."""
+        of_classes = dict(zip(self.classes, self.confusion, strict=True))
+        return of_classes | {any_of(label): row for label, row in self.coarse.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: what is no finite number is null."""
@@ -169,7 +176,21 @@ def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
         ece=found["ece"],
         precision=of_class("precision"),
         f1=of_class("f1"),
+        coarse=_of_coarse_labels(table, labels, threshold),
     )
+
+
+def _of_coarse_labels(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> dict[str, tuple[int, ...]]:
+    """How many films of each label that names several classes were called each class."""
+    names, decided = table["label"].to_numpy(str), labels.decide(probabilities_of(table, labels.classes), threshold)
+    there = [name for name in labels.groups if name in names and len(labels.members(name)) > 1]
+    counts = {name: np.bincount(decided[names == name], minlength=len(labels.classes)) for name in there}
+    return {name: tuple(int(count) for count in row) for name, row in counts.items()}
+
+
+def any_of(label: str) -> str:
+    """What a label that names several classes is called beside those that name one."""
+    return f"{label} (any)"
 
 
 @dataclass(frozen=True)

@@ -158,10 +158,14 @@ def _of_binary(cases: Cases, weights: Floats, prevalence: float | None) -> dict[
     }
 
 
+def bin_of(probability: Floats) -> NDArray[np.int64]:
+    """In which of the equal bins each probability lies, 0 to `BINS` - 1; one on an edge belongs to the lower bin."""
+    return np.clip(np.ceil(probability * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
+
 def calibration_error(probability: Floats, happened: NDArray[np.bool_], weights: Floats) -> Floats:
     """Expected calibration error: how far probability and frequency lie apart, on the mean over equal bins."""
-    bins = np.clip(np.ceil(probability * BINS).astype(int) - 1, 0, BINS - 1)
-    apart = _sums(bins, BINS, (probability - happened)[:, None].astype(weights.dtype) * weights)
+    apart = _sums(bin_of(probability), BINS, (probability - happened)[:, None].astype(weights.dtype) * weights)
     return share(np.abs(apart).sum(axis=0), weights.sum(axis=0))
 
 

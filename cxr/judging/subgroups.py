@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isclose, isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from cxr.judging.metrics import Floats, figures
 
 COLUMNS = ("source", "view", "sex", "age")
 MIN_PATIENTS = 20
+MIN_FILMS = 10  # with the finding, or without it, where a figure is of that side
+TOO_FEW = "too few"  # said in place of such a figure
+SIDES = {"binary.auc": (1, 0), "binary.sensitivity": (1,), "binary.specificity": (0,)}  # of which a figure is made
 MOST_GROUPS = 30
 UNKNOWN = "not stated"
 NO_COLUMNS = ("path", "film", "patient")
@@ -34,6 +37,13 @@ class Group:
     n: int
     patients: int
     figures: Mapping[str, Interval]  # by the flat names of `with_intervals`
+    positive: int | None = None  # films with the finding, and without it; None where there is no negative class
+    negative: int | None = None
+
+    def too_few(self, figure: str) -> bool:
+        """Whether the figure is of a side that has so few films here that it says nothing."""
+        films = {1: self.positive, 0: self.negative}
+        return any((films[side] or 0) < MIN_FILMS for side in SIDES.get(figure, ()))
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ class Subgroups:
         """Ready for JSON: what is no finite number is null."""
         groups = [
             {"name": group.name, "n": group.n, "patients": group.patients}
+            | {"positive": group.positive, "negative": group.negative}
             | {name: interval.as_dict() for name, interval in group.figures.items()}
             for group in self.groups
         ]
@@ -69,8 +80,9 @@ def subgroups(
 
     The worst is the group whose interval ends lowest: the one of which the films say for sure that it is bad. A small
     group's figure lies far off by chance alone, but its interval is wide and ends high, so it is not named for being
-    small. Groups of fewer than 20 patients, or without an interval, are shown and never named. The gap to all other
-    films has an interval of its own; one that holds 0 may be chance, and of many groups one will look bad by chance.
+    small. Groups of fewer than 20 patients, without an interval, or with fewer than 10 films of a side that the figure
+    is made of, are shown and never named; nor is any where all do alike. The gap to all other films has an interval of
+    its own; one that holds 0 may be chance, and of many groups one will look bad by chance.
     """
     if figure.rpartition(".")[2] in LOWER_IS_BETTER:
         raise DatasetError(f"The worst group is named by a figure that is better when higher, not by {figure}.")
@@ -81,11 +93,17 @@ def subgroups(
     ]
     if groups and figure not in groups[0].figures:
         raise DatasetError(f"There is no figure '{figure}'. Known: {', '.join(groups[0].figures)}.")
-    able = [g for g in groups if g.patients >= MIN_PATIENTS and isfinite(g.figures[figure].high)]
-    if len(able) < 2:
-        why = f"Fewer than two groups have {MIN_PATIENTS} patients and an interval, so none is named the worst."
+    able = [g for g in groups if g.patients >= MIN_PATIENTS and _known(g, figure)]
+    worst = min(able, key=lambda g: (g.figures[figure].high, g.figures[figure].value), default=None)
+    if worst is None or len(able) < 2:
+        why = (
+            f"Fewer than two groups have {MIN_PATIENTS} patients and films for an interval, so none is named the worst."
+        )
         return Subgroups(column, figure, tuple(groups), "", Interval(nan, nan, nan), why)
-    worst = min(able, key=lambda group: group.figures[figure].high)
+    value = worst.figures[figure].value
+    if all(isclose(group.figures[figure].value, value) for group in able):
+        why = f"No {column} does worse than another: {figure} {value:.3f} in each that has {MIN_PATIENTS} patients."
+        return Subgroups(column, figure, tuple(groups), "", Interval(nan, nan, nan), why)
     gap = _gap(table, (labels, threshold), (names == worst.name).to_numpy(), figure, (resamples, seed))
     return Subgroups(column, figure, tuple(groups), worst.name, gap, _sentence(column, figure, worst, gap))
 
@@ -128,7 +146,16 @@ def _in_order(names: pd.Series) -> list[str]:
 
 def _group(name: str, films: pd.DataFrame, judge: tuple[LabelSpace, float | None], draws: tuple[int, int]) -> Group:
     cases = cases_of(films, *judge)
-    return Group(name, len(cases.p), cases.patients, with_intervals(films, *judge, *draws))
+    figures = with_intervals(films, *judge, *draws)
+    if judge[0].negative is None:
+        return Group(name, len(cases.p), cases.patients, figures)
+    positive, negative = (int((cases.positive == side).sum()) for side in (1, 0))
+    return Group(name, len(cases.p), cases.patients, figures, positive, negative)
+
+
+def _known(group: Group, figure: str) -> bool:
+    """Whether the figure has an interval, on films enough of either side that it is made of."""
+    return isfinite(group.figures[figure].high) and not group.too_few(figure)
 
 
 def _gap(

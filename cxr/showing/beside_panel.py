@@ -75,6 +75,17 @@ def differing_films(found: Comparison, card: Card, key: str) -> None:
         judged_film(card, row)
 
 
+def lead_to_a_second_model() -> None:
+    """What is said where there is one model alone, and the two ways to another."""
+    st.info(
+        "This is the only model so far. Train a second one, or take in one that was exported elsewhere. To see what "
+        "another threshold changes, move it above and compare this model with itself."
+    )
+    with st.container(horizontal=True, gap="small"):
+        ui.link("train", "Train")
+        ui.link("models", "Models")
+
+
 @st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")
 def _compared(of: tuple[object, ...], _first: Contender, _second: Contender) -> Comparison:
     return compare(_first, _second)

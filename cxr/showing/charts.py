@@ -39,32 +39,30 @@ def said(value: float, interval: tuple[float, float] | None = None) -> str:
 def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | None = None) -> Chart:
     """Labels against decisions, coloured by the share of each label's films; one cell may be outlined.
 
+    Labels that name several classes stand below the classes. A label without films has no shares to show.
     Each cell has an invisible point, since a heatmap's own cells cannot be selected; its data are (label, decision).
     """
-    names, counts = evaluation.classes, np.array(evaluation.confusion)
+    names, labels = evaluation.classes, (*evaluation.classes, *evaluation.coarse)
+    shown, counts = list(evaluation.rows), np.array(list(evaluation.rows.values()))
     rows = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
-    figure = empty("Decision", "Label", 130 + 78 * len(names))
+    share = np.divide(counts, rows, out=np.full(counts.shape, np.nan), where=rows > 0)
+    figure = empty("Decision", "Label", 130 + 78 * len(labels))
     figure.add_heatmap(
-        z=share, x=names, y=names, zmin=0, zmax=1, colorscale=HEAT, showscale=False, hoverinfo="skip", xgap=3, ygap=3
+        z=share, x=names, y=shown, zmin=0, zmax=1, colorscale=HEAT, showscale=False, hoverinfo="skip", xgap=3, ygap=3
     )
-    cells = [(row, column) for row in range(len(names)) for column in range(len(names))]
+    cells = [(row, column) for row in range(len(labels)) for column in range(len(names))]
     for row, column in cells:
-        count, part = f"{counts[row, column]}", f"{share[row, column]:.1%}"
-        large, small = (part, count) if shares else (count, part)
-        text = f"<b>{large}</b><br><span style='font-size:0.8em'>{small}</span>"
-        ink = _ink(float(share[row, column]))
-        figure.add_annotation(
-            x=names[column], y=names[row], text=text, font={"color": ink, "size": 17}, showarrow=False
-        )
-        if (names[row], names[column]) == chosen:
+        text, ink = _cell(int(counts[row, column]), float(share[row, column]), shares)
+        font = {"size": 17} | ({"color": ink} if ink else {})
+        figure.add_annotation(x=names[column], y=shown[row], text=text, font=font, showarrow=False)
+        if (labels[row], names[column]) == chosen:
             box = {"x0": column - 0.46, "x1": column + 0.46, "y0": row - 0.44, "y1": row + 0.44}
-            figure.add_shape(type="rect", **box, line={"color": ink, "width": 3})
+            figure.add_shape(type="rect", **box, line={"color": ink or palette.NEUTRAL, "width": 3})
     figure.add_scatter(
         x=[names[column] for _, column in cells],
-        y=[names[row] for row, _ in cells],
-        customdata=[(names[row], names[column]) for row, column in cells],
-        text=[f"{counts[cell]} films, {share[cell]:.1%}" for cell in cells],
+        y=[shown[row] for row, _ in cells],
+        customdata=[(labels[row], names[column]) for row, column in cells],
+        text=[f"{counts[cell]} films, {share[cell]:.1%}" if rows[cell[0]] else "no films" for cell in cells],
         mode="markers",
         marker={"size": 40, "opacity": 0},
         selected={"marker": {"opacity": 0}},
@@ -76,11 +74,19 @@ def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | No
     figure.update_xaxes(fixedrange=True, showgrid=False, side="top")
     figure.update_yaxes(fixedrange=True, showgrid=False, autorange="reversed")
     table = pd.DataFrame(
-        [(names[r], names[c], int(counts[r, c]), round(float(share[r, c]), 4)) for r, c in cells],
+        [(shown[r], names[c], int(counts[r, c]), round(float(share[r, c]), 4)) for r, c in cells],
         columns=["label", "decision", "films", "share of label"],
     )
-    told = [f"of {rows[k, 0]} {name} films {_called(counts[k], names)}" for k, name in enumerate(names)]
+    told = [f"of {rows[k, 0]} {name} films {_called(counts[k], names)}" for k, name in enumerate(shown)]
     return Chart(figure, f"Confusion matrix: {'; '.join(told)}.", table)
+
+
+def _cell(count: int, share: float, shares: bool) -> tuple[str, str | None]:
+    """The text of a cell and its colour; a dash in the theme's colour where its label has no films."""
+    if np.isnan(share):
+        return "–", None
+    large, small = (f"{share:.1%}", f"{count}") if shares else (f"{count}", f"{share:.1%}")
+    return f"<b>{large}</b><br><span style='font-size:0.8em'>{small}</span>", _ink(share)
 
 
 def roc(curves: Sequence[Roc], names: Sequence[str], intervals: Intervals = NONE) -> Chart:

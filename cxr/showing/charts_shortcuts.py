@@ -19,6 +19,7 @@ from cxr.showing.charts import empty
 
 GROUPS = ("a head trained anew on", "the model itself", "a head on this alone")
 HEIGHT_PX = 340
+ABOVE = {"yanchor": "bottom", "y": 1.02}  # of the legend: below so low a chart it would touch the title of the axis
 
 
 def told(found: Measured) -> Chart:
@@ -47,16 +48,18 @@ def told(found: Measured) -> Chart:
 def heat(found: Sequence[Heat]) -> Chart:
     """The share of the heatmap in the lungs by label, beside that of a map without any preference."""
     names = [f"{one.label}, {one.lungs}" for one in found]
+    ticks = [f"{one.label},<br>{one.lungs}" for one in found]  # on one line they would run together
     chart = empty("", "Share of the heat in the lungs", HEIGHT_PX)
-    _points(chart, "the model's heatmaps", names, [one.share for one in found], palette.colours(["heat"])["heat"])
+    _points(chart, "the model's heatmaps", ticks, [one.share for one in found], palette.colours(["heat"])["heat"])
     chart.add_scatter(
-        x=names,
+        x=ticks,
         y=[one.uniform for one in found],
         name="without any preference",
         mode="markers",
         marker={"symbol": "line-ew-open", "size": 22, "color": palette.NEUTRAL, "line": {"width": 3}},
         hovertemplate="%{y:.3f}",
     )
+    chart.update_layout(legend=ABOVE)
     chart.update_yaxes(rangemode="tozero")
     words = [f"{name} {figure(one.share)}, even {one.uniform:.2f}" for name, one in zip(names, found, strict=True)]
     rows = [{"label": one.label, "lungs": one.lungs, "films": one.films} | _of(one.share) for one in found]
@@ -73,6 +76,7 @@ def shuffled(steps: Sequence[Step]) -> Chart:
     line = {"color": colours["ssim"], "dash": "dash", "width": 2}
     ssim = [step.ssim for step in steps]
     chart.add_scatter(x=blocks, y=ssim, name="SSIM", mode="lines+markers", line=line, hovertemplate="%{y:.3f}")
+    chart.update_layout(legend=ABOVE)
     chart.update_yaxes(range=[-1.05, 1.05])
     words = [f"{step.block} {figure(step.correlation)}" for step in steps]
     rows = [{"block": step.block, "ssim": step.ssim} | _of(step.correlation) for step in steps]
@@ -80,14 +84,15 @@ def shuffled(steps: Sequence[Step]) -> Chart:
 
 
 def hidden(curve: Deletion) -> Chart:
-    """The score as more and more of the film is hidden, the hottest parts first or parts chosen by lot."""
-    lines = {"the hottest": curve.hottest, "elsewhere, by lot": curve.elsewhere}
+    """The score as more and more of the film is hidden, the hottest parts first or parts elsewhere."""
+    lines = {"the hottest parts": curve.hottest, "parts elsewhere, at random": curve.elsewhere}
     colours, dashes = palette.colours(list(lines)), palette.dashes(list(lines))
     chart = empty("Share of the film that is hidden", "Score, in parts of that at first", HEIGHT_PX)
     for name, values in lines.items():
         line = {"color": colours[name], "dash": dashes[name], "width": 2}
         chart.add_scatter(x=curve.shares, y=values, name=name, mode="lines+markers", line=line)
     chart.update_traces(hovertemplate="%{x:.0%} hidden: %{y:.3f}")
+    chart.update_layout(legend=ABOVE)
     chart.update_xaxes(tickformat=".0%")
     chart.update_yaxes(rangemode="tozero")
     most, here, there = curve.shares[-1], curve.hottest[-1], curve.elsewhere[-1]

@@ -14,9 +14,9 @@ from cxr.judging import curves
 from cxr.judging.band import coverage
 from cxr.judging.benefit import decision_curve
 from cxr.judging.decisions import Question, films_of_cell
-from cxr.judging.evaluation import Evaluation, probabilities_of
+from cxr.judging.evaluation import Evaluation, any_of, probabilities_of
 from cxr.judging.interval import Interval
-from cxr.judging.subgroups import MIN_PATIENTS, Subgroups, groupings, subgroups
+from cxr.judging.subgroups import MIN_FILMS, MIN_PATIENTS, Subgroups, groupings, subgroups
 from cxr.reading.card import Card
 from cxr.showing import charts, numbers, ui
 from cxr.showing.chart import CONFIG
@@ -69,7 +69,7 @@ def more_figures(view: View) -> None:
 
 def confusion(view: View) -> None:
     """Labels against decisions, and the films of the cell that is chosen."""
-    names = list(view.labels.classes)
+    names, coarse = list(view.labels.classes), list(view.evaluation.coarse)
     drawn, beside = st.columns([3, 2])
     with beside:
         unit = st.segmented_control(
@@ -81,8 +81,12 @@ def confusion(view: View) -> None:
             persist_state="session",
         )
         st.caption("Click a cell to see its films, or choose it here.")
-        label = ui.choice("Labelled", names, "evaluate_label", index=None)
+        label = ui.choice(
+            "Labelled", [*names, *coarse], "evaluate_label", index=None, format_func=lambda name: _row(view, name)
+        )
         decision = ui.choice("Called", names, "evaluate_decision", index=None)
+        for name in coarse:
+            st.caption(f"{any_of(name)}: films labelled {name}, which may be {_listed(view, name)}.")
     cell = (label, decision) if label and decision else None
     chart = charts.confusion(view.evaluation, unit == "Shares", cell)
     with drawn:
@@ -102,8 +106,18 @@ def confusion(view: View) -> None:
 def _cell_chosen() -> None:
     points = st.session_state["evaluate_cells"]["selection"]["points"]
     if points:
-        st.session_state["evaluate_label"] = points[0]["y"]
-        st.session_state["evaluate_decision"] = points[0]["x"]
+        st.session_state["evaluate_label"], st.session_state["evaluate_decision"] = points[0]["customdata"]
+
+
+def _row(view: View, label: str) -> str:
+    """What the row of a label is called in the matrix."""
+    return any_of(label) if label in view.evaluation.coarse else label
+
+
+def _listed(view: View, label: str) -> str:
+    """The classes that a label may stand for."""
+    *first, last = (view.labels.classes[k] for k in view.labels.members(label))
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _films(view: View, label: str, decision: str) -> None:
@@ -112,7 +126,8 @@ def _films(view: View, label: str, decision: str) -> None:
     if found.empty:
         st.info(f"No film labelled {label} was called {decision}.")
         return
-    how = "the least sure" if label == decision else "the most wrong"
+    right = view.labels.classes.index(decision) in view.labels.members(label)
+    how = "the least sure" if right else "the most wrong"
     count = "1 film" if len(found) == 1 else f"{len(found)} films"
     st.subheader(f"{count} labelled {label} and called {decision}, {how} first", anchor=False)
     films = found.assign(film=found.get("film", ""))
@@ -164,6 +179,8 @@ def classes(view: View) -> None:
         "In brackets 95 % intervals. AUC is of a class against the rest. Point at the head of a column for what it "
         "means."
     )
+    for name, row in view.evaluation.coarse.items():
+        st.caption(f"{sum(row)} films labelled {name} are in no row, as they may be {_listed(view, name)}.")
 
 
 def explained(names: Iterable[str]) -> dict[str, Any]:
@@ -191,9 +208,9 @@ def calibration(view: View) -> None:
         with st.container(width=544):
             ui.chart(charts.calibration(bins, view.names), "evaluate_calibration")
             st.caption(
-                f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f}. "
+                f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f} (ECE). "
                 "Films of another prevalence than in training move the points off the line.",
-                help=f"Brier score: {MEANING['Brier score']} The difference, as ECE: {MEANING['ECE']}",
+                help=f"Brier score: {MEANING['Brier score']} ECE: {MEANING['ECE']}",
             )
         if view.labels.negative is not None and asked is view.questions[0] and asked.answerable:
             with st.container(width=544):
@@ -263,8 +280,9 @@ def groups(view: View) -> None:
     )
     st.markdown(found.sentence[:1].upper() + found.sentence[1:])
     st.caption(
-        f"In brackets 95 % intervals, each at this threshold. Groups of fewer than {MIN_PATIENTS} patients are never "
-        "named the worst; of many groups one looks bad by chance."
+        f"In brackets 95 % intervals, each at this threshold. Too few: fewer than {MIN_FILMS} films with the finding, "
+        f"for sensitivity; without it, for specificity; of either kind, for AUC. Groups of fewer than {MIN_PATIENTS} "
+        "patients are never named the worst; of many groups one looks bad by chance."
     )
 
 

@@ -13,8 +13,9 @@ from cxr.judging.band import Outside
 from cxr.judging.decisions import REST, Counts, Question, class_report
 from cxr.judging.evaluation import PREFIX, Evaluation
 from cxr.judging.interval import Interval
+from cxr.judging.metrics import BINS
 from cxr.judging.shortcuts import Measured
-from cxr.judging.subgroups import Subgroups
+from cxr.judging.subgroups import TOO_FEW, Group, Subgroups
 from cxr.showing.charts import NONE, Intervals, said
 
 MEANING = {
@@ -33,7 +34,7 @@ MEANING = {
     "LR-": "What the odds of the finding are multiplied by when a film is called negative. 1 tells nothing, 0.1 much.",
     "Average precision": "The mean PPV over all thresholds, by recall. Chance has the share of films with the finding.",
     "Brier score": "The mean squared distance of the score from 0 or 1, whichever it should be. Lower is better.",
-    "ECE": "How far scores and frequencies lie apart, on the mean over equal bins. 0 is best; noise adds to it.",
+    "ECE": f"How far scores and frequencies lie apart, on the mean over {BINS} bins. 0 is best; noise adds to it.",
     "Balanced accuracy": "The mean of the classes' recall, so that a frequent class does not outweigh a rare one.",
     "MCC": "Matthews' correlation of label and decision: 1 is perfect, 0 is chance, whatever the classes' frequency.",
     "Macro AUC": "The mean of the classes' AUC, each against the rest; every class counts the same.",
@@ -45,12 +46,12 @@ MEANING = {
     "DeLong": "DeLong's p: how likely so large a difference of the areas is, were both models as good.",
     "Sure": "The share of films whose score lies outside of the model's unsure band.",
     "Right if sure": "The accuracy of the films whose score lies outside of the model's unsure band.",
-    "Whole film": "AUC of a light head, trained anew on what the model's trunk makes of the films. 0.5 is chance.",
+    "Whole film": "AUC of a small classifier, new, on what the model's inner layers make of films. 0.5 is chance.",
     "Lungs only": "The same, with everything but the lungs in one grey: what disease in the lungs can tell.",
     "Lungs hidden": "The same, with the lungs in one grey. Near 0.5 it should be: whatever is above is no lung.",
-    "Thumbnail": "AUC of a head on 8 by 8 grey values: how much a coarse look at light and dark can tell.",
+    "Thumbnail": "AUC of a small classifier of 8 by 8 grey values: how much a coarse look at light and dark can tell.",
     "Own, lungs hidden": "AUC of the model's own scores while the lungs are hidden: whether it makes use of the rest.",
-    "Source": "AUC at which a head tells from the features where a film comes from.",
+    "Source": "AUC at which a small classifier tells from the model's inner layers where a film comes from.",
     "Class by source": "Cramer's V: 0 where the source says nothing of the class, 1 where it says all.",
 }
 
@@ -185,12 +186,19 @@ def class_table(evaluation: Evaluation, figures: Mapping[str, Interval]) -> pd.D
 
 def group_table(found: Subgroups) -> pd.DataFrame:
     """A row a group: its films and patients, and what can be told of it with 95 % intervals."""
-    rows = [
-        {found.column.capitalize(): group.name, "Films": group.n, "Patients": group.patients}
-        | {name: told(group.figures[FIGURES[name]]) for name in OF_GROUPS if FIGURES[name] in group.figures}
-        for group in found.groups
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_group_row(found.column, group) for group in found.groups])
+
+
+def _group_row(column: str, group: Group) -> dict[str, str | int]:
+    row: dict[str, str | int] = {column.capitalize(): group.name, "Films": group.n}
+    if group.positive is not None and group.negative is not None:
+        row |= {"With finding": group.positive, "Without": group.negative}
+    row |= {"Patients": group.patients}
+    for name in OF_GROUPS:
+        figure = FIGURES[name]
+        if figure in group.figures:
+            row[name] = TOO_FEW if group.too_few(figure) else told(group.figures[figure])
+    return row
 
 
 def told(figure: Interval) -> str:

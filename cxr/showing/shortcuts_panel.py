@@ -14,12 +14,17 @@ from cxr.showing.numbers import shortcut_numbers
 
 HALF_PX = 544
 FIRST_REASONS = 3  # in sight; the others unfold
+HEAD = (
+    "A head, below, is a small classifier that the audit trains anew on features: what the inner layers of the model, "
+    "its trunk, make of a film. It says what can be told from them, not what the model itself answers."
+)
 
 
 def shortcuts_panel(found: Shortcuts) -> None:
     """What an audit found, the verdict first."""
     tell = {"shown": st.error, "suspected": st.warning, "none found": st.success}[found.verdict.level]
     tell(found.verdict.sentence)
+    st.caption(HEAD)
     reasons = [*found.verdict.reasons, *found.verdict.remarks]
     st.markdown(_list(reasons[:FIRST_REASONS]))
     if more := reasons[FIRST_REASONS:]:
@@ -41,6 +46,7 @@ def shortcuts_panel(found: Shortcuts) -> None:
             with st.container(width=HALF_PX):
                 st.markdown("**Heatmaps while the model forgets**")
                 ui.chart(charts_shortcuts.shuffled(measured.randomised), "evaluate_shuffled")
+                st.caption("Weights are shuffled from the model's last layers, its own head, down to its first block.")
         if measured.deletion:
             with st.container(width=HALF_PX):
                 st.markdown("**The score while the film is hidden**")

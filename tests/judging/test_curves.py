@@ -1,11 +1,14 @@
 """Curves against scikit-learn's, with ties and at their ends."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_auc_score, roc_curve
 
+from cxr.datasets.labels import LabelSpace
 from cxr.judging.curves import calibration, precision_recall, roc, spread
-from cxr.judging.decisions import Question
+from cxr.judging.decisions import Question, questions
+from cxr.judging.evaluation import evaluate
 
 
 def question(truth, score, label=None, threshold=0.5):
@@ -65,11 +68,21 @@ def test_scores_are_spread_by_label_with_none_lost():
 
 
 def test_calibration_is_that_worked_out_by_hand():
-    bins = calibration(question([0, 1, 0, 1, 1, 1], [0.1, 0.1, 0.15, 0.8, 0.9, 1.0]), bins=2)
+    bins = calibration(question([0, 1, 0, 1, 1, 1], [0.08, 0.1, 0.12, 0.95, 0.96, 1.0]))
     assert bins.films.tolist() == [3, 3]
-    assert bins.said == pytest.approx([0.35 / 3, 0.9])
+    assert bins.said == pytest.approx([0.1, 0.97])
     assert bins.seen == pytest.approx([1 / 3, 1])
-    assert bins.expected_error == pytest.approx((abs(1 / 3 - 0.35 / 3) + 0.1) / 2)
+    assert bins.expected_error == pytest.approx((abs(1 / 3 - 0.1) + 0.03) / 2)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibration_differs_by_the_calibration_error_that_stands_among_the_figures(seed):
+    rng = np.random.default_rng(seed)
+    labels, score = LabelSpace(("normal", "ill")), np.round(rng.random(90), 1 + seed)  # many lie on edges of bins
+    label = np.where(rng.random(90) < score, "ill", "normal")
+    table = pd.DataFrame({"label": label, "p_normal": 1 - score, "p_ill": score})
+    found = calibration(questions(table, labels, 0.5)[0])
+    assert found.expected_error == pytest.approx(evaluate(table, labels, 0.5).binary.ece)
 
 
 def test_the_brier_score_is_scikit_learns(drawn):

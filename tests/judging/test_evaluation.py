@@ -126,10 +126,21 @@ def test_a_film_of_a_coarse_label_is_right_with_any_of_its_classes():
     found = evaluate(table, FOUR, 0.5)
     assert found.n == 5 and found.left_out == 0
     assert found.accuracy == pytest.approx(4 / 5)
-    assert np.sum(found.confusion) == 2  # it cannot be said in which row a coarse label belongs
+    assert np.sum(found.confusion) == 2  # it cannot be said in which row of a class a coarse label belongs
+    assert found.coarse == {"pneumonia": (1, 1, 0, 1)} and found.as_dict()["coarse"] == found.coarse
+    assert list(found.rows) == [*FOUR.classes, "pneumonia (any)"]
     assert found.binary.n == 5
     assert found.binary.sensitivity == pytest.approx(3 / 4)
     assert found.binary.auc == pytest.approx(1.0)
+
+
+def test_sensitivity_and_specificity_are_those_of_the_matrix_with_its_coarse_rows():
+    rows = [("pneumonia", 0.1, 0.6, 0.2, 0.1), ("pneumonia", 0.7, 0.1, 0.1, 0.1), ("viral", 0.9, 0.1, 0, 0)]
+    rows += [("normal", 0.9, 0.1, 0, 0), ("normal", 0.1, 0.9, 0, 0)]
+    found = evaluate(scores_of(FOUR.classes, rows), FOUR, 0.5)
+    positives = np.array([row for name, row in found.rows.items() if name != "normal"])
+    assert found.binary.sensitivity == positives[:, 1:].sum() / positives.sum() == 1 / 3
+    assert found.binary.specificity == found.rows["normal"][0] / sum(found.rows["normal"])
 
 
 def test_a_coarse_label_that_is_itself_a_class_takes_its_members_films():

@@ -67,6 +67,16 @@ def test_a_model_may_stand_beside_itself_at_another_threshold(card):
     assert "drawn is right on" in words(app) and ", drawn (own threshold) on " in words(app)
 
 
+def test_with_one_model_the_page_says_how_to_get_a_second_one(card, films):
+    app = run(AppTest.from_file(str(PAGE), default_timeout=60))
+    run(app.segmented_control(key="evaluate_section").set_value("Another model"))
+    assert "only model so far" in app.info[-1].value
+    ways = " ".join(text.value for text in app.markdown)
+    assert "(/train)" in ways and "(/models)" in ways
+    store("second", CLASSES, scored(films), threshold=0.9)
+    assert not any("only model" in info.value for info in run(app).info)
+
+
 def test_scores_without_digests_list_the_films_they_differ_on_without_pictures(home, films):
     table = scored(films).drop(columns="film")
     store("drawn", CLASSES, table, threshold=OWN)

@@ -100,7 +100,23 @@ def test_a_cells_text_stands_out_from_it():
 def test_a_class_without_films_is_said_and_not_drawn_as_a_number(table):
     chart = charts.confusion(evaluate(table[table["label"] != "viral"], LABELS, 0.5), shares=True)
     assert "of 0 viral films there is none" in chart.alt
-    assert chart.figure.data[0].z[2].tolist() == [0, 0, 0]
+    assert np.isnan(chart.figure.data[0].z[2]).all()
+    assert [one.text for one in chart.figure.layout.annotations if one.y == "viral"] == ["–"] * 3
+    assert list(chart.figure.data[0].x) == list(LABELS.classes)
+    assert chart.table.query("label == 'viral'")["share of label"].isna().all()
+
+
+def test_films_labelled_with_a_group_have_a_row_of_their_own_below_the_classes(table):
+    label = np.where(table["label"] == "viral", "pneumonia", table["label"])
+    evaluation = evaluate(table.assign(label=label), LABELS, 0.5)
+    chart = charts.confusion(evaluation, shares=False, chosen=("pneumonia", "normal"))
+    heat, points = chart.figure.data
+    counts = np.array(evaluation.coarse["pneumonia"])
+    assert list(heat.y) == [*LABELS.classes, "pneumonia (any)"] and heat.z[3] == pytest.approx(counts / counts.sum())
+    assert [tuple(cell) for cell in points.customdata[9:]] == [("pneumonia", name) for name in LABELS.classes]
+    assert chart.table.query("label == 'pneumonia (any)'")["films"].tolist() == counts.tolist()
+    assert f"of {counts.sum()} pneumonia (any) films {counts[0]} were called normal" in chart.alt
+    assert (round(chart.figure.layout.shapes[0].x0), round(chart.figure.layout.shapes[0].y0)) == (0, 3)
 
 
 def test_the_roc_chart_has_the_point_of_the_decisions(every_chart, asked):

@@ -53,7 +53,23 @@ def test_both_curves_of_hiding_are_drawn():
     curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
     chart = charts_shortcuts.hidden(curve)
     assert [list(line.y) for line in chart.figure.data] == [[1, 0.2], [1, 0.7]]
+    assert [line.name for line in chart.figure.data] == ["the hottest parts", "parts elsewhere, at random"]
     assert "0.20 where the hottest 50% is hidden, 0.70 elsewhere; area between them 0.25 (0.20 to 0.30)" in chart.alt
+
+
+def test_no_legend_touches_the_title_of_an_axis_and_no_label_its_neighbour():
+    steps = [Step(block="head", correlation=about(0.8), ssim=0.3)]
+    curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    found = [
+        Heat(label="bacterial", lungs=lungs, films=9, share=about(0.4), uniform=0.3) for lungs in ("box", "outline")
+    ]
+    heat = charts_shortcuts.heat(found)
+    for chart in (heat, charts_shortcuts.shuffled(steps), charts_shortcuts.hidden(curve)):
+        legend = chart.figure.layout.legend
+        assert legend.yanchor == "bottom" and legend.y > 1
+    for points in heat.figure.data:
+        assert list(points.x) == ["bacterial,<br>box", "bacterial,<br>outline"]
+    assert "<br>" not in heat.alt
 
 
 def test_the_numbers_shown_first_each_have_a_meaning_and_an_interval():

@@ -166,10 +166,22 @@ def test_of_the_films_outside_of_the_band_it_is_said_how_many_and_how_many_are_r
 def test_a_group_is_a_row_with_its_intervals(table):
     found = subgroups(table.assign(source=list("aabba")), LABELS, 0.5, "source", resamples=50)
     rows = group_table(found)
-    assert list(rows) == ["Source", "Films", "Patients", "Right class", "AUC", "Sensitivity", "Specificity"]
-    assert rows["Films"].tolist() == [3, 2]
+    figures = ["Right class", "AUC", "Sensitivity", "Specificity"]
+    assert list(rows) == ["Source", "Films", "With finding", "Without", "Patients", *figures]
+    assert rows[["Films", "With finding", "Without"]].to_numpy().tolist() == [[3, 1, 2], [2, 2, 0]]
     assert rows["Right class"][0] == told(found.groups[0].figures["accuracy"])
-    assert rows["AUC"][1] == "-"  # one side has no film
+
+
+def test_a_figure_of_a_side_with_a_handful_of_films_is_not_told_of_a_group(table):
+    films = pd.concat([table[:2]] * 2 + [table[2:]] * 10)  # 4 without the finding, 30 with it
+    rows = group_table(subgroups(films.assign(source="a"), LABELS, 0.5, "source", resamples=50))
+    assert rows["AUC"][0] == rows["Specificity"][0] == "too few"
+    assert rows["Sensitivity"][0].startswith("0.667 (")
+    without = LabelSpace(("bacterial", "viral", "covid19"))
+    films = scored(without, [("viral", 0.1, 0.8, 0.1)] * 4).assign(source="a")
+    assert list(group_table(subgroups(films, without, None, "source", resamples=5))) == [
+        "Source", "Films", "Patients", "Right class",
+    ]  # fmt: skip
 
 
 def test_a_figure_is_told_with_the_bounds_that_it_has():
