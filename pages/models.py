@@ -27,30 +27,12 @@ def page() -> None:
         table = model_card.shelf_table(listing.cards, in_use)
         st.dataframe(table, hide_index=True, column_config=NUMBERS, key="models.table", alt="The models on the shelf")
         _roll_back()
-        card = _chosen(listing.cards, in_use)
-        _head(card, in_use)
-        _card(card)
-        _export(card)
+        card = ui.model_choice("Model", "model", in_address=True)
+        if card:
+            _head(card, in_use)
+            _card(card)
+            _export(card)
     _import()
-
-
-def _chosen(cards: tuple[Card, ...], in_use: str | None) -> Card:
-    """The model named in the address, or chosen here; the one in use first."""
-    by_name = {card.name: card for card in cards}
-    names = sorted(by_name, key=lambda name: name != in_use)
-    asked = st.query_params.get("model")
-    if asked is not None and asked not in names:
-        st.warning(f"There is no model '{asked}' on the shelf; this is '{names[0]}'.")
-    if st.session_state.get("model") not in (None, *names):
-        del st.session_state["model"]  # renamed or deleted meanwhile
-    name = st.selectbox(
-        "Model",
-        names,
-        format_func=lambda name: f"{name} (in use)" if name == in_use else name,
-        key="model",
-        bind="query-params",
-    )
-    return by_name[name]
 
 
 def _head(card: Card, in_use: str | None) -> None:
@@ -189,16 +171,17 @@ def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> Non
 
 
 def _done(said: str, chosen: str | None = None) -> None:
-    """Begin the page anew with this sentence at its head, and with this model chosen."""
+    """Begin the page anew with this sentence at its head, with this model chosen, and no lost one in the address."""
     st.session_state["models.said"] = said
-    st.session_state["models.next"] = chosen
+    asked = chosen or st.query_params.get("model")
+    if asked in shelf.names():
+        st.query_params["model"] = asked
+    else:
+        st.query_params.pop("model", None)
     st.rerun()
 
 
 def _say() -> None:
-    chosen = st.session_state.pop("models.next", None)
-    if chosen:
-        st.session_state["model"] = chosen
     if said := st.session_state.pop("models.said", None):
         st.success(said)
 

@@ -142,9 +142,11 @@ def from_address(name: str, key: str, options: Collection[str], usual: str) -> C
 
 
 def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:
-    """What is chosen of these; a choice of the session is put back only while it is still among them."""
+    """What is chosen of these; a choice of the session that is no longer among them is the usual one again."""
     if st.session_state.get(key) not in (None, *options):
-        del st.session_state[key]
+        usual = more.get("index", 0)
+        # Were the choice merely forgotten, the browser would go on showing what is gone.
+        st.session_state[key] = None if usual is None else options[usual]
     return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
 
 

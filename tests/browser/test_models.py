@@ -14,6 +14,7 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
     settled(page)
     rename(page, "carried")
     expect(page.get_by_text("'tiny' is now 'carried'.")).to_be_visible()
+    assert "model=carried" in page.url
     expect(page.get_by_text("This model is in use.")).to_be_visible()  # and so it cannot be deleted
     expect(page.get_by_role("button", name="Delete")).to_have_count(0)
 
@@ -33,6 +34,9 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("button", name="Delete 'second' for good").click()
     expect(page.get_by_text("'second' is deleted.")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("carried (in use)")
+    expect(page.get_by_text("There is no model")).to_have_count(0)
+    assert "model=second" not in page.url
 
     take_in(page, parcel, "")
     expect(page.get_by_text("There is already a model 'carried' on the shelf.")).to_be_visible(timeout=EXPORT_MS)

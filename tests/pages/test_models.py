@@ -50,6 +50,27 @@ def test_another_model_is_put_into_use_rolled_back_and_deleted(shelved):
     assert shown(app).success[0].value == "'second' is deleted." and shelf.names() == ["first"]
 
 
+def test_when_a_model_is_deleted_the_address_lets_go_of_it_and_the_one_in_use_is_shown(shelved):
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["model"] = "second"
+    app = shown(app)
+    assert app.selectbox(key="model").value == "second"
+    app.button(key="models.delete.go.second").click()
+    app = shown(app)
+    assert app.selectbox(key="model").value == "first" and not app.warning
+    assert "model" not in app.query_params
+
+
+def test_the_address_follows_a_model_to_its_new_name(shelved):
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["model"] = "second"
+    shown(app).text_input(key="models.name.second").set_value("third")
+    shown(app).button(key="models.rename.go").click()
+    app = shown(app)
+    assert app.selectbox(key="model").value == "third" and not app.warning
+    assert app.query_params["model"] == "third"
+
+
 def test_a_name_that_is_taken_is_refused_in_words(shelved):
     app = shown()
     app.text_input(key="models.name.first").set_value("second")
