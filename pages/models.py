@@ -13,11 +13,12 @@ from cxr.showing import access, model_card, ui
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
 MIME = "application/octet-stream"
+SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page's head, below the import
 
 
 def page() -> None:
     ui.start_page("Models")
-    _say()
+    _say(SAID)
     listing, in_use = shelf.listing(), shelf.default_name()
     for name, reason in listing.damaged.items():
         _damaged(name, reason)
@@ -155,7 +156,8 @@ def _import() -> None:
             with ui.told(), st.spinner("Checking the file ..."):
                 card = parcel.import_model(file, name or None)
                 st.session_state["models.turn"] = turn + 1
-                _done(f"'{card.name}' is on the shelf.", card.name)
+                _done(f"'{card.name}' is on the shelf, and is the model shown above.", card.name, IMPORTED)
+    _say(IMPORTED)  # here: whoever took it in looks at the end of the page, and not at its head
 
 
 def _damaged(name: str, reason: str) -> None:
@@ -170,9 +172,9 @@ def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> Non
         _done(said, chosen)
 
 
-def _done(said: str, chosen: str | None = None) -> None:
-    """Begin the page anew with this sentence at its head, with this model chosen, and no lost one in the address."""
-    st.session_state["models.said"] = said
+def _done(said: str, chosen: str | None = None, where: str = SAID) -> None:
+    """Begin the page anew with this sentence where it was asked for, with this model chosen, and no lost one in the address."""
+    st.session_state[where] = said
     asked = chosen or st.query_params.get("model")
     if asked in shelf.names():
         st.query_params["model"] = asked
@@ -181,8 +183,8 @@ def _done(said: str, chosen: str | None = None) -> None:
     st.rerun()
 
 
-def _say() -> None:
-    if said := st.session_state.pop("models.said", None):
+def _say(where: str) -> None:
+    if said := st.session_state.pop(where, None):
         st.success(said)
 
 

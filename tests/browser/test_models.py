@@ -25,7 +25,7 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
     download.value.save_as(parcel)
 
     take_in(page, parcel, "second")
-    expect(page.get_by_text("'second' is on the shelf.")).to_be_visible(timeout=EXPORT_MS)
+    expect(page.get_by_text("'second' is on the shelf")).to_be_in_viewport(timeout=EXPORT_MS)
     expect(page.get_by_role("button", name="Put into use")).to_be_visible()
     assert "model=second" in page.url
     page.reload()  # the address is a link to this card

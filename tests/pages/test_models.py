@@ -113,3 +113,16 @@ def test_the_form_of_an_export_is_found_again_when_another_page_was_visited(shel
     shown(app.switch_page("pages/data.py"))
     app = shown(app.switch_page("pages/models.py"))
     assert app.segmented_control(key="models.format").value == "keras"
+
+
+def test_what_was_taken_in_is_told_at_the_end_of_the_page_and_chosen(shelved, tmp_path):
+    parcel.export_model("first", tmp_path / "first.zip")
+    app = shown()
+    app.file_uploader(key="models.upload.0").set_value(("first.zip", (tmp_path / "first.zip").read_bytes(), ""))
+    shown(app).text_input(key="models.import.name.0").set_value("third")
+    shown(app).button(key="models.import.go").click()
+    app = shown(app)
+    last = app.main.children[max(app.main.children)]
+    assert last.value == "'third' is on the shelf, and is the model shown above."
+    assert app.selectbox(key="model").value == "third"
+    assert not shown(app).success
