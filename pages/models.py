@@ -13,6 +13,7 @@ from cxr.showing import access, model_card, ui
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
 MIME = "application/octet-stream"
+FILE = ui.of_page("Models", "file")
 SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page's head, below the import
 
 
@@ -123,12 +124,15 @@ def _export(card: Card) -> None:
     wanted = (card.name, card.version, kind)
     if access.button("export a model", "Prepare the file", key="models.prepare"):
         with ui.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
-            st.session_state["models.file"] = (wanted, *_file(card.name, kind))
-    made = st.session_state.get("models.file")
-    if made and made[0] == wanted:
+            st.session_state[FILE] = (wanted, *_file(card.name, kind))
+    made = st.session_state.get(FILE)
+    if made and made[0] != wanted:  # megabytes that are not asked for any more
+        del st.session_state[FILE]
+    elif made:
         _, name, data = made
         label = f"Download {name} ({len(data) / 1e6:.1f} MB)"
-        st.download_button(label, data, name, MIME, key="models.download", type="primary", on_click=_forget_file)
+        st.download_button(label, data, name, MIME, key="models.download", type="primary", on_click="ignore")
+        st.caption("The browser shows how far the download is. The file is kept until you go on to something else.")
 
 
 def _file(name: str, kind: str) -> tuple[str, bytes]:
@@ -139,10 +143,6 @@ def _file(name: str, kind: str) -> tuple[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = parcel.export_model(name, Path(folder) / f"{name}.zip")
         return path.name, path.read_bytes()
-
-
-def _forget_file() -> None:
-    del st.session_state["models.file"]
 
 
 def _import() -> None:
@@ -173,7 +173,7 @@ def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> Non
 
 
 def _done(said: str, chosen: str | None = None, where: str = SAID) -> None:
-    """Begin the page anew with this sentence where it was asked for, with this model chosen, and no lost one in the address."""
+    """Begin the page anew with this sentence there, with this model chosen, and no lost one in the address."""
     st.session_state[where] = said
     asked = chosen or st.query_params.get("model")
     if asked in shelf.names():

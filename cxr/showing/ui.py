@@ -34,6 +34,7 @@ BAR_S = 0.1  # between two moves of a bar: more are not seen, and slow the work
 MODELS_KEPT = 2  # in memory at once, for all who look
 WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
 ENTERED, WANTED = "ui.entered", "ui.wanted"
+OF_PAGE = "ui.of_page."
 STYLE = Path(__file__).with_name("page.css")
 # Within the page: as a file of its own it is not there for a moment whenever a page begins anew.
 ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
@@ -71,7 +72,20 @@ def start_page(title: str) -> None:
     st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
     access.let_in(title)
+    _forget_other_pages(title)
     _warm_up()
+
+
+def of_page(title: str, name: str) -> str:
+    """The key of something large that the session keeps for one page alone, and that goes when another is opened."""
+    return f"{OF_PAGE}{title}.{name}"
+
+
+def _forget_other_pages(title: str) -> None:
+    kept = [str(key) for key in st.session_state]
+    for key in kept:
+        if key.startswith(OF_PAGE) and not key.startswith(of_page(title, "")):
+            del st.session_state[key]
 
 
 def _through_the_entry(title: str) -> None:

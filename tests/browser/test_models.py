@@ -23,6 +23,8 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
         page.get_by_role("button", name="Download carried.zip").click(timeout=EXPORT_MS)
     parcel = tmp_path / "carried.zip"
     download.value.save_as(parcel)
+    settled(page)
+    expect(page.get_by_role("button", name="Download carried.zip")).to_be_visible()
 
     take_in(page, parcel, "second")
     expect(page.get_by_text("'second' is on the shelf")).to_be_in_viewport(timeout=EXPORT_MS)

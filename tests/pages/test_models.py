@@ -106,6 +106,28 @@ def test_an_export_says_what_goes_in_and_what_comes_out(shelved):
     assert "grey pixels 0..255" in said and "(films, 32, 32, 1)" in said and "normal, bacterial" in said
 
 
+def test_a_prepared_file_stays_until_something_else_is_wanted(shelved):
+    app = prepared(shown())
+    assert app.get("download_button")
+    assert shown(app).get("download_button"), "it went with the page's next run"
+    app.selectbox(key="model").set_value("second")
+    assert not shown(app).get("download_button")
+    app.selectbox(key="model").set_value("first")
+    assert not shown(app).get("download_button")
+
+
+def test_a_prepared_file_is_not_kept_while_another_page_is_looked_at(shelved):
+    app = prepared(shown(shown(AppTest.from_file(ENTRY, default_timeout=60)).switch_page("pages/models.py")))
+    assert app.get("download_button")
+    shown(app.switch_page("pages/data.py"))
+    assert not shown(app.switch_page("pages/models.py")).get("download_button")
+
+
+def prepared(app):
+    app.button(key="models.prepare").click()
+    return shown(app)
+
+
 def test_the_form_of_an_export_is_found_again_when_another_page_was_visited(shelved):
     app = shown(shown(AppTest.from_file(ENTRY, default_timeout=60)).switch_page("pages/models.py"))
     app.segmented_control(key="models.format").set_value("keras")
