@@ -9,6 +9,7 @@ import streamlit as st
 from cxr.reading import export, parcel, shelf
 from cxr.reading.card import Card
 from cxr.showing import access, model_card, ui
+from cxr.showing.caution import caution
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
@@ -38,6 +39,8 @@ def page() -> None:
 
 
 def _head(card: Card, in_use: str | None) -> None:
+    if card.name != in_use:
+        ui.warn(caution(card))
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")

@@ -15,6 +15,7 @@ from cxr.learning.settings import in_words
 from cxr.reading import shelf
 from cxr.showing import access, model_card, ui
 from cxr.showing.beside_panel import beside
+from cxr.showing.caution import caution
 from cxr.showing.charts_training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
 from cxr.showing.duration import duration
 from cxr.showing.run_tables import changed_values, differences, overview, title_of
@@ -208,6 +209,8 @@ def _result(name: str) -> None:
         ):
             results = model_card.results_table(card)
             st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
+        if name != in_use:
+            ui.warn(caution(card))
     with st.container(horizontal=True):
         if name != in_use and access.button("promote a model", "Put it into use", key=f"run.promote.{name}"):
             with ui.told():

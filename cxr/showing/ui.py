@@ -109,6 +109,12 @@ def told() -> Iterator[None]:
         place.error(in_words(str(error)))
 
 
+def warn(sentence: str) -> None:
+    """A warning, where there is anything to be warned of."""
+    if sentence:
+        st.warning(sentence)
+
+
 def model_choice(label: str, key: str, empty: bool = False, in_address: bool = False) -> Card | None:
     """The card of the model that is chosen from the shelf, the one in use first; None where there is none.
 

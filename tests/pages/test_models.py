@@ -1,5 +1,6 @@
 """The page Models without a browser: the card, what may be done with it, and what is damaged."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ def test_the_address_follows_a_model_to_its_new_name(shelved):
     shown(app).text_input(key="models.name.second").set_value("third")
     shown(app).button(key="models.rename.go").click()
     app = shown(app)
-    assert app.selectbox(key="model").value == "third" and not app.warning
+    assert app.selectbox(key="model").value == "third"
+    assert not [warning for warning in app.warning if "There is no model" in warning.value]
     assert app.query_params["model"] == "third"
 
 
@@ -148,3 +150,21 @@ def test_what_was_taken_in_is_told_at_the_end_of_the_page_and_chosen(shelved, tm
     assert last.value == "'third' is on the shelf, and is the model shown above."
     assert app.selectbox(key="model").value == "third"
     assert not shown(app).success
+
+
+def test_a_poor_model_can_be_put_into_use_but_not_without_a_warning(shelved):
+    write_results("second", auc=0.438, specificity=0.0)
+    app = shown()
+    assert not app.warning, "the model in use needs none"
+    app.selectbox(key="model").set_value("second")
+    app = shown(app)
+    assert "its AUC against normal is 0.438" in app.warning[0].value and "clears 0%" in app.warning[0].value
+    app.button(key="models.promote").click()
+    assert not shown(app).warning and shelf.default_name() == "second"
+
+
+def write_results(name, **figures):
+    path = shelf.folder_of(name) / "card.json"
+    card = json.loads(path.read_text())
+    card["results"]["test"]["binary"] |= figures
+    path.write_text(json.dumps(card))

@@ -1,5 +1,6 @@
 """The page Train without a browser: what it asks, what it refuses, what it says before anything starts."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -186,3 +187,15 @@ def test_the_measure_that_runs_are_compared_by_is_found_again_when_another_page_
     measure.select_index(1)
     chosen = shown(app).selectbox(key="run.measure").value
     assert back_from_elsewhere(app).selectbox(key="run.measure").value == chosen != usual
+
+
+def test_a_poor_model_that_a_run_brought_is_not_offered_without_a_warning(trained, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
+    path = shelf.folder_of("second") / "card.json"
+    card = json.loads(path.read_text())
+    card["results"]["test"]["binary"] |= {"auc": 0.438, "sensitivity": 0.9, "specificity": 0.9}
+    path.write_text(json.dumps(card))
+    app = shown()
+    assert "its AUC against normal is 0.438" in app.warning[0].value
+    app.button(key="run.promote.second").click()
+    assert not shown(app).warning and shelf.default_name() == "second"
