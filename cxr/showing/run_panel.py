@@ -13,6 +13,7 @@ from cxr.learning.estimate import time_left_s
 from cxr.learning.runs import Run, Status
 from cxr.learning.settings import in_words
 from cxr.reading import shelf
+from cxr.reading.succession import earlier_models, promised_name
 from cxr.showing import access, model_card, ui
 from cxr.showing.beside_panel import beside
 from cxr.showing.caution import caution
@@ -33,6 +34,8 @@ def show(alive: Sequence[Run]) -> None:
     for run in alive:
         with st.container(border=True):
             st.subheader(title_of(run))
+            if name := promised_name(run):
+                st.markdown(f"It is to become the model '{name}'.")
             _live(run)
             _stopping(run)
     ended = [run for run in runs.all_runs() if run.id not in {one.id for one in alive}]
@@ -209,6 +212,8 @@ def _result(name: str) -> None:
         ):
             results = model_card.results_table(card)
             st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
+        for earlier in earlier_models(card):
+            ui.link("models", f"'{earlier.name}', from before this run was resumed", model=earlier.name)
         if name != in_use:
             ui.warn(caution(card))
     with st.container(horizontal=True):

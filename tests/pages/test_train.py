@@ -199,3 +199,17 @@ def test_a_poor_model_that_a_run_brought_is_not_offered_without_a_warning(traine
     assert "its AUC against normal is 0.438" in app.warning[0].value
     app.button(key="run.promote.second").click()
     assert not shown(app).warning and shelf.default_name() == "second"
+
+
+def test_a_run_under_way_is_told_with_the_name_that_its_model_is_to_have(trained):
+    runs.create(runs.Job("", (), "first"), "tiny")  # under way, as far as anybody knows
+    app = shown()
+    assert "It is to become the model 'first-2'." in [text.value for text in app.markdown]
+
+
+def test_the_model_of_a_resumed_run_leads_to_the_one_before(trained, phantoms):
+    run = carry_out(tiny_recipe(training={"epochs": 2}), [phantoms], "second")
+    path = shelf.folder_of("first") / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": run.id}))
+    said = [text.value for text in shown().markdown]
+    assert "['first', from before this run was resumed](/models?model=first)" in said
