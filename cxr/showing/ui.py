@@ -209,8 +209,9 @@ def link(page: str, label: str, **query: str) -> None:
 
 
 def picture(jpeg_bytes: bytes, width_px: int, alt: str) -> None:
-    """A small picture within the page itself: as a file of its own, a quick visitor would find it gone."""
-    st.html(f'<img src="{data_url(jpeg_bytes)}" width="{width_px}" alt="{escape(alt, quote=True)}">')
+    """A picture within the page, no wider than its column: as a file of its own, a quick visitor would find it gone."""
+    words = escape(alt, quote=True)
+    st.html(f'<img src="{data_url(jpeg_bytes)}" width="{width_px}" alt="{words}" style="max-width: 100%">')
 
 
 def decimals(names: Sequence[str]) -> dict[str, Any]:
