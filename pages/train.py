@@ -92,7 +92,8 @@ def _audit(dataset: Dataset) -> None:
         if not asked:
             return
         with ui.progress("Reading films") as move:
-            found = audited(dataset, move)
+            audited(dataset, move)
+        st.rerun()
     _audit_line(found)
 
 

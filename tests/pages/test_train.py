@@ -123,6 +123,13 @@ def test_films_are_audited_once_and_in_red_where_they_should_not_be_trained_on(w
     assert found.findings[0].sentence in told[0].value
 
 
+def test_once_films_are_audited_nothing_says_that_they_are_not(with_films):
+    with_films.button(key="train.audit").click()
+    app = shown(with_films)
+    assert not [text for text in app.markdown if "not audited yet" in text.value]
+    assert not [button for button in app.button if button.key == "train.audit"]
+
+
 def test_before_the_first_run_there_is_nothing_to_look_at(home):
     app = shown()
     app.segmented_control(key="train.view").set_value("Runs")
