@@ -144,12 +144,12 @@ def _with_bounds(figure: Mapping[str, float | None] | None) -> str:
 
 
 def statement(card: Card) -> dict[str, str]:
-    """Title and text of what its makers say of it."""
+    """Title and plain text of what its makers say of it: code stands in quotes."""
     said = card.statement
     if said is None:
         return {}
     looks = "once" if said.test_looks == 1 else f"{said.test_looks} times"
-    return {
+    texts = {
         "Intended use": said.intended_use,
         "Not to be used for": said.not_for,
         "Films it was made of": said.data,
@@ -157,6 +157,7 @@ def statement(card: Card) -> dict[str, str]:
         "How it was trained": said.training,
         "Known failures": said.failures,
     }
+    return {title: text.replace("`", "'") for title, text in texts.items()}
 
 
 def limits(card: Card) -> list[str]:
