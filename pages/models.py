@@ -12,7 +12,9 @@ from cxr.showing import access, model_card, ui
 from cxr.showing.caution import caution
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
-NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
+NUMBERS = {
+    name: st.column_config.NumberColumn(format="%.3f", help=meaning) for name, meaning in model_card.FIGURES.items()
+}
 MIME = "application/octet-stream"
 FILE = ui.of_page("Models", "file")
 SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page's head, below the import

@@ -117,7 +117,9 @@ def _recipe() -> Recipe:
     recipe = Recipe.read(name)
     table = model_card.shelf_table([card for card in shelf.cards() if card.recipe == name], None)
     made = table.dropna(subset="test films").to_dict("records")
-    reached = [f"{row['model']}: accuracy {row['accuracy']:.3f} on {row['test films']:.0f} test films" for row in made]
+    reached = [
+        f"{row['model']}: right class {row['right class']:.3f} on {row['test films']:.0f} test films" for row in made
+    ]
     said = {"What it is": recipe.about, "From": recipe.origin, "Published": recipe.published}
     said["On this shelf"] = "; ".join(reached)
     st.markdown("  \n".join(f"{title}: {text}" for title, text in said.items() if text))
