@@ -161,6 +161,23 @@ def from_address(name: str, key: str, options: Collection[str], usual: str) -> C
     return write
 
 
+def several_from_address(name: str, key: str, options: Collection[str]) -> Callable[[], None]:
+    """As `from_address`, where several are chosen, and none is usual."""
+
+    def write() -> None:
+        if st.session_state[key]:
+            st.query_params[name] = st.session_state[key]
+        else:
+            st.query_params.pop(name, None)
+
+    asked = [one for one in st.query_params.get_all(name) if one in options]
+    if asked:
+        st.session_state[key] = asked
+    elif st.session_state.get(key):
+        write()  # chosen before in this session, and come back to by the menu
+    return write
+
+
 def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:
     """What is chosen of these; a choice of the session that is no longer among them is the usual one again."""
     if st.session_state.get(key) not in (None, *options):
@@ -170,15 +187,16 @@ def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:
     return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
 
 
-def dataset_choice(label: str, key: str) -> list[Place]:
-    """The datasets that are chosen from the catalogue."""
+def dataset_choice(label: str, key: str, in_address: str = "") -> list[Place]:
+    """The datasets that are chosen from the catalogue; under that name in the page's address, if one is given."""
     from cxr.datasets import catalogue
 
     places = {place.name: place for place in catalogue.places()}
     kept = [name for name in st.session_state.get(key, []) if name in places]
     if kept != st.session_state.get(key, kept):
         st.session_state[key] = kept
-    chosen = st.multiselect(label, list(places), key=key, persist_state="session")
+    changed = several_from_address(in_address, key, places) if in_address else None
+    chosen = st.multiselect(label, list(places), key=key, persist_state="session", on_change=changed)
     return [places[name] for name in chosen]
 
 

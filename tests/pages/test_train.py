@@ -220,3 +220,17 @@ def test_the_model_of_a_resumed_run_leads_to_the_one_before(trained, phantoms):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"run": run.id}))
     said = [text.value for text in shown().markdown]
     assert "['first', from before this run was resumed](/models?model=first)" in said
+
+
+def test_films_and_recipe_are_in_the_address_and_found_again_there_after_a_reload(with_films):
+    assert with_films.query_params["films"] == "phantoms"
+    with_films.selectbox(key="train.recipe").set_value("vgg16-broad")
+    assert shown(with_films).query_params["recipe"] == "vgg16-broad"
+    reloaded = AppTest.from_file(PAGE, default_timeout=60)
+    reloaded.query_params["films"] = ["phantoms", "gone"]
+    reloaded.query_params["recipe"] = "vgg16-broad"
+    app = shown(reloaded)
+    assert app.multiselect(key="train.datasets").value == ["phantoms"]
+    assert app.selectbox(key="train.recipe").value == "vgg16-broad"
+    app.multiselect(key="train.datasets").set_value([])
+    assert "films" not in shown(app).query_params
