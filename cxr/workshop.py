@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from cxr.person import acting_as
 from cxr.reading import shelf
 from cxr.reading.ages import ages_of
 from cxr.reading.card import Draft
+from cxr.reading.succession import earlier_models, next_name, numbered, promised_name
 
 if TYPE_CHECKING:
     from cxr.gatehouse import Taught
@@ -61,15 +61,8 @@ def _must_know_the_same(recipe: Recipe, labels: LabelSpace) -> None:
 
 def free_name(base: str) -> str:
     """`base`, or with the lowest number that no model on the shelf has and no run is about to take."""
-    promised = {_promised(run) for run in runs.all_runs() if run.status.alive}
-    return next(name for name in _numbered(base) if name not in promised and not (models_dir() / name).exists())
-
-
-def _promised(run: runs.Run) -> str | None:
-    try:
-        return run.job.model
-    except RunError:  # a damaged folder
-        return None
+    promised = {promised_name(run) for run in runs.all_runs() if run.status.alive}
+    return next(name for name in numbered(base) if name not in promised and not (models_dir() / name).exists())
 
 
 def carry_out(run: runs.Run) -> None:
@@ -109,12 +102,11 @@ def carry_out(run: runs.Run) -> None:
         if job.model is not None:
             name = _shelved(run, trained)
             if name is None:
-                # The name was free when the run began, but a run that was stopped and resumed has shelved one already.
-                name = next(name for name in _numbered(job.model) if not (models_dir() / name).exists())
+                name = next_name(job.model)
                 with acting_as(job.person):
                     _shelve(name, run, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
             worker.say(model=name)
-            sentence += f" The model is on the shelf as '{name}'."
+            sentence += f" The model is on the shelf as '{name}'.{_those_before(name)}"
         worker.end(sentence)
 
 
@@ -122,6 +114,13 @@ def _shelved(run: runs.Run, trained: Trained) -> str | None:
     """The model that this training put on the shelf before it was killed on its way to its last word."""
     return next(
         (card.name for card in shelf.listing().cards if (card.run, card.epochs) == (run.id, len(trained.history))), None
+    )
+
+
+def _those_before(name: str) -> str:
+    return "".join(
+        f" '{card.name}', of epoch {card.best_epoch} and from before it was resumed, stays there too."
+        for card in earlier_models(shelf.card(name))
     )
 
 
@@ -270,8 +269,3 @@ def mean_and_spread(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, fl
         }
         for name, of in values.items()
     }
-
-
-def _numbered(base: str) -> Iterator[str]:
-    yield base
-    yield from (f"{base[:56]}-{number}" for number in count(2))

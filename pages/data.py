@@ -104,7 +104,7 @@ def choose() -> Place | None:
     if not places:
         return None
     if st.session_state.get("data_place") not in (None, *places):
-        del st.session_state["data_place"]
+        st.session_state["data_place"] = next(iter(places))  # merely forgotten, the browser would go on showing it
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Dataset", list(places), key="data_place", persist_state="session", width=360)
         place = places[name]

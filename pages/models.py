@@ -9,15 +9,20 @@ import streamlit as st
 from cxr.reading import export, parcel, shelf
 from cxr.reading.card import Card
 from cxr.showing import access, model_card, ui
+from cxr.showing.caution import caution
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
-NUMBERS = {name: st.column_config.NumberColumn(format="%.3f") for name in ("accuracy", "AUC")}
+NUMBERS = {
+    name: st.column_config.NumberColumn(format="%.3f", help=meaning) for name, meaning in model_card.FIGURES.items()
+}
 MIME = "application/octet-stream"
+FILE = ui.of_page("Models", "file")
+SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page's head, below the import
 
 
 def page() -> None:
     ui.start_page("Models")
-    _say()
+    _say(SAID)
     listing, in_use = shelf.listing(), shelf.default_name()
     for name, reason in listing.damaged.items():
         _damaged(name, reason)
@@ -27,33 +32,17 @@ def page() -> None:
         table = model_card.shelf_table(listing.cards, in_use)
         st.dataframe(table, hide_index=True, column_config=NUMBERS, key="models.table", alt="The models on the shelf")
         _roll_back()
-        card = _chosen(listing.cards, in_use)
-        _head(card, in_use)
-        _card(card)
-        _export(card)
+        card = ui.model_choice("Model", "model", in_address=True)
+        if card:
+            _head(card, in_use)
+            _card(card)
+            _export(card)
     _import()
 
 
-def _chosen(cards: tuple[Card, ...], in_use: str | None) -> Card:
-    """The model named in the address, or chosen here; the one in use first."""
-    by_name = {card.name: card for card in cards}
-    names = sorted(by_name, key=lambda name: name != in_use)
-    asked = st.query_params.get("model")
-    if asked is not None and asked not in names:
-        st.warning(f"There is no model '{asked}' on the shelf; this is '{names[0]}'.")
-    if st.session_state.get("model") not in (None, *names):
-        del st.session_state["model"]  # renamed or deleted meanwhile
-    name = st.selectbox(
-        "Model",
-        names,
-        format_func=lambda name: f"{name} (in use)" if name == in_use else name,
-        key="model",
-        bind="query-params",
-    )
-    return by_name[name]
-
-
 def _head(card: Card, in_use: str | None) -> None:
+    if card.name != in_use:
+        ui.warn(caution(card))
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")
@@ -140,12 +129,15 @@ def _export(card: Card) -> None:
     wanted = (card.name, card.version, kind)
     if access.button("export a model", "Prepare the file", key="models.prepare"):
         with ui.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
-            st.session_state["models.file"] = (wanted, *_file(card.name, kind))
-    made = st.session_state.get("models.file")
-    if made and made[0] == wanted:
+            st.session_state[FILE] = (wanted, *_file(card.name, kind))
+    made = st.session_state.get(FILE)
+    if made and made[0] != wanted:  # megabytes that are not asked for any more
+        del st.session_state[FILE]
+    elif made:
         _, name, data = made
         label = f"Download {name} ({len(data) / 1e6:.1f} MB)"
-        st.download_button(label, data, name, MIME, key="models.download", type="primary", on_click=_forget_file)
+        st.download_button(label, data, name, MIME, key="models.download", type="primary", on_click="ignore")
+        st.caption("The browser shows how far the download is. The file is kept until you go on to something else.")
 
 
 def _file(name: str, kind: str) -> tuple[str, bytes]:
@@ -156,10 +148,6 @@ def _file(name: str, kind: str) -> tuple[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = parcel.export_model(name, Path(folder) / f"{name}.zip")
         return path.name, path.read_bytes()
-
-
-def _forget_file() -> None:
-    del st.session_state["models.file"]
 
 
 def _import() -> None:
@@ -173,7 +161,8 @@ def _import() -> None:
             with ui.told(), st.spinner("Checking the file ..."):
                 card = parcel.import_model(file, name or None)
                 st.session_state["models.turn"] = turn + 1
-                _done(f"'{card.name}' is on the shelf.", card.name)
+                _done(f"'{card.name}' is on the shelf, and is the model shown above.", card.name, IMPORTED)
+    _say(IMPORTED)  # here: whoever took it in looks at the end of the page, and not at its head
 
 
 def _damaged(name: str, reason: str) -> None:
@@ -188,18 +177,19 @@ def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> Non
         _done(said, chosen)
 
 
-def _done(said: str, chosen: str | None = None) -> None:
-    """Begin the page anew with this sentence at its head, and with this model chosen."""
-    st.session_state["models.said"] = said
-    st.session_state["models.next"] = chosen
+def _done(said: str, chosen: str | None = None, where: str = SAID) -> None:
+    """Begin the page anew with this sentence there, with this model chosen, and no lost one in the address."""
+    st.session_state[where] = said
+    asked = chosen or st.query_params.get("model")
+    if asked in shelf.names():
+        st.query_params["model"] = asked
+    else:
+        st.query_params.pop("model", None)
     st.rerun()
 
 
-def _say() -> None:
-    chosen = st.session_state.pop("models.next", None)
-    if chosen:
-        st.session_state["model"] = chosen
-    if said := st.session_state.pop("models.said", None):
+def _say(where: str) -> None:
+    if said := st.session_state.pop(where, None):
         st.success(said)
 
 

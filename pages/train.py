@@ -67,7 +67,7 @@ def _paths() -> list[str]:
     if not places():
         phantom_panel.no_films("train.datasets")
         return []
-    chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets")
+    chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets", in_address="films")
     if not chosen:
         st.caption("Choose the films to train with.")
     return [place.path for place in chosen]
@@ -92,7 +92,8 @@ def _audit(dataset: Dataset) -> None:
         if not asked:
             return
         with ui.progress("Reading films") as move:
-            found = audited(dataset, move)
+            audited(dataset, move)
+        st.rerun()
     _audit_line(found)
 
 
@@ -112,11 +113,14 @@ def _audit_line(found: Audit) -> None:
 
 def _recipe() -> Recipe:
     names = sorted(built_in_names(), key=lambda name: name != "vgg16-default")
-    name = st.selectbox("Recipe", names, key="train.recipe", persist_state="session")
+    changed = ui.from_address("recipe", "train.recipe", names, names[0])
+    name = st.selectbox("Recipe", names, key="train.recipe", persist_state="session", on_change=changed)
     recipe = Recipe.read(name)
     table = model_card.shelf_table([card for card in shelf.cards() if card.recipe == name], None)
     made = table.dropna(subset="test films").to_dict("records")
-    reached = [f"{row['model']}: accuracy {row['accuracy']:.3f} on {row['test films']:.0f} test films" for row in made]
+    reached = [
+        f"{row['model']}: right class {row['right class']:.3f} on {row['test films']:.0f} test films" for row in made
+    ]
     said = {"What it is": recipe.about, "From": recipe.origin, "Published": recipe.published}
     said["On this shelf"] = "; ".join(reached)
     st.markdown("  \n".join(f"{title}: {text}" for title, text in said.items() if text))

@@ -24,6 +24,7 @@ from cxr.learning.recipe import Recipe
 from cxr.learning.runs import Job, Status
 from cxr.learning.worker import Worker
 from cxr.reading import shelf
+from cxr.reading.succession import promised_name
 from tests.conftest import carry_out, tiny_recipe
 
 TWO = {"classes": ["normal", "covid19"]}
@@ -55,6 +56,20 @@ def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home,
     workshop.carry_out(run)
     assert shelf.names() == ["tiny"]
     assert (run.status.state, run.status.model) == ("finished", "tiny")
+
+
+def test_a_run_that_was_resumed_says_that_its_earlier_model_stays_on_the_shelf(home, phantoms, monkeypatch):
+    run = runs.create(workshop.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "stopping", lambda worker: bool(worker.run.history()))
+        workshop.carry_out(run)
+    assert (run.status.state, run.status.model) == ("stopped", "tiny")
+    assert "stays" not in run.status.sentence and promised_name(run) == "tiny-2"
+    workshop.carry_out(run)
+    assert run.status.model == "tiny-2"
+    assert run.status.sentence.endswith(
+        "on the shelf as 'tiny-2'. 'tiny', of epoch 1 and from before it was resumed, stays there too."
+    )
 
 
 def test_what_is_stored_beside_a_model_is_what_it_reads_from_the_same_files(home, phantoms):

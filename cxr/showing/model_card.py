@@ -17,6 +17,11 @@ from cxr.showing.reading import UNGUARDED, shortcut_line
 
 ROLES = {"train": "trained on", "val": "validated on", "test": "tested on"}
 ALMOST_ALL = 0.9
+FIGURES = {  # of the test films, and what they mean
+    "right class": "The share of test films whose very class was right.",
+    "accuracy": "The share of test films that were rightly told to be normal, or not to be.",
+    "AUC": "How well its score orders normal films and others: 0.5 is guessing, 1 is without an error.",
+}
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,14 @@ def shelf_table(cards: Sequence[Card], in_use: str | None) -> pd.DataFrame:
             "classes": ", ".join(card.classes),
             "recipe": card.recipe,
             "test films": _result(card, "n"),
-            "accuracy": _result(card, "accuracy"),
-            "AUC": _auc(card),
+            "right class": _result(card, "accuracy"),
+            "accuracy": _binary(card, "accuracy"),
+            "AUC": _binary(card, "auc"),
             "trained": card.created[:10],
         }
         for card in cards
     ]
-    columns = ["model", "in use", "classes", "recipe", "test films", "accuracy", "AUC", "trained"]
+    columns = ["model", "in use", "classes", "recipe", "test films", *FIGURES, "trained"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -94,9 +100,9 @@ def results_table(card: Card) -> pd.DataFrame:
 def _measures(results: Mapping[str, Any]) -> dict[str, tuple[str, float | None]]:
     """Measure in words -> its flat name and value, in the order of a table."""
     found = {"Films": ("n", results["n"])}
-    found |= {"Accuracy": ("accuracy", results["accuracy"]), "Macro F1": ("macro_f1", results["macro_f1"])}
+    found |= {"Right class": ("accuracy", results["accuracy"]), "Macro F1": ("macro_f1", results["macro_f1"])}
     if binary := results.get("binary"):
-        for measure in ("auc", "sensitivity", "specificity"):
+        for measure in ("auc", "accuracy", "sensitivity", "specificity"):
             words = "AUC" if measure == "auc" else measure.capitalize()
             found[f"{words} against {results['negative']}"] = (f"binary.{measure}", binary[measure])
     for words, measure in (("AUC", "auc"), ("Recall", "recall")):
@@ -122,7 +128,7 @@ def parts(card: Card) -> list[Part]:
 
 
 def _group_rows(found: Mapping[str, Any]) -> pd.DataFrame:
-    figures = {"accuracy": "Accuracy", "binary.auc": "AUC", "binary.sensitivity": "Sensitivity"}
+    figures = {"accuracy": "Right class", "binary.auc": "AUC", "binary.sensitivity": "Sensitivity"}
     figures["binary.specificity"] = "Specificity"
     rows = [
         {found["column"]: group["name"], "films": group["n"], "patients": group["patients"]}
@@ -144,12 +150,12 @@ def _with_bounds(figure: Mapping[str, float | None] | None) -> str:
 
 
 def statement(card: Card) -> dict[str, str]:
-    """Title and text of what its makers say of it."""
+    """Title and plain text of what its makers say of it: code stands in quotes."""
     said = card.statement
     if said is None:
         return {}
     looks = "once" if said.test_looks == 1 else f"{said.test_looks} times"
-    return {
+    texts = {
         "Intended use": said.intended_use,
         "Not to be used for": said.not_for,
         "Films it was made of": said.data,
@@ -157,6 +163,7 @@ def statement(card: Card) -> dict[str, str]:
         "How it was trained": said.training,
         "Known failures": said.failures,
     }
+    return {title: text.replace("`", "'") for title, text in texts.items()}
 
 
 def limits(card: Card) -> list[str]:
@@ -236,7 +243,7 @@ def _result(card: Card, key: str) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def _auc(card: Card) -> float | None:
+def _binary(card: Card, key: str) -> float | None:
     binary = card.results.get("test", {}).get("binary") or {}
-    value = binary.get("auc")
+    value = binary.get(key)
     return value if isinstance(value, int | float) else None

@@ -13,8 +13,10 @@ from cxr.learning.estimate import time_left_s
 from cxr.learning.runs import Run, Status
 from cxr.learning.settings import in_words
 from cxr.reading import shelf
+from cxr.reading.succession import earlier_models, promised_name
 from cxr.showing import access, model_card, ui
 from cxr.showing.beside_panel import beside
+from cxr.showing.caution import caution
 from cxr.showing.charts_training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
 from cxr.showing.duration import duration
 from cxr.showing.run_tables import changed_values, differences, overview, title_of
@@ -32,6 +34,8 @@ def show(alive: Sequence[Run]) -> None:
     for run in alive:
         with st.container(border=True):
             st.subheader(title_of(run))
+            if name := promised_name(run):
+                st.markdown(f"It is to become the model '{name}'.")
             _live(run)
             _stopping(run)
     ended = [run for run in runs.all_runs() if run.id not in {one.id for one in alive}]
@@ -208,6 +212,10 @@ def _result(name: str) -> None:
         ):
             results = model_card.results_table(card)
             st.table(results, border="horizontal", hide_index=True, width="content", alt="Its results by measure")
+        for earlier in earlier_models(card):
+            ui.link("models", f"'{earlier.name}', from before this run was resumed", model=earlier.name)
+        if name != in_use:
+            ui.warn(caution(card))
     with st.container(horizontal=True):
         if name != in_use and access.button("promote a model", "Put it into use", key=f"run.promote.{name}"):
             with ui.told():

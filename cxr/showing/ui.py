@@ -34,6 +34,7 @@ BAR_S = 0.1  # between two moves of a bar: more are not seen, and slow the work
 MODELS_KEPT = 2  # in memory at once, for all who look
 WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
 ENTERED, WANTED = "ui.entered", "ui.wanted"
+OF_PAGE = "ui.of_page."
 STYLE = Path(__file__).with_name("page.css")
 # Within the page: as a file of its own it is not there for a moment whenever a page begins anew.
 ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
@@ -71,7 +72,20 @@ def start_page(title: str) -> None:
     st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
     access.let_in(title)
+    _forget_other_pages(title)
     _warm_up()
+
+
+def of_page(title: str, name: str) -> str:
+    """The key of something large that the session keeps for one page alone, and that goes when another is opened."""
+    return f"{OF_PAGE}{title}.{name}"
+
+
+def _forget_other_pages(title: str) -> None:
+    kept = [str(key) for key in st.session_state]
+    for key in kept:
+        if key.startswith(OF_PAGE) and not key.startswith(of_page(title, "")):
+            del st.session_state[key]
 
 
 def _through_the_entry(title: str) -> None:
@@ -93,6 +107,12 @@ def told() -> Iterator[None]:
         from cxr.learning.settings import in_words  # late: it reads every recipe's schema
 
         place.error(in_words(str(error)))
+
+
+def warn(sentence: str) -> None:
+    """A warning, where there is anything to be warned of."""
+    if sentence:
+        st.warning(sentence)
 
 
 def model_choice(label: str, key: str, empty: bool = False, in_address: bool = False) -> Card | None:
@@ -141,22 +161,42 @@ def from_address(name: str, key: str, options: Collection[str], usual: str) -> C
     return write
 
 
+def several_from_address(name: str, key: str, options: Collection[str]) -> Callable[[], None]:
+    """As `from_address`, where several are chosen, and none is usual."""
+
+    def write() -> None:
+        if st.session_state[key]:
+            st.query_params[name] = st.session_state[key]
+        else:
+            st.query_params.pop(name, None)
+
+    asked = [one for one in st.query_params.get_all(name) if one in options]
+    if asked:
+        st.session_state[key] = asked
+    elif st.session_state.get(key):
+        write()  # chosen before in this session, and come back to by the menu
+    return write
+
+
 def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:
-    """What is chosen of these; a choice of the session is put back only while it is still among them."""
+    """What is chosen of these; a choice of the session that is no longer among them is the usual one again."""
     if st.session_state.get(key) not in (None, *options):
-        del st.session_state[key]
+        usual = more.get("index", 0)
+        # Were the choice merely forgotten, the browser would go on showing what is gone.
+        st.session_state[key] = None if usual is None else options[usual]
     return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
 
 
-def dataset_choice(label: str, key: str) -> list[Place]:
-    """The datasets that are chosen from the catalogue."""
+def dataset_choice(label: str, key: str, in_address: str = "") -> list[Place]:
+    """The datasets that are chosen from the catalogue; under that name in the page's address, if one is given."""
     from cxr.datasets import catalogue
 
     places = {place.name: place for place in catalogue.places()}
     kept = [name for name in st.session_state.get(key, []) if name in places]
     if kept != st.session_state.get(key, kept):
         st.session_state[key] = kept
-    chosen = st.multiselect(label, list(places), key=key, persist_state="session")
+    changed = several_from_address(in_address, key, places) if in_address else None
+    chosen = st.multiselect(label, list(places), key=key, persist_state="session", on_change=changed)
     return [places[name] for name in chosen]
 
 
@@ -187,8 +227,9 @@ def link(page: str, label: str, **query: str) -> None:
 
 
 def picture(jpeg_bytes: bytes, width_px: int, alt: str) -> None:
-    """A small picture within the page itself: as a file of its own, a quick visitor would find it gone."""
-    st.html(f'<img src="{data_url(jpeg_bytes)}" width="{width_px}" alt="{escape(alt, quote=True)}">')
+    """A picture within the page, no wider than its column: as a file of its own, a quick visitor would find it gone."""
+    words = escape(alt, quote=True)
+    st.html(f'<img src="{data_url(jpeg_bytes)}" width="{width_px}" alt="{words}" style="max-width: 100%">')
 
 
 def decimals(names: Sequence[str]) -> dict[str, Any]:

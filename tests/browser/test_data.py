@@ -44,6 +44,21 @@ def test_from_nothing_to_the_films_behind_a_finding(page, empty_server):
     page.get_by_role("dialog").get_by_text("256 x 256 pixels, PNG").wait_for()
 
 
+def test_the_facts_of_an_opened_film_stand_beside_it_on_a_narrow_screen(page, server):
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.goto(f"{server.url}/data")
+    page.get_by_text("Films 1 to 24 of 160").wait_for()
+    settled(page)
+    page.get_by_role("button", name="phantom-00001.png", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("pixels, PNG").wait_for()
+    film = dialog.get_by_role("img").bounding_box()
+    facts = dialog.locator('[data-testid="stDataFrame"]').bounding_box()
+    beside, below = film["x"] + film["width"] <= facts["x"], film["y"] + film["height"] <= facts["y"]
+    assert beside or below, (film, facts)
+    assert film["width"] == pytest.approx(film["height"], abs=1), "the film is drawn"
+
+
 def test_a_sentence_about_an_earlier_choice_is_gone_while_a_better_one_is_worked_on(page, server):
     page.goto(f"{server.url}/data")
     page.locator("summary").filter(has_text="Add films").click()

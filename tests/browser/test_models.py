@@ -14,6 +14,7 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
     settled(page)
     rename(page, "carried")
     expect(page.get_by_text("'tiny' is now 'carried'.")).to_be_visible()
+    assert "model=carried" in page.url
     expect(page.get_by_text("This model is in use.")).to_be_visible()  # and so it cannot be deleted
     expect(page.get_by_role("button", name="Delete")).to_have_count(0)
 
@@ -22,9 +23,11 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
         page.get_by_role("button", name="Download carried.zip").click(timeout=EXPORT_MS)
     parcel = tmp_path / "carried.zip"
     download.value.save_as(parcel)
+    settled(page)
+    expect(page.get_by_role("button", name="Download carried.zip")).to_be_visible()
 
     take_in(page, parcel, "second")
-    expect(page.get_by_text("'second' is on the shelf.")).to_be_visible(timeout=EXPORT_MS)
+    expect(page.get_by_text("'second' is on the shelf")).to_be_in_viewport(timeout=EXPORT_MS)
     expect(page.get_by_role("button", name="Put into use")).to_be_visible()
     assert "model=second" in page.url
     page.reload()  # the address is a link to this card
@@ -33,6 +36,9 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
     page.get_by_role("button", name="Delete", exact=True).click()
     page.get_by_role("button", name="Delete 'second' for good").click()
     expect(page.get_by_text("'second' is deleted.")).to_be_visible()
+    expect(page.get_by_role("combobox", name="Model")).to_have_value("carried (in use)")
+    expect(page.get_by_text("There is no model")).to_have_count(0)
+    assert "model=second" not in page.url
 
     take_in(page, parcel, "")
     expect(page.get_by_text("There is already a model 'carried' on the shelf.")).to_be_visible(timeout=EXPORT_MS)

@@ -1,5 +1,6 @@
 """The page Train without a browser: what it asks, what it refuses, what it says before anything starts."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -122,6 +123,13 @@ def test_films_are_audited_once_and_in_red_where_they_should_not_be_trained_on(w
     assert found.findings[0].sentence in told[0].value
 
 
+def test_once_films_are_audited_nothing_says_that_they_are_not(with_films):
+    with_films.button(key="train.audit").click()
+    app = shown(with_films)
+    assert not [text for text in app.markdown if "not audited yet" in text.value]
+    assert not [button for button in app.button if button.key == "train.audit"]
+
+
 def test_before_the_first_run_there_is_nothing_to_look_at(home):
     app = shown()
     app.segmented_control(key="train.view").set_value("Runs")
@@ -186,3 +194,43 @@ def test_the_measure_that_runs_are_compared_by_is_found_again_when_another_page_
     measure.select_index(1)
     chosen = shown(app).selectbox(key="run.measure").value
     assert back_from_elsewhere(app).selectbox(key="run.measure").value == chosen != usual
+
+
+def test_a_poor_model_that_a_run_brought_is_not_offered_without_a_warning(trained, phantoms):
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
+    path = shelf.folder_of("second") / "card.json"
+    card = json.loads(path.read_text())
+    card["results"]["test"]["binary"] |= {"auc": 0.438, "sensitivity": 0.9, "specificity": 0.9}
+    path.write_text(json.dumps(card))
+    app = shown()
+    assert "its AUC against normal is 0.438" in app.warning[0].value
+    app.button(key="run.promote.second").click()
+    assert not shown(app).warning and shelf.default_name() == "second"
+
+
+def test_a_run_under_way_is_told_with_the_name_that_its_model_is_to_have(trained):
+    runs.create(runs.Job("", (), "first"), "tiny")  # under way, as far as anybody knows
+    app = shown()
+    assert "It is to become the model 'first-2'." in [text.value for text in app.markdown]
+
+
+def test_the_model_of_a_resumed_run_leads_to_the_one_before(trained, phantoms):
+    run = carry_out(tiny_recipe(training={"epochs": 2}), [phantoms], "second")
+    path = shelf.folder_of("first") / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": run.id}))
+    said = [text.value for text in shown().markdown]
+    assert "['first', from before this run was resumed](/models?model=first)" in said
+
+
+def test_films_and_recipe_are_in_the_address_and_found_again_there_after_a_reload(with_films):
+    assert with_films.query_params["films"] == "phantoms"
+    with_films.selectbox(key="train.recipe").set_value("vgg16-broad")
+    assert shown(with_films).query_params["recipe"] == "vgg16-broad"
+    reloaded = AppTest.from_file(PAGE, default_timeout=60)
+    reloaded.query_params["films"] = ["phantoms", "gone"]
+    reloaded.query_params["recipe"] = "vgg16-broad"
+    app = shown(reloaded)
+    assert app.multiselect(key="train.datasets").value == ["phantoms"]
+    assert app.selectbox(key="train.recipe").value == "vgg16-broad"
+    app.multiselect(key="train.datasets").set_value([])
+    assert "films" not in shown(app).query_params

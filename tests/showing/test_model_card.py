@@ -9,7 +9,7 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.results import results_of
 from cxr.reading.card import Card, Statement
-from cxr.showing.model_card import facts, parts, results_table, statement
+from cxr.showing.model_card import facts, parts, results_table, shelf_table, statement
 from tests.conftest import tiny_recipe
 
 LABELS = LabelSpace(("normal", "viral"))
@@ -42,12 +42,21 @@ def test_films_are_written_whole_and_shares_with_three_decimals_and_their_interv
     shown = results_table(made(results={"test": results, "val": results})).set_index("measure")
     accuracy, bounds = results["accuracy"], results["intervals"]["accuracy"]
     assert shown.loc["Films"].tolist() == ["40", "", "40"]
-    assert shown.loc["Accuracy"].tolist() == [
+    assert shown.loc["Right class"].tolist() == [
         f"{accuracy:.3f}",
         f"{bounds['low']:.3f} to {bounds['high']:.3f}",
         f"{accuracy:.3f}",
     ]
     assert shown.loc["Sensitivity against normal", "test films"] == shown.loc["Recall viral", "test films"]
+
+
+def test_the_right_class_and_the_accuracy_against_normal_have_names_of_their_own(results):
+    card = made(results={"test": results | {"accuracy": 0.85, "binary": results["binary"] | {"accuracy": 0.896}}})
+    row = shelf_table([card], None).iloc[0]
+    assert (row["right class"], row["accuracy"]) == (0.85, 0.896)
+    shown = results_table(card).set_index("measure")["test films"]
+    assert (shown["Right class"], shown["Accuracy against normal"]) == ("0.850", "0.896")
+    assert shelf_table([made()], None).iloc[0].isna()["accuracy"]
 
 
 def test_a_card_of_earlier_days_has_figures_without_intervals(results):
@@ -62,7 +71,7 @@ def test_each_source_has_its_figures_with_intervals_and_each_sex_too(results):
     assert source.sentence.startswith("Source ")
     shown = source.table.set_index("source")
     assert shown["films"].tolist() == [20, 20]
-    assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\)", shown.loc["b", "Accuracy"])
+    assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\)", shown.loc["b", "Right class"])
 
 
 def test_a_model_that_was_never_judged_has_empty_tables():
@@ -81,6 +90,15 @@ def test_a_statement_says_how_often_test_films_were_looked_at():
     assert "looked at once" in statement(made(statement=STATEMENT))["How they were split"]
     twice = STATEMENT.model_copy(update={"test_looks": 2})
     assert "2 times" in statement(made(statement=twice))["How they were split"]
+
+
+def test_what_a_maker_wrote_as_code_stands_in_quotes():
+    assert (
+        statement(made(statement=STATEMENT.model_copy(update={"training": "`make model`: quickly."})))[
+            "How it was trained"
+        ]
+        == "'make model': quickly."
+    )
 
 
 def known(card: Card) -> dict[str, str]:
