@@ -9,7 +9,10 @@ import pandas as pd
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.evaluation import evaluate
 from cxr.judging.intervals import with_intervals
-from cxr.judging.subgroups import groupings, subgroups
+from cxr.judging.subgroups import Subgroups, groupings, subgroups
+
+COUNTS = ("name", "n", "patients", "positive", "negative")
+OF_A_GROUP = (*COUNTS, "accuracy", "binary.auc", "binary.sensitivity", "binary.specificity")
 
 
 def results_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> dict[str, Any]:
@@ -21,5 +24,12 @@ def results_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None)
     found["intervals"] = {
         name: interval.as_dict() for name, interval in with_intervals(table, labels, threshold).items()
     }
-    parted = {column: subgroups(table, labels, threshold, column).as_dict() for column in groupings(table)}
+    parted = {column: _of_groups(subgroups(table, labels, threshold, column)) for column in groupings(table)}
     return found | {"groups": parted} if parted else found
+
+
+def _of_groups(found: Subgroups) -> dict[str, Any]:
+    """What a card keeps of groups: how many films each has, and the figures by which they are told apart."""
+    said = found.as_dict()
+    groups = [{name: value for name, value in group.items() if name in OF_A_GROUP} for group in said["groups"]]
+    return said | {"groups": groups}

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cxr.errors import RecipeError
+from cxr.judging.subgroups import TOO_FEW, Group
 from cxr.learning.recipe import Recipe
 from cxr.learning.settings import changes
 from cxr.reading.card import Card
@@ -130,12 +131,21 @@ def parts(card: Card) -> list[Part]:
 def _group_rows(found: Mapping[str, Any]) -> pd.DataFrame:
     figures = {"accuracy": "Right class", "binary.auc": "AUC", "binary.sensitivity": "Sensitivity"}
     figures["binary.specificity"] = "Specificity"
-    rows = [
-        {found["column"]: group["name"], "films": group["n"], "patients": group["patients"]}
-        | {words: _with_bounds(group.get(name)) for name, words in figures.items()}
-        for group in found["groups"]
-    ]
+    rows = []
+    for group in found["groups"]:
+        row = {found["column"]: group["name"], "films": group["n"]}
+        if group.get("positive") is not None:
+            row |= {"with finding": group["positive"], "without": group["negative"]}
+        row |= {"patients": group["patients"]}
+        rows.append(row | {words: _of_group(group, name) for name, words in figures.items()})
     return pd.DataFrame(rows)
+
+
+def _of_group(group: Mapping[str, Any], figure: str) -> str:
+    """The figure with its bounds, or that the group has too few films for it; older cards do not know how many."""
+    known = group.get("positive") is not None
+    films = Group(group["name"], group["n"], group["patients"], {}, group.get("positive"), group.get("negative"))
+    return TOO_FEW if known and films.too_few(figure) else _with_bounds(group.get(figure))
 
 
 def _capital(sentence: str) -> str:

@@ -119,3 +119,15 @@ def test_a_model_without_band_or_temperature_says_why():
     assert (said["Unsure"], said["Temperature"]) == ("No band: no cut.", "none: too few films")
     earlier = known(made())
     assert (earlier["Unsure"], earlier["Temperature"], earlier["Training took"]) == ("none", "none", "not known")
+
+
+def test_a_figure_of_a_group_that_stands_on_few_films_is_not_shown():
+    group = {"name": "PA", "n": 44, "patients": 30, "positive": 40, "negative": 4}
+    group |= {
+        name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in ("accuracy", "binary.auc", "binary.sensitivity")
+    }
+    found = {"column": "view", "groups": [group], "sentence": "nothing is worst."}
+    (part,) = parts(made(results={"test": {"n": 44, "groups": {"view": found}}}))
+    row = part.table.iloc[0]
+    assert (row["with finding"], row["without"], row["AUC"]) == (40, 4, "too few")
+    assert row["Right class"] == row["Sensitivity"] == "0.500 (0.400 to 0.600)"
