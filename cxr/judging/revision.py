@@ -25,13 +25,12 @@ def revise(name: str, new: str, overrides: Iterable[str]) -> Card:
     labels, stored = LabelSpace(card.classes, card.groups), shelf.evaluation_of(name)
     choices = Choices.of(recipe, labels, read_scores(stored))
     kept = {field: getattr(card, field) for field in Draft.model_fields}
-    revised = shelf.store(
+    revised = shelf.store_revised(
         Draft(**kept | vars(choices) | {"name": new}),
         recipe,
         load_arrays(folder / WEIGHTS),
         stored,
         load_arrays(folder / GATE) if card.gate_sha256 else None,
-        doing="revise a model",
     )
     if audit := shortcuts.kept(card):
         shortcuts.keep(revised, audit)

@@ -40,7 +40,7 @@ from cxr.reading.card import (
     read_card,
     read_recipe,
 )
-from cxr.trail import deed
+from cxr.trail import Line, deed
 from cxr.writing import flush, write_whole
 
 if TYPE_CHECKING:
@@ -55,25 +55,34 @@ class Listing:
     damaged: dict[str, str]  # name -> why it cannot be used
 
 
-def store(
-    draft: Draft,
-    recipe: Recipe,
-    arrays: Arrays,
-    evaluation: Path | str,
-    gate: Arrays | None = None,
-    doing: str = "train a model",
-) -> Card:
+def store(draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, gate: Arrays | None = None) -> Card:
     """The card of a model that now stands on the shelf; `evaluation` is a CSV file, or a CSV's text.
 
-    The first model becomes the default. `doing` is what the audit trail calls it.
+    The first model becomes the default.
     """
+    with deed("train a model", draft.name) as line:
+        return _stored(line, draft, recipe, (arrays, gate), evaluation)
+
+
+def store_revised(
+    draft: Draft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, gate: Arrays | None = None
+) -> Card:
+    """The same for a model that was not trained, but is another once more with other choices."""
+    with deed("revise a model", draft.name) as line:
+        return _stored(line, draft, recipe, (arrays, gate), evaluation)
+
+
+def _stored(
+    line: Line, draft: Draft, recipe: Recipe, weights: tuple[Arrays, Arrays | None], evaluation: Path | str
+) -> Card:
     from importlib.metadata import version  # late, as FileLock below: listing needs neither
 
+    arrays, gate = weights
     must_be_free(draft.name)
     odd = next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
     if odd is not None:
         raise ShelfError(f"The weights '{odd}' are not all finite numbers: the training went astray.")
-    with deed(doing, draft.name) as line, new_folder(draft.name) as folder:
+    with new_folder(draft.name) as folder:
         save_arrays(folder / WEIGHTS, halved(arrays))
         digest = sha256(folder / WEIGHTS)
         if gate is not None:
