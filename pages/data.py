@@ -19,6 +19,7 @@ from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
 from cxr.films.phantom import FEWEST_FILMS
 from cxr.films.picture import jpeg
+from cxr.home import home
 from cxr.learning import runs
 from cxr.showing import access, charts_data, phantom_panel, split_panel, tiles, ui
 
@@ -134,6 +135,12 @@ def confirm_forget(place: Place) -> None:
             st.rerun()
 
 
+def shown_path(path: str) -> str:
+    """Where films lie; of what lies within this installation, from its folder on."""
+    inside = Path(path)
+    return str(inside.relative_to(home())) if inside.is_relative_to(home()) else path
+
+
 def show(place: Place) -> None:
     if not place.there:
         st.warning(f"There is nothing at `{place.path}` any more. Bring it back, or take the dataset off the list.")
@@ -141,7 +148,7 @@ def show(place: Place) -> None:
     with ui.told():
         dataset = Dataset.open(place.path)
         films, patients, classes = len(dataset), dataset.patients.nunique(), charts_data.classes(dataset)
-        st.caption(f"{films:,} films of {patients:,} patients: {', '.join(classes)}. `{place.path}`")
+        st.caption(f"{films:,} films of {patients:,} patients: {', '.join(classes)}. `{shown_path(place.path)}`")
         view = st.segmented_control(
             "What to look at",
             VIEWS,

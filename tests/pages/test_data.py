@@ -66,6 +66,7 @@ def test_a_phantom_set_is_drawn_with_its_options_and_chosen(app):
     assert app.selectbox(key="data_place").value == "try"
     assert app.success[0].value == "'try' is in the list now."
     assert "12 films of 12 patients" in text(app)
+    assert "`data/try`" in text(app)  # from this installation's folder on
     assert len(Dataset.open(catalogue.place("try").path)) == 12
 
 
