@@ -39,6 +39,7 @@ from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
 SIDE_PX, MARK_PX = 256, 32
 EVERY = 100  # films, the server's memory is looked at
 AGAIN = 5  # every so many films it is the one whose answer is known
+ROUNDED = 1.0  # per cent, by which a number that is shown without digits may jump
 INBOX, CLEAR, OPINION = "predict.inbox", "predict.clear", "predict.opinion."
 
 
@@ -139,10 +140,18 @@ async def _one(visitor: Visitor, film: Marked, tally: Tally, answer: str | None)
     tally.crossings += _others(visitor, film)
     if answer is not None:
         tally.known += 1
-        if shown != answer:
+        if not alike(shown, answer):
             tally.crossings.append(f"{film.name}: the answer is {shown}, and was {answer} alone.")
     await visitor.press(CLEAR)
     return shown
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two answers are the same, but for a last digit: which engine reads films may change meanwhile."""
+    told = [re.findall(r"([^,]+?) (?:under |over )?([\d.]+) %", answer) for answer in (one, other)]
+    return [name for name, _ in told[0]] == [name for name, _ in told[1]] and all(
+        abs(float(first) - float(second)) <= ROUNDED for (_, first), (_, second) in zip(*told, strict=True)
+    )
 
 
 def _others(visitor: Visitor, film: Marked) -> Iterable[str]:

@@ -35,3 +35,11 @@ def test_marks_tell_films_apart():
     films = [Marked.of(session, number) for session in range(3) for number in range(3)]
     assert len({film.data for film in films}) == 9
     assert all(np.array_equal(Image.open(io.BytesIO(film.data)), film.pixels) for film in films)
+
+
+def test_an_answer_is_the_same_but_for_a_last_digit():
+    first = "pneumonia 82 %, normal 18 %, bacterial under 0.1 %"
+    assert load.alike(first, first) and load.alike(first, "pneumonia 81 %, normal 19 %, bacterial under 0.1 %")
+    assert not load.alike(first, "pneumonia 80 %, normal 20 %, bacterial under 0.1 %")
+    assert not load.alike(first, "pneumonia 82 %, normal 18 %, viral under 0.1 %")
+    assert not load.alike(first, "pneumonia 82 %, normal 18 %")
