@@ -22,7 +22,7 @@ SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page'
 
 def page() -> None:
     ui.start_page("Models")
-    _say(SAID)
+    _say()
     listing, in_use = shelf.listing(), shelf.default_name()
     for name, reason in listing.damaged.items():
         _damaged(name, reason)
@@ -162,7 +162,9 @@ def _import() -> None:
                 card = parcel.import_model(file, name or None)
                 st.session_state["models.turn"] = turn + 1
                 _done(f"'{card.name}' is on the shelf, and is the model shown above.", card.name, IMPORTED)
-    _say(IMPORTED)  # here: whoever took it in looks at the end of the page, and not at its head
+    if said := st.session_state.pop(IMPORTED, None):
+        st.success(said)  # here, as whoever took it in looks at the end of the page
+        st.toast(said, duration="long")  # and wherever the page is scrolled to, as another card may move that end
 
 
 def _damaged(name: str, reason: str) -> None:
@@ -188,8 +190,8 @@ def _done(said: str, chosen: str | None = None, where: str = SAID) -> None:
     st.rerun()
 
 
-def _say(where: str) -> None:
-    if said := st.session_state.pop(where, None):
+def _say() -> None:
+    if said := st.session_state.pop(SAID, None):
         st.success(said)
 
 

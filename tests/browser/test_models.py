@@ -27,7 +27,8 @@ def test_a_model_is_renamed_exported_deleted_and_imported_again(page, server, tm
     expect(page.get_by_role("button", name="Download carried.zip")).to_be_visible()
 
     take_in(page, parcel, "second")
-    expect(page.get_by_text("'second' is on the shelf")).to_be_in_viewport(timeout=EXPORT_MS)
+    expect(page.get_by_test_id("stToast")).to_be_in_viewport(timeout=EXPORT_MS)
+    expect(page.get_by_test_id("stAlert").get_by_text("'second' is on the shelf")).to_be_visible()
     expect(page.get_by_role("button", name="Put into use")).to_be_visible()
     assert "model=second" in page.url
     page.reload()  # the address is a link to this card
