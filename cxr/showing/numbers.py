@@ -133,9 +133,9 @@ def more_figures(found: Mapping[str, Interval], classes: int) -> pd.DataFrame:
 
 
 def _reach(found: Interval) -> str:
-    """From where to where an interval goes, which for a ratio may be without end; "-" where that is not known."""
+    """From where to where an interval goes, which for a ratio may be without end; a dash where that is not known."""
     if math.isnan(found.low) or math.isnan(found.high):
-        return "-"
+        return "–"  # a hyphen alone would be a list's bullet in a table of Markdown
     return f"{found.low:.3f} or more" if math.isinf(found.high) else f"{found.low:.3f} to {found.high:.3f}"
 
 

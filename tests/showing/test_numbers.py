@@ -86,7 +86,7 @@ def test_more_figures_have_their_intervals_and_what_they_mean(table):
     assert more.loc["MCC", "Value"] == f"{found['mcc'].value:.3f}"
     assert more.loc["MCC", "95 % interval"] == f"{found['mcc'].low:.3f} to {found['mcc'].high:.3f}"
     assert more.loc["LR-", "What it means"] == MEANING["LR-"]
-    assert more.loc["ECE", "95 % interval"] == "-"
+    assert more.loc["ECE", "95 % interval"] == "–"
     assert {"Macro AUC", "Micro AUC", "Brier score, classes"} <= set(more.index)
 
 
@@ -98,7 +98,7 @@ def test_of_two_classes_no_figure_is_said_twice():
 def test_a_ratio_without_end_is_said_in_words():
     ratios = {"binary.lr_positive": Interval(inf, nan, nan), "binary.lr_negative": Interval(0.5, 0.2, inf)}
     assert more_figures(ratios, 2)[["Value", "95 % interval"]].to_numpy().tolist() == [
-        ["infinite", "-"],
+        ["infinite", "–"],
         ["0.500", "0.200 or more"],
     ]
 
