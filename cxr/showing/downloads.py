@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -11,26 +12,14 @@ from cxr.showing.report import Reported
 
 
 def offer_pdf(reported: Reported) -> None:
-    st.download_button(
-        "Report (PDF)",
-        partial(report.reading_pdf, reported),
-        f"{_name(reported)}.pdf",
-        "application/pdf",
-        key="predict.pdf",
-        on_click="ignore",
-    )
+    _offer("Report (PDF)", report.reading_pdf, reported, "pdf", "application/pdf")
 
 
 def offer_overlay(reported: Reported) -> None:
-    st.download_button(
-        "Overlay (PNG)",
-        partial(report.overlay_png, reported),
-        f"{_name(reported)}.png",
-        "image/png",
-        key="predict.png",
-        on_click="ignore",
-    )
+    _offer("Overlay (PNG)", report.overlay_png, reported, "png", "image/png")
 
 
-def _name(reported: Reported) -> str:
-    return f"reading-{reported.film_id[:8]}"
+def _offer(label: str, make: Callable[[Reported], bytes], reported: Reported, ending: str, kind: str) -> None:
+    name = f"reading-{reported.film_id[:8]}.{ending}"
+    key = f"predict.{ending}"
+    st.download_button(label, partial(make, reported), name, kind, key=key, on_click="ignore")
