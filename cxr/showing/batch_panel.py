@@ -131,17 +131,23 @@ def _decision(prediction: Prediction, labels: LabelSpace) -> str:
     return prediction.decision
 
 
-def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
-    left, right = st.columns([2, 1], vertical_alignment="bottom")
-    choices: dict[str, pd.Series] = {
+def kinds_of(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """What the filter offers, and which films are of that kind; what the model is unsure of is neither way decided."""
+    answered = ~rows["unsure"] & ~rows["refused"] & (rows["problem"] == "")
+    return {
         "all": rows["file"] != "",
-        "findings": rows["positive"] & ~rows["unsure"],
+        "findings": rows["positive"] & answered,
         "unsure": rows["unsure"],
-        "no finding": ~rows["positive"] & ~rows["unsure"] & ~rows["refused"] & (rows["problem"] == ""),
+        "no finding": ~rows["positive"] & answered,
         "with warnings": rows["warnings"] != "",
         "refused": rows["refused"],
         "not readable": rows["problem"] != "",
     }
+
+
+def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
+    choices = kinds_of(rows)
     st.session_state.setdefault("predict.show", "all")
     chosen = left.segmented_control(
         "Show",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxr.datasets import duplicates
 from cxr.datasets.audit import Audit, Finding, audit
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.duplicates import near_copies, thumbnails_on_disk
@@ -205,6 +206,13 @@ def test_changed_copies_of_real_films_are_found(change, films: Path) -> None:
     rows = np.random.default_rng(0).choice(len(dataset), 60, replace=False)
     originals = [Image.fromarray(dataset.read(int(i)).pixels) for i in rows]
     assert share_found(originals, [change(image) for image in originals]) >= 0.95
+
+
+def test_copies_are_found_wherever_in_a_large_set_they_lie(monkeypatch) -> None:
+    monkeypatch.setattr(duplicates, "BLOCK", 4)
+    monkeypatch.setattr(duplicates, "COLUMNS", 6)
+    originals = [picture(seed) for seed in range(15)]
+    assert share_found(originals, [jpeg(image) for image in originals]) == 1
 
 
 def test_thumbnails_are_given_back_in_any_order() -> None:

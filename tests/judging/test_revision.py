@@ -6,11 +6,14 @@ import pytest
 from cxr.errors import RecipeError, ShelfError
 from cxr.films.film import Film
 from cxr.films.phantom import draw_phantom
+from cxr.judging import shortcuts
 from cxr.judging.evaluation import read_films
 from cxr.judging.revision import revise
+from cxr.judging.verdict import concluded
 from cxr.learning.weights import load_arrays
 from cxr.reading import shelf
 from cxr.trail import deeds
+from tests.judging.conftest import measured
 
 HALF_FOUND = ("decision.rule=sensitivity", "decision.sensitivity=0.5")
 
@@ -36,6 +39,11 @@ def test_weights_scores_gate_and_what_the_training_knew_stay(trained):
     readings = [shelf.load(name, "float32").read(film) for name in ("first", "second")]
     assert np.array_equal(readings[0].probabilities, readings[1].probabilities)
     assert readings[0].gate == readings[1].gate
+
+
+def test_an_audit_of_the_weights_holds_for_them_under_their_new_name_too(trained):
+    shortcuts.keep(shelf.card("first"), concluded(shelf.card("first"), measured(), []))
+    assert shortcuts.kept(revise("first", "second", HALF_FOUND)) == shortcuts.kept(shelf.card("first")) is not None
 
 
 def test_the_trail_calls_it_a_revision(trained):

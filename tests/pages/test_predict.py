@@ -364,3 +364,10 @@ def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, mo
     button(app, other).click()
     run(app)
     assert not any(one.key == "predict.mend-inverted" for one in app.button)  # it was read so already
+
+
+def test_only_the_refusal_is_red_and_what_else_speaks_against_a_refused_film_is_a_warning(app, monkeypatch):
+    monkeypatch.setattr(Gate, "judge", lambda *_: Verdict(True, (Reason("blank", SENTENCES["blank"]),)))
+    drop(app, ("f.png", png()))
+    assert [one.value for one in app.error] == [SENTENCES["blank"]]
+    assert ["64 x 64 pixels" in one.value for one in app.warning] == [True]

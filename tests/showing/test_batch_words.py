@@ -1,11 +1,12 @@
 """What a list of many films calls a decision, and what its filters count."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.reading.classifier import Prediction
-from cxr.showing.batch_panel import _decision
+from cxr.showing.batch_panel import _decision, kinds_of
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
 
@@ -29,3 +30,25 @@ def prediction(probabilities, decision, unsure=False):
 )
 def test_a_decision_against_the_likeliest_class_is_not_called_by_one_class(probabilities, decision, unsure, said):
     assert _decision(prediction(probabilities, decision, unsure), LABELS) == said
+
+
+def test_a_film_of_which_the_model_is_unsure_counts_neither_as_a_finding_nor_as_none():
+    columns = ["file", "positive", "unsure", "refused", "problem", "warnings"]
+    rows = [
+        ("ill", True, False, False, "", ""),
+        ("healthy", False, False, False, "", "small"),
+        ("unsure, ill", True, True, False, "", ""),
+        ("unsure, healthy", False, True, False, "", ""),
+        ("a cat", False, False, True, "", "no film"),
+        ("a letter", False, False, False, "not an image", ""),
+    ]
+    films = pd.DataFrame(rows, columns=columns)
+    assert {kind: films["file"][of].tolist() for kind, of in kinds_of(films).items()} == {
+        "all": films["file"].tolist(),
+        "findings": ["ill"],
+        "unsure": ["unsure, ill", "unsure, healthy"],
+        "no finding": ["healthy"],
+        "with warnings": ["healthy", "a cat"],
+        "refused": ["a cat"],
+        "not readable": ["a letter"],
+    }
