@@ -153,3 +153,4 @@ def test_a_run_stopped_in_the_middle_leaves_its_best_so_far(home, phantoms, reci
     card = answer("models", "show", "long")
     best = min(run.history(), key=lambda row: row["val_loss"])
     assert 1 <= done < 1000 and (card["epochs"], card["best_epoch"]) == (done, best["epoch"])
+    assert run.status.sentence.startswith(f"Stopped after {done} epochs")

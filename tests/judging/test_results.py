@@ -8,7 +8,7 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.judging.evaluation import evaluate
-from cxr.judging.results import results_of
+from cxr.judging.results import OF_A_GROUP, results_of
 
 LABELS = LabelSpace(("normal", "viral"))
 
@@ -40,6 +40,7 @@ def test_each_figure_lies_in_its_interval_and_all_of_it_is_json(films):
 def test_sources_are_told_apart_and_the_worst_is_named(films):
     found = results_of(films, LABELS, 0.5)["groups"]["source"]
     assert [group["name"] for group in found["groups"]] == ["strong", "weak"] and found["worst"] == "weak"
+    assert set(found["groups"][0]) == set(OF_A_GROUP)  # all figures of all groups would make a card four times as large
 
 
 def test_films_are_parted_by_all_that_parts_them_and_ages_are_kept_as_bands(films):
