@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from cxr.showing import mishaps, ui
+from cxr.ui import error_reports, frame
 
 page = st.navigation(
     [
@@ -16,6 +16,6 @@ page = st.navigation(
     ],
     position="top",
 )
-ui.enter()
-with mishaps.numbered():
+frame.enter()
+with error_reports.numbered():
     page.run()

@@ -34,14 +34,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 
-from cxr import workshop  # noqa: E402
-from cxr.films.phantom import draw_phantom_set  # noqa: E402
-from cxr.home import models_dir  # noqa: E402
-from cxr.learning import runs  # noqa: E402
-from cxr.learning.recipe import Recipe  # noqa: E402
-from cxr.learning.weights import load_arrays, sha256  # noqa: E402
-from cxr.reading import shelf  # noqa: E402
-from cxr.reading.card import WEIGHTS  # noqa: E402
+from cxr.core.paths import models_dir  # noqa: E402
+from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
+from cxr.jobs import (
+    runs,  # noqa: E402
+    train,  # noqa: E402
+)
+from cxr.registry import registry  # noqa: E402
+from cxr.registry.card import WEIGHTS  # noqa: E402
+from cxr.registry.recipe import Recipe  # noqa: E402
+from cxr.registry.weights_file import load_arrays, sha256  # noqa: E402
 
 FILMS, SIZE_PX = 160, 64
 DISK_MB = 50
@@ -80,7 +82,7 @@ def recipe_of(epochs: int) -> Recipe:
 
 
 def unbroken(recipe: Recipe, films: Path) -> runs.Run:
-    run = runs.start(workshop.plan(recipe, [str(films)], "unbroken"), "tiny")
+    run = runs.start(train.plan(recipe, [str(films)], "unbroken"), "tiny")
     _wait(lambda: not run.status.alive)
     if run.status.state != "finished":
         raise SystemExit(f"The unbroken run is {run.status.state}: {run.status.sentence}")
@@ -90,7 +92,7 @@ def unbroken(recipe: Recipe, films: Path) -> runs.Run:
 
 def broken(recipe: Recipe, films: Path, model: str, most: int, breaking: Breaking) -> tuple[runs.Run, Count]:
     """A run that is broken and resumed until it is finished, or that many times; then it is let alone."""
-    run, count = runs.start(workshop.plan(recipe, [str(films)], model), "tiny"), Count(model)
+    run, count = runs.start(train.plan(recipe, [str(films)], model), "tiny"), Count(model)
     while True:
         if count.broken.total() < most:
             if random.random() < 0.8:  # else at any time from the start of the process on
@@ -155,7 +157,7 @@ def compare(run: runs.Run, unbroken: runs.Run, count: Count) -> None:
 
 def shelf_faults(expected: set[str]) -> list[str]:
     """What of the shelf is not one whole model a run."""
-    listing = shelf.listing()
+    listing = registry.listing()
     faults = [f"{card.name}: its weights are not those of its card" for card in listing.cards if not _whole(card)]
     names = {card.name for card in listing.cards}
     if names != expected:
@@ -163,7 +165,7 @@ def shelf_faults(expected: set[str]) -> list[str]:
     return faults
 
 
-def _whole(card: shelf.Card) -> bool:
+def _whole(card: registry.Card) -> bool:
     return sha256(models_dir() / card.name / WEIGHTS) == card.weights_sha256
 
 

@@ -21,9 +21,9 @@ from numpy.typing import NDArray  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 from cxr.datasets.dataset import Dataset  # noqa: E402
-from cxr.films.burnt import holds_text  # noqa: E402
-from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
-from cxr.judging.intervals import wilson  # noqa: E402
+from cxr.evaluation.intervals import wilson  # noqa: E402
+from cxr.films.burned_in_text import holds_text  # noqa: E402
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
 
 NAMES = ("DOE^JANE", "SMITH JOHN 12.03.1947", "ID 4711-0815 KLEIN", "Maria Example 1961")
 SHARES = (0.025, 0.035, 0.05)  # a line's height, of the film's

@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402
 
-from bench.seeds import dataset_of, ramp, saved, written  # noqa: E402
-from cxr.films.decoders import Decoders  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
-from cxr.films.phantom import draw_phantom  # noqa: E402
+from cxr.films.isolation.pool import Decoders  # noqa: E402
+from cxr.films.synthetic.phantom import draw_phantom  # noqa: E402
+from tests.support.file_seeds import dataset_of, ramp, saved, written  # noqa: E402
 
 
 def main() -> None:

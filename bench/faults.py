@@ -26,13 +26,13 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 
 import numpy as np  # noqa: E402
 
-from cxr.errors import CxrError  # noqa: E402
-from cxr.learning import runs  # noqa: E402
-from cxr.learning.recipe import Recipe  # noqa: E402
-from cxr.learning.weights import load_arrays, sha256  # noqa: E402
-from cxr.learning.worker import working  # noqa: E402
-from cxr.reading import shelf  # noqa: E402
-from cxr.reading.card import WEIGHTS, Draft  # noqa: E402
+from cxr.core.errors import CxrError  # noqa: E402
+from cxr.jobs import runs  # noqa: E402
+from cxr.jobs.worker import working  # noqa: E402
+from cxr.registry import registry  # noqa: E402
+from cxr.registry.card import WEIGHTS, Draft  # noqa: E402
+from cxr.registry.recipe import Recipe  # noqa: E402
+from cxr.registry.weights_file import load_arrays, sha256  # noqa: E402
 
 READERS = 4
 KEPT = ("first", "second")  # models that are never deleted
@@ -54,7 +54,7 @@ def put(name: str, elements: int = 100_000) -> None:
     """A small model on the shelf; nothing of it is trained."""
     recipe = Recipe.from_table({"name": "tiny", "trunk": {"backbone": "tiny", "weights": "none", "train": "all"}})
     draft = Draft(name=name, classes=("a", "b"), groups={})
-    shelf.store(draft, recipe, {"kernel": np.ones(elements, np.float32)}, "path,label,a,b\n")
+    registry.store(draft, recipe, {"kernel": np.ones(elements, np.float32)}, "path,label,a,b\n")
 
 
 def write_for_ever() -> None:
@@ -63,13 +63,13 @@ def write_for_ever() -> None:
     while True:
         name = f"new-{os.getpid()}"
         put(name)
-        shelf.promote(name)
-        shelf.promote(random.choice(KEPT))
-        shelf.rename(name, f"{name}-again")
-        shelf.delete(f"{name}-again")
-        shelf.promote(KEPT[0])
-        shelf.promote(KEPT[1])
-        shelf.roll_back()
+        registry.promote(name)
+        registry.promote(random.choice(KEPT))
+        registry.rename(name, f"{name}-again")
+        registry.delete(f"{name}-again")
+        registry.promote(KEPT[0])
+        registry.promote(KEPT[1])
+        registry.roll_back()
 
 
 def killed(kills: int) -> Count:
@@ -77,17 +77,17 @@ def killed(kills: int) -> Count:
     count, over = _with_readers()
     for _ in range(kills):
         writer = _child("write_for_ever()")
-        _wait(lambda: bool(list(shelf.models_dir().glob("*new-*"))), 60)
+        _wait(lambda: bool(list(registry.models_dir().glob("*new-*"))), 60)
         time.sleep(random.uniform(0, LATEST_S))
         if writer.poll() is not None:
             count.faults.append(f"a writer ended by itself with {writer.returncode}")
         writer.kill()
         writer.communicate()
         count.done += 1
-        for name in shelf.names():  # what the killed one left whole is taken away, as a person would
+        for name in registry.names():  # what the killed one left whole is taken away, as a person would
             if name not in KEPT:
-                shelf.promote(KEPT[0])
-                shelf.delete(name)
+                registry.promote(KEPT[0])
+                registry.delete(name)
     over()
     return count
 
@@ -96,7 +96,7 @@ def promoted(promotions: int) -> Count:
     """One promotion after the other while readers look."""
     count, over = _with_readers()
     for n in range(promotions):
-        shelf.promote(KEPT[n % 2])
+        registry.promote(KEPT[n % 2])
         count.done += 1
     over()
     return count
@@ -128,14 +128,14 @@ def _with_readers() -> tuple[Count, Callable[[], None]]:
 def seen_wrong() -> list[str]:
     """What one look at the shelf shows that must never be seen."""
     faults = []
-    in_use = shelf.default_name()
-    listing = shelf.listing()
+    in_use = registry.default_name()
+    listing = registry.listing()
     if in_use is None:
         faults.append("no model is in use")
     if not set(KEPT) <= {card.name for card in listing.cards}:
         faults.append(f"only {sorted(card.name for card in listing.cards)} are on the shelf")
     for card in listing.cards:
-        path = shelf.models_dir() / card.name / WEIGHTS
+        path = registry.models_dir() / card.name / WEIGHTS
         try:
             if sha256(path) != card.weights_sha256 or "kernel" not in load_arrays(path):
                 faults.append(f"the weights of {card.name} are not those of its card")
@@ -183,7 +183,7 @@ def carry_out(run_id: str) -> None:
 def full(saves: int) -> Count:
     """Models are stored where the disk takes no more: each is refused in words, and nothing of it is left."""
     put("first", 10)
-    before = sorted(path.name for path in shelf.models_dir().iterdir())
+    before = sorted(path.name for path in registry.models_dir().iterdir())
     count = Count()
     for n in range(saves):
         limit = FILE_LIMIT_BYTES * n // saves + 1000
@@ -192,7 +192,7 @@ def full(saves: int) -> Count:
         count.done += 1
         if "could not be stored" not in said:
             count.faults.append(f"at {limit} bytes: {said[-200:]!r}")
-        left = sorted(path.name for path in shelf.models_dir().iterdir())
+        left = sorted(path.name for path in registry.models_dir().iterdir())
         if left != before:
             count.faults.append(f"at {limit} bytes {sorted(set(left) ^ set(before))} is left")
     return count

@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cxr import console  # noqa: E402
+from cxr.cli import console  # noqa: E402
+from cxr.core.errors import FilmError  # noqa: E402
 from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
-from cxr.errors import FilmError  # noqa: E402
+from cxr.evaluation.intervals import wilson  # noqa: E402
+from cxr.evaluation.model_evaluation import film_names, roles_in_training  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
-from cxr.films.spoiled import SPOILED  # noqa: E402
-from cxr.films.strange import draw_strange  # noqa: E402
-from cxr.judging.examination import film_names, roles_in_training  # noqa: E402
-from cxr.judging.intervals import wilson  # noqa: E402
-from cxr.reading import shelf  # noqa: E402
-from cxr.reading.classifier import Classifier  # noqa: E402
-from cxr.reading.gate import LATERAL, NO_FILM, Gate, Verdict  # noqa: E402
-from cxr.reading.lesson import Lesson, gather, strangers  # noqa: E402
+from cxr.films.synthetic.corruptions import SPOILED  # noqa: E402
+from cxr.films.synthetic.non_xrays import draw_strange  # noqa: E402
+from cxr.inference.classifier import Classifier  # noqa: E402
+from cxr.inference.input_check.input_check import LATERAL, NO_FILM, Gate, Verdict  # noqa: E402
+from cxr.inference.input_check.training_data import Lesson, gather, strangers  # noqa: E402
+from cxr.registry import registry  # noqa: E402
 
 FOLDS = 4
 SPOILED_FILMS = 80
@@ -50,14 +50,14 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--films", type=int, default=200, help="at most so many held-out films of each source")
     asked = parser.parse_args()
-    everything, recipe = open_datasets(asked.data), shelf.recipe_of(asked.model)
+    everything, recipe = open_datasets(asked.data), registry.recipe_of(asked.model)
     with console.bar("Reading films") as progress:
         names = film_names(everything, progress)
     everything = everything.with_column("role", roles_in_training(asked.model, names))
     role = everything.table["role"]
     own = everything.where(role != "")
     left = strangers(everything, role.where(role == "train", ""), recipe.data.exclude_views)
-    classifier = shelf.load(asked.model)
+    classifier = registry.load(asked.model)
 
     with console.bar("Teaching") as progress:
         lesson = gather(

@@ -81,8 +81,8 @@ def measured(prepare: Callable[[Path], Callable[[], object]], folder: Path) -> t
 
 
 def _audit(folder: Path) -> Callable[[], object]:
-    from cxr.datasets.audit import audit
     from cxr.datasets.dataset import Dataset
+    from cxr.datasets.quality.audit import audit
 
     return lambda: audit(Dataset.open(folder))
 
@@ -92,7 +92,7 @@ def _maps(folder: Path) -> Callable[[], object]:
     from cxr.datasets.dataset import Dataset
     from cxr.learning.features import feature_table, pixel_table
     from cxr.learning.network import build
-    from cxr.learning.recipe import Recipe
+    from cxr.registry.recipe import Recipe
 
     table = {"input": {"size_px": SIDE_PX}, "trunk": {"backbone": "tiny", "weights": "none", "train": "head"}}
     recipe = Recipe.from_table({"name": "growth", **table})
@@ -110,7 +110,7 @@ def _evaluation(folder: Path) -> Callable[[], object]:
     import pandas as pd
 
     from cxr.datasets.labels import LabelSpace
-    from cxr.judging.intervals import with_intervals
+    from cxr.evaluation.intervals import with_intervals
 
     count, rng = sum(1 for _ in folder.rglob("*.png")), np.random.default_rng(0)
     p = rng.dirichlet(np.ones(len(CLASSES)), count)

@@ -31,10 +31,10 @@ import psutil  # noqa: E402
 from PIL import Image  # noqa: E402
 from websockets.exceptions import WebSocketException  # noqa: E402
 
-from bench.server import Server, serving  # noqa: E402
-from bench.visitor import Refused, Visitor  # noqa: E402
 from cxr.films.film import film_name  # noqa: E402
-from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
+from tests.support.server import Server, serving  # noqa: E402
+from tests.support.visitor import Refused, Visitor  # noqa: E402
 
 SIDE_PX, MARK_PX = 256, 32
 EVERY = 100  # films, the server's memory is looked at

@@ -26,8 +26,8 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright  # noqa: E402
 
-from bench.server import Server, starting  # noqa: E402
-from cxr.films.phantom import FINDINGS, draw_phantom  # noqa: E402
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
+from tests.support.server import Server, starting  # noqa: E402
 
 LATER_FILMS = 5
 LOOK_MS = 30  # a locator looks again after 100 ms, and then only after 500 more

@@ -19,13 +19,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.gate import some  # noqa: E402
-from cxr import console, workshop  # noqa: E402
+from cxr.cli import console
+from cxr.evaluation import model_evaluation  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
-from cxr.judging import examination  # noqa: E402
-from cxr.reading import shelf  # noqa: E402
-from cxr.reading.classifier import TENSORFLOW, Classifier, Look  # noqa: E402
-from cxr.reading.engine import openvino_trunk  # noqa: E402
-from cxr.reading.race import OPENVINO, openvino_version  # noqa: E402
+from cxr.inference.classifier import TENSORFLOW, Classifier, Look  # noqa: E402
+from cxr.inference.engines.openvino import openvino_trunk  # noqa: E402
+from cxr.inference.engines.selection import OPENVINO, openvino_version  # noqa: E402
+from cxr.jobs import train  # noqa: E402
+from cxr.registry import registry  # noqa: E402
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -66,15 +67,15 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True)
     parser.add_argument("--films", type=int, help="so many by lot, not all")
     asked = parser.parse_args()
-    everything = workshop.open_datasets(asked.data)
+    everything = train.open_datasets(asked.data)
     with console.bar("Reading films") as progress:
-        names = examination.film_names(everything, progress)
-    roles = np.array(examination.roles_in_training(asked.model, names))
+        names = model_evaluation.film_names(everything, progress)
+    roles = np.array(model_evaluation.roles_in_training(asked.model, names))
     test = everything.where(roles == "test")
     if not len(test):
         parser.error("none of these films is a test film of this model")
     chosen = some(test, asked.films or len(test))
-    exact, rough = (shelf.load(asked.model, precision) for precision in PRECISIONS)
+    exact, rough = (registry.load(asked.model, precision) for precision in PRECISIONS)
     pairs = {f"{TENSORFLOW}, bfloat16 against float32": (exact, exact.look, rough.look)}
     for classifier in (exact, rough) if openvino_version() else ():
         trunk = openvino_trunk(classifier.network, classifier.precision)

@@ -19,22 +19,22 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 from cxr.datasets.labels import LabelSpace  # noqa: E402
-from cxr.judging.evaluation import probabilities_of, read_scores  # noqa: E402
-from cxr.judging.interval import Interval  # noqa: E402
-from cxr.judging.intervals import wilson, with_intervals  # noqa: E402
-from cxr.reading import shelf  # noqa: E402
-from cxr.reading.card import Card  # noqa: E402
+from cxr.evaluation.evaluation import probabilities_of, read_scores  # noqa: E402
+from cxr.evaluation.interval import Interval  # noqa: E402
+from cxr.evaluation.intervals import wilson, with_intervals  # noqa: E402
+from cxr.registry import registry  # noqa: E402
+from cxr.registry.card import Card  # noqa: E402
 
 CHILDREN, HEALTHY_ADULTS = "kermany", "nih-adult"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=shelf.default_name())
+    parser.add_argument("--model", default=registry.default_name())
     parser.add_argument("--role", choices=("test", "val"), default="test")
     asked = parser.parse_args()
-    card = shelf.card(asked.model)
-    scores = read_scores(shelf.evaluation_of(asked.model))
+    card = registry.card(asked.model)
+    scores = read_scores(registry.evaluation_of(asked.model))
     print(f"{card.name} {card.version}, {asked.role}, threshold {card.threshold:.3f}\n")
     print("| figure | films | reached | to reach |\n|---|---|---|---|")
     for name, films, found, wanted in rows(scores[scores["role"] == asked.role], card):

@@ -20,8 +20,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 
-from bench.mutants import seeds, small_seeds, tried  # noqa: E402
 from cxr.datasets.archive import may_be_film  # noqa: E402
+from tests.support.mutants import seeds, small_seeds, tried  # noqa: E402
 
 BLOCK, BLOCKS = 2_000, 50
 BLOCK_LIMIT_S = 3_600

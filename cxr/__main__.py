@@ -1,5 +1,5 @@
 """`python -m cxr`."""
 
-from cxr.cli import main
+from cxr.cli.app import main
 
 main()

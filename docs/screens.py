@@ -27,14 +27,14 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
-from bench.server import serving  # noqa: E402
-from cxr import workshop  # noqa: E402
 from cxr.datasets import catalogue  # noqa: E402
-from cxr.datasets.audited import audited  # noqa: E402
 from cxr.datasets.dataset import Dataset  # noqa: E402
-from cxr.films.phantom import draw_phantom_set  # noqa: E402
-from cxr.learning import runs  # noqa: E402
-from cxr.learning.recipe import Recipe  # noqa: E402
+from cxr.datasets.quality.audit_cache import audited  # noqa: E402
+from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
+from cxr.jobs import runs  # noqa: E402
+from cxr.jobs import train as train_job  # noqa: E402
+from cxr.registry.recipe import Recipe  # noqa: E402
+from tests.support.server import serving  # noqa: E402
 
 OUT = PROJECT / "docs" / "screens"
 WIDTH_PX, HEIGHT_PX = 1280, 960
@@ -75,7 +75,7 @@ def furnish() -> None:
     place = catalogue.make("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
     audited(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
-    workshop.carry_out(runs.create(workshop.plan(recipe, [place.path], "drawn-films"), recipe.name))
+    train_job.carry_out(runs.create(train_job.plan(recipe, [place.path], "drawn-films"), recipe.name))
 
 
 def take_all(home: Path) -> None:

@@ -12,16 +12,19 @@ import pandas as pd
 import streamlit as st
 
 from cxr import DISCLAIMER
+from cxr.core.paths import home
 from cxr.datasets import catalogue
-from cxr.datasets.audit import Audit, Finding
-from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
-from cxr.films.phantom import FEWEST_FILMS
-from cxr.films.picture import jpeg
-from cxr.home import home
-from cxr.learning import runs
-from cxr.showing import access, charts_data, phantom_panel, split_panel, tiles, ui
+from cxr.datasets.quality.audit import Audit, Finding
+from cxr.datasets.quality.audit_cache import audited, known_audit
+from cxr.films.synthetic.phantom import FEWEST_FILMS
+from cxr.films.thumbnail import jpeg
+from cxr.jobs import runs
+from cxr.ui import frame, sign_in
+from cxr.ui.components import phantom_form, tiles
+from cxr.ui.components.charts import data
+from cxr.ui.data import splits
 
 A_PAGE = 24  # films
 LARGE_PX = 640  # of the longer side; drawn at twice as many pixels, for fine screens
@@ -37,8 +40,8 @@ def add_films() -> None:
     known = len(catalogue.places())
     if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
-        if phantom_panel.draw_button("data_draw_at_once"):
-            take_in(phantom_panel.draw_usual)
+        if phantom_form.draw_button("data_draw_at_once"):
+            take_in(phantom_form.draw_usual)
     with st.expander("Add films", expanded=not known, key=f"data_add_{known}"):  # one more closes it
         by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
         with by_path:
@@ -51,7 +54,7 @@ def add_films() -> None:
 
 def add_by_path(key: str) -> None:
     st.caption(OWN_SET + " The films stay where they are.")
-    if not access.allowed("add a dataset by its path"):
+    if not sign_in.allowed("add a dataset by its path"):
         return
     with st.form("data_path_form", border=False):
         path = st.text_input("Path on this machine", key=key, placeholder="/home/me/films")
@@ -72,7 +75,7 @@ def add_zip() -> None:
         st.error("This file is no ZIP. Pack the folder with your films into one, and choose that.")
         return
     name = st.text_input("Name", catalogue.plain_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
-    if access.button("make a dataset", "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
+    if sign_in.button("make a dataset", "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
         with st.spinner("Writing and opening the ZIP ..."):
             take_in(lambda: catalogue.make(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
 
@@ -81,18 +84,18 @@ def draw_with_options() -> None:
     st.caption("Drawn films with known truth, free of anyone's data: good for trying out and teaching, for no finding.")
     with st.form("data_draw_form", border=False):
         columns = st.columns(4)
-        name = columns[0].text_input("Name", phantom_panel.NAME, key="data_draw_name")
-        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, phantom_panel.FILMS, 40, key="data_draw_films")
-        size_px = columns[2].number_input("Size in pixels", 32, 1024, phantom_panel.SIZE_PX, 32, key="data_draw_size")
+        name = columns[0].text_input("Name", phantom_form.NAME, key="data_draw_name")
+        films = columns[1].number_input("Films", FEWEST_FILMS, 20_000, phantom_form.FILMS, 40, key="data_draw_films")
+        size_px = columns[2].number_input("Size in pixels", 32, 1024, phantom_form.SIZE_PX, 32, key="data_draw_size")
         seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_draw_seed")
         pressed = st.form_submit_button("Draw", key="data_draw")
     if pressed:
-        take_in(lambda: phantom_panel.draw(name, films, size_px, seed))
+        take_in(lambda: phantom_form.draw(name, films, size_px, seed))
 
 
 def take_in(work: Callable[[], Place]) -> None:
     """Choose the dataset that this adds, and begin the page anew with it."""
-    with ui.told():
+    with frame.told():
         place = work()
         st.session_state["data_place"] = place.name
         st.session_state["data_said"] = f"'{place.name}' is in the list now."
@@ -109,7 +112,7 @@ def choose() -> Place | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Dataset", list(places), key="data_place", persist_state="session", width=360)
         place = places[name]
-        if place.added and access.button("forget a dataset", "Take off the list", key="data_forget"):
+        if place.added and sign_in.button("forget a dataset", "Take off the list", key="data_forget"):
             confirm_forget(place)
     if said := st.session_state.pop("data_said", ""):
         st.success(said)
@@ -124,13 +127,13 @@ def confirm_forget(place: Place) -> None:
         st.write(f"'{place.name}' goes from the list. Its films stay where they are: `{place.path}`")
     if place.own and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
         st.warning("A training is using these films. Stop it on the page Train, or let it end first.")
-    elif access.button(
+    elif sign_in.button(
         "forget a dataset",
         "Delete the films" if place.own else "Take off the list",
         type="primary",
         key="data_forget_sure",
     ):
-        with ui.told():
+        with frame.told():
             catalogue.forget(place.name)
             st.rerun()
 
@@ -145,9 +148,9 @@ def show(place: Place) -> None:
     if not place.there:
         st.warning(f"There is nothing at `{place.path}` any more. Bring it back, or take the dataset off the list.")
         return
-    with ui.told():
+    with frame.told():
         dataset = Dataset.open(place.path)
-        films, patients, classes = len(dataset), dataset.patients.nunique(), charts_data.classes(dataset)
+        films, patients, classes = len(dataset), dataset.patients.nunique(), data.classes(dataset)
         st.caption(f"{films:,} films of {patients:,} patients: {', '.join(classes)}. `{shown_path(place.path)}`")
         view = st.segmented_control(
             "What to look at",
@@ -158,9 +161,7 @@ def show(place: Place) -> None:
             persist_state="session",
             label_visibility="collapsed",
         )
-        {"Browse": browse, "Audit": look_for_faults, "Charts": draw_charts, "Splits": split_panel.deal}[view](
-            place, dataset
-        )
+        {"Browse": browse, "Audit": look_for_faults, "Charts": draw_charts, "Splits": splits.deal}[view](place, dataset)
 
 
 def browse(place: Place, dataset: Dataset) -> None:
@@ -221,7 +222,7 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
     row = dataset.table.iloc[i]
     label, name = row["label"] or "no label", Path(row["path"]).name
     if tile.jpeg:
-        ui.picture(tile.jpeg, tiles.SIDE_PX, f"{label}, {name}")
+        frame.picture(tile.jpeg, tiles.SIDE_PX, f"{label}, {name}")
     else:
         with st.container(border=True, height=tiles.SIDE_PX):
             st.caption(f"Cannot be read. {tile.reason}")
@@ -234,10 +235,10 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
 @st.dialog("Film", width="large")
 def enlarge(dataset: Dataset, i: int) -> None:
     picture, facts = st.columns([3, 2], gap="medium")
-    with picture, ui.told(), st.spinner("Reading the film ..."):
+    with picture, frame.told(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        ui.picture(jpeg(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
+        frame.picture(jpeg(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
         for doubt in film.warnings:
             st.warning(doubt)
@@ -256,9 +257,9 @@ def look_for_faults(place: Place, dataset: Dataset) -> None:
         "looks for copies, patients in two splits, broken films, and classes that something other than the lungs "
         "gives away."
     )
-    if access.button("audit a dataset", "Audit these films", type="primary", key="data_audit"):
-        reading = ui.progress("Reading films")
-        with ui.told(), st.spinner("The films are read, then compared with each other ..."), reading as move:
+    if sign_in.button("audit a dataset", "Audit these films", type="primary", key="data_audit"):
+        reading = frame.progress("Reading films")
+        with frame.told(), st.spinner("The films are read, then compared with each other ..."), reading as move:
             audited(dataset, move)
             st.rerun()
 
@@ -312,23 +313,23 @@ def show_finding(dataset: Dataset, finding: Finding, rows: list[int], key: str) 
 def draw_charts(place: Place, dataset: Dataset) -> None:
     found = known_audit(dataset)
     charts = {
-        "split": ("Classes and splits", charts_data.by_split(dataset)),
-        "source": ("Where the films are from", charts_data.by_source(dataset)),
-        "size": ("How large they are", charts_data.by_size(found) if found else None),
-        "age": ("How old the patients are", charts_data.by_age(dataset)),
-        "sex": ("The patients' sex", charts_data.by_sex(dataset)),
+        "split": ("Classes and splits", data.by_split(dataset)),
+        "source": ("Where the films are from", data.by_source(dataset)),
+        "size": ("How large they are", data.by_size(found) if found else None),
+        "age": ("How old the patients are", data.by_age(dataset)),
+        "sex": ("The patients' sex", data.by_sex(dataset)),
     }
     columns = st.columns(2)
     drawn = ((name, title, chart) for name, (title, chart) in charts.items() if chart)
     for place_of_chart, (name, title, chart) in enumerate(drawn):
         with columns[place_of_chart % 2]:
             st.markdown(f"**{title}**")
-            ui.chart(chart, f"data_{place.name}_by_{name}")
+            frame.chart(chart, f"data_{place.name}_by_{name}")
     if found is None:
         st.caption("The sizes of the films are counted by the audit.")
 
 
-ui.start_page("Data")
+frame.start_page("Data")
 chooser, adding = st.container(), st.container()
 with adding:
     add_films()

@@ -12,34 +12,37 @@ import streamlit as st
 from cxr.datasets import catalogue
 from cxr.datasets.catalogue import Place
 from cxr.datasets.labels import LabelSpace
-from cxr.judging import examination, shortcuts
-from cxr.judging.band import Outside, outside
-from cxr.judging.comparison import Contender
-from cxr.judging.decisions import questions
-from cxr.judging.evaluation import evaluate
-from cxr.judging.interval import Interval
-from cxr.judging.intervals import with_intervals
-from cxr.judging.kept import Kept, held_out, keep, kept, unseen
-from cxr.reading import shelf
-from cxr.reading.card import Card
-from cxr.showing import access, charts, phantom_panel, ui
-from cxr.showing import evaluation_panel as panel
-from cxr.showing.beside_panel import beside, differing_films, lead_to_a_second_model
-from cxr.showing.evaluation_panel import View
-from cxr.showing.lasting import AUDIT, EVALUATION
-from cxr.showing.numbers import bounds, key_numbers, sure_numbers
-from cxr.showing.shortcuts_panel import shortcuts_panel
+from cxr.evaluation import model_evaluation
+from cxr.evaluation.comparison import Contender
+from cxr.evaluation.decisions import questions
+from cxr.evaluation.evaluation import evaluate
+from cxr.evaluation.indeterminate import Outside, outside
+from cxr.evaluation.interval import Interval
+from cxr.evaluation.intervals import with_intervals
+from cxr.evaluation.shortcuts import report
+from cxr.evaluation.stored import Kept, held_out, keep, kept, unseen
+from cxr.presentation.evaluation_tables import bounds, key_numbers, sure_numbers
+from cxr.registry import registry
+from cxr.registry.card import Card
+from cxr.ui import frame, sign_in
+from cxr.ui.components import phantom_form
+from cxr.ui.components.charts import evaluation as evaluation_charts
+from cxr.ui.components.comparison import beside, differing_films, lead_to_a_second_model
+from cxr.ui.components.running_work import AUDIT, EVALUATION
+from cxr.ui.evaluate import panels as panel
+from cxr.ui.evaluate.panels import View
+from cxr.ui.evaluate.shortcuts import shortcuts_panel
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
 
 
 def main() -> None:
-    ui.start_page("Evaluate")
+    frame.start_page("Evaluate")
     model, films = st.columns(2)
     with model:
-        card = ui.model_choice("Model", "evaluate_model", in_address=True)
+        card = frame.model_choice("Model", "evaluate_model", in_address=True)
     if card is None:
-        ui.lead_to_a_model()
+        frame.lead_to_a_model()
         return
     stored = kept(card)
     with films:
@@ -50,10 +53,10 @@ def main() -> None:
         st.warning(warning)
     if chosen is None:
         st.info("No evaluation of this model is stored yet. Run one on a dataset.")
-        with ui.told():
+        with frame.told():
             _shortcuts(card)
         return
-    with ui.told():
+    with frame.told():
         _show(card, chosen, _scores(chosen.state, chosen))
 
 
@@ -61,7 +64,7 @@ def _evaluation_choice(stored: list[Kept]) -> Kept | None:
     by_name = {one.name: one for one in stored}
     if new := st.session_state.pop("evaluate_new", None):  # run just now, and not to be set once its widget is drawn
         st.session_state["evaluate_films"] = new
-    name = ui.choice(
+    name = frame.choice(
         "Judged by", list(by_name), "evaluate_films", format_func=_capital, placeholder="No evaluation yet"
     )
     return by_name.get(name) if name else None
@@ -101,11 +104,11 @@ def _outside(
 def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
         if not catalogue.places():
-            phantom_panel.no_films("evaluate_datasets")
+            phantom_form.no_films("evaluate_datasets")
             return
         datasets, split = st.columns(2)
         with datasets:
-            places = ui.dataset_choice("Datasets", "evaluate_datasets")
+            places = frame.dataset_choice("Datasets", "evaluate_datasets")
         with split:
             words = st.selectbox(
                 "Films",
@@ -114,16 +117,16 @@ def _run_one(card: Card, expanded: bool) -> None:
                 key="evaluate_split",
                 persist_state="session",
             )
-        if access.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
-            with ui.told():
+        if sign_in.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
+            with frame.told():
                 _judge(card, places, SPLITS[words])
                 st.rerun()
 
 
 def _judge(card: Card, places: Sequence[Place], which: str | None) -> None:
     """Run an evaluation and keep it, to be chosen when the page begins anew."""
-    with EVALUATION.under_way(card), ui.progress("Reading films; leave this page open") as progress:
-        judged = examination.evaluate_model(card.name, [place.path for place in places], which, progress)
+    with EVALUATION.under_way(card), frame.progress("Reading films; leave this page open") as progress:
+        judged = model_evaluation.evaluate_model(card.name, [place.path for place in places], which, progress)
         new = keep(card, "+".join(place.name for place in places), which, judged.scores)
     said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
     st.session_state["evaluate_new"] = new.name
@@ -161,7 +164,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
         label_visibility="collapsed",
         key="evaluate_section",
         persist_state="session",
-        on_change=ui.from_address("show", "evaluate_section", sections, "Confusion matrix"),
+        on_change=frame.from_address("show", "evaluate_section", sections, "Confusion matrix"),
     )
     sections[section or "Confusion matrix"](view)
 
@@ -178,8 +181,8 @@ def _what_it_is(chosen: Kept, table: pd.DataFrame) -> None:
     if not chosen.role:
         with st.popover("Forget this evaluation", type="tertiary", key="evaluate_forget"):
             st.write("Its scores are deleted; the films and the model stay.")
-            if access.button("forget an evaluation", "Forget it", key="evaluate_forget_now"):
-                with ui.told():
+            if sign_in.button("forget an evaluation", "Forget it", key="evaluate_forget_now"):
+                with frame.told():
                     chosen.delete()
                     st.rerun()
 
@@ -242,7 +245,7 @@ def _numbers(view: View) -> None:
             low_high = "{:.3f} to {:.3f}".format(*number.interval) if number.interval else None
             st.metric(
                 number.name,
-                charts.said(number.value),
+                evaluation_charts.said(number.value),
                 low_high,
                 delta_color="off",
                 delta_arrow="off",
@@ -257,13 +260,13 @@ def _numbers(view: View) -> None:
 
 def _another(view: View) -> None:
     """A second model beside this one, on the films that both were judged by and neither was trained on."""
-    other = ui.model_choice("Compare with", "evaluate_other", empty=True)
+    other = frame.model_choice("Compare with", "evaluate_other", empty=True)
     if other is None:
         st.caption("Choose a second model. Both are judged by films that neither was trained on, at their thresholds.")
-        if len(shelf.cards()) == 1:
+        if len(registry.cards()) == 1:
             lead_to_a_second_model()
         return
-    with ui.told():
+    with frame.told():
         mine = replace(Contender.of(view.card, unseen(view.table)), threshold=view.threshold)
         theirs, key = Contender.of(other, held_out(other)), f"{view.card.name}_{other.name}"
         if other.name == view.card.name:
@@ -275,7 +278,7 @@ def _another(view: View) -> None:
 def _shortcuts(card: Card) -> None:
     """The audit of the model for shortcuts, and a way to run one."""
     st.subheader("Does it read the lungs, or the scanner?", anchor=False)
-    found = shortcuts.kept(card)
+    found = report.kept(card)
     AUDIT.tell(card)
     if found:
         shortcuts_panel(found)
@@ -285,14 +288,14 @@ def _shortcuts(card: Card) -> None:
             "elsewhere. An audit asks what can be told while the lungs are hidden, and what the heatmaps are worth."
         )
     with st.expander("Run the audit again" if found else "Run the audit", expanded=not found, key="evaluate_audit"):
-        places = ui.dataset_choice("Films of at least two of its classes", "evaluate_audited")
+        places = frame.dataset_choice("Films of at least two of its classes", "evaluate_audited")
         st.caption("At best all datasets that it was trained on, and others beside. It takes minutes.")
-        if access.button(
+        if sign_in.button(
             "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
         ):
-            with ui.told():
-                with AUDIT.under_way(card), ui.progress("Reading films; leave this page open") as progress:
-                    examination.audit_model(card.name, [place.path for place in places], progress)
+            with frame.told():
+                with AUDIT.under_way(card), frame.progress("Reading films; leave this page open") as progress:
+                    model_evaluation.audit_model(card.name, [place.path for place in places], progress)
                 st.rerun()
 
 

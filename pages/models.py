@@ -6,33 +6,35 @@ from pathlib import Path
 
 import streamlit as st
 
-from cxr.reading import export, parcel, shelf
-from cxr.reading.card import Card
-from cxr.showing import access, model_card, ui
-from cxr.showing.caution import caution
+from cxr.exchange import model_formats
+from cxr.presentation import model_card
+from cxr.presentation.promotion_caution import caution
+from cxr.registry import package, registry
+from cxr.registry.card import Card
+from cxr.ui import frame, sign_in
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 NUMBERS = {
     name: st.column_config.NumberColumn(format="%.3f", help=meaning) for name, meaning in model_card.FIGURES.items()
 }
 MIME = "application/octet-stream"
-FILE = ui.of_page("Models", "file")
+FILE = frame.of_page("Models", "file")
 SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page's head, below the import
 
 
 def page() -> None:
-    ui.start_page("Models")
+    frame.start_page("Models")
     _say()
-    listing, in_use = shelf.listing(), shelf.default_name()
+    listing, in_use = registry.listing(), registry.default_name()
     for name, reason in listing.damaged.items():
         _damaged(name, reason)
     if not listing.cards:
-        ui.lead_to_a_model()
+        frame.lead_to_a_model()
     else:
         table = model_card.shelf_table(listing.cards, in_use)
         st.dataframe(table, hide_index=True, column_config=NUMBERS, key="models.table", alt="The models on the shelf")
         _roll_back()
-        card = ui.model_choice("Model", "model", in_address=True)
+        card = frame.model_choice("Model", "model", in_address=True)
         if card:
             _head(card, in_use)
             _card(card)
@@ -42,16 +44,16 @@ def page() -> None:
 
 def _head(card: Card, in_use: str | None) -> None:
     if card.name != in_use:
-        ui.warn(caution(card))
+        frame.warn(caution(card))
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")
-        elif access.button("promote a model", "Put into use", key="models.promote"):
-            _do(lambda: shelf.promote(card.name), f"'{card.name}' is in use.")
+        elif sign_in.button("promote a model", "Put into use", key="models.promote"):
+            _do(lambda: registry.promote(card.name), f"'{card.name}' is in use.")
         with st.popover("Rename", key="models.rename"):
             new = st.text_input("New name", card.name, max_chars=64, key=f"models.name.{card.name}")
-            if access.button("rename a model", "Rename it", key="models.rename.go", disabled=new == card.name):
-                _do(lambda: shelf.rename(card.name, new), f"'{card.name}' is now '{new}'.", chosen=new)
+            if sign_in.button("rename a model", "Rename it", key="models.rename.go", disabled=new == card.name):
+                _do(lambda: registry.rename(card.name, new), f"'{card.name}' is now '{new}'.", chosen=new)
         if card.name != in_use:
             _delete(card.name)
 
@@ -59,23 +61,23 @@ def _head(card: Card, in_use: str | None) -> None:
 def _delete(name: str) -> None:
     with st.popover("Delete", key=f"models.delete.{name}"):
         st.write(f"'{name}' goes for good: its weights, its card and its scores. Export it first to keep it.")
-        if access.button("delete a model", f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
-            _do(lambda: shelf.delete(name), f"'{name}' is deleted.")
+        if sign_in.button("delete a model", f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
+            _do(lambda: registry.delete(name), f"'{name}' is deleted.")
 
 
 def _roll_back() -> None:
-    before = shelf.previous_name()
+    before = registry.previous_name()
     said = f"Go back to '{before}', which was in use before"
-    if before and access.button("roll back", said, key="models.back"):
-        _do(shelf.roll_back, f"'{before}' is in use again.")
+    if before and sign_in.button("roll back", said, key="models.back"):
+        _do(registry.roll_back, f"'{before}' is in use again.")
 
 
 def _card(card: Card) -> None:
-    with ui.told():
+    with frame.told():
         facts, films = st.columns([3, 2])
         with facts:
             st.subheader("What it is")
-            recipe = shelf.recipe_of(card.name)
+            recipe = registry.recipe_of(card.name)
             st.table(
                 model_card.facts(card, recipe),
                 border="horizontal",
@@ -98,7 +100,7 @@ def _card(card: Card) -> None:
         for part in model_card.parts(card):
             st.table(part.table, border="horizontal", hide_index=True, width="content", alt=f"Results by {part.column}")
             st.caption(part.sentence)
-        ui.link("evaluate", "All about its results", model=card.name)
+        frame.link("evaluate", "All about its results", model=card.name)
         for title, text in model_card.statement(card).items():
             st.markdown(f"**{title}**")
             st.text(text, width=720)
@@ -123,12 +125,12 @@ def _export(card: Card) -> None:
             f"the film stretched to that square. Out: the probabilities of {', '.join(card.classes)}, in this order. "
             "The file is given out only where it says what the model says."
         )
-    if kind == "onnx" and not export.has_onnx():
-        st.info(export.HOW_TO_GET_ONNX)
+    if kind == "onnx" and not model_formats.has_onnx():
+        st.info(model_formats.HOW_TO_GET_ONNX)
         return
     wanted = (card.name, card.version, kind)
-    if access.button("export a model", "Prepare the file", key="models.prepare"):
-        with ui.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
+    if sign_in.button("export a model", "Prepare the file", key="models.prepare"):
+        with frame.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
             st.session_state[FILE] = (wanted, *_file(card.name, kind))
     made = st.session_state.get(FILE)
     if made and made[0] != wanted:  # megabytes that are not asked for any more
@@ -143,23 +145,23 @@ def _export(card: Card) -> None:
 def _file(name: str, kind: str) -> tuple[str, bytes]:
     """A file's name and bytes; nothing of it stays on disk."""
     if kind != "zip":
-        made = export.export(name, kind)
+        made = model_formats.export(name, kind)
         return made.file_name, made.data
     with tempfile.TemporaryDirectory() as folder:
-        path = parcel.export_model(name, Path(folder) / f"{name}.zip")
+        path = package.export_model(name, Path(folder) / f"{name}.zip")
         return path.name, path.read_bytes()
 
 
 def _import() -> None:
     with st.expander("Take in a model from a file", key="models.import"):
-        if not access.allowed("import a model"):
+        if not sign_in.allowed("import a model"):
             return
         turn = st.session_state.setdefault("models.turn", 0)  # a new uploader once a file was taken in
         file = st.file_uploader("A model that was exported as ZIP", key=f"models.upload.{turn}")
         name = st.text_input("Under another name (optional)", max_chars=64, key=f"models.import.name.{turn}")
         if st.button("Import it", key="models.import.go", disabled=file is None) and file is not None:
-            with ui.told(), st.spinner("Checking the file ..."):
-                card = parcel.import_model(file, name or None)
+            with frame.told(), st.spinner("Checking the file ..."):
+                card = package.import_model(file, name or None)
                 st.session_state["models.turn"] = turn + 1
                 _done(f"'{card.name}' is on the shelf, and is the model shown above.", card.name, IMPORTED)
     if said := st.session_state.pop(IMPORTED, None):
@@ -174,7 +176,7 @@ def _damaged(name: str, reason: str) -> None:
 
 
 def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> None:
-    with ui.told():
+    with frame.told():
         work()
         _done(said, chosen)
 
@@ -183,7 +185,7 @@ def _done(said: str, chosen: str | None = None, where: str = SAID) -> None:
     """Begin the page anew with this sentence there, with this model chosen, and no lost one in the address."""
     st.session_state[where] = said
     asked = chosen or st.query_params.get("model")
-    if asked in shelf.names():
+    if asked in registry.names():
         st.query_params["model"] = asked
     else:
         st.query_params.pop("model", None)

@@ -10,23 +10,18 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from cxr.errors import CxrError
+from cxr.core.errors import CxrError
 from cxr.films.film import Film
-from cxr.films.picture import jpeg
-from cxr.reading import race
-from cxr.reading.ages import age_reason
-from cxr.reading.batch import Reading, read_sources
-from cxr.reading.card import Card
-from cxr.reading.classifier import Prediction
-from cxr.reading.desk import Desk, Seen
-from cxr.reading.mended import mended, mends
-from cxr.reading.saliency import NAMES, SAMPLES, explain
-from cxr.reading.sources import Source, dropped, examples
-from cxr.showing import ui
-from cxr.showing.batch_panel import show_batch
-from cxr.showing.downloads import offer_overlay, offer_pdf
-from cxr.showing.opinion_panel import ask_opinion
-from cxr.showing.reading import (
+from cxr.films.thumbnail import jpeg
+from cxr.inference.batch import Reading, read_sources
+from cxr.inference.classifier import Prediction
+from cxr.inference.corrections import mended, mends
+from cxr.inference.engines import selection
+from cxr.inference.input_check.ages import age_reason
+from cxr.inference.saliency import NAMES, SAMPLES, explain
+from cxr.inference.session import Desk, Seen
+from cxr.inference.sources import Source, dropped, examples
+from cxr.presentation.reading_summary import (
     bars,
     bars_html,
     limits,
@@ -36,9 +31,14 @@ from cxr.showing.reading import (
     shortcut_mark,
     trained_on,
 )
-from cxr.showing.refusal_panel import held_back, read_by, show_refused
-from cxr.showing.report import Reported
-from cxr.showing.viewer import View, viewer
+from cxr.presentation.report import Reported
+from cxr.registry.card import Card
+from cxr.ui import frame
+from cxr.ui.components.viewer import View, viewer
+from cxr.ui.predict.batch import show_batch
+from cxr.ui.predict.downloads import offer_overlay, offer_pdf
+from cxr.ui.predict.reader_response import ask_opinion
+from cxr.ui.predict.rejection import held_back, read_by, show_refused
 
 EXAMPLE_PX = 150
 OLDEST = 130  # years, as on the command line
@@ -46,17 +46,17 @@ INBOX = "predict.inbox"  # the uploader's key, followed by how often it was empt
 
 
 def main() -> None:
-    ui.start_page("Predict")
+    frame.start_page("Predict")
     desk: Desk = st.session_state.setdefault("predict.desk", Desk())
     card, beside_the_model = top_row(desk)
     if card is None:
-        ui.lead_to_a_model()
+        frame.lead_to_a_model()
         return
     if not desk.sources:
         offer_examples(desk, card)
         return
     model = read_by(card)
-    with ui.told():
+    with frame.told():
         read_waiting(desk, card, model)
         seen = desk.seen(model)
         listed = show_batch(desk, seen, card) if len(seen) > 1 else seen
@@ -69,10 +69,10 @@ def top_row(desk: Desk) -> tuple[Card | None, DeltaGenerator]:
     """The model that is to read films; and, below the inbox and beside the model, room for a heading."""
     films, model = st.columns([2.4, 1], vertical_alignment="top" if desk.sources else "bottom")
     with model:
-        card = ui.model_choice("Model", "predict.model", in_address=True)
+        card = frame.model_choice("Model", "predict.model", in_address=True)
         if card:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                ui.link("models", "The model's card", model=card.name)
+                frame.link("models", "The model's card", model=card.name)
                 st.markdown(shortcut_mark(card), help=shortcut_line(card), width="content")
     with films:
         if card and desk.sources:
@@ -113,8 +113,8 @@ def offer_examples(desk: Desk, card: Card) -> None:
         st.caption("This model was not trained on drawn films: on those below it shows how to read, not how well.")
     with st.container(horizontal=True):
         for source in examples():
-            with st.container(width=EXAMPLE_PX), ui.told():
-                ui.picture(example_picture(source.key, source), EXAMPLE_PX, source.name)
+            with st.container(width=EXAMPLE_PX), frame.told():
+                frame.picture(example_picture(source.key, source), EXAMPLE_PX, source.name)
                 label = source.name if source.drawn else f"Own film, {source.name}"
                 st.button(label, key=f"predict.example.{source.key}", on_click=desk.put, args=([source],))
 
@@ -132,12 +132,12 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
     waiting = desk.waiting(model)
     if not waiting:
         return
-    classifier = ui.classifier(card)
-    with ui.progress("Reading films") as move:
+    classifier = frame.classifier(card)
+    with frame.progress("Reading films") as move:
         for done, reading in enumerate(read_sources(classifier, waiting), 1):
             desk.note(reading, model)
             move(done, len(waiting))
-    race.begin(classifier)
+    selection.begin(classifier)
 
 
 def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen], place: DeltaGenerator) -> None:
@@ -268,8 +268,8 @@ def picture_of(desk: Desk) -> View:
 def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> None:
     """Have the slow method's heatmap at hand."""
     if desk.heatmap(model, method, target) is None:
-        classifier = ui.classifier(card)
-        with ui.progress(f"{NAMES[method]} for {target}") as move:
+        classifier = frame.classifier(card)
+        with frame.progress(f"{NAMES[method]} for {target}") as move:
             desk.keep_heatmap(model, method, target, explain(classifier, desk.film(), target, method, progress=move))
 
 

@@ -6,28 +6,30 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cxr import workshop
-from cxr.datasets.audit import Audit
-from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.catalogue import places
 from cxr.datasets.dataset import Dataset, open_datasets
-from cxr.learning import runs
+from cxr.datasets.quality.audit import Audit
+from cxr.datasets.quality.audit_cache import audited, known_audit
+from cxr.jobs import runs, train
+from cxr.jobs.estimate import estimate
+from cxr.learning.augmentation_preview import Sample, samples
 from cxr.learning.device import Device, find_device, quick_look
-from cxr.learning.estimate import estimate
-from cxr.learning.preview import Sample, samples
-from cxr.learning.recipe import Recipe, built_in_names
-from cxr.learning.selection import left_out, select
-from cxr.reading import shelf
-from cxr.showing import access, model_card, phantom_panel, run_panel, ui
-from cxr.showing.duration import duration
-from cxr.showing.recipe_form import recipe_form
+from cxr.learning.film_selection import left_out, select
+from cxr.presentation import model_card
+from cxr.presentation.duration import duration
+from cxr.registry import registry
+from cxr.registry.recipe import Recipe, built_in_names
+from cxr.ui import frame, sign_in
+from cxr.ui.components import phantom_form
+from cxr.ui.train import runs as run_panels
+from cxr.ui.train.recipe_form import recipe_form
 
 NEW, RUNS = "New training", "Runs"
 RECENT_S = 12 * 3600  # a run that ended overnight is what one comes back for
 
 
 def page() -> None:
-    ui.start_page("Train")
+    frame.start_page("Train")
     every = runs.all_runs()
     alive = [run for run in every if run.status.alive]
     if "train.next" in st.session_state:
@@ -45,17 +47,17 @@ def page() -> None:
     if view == NEW:
         _new(bool(alive))
     else:
-        run_panel.show(alive)
+        run_panels.show(alive)
 
 
 def _new(another: bool) -> None:
     paths = _paths()
     dataset = _films(paths)
     st.subheader("Recipe")
-    recipe = recipe_form(_recipe(), ["imagenet", "none", *(f"shelf:{name}" for name in shelf.names())])
+    recipe = recipe_form(_recipe(), ["imagenet", "none", *(f"shelf:{name}" for name in registry.names())])
     if dataset is None or recipe is None:
         return
-    with ui.told():
+    with frame.told():
         chosen, labels = select(recipe, dataset)
         _composition(chosen, labels.classes, left_out(recipe, labels, dataset))
         _augmentation(chosen, recipe)
@@ -65,9 +67,9 @@ def _new(another: bool) -> None:
 def _paths() -> list[str]:
     st.subheader("Films")
     if not places():
-        phantom_panel.no_films("train.datasets")
+        phantom_form.no_films("train.datasets")
         return []
-    chosen = ui.dataset_choice("Datasets (several are joined)", "train.datasets", in_address="films")
+    chosen = frame.dataset_choice("Datasets (several are joined)", "train.datasets", in_address="films")
     if not chosen:
         st.caption("Choose the films to train with.")
     return [place.path for place in chosen]
@@ -76,7 +78,7 @@ def _paths() -> list[str]:
 def _films(paths: Sequence[str]) -> Dataset | None:
     """The chosen datasets as one, with its audit in one line."""
     if paths:
-        with ui.told():
+        with frame.told():
             dataset = open_datasets(paths)
             _audit(dataset)
             return dataset
@@ -88,10 +90,10 @@ def _audit(dataset: Dataset) -> None:
     if found is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{len(dataset)} films, not audited yet.", width="content")
-            asked = access.button("audit a dataset", "Audit them (reads every film once)", key="train.audit")
+            asked = sign_in.button("audit a dataset", "Audit them (reads every film once)", key="train.audit")
         if not asked:
             return
-        with ui.progress("Reading films") as move:
+        with frame.progress("Reading films") as move:
             audited(dataset, move)
         st.rerun()
     _audit_line(found)
@@ -113,10 +115,10 @@ def _audit_line(found: Audit) -> None:
 
 def _recipe() -> Recipe:
     names = sorted(built_in_names(), key=lambda name: name != "vgg16-default")
-    changed = ui.from_address("recipe", "train.recipe", names, names[0])
+    changed = frame.from_address("recipe", "train.recipe", names, names[0])
     name = st.selectbox("Recipe", names, key="train.recipe", persist_state="session", on_change=changed)
     recipe = Recipe.read(name)
-    table = model_card.shelf_table([card for card in shelf.cards() if card.recipe == name], None)
+    table = model_card.shelf_table([card for card in registry.cards() if card.recipe == name], None)
     made = table.dropna(subset="test films").to_dict("records")
     reached = [
         f"{row['model']}: right class {row['right class']:.3f} on {row['test films']:.0f} test films" for row in made
@@ -170,10 +172,10 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
     if another:
         st.caption("Another training is under way; this one will wait in line.")
     with button:
-        pressed = access.button("start a training", "Start training", type="primary", key="train.start")
+        pressed = sign_in.button("start a training", "Start training", type="primary", key="train.start")
     if pressed:
-        job = workshop.plan(recipe, paths, name)
-        run_panel.watch([runs.start(job, recipe.name).id])
+        job = train.plan(recipe, paths, name)
+        run_panels.watch([runs.start(job, recipe.name).id])
         st.session_state[_offered(recipe)] = name  # it is promised now: the next one gets another
         st.session_state["train.next"] = RUNS
         st.rerun()
@@ -191,7 +193,7 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
 
 def _name(recipe: Recipe) -> str:
     """The new model's name: the one that was typed, or else the first that is free now."""
-    key, free = f"train.name.{recipe.name}", workshop.free_name(recipe.name)
+    key, free = f"train.name.{recipe.name}", train.free_name(recipe.name)
     if st.session_state.get(key) == st.session_state.get(_offered(recipe)):
         st.session_state[key] = free
     st.session_state[_offered(recipe)] = free

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cxr import workshop
-from cxr.cli import main
-from cxr.films.phantom import draw_phantom_set
-from cxr.learning import runs
-from cxr.learning.recipe import Recipe
-from cxr.learning.runs import Run
+from cxr.cli.app import main
+from cxr.films.synthetic.phantom import draw_phantom_set
+from tests.support.training import carry_out, tiny_recipe
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -97,38 +93,3 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_phantom_set(folder / "placed", 16, seed=5, size_px=48)
     draw_phantom_set(folder / "loose", 12, seed=6, size_px=48, test_share=0)
     return folder
-
-
-def files_in(folder: Path) -> list[Path]:
-    """The files in a folder of the real films; a test is skipped where they came without it."""
-    files = sorted(path for path in folder.glob("*") if path.is_file())
-    if not files:
-        pytest.skip(f"real films are there, but none in {folder.name}")
-    return files
-
-
-def tiny_recipe(**sections: dict[str, object]) -> Recipe:
-    """A recipe of a few filters on 32-pixel films; sections replace or extend its own."""
-    table: dict[str, dict[str, object]] = {
-        "input": {"size_px": 32, "scale": "unit"},
-        "trunk": {"backbone": "tiny", "weights": "none", "train": "all"},
-        "head": {"pool": "flatten"},
-        "training": {"epochs": 3, "batch": 16, "precision": "float32"},
-        "optimiser": {"rate": 3e-3},
-    }
-    for name, values in sections.items():
-        table[name] = table.get(name, {}) | values
-    return Recipe.from_table({"name": "tiny", **table})
-
-
-def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "tiny") -> Run:
-    """A run of the recipe on the films in those places, carried out in this process to its end."""
-    run = runs.create(workshop.plan(recipe, [str(path) for path in paths], model), recipe.name)
-    workshop.carry_out(run)
-    return run
-
-
-def rows_of(folder: Path) -> list[dict[str, str]]:
-    """The rows of the manifest in that folder."""
-    with (folder / "manifest.csv").open(newline="") as file:
-        return list(csv.DictReader(file))

@@ -19,8 +19,8 @@ from bench.speed import judging, limit, reading, starting, training
 from bench.speed.contenders import Engines
 from bench.speed.turns import Timing, in_turns
 from cxr.learning.device import find_device
-from cxr.learning.recipe import Recipe
-from cxr.reading import shelf
+from cxr.registry import registry
+from cxr.registry.recipe import Recipe
 
 RESULTS = Path(__file__).parents[1] / "results.md"
 FILMS_TRAINED = 640  # drawn, three quarters of them to train on
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def engines() -> Engines:
-    return Engines(shelf.load())
+    return Engines(registry.load())
 
 
 def compared(work: str, taken: Mapping[str, Timing], per: int = 1) -> Iterator[Row]:

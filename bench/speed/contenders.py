@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr.errors import CxrError
+from cxr.core.errors import CxrError
 from cxr.films.film import Film
+from cxr.inference.classifier import Classifier
+from cxr.inference.engines.openvino import openvino_trunk
+from cxr.inference.engines.selection import OPENVINO
 from cxr.learning.network import Network, build
-from cxr.learning.weights import arrays_of, assign
-from cxr.reading.classifier import Classifier
-from cxr.reading.engine import openvino_trunk
-from cxr.reading.race import OPENVINO
-from cxr.showing.overlay import overlay
+from cxr.presentation.overlay import overlay
+from cxr.registry.weights_file import arrays_of, assign
 
 Films = NDArray[np.uint8]  # (films, side, side, 1)
 Trunk = Callable[[Films], Any]

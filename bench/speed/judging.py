@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
-from cxr.judging.intervals import with_intervals
+from cxr.evaluation.intervals import with_intervals
 
 CLASSES = ("normal", "bacterial", "viral", "covid19")
 THRESHOLD = 0.5

@@ -14,11 +14,11 @@ from PIL import Image
 from bench.speed.contenders import Engines, Films, Reader
 from bench.speed.turns import Timing, in_turns
 from cxr.films.film import Film
-from cxr.films.phantom import FINDINGS, draw_phantom
-from cxr.reading.batch import DECODERS, read_sources
-from cxr.reading.classifier import Classifier
-from cxr.reading.sources import on_disk
-from cxr.showing.report import batch_csv
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
+from cxr.inference.batch import DECODERS, read_sources
+from cxr.inference.classifier import Classifier
+from cxr.inference.sources import on_disk
+from cxr.presentation.report import batch_csv
 
 DRAWN = 20  # films that are drawn; files beyond that are further copies in other sizes and formats
 SIDES_PX = (200, 512, 1024, 2000)

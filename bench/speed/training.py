@@ -14,16 +14,15 @@ import keras
 import numpy as np
 from scipy.ndimage import affine_transform
 
-from cxr import workshop
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
-from cxr.films.phantom import draw_phantom_set
-from cxr.judging.evaluation import read_films
-from cxr.learning import runs
+from cxr.evaluation.evaluation import read_films
+from cxr.films.synthetic.phantom import draw_phantom_set
+from cxr.jobs import runs, train
+from cxr.learning.film_selection import select
 from cxr.learning.network import build
-from cxr.learning.recipe import Recipe
-from cxr.learning.selection import select
-from cxr.learning.weights import start_from
+from cxr.registry.recipe import Recipe
+from cxr.registry.weights_file import start_from
 
 BATCH = 32
 
@@ -44,11 +43,11 @@ def films(count: int) -> Iterator[Path]:
 
 def ours(recipe: Recipe, folder: Path) -> tuple[float, float, int]:
     """Seconds of the whole training, of an epoch without its first step, which compiles (median), and the films."""
-    run = runs.create(workshop.plan(recipe, [str(folder)], None), recipe.name)
+    run = runs.create(train.plan(recipe, [str(folder)], None), recipe.name)
     started = time.perf_counter()
-    workshop.carry_out(run)
+    train.carry_out(run)
     spent_s = time.perf_counter() - started
-    roles = read_films(run.folder / workshop.SCORES)["role"]
+    roles = read_films(run.folder / train.SCORES)["role"]
     trained = int((roles == "train").sum())
     return spent_s, float(np.median([trained / row["films_s"] for row in run.history()])), trained
 

@@ -1,1 +1,1 @@
-"""Films become a dataset: labelled, split by patient, audited."""
+"""Films become a dataset: labeled, split by patient, audited."""

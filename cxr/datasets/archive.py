@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
+from cxr.core.errors import DatasetError, FilmTooLarge, UnreadableFilm
 from cxr.films.film import MAX_BYTES
 
 MANIFEST = "manifest.csv"

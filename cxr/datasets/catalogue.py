@@ -19,13 +19,13 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from cxr.core.access import permit
+from cxr.core.atomic_files import write_whole
+from cxr.core.audit_trail import deed
+from cxr.core.errors import DatasetError, FilmError
+from cxr.core.paths import data_dir, extra_data_dir
 from cxr.datasets.archive import MANIFEST, SPLITS, may_be_film
 from cxr.datasets.dataset import Dataset
-from cxr.errors import DatasetError, FilmError
-from cxr.home import data_dir, extra_data_dir
-from cxr.person import permit
-from cxr.trail import deed
-from cxr.writing import write_whole
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LIST = "datasets.json"

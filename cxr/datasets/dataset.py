@@ -12,17 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxr.datasets.archive import (
-    DAMAGED_ZIP,
-    MANIFEST,
-    SPLITS,
-    Archive,
-    Folder,
-    may_be_film,
-    store_at,
-    wrapper,
-)
-from cxr.errors import DatasetError, FilmError, UnreadableFilm
+from cxr.core.errors import DatasetError, FilmError, UnreadableFilm
+from cxr.datasets.archive import DAMAGED_ZIP, MANIFEST, SPLITS, Archive, Folder, may_be_film, store_at, wrapper
 from cxr.films.film import Film
 
 COLUMNS = ("path", "label", "finding", "patient_id", "split", "view", "sex", "age", "source", "licence")

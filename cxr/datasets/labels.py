@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.errors import DatasetError
+from cxr.core.errors import DatasetError
 
 NEGATIVE = "normal"
 ORDER = (NEGATIVE, "bacterial", "viral", "covid19", "pneumonia")

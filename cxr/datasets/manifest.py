@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pandas as pd
 
+from cxr.core.audit_trail import deed
+from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import ROLES, Dataset
 from cxr.datasets.split import assign_roles
-from cxr.errors import DatasetError
-from cxr.trail import deed
 
 _OURS = ["dataset", "root", "role", "times_listed"]  # columns that opening and dealing add
 

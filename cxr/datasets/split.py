@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import ROLES, Dataset
-from cxr.errors import DatasetError
 
 Indexes = NDArray[np.intp]
 

@@ -1,1 +1,1 @@
-"""A file becomes a film: decoded, checked, grey, without identity."""
+"""A file becomes a film: decoded, checked, gray, without identity."""

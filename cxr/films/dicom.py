@@ -26,8 +26,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
-from cxr.films.claims import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
+from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.films.header_limits import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
 from cxr.films.window import number, shown, window, word
 
 ELEMENTS = [

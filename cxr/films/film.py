@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
-from cxr.films.burnt import holds_text
-from cxr.films.claims import (
+from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.films.burned_in_text import holds_text
+from cxr.films.header_limits import (
     MAX_BYTES,
     MAX_PIXELS,
     MAX_SCANNED_PIXELS,

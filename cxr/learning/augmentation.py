@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from cxr.learning.recipe import Augmentation
+from cxr.registry.recipe import Augmentation
 
 TONE_PIECES = 6
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.learning import loss
+from cxr.learning import objective
 from cxr.learning.features import Table
-from cxr.learning.recipe import Recipe
+from cxr.registry.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +43,9 @@ class Epochs(keras.utils.PyDataset):
         self.targets = targets
         self.weights = np.ones(len(targets), np.float32)
         if recipe.training.class_weights == "balanced":
-            self.weights[films] = loss.balanced_weights(targets[films])
+            self.weights[films] = objective.balanced_weights(targets[films])
         elif recipe.training.class_weights == "by_source":
-            self.weights[films] = loss.source_weights(targets[films], sources[films])
+            self.weights[films] = objective.source_weights(targets[films], sources[films])
         self.begin(0)
 
     def __len__(self) -> int:

@@ -18,12 +18,12 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from cxr.core.errors import FilmError
+from cxr.core.paths import cache_dir
 from cxr.datasets.dataset import Dataset
-from cxr.errors import FilmError
 from cxr.films.film import READER, Film
-from cxr.home import cache_dir
 from cxr.learning.augmentation import augment, view_rng
-from cxr.learning.recipe import Recipe
+from cxr.registry.recipe import Recipe
 
 KEY_BYTES = 16
 BATCH = 32

@@ -13,10 +13,10 @@ from typing import Any
 import keras
 from keras import layers
 
-from cxr.errors import RecipeError
-from cxr.learning.recipe import Input, Recipe
+from cxr.core.errors import RecipeError
 from cxr.learning.resnet18 import resnet18_trunk
 from cxr.learning.whitening import Whitening, whitens
+from cxr.registry.recipe import Input, Recipe
 
 # mean and deviation of each channel, on 0..255, after the channels' order is set
 _CHANNELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {

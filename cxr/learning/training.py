@@ -11,19 +11,20 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr.core.errors import DatasetError, RunError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
-from cxr.errors import DatasetError, RunError
-from cxr.learning import loss, progress
+from cxr.learning import history as training_history
+from cxr.learning import objective
 from cxr.learning.augmentation import augment, view_rng
 from cxr.learning.device import Device
 from cxr.learning.epochs import Epochs, Lesson, as_input
 from cxr.learning.features import Pixels, Table, feature_table, pixel_table
 from cxr.learning.network import Network, build
-from cxr.learning.optimiser import make_optimiser
-from cxr.learning.recipe import Recipe
-from cxr.learning.weights import arrays_of, assign, round_to_half, start_from
+from cxr.learning.optimizer import make_optimiser
 from cxr.learning.whitening import fit_whitening, whitens
+from cxr.registry.recipe import Recipe
+from cxr.registry.weights_file import arrays_of, assign, round_to_half, start_from
 
 WHITENING_FILMS = 512
 
@@ -32,8 +33,8 @@ class Journal(Protocol):
     """Where a training says how far it is, hears that it shall stop, and keeps what it would resume from."""
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None: ...
-    def step(self, now: progress.Step) -> None: ...
-    def history(self, rows: list[progress.Row]) -> None: ...
+    def step(self, now: training_history.Step) -> None: ...
+    def history(self, rows: list[training_history.Row]) -> None: ...
     def note(self, sentence: str) -> None: ...
     def stopping(self) -> bool: ...
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None: ...
@@ -45,7 +46,7 @@ class Trained:
     """A network with the best epoch's weights, and how it came to them."""
 
     network: Network
-    history: list[progress.Row]
+    history: list[training_history.Row]
     best_epoch: int
     starting_weights: str
     zca_rank: int
@@ -78,25 +79,25 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
             optimizer=make_optimiser(
                 recipe.optimiser, len(epoch_films), recipe.training.epochs, recipe.training.average
             ),
-            loss=loss.group_crossentropy(recipe.training.label_smoothing),
-            metrics=[keras.metrics.MeanMetricWrapper(loss.accuracy, name="accuracy")],
+            loss=objective.group_crossentropy(recipe.training.label_smoothing),
+            metrics=[keras.metrics.MeanMetricWrapper(objective.accuracy, name="accuracy")],
             jit_compile=False,  # measured slower on CPUs
         )
         trained.optimizer.build(trained.trainable_variables)
 
     held = np.flatnonzero(roles == "val")
     history = _resume(trained, journal)
-    while (reason := progress.finished(history, recipe.training)) is None:
+    while (reason := training_history.finished(history, recipe.training)) is None:
         passed = _epoch(trained, epoch_films, len(history), journal)
         if passed is None:
             reason = "stopped"
             break
-        history.append(passed.row | progress.validation(_predict(lesson, held), targets[held], labels))
+        history.append(passed.row | training_history.validation(_predict(lesson, held), targets[held], labels))
         _keep(trained, passed.weights, history, recipe, journal)
     if not history:
         raise RunError("The run was stopped before its first epoch ended, so there is nothing to keep.")
     journal.note(f"Ended after epoch {len(history)}: {reason}.")
-    best = progress.best_epoch(history, recipe.training.best)
+    best = training_history.best_epoch(history, recipe.training.best)
     kept = journal.load(f"best-{best + 1}")
     if kept is None:
         raise RunError("The best epoch's weights are missing from the run's folder; start it again.")
@@ -145,7 +146,7 @@ class _Watch(keras.callbacks.Callback):
         self._clock(batch)
         where = (self.epoch, batch + 1, len(self.films))
         means = (float(said.get("loss", np.nan)), float(said.get("accuracy", np.nan)))
-        self.journal.step(progress.Step(*where, *means, self.films_s))
+        self.journal.step(training_history.Step(*where, *means, self.films_s))
         if self.journal.stopping():
             self.stopped = self.model.stop_training = True
 
@@ -166,7 +167,7 @@ class _Watch(keras.callbacks.Callback):
 class _Pass:
     """What an epoch brought; the network now has the weights to be judged."""
 
-    row: progress.Row
+    row: training_history.Row
     weights: list[NDArray[Any]] | None  # those to go on from, where they are others
 
 
@@ -208,7 +209,7 @@ def _predict(lesson: Lesson, films: NDArray[np.int64]) -> NDArray[np.float32]:
     rows = []
     for start in range(0, len(films), 32):
         batch = as_input(lesson.plain.take(films[start : start + 32]))
-        rows.append(np.asarray(loss.log_probabilities(lesson.model.predict_on_batch(batch))))
+        rows.append(np.asarray(objective.log_probabilities(lesson.model.predict_on_batch(batch))))
     return np.concatenate(rows)
 
 
@@ -220,25 +221,25 @@ def _learned(trained: keras.Model) -> list[Any]:
 def _keep(
     trained: keras.Model,
     go_on_from: list[NDArray[Any]] | None,
-    history: list[progress.Row],
+    history: list[training_history.Row],
     recipe: Recipe,
     journal: Journal,
 ) -> None:
     """The best weights first, then the checkpoint that counts the epoch: a kill in between repeats the epoch."""
-    if progress.best_epoch(history, recipe.training.best) == len(history) - 1:
+    if training_history.best_epoch(history, recipe.training.best) == len(history) - 1:
         journal.save(f"best-{len(history)}", arrays_of(_learned(trained)))
     for variable, value in zip(_learned(trained), go_on_from or [], strict=go_on_from is not None):
         variable.assign(value)
     state = arrays_of(_learned(trained) + list(trained.optimizer.variables))
-    journal.save("checkpoint", state | {"history": progress.to_array(history)})
+    journal.save("checkpoint", state | {"history": training_history.to_array(history)})
     journal.history(history)
 
 
-def _resume(trained: keras.Model, journal: Journal) -> list[progress.Row]:
+def _resume(trained: keras.Model, journal: Journal) -> list[training_history.Row]:
     state = journal.load("checkpoint")
     if state is None:
         return []
-    history = progress.from_array(state.pop("history"))
+    history = training_history.from_array(state.pop("history"))
     assign(_learned(trained) + list(trained.optimizer.variables), state)
     journal.note(f"Resumed after epoch {len(history)}.")
     journal.history(history)

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from cxr.learning.recipe import Input
+from cxr.registry.recipe import Input
 
 GREY = 255.0
 SPREAD = 63.75  # grey levels that one deviation becomes again, so that a trunk sees what it was trained on

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
-from bench.server import Server, serving
-from cxr.films.phantom import draw_phantom_set
-from tests.conftest import carry_out, tiny_recipe
-
-WAIT_MS = 30_000  # for a page on a busy machine
+from cxr.films.synthetic.phantom import draw_phantom_set
+from tests.support.browser import WAIT_MS
+from tests.support.server import Server, serving
+from tests.support.training import carry_out, tiny_recipe
 
 
 def chromium() -> str:
@@ -93,14 +91,3 @@ def _red(tab: Page) -> list[str]:
             return [text for place in places for text in place.all_inner_texts()]
         tab.wait_for_load_state()
     return ["The page never comes to rest."]
-
-
-def settled(tab: Page) -> None:
-    """Wait until the page's script has run to its end, and no other run followed."""
-    quiet = 0
-    deadline = time.monotonic() + WAIT_MS / 1000
-    while quiet < 3 and time.monotonic() < deadline:
-        state = tab.evaluate("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState")
-        quiet = quiet + 1 if state == "notRunning" else 0
-        tab.wait_for_timeout(100)
-    assert quiet == 3, "the page's script did not come to its end"

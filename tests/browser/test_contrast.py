@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.conftest import settled
+from tests.support.browser import settled
 
 LEAST, LEAST_LARGE = 4.5, 3.0
 PLACES = {

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from cxr.films.phantom import draw_phantom_set
-from tests.browser.conftest import serving, settled
+from cxr.films.synthetic.phantom import draw_phantom_set
+from tests.support.browser import settled
+from tests.support.server import serving
 
 DRAWING_MS = 180_000  # 160 films, on a busy machine
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import TimeoutError, expect
 
-from tests.browser.conftest import WAIT_MS, settled
+from tests.support.browser import WAIT_MS, settled
 
 AUDIT_MS = 180_000  # of 160 small films, on a busy machine
 

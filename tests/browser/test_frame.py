@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.server import serving
 from cxr import DISCLAIMER
-from tests.browser.conftest import settled
+from tests.support.browser import settled
+from tests.support.server import serving
 
 PAGES = ("", "evaluate", "train", "models", "data")
 

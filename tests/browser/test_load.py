@@ -7,8 +7,8 @@ from PIL import Image
 
 from bench import load
 from bench.load import Marked, Plan, Tally
-from bench.visitor import Visitor
-from tests.own_loop import run
+from tests.support.event_loop import run
+from tests.support.visitor import Visitor
 
 
 def test_four_sessions_at_once_never_see_another_s_film_or_answer(server):

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import settled
+from tests.support.browser import settled
 
 EXPORT_MS = 60_000
 

@@ -7,8 +7,8 @@ import pydicom
 import pytest
 from PIL import Image
 
-from cxr.films.phantom import draw_phantom
-from tests.browser.conftest import settled
+from cxr.films.synthetic.phantom import draw_phantom
+from tests.support.browser import settled
 
 
 def png(seed=1, bits=8):

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from bench.server import serving
-from tests.browser.conftest import settled
+from tests.support.browser import settled
+from tests.support.server import serving
 
 if not find_spec("authlib") and not os.environ.get("CI"):
     pytest.skip("signing in needs pip install -r requirements-login.txt", allow_module_level=True)

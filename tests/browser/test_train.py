@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import TimeoutError, expect
 
-from tests.browser.conftest import settled
+from tests.support.browser import settled
 
 LONG_MS = 120_000  # a training starts a process that imports TensorFlow
 

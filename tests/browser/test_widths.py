@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.conftest import settled
+from tests.support.browser import settled
 
 WIDTHS_PX = (1280, 1024, 800)
 PLACES = {

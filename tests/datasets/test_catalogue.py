@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cxr.core.errors import DatasetError
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
-from cxr.errors import DatasetError
 
 
 def png() -> bytes:

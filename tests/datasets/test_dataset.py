@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxr.core.errors import DatasetError, FilmTooLarge, UnreadableFilm
 from cxr.datasets import archive
 from cxr.datasets.dataset import COLUMNS, Dataset, canonical
-from cxr.errors import DatasetError, FilmTooLarge, UnreadableFilm
 
 
 def png(grey: int = 100) -> bytes:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.seeds import drawn, saved
+from cxr.core.errors import CxrError, FilmError
 from cxr.datasets.archive import Archive
 from cxr.datasets.dataset import Dataset
-from cxr.errors import CxrError, FilmError
 from cxr.films.film import Film
-from cxr.reading.sources import dropped
+from cxr.inference.sources import dropped
+from tests.support.file_seeds import drawn, saved
 
 FILM = saved(drawn(64, 64), "PNG")
 QUICK_S = 4.0  # of the processor

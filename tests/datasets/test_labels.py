@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.errors import DatasetError
 
 GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), GROUPS)

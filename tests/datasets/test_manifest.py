@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
+from cxr.core.errors import DatasetError
 from cxr.datasets import catalogue, manifest
 from cxr.datasets.catalogue import Place
 from cxr.datasets.dataset import Dataset
-from cxr.errors import DatasetError
-from cxr.films.phantom import draw_phantom_set
+from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.datasets.test_catalogue import folder_of_films, zip_of_films
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import COLUMNS, Dataset
 from cxr.datasets.split import assign_roles, deal, draw, folds
-from cxr.errors import DatasetError
 
 SEEDS = range(8)
 

@@ -1,9 +1,7 @@
 """Small files that claim, or unfold to, far more than a film: refused before anything of that size is made."""
 
 import io
-import resource
 import struct
-import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,24 +19,15 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from bench.seeds import dataset_of, encapsulated, frame_of, png_of, ramp, saved, written
+from cxr.core.errors import CxrError, FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.datasets.dataset import Dataset
-from cxr.errors import CxrError, FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films.film import Film
-from cxr.reading.sources import dropped
+from cxr.inference.sources import dropped
+from tests.support.file_seeds import dataset_of, encapsulated, frame_of, png_of, ramp, saved, written
+from tests.support.memory import peak_bytes, zeros
 
 QUICK_S, SMALL_BYTES = 1.0, 260_000_000
 SIDE_PX = 30_000
-
-
-def zeros(count: int, wbits: int = -zlib.MAX_WBITS) -> bytes:
-    """A deflated stream of so many zeros, made without packing them: the same block again and again."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packer.compress(bytes(1 << 20))
-    packer.flush(zlib.Z_FULL_FLUSH)
-    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    stream = block * (count >> 20) + b"\x03\x00"
-    return stream if wbits < 0 else b"\x78\x9c" + stream + struct.pack(">I", (count >> 20 << 20) % 65521 << 16 | 1)
 
 
 @contextmanager
@@ -48,16 +37,6 @@ def quick_and_small() -> Iterator[None]:
     yield
     assert time.perf_counter() - started < QUICK_S
     assert peak_bytes() - before < SMALL_BYTES
-
-
-def peak_bytes(reset: bool = False) -> int:
-    """The most memory that this process has held since the last reset; without Linux, since its start."""
-    if not sys.platform.startswith("linux"):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 def png_chunk(name: bytes, content: bytes) -> bytes:

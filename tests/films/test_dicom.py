@@ -28,11 +28,11 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from bench.seeds import CANARY, COMPRESSED, RAW, dataset_of, quiet_writing, ramp, written
-from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films import dicom as dicom_module
 from cxr.films.film import Film
-from tests.conftest import files_in
+from tests.support.file_seeds import CANARY, COMPRESSED, RAW, dataset_of, quiet_writing, ramp, written
+from tests.support.files import files_in
 
 
 @pytest.fixture(autouse=True)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from bench.seeds import CANARY, drawn, lossless, lossy, png_of, saved
-from cxr.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films import film as film_module
 from cxr.films.film import Film
-from tests.conftest import files_in
+from tests.support.file_seeds import CANARY, drawn, lossless, lossy, png_of, saved
+from tests.support.files import files_in
 
 
 def mutants(data: bytes, count: int, seed: int) -> list[bytes]:

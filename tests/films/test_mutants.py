@@ -6,11 +6,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.mutants import WAYS, small_seeds, tried
-from bench.seeds import dicom, drawn, lossless, lossy, png_of, saved
-from cxr.errors import UnreadableFilm
+from cxr.core.errors import UnreadableFilm
 from cxr.films.film import Film
-from tests.films.test_bombs import peak_bytes
+from tests.support.file_seeds import dicom, drawn, lossless, lossy, png_of, saved
+from tests.support.memory import peak_bytes
+from tests.support.mutants import WAYS, small_seeds, tried
 
 MUTANTS = 5_000
 MOST_BYTES = 1_000_000_000

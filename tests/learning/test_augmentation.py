@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from cxr.films.phantom import draw_phantom
+from cxr.films.synthetic.phantom import draw_phantom
 from cxr.learning.augmentation import augment, view_rng
-from cxr.learning.recipe import Augmentation
+from cxr.registry.recipe import Augmentation
 
 KNOBS = {
     "rotation_deg": 20,

@@ -5,7 +5,7 @@ import pytest
 
 from cxr.learning.epochs import Epochs, Lesson
 from cxr.learning.features import Table
-from tests.conftest import tiny_recipe
+from tests.support.training import tiny_recipe
 
 
 def epochs_of(recipe, count, lesson=None):

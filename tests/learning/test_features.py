@@ -10,7 +10,7 @@ from cxr.learning import features
 from cxr.learning.augmentation import augment, view_rng
 from cxr.learning.features import KEY_BYTES, Store, feature_table, pixel_table
 from cxr.learning.network import build
-from tests.conftest import tiny_recipe
+from tests.support.training import tiny_recipe
 
 ROW = np.dtype(np.float32)
 

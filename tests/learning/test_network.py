@@ -2,13 +2,13 @@ import keras
 import numpy as np
 import pytest
 
-from cxr.errors import RecipeError
-from cxr.films.phantom import draw_phantom
+from cxr.core.errors import RecipeError
+from cxr.films.synthetic.phantom import draw_phantom
 from cxr.learning.network import build
-from cxr.learning.recipe import Recipe
 from cxr.learning.resnet18 import resnet18_trunk
 from cxr.learning.whitening import GREY, SPREAD, fit_whitening
-from tests.conftest import tiny_recipe
+from cxr.registry.recipe import Recipe
+from tests.support.training import tiny_recipe
 
 MAPS = {"vgg16": (2, 512), "vgg19": (2, 512), "resnet50": (1, 2048), "resnet18": (1, 512), "tiny": (8, 16)}
 

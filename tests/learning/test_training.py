@@ -10,14 +10,14 @@ import keras
 import numpy as np
 import pytest
 
-from cxr.errors import DatasetError
+from cxr.core.errors import DatasetError
 from cxr.learning import training
 from cxr.learning.epochs import Lesson
 from cxr.learning.network import build
 from cxr.learning.training import train
-from cxr.learning.weights import arrays_of
-from tests.conftest import tiny_recipe
-from tests.learning.conftest import CPU, FEW, FROZEN, VIEWS, Notes, assert_same_weights, two_classes, weights
+from cxr.registry.weights_file import arrays_of
+from tests.support.short_trainings import CPU, FEW, FROZEN, VIEWS, Notes, assert_same_weights, two_classes, weights
+from tests.support.training import tiny_recipe
 
 
 def predicted(result, dataset, size_px=32):
@@ -217,8 +217,8 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from cxr.datasets.dataset import Dataset
 from cxr.learning.device import Device
-from cxr.learning.recipe import Recipe
-from cxr.learning.selection import select
+from cxr.registry.recipe import Recipe
+from cxr.learning.film_selection import select
 from cxr.learning.training import train
 dataset = Dataset.open(sys.argv[1])
 dataset = dataset.where(np.arange(len(dataset)) < 48)

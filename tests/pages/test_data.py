@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalogue
-from cxr.datasets.audited import audited, known_audit
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.quality.audit_cache import audited, known_audit
 
 PAGE = Path(__file__).parents[2] / "pages" / "data.py"
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"

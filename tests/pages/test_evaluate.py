@@ -10,22 +10,23 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from cxr.core.errors import DatasetError
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
-from cxr.errors import DatasetError
+from cxr.evaluation import model_evaluation
+from cxr.evaluation.decisions import Counts, questions
+from cxr.evaluation.indeterminate import outside
+from cxr.evaluation.interval import Interval
+from cxr.evaluation.shortcuts import report
+from cxr.evaluation.shortcuts.report import Deletion, Heat, Source, Step
+from cxr.evaluation.shortcuts.verdict import concluded
+from cxr.evaluation.stored import keep, kept
 from cxr.films.film import film_name
-from cxr.judging import examination, shortcuts
-from cxr.judging.band import outside
-from cxr.judging.decisions import Counts, questions
-from cxr.judging.interval import Interval
-from cxr.judging.kept import keep, kept
-from cxr.judging.shortcuts import Deletion, Heat, Source, Step
-from cxr.judging.verdict import concluded
-from cxr.reading import shelf
-from cxr.reading.card import Draft
-from tests.conftest import tiny_recipe
-from tests.judging.conftest import about, measured, told
+from cxr.registry import registry
+from cxr.registry.card import Draft
+from tests.support.score_tables import about, measured, told
+from tests.support.training import tiny_recipe
 
 PAGE = Path(__file__).parents[2] / "pages" / "evaluate.py"
 CLASSES = ("normal", "bacterial", "viral", "covid19")
@@ -47,7 +48,7 @@ OWN = 0.4126
 def store(name, classes, table, **facts):
     films = {role: table[table["role"] == role]["label"].value_counts().to_dict() for role in table["role"].unique()}
     draft = Draft(name=name, classes=classes, films=films, **facts)
-    return shelf.store(draft, tiny_recipe(), {"logits/bias": np.zeros(1, np.float32)}, table.to_csv(index=False))
+    return registry.store(draft, tiny_recipe(), {"logits/bias": np.zeros(1, np.float32)}, table.to_csv(index=False))
 
 
 def scored(films, classes=CLASSES, role="test"):
@@ -212,7 +213,7 @@ def test_films_of_one_class_alone_break_nothing(home, films):
 
 
 def test_scores_that_cannot_be_read_are_an_error_in_words(card):
-    shelf.evaluation_of(card.name).write_text("not a table")
+    registry.evaluation_of(card.name).write_text("not a table")
     app = AppTest.from_file(str(PAGE), default_timeout=60).run()
     assert not app.exception
     assert re.search("stored scores cannot be read", app.error[0].value)
@@ -223,7 +224,7 @@ def test_another_model_brings_its_own_films_and_threshold(card, films):
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
     run(app.selectbox(key="evaluate_model").set_value("second"))
     assert "12 films" in captions(app)
-    assert threshold(shelf.card("second"), app).value == pytest.approx(0.7)
+    assert threshold(registry.card("second"), app).value == pytest.approx(0.7)
 
 
 def test_a_table_without_digests_shows_no_film(home, films):
@@ -270,7 +271,7 @@ def test_the_unsure_band_has_its_numbers_at_the_models_own_threshold(home, films
     assert numbers(app)["Sure"] == f"{found.share:.3f}"
     assert numbers(app)["Right if sure"] == f"{found.accuracy.value:.3f}"
     assert "unsure of scores from 0.300 to 0.600." in captions(app)
-    run(threshold(shelf.card("drawn"), app).set_value(0.9))
+    run(threshold(registry.card("drawn"), app).set_value(0.9))
     assert "Sure" not in numbers(app)
     assert "belongs to its own threshold, 0.413; for the one chosen here" in captions(app)
 
@@ -336,7 +337,7 @@ def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box):
     one = Source(name="north", films=20, inside=about(0.9), outside=Interval(nan, nan, nan), right=about(0.9))
     facts = {"heat": (beside,), "randomised": steps, "deletion": curve, "sources": (one,), "together": about(0.2)}
     found = concluded(card, measured(probes=(told("border", low),), **facts))
-    shortcuts.keep(card, found)
+    report.keep(card, found)
     assert found.verdict.level == level
     page = AppTest.from_file(str(PAGE), default_timeout=60).run()
     page = page.segmented_control(key="evaluate_section").set_value("Shortcuts").run()
@@ -352,9 +353,9 @@ def test_an_audit_that_is_run_on_the_page_is_kept_and_shown(card, page, films, m
 
     def audit(name, paths, progress):
         told_.append((name, paths))
-        shortcuts.keep(card, concluded(card, measured()))
+        report.keep(card, concluded(card, measured()))
 
-    monkeypatch.setattr(examination, "audit_model", audit)
+    monkeypatch.setattr(model_evaluation, "audit_model", audit)
     catalogue.add(films.table["root"].iat[0])
     run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
     place = catalogue.places()[0]
@@ -369,10 +370,10 @@ def test_an_audit_that_was_broken_off_is_said_until_another_comes_to_its_end(pag
     run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
     assert page.query_params["show"] == "Shortcuts"
     run(page.multiselect(key="evaluate_audited").set_value([catalogue.places()[0].name]))
-    monkeypatch.setattr(examination, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
+    monkeypatch.setattr(model_evaluation, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
     run(page.button(key="evaluate_audit_now").click())
     assert "ended without a verdict" in run(page).warning[0].value
-    monkeypatch.setattr(examination, "audit_model", lambda *_: None)
+    monkeypatch.setattr(model_evaluation, "audit_model", lambda *_: None)
     run(page.button(key="evaluate_audit_now").click())
     assert not page.warning
 
@@ -381,14 +382,14 @@ def test_an_evaluation_that_was_broken_off_is_said_until_another_comes_to_its_en
     catalogue.add(films.table["root"].iat[0])
     run(page)
     run(page.multiselect(key="evaluate_datasets").set_value([catalogue.places()[0].name]))
-    monkeypatch.setattr(examination, "evaluate_model", lambda *_: st.stop())
+    monkeypatch.setattr(model_evaluation, "evaluate_model", lambda *_: st.stop())
     run(page.button(key="evaluate_run_now").click())
     assert "ended without a result" in run(page).warning[0].value
 
     def refuse(*_):
         raise DatasetError("There is no film here.")
 
-    monkeypatch.setattr(examination, "evaluate_model", refuse)
+    monkeypatch.setattr(model_evaluation, "evaluate_model", refuse)
     page.button(key="evaluate_run_now").click().run()
     assert [one.value for one in page.error] == ["There is no film here."]
     assert not run(page).warning

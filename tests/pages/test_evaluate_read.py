@@ -7,14 +7,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets.dataset import Dataset
-from cxr.judging import shortcuts
-from cxr.judging.shortcuts import Step
-from cxr.judging.verdict import concluded
-from cxr.reading import shelf
-from cxr.showing import phantom_panel
-from cxr.showing.numbers import MEANING
-from tests.judging.conftest import about, measured, told
+from cxr.evaluation.shortcuts import report
+from cxr.evaluation.shortcuts.report import Step
+from cxr.evaluation.shortcuts.verdict import concluded
+from cxr.presentation.evaluation_tables import MEANING
+from cxr.registry import registry
+from cxr.ui.components import phantom_form
 from tests.pages.test_evaluate import CLASSES, OWN, PAGE, captions, run, scored, store
+from tests.support.score_tables import about, measured, told
 
 PNEUMONIA = {"pneumonia": ("bacterial", "viral", "covid19")}
 
@@ -70,7 +70,7 @@ def test_groups_say_how_many_films_they_have_of_either_kind_and_nothing_of_too_f
 
 
 def test_without_films_the_page_draws_a_set_and_chooses_it_or_leads_to_the_data(home, films, monkeypatch):
-    monkeypatch.setattr(phantom_panel, "FILMS", 8)
+    monkeypatch.setattr(phantom_form, "FILMS", 8)
     app = shown(scored(films), "Confusion matrix")
     assert "no datasets yet" in app.info[0].value
     assert any("(/data)" in text.value for text in app.markdown)
@@ -87,8 +87,8 @@ def test_one_calibration_error_stands_under_the_chart_and_among_the_figures(home
 def test_an_audit_says_what_a_head_and_a_trunk_are_before_it_speaks_of_them(home, films):
     store("drawn", CLASSES, scored(films), threshold=OWN)
     steps = (Step(block="head", correlation=about(0.2), ssim=0.1),)
-    found = concluded(shelf.card("drawn"), measured(probes=(told("border", 0.9),), randomised=steps))
-    shortcuts.keep(shelf.card("drawn"), found)
+    found = concluded(registry.card("drawn"), measured(probes=(told("border", 0.9),), randomised=steps))
+    report.keep(registry.card("drawn"), found)
     app = AppTest.from_file(str(PAGE), default_timeout=60).run()
     app = app.segmented_control(key="evaluate_section").set_value("Shortcuts").run()
     said = [one.value for one in app.main if one.type in ("caption", "markdown", "error")]

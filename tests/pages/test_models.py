@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr.reading import parcel, shelf
+from cxr.registry import package, registry
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -21,7 +21,7 @@ def shown(app=None):
 @pytest.fixture
 def shelved(trained, tmp_path):
     """Two models, the first of them in use."""
-    parcel.import_model(parcel.export_model("first", tmp_path / "first.zip"), "second")
+    package.import_model(package.export_model("first", tmp_path / "first.zip"), "second")
 
 
 def test_an_empty_shelf_leads_on(home):
@@ -40,15 +40,15 @@ def test_another_model_is_put_into_use_rolled_back_and_deleted(shelved):
     app.selectbox(key="model").set_value("second")
     shown(app).button(key="models.promote").click()
     app = shown(app)
-    assert shelf.default_name() == "second" and app.success[0].value == "'second' is in use."
+    assert registry.default_name() == "second" and app.success[0].value == "'second' is in use."
     app.button(key="models.back").click()
     app = shown(app)
-    assert shelf.default_name() == "first"
+    assert registry.default_name() == "first"
     app.selectbox(key="model").set_value("second")
     app = shown(app)
     app.button(key="models.delete.go.second").click()
-    assert sorted(shelf.names()) == ["first", "second"]
-    assert shown(app).success[0].value == "'second' is deleted." and shelf.names() == ["first"]
+    assert sorted(registry.names()) == ["first", "second"]
+    assert shown(app).success[0].value == "'second' is deleted." and registry.names() == ["first"]
 
 
 def test_when_a_model_is_deleted_the_address_lets_go_of_it_and_the_one_in_use_is_shown(shelved):
@@ -82,7 +82,7 @@ def test_a_name_that_is_taken_is_refused_in_words(shelved):
 
 
 def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
-    (shelf.folder_of("second") / "weights.npz").unlink()
+    (registry.folder_of("second") / "weights.npz").unlink()
     app = shown()
     assert "weights.npz is missing" in app.warning[0].value
     app.button(key="models.delete.go.second").click()
@@ -92,10 +92,10 @@ def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
 def test_the_card_says_results_limits_and_hash(shelved):
     app = shown()
     facts, films, results, *groups = (table.value for table in app.table)
-    assert [table.columns[0] for table in groups] == list(shelf.card("first").results["test"]["groups"]) != []
-    assert any(value.startswith(shelf.card("first").weights_sha256[:12]) for value in facts["value"])
-    assert shelf.card("first").weights_sha256 in [code.value for code in app.code]
-    assert films["tested on"].sum() == shelf.card("first").results["test"]["n"]
+    assert [table.columns[0] for table in groups] == list(registry.card("first").results["test"]["groups"]) != []
+    assert any(value.startswith(registry.card("first").weights_sha256[:12]) for value in facts["value"])
+    assert registry.card("first").weights_sha256 in [code.value for code in app.code]
+    assert films["tested on"].sum() == registry.card("first").results["test"]["n"]
     assert results.set_index("measure").loc["Films", "test films"] == "40"
     assert any("All films came from one source (phantom)" in text.value for text in app.markdown)
 
@@ -140,7 +140,7 @@ def test_the_form_of_an_export_is_found_again_when_another_page_was_visited(shel
 
 
 def test_what_was_taken_in_is_told_at_the_end_of_the_page_and_chosen(shelved, tmp_path):
-    parcel.export_model("first", tmp_path / "first.zip")
+    package.export_model("first", tmp_path / "first.zip")
     app = shown()
     app.file_uploader(key="models.upload.0").set_value(("first.zip", (tmp_path / "first.zip").read_bytes(), ""))
     shown(app).text_input(key="models.import.name.0").set_value("third")
@@ -160,11 +160,11 @@ def test_a_poor_model_can_be_put_into_use_but_not_without_a_warning(shelved):
     app = shown(app)
     assert "its AUC against normal is 0.438" in app.warning[0].value and "clears 0%" in app.warning[0].value
     app.button(key="models.promote").click()
-    assert not shown(app).warning and shelf.default_name() == "second"
+    assert not shown(app).warning and registry.default_name() == "second"
 
 
 def write_results(name, **figures):
-    path = shelf.folder_of(name) / "card.json"
+    path = registry.folder_of(name) / "card.json"
     card = json.loads(path.read_text())
     card["results"]["test"]["binary"] |= figures
     path.write_text(json.dumps(card))

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets.dataset import Dataset
-from cxr.showing.numbers import MEANING
+from cxr.presentation.evaluation_tables import MEANING
 from tests.pages.test_evaluate import CLASSES, OWN, PAGE, captions, expected, run, scored, store, threshold
 
 

@@ -9,14 +9,15 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cxr.films.phantom import draw_phantom
-from cxr.judging import shortcuts
-from cxr.judging.verdict import concluded
-from cxr.reading import opinions, shelf
-from cxr.reading.card import CARD, SHORTCUTS
-from cxr.reading.gate import SENTENCES, Gate, Reason, Verdict
-from cxr.trail import deeds
-from tests.judging.conftest import measured, told
+from cxr.core.audit_trail import deeds
+from cxr.evaluation.shortcuts import report
+from cxr.evaluation.shortcuts.verdict import concluded
+from cxr.films.synthetic.phantom import draw_phantom
+from cxr.inference import reader_responses
+from cxr.inference.input_check.input_check import SENTENCES, Gate, Reason, Verdict
+from cxr.registry import registry
+from cxr.registry.card import CARD, SHORTCUTS
+from tests.support.score_tables import measured, told
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -77,7 +78,7 @@ def test_without_a_model_the_page_leads_to_one(home):
 
 def test_the_address_chooses_a_model_and_one_that_is_not_there_is_said(shelf_home, monkeypatch):
     monkeypatch.setenv("CXR_HOME", str(shelf_home))
-    other = shutil.copytree(shelf.folder_of("first"), shelf.folder_of("first").with_name("other"))
+    other = shutil.copytree(registry.folder_of("first"), registry.folder_of("first").with_name("other"))
     (other / CARD).write_text((other / CARD).read_text().replace('"first"', '"other"', 1))
     try:
         for page in (PAGE, ENTRY):
@@ -197,7 +198,7 @@ def test_slow_methods_are_called_slow(app):
 def test_the_open_film_s_picture_is_made_once(app, monkeypatch):
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
     made = []
-    monkeypatch.setattr("cxr.showing.viewer._text", lambda data: made.append(data) or "")
+    monkeypatch.setattr("cxr.ui.components.viewer._text", lambda data: made.append(data) or "")
     app.toggle(key="predict.keep").set_value(True)
     run(app)
     assert not [data for data in made if data.startswith(b"\x89PNG")]
@@ -211,7 +212,7 @@ def test_a_slow_method_is_worked_out_once(app, monkeypatch):
     app.selectbox(key="predict.method").set_value("gradcam++")
     run(app)
     assert not app.error
-    monkeypatch.setattr("cxr.reading.saliency._gradcam_plus_plus", None)  # would fail if asked again
+    monkeypatch.setattr("cxr.inference.saliency._gradcam_plus_plus", None)  # would fail if asked again
     assert not run(app).error
 
 
@@ -220,13 +221,13 @@ def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
     answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
     answer.set_value("disagree")
     run(app)
-    assert opinions.kept() == []
+    assert reader_responses.kept() == []
     app.toggle(key="predict.keep").set_value(True)
     run(app)
     answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
     answer.set_value("agree")
     run(app)
-    assert [one.answer for one in opinions.kept()] == ["agree"]
+    assert [one.answer for one in reader_responses.kept()] == ["agree"]
 
 
 def answered(app, answer):
@@ -248,19 +249,19 @@ def test_who_wants_answers_kept_has_those_kept_too_that_were_given_before(no_ans
     answered(run(app), "agree")
     app.toggle(key="predict.keep").set_value(True)
     run(app)
-    assert sorted(one.answer for one in opinions.kept()) == ["agree", "disagree"]
+    assert sorted(one.answer for one in reader_responses.kept()) == ["agree", "disagree"]
     app.toggle(key="predict.keep").set_value(False)
     answered(run(app), "unsure")
-    assert sorted(one.answer for one in opinions.kept()) == ["agree", "disagree"] and not app.error
+    assert sorted(one.answer for one in reader_responses.kept()) == ["agree", "disagree"] and not app.error
 
 
 def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypatch):
     keys = [one.key for one in drop(app, ("a.png", png(1))).get("download_button")]
     assert "predict.kept" not in keys and "predict.answers" not in keys
-    earlier = opinions.Opinion("f1", "first@0", "viral", 0.5, "unsure", "a scar")
-    opinions.keep(earlier)
+    earlier = reader_responses.Opinion("f1", "first@0", "viral", 0.5, "unsure", "a scar")
+    reader_responses.keep(earlier)
     told = []
-    monkeypatch.setattr("cxr.reading.opinions.to_csv", lambda answers: told.append(list(answers)) or "")
+    monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.append(list(answers)) or "")
     labels = {one.key: one.label for one in run(app).get("download_button")}
     assert labels["predict.kept"] == "Kept on this machine: 1 answer, as CSV" and "predict.answers" not in labels
     assert told == [[earlier]]
@@ -268,7 +269,7 @@ def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypa
 
 def with_card(change):
     """A copy of the model, 'other', whose card is changed; to be removed."""
-    other = shutil.copytree(shelf.folder_of("first"), shelf.folder_of("first").with_name("other"))
+    other = shutil.copytree(registry.folder_of("first"), registry.folder_of("first").with_name("other"))
     card = json.loads((other / CARD).read_text("utf-8"))
     (other / CARD).write_text(json.dumps(card | {"name": "other"} | change), "utf-8")
     return other
@@ -284,8 +285,8 @@ def of_years(app):
 
 def test_an_age_that_the_model_does_not_know_is_a_warning_and_nothing_is_read_again(app, monkeypatch):
     reported = []
-    monkeypatch.setattr("cxr.showing.downloads.offer_pdf", reported.append)
-    known = shelf.card("first").ages
+    monkeypatch.setattr("cxr.ui.predict.downloads.offer_pdf", reported.append)
+    known = registry.card("first").ages
     drop(app, ("a.png", png(1)))
     before = deeds()
     assert ages(app)[0].value is None and not of_years(app)
@@ -298,7 +299,7 @@ def test_an_age_that_the_model_does_not_know_is_a_warning_and_nothing_is_read_ag
 
 def test_an_age_is_that_of_one_film_and_is_in_no_table(app, monkeypatch):
     rows = []
-    monkeypatch.setattr("cxr.showing.report.batch_csv", lambda said, classes: rows.extend(said) or "")
+    monkeypatch.setattr("cxr.presentation.report.batch_csv", lambda said, classes: rows.extend(said) or "")
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
     ages(app)[0].set_value(120)
     assert len(of_years(run(app))) == 1
@@ -328,20 +329,22 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
         return [one.help for one in app.markdown if one.value == text]
 
     assert marked("Not audited for shortcuts.") == ["Whether it reads the lungs or the scanner has not been audited."]
-    card = shelf.card("first")
+    card = registry.card("first")
     found = concluded(card, measured(probes=(told("border", 0.9),)))
-    shortcuts.keep(card, found)
+    report.keep(card, found)
     try:
         run(app)
         mark = "**Shortcut shown**: films like its own can be told without the lungs."
         assert marked(mark) == [found.verdict.sentence]
     finally:
-        (shelf.folder_of("first") / SHORTCUTS).unlink()
+        (registry.folder_of("first") / SHORTCUTS).unlink()
 
 
 def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):
     told = []
-    monkeypatch.setattr("cxr.showing.report.batch_json", lambda rows: told.append([row["file"] for row in rows]) or "")
+    monkeypatch.setattr(
+        "cxr.presentation.report.batch_json", lambda rows: told.append([row["file"] for row in rows]) or ""
+    )
     drop(app, ("DOE^JANE.png", png(1)), ("DOE^JOHN.png", png(2)))
     assert told[-1] == ["file 1", "file 2"]
     next(one for one in app.checkbox if one.key == "predict.names").check()

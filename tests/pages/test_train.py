@@ -10,13 +10,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalogue
-from cxr.datasets.audited import audited
 from cxr.datasets.dataset import Dataset
-from cxr.learning import runs
-from cxr.learning.settings import settings
-from cxr.reading import shelf
-from cxr.showing import phantom_panel
-from tests.conftest import carry_out, tiny_recipe
+from cxr.datasets.quality.audit_cache import audited
+from cxr.jobs import runs
+from cxr.registry import registry
+from cxr.registry.hyperparameters import settings
+from cxr.ui.components import phantom_form
+from tests.support.training import carry_out, tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -61,8 +61,8 @@ def test_without_datasets_the_page_leads_to_them_and_shows_every_hyperparameter(
 
 
 def test_without_datasets_one_click_draws_some_and_chooses_them(home, monkeypatch):
-    monkeypatch.setattr(phantom_panel, "FILMS", 40)
-    monkeypatch.setattr(phantom_panel, "SIZE_PX", 32)
+    monkeypatch.setattr(phantom_form, "FILMS", 40)
+    monkeypatch.setattr(phantom_form, "SIZE_PX", 32)
     app = shown()
     app.button(key="train.datasets.draw").click()
     app = shown(app)
@@ -71,7 +71,7 @@ def test_without_datasets_one_click_draws_some_and_chooses_them(home, monkeypatc
 
 
 def test_a_set_that_cannot_be_drawn_is_a_sentence(home, monkeypatch):
-    monkeypatch.setattr(phantom_panel, "FILMS", 1)
+    monkeypatch.setattr(phantom_form, "FILMS", 1)
     app = shown()
     app.button(key="train.datasets.draw").click()
     assert "at least" in shown(app).error[0].value and not catalogue.places()
@@ -149,7 +149,7 @@ def test_a_finished_run_stands_beside_the_model_in_use_with_a_difference_that_ha
 
 
 def test_a_run_whose_films_the_model_in_use_was_trained_on_says_that_there_is_no_comparison(trained, phantoms):
-    path = shelf.evaluation_of("first")
+    path = registry.evaluation_of("first")
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
     app = shown()
@@ -198,14 +198,14 @@ def test_the_measure_that_runs_are_compared_by_is_found_again_when_another_page_
 
 def test_a_poor_model_that_a_run_brought_is_not_offered_without_a_warning(trained, phantoms):
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
-    path = shelf.folder_of("second") / "card.json"
+    path = registry.folder_of("second") / "card.json"
     card = json.loads(path.read_text())
     card["results"]["test"]["binary"] |= {"auc": 0.438, "sensitivity": 0.9, "specificity": 0.9}
     path.write_text(json.dumps(card))
     app = shown()
     assert "its AUC against normal is 0.438" in app.warning[0].value
     app.button(key="run.promote.second").click()
-    assert not shown(app).warning and shelf.default_name() == "second"
+    assert not shown(app).warning and registry.default_name() == "second"
 
 
 def test_a_run_under_way_is_told_with_the_name_that_its_model_is_to_have(trained):
@@ -216,7 +216,7 @@ def test_a_run_under_way_is_told_with_the_name_that_its_model_is_to_have(trained
 
 def test_the_model_of_a_resumed_run_leads_to_the_one_before(trained, phantoms):
     run = carry_out(tiny_recipe(training={"epochs": 2}), [phantoms], "second")
-    path = shelf.folder_of("first") / "card.json"
+    path = registry.folder_of("first") / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"run": run.id}))
     said = [text.value for text in shown().markdown]
     assert "['first', from before this run was resumed](/models?model=first)" in said

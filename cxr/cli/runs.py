@@ -1,0 +1,76 @@
+"""`cxr runs`: trainings on the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cxr.cli import console
+from cxr.cli.console import Json
+
+app = typer.Typer(help="Trainings under way and ended.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Every run, newest first."""
+    from cxr.jobs import runs
+
+    if as_json:
+        console.print_json([console.run_dict(run) for run in runs.all_runs()])
+        return
+    for run in runs.all_runs():
+        status = run.status
+        typer.echo(f"{run.id:44} {status.state:12} {console.run_line(status)}")
+
+
+@app.command("show")
+def show(run_id: str, as_json: Json = False) -> None:
+    """A run's state, history and last log lines."""
+    from cxr.jobs import runs
+
+    run = runs.find(run_id)
+    if as_json:
+        console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()})
+        return
+    status = run.status
+    typer.echo(
+        f"{run.id}: {status.state}. {status.sentence}\n{console.run_line(status)} on {status.device or 'no device yet'}"
+    )
+    for row in run.history():
+        typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    typer.echo("\n".join(run.log_tail(10)))
+
+
+@app.command("stop")
+def stop(run_id: str, as_json: Json = False) -> None:
+    """End a run after the step it is in; the best weights so far become its model."""
+    from cxr.jobs import runs
+
+    run = runs.find(run_id)
+    run.stop()
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Asked run {run.id} to stop.")
+
+
+@app.command("resume")
+def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] = True, as_json: Json = False) -> None:
+    """Go on with a run from its last checkpoint."""
+    from cxr.jobs import runs
+
+    run = runs.find(run_id)
+    run.resume()
+    if wait:
+        console.end_of(run, as_json)
+    else:
+        console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed run {run.id}.")
+
+
+@app.command("delete")
+def delete(run_id: str, as_json: Json = False) -> None:
+    """Remove an ended run's folder; its model stays on the shelf."""
+    from cxr.jobs import runs
+
+    run = runs.find(run_id)
+    run.delete()
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Deleted run {run.id}.")

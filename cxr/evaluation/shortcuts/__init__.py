@@ -1,0 +1,1 @@
+"""Whether a model can answer without looking at the lungs."""

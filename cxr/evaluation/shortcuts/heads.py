@@ -1,0 +1,124 @@
+"""Light heads on numbers of films: what can be told from those numbers, of patients that a head has not seen.
+
+A head is a regularised logistic regression on standardised numbers, all classes of the same weight, cross-validated
+with each patient's films together. Its interval is a bootstrap over patients of the held-out scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.evaluation.interval import Interval
+from cxr.evaluation.intervals import RESAMPLES, percentiles, resampled, wilson
+from cxr.evaluation.metrics import Floats, ranking, share
+
+FOLDS = 5
+STRENGTH = 10.0  # C of a head of one number; divided by their count for one of many, which could learn by heart
+MACRO = "macro"
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What a head is to tell of each film, and whose film it is."""
+
+    names: tuple[str, ...]
+    kind: NDArray[np.int64]  # index of a name, a film
+    patient: NDArray[np.int64]  # numbered from 0
+
+    @classmethod
+    def of(cls, values: Iterable[str], patient: NDArray[np.int64], order: Sequence[str]) -> Truth:
+        """The names that films have, in this order."""
+        values = list(values)
+        names = [name for name in order if name in set(values)]
+        return cls(tuple(names), np.array([names.index(value) for value in values]), patient)
+
+    def where(self, mask: NDArray[np.bool_]) -> Truth:
+        return Truth(self.names, self.kind[mask], np.unique(self.patient[mask], return_inverse=True)[1])
+
+    @property
+    def sides(self) -> list[NDArray[np.bool_]]:
+        """Which films are of each name."""
+        return [self.kind == k for k in range(len(self.names))]
+
+    @property
+    def patients(self) -> NDArray[np.int64]:
+        """How many patients have films of each name."""
+        return np.array([len(np.unique(self.patient[side])) for side in self.sides])
+
+
+def held_out(numbers: Floats, truth: Truth, seed: int = 0) -> Floats:
+    """The probability of each name for each film (films, names), by a head that has seen no film of its patient."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(min(FOLDS, int(truth.patients.min())), shuffle=True, random_state=seed)
+    scores = np.zeros((len(numbers), len(truth.names)))
+    for learnt, judged in folds.split(numbers, truth.kind, truth.patient):
+        scores[judged] = head(numbers[learnt], truth.kind[learnt], numbers[judged], len(truth.names))
+    return scores
+
+
+def head(numbers: Floats, kind: NDArray[np.int64], asked: Floats, names: int) -> Floats:
+    """The probabilities (films, names) that a head trained on `numbers` gives to the films that are asked about."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    known, scores = np.unique(kind), np.zeros((len(asked), names))
+    if len(known) == 1:
+        scores[:, known] = 1
+        return scores
+    strength = STRENGTH / numbers.shape[1]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
+    with threadpool_limits(1):  # on a busy machine, BLAS' threads wait for each other ten times longer than they work
+        scores[:, known] = model.fit(numbers, kind).predict_proba(asked)
+    return scores
+
+
+def areas(scores: Floats, truth: Truth, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+    """The AUC of each name against the rest, and their mean under "macro", with 95 % intervals over patients.
+
+    Of two names, each against the rest is the same question, so there is the mean alone. Sides that do not overlap at
+    all do so in every resample, which is more than few patients can say: no bound is surer than Wilson's is of a share
+    of 1 among the patients of the smaller side.
+    """
+    drawn = samples(scores, truth, resamples, seed)
+    values = samples(scores, truth, 0, seed)
+    people = [min(len(np.unique(truth.patient[side])) for side in (of, ~of)) for of in truth.sides]
+    fewest = {MACRO: min(filter(None, people), default=0), **dict(zip(truth.names, people, strict=True))}
+    names = [MACRO] if len(truth.names) == 2 else [MACRO, *truth.names]
+    return {name: _bounded(percentiles(float(values[name][0]), drawn[name]), fewest[name]) for name in names}
+
+
+def samples(scores: Floats, truth: Truth, resamples: int, seed: int = 0) -> Mapping[str, Floats]:
+    """The same areas, one for each time that patients were drawn anew; for none, of the films as they are."""
+    blocks = resampled(truth.patient, resamples, seed) if resamples else [np.ones((len(scores), 1), np.float32)]
+    sides = list(zip(scores.T, truth.sides, strict=True))
+    parts = [np.array([ranking(score, side, weights)[0] for score, side in sides]) for weights in blocks]
+    found = np.concatenate(parts, axis=1).astype(float)
+    there = np.isfinite(found)
+    mean = share(np.where(there, found, 0).sum(axis=0), there.sum(axis=0))
+    return {MACRO: mean, **dict(zip(truth.names, found, strict=True))}
+
+
+def _bounded(found: Interval, patients: int) -> Interval:
+    least = wilson(patients, patients).low
+    return Interval(found.value, float(np.minimum(found.low, least)), float(np.maximum(found.high, 1 - least)))
+
+
+def kept_share(part: Floats, whole: Floats, truth: Truth, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+    """How much of what the scores of the whole tell above chance, an AUC of 0.5, those of the part tell too."""
+
+    def above_chance(scores: Floats, times: int) -> Floats:
+        return samples(scores, truth, times, seed)[MACRO] - 0.5
+
+    def kept(times: int) -> Floats:
+        of = above_chance(whole, times)
+        return np.where(of > 0, share(above_chance(part, times), of), nan)
+
+    return percentiles(float(kept(0)[0]), kept(resamples))

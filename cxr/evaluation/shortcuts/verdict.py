@@ -1,0 +1,203 @@
+"""What an audit for shortcuts comes to: none found, suspected or shown, with its reasons in sentences.
+
+The thresholds were set on drawn films, where the truth is known, and hold for the lower end of a 95 % interval. Tests
+draw sets with and without a plant and expect each to be told. The verdict says what these films and this trunk allow;
+the model's own scores of films without lungs say whether it makes use of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from math import isfinite
+
+from cxr.evaluation.interval import Interval
+from cxr.evaluation.shortcuts.probes import MEANT
+from cxr.evaluation.shortcuts.report import Level, Measured, Shortcuts, Source, Told, Verdict
+from cxr.registry.card import Card
+
+SHOWN = 0.80  # AUC without the lungs: four pairs of films of five in the right order, surely
+SUSPECTED = 0.65  # AUC without the lungs: surely more than chance and the traces of a bad fit of the box
+TOGETHER = 0.50  # Cramer's V of class and source, as the audit of a dataset has it
+LOST = 0.15  # of the AUC, where a source was not trained on
+NEAR = 0.80  # of what the whole film tells above chance
+UNMOVED = 0.95  # of the score at first: hiding parts of films says nothing where hiding half of them does nothing
+FOLLOWS = 0.50  # rank correlation below which a heatmap of shuffled weights is another one
+
+_FROM = {
+    "lungs hidden": "With the lungs hidden, a head on the model's own features",
+    "own": "With the lungs hidden, the model itself",
+}
+
+
+def concluded(card: Card, found: Measured, notes: Sequence[str] = ()) -> Shortcuts:
+    """The audit as it is kept with the model; `notes` are more sentences on films that took no part."""
+    found = found.model_copy(update={"notes": (*notes, *found.notes)})
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return Shortcuts(model=card.version, made=made, measured=found, verdict=judged(found))
+
+
+def judged(found: Measured) -> Verdict:
+    """The verdict on what was measured."""
+    without = _without_lungs(found)
+    shown = [one for one in without if one.surest[1].low >= SHOWN and one.name != "shape"]
+    suspected = [one for one in without if one.surest[1].low >= SUSPECTED]
+    reasons = [_reason(one, found) for one in suspected]
+    if found.together and found.together.low >= TOGETHER:
+        reasons.append(_together(found.together, found.source))
+    reasons += [sentence for one in found.sources for sentence in _lost(one, found)]
+    level: Level = "none found"
+    sentence = f"No shortcut found on {found.films} films of {found.patients} patients."
+    if shown:
+        level, sentence = "shown", f"Shortcut shown: {_what(shown, found)}."
+    elif reasons:
+        what = _what(suspected, found) if suspected else _first(reasons)
+        level, sentence = "suspected", f"Shortcut suspected: {what}."
+    else:
+        reasons = [_room(without)]
+    remarks = (*_unused(suspected, found), *_remarks(found))
+    return Verdict(level=level, sentence=sentence, reasons=tuple(reasons), remarks=remarks)
+
+
+def _without_lungs(found: Measured) -> list[Told]:
+    """All that was told without the lungs, the surest first."""
+    head = [one for one in found.heads if one.name == "lungs hidden"]
+    own = [one.model_copy(update={"name": "own"}) for one in found.own if one.name == "lungs hidden"]
+    known = [one for one in (*head, *own, *found.probes) if isfinite(one.surest[1].low)]
+    return sorted(known, key=lambda one: -one.surest[1].low)
+
+
+def _reason(one: Told, found: Measured) -> str:
+    name, area = one.surest
+    if one.name in _FROM:
+        told = f"{name} from the rest" if name else f"{_and(found.classes)} apart"
+        whole = _whole(one, name, found)
+        return f"{_FROM[one.name]} tells {told} at an AUC of {figure(area)}; of the whole film, {whole}."
+    told = f"{name} is told from the rest" if name else f"{_and(found.classes)} are told apart"
+    return f"From {MEANT[one.name]} alone, {told} at an AUC of {figure(area)}."
+
+
+def _whole(one: Told, name: str, found: Measured) -> str:
+    whole = next(all_ for all_ in (found.own if one.name == "own" else found.heads) if all_.name == "whole film")
+    return figure(whole.classes.get(name, whole.auc))
+
+
+def _what(told: list[Told], found: Measured) -> str:
+    """What can be told without the lungs, and by what."""
+    classes = list(dict.fromkeys(one.surest[0] for one in told if one.surest[0]))
+    parts = [MEANT[one.name] for one in told if one.name in MEANT]
+    best = max(one.surest[1].value for one in told)
+    whose = _and(classes) if classes else _and(found.classes)
+    seen = f"; it shows in {_and(parts)}" if parts else ""
+    return f"{whose} can be told without the lungs (AUC up to {best:.2f}){seen}"
+
+
+def _together(v: Interval, source: Told | None) -> str:
+    told = f", and the source is told from the features at an AUC of {figure(source.auc)}" if source else ""
+    return (
+        f"Class and source go together in these films (Cramer's V {figure(v)}){told}: "
+        "what looks like disease may be the scanner."
+    )
+
+
+def _lost(one: Source, found: Measured) -> Iterator[str]:
+    """A sentence where a head does worse within the source, or on it without having seen it, surely."""
+    whole = found.heads[0].auc
+    if one.inside.high <= whole.low - LOST:
+        yield f"Within {one.name} alone, a head's AUC is {figure(one.inside)}; over all sources it is {figure(whole)}."
+    if one.outside.high <= whole.low - LOST:
+        yield (
+            f"Trained without {one.name} and asked about its films, a head has an AUC of {figure(one.outside)}, "
+            f"against {figure(whole)} where all sources were known."
+        )
+    if one.right.high < 1 / len(found.classes):
+        right = _share(one.right)
+        yield f"Trained without {one.name}, a head calls {right} of its films what they are: chance does better."
+
+
+def _unused(suspected: list[Told], found: Measured) -> Iterator[str]:
+    """Where a class can be told without the lungs, and the model's own scores surely tell little of it."""
+    own = {one.name: one for one in found.own}
+    if "lungs hidden" not in own or not any(one.name != "shape" for one in suspected):
+        return
+    hidden = own["lungs hidden"]
+    if max(area.high for area in (hidden.auc, *hidden.classes.values())) < SHOWN:
+        yield (
+            f"The model's own scores tell {_and(found.classes)} apart at an AUC of {figure(hidden.auc)} with the lungs "
+            f"hidden, and of {figure(own['whole film'].auc)} on the whole film: it makes less use of what is not lung "
+            "than it could."
+        )
+
+
+def _room(without: list[Told]) -> str:
+    """How large a shortcut these films leave room for."""
+    head = next((one for one in without if one.name == "lungs hidden"), None)
+    if head is None:
+        return "There are too few films to tell how much can be read without the lungs."
+    high = max(area.high for area in (head.auc, *head.classes.values()))
+    return (
+        f"With the lungs hidden, the classes are told at an AUC of {figure(head.auc)}, where chance has 0.5. These "
+        f"films do not exclude a shortcut that reaches {high:.2f}, nor one that they all share."
+    )
+
+
+def _remarks(found: Measured) -> Iterator[str]:
+    """What is good to know, and no ground of the verdict."""
+    for one in found.heads[1:]:
+        if one.kept and one.kept.low >= NEAR and one.name == "thumbnail":
+            much = "all" if one.kept.low >= 1 else _share(one.kept)
+            yield (
+                f"64 grey values, the film as 8 by 8 pixels, tell {much} of what the features of the whole film tell "
+                "above chance: a coarse look at light and dark is enough for these films."
+            )
+        elif one.kept and one.kept.low >= NEAR and one.name == "lungs hidden":
+            yield f"Without the lungs, {_share(one.kept)} of what the whole film tells above chance can still be told."
+    for heat in found.heat:
+        if heat.share.high < heat.uniform:
+            what = "the lungs" if heat.lungs == "outline" else "the box that holds the lungs"
+            yield (
+                f"The heatmaps of {heat.label} films lie less in {what} ({_share(heat.share)}) than a map without any "
+                f"preference would ({heat.uniform:.0%})."
+            )
+    yield from _on_heatmaps(found)
+
+
+def _on_heatmaps(found: Measured) -> Iterator[str]:
+    if found.randomised:
+        last = found.randomised[-1].correlation
+        said = f"rank correlation {figure(last)} once all weights are shuffled"
+        if last.value == last.low == last.high == 0:
+            yield "The heatmaps vanish once all weights are shuffled, which says little of what they show before."
+        elif last.high < FOLLOWS:
+            yield f"The heatmaps depend on what the model learnt: {said}."
+        elif last.low >= FOLLOWS:
+            yield f"The heatmaps hardly depend on what the model learnt ({said}): they are no evidence of anything."
+        else:
+            yield f"Whether the heatmaps depend on what the model learnt cannot be told from these films ({said})."
+    if found.deletion:
+        gap, where = found.deletion.between, "as much as elsewhere, as far as these films can tell"
+        if min(*found.deletion.hottest, *found.deletion.elsewhere) > UNMOVED:
+            where = "no more than elsewhere: the model is so sure that it does not miss half of a film"
+        elif gap.low > 0:
+            where = "more than elsewhere: the heatmaps point to what the model uses"
+        elif gap.high < 0:
+            where = "less than elsewhere: the heatmaps do not point to what the model uses"
+        yield f"Hiding what is hottest lowers the score {where} (by {figure(gap)} of it, on the mean)."
+
+
+def figure(one: Interval) -> str:
+    """0.91 (0.88 to 0.93), or the bare value where its bounds cannot be told."""
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" if isfinite(one.low + one.high) else f"{one.value:.2f}"
+
+
+def _share(one: Interval) -> str:
+    return f"{one.value:.0%} ({one.low:.0%} to {one.high:.0%})"
+
+
+def _first(reasons: list[str]) -> str:
+    said = reasons[0].rstrip(".")
+    return said[:1].lower() + said[1:]
+
+
+def _and(names: list[str] | tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,194 @@
+"""A model for other programs: a Keras, ONNX or TFLite file, checked against the model before anyone gets it.
+
+The file takes grey pixels 0..255, (films, side, side, 1), and gives a probability for each class in their order.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.core.audit_trail import deed
+from cxr.core.errors import CxrError, ShelfError
+from cxr.films.film import Film
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
+from cxr.registry import registry
+
+if TYPE_CHECKING:
+    import keras
+
+    from cxr.inference.classifier import Classifier
+
+AGREE = 1e-3  # largest difference of a probability between the file and the model
+ENDINGS = {"keras": ".keras", "onnx": ".onnx", "tflite": ".tflite"}
+ONNX_NEEDS = ("tf2onnx", "onnxruntime")
+HOW_TO_GET_ONNX = "ONNX files need two packages more: pip install -r requirements-export.txt"
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Exported:
+    """A file's bytes, and how far its probabilities were from the model's on drawn films."""
+
+    data: bytes
+    file_name: str
+    difference: float
+
+
+def export(name: str, kind: str) -> Exported:
+    """The model as one file of that kind, in float32; it is given out only where it says what the model says."""
+    if kind not in ENDINGS:
+        raise ShelfError(f"There is no export as '{kind}'. Known: {', '.join(ENDINGS)}.")
+    if kind == "onnx" and not has_onnx():
+        raise ShelfError(HOW_TO_GET_ONNX)
+    with deed("export a model", name, registry.card(name).version, more=kind):
+        return _converted(name, kind)
+
+
+def _converted(name: str, kind: str) -> Exported:
+    classifier = registry.load(name, "float32")
+    films = [_drawn(finding, seed, classifier.size_px) for seed, finding in enumerate(FINDINGS)]
+    expected = np.stack([reading.probabilities for reading in classifier.read_many(films)])
+    pixels = np.stack([film.fitted(classifier.size_px) for film in films])[..., None].astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{ENDINGS[kind]}"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # converters warn of each other's ways
+                _WRITE[kind](standard_graph(classifier), path)
+                found = _READ[kind](path, pixels)
+        except CxrError:
+            raise
+        except Exception as error:  # converters raise nearly anything
+            raise ShelfError(f"'{name}' cannot be exported as {kind}: {type(error).__name__}.") from error
+        difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
+        if not difference <= AGREE:
+            raise ShelfError(f"The {kind} file does not say what '{name}' says, so it is not given out.")
+        return Exported(path.read_bytes(), f"{name}{ENDINGS[kind]}", difference)
+
+
+def has_onnx() -> bool:
+    return all(find_spec(package) is not None for package in ONNX_NEEDS)
+
+
+def standard_graph(classifier: Classifier) -> keras.Model:
+    """The classifier's graph of Keras' own layers alone, so that it loads where cxr is not; two classes are two."""
+    import keras
+    from keras import layers
+
+    from cxr.learning.whitening import Whitening
+
+    def call(layer: Any, *inputs: Any, **options: Any) -> Any:
+        if isinstance(layer, Whitening):
+            return _whitened(layer, *inputs)
+        return layer(*inputs, **options)
+
+    graph = keras.models.clone_model(
+        classifier.float32_network().model, call_function=call, clone_function=lambda layer: layer
+    )
+    output = graph.output
+    if output.shape[-1] == 1:
+        other = layers.Rescaling(-1.0, 1.0, name="other_class")(output)
+        output = layers.Concatenate(name="both_classes")([other, output])
+    return keras.Model(graph.input, output, name="chest_film")
+
+
+def _whitened(layer: Any, x: Any) -> Any:
+    """What the layer does, of standard layers."""
+    from keras import layers
+
+    from cxr.learning.whitening import GREY, SPREAD
+
+    mean, deviation = float(layer.mean), float(layer.deviation)
+    x = layers.Rescaling(1 / deviation, -mean / deviation, name="centre")(x)
+    if layer.rank:
+        shape = x.shape[1:]
+        components, rest = np.asarray(layer.components), float(layer.rest)
+        into = layers.Dense(layer.rank, use_bias=False, name="to_components")
+        back = layers.Dense(len(components), use_bias=False, name="from_components")
+        flat = layers.Reshape((len(components),), name="as_vector")(x)
+        inside = back(into(flat))
+        into.set_weights([components * (np.asarray(layer.gains) - rest)])
+        back.set_weights([components.T])
+        flat = layers.Add(name="evened_out")([layers.Rescaling(rest, name="the_rest")(flat), inside])
+        x = layers.Reshape(shape, name="as_film")(flat)
+    return layers.Rescaling(SPREAD, GREY / 2, name="grey_again")(x)
+
+
+def _drawn(finding: str, seed: int, side_px: int) -> Film:
+    return Film(pixels=draw_phantom(finding, seed, side_px).pixels, format="PNG", bits=8)
+
+
+def _write_keras(model: keras.Model, path: Path) -> None:
+    model.save(path)
+
+
+def _read_keras(path: Path, films: Probabilities) -> Probabilities:
+    import keras
+
+    loaded = keras.models.load_model(path, safe_mode=True, compile=False)
+    return np.asarray(loaded.predict_on_batch(films))
+
+
+def _write_onnx(model: keras.Model, path: Path) -> None:
+    import tf2onnx
+
+    function, signature = _function(model)
+    proto, _ = tf2onnx.convert.from_function(function, input_signature=signature)
+    path.write_bytes(proto.SerializeToString())
+
+
+def _read_onnx(path: Path, films: Probabilities) -> Probabilities:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(["probabilities"], {"pixels": films})[0]
+
+
+def _write_tflite(model: keras.Model, path: Path) -> None:
+    model.export(path, format="litert", verbose=False)
+
+
+def _read_tflite(path: Path, films: Probabilities) -> Probabilities:
+    from cxr.learning.device import import_tensorflow
+
+    tf = import_tensorflow()
+    reader = tf.lite.Interpreter(model_path=str(path))
+    reader.allocate_tensors()
+    pixels, probabilities = reader.get_input_details()[0]["index"], reader.get_output_details()[0]["index"]
+    found = []
+    for film in films:
+        reader.set_tensor(pixels, film[None])
+        reader.invoke()
+        found.append(reader.get_tensor(probabilities)[0])
+    return np.stack(found)
+
+
+def _function(model: keras.Model) -> tuple[Any, list[Any]]:
+    """The model as a function of named pixels to named probabilities, and its signature."""
+    from cxr.learning.device import import_tensorflow
+
+    tf = import_tensorflow()
+    for layer in model.layers:
+        if layer.name == "normalise":  # its numbers as constants of the graph: converters take tensors for inputs
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
+    signature = [tf.TensorSpec((None, *model.input.shape[1:]), tf.float32, name="pixels")]
+
+    @tf.function(input_signature=signature)
+    def read(pixels: Any) -> dict[str, Any]:
+        return {"probabilities": model(pixels, training=False)}
+
+    return read, signature
+
+
+_WRITE: dict[str, Callable[[Any, Path], None]] = {"keras": _write_keras, "onnx": _write_onnx, "tflite": _write_tflite}
+_READ: dict[str, Callable[[Path, Any], Any]] = {"keras": _read_keras, "onnx": _read_onnx, "tflite": _read_tflite}

@@ -1,0 +1,1 @@
+"""Untrusted files are decoded in processes of their own."""

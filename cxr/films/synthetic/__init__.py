@@ -1,0 +1,1 @@
+"""Synthetic films with known truth, planted shortcuts, corrupted films, and pictures that are no chest X-rays."""

@@ -1,0 +1,1 @@
+"""A model reads a film: probabilities, decision, heatmaps."""

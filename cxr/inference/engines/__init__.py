@@ -1,0 +1,1 @@
+"""Engines that run a backbone for a single film."""

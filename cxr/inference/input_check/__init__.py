@@ -1,0 +1,1 @@
+"""Whether an image is one that the model may be asked about."""

@@ -1,0 +1,108 @@
+"""One reader's desk: the films that lie on it, what was read of them, and which of them is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.core.errors import FilmTooLarge
+from cxr.films.film import Film
+from cxr.films.thumbnail import data_url, jpeg
+from cxr.inference.batch import Reading
+from cxr.inference.reader_responses import Opinion
+from cxr.inference.sources import Source
+
+MOST_FILMS = 2000
+MOST_BYTES = 600_000_000  # of dropped files, as they came
+THUMBNAIL_PX = 72
+MAPS_KEPT = 64  # heatmaps of slow methods
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A reading without its film, which is decoded again when it is opened: a thousand films are not kept decoded."""
+
+    reading: Reading
+    thumbnail: str  # a data URL, "" for a file that is no film
+
+
+@dataclass(eq=False)
+class Desk:
+    """What one session holds; nothing of it is on disk or within reach of another."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    open_key: str = ""
+    opinions: dict[tuple[str, str], Opinion] = field(default_factory=dict)  # film, model
+    insisted: set[tuple[str, str]] = field(default_factory=set)  # refused films to be read all the same: source, model
+    _seen: dict[tuple[str, str], Seen] = field(default_factory=dict)  # source, model
+    _maps: dict[tuple[str, str, str, str], NDArray[np.float32]] = field(default_factory=dict)
+    _opened: tuple[str, Film] | None = None
+    _bytes: int = 0
+
+    def put(self, sources: Iterable[Source], size: int = 0) -> None:
+        """Lay films on the desk, and open it where it is one; FilmTooLarge where there is no more room."""
+        new = {source.key: source for source in sources}
+        if len(self.sources | new) > MOST_FILMS or self._bytes + size > MOST_BYTES:
+            raise FilmTooLarge(
+                f"There is room for {MOST_FILMS} films and {MOST_BYTES // 1_000_000} MB at once. Clear the desk first."
+            )
+        self._bytes += size
+        self.sources |= new
+        self.open_key = next(iter(new)) if len(new) == 1 else ""
+
+    def clear(self) -> None:
+        """Take all films off; what the reader said about them stays, to be exported."""
+        self.sources.clear()
+        self._seen.clear()
+        self._maps.clear()
+        self.insisted.clear()
+        self._opened, self._bytes, self.open_key = None, 0, ""
+
+    def waiting(self, model: str) -> list[Source]:
+        """The films that this model has not read yet."""
+        return [source for key, source in self.sources.items() if (key, model) not in self._seen]
+
+    def note(self, reading: Reading, model: str) -> None:
+        film = reading.film
+        thumbnail = data_url(jpeg(film, THUMBNAIL_PX)) if film else ""
+        self._seen[reading.source.key, model] = Seen(replace(reading, film=None), thumbnail)
+        if film and reading.source.key == self.open_key:
+            self._opened = (self.open_key, film)
+
+    def seen(self, model: str) -> list[Seen]:
+        """What this model read, the most suspicious first; then what it refuses, then files that are no films."""
+        found = [self._seen[key, model] for key in self.sources if (key, model) in self._seen]
+        return sorted(found, key=lambda seen: _place(seen.reading))
+
+    def opened(self, model: str, listed: Sequence[Seen]) -> Seen:
+        """The open film's reading; where it is not in the list, the first that is in it opens."""
+        now = self._seen.get((self.open_key, model))
+        found = now if now is not None and now in listed else listed[0]
+        self.open_key = found.reading.source.key
+        return found
+
+    def film(self) -> Film:
+        """The open film, decoded once while it is open."""
+        if self._opened is None or self._opened[0] != self.open_key:
+            source = self.sources[self.open_key]
+            self._opened = (self.open_key, source.decode(source.read()))
+        return self._opened[1]
+
+    def heatmap(self, model: str, method: str, target: str) -> NDArray[np.float32] | None:
+        """A slow method's heatmap of the open film, if it was made before."""
+        return self._maps.get((self.open_key, model, method, target))
+
+    def keep_heatmap(self, model: str, method: str, target: str, heatmap: NDArray[np.float32]) -> None:
+        self._maps[self.open_key, model, method, target] = heatmap
+        while len(self._maps) > MAPS_KEPT:
+            del self._maps[next(iter(self._maps))]
+
+
+def _place(reading: Reading) -> tuple[bool, bool, float]:
+    """What is sorted by; a refused film's suspicion means nothing."""
+    if reading.refused or reading.prediction is None:
+        return bool(reading.error), reading.refused, 0.0
+    return False, False, -reading.prediction.suspicion

@@ -1,1 +1,0 @@
-"""How far a reading can be trusted: metrics computed from stored scores."""

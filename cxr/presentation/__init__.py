@@ -1,0 +1,1 @@
+"""Results in words, tables and pictures, for pages, reports and the command line alike."""

@@ -1,1 +1,0 @@
-"""A model from the shelf reads a film: probabilities, decision, heatmap."""

@@ -1,1 +1,0 @@
-"""What a person sees: pictures and numbers made from readings and evaluations."""

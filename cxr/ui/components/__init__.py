@@ -1,0 +1,1 @@
+"""What several pages share: the viewer, charts, tables of films, choosers."""

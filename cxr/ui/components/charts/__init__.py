@@ -1,0 +1,1 @@
+"""Numbers become Plotly figures, each with its text alternative and its data."""

@@ -1,0 +1,56 @@
+"""A dataset's films made small, to be looked through: read once, by several threads, and kept in memory.
+
+Only films that lie on this machine's disk are kept, and a few thousand of them: never an upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from cxr.core.errors import CxrError
+from cxr.datasets.archive import store_at
+from cxr.datasets.dataset import Dataset
+from cxr.films.isolation.pool import read_apart
+from cxr.films.thumbnail import jpeg
+
+THREADS = 4
+KEPT = 3000  # of about 6 kB each
+SIDE_PX = 168
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A film's small picture, a JPEG on a black square; where it cannot be read, the reason instead."""
+
+    jpeg: bytes | None = field(repr=False)
+    reason: str = ""
+
+
+def tiles(dataset: Dataset, rows: Sequence[int]) -> list[Tile]:
+    """A tile of each of these films, in order."""
+    table = dataset.table
+    films = [(str(table["root"].iat[i]), str(table["path"].iat[i])) for i in rows]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(lambda film: _tile(*film, *_state(*film)), films))
+
+
+def _state(root: str, path: str) -> tuple[int, int]:
+    """What tells that a film's file, or the ZIP that it is in, has changed."""
+    try:
+        state = (Path(root) if Path(root).is_file() else Path(root) / path).stat()
+    except (OSError, ValueError):
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=KEPT)
+def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
+    try:
+        film = read_apart(store_at(root).read(path))
+    except CxrError as error:
+        return Tile(None, str(error))
+    return Tile(jpeg(film, SIDE_PX, square=True))

@@ -1,0 +1,157 @@
+"""Trainings on the command line: what they leave, and how they are stopped, killed and resumed."""
+
+import math
+import shutil
+import sys
+import time
+
+import psutil
+import pytest
+
+from cxr.cli.app import main
+from cxr.jobs import runs
+from cxr.jobs.runs import Job, Status
+from tests.support.files import rows_of
+from tests.support.training import tiny_recipe
+
+CLASSES = ["normal", "bacterial", "viral", "covid19"]
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
+    path.write_text(tiny_recipe(head={"dense": [32]}, training={"epochs": 2}).to_toml())
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained_home(tmp_path_factory, phantoms, recipe):
+    """A home with one model that a process of its own has trained; not to be changed."""
+    home = tmp_path_factory.mktemp("trained") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_HOME", str(home))
+        patch.setattr(sys, "argv", ["cxr", "train", str(recipe), "--data", str(phantoms), "--name", "first"])
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert not end.value.code
+    return home
+
+
+@pytest.fixture
+def trained(trained_home, tmp_path, monkeypatch):
+    """A copy of that home for this test alone."""
+    home = shutil.copytree(trained_home, tmp_path / "home")
+    monkeypatch.setenv("CXR_HOME", str(home))
+    return home
+
+
+def wait_for(true, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def ended_run(state="stopped", **facts):
+    run = runs.create(Job("", (), None), "tiny")
+    run.write_status(Status(state, **facts))
+    return run
+
+
+def start_long_run(answer, phantoms, recipe, epochs):
+    """A run of its own process that is in its second epoch or later."""
+    long = ("--set", f"training.epochs={epochs}", "--set", "training.steps_per_epoch=50")
+    run = runs.find(answer("train", recipe, "--data", phantoms, "--name", "long", "--detach", *long)["run"])
+    wait_for(lambda: not run.status.alive or run.history())
+    return run
+
+
+def test_a_training_puts_a_model_on_the_shelf_and_into_use(trained, answer, cxr):
+    listed = answer("models", "list")
+    assert [(model["name"], model["default"]) for model in listed["models"]] == [("first", True)]
+    card = answer("models", "show", "first")
+    assert card["classes"] == CLASSES and card["epochs"] == 2 and card["size_px"] == 32
+    assert card["films"]["test"] == dict.fromkeys(CLASSES, 10)
+    assert card["results"]["test"]["n"] == 40
+    assert 0 < card["threshold"] < 1 and card["threshold_rule"]
+    assert cxr("models", "list")[1].startswith("* first")
+    assert "first" in cxr("models", "show", "first")[1]
+
+
+def test_a_training_leaves_a_finished_run_with_its_history(trained, answer, cxr):
+    (run,) = answer("runs", "list")
+    assert run["state"] == "finished" and run["model"] == "first"
+    shown = answer("runs", "show", run["run"][:12])
+    assert [row["epoch"] for row in shown["history"]] == [1, 2]
+    assert any("Ended after epoch 2" in line for line in shown["log"])
+    code, out, _ = cxr("runs", "show", run["run"])
+    assert code == 0 and "finished" in out and "on the shelf as 'first'" in out
+    assert "finished" in cxr("runs", "list")[1]
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_starts(trained, phantoms, recipe, cxr):
+    code, _, err = cxr("train", recipe, "--data", phantoms, "--name", "first")
+    assert code == 7 and "already a model 'first'" in err
+    assert len(runs.all_runs()) == 1
+
+
+def test_a_cross_validation_holds_every_training_film_out_once(home, phantoms, recipe, answer):
+    found = answer("crossval", recipe, "--data", phantoms, "--folds", "2", "--set", "training.epochs=1")
+    assert sum(fold["n"] for fold in found["folds"]) == sum(row["split"] == "train" for row in rows_of(phantoms))
+    accuracies = [fold["accuracy"] for fold in found["folds"]]
+    assert found["spread"]["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
+    assert found["spread"]["accuracy"]["sd"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / math.sqrt(2))
+    assert answer("models", "list")["models"] == []
+    assert [run.status.state for run in runs.all_runs()] == ["finished", "finished"]
+
+
+def test_a_run_whose_figures_are_no_numbers_is_still_strict_json(home, answer):
+    run = ended_run()
+    run.write_history([{"epoch": 1.0, "loss": 0.5, "val_auc": float("nan")}])
+    assert answer("runs", "show", run.id)["history"] == [{"epoch": 1.0, "loss": 0.5, "val_auc": None}]
+
+
+def test_runs_are_stopped_resumed_and_deleted_only_when_that_makes_sense(home, cxr):
+    finished = ended_run("finished")
+    assert cxr("runs", "stop", finished.id)[0] == 6
+    assert cxr("runs", "resume", finished.id)[0] == 6
+    waiting = runs.create(Job("", (), None), "waiting")
+    code, _, err = cxr("runs", "delete", waiting.id)
+    assert code == 6 and "stop it first" in err
+    assert cxr("runs", "stop", waiting.id)[0] == 0 and (waiting.folder / "stop").exists()
+    assert cxr("runs", "delete", finished.id)[0] == 0
+    assert runs.all_runs() == [waiting]
+
+
+def test_what_is_done_with_a_run_is_answered_in_json(home, answer):
+    waiting, ended = runs.create(Job("", (), None), "waiting"), ended_run("finished")
+    assert answer("runs", "stop", waiting.id) == {"run": waiting.id} and waiting.asked_to_stop
+    assert answer("runs", "delete", ended.id) == {"run": ended.id}
+    assert runs.all_runs() == [waiting]
+
+
+def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_its_end(home, phantoms, recipe, answer):
+    run = start_long_run(answer, phantoms, recipe, epochs=12)
+    psutil.Process(run.status.pid).kill()
+    wait_for(lambda: not run.status.alive)
+    assert run.status.state == "interrupted" and run.status.phase == "training"
+    before = run.history()
+    assert 1 <= len(before) < 12
+    said = answer("runs", "resume", run.id)
+    assert said["state"] == "finished" and said["model"] == "long"
+    assert [row["epoch"] for row in run.history()] == list(range(1, 13))
+    assert run.history()[: len(before)] == before  # what was done was not done again
+
+
+def test_a_run_stopped_in_the_middle_leaves_its_best_so_far(home, phantoms, recipe, answer, cxr):
+    run = start_long_run(answer, phantoms, recipe, epochs=1000)
+    wait_for(lambda: run.status.epoch >= 2 and run.status.done > 0)  # seen at a heartbeat
+    assert run.status.state == "working" and run.status.total == 50
+    assert cxr("runs", "stop", run.id)[0] == 0
+    wait_for(lambda: not run.status.alive)
+    assert run.status.state == "stopped" and run.status.model == "long"
+    done = len(run.history())
+    card = answer("models", "show", "long")
+    best = min(run.history(), key=lambda row: row["val_loss"])
+    assert 1 <= done < 1000 and (card["epochs"], card["best_epoch"]) == (done, best["epoch"])
+    assert run.status.sentence.startswith(f"Stopped after {done} epochs")

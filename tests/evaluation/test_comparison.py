@@ -1,0 +1,195 @@
+"""Two models on the same films: joined, tested, and their difference with its interval."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.core.errors import DatasetError
+from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.comparison import Contender, compare, mcnemar
+from cxr.evaluation.evaluation import evaluate
+
+TWO = LabelSpace(("normal", "covid19"))
+FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
+
+
+def other_scores(table, labels, seed=9, noise=0.6):
+    """The same films with other probabilities."""
+    columns = [f"p_{name}" for name in labels.classes]
+    p = table[columns].to_numpy() * np.random.default_rng(seed).lognormal(0, noise, (len(table), len(columns)))
+    return table.assign(**dict(zip(columns, (p / p.sum(axis=1, keepdims=True)).round(6).T, strict=True)))
+
+
+def pair(drawn, labels=TWO, **how):
+    table = drawn(labels, films=300, patients=120, **how)
+    return (
+        Contender("old", table, labels, 0.5),
+        Contender("new", other_scores(table, labels), labels, 0.5),
+    )
+
+
+def test_values_are_those_of_each_evaluation(drawn):
+    for labels in (TWO, FOUR):
+        old, new = pair(drawn, labels)
+        found = compare(old, new, 100)
+        for k, one in enumerate((old, new)):
+            alone = evaluate(one.scores, labels, 0.5)
+            assert found.accuracy[k].value == pytest.approx(alone.accuracy)
+            assert found.auc[k].value == pytest.approx(alone.binary.auc)
+        assert found.accuracy_difference.value == pytest.approx(found.accuracy[0].value - found.accuracy[1].value)
+        assert (found.n, found.patients, found.left_out, found.question) == (300, 120 - missing(old), 0, "class")
+
+
+def missing(one):
+    return 120 - one.scores["patient"].nunique()
+
+
+def test_the_difference_of_paired_films_is_surer_than_each_of_them(drawn):
+    table = drawn(TWO, films=400, decimals=6)
+    new = other_scores(table, TWO, noise=0.1)
+    found = compare(Contender("old", table, TWO, 0.5), Contender("new", new, TWO, 0.5), 500)
+
+    def width(interval):
+        return interval.high - interval.low
+
+    assert width(found.auc_difference) < 0.5 * width(found.auc[0])
+
+
+def test_the_order_of_the_models_turns_every_sign(drawn):
+    old, new = pair(drawn)
+    one, other = compare(old, new, 400), compare(new, old, 400)
+    assert one.auc_difference.value == pytest.approx(-other.auc_difference.value)
+    assert one.auc_difference.low == pytest.approx(-other.auc_difference.high, abs=0.003)
+    assert (one.only_first_right, one.only_second_right) == (other.only_second_right, other.only_first_right)
+    assert (one.mcnemar_p, one.delong_p) == (pytest.approx(other.mcnemar_p), pytest.approx(other.delong_p))
+
+
+def test_of_one_film_a_patient_the_bootstrap_agrees_with_delong(drawn):
+    table = drawn(TWO, films=400, decimals=6)
+    new = other_scores(table, TWO)
+    found = compare(Contender("old", table, TWO, 0.5), Contender("new", new, TWO, 0.5))
+    from scipy.stats import norm
+
+    error = abs(found.auc_difference.value) / norm.isf(found.delong_p / 2)
+    assert (found.auc_difference.high - found.auc_difference.low) / (2 * 1.96) == pytest.approx(error, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "p"),
+    [
+        (1, 7, 0.0703),  # Fagerland 2013, BMC Med Res Methodol 13:91, table 1 (Bentur 2009): 2 * (1 + 8) / 2**8
+        (86, 150, 3.716e-05),  # Agresti 1990, p. 350, the data in R's help of mcnemar.test; by its binom.test
+    ],
+)
+def test_mcnemar_gives_the_published_values(one, other, p):
+    assert mcnemar(one, other) == pytest.approx(p, rel=2e-3)
+    assert mcnemar(other, one) == mcnemar(one, other)
+
+
+def test_mcnemar_of_many_films_is_near_the_published_chi_squared():
+    assert mcnemar(86, 150) == pytest.approx(4.115e-05, rel=0.1)  # R: mcnemar.test, 16.818 with 1 degree of freedom
+
+
+def test_models_that_are_never_right_alone_do_not_differ():
+    assert mcnemar(0, 0) == 1
+
+
+def test_a_model_against_itself_differs_in_nothing(drawn):
+    old, _ = pair(drawn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare(old, old, 50)
+    assert vars(found.auc_difference) == {"value": 0, "low": 0, "high": 0}
+    assert found.mcnemar_p == 1 and np.isnan(found.delong_p) and found.differing.empty
+
+
+def test_films_are_the_same_by_their_bytes_in_any_order_and_place(drawn):
+    old, new = pair(drawn)
+    shuffled = new.scores.sample(frac=1, random_state=0).assign(path="elsewhere.png", dataset="moved", patient=0)
+    assert same(compare(old, Contender("new", shuffled, TWO, 0.5), 50), compare(old, new, 50))
+
+
+def test_without_bytes_films_are_the_same_by_dataset_and_path(drawn):
+    old, new = pair(drawn)
+    bare = Contender("new", new.scores.drop(columns="film").iloc[::-1], TWO, 0.5)
+    assert same(compare(old, bare, 50), compare(old, new, 50))
+
+
+def same(one, other):
+    return one.accuracy_difference == other.accuracy_difference and one.auc_difference == other.auc_difference
+
+
+def test_films_of_one_model_only_or_of_another_label_are_left_out_and_counted(drawn):
+    old, new = pair(drawn)
+    fewer = new.scores.iloc[20:].reset_index(drop=True)
+    fewer.loc[0, "label"] = "covid19" if fewer.loc[0, "label"] == "normal" else "normal"
+    found = compare(old, Contender("new", fewer, TWO, 0.5), 50)
+    assert (found.n, found.left_out) == (279, 21)
+    twice = Contender("new", pd.concat([new.scores, new.scores.iloc[:5]]), TWO, 0.5)
+    assert compare(old, twice, 50).n == 300
+
+
+def test_models_of_other_classes_are_compared_by_what_they_share(drawn):
+    table = drawn(FOUR, films=200)
+    covid = table.assign(p_covid19=1 - table["p_normal"])[
+        ["dataset", "path", "film", "patient", "label", "p_normal", "p_covid19"]
+    ]
+    found = compare(Contender("four", table, FOUR, 0.5), Contender("two", covid, TWO, 0.5), 50)
+    assert found.question == "normal or not"
+    assert found.n == int(table["label"].isin(["normal", "covid19"]).sum()) and found.left_out == 200 - found.n
+    assert found.differing.empty and found.accuracy_difference.value == 0  # other names for the same answers
+    with pytest.raises(DatasetError, match="different questions"):
+        compare(
+            Contender("a", table, LabelSpace(("bacterial", "viral", "covid19")), None), Contender("b", table, TWO, 0.5)
+        )
+
+
+def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
+    labels = LabelSpace(("bacterial", "viral", "covid19"))
+    old, new = pair(drawn, labels)
+    found = compare(old, new, 50)
+    assert found.auc[0].value == pytest.approx(evaluate(old.scores, labels, 0.5).macro_auc)
+    assert np.isnan(found.delong_p) and "p_first" not in found.differing
+
+
+def test_models_without_a_film_in_common_are_said_in_a_sentence(drawn):
+    old, new = pair(drawn)
+    with pytest.raises(DatasetError, match="no film that both 'old' and 'new'"):
+        compare(old, Contender("new", new.scores.assign(film="x"), TWO, 0.5))
+
+
+def test_the_films_they_differ_on_are_listed_with_both_answers_and_no_patient(drawn):
+    old, new = pair(drawn)
+    found = compare(old, new, 50)
+    listed = found.differing
+    assert len(listed) == found.only_first_right + found.only_second_right > 0  # of two classes
+    assert (listed["first"] != listed["second"]).all()
+    row = listed.iloc[0]
+    score = 1 - old.scores.set_index("path")["p_normal"][row["path"]]
+    assert row["p_first"] == pytest.approx(score) and row["first"] == ("covid19" if score >= 0.5 else "normal")
+    assert row["film"] == old.scores.set_index("path")["film"][row["path"]]
+    assert "patient" not in listed
+
+
+def test_of_every_film_they_differ_on_it_is_said_which_is_right(drawn):
+    table = pd.DataFrame({"label": ["viral", "viral", "normal", "pneumonia"], "path": list("abcd"), "dataset": "drawn"})
+    p = np.array([[0.1, 0.1, 0.8, 0.0], [0.9, 0.0, 0.1, 0.0], [0.1, 0.9, 0.0, 0.0], [0.1, 0.8, 0.1, 0.0]])
+    q = np.array([[0.9, 0.0, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0], [0.1, 0.0, 0.9, 0.0], [0.1, 0.1, 0.8, 0.0]])
+    one, other = (table.assign(**{f"p_{name}": s[:, k] for k, name in enumerate(FOUR.classes)}) for s in (p, q))
+    found = compare(Contender("one", one, FOUR, 0.5), Contender("other", other, FOUR, 0.5), 10)
+    assert found.differing["right"].tolist() == ["first", "second", "neither", "both"]
+    assert (found.only_first_right, found.only_second_right) == (1, 1)
+    assert "film" not in found.differing  # the scores came without
+
+
+def test_a_comparison_is_strict_json_even_of_one_patient(drawn):
+    old, new = pair(drawn)
+    assert json.loads(json.dumps(compare(old, new, 50).as_dict(), allow_nan=False))["n"] == 300
+    one = [Contender(c.name, c.scores.iloc[:1], TWO, 0.5) for c in (old, new)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said = json.loads(json.dumps(compare(*one, 50).as_dict(), allow_nan=False))
+    assert said["n"] == 1 and said["auc"][0]["value"] is None

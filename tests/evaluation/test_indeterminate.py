@@ -1,0 +1,132 @@
+"""The unsure band: what holds outside of it, and when there is none."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.core.errors import DatasetError
+from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.evaluation import choose_threshold
+from cxr.evaluation.indeterminate import MIN_PATIENTS, Band, choose_band, coverage, outside
+
+TWO = LabelSpace(("normal", "covid19"))
+FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
+
+
+def sides(table, labels, threshold, band):
+    """Share of right answers, and patients, below and above the band."""
+    score, truth = 1 - table["p_normal"], labels.positive(table["label"]) == 1
+    low, high = score < band[0], score >= band[1]
+    return [
+        (float((truth[side] == answer).mean()), table["patient"][side].nunique())
+        for side, answer in ((low, False), (high, True))
+    ]
+
+
+@pytest.mark.parametrize("labels", [TWO, FOUR], ids=["two", "four"])
+@pytest.mark.parametrize("seed", range(8))
+def test_outside_of_the_band_the_accuracy_holds_on_either_side(drawn, labels, seed):
+    table = drawn(labels, films=600, patients=300, seed=seed, help=0.8)
+    threshold = choose_threshold(table, labels)
+    low, high = choose_band(table, labels, threshold, 0.95).range
+    assert 0 < low <= threshold <= high < 1
+    for share, patients in sides(table, labels, threshold, (low, high)):
+        assert share >= 0.95 and patients >= MIN_PATIENTS
+
+
+def test_no_narrower_band_would_do(drawn):
+    table = drawn(TWO, films=400, help=0.6, seed=3)
+    threshold = choose_threshold(table, TWO)
+    low, high = choose_band(table, TWO, threshold, 0.9).range
+    score = np.unique(1 - table["p_normal"])
+    for cut in score[(score > low) & (score < threshold)]:
+        assert sides(table, TWO, threshold, (cut + 1e-9, high))[0][0] < 0.9
+    for cut in score[(score < high) & (score >= threshold)]:
+        assert sides(table, TWO, threshold, (low, cut))[1][0] < 0.9
+
+
+def test_a_model_that_is_right_everywhere_has_an_empty_band():
+    table = pd.DataFrame({"label": ["normal", "covid19"] * 25, "p_normal": [0.9, 0.2] * 25})
+    table = table.assign(p_covid19=1 - table["p_normal"])
+    assert choose_band(table, TWO, 0.5) == Band(
+        (0.5, 0.5), "empty: 95% right on either side of the threshold, on validation films"
+    )
+    assert not TWO.unsure(table[["p_normal", "p_covid19"]].to_numpy(), (0.5, 0.5)).any()
+
+
+def test_an_accuracy_that_cannot_be_reached_leaves_no_band_but_a_sentence(drawn):
+    guess = choose_band(drawn(TWO, films=400, help=0.0), TWO, 0.5)
+    assert guess.range is None and guess.rule.startswith("No band: no cut leaves 20 validation patients")
+    few = drawn(TWO, films=400, patients=MIN_PATIENTS - 1, help=2.0)
+    assert choose_band(few, TWO, choose_threshold(few, TWO)).range is None
+
+
+def test_one_bad_side_is_not_excused_by_the_other():
+    normal = pd.DataFrame({"label": "normal", "p_normal": np.linspace(1, 0.6, 500)})
+    called = pd.DataFrame({"label": ["covid19", "normal"] * 15, "p_normal": np.linspace(0.4, 0, 30)})
+    table = pd.concat([normal, called]).eval("p_covid19 = 1 - p_normal")
+    band = choose_band(table, TWO, 0.5)
+    assert band.range is None and "rightly called not normal" in band.rule
+
+
+def test_without_a_threshold_there_is_no_band(drawn):
+    assert choose_band(drawn(TWO), TWO, None).range is None
+    no_normal = LabelSpace(("bacterial", "viral", "covid19"))
+    assert "no threshold" in choose_band(drawn(no_normal), no_normal, 0.5).rule
+
+
+def test_the_upper_end_is_sure_and_the_lower_is_not():
+    p = np.array([[0.8, 0.2], [0.7, 0.3], [0.4, 0.6], [0.3, 0.7]])
+    assert TWO.unsure(p, (0.3, 0.6)).tolist() == [False, True, False, False]
+    assert bool(TWO.unsure(np.array([0.5, 0.5]), (0.3, 0.6)))
+
+
+def test_coverage_starts_with_the_surest_and_ends_with_all(drawn):
+    table = drawn(TWO, films=500, help=0.5)
+    curve = coverage(table, TWO, 0.5)
+    right = (1 - table["p_normal"] >= 0.5) == (table["label"] == "covid19")
+    assert curve.share[-1] == 1 and curve.accuracy[-1] == pytest.approx(right.mean())
+    assert (np.diff(curve.share) > 0).all() and (np.diff(curve.margin) < 0).all()
+    assert curve.accuracy[: len(curve.share) // 4].mean() > curve.accuracy[-1]
+    half = int(np.searchsorted(curve.share, 0.5))
+    distance = np.abs(np.log((1 - table["p_normal"]).clip(5e-7, 1 - 5e-7) / table["p_normal"].clip(5e-7, 1 - 5e-7)))
+    far = distance >= curve.margin[half] - 1e-9
+    assert curve.accuracy[half] == pytest.approx(right[far].mean()) and far.mean() == pytest.approx(curve.share[half])
+
+
+def test_scores_of_0_and_1_are_at_the_ends_of_the_curve():
+    table = pd.DataFrame({"label": ["normal", "covid19", "normal"], "p_normal": [1.0, 0.0, 0.6]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        curve = coverage(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5)
+    assert curve.accuracy.tolist() == [1, 1] and curve.share == pytest.approx([2 / 3, 1])
+
+
+def test_what_holds_outside_is_given_with_intervals(drawn):
+    table = drawn(TWO, films=600, help=0.7)
+    threshold = choose_threshold(table, TWO)
+    band = choose_band(table, TWO, threshold, 0.95).range
+    found = outside(table, TWO, threshold, band, 200)
+    (npv, _), (ppv, _) = sides(table, TWO, threshold, band)
+    assert (found.npv.value, found.ppv.value) == (pytest.approx(npv), pytest.approx(ppv))
+    assert found.accuracy.low < found.accuracy.value < found.accuracy.high
+    assert found.n == round(found.share * 600) < 600
+
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["accuracy"]["value"] == found.accuracy.value
+
+
+def test_a_model_that_is_never_sure_has_no_figures_there(drawn):
+    found = outside(drawn(TWO), TWO, 0.5, (0.0, 1.1), 10)
+    assert (found.n, found.share) == (0, 0) and np.isnan(found.accuracy.value)
+    json.dumps(found.as_dict(), allow_nan=False)
+
+
+def test_films_whose_label_says_nothing_have_no_curve(drawn):
+    with pytest.raises(DatasetError, match="nothing to evaluate"):
+        coverage(drawn(TWO).assign(label="tuberculosis"), TWO, 0.5)
+    either = LabelSpace(("normal", "viral", "covid19"), {"clear-or-viral": ("normal", "viral")})
+    with pytest.raises(DatasetError, match="says whether something was found"):
+        coverage(drawn(either).assign(label="clear-or-viral"), either, 0.5)

@@ -1,0 +1,93 @@
+"""A shelved model examined on films: by which it is judged, and what is said where it cannot be."""
+
+import csv
+import shutil
+
+import pandas as pd
+import pytest
+
+from cxr.core.errors import DatasetError, ShelfError
+from cxr.datasets.dataset import Dataset
+from cxr.evaluation.evaluation import read_scores
+from cxr.evaluation.model_evaluation import KNOWING, evaluate_model
+from cxr.films.film import film_name
+from cxr.learning.film_selection import select
+from cxr.registry import registry
+from tests.support.training import carry_out, tiny_recipe
+
+TWO = {"classes": ["normal", "covid19"]}
+
+
+@pytest.fixture(scope="module")
+def loose(phantoms, tmp_path_factory):
+    """The drawn films under a manifest that places none of them in a split."""
+    folder = shutil.copytree(phantoms, tmp_path_factory.mktemp("loose") / "loose")
+    manifest = folder / "manifest.csv"
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False).assign(split="")
+    table.to_csv(manifest, index=False)
+    return folder
+
+
+def silent(done, total, what=""):
+    pass
+
+
+@pytest.mark.parametrize(
+    "data", [{}, TWO | {"draw": {"normal": 12, "covid19": 12}, "draw_test": 4}], ids=["dealt", "drawn"]
+)
+def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data, tmp_path):
+    carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
+    tested = read_scores(registry.evaluation_of("tiny"))[lambda table: table["role"] == "test"]
+    for place in (loose, shutil.copytree(loose, tmp_path / "renamed")):  # films are known wherever they lie
+        judged = evaluate_model("tiny", [str(place)], None, silent)
+        assert sorted(judged.scores["path"]) == sorted(tested["path"])
+        assert judged.evaluation.n == len(tested)
+
+
+def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_path):
+    folder = shutil.copytree(phantoms, tmp_path / "2020")
+    carry_out(tiny_recipe(training={"epochs": 1}), [folder])
+    assert evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
+
+
+def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(trained, phantoms):
+    said = []
+    evaluate_model("first", [str(phantoms)], None, lambda *moved: said.append(moved))
+    looking = [(done, 160, KNOWING) for done in range(1, 161)]
+    assert said == [*looking, (0, 40), (16, 40), (32, 40), (40, 40)]
+
+
+def test_films_of_an_evaluation_are_known_by_their_bytes(trained, phantoms):
+    scores = evaluate_model("first", [str(phantoms)], None, silent).scores
+    assert scores["film"].tolist() == [film_name((phantoms / path).read_bytes()) for path in scores["path"]]
+
+
+def test_a_split_is_taken_at_its_word(trained, phantoms):
+    chosen, _ = select(registry.recipe_of("first"), Dataset.open(phantoms))
+    for split in ("train", "val", "test"):
+        scores = evaluate_model("first", [str(phantoms)], split, silent).scores
+        assert set(scores["path"]) == set(chosen.table["path"][chosen.table["role"] == split])
+    assert evaluate_model("first", [str(phantoms)], "all", silent).evaluation.n == 160
+
+
+def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_path):
+    carry_out(tiny_recipe(data=TWO, training={"epochs": 1}), [phantoms])
+    folder = shutil.copytree(phantoms, tmp_path / "viral")
+    with (folder / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"] == "viral"]
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    with pytest.raises(DatasetError, match="no film of split"):
+        evaluate_model("tiny", [str(folder)], "all", silent)
+
+
+def test_films_none_of_which_can_be_read_are_an_error_in_words(trained, phantoms, tmp_path):
+    folder = shutil.copytree(phantoms, tmp_path / "torn")
+    for film in (folder / "images").iterdir():
+        film.write_bytes(b"torn")
+    with pytest.raises(DatasetError, match="None of the films can be read"):
+        evaluate_model("first", [str(folder)], None, silent)
+
+
+def test_an_empty_shelf_judges_nothing(home, phantoms):
+    with pytest.raises(ShelfError, match="no model on the shelf"):
+        evaluate_model(None, [str(phantoms)], None, silent)

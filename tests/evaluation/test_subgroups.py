@@ -1,0 +1,150 @@
+"""Groups of films, and which of them is named the worst."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.core.errors import DatasetError
+from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.evaluation import evaluate
+from cxr.evaluation.intervals import with_intervals
+from cxr.evaluation.subgroups import age_band, groupings, subgroups
+
+TWO = LabelSpace(("normal", "covid19"))
+
+
+def grouped(sizes):
+    """Films of groups, so many of each called rightly: {"AP": (films, right)}."""
+    rows = []
+    for name, (films, right) in sizes.items():
+        for i in range(films):
+            covid = i % 2 == 1
+            p = 0.9 if covid != (i < right) else 0.1
+            rows.append((name, "covid19" if covid else "normal", p))
+    table = pd.DataFrame(rows, columns=["view", "label", "p_normal"])
+    return table.assign(p_covid19=1 - table["p_normal"], patient=range(len(table)))
+
+
+def worst_of(sizes, **how):
+    return subgroups(grouped(sizes), TWO, 0.5, "view", resamples=400, **how)
+
+
+def test_each_group_has_the_figures_of_its_own_films():
+    table = grouped({"AP": (60, 40), "PA": (80, 75)})
+    found = subgroups(table, TWO, 0.5, "view", resamples=50)
+    for group in found.groups:
+        alone = table[table["view"] == group.name]
+        assert (group.n, group.patients) == (len(alone), len(alone))
+        assert group.figures == with_intervals(alone, TWO, 0.5, 50)
+        assert group.figures["accuracy"].value == pytest.approx(evaluate(alone, TWO, 0.5).accuracy)
+
+
+def test_the_group_of_which_it_is_sure_is_named_not_the_smallest():
+    found = worst_of({"AP": (24, 16), "PA": (400, 280), "LL": (300, 290)})
+    assert found.groups[0].figures["accuracy"].value < found.groups[2].figures["accuracy"].value  # AP 0.67, PA 0.70
+    assert found.worst == "PA"
+    assert "view PA does worst: accuracy 0.700" in found.sentence and "chance" not in found.sentence
+
+
+def test_a_group_of_few_patients_is_shown_and_never_named():
+    found = worst_of({"AP": (19, 0), "PA": (100, 90), "LL": (100, 95)})
+    assert [group.name for group in found.groups] == ["AP", "LL", "PA"] and found.worst == "PA"
+    many_films = grouped({"AP": (100, 10), "PA": (100, 90), "LL": (100, 95)})
+    many_films.loc[many_films["view"] == "AP", "patient"] = 0
+    assert subgroups(many_films, TWO, 0.5, "view", resamples=100).worst == "PA"
+
+
+def test_with_one_group_that_counts_none_is_the_worst():
+    found = worst_of({"AP": (100, 90)})
+    assert found.worst == "" and "Fewer than two groups" in found.sentence and np.isnan(found.gap.value)
+
+
+def test_a_group_that_is_always_right_is_not_named_the_worst():
+    found = worst_of({"AP": (40, 40), "PA": (60, 60)})
+    assert found.worst == "" and np.isnan(found.gap.value)
+    assert found.sentence == "No view does worse than another: accuracy 1.000 in each that has 20 patients."
+    assert worst_of({"AP": (40, 40), "PA": (24, 23)}).worst == "PA"  # the intervals of both end at 1
+
+
+def test_groups_that_do_alike_have_no_worst():
+    assert worst_of({"AP": (40, 30), "PA": (80, 60), "LL": (19, 3)}).worst == ""
+
+
+def test_a_figure_of_a_side_with_a_handful_of_films_names_no_group():
+    table = grouped({"AP": (100, 60), "PA": (100, 90), "LL": (100, 80)})
+    few = table[(table["view"] != "AP") | (table["label"] == "covid19")]
+    few = pd.concat([few, table[(table["view"] == "AP") & (table["label"] == "normal")][:9]], ignore_index=True)
+    found = subgroups(few, TWO, 0.5, "view", "binary.auc", resamples=100)
+    (group,) = (group for group in found.groups if group.name == "AP")
+    assert (group.positive, group.negative) == (50, 9) and found.worst == "LL"
+    assert [group.too_few(f"binary.{name}") for name in ("auc", "sensitivity", "specificity", "ppv")] == [
+        True, False, True, False,
+    ]  # fmt: skip
+    assert found.as_dict()["groups"][0]["negative"] == 9
+
+
+def test_the_gap_is_against_all_other_films_and_says_when_it_may_be_chance():
+    found = worst_of({"AP": (100, 60), "PA": (50, 50), "LL": (50, 40)})
+    assert found.gap.value == pytest.approx(0.6 - 0.9) and found.gap.high < 0
+    close = worst_of({"AP": (40, 36), "PA": (40, 37)})
+    assert close.gap.low < 0 < close.gap.high and "may be chance" in close.sentence
+
+
+def test_a_source_of_one_class_has_no_auc_and_is_judged_by_what_it_has():
+    table = grouped({"AP": (200, 149), "PA": (200, 190)})
+    table["source"] = np.where(table["label"] == "normal", "nih", "covid-chestxray")
+    found = subgroups(table, TWO, 0.5, "source", resamples=50)
+    assert all(np.isnan(group.figures["binary.auc"].value) for group in found.groups)
+    assert found.worst == "covid-chestxray"
+    assert subgroups(table, TWO, 0.5, "source", "binary.auc", resamples=50).worst == ""
+
+
+@pytest.mark.parametrize(
+    ("age", "band"),
+    [("61", "40 to 64"), ("061Y", "40 to 64"), ("061", "40 to 64"), ("17", "0 to 17"), ("18", "18 to 39")]
+    + [("65.0", "65 and older"), ("006M", "0 to 17"), ("012D", "0 to 17"), ("0", "0 to 17"), ("120", "65 and older")]
+    + [("413", "not stated"), ("", "not stated"), ("old", "not stated"), ("-3", "not stated")],
+)
+def test_ages_go_into_bands(age, band):
+    assert age_band(age) == band
+
+
+def test_bands_of_age_rise_and_what_is_not_stated_comes_last():
+    table = grouped({"AP": (100, 80)})
+    ages = ["", "70", "5", "044Y", "30"]
+    found = subgroups(table.assign(age=[ages[i % 5] for i in range(100)]), TWO, 0.5, "age", resamples=20)
+    assert [group.name for group in found.groups] == ["0 to 17", "18 to 39", "40 to 64", "65 and older", "not stated"]
+
+
+def test_films_that_the_model_knows_no_label_for_make_no_group():
+    table = grouped({"AP": (50, 40), "PA": (50, 40), "LL": (30, 30)})
+    table.loc[table["view"] == "LL", "label"] = "tuberculosis"
+    assert [group.name for group in subgroups(table, TWO, 0.5, "view", resamples=20).groups] == ["AP", "PA"]
+
+
+def test_what_cannot_be_grouped_is_said_in_a_sentence():
+    table = grouped({"AP": (50, 40), "PA": (50, 40)})
+    with pytest.raises(DatasetError, match="no column 'sex'. They can be grouped by: view"):
+        subgroups(table, TWO, 0.5, "sex")
+    with pytest.raises(DatasetError, match="too many for groups"):
+        subgroups(table.assign(source=range(100)), TWO, 0.5, "source")
+    with pytest.raises(DatasetError, match="no figure 'beauty'"):
+        subgroups(table, TWO, 0.5, "view", "beauty", resamples=5)
+    with pytest.raises(DatasetError, match="better when higher"):
+        subgroups(table, TWO, 0.5, "view", "brier")
+    with pytest.raises(DatasetError, match="no column 'patient'"):
+        subgroups(table, TWO, 0.5, "patient")
+
+
+def test_groups_are_strict_json():
+    said = json.loads(json.dumps(worst_of({"AP": (3, 3)}).as_dict(), allow_nan=False))
+    assert said["groups"][0]["name"] == "AP" and said["gap"]["value"] is None
+
+
+def test_films_are_grouped_by_what_tells_them_apart():
+    films = pd.DataFrame({"source": ["a"] * 40, "sex": ["F", ""] * 20, "age": ["20", "30"] * 20})
+    assert groupings(films) == ["sex"]  # one source, one band of ages, no views
+    assert groupings(films.assign(age=["20", "70"] * 20)) == ["sex", "age"]
+    assert groupings(films.assign(source=[f"{i}" for i in range(40)])) == ["sex"]  # too many to be groups

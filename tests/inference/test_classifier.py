@@ -1,0 +1,203 @@
+import gc
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from cxr.core.errors import CxrError
+from cxr.films.film import Film
+from cxr.registry import registry
+
+AGREEMENT = 1e-4
+
+
+def reference_gradcam(classifier, film, target):
+    """tf-keras-vis' Grad-CAM of the logits model, unscaled."""
+    import keras
+    from tf_keras_vis.gradcam import Gradcam
+    from tf_keras_vis.utils.scores import BinaryScore, CategoricalScore
+
+    model = classifier.network.model
+    column = classifier.classes.index(target)
+    sigmoid = classifier.recipe.head.output == "sigmoid"
+    heatmaps = Gradcam(keras.Model([model.input], model.get_layer("logits").output))(
+        BinaryScore(bool(column)) if sigmoid else CategoricalScore(column),
+        film.fitted(classifier.size_px).astype(np.float32)[None, ..., None],
+        penultimate_layer=classifier.network.target,
+        seek_penultimate_conv_layer=False,
+        expand_cam=False,
+        normalize_cam=False,
+    )
+    return np.asarray(heatmaps)[0]
+
+
+def assert_agrees_with_reference(classifier, film):
+    prediction = classifier.read(film)
+    assert prediction.peaks.max() > 0
+    for target, peak in zip(prediction.classes, prediction.peaks, strict=True):
+        reference = reference_gradcam(classifier, film, target)
+        scale = max(float(reference.max()), 1e-9)
+        assert np.abs(prediction.heatmap(target) * peak - reference).max() / scale < AGREEMENT
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("pool", ["flatten", "average", "max"])
+def test_heatmaps_agree_with_tf_keras_vis_for_each_head(make_classifier, tiny_recipe, film, output, pool):
+    classes = ("normal", "pneumonia") if output == "sigmoid" else ("normal", "bacterial", "viral")
+    recipe = tiny_recipe(output=output, pool=pool, dense=[8], dropout=0.5)
+    assert_agrees_with_reference(make_classifier(recipe, classes), film)
+
+
+@pytest.mark.parametrize("pool", ["flatten", "average"])
+@pytest.mark.parametrize(("backbone", "scale"), [("vgg16", "caffe"), ("resnet18", "torch"), ("resnet50", "caffe")])
+def test_heatmaps_agree_with_tf_keras_vis_for_each_trunk(make_classifier, tiny_recipe, film, backbone, scale, pool):
+    recipe = tiny_recipe(size_px=64, backbone=backbone, scale=scale, pool=pool)
+    assert_agrees_with_reference(make_classifier(recipe), film)
+
+
+def test_heatmaps_agree_with_tf_keras_vis_after_the_shelf(home, make_classifier, draft, film):
+    from cxr.registry.weights_file import arrays_of
+
+    fresh = make_classifier()
+    registry.store(draft(), fresh.recipe, arrays_of(fresh.network.model.weights), "")
+    loaded = registry.load("tiny", "float32")
+    assert_agrees_with_reference(loaded, film)
+    np.testing.assert_array_equal(loaded.read(film).probabilities, fresh.read(film).probabilities)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+def test_probabilities_are_those_of_the_network(make_classifier, tiny_recipe, film, output):
+    classifier = make_classifier(tiny_recipe(output=output), ("normal", "pneumonia"))
+    direct = np.asarray(classifier.network.model(film.fitted(32)[None, ..., None].astype(np.float32)))[0]
+    expected = [1 - direct[0], direct[0]] if output == "sigmoid" else direct
+    np.testing.assert_allclose(classifier.read(film).probabilities, expected, atol=1e-6)
+
+
+def test_features_come_with_the_reading_or_by_themselves(make_classifier, films):
+    classifier = make_classifier()
+    alone = classifier.features((film.fitted(classifier.size_px) for film in films), batch=3)
+    read = np.stack([one.features for one in classifier.read_many(films)])
+    assert alone.shape[0] == len(films) and np.ptp(alone, axis=0).max() > 0
+    np.testing.assert_allclose(alone, read, atol=1e-5)
+
+
+def test_a_film_gets_the_same_answer_in_a_batch_as_alone(make_classifier, films):
+    classifier = make_classifier()
+    together = list(classifier.read_many(films, batch=4))
+    assert len(together) == len(films)
+    for film, in_batch in zip(films, together, strict=True):
+        alone = classifier.read(film)
+        assert in_batch.decision == alone.decision
+        np.testing.assert_allclose(in_batch.probabilities, alone.probabilities, atol=1e-5)
+        np.testing.assert_allclose(in_batch.heatmaps, alone.heatmaps, atol=1e-5)
+
+
+def test_films_are_taken_a_batch_at_a_time(make_classifier, film):
+    taken = []
+    endless = (taken.append(i) or film for i in range(10**9))
+    next(make_classifier().read_many(endless, batch=3))
+    assert len(taken) == 3
+
+
+def test_reading_no_films_gives_no_predictions(make_classifier):
+    assert list(make_classifier().read_many([])) == []
+
+
+def test_heatmaps_are_scaled_by_their_own_peak_and_blank_ones_stay_blank(make_classifier, films):
+    for prediction in make_classifier().read_many(films):
+        for heatmap, peak in zip(prediction.heatmaps, prediction.peaks, strict=True):
+            assert heatmap.min() >= 0
+            assert heatmap.max() == (pytest.approx(1) if peak > 0 else 0)
+
+
+def test_a_film_that_lights_no_map_gets_a_blank_heatmap(make_classifier):
+    classifier = make_classifier()
+    for variable in classifier.network.model.weights:
+        if variable.path.startswith("block3"):
+            variable.assign(0 * variable)
+    prediction = classifier.read(Film(pixels=np.zeros((40, 40), np.uint8), format="PNG", bits=8))
+    assert not prediction.heatmaps.any()
+    assert np.isfinite(prediction.probabilities).all()
+
+
+def test_the_threshold_decides_between_normal_and_the_most_probable_finding(make_classifier, film):
+    always = make_classifier(threshold=0.0).read(film)
+    never = make_classifier(threshold=1.0).read(film)
+    findings = dict(zip(always.classes[1:], always.probabilities[1:], strict=True))
+    assert always.decision == max(findings, key=findings.get)
+    assert never.decision == "normal"
+
+
+def test_a_score_in_the_unsure_band_is_unsure_and_without_a_band_nothing_is_said(make_classifier, film):
+    score = 1 - float(make_classifier(threshold=0.5).read(film).probability("normal"))
+    inside = make_classifier(threshold=0.5, unsure=(score - 0.01, score + 0.01)).read(film)
+    below = make_classifier(threshold=0.5, unsure=(score - 0.02, score - 0.01)).read(film)
+    above = make_classifier(threshold=0.5, unsure=(score + 0.01, score + 0.02)).read(film)
+    assert (inside.unsure, below.unsure, above.unsure) == (True, False, False)
+    assert make_classifier(threshold=0.5).read(film).unsure is None
+    assert json.loads(json.dumps(inside.as_dict()))["unsure"] is True
+
+
+def test_softened_logits_give_softer_probabilities_and_the_same_heatmaps(make_classifier, tiny_recipe, film):
+    for output, classes in (("softmax", ("normal", "bacterial", "viral")), ("sigmoid", ("normal", "viral"))):
+        classifier = make_classifier(tiny_recipe(output=output), classes)
+        before = classifier.read(film)
+        classifier.network.soften(2.0)
+        after = classifier.read(film)
+        expected = np.sqrt(before.probabilities)
+        np.testing.assert_allclose(after.probabilities, expected / expected.sum(), atol=1e-5)
+        np.testing.assert_allclose(after.heatmaps, before.heatmaps, atol=1e-4)
+        np.testing.assert_allclose(after.peaks, before.peaks / 2, rtol=1e-3)
+
+
+def test_the_heatmap_is_that_of_the_decision_unless_another_class_is_asked_for(make_classifier, film):
+    prediction = make_classifier().read(film)
+    decided = prediction.classes.index(prediction.decision)
+    np.testing.assert_array_equal(prediction.heatmap(), prediction.heatmaps[decided])
+    np.testing.assert_array_equal(prediction.heatmap("viral"), prediction.heatmaps[2])
+    with pytest.raises(CxrError, match="knows no class 'flu'"):
+        prediction.heatmap("flu")
+
+
+def test_a_prediction_becomes_json_and_a_label(make_classifier, film):
+    prediction = make_classifier(threshold=0.25).read(film)
+    table = json.loads(json.dumps(prediction.as_dict()))
+    assert table["decision"] == prediction.decision
+    assert sum(table["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert table["threshold"] == 0.25
+    assert table["model_ms"] > 0
+    assert prediction.label().startswith(f"{prediction.decision} (")
+
+
+def test_bfloat16_gives_float32_results_close_to_those_of_float32(make_classifier, film):
+    exact, rough = make_classifier().read(film), make_classifier(precision="bfloat16").read(film)
+    assert rough.probabilities.dtype == rough.heatmaps.dtype == rough.peaks.dtype == np.float32
+    np.testing.assert_allclose(rough.probabilities, exact.probabilities, atol=0.02)
+    np.testing.assert_allclose(rough.heatmaps, exact.heatmaps, atol=0.05)
+
+
+def test_the_float32_copy_of_a_bfloat16_model_has_its_weights(make_classifier):
+    from cxr.registry.weights_file import arrays_of
+
+    classifier = make_classifier(precision="bfloat16")
+    copy = classifier.float32_network()
+    assert copy is classifier.float32_network()
+    assert copy.model.get_layer(copy.target).compute_dtype == "float32"
+    ours, theirs = arrays_of(classifier.network.model.weights), arrays_of(copy.model.weights)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_float32_model_is_its_own_float32_copy(make_classifier):
+    classifier = make_classifier()
+    assert classifier.float32_network() is classifier.network
+
+
+def test_several_threads_get_the_answers_of_one(make_classifier, films):
+    classifier = make_classifier()
+    alone = [classifier.read(film).probabilities for film in films]
+    gc.collect()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda film: classifier.read(film).probabilities, films * 4))
+    for i, probabilities in enumerate(together):
+        np.testing.assert_allclose(probabilities, alone[i % len(films)], atol=1e-6)

@@ -1,0 +1,216 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from cxr.core.errors import DatasetError
+from cxr.datasets.dataset import COLUMNS, Dataset
+from cxr.datasets.labels import LabelSpace
+from cxr.learning.film_selection import judged_by, label_space, select, select_fold
+from tests.support.training import tiny_recipe
+
+
+def listed(name="hospital", **counts):
+    """A dataset of so many films of each label, one a patient, without files."""
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    table = pd.DataFrame({"label": labels, "path": [f"{i}.png" for i in range(len(labels))]})
+    table["patient_id"] = table["path"]
+    table = table.reindex(columns=COLUMNS, fill_value="").astype("str")
+    return Dataset(name, table.assign(dataset=name, root=f"/{name}"))
+
+
+def placed(dataset, split, rows):
+    """The dataset with these rows put into a split by its manifest."""
+    column = dataset.table["split"].to_numpy(dtype=object).copy()
+    column[rows] = split
+    return dataset.with_column("split", column)
+
+
+def of_role(dataset, role):
+    return dataset.labels[dataset.table["role"] == role].value_counts().to_dict()
+
+
+def paths(dataset):
+    return set(dataset.table["path"])
+
+
+@pytest.fixture
+def films():
+    return listed(normal=40, bacterial=30, viral=30, covid19=20)
+
+
+def recipe(**data):
+    return tiny_recipe(data=data)
+
+
+# Which films, as which classes
+
+
+def test_the_labels_of_the_films_are_the_classes(films):
+    assert label_space(recipe(), films).classes == ("normal", "bacterial", "viral", "covid19")
+
+
+def test_the_recipe_s_own_classes_go_first(films):
+    chosen, labels = select(recipe(classes=["covid19", "normal"]), films)
+    assert labels.classes == ("covid19", "normal")
+    assert set(chosen.labels) == {"covid19", "normal"}
+    assert len(chosen) == 60
+
+
+def test_views_that_are_excluded_take_no_part_and_make_no_class(films):
+    views = np.where(np.arange(120) % 4 == 0, "L", "PA")
+    views[films.labels == "covid19"] = "CT"
+    chosen, labels = select(recipe(), films.with_column("view", views))
+    assert labels.classes == ("normal", "bacterial", "viral")
+    assert set(chosen.table["view"]) == {"PA"}
+    kept, _ = select(recipe(exclude_views=["CT"]), films.with_column("view", views))
+    assert set(kept.table["view"]) == {"PA", "L"}
+
+
+def test_labels_left_out_and_labels_that_say_nothing_take_no_part():
+    films = listed(**{"normal": 20, "viral": 20, "other": 5, "not-a-chest-xray": 5, "pneumonia": 5})
+    chosen, labels = select(recipe(), films)
+    assert labels.classes == ("normal", "viral")
+    assert set(chosen.labels) == {"normal", "viral"}
+
+
+def test_films_of_a_coarser_label_take_part_where_all_its_members_are_classes():
+    chosen, labels = select(recipe(), listed(normal=20, bacterial=20, viral=20, covid19=20, pneumonia=10))
+    assert "pneumonia" not in labels.classes
+    assert (chosen.labels == "pneumonia").sum() == 10
+
+
+def test_every_film_has_a_role_in_about_the_recipe_s_shares(films):
+    chosen, _ = select(recipe(validation=0.25, test=0.2), films)
+    share = chosen.table["role"].value_counts() / len(chosen)
+    assert share["test"] == pytest.approx(0.2, abs=0.03)
+    assert share["val"] == pytest.approx(0.8 * 0.25, abs=0.03)
+    assert share["train"] == pytest.approx(0.6, abs=0.04)
+    assert select(recipe(validation=0.25, test=0.2), films)[0].table.equals(chosen.table)
+
+
+def test_a_class_without_films_is_named_with_what_to_do():
+    with pytest.raises(DatasetError, match="no covid19 film to train with.*name in the recipe only classes"):
+        select(recipe(classes=["normal", "viral", "covid19"]), listed(normal=20, viral=20))
+
+
+def test_a_class_without_films_to_validate_with_is_named():
+    with pytest.raises(DatasetError, match="no viral film to validate with"):
+        select(recipe(), listed(normal=40, viral=1))
+
+
+# Draws
+
+
+def test_a_draw_takes_exactly_so_many_films_of_each_label(films):
+    chosen, _ = select(recipe(draw={"normal": 15, "covid19": 12}, draw_test=3, classes=["normal", "covid19"]), films)
+    assert of_role(chosen, "test") == {"normal": 3, "covid19": 3}
+    assert chosen.labels.value_counts().to_dict() == {"normal": 15, "covid19": 12}
+
+
+def test_another_seed_is_another_draw_and_the_same_seed_the_same(films):
+    table = {"draw": {"normal": 15, "covid19": 12}, "classes": ["normal", "covid19"], "draw_test": 3}
+    one, again, other = (paths(select(recipe(**table, draw_seed=seed), films)[0]) for seed in (1, 1, 2))
+    assert one == again != other
+
+
+def test_a_draw_of_a_group_class_takes_any_of_its_members_and_keeps_their_labels(films):
+    table = {"classes": ["normal", "pneumonia"], "draw": {"normal": 20, "pneumonia": 60}, "draw_test": 10}
+    chosen, labels = select(recipe(**table), films)
+    targets = labels.targets(chosen.labels)
+    assert targets.sum(axis=0).tolist() == [20, 60]
+    assert targets[chosen.table["role"] == "test"].sum(axis=0).tolist() == [10, 10]
+    assert set(chosen.labels) == {"normal", "bacterial", "viral", "covid19"}
+
+
+def test_a_draw_of_what_is_no_class_is_refused(films):
+    with pytest.raises(DatasetError, match="draws films of viral, which is no class"):
+        select(recipe(classes=["normal", "covid19"], draw={"normal": 5, "viral": 5}), films)
+
+
+def test_a_draw_of_more_films_than_there_are_is_refused(films):
+    with pytest.raises(DatasetError, match="covid19 has"):
+        select(recipe(classes=["normal", "covid19"], draw={"normal": 30, "covid19": 30}, draw_test=2), films)
+
+
+# Folds
+
+
+def test_folds_are_disjoint_and_cover_every_film_once(films):
+    dealt = [select_fold(recipe(), films, fold, 4)[0] for fold in range(4)]
+    tested = [paths(d.where(d.table["role"] == "test")) for d in dealt]
+    assert sum(len(t) for t in tested) == 120
+    assert set().union(*tested) == paths(films)
+    for d, t in zip(dealt, tested, strict=True):
+        assert paths(d) == paths(films)
+        assert not t & paths(d.where(d.table["role"] != "test"))
+        assert set(d.table["role"]) == {"train", "val", "test"}
+
+
+def test_folds_leave_the_manifest_s_own_test_films_alone(films):
+    films = placed(films, "test", np.arange(0, 120, 6))
+    own = paths(films.where(films.table["split"] == "test"))
+    for fold in range(3):
+        assert not own & paths(select_fold(recipe(), films, fold, 3)[0])
+
+
+def test_a_patient_is_in_one_fold(films):
+    films = films.with_column("patient_id", [f"p{i // 2}" for i in range(120)])
+    dealt, _ = select_fold(recipe(), films, 0, 3)
+    roles_of = dealt.table.groupby("patient_id")["role"].nunique()
+    assert roles_of.max() == 1
+
+
+# What a finished model is judged by
+
+
+def judged(films, split=None, roles=None, **data):
+    labels = LabelSpace(("normal", "viral"))
+    return judged_by(recipe(**data), labels, films, split, [""] * len(films) if roles is None else roles)
+
+
+@pytest.fixture
+def two_labels():
+    return listed(normal=40, viral=40, other=4)
+
+
+@pytest.fixture
+def roles(two_labels):
+    """Of a training with a third of the films; the others came later, or were not drawn."""
+    return [("train", "val", "test", "", "", "")[i % 6] for i in range(len(two_labels))]
+
+
+def test_of_films_that_it_was_trained_with_a_model_is_judged_by_the_test_films_alone(two_labels, roles):
+    wanted = {f"{i}.png" for i in range(80) if roles[i] == "test"}
+    assert paths(judged(two_labels, roles=roles)) == wanted
+
+
+def test_on_another_dataset_it_is_judged_by_all_films_that_say_something(two_labels):
+    assert len(judged(two_labels)) == 80
+
+
+def test_on_another_dataset_with_a_test_split_it_is_judged_by_that(two_labels):
+    films = placed(two_labels, "test", [3, 50])
+    assert paths(judged(films)) == {"3.png", "50.png"}
+
+
+def test_of_a_join_each_dataset_is_judged_by_its_own_rule(two_labels, roles):
+    joined = Dataset.join([two_labels, listed("clinic", normal=5, viral=5)])
+    chosen = judged(joined, roles=[*roles, *[""] * 10]).table
+    assert (chosen["dataset"] == "clinic").sum() == 10
+    assert set(chosen.loc[chosen["dataset"] == "hospital", "role"]) == {"test"}
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_named_split_is_taken_at_its_word(two_labels, roles, split):
+    films = placed(two_labels, split, [1, 3])  # 1 was in validation, 3 in nothing
+    wanted = {f"{i}.png" for i in range(80) if roles[i] == split} | {"3.png"}
+    assert paths(judged(films, split, roles)) == wanted
+
+
+def test_all_are_all_films_that_say_something(two_labels):
+    assert len(judged(two_labels, "all")) == 80
+
+
+def test_excluded_views_are_not_judged(two_labels):
+    films = two_labels.with_column("view", np.where(np.arange(84) < 10, "L", "PA"))
+    assert len(judged(films, "all")) == 70

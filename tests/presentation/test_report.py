@@ -1,0 +1,134 @@
+"""A report holds the reading and what the model is not, and never the name of a file."""
+
+import base64
+import csv
+import io
+import json
+import re
+import zlib
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cxr import DISCLAIMER
+from cxr.films.film import Film
+from cxr.films.synthetic.phantom import draw_phantom
+from cxr.inference.reader_responses import Opinion
+from cxr.presentation import report
+from cxr.presentation.overlay import overlay
+from cxr.presentation.reading_summary import withheld
+from tests.support.predictions import FOUR, card_of, predicted
+
+
+@pytest.fixture
+def card():
+    return card_of(
+        FOUR,
+        threshold=0.4,
+        films={"train": {"normal": 3, "viral": 4}},
+        sources={"a hospital": {"normal": 3}},
+        results={"test": {"n": 10, "accuracy": 0.9}},
+        warnings=("1 film is in training & again in test.",),
+    )
+
+
+@pytest.fixture
+def reported(card):
+    film = Film(draw_phantom("viral", 1, 200).pixels[:150], "PNG", 8)
+    prediction = predicted(FOUR, [0.2, 0.2, 0.5, 0.1], 0.4)
+    heatmap = np.eye(4, dtype=np.float32)
+    return report.Reported(film, "0badc0de", prediction, card, "viral", "Grad-CAM", heatmap, ("Small <film> & dark.",))
+
+
+def words_of(pdf):
+    """The text on a PDF's pages: the strings of their streams, in order."""
+    streams = re.findall(rb"/ASCII85Decode /FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
+    pages = [zlib.decompress(base64.a85decode(stream.strip().removesuffix(b"~>"))) for stream in streams]
+    strings = re.findall(rb"\(((?:\\.|[^\\)])*)\) Tj", b"".join(pages), re.DOTALL)
+    return "".join(re.sub(rb"\\(.)", rb"\1", string).decode("latin-1") for string in strings)
+
+
+def test_the_pdf_says_what_was_read_by_which_model_and_what_it_is_not(reported):
+    pdf = report.reading_pdf(reported)
+    words = words_of(pdf)
+    assert pdf.startswith(b"%PDF")
+    for part in (DISCLAIMER, "The model finds pneumonia", "80 %", "0123456789ab", "Trained on 7 films", "0badc0de"):
+        assert part in words
+    assert "Small <film> & dark." in words
+    assert "10 test films" in words and "in training & again" in words
+    assert "No reader has said" in words and f"Read {date.today()}" in words
+    answer = Opinion("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
+    words = words_of(report.reading_pdf(replace(reported, answer=answer)))
+    assert "The reader: disagree." in words and "Note: scapula" in words
+    assert pdf.count(b"/Subtype /Image") == 2
+
+
+def test_the_pdf_of_a_refused_film_has_the_reason_and_nothing_that_the_model_says(reported):
+    refused = replace(reported, withheld=True, warnings=("This does not look like a chest film.",))
+    pdf = report.reading_pdf(refused)
+    words = words_of(pdf)
+    assert "does not look like a chest film" in words and "withheld" in words
+    assert "The model finds" not in words and "80 %" not in words
+    assert pdf.count(b"/Subtype /Image") == 1
+
+
+def test_of_a_refused_film_the_table_says_why_and_no_probability():
+    gate = {"refused": True, "reasons": [{"kind": "blank", "sentence": "Blank."}]}
+    said = {"file": "a.png", "probabilities": {"normal": 0.3}, "decision": "normal", "label": "normal", "unsure": False}
+    rows = [withheld(said | {"gate": gate, "warnings": ["Blank."]}), said | {"gate": {"refused": False, "reasons": []}}]
+    first, second = csv.DictReader(io.StringIO(report.batch_csv(rows, ["normal"])))
+    assert (first["refused"], first["decision"], first["p_normal"], first["unsure"]) == ("yes", "", "", "")
+    assert first["warnings"] == "Blank."
+    assert (second["refused"], second["decision"], second["p_normal"]) == ("no", "normal", "0.300000")
+    assert json.loads(report.batch_json(rows))["readings"][0]["probabilities"] is None
+
+
+def test_the_overlay_is_the_film_s_size_with_heat_on_it(reported):
+    image = Image.open(io.BytesIO(report.overlay_png(reported)))
+    pixels = np.asarray(image)[:150, :200]
+    assert (pixels == np.asarray(overlay(reported.film.pixels, reported.heatmap))).all()
+    assert (pixels[:10, :10, 0] != pixels[:10, :10, 2]).any()  # coloured where the heat is
+    assert (pixels[:10, -10:, 0] == pixels[:10, -10:, 2]).all()
+
+
+def test_under_the_overlay_and_in_its_file_is_what_it_shows_by_which_model_and_what_it_is_not(reported, monkeypatch):
+    written = []
+    monkeypatch.setattr("cxr.presentation.report.captioned", lambda picture, words: written.append(words) or picture)
+    with Image.open(io.BytesIO(report.overlay_png(reported))) as image:
+        assert image.text == {
+            "Description": "Grad-CAM: what speaks for viral",
+            "Source": f"drawn, version {reported.card.version}",
+            "Disclaimer": DISCLAIMER,
+        }
+    said = f"Grad-CAM: what speaks for viral. Model drawn, version {reported.card.version}."
+    assert written == [[said, DISCLAIMER]]
+
+
+READINGS = [
+    {"file": "=cmd.png", "decision": "viral", "probabilities": {"normal": 0.25, "viral": 0.75}, "threshold": 0.5,
+     "warnings": ["Small."], "model": "tiny@0", "label": "viral", "timing_ms": {}},
+    {"file": "b.png", "error": "This file is empty."},
+]  # fmt: skip
+
+
+def test_the_table_of_a_batch_has_a_row_a_file_and_begins_no_formula():
+    rows = list(csv.DictReader(io.StringIO(report.batch_csv(READINGS, ("normal", "viral")))))
+    assert [row["file"] for row in rows] == ["'=cmd.png", "b.png"]
+    assert (rows[0]["p_viral"], rows[0]["warnings"], rows[1]["error"]) == ("0.750000", "Small.", "This file is empty.")
+    assert {row["note"] for row in rows} == {DISCLAIMER}
+
+
+def test_the_json_of_a_batch_is_the_readings_and_the_disclaimer():
+    said = json.loads(report.batch_json(READINGS))
+    assert said == {"note": DISCLAIMER, "readings": READINGS}
+
+
+def test_readings_without_names_have_their_place_instead():
+    rows = [{"file": "DOE^JANE.dcm", "film": "0badc0de", "decision": "viral"}, {"file": "x.png", "error": "No image."}]
+    nameless = report.nameless(rows)
+    assert [row["file"] for row in nameless] == ["file 1", "file 2"]
+    assert [{**row, "file": ""} for row in nameless] == [{**row, "file": ""} for row in rows]
+    assert rows[0]["file"] == "DOE^JANE.dcm"

@@ -1,0 +1,116 @@
+"""The model that comes with the project: whole, honest, small, and what its card says it is."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.evaluation import evaluate, probabilities_of, read_scores
+from cxr.evaluation.shortcuts.report import kept
+from cxr.evaluation.shortcuts.verdict import judged
+from cxr.films.film import Film
+from cxr.films.synthetic.non_xrays import draw_strange
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
+from cxr.registry import registry
+from cxr.registry.card import SHORTCUTS, members
+from cxr.registry.recipe import Recipe
+
+PROJECT = Path(__file__).parents[2]
+NAME = "vgg16-broad"
+MOST_BYTES = 31_000_000
+ALIKE = 0.03  # of a probability, between machines whose bfloat16 rounds in another order
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """The shelf as it comes with the project."""
+    monkeypatch.setenv("CXR_HOME", str(PROJECT))
+    return registry.card(NAME)
+
+
+def film_of(pixels):
+    return Film(pixels=np.ascontiguousarray(pixels), format="PNG", bits=8)
+
+
+def test_a_fresh_clone_holds_the_model_whole_and_nothing_more(shipped):
+    listed = subprocess.run(["git", "ls-files", "models"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    tracked = {Path(line) for line in listed.stdout.splitlines()}
+    if not tracked:
+        pytest.skip("this is no clone")
+    files = (*members(shipped), SHORTCUTS)
+    assert tracked == {Path("models/README.md"), *(Path("models", NAME, file) for file in files)}
+    assert sum((PROJECT / path).stat().st_size for path in tracked) < MOST_BYTES
+
+
+def test_a_shelf_that_holds_it_alone_uses_it(shipped, tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / NAME).symlink_to(PROJECT / "models" / NAME)
+    monkeypatch.setenv("CXR_HOME", str(tmp_path))
+    assert registry.default_name() == NAME
+
+
+def test_its_card_says_what_it_is_for_what_it_gets_wrong_and_how_often_test_films_were_looked_at(shipped):
+    said = shipped.statement
+    assert said is not None and said.test_looks >= 1
+    for text in (said.intended_use, said.not_for, said.data, said.split, said.training, said.failures):
+        assert len(text) > 100
+    assert shipped.classes == ("normal", "bacterial", "viral", "covid19")
+    assert shipped.groups == {"pneumonia": ("bacterial", "viral", "covid19")}
+    assert shipped.threshold is not None and shipped.unsure is not None and shipped.gate is not None
+
+
+def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
+    for file in ("card.json", "recipe.toml", "evaluation.csv", SHORTCUTS):
+        text = (PROJECT / "models" / NAME / file).read_text("utf-8")
+        assert not re.search(r"(^|[\s\",=])/[a-z]+/", text), file
+
+
+def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
+    scores = read_scores(registry.evaluation_of(NAME))
+    labels = LabelSpace(shipped.classes, shipped.groups)
+    for role in ("val", "test"):
+        found = evaluate(scores[scores["role"] == role], labels, shipped.threshold)
+        stored = shipped.results[role]
+        assert found.n == stored["n"] and found.binary is not None
+        assert found.accuracy == pytest.approx(stored["accuracy"], abs=1e-9)
+        assert found.binary.auc == pytest.approx(stored["binary"]["auc"], abs=1e-9)
+
+
+def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_measured(shipped):
+    audit = kept(shipped)
+    assert audit is not None and len(audit.measured.sources) == 3
+    assert audit.verdict == judged(audit.measured)
+
+
+def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
+    classifier = registry.load(NAME)
+    for seed, finding in enumerate(FINDINGS):
+        prediction = classifier.read(film_of(draw_phantom(finding, seed, 512).pixels))
+        assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
+        assert prediction.peaks.max() > 0
+    odd = [classifier.read(film_of(draw_strange(1_000_000 + n, 256))).gate for n in range(8)]
+    assert sum(verdict.refused for verdict in odd) >= 7
+
+
+def test_it_reads_real_films_as_it_did_when_it_was_judged(shipped, films):
+    scores = read_scores(registry.evaluation_of(NAME))
+    of_kermany = scores[(scores["dataset"] == "kermany") & (scores["role"] == "test")].iloc[::26]
+    classifier = registry.load(NAME)
+    read = [Film.read(films / "kermany" / path) for path in of_kermany["path"]]
+    found = np.stack([one.probabilities for one in classifier.read_many(read)])
+    np.testing.assert_allclose(found, probabilities_of(of_kermany, classifier.classes), atol=ALIKE)
+
+
+def test_it_can_be_trained_on_without_weights_of_imagenet(shipped, monkeypatch, tmp_path):
+    from cxr.learning.network import build
+    from cxr.registry.weights_file import arrays_of, load_arrays, start_from
+
+    monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
+    recipe = Recipe.read("vgg16-default", [f"trunk.weights=shelf:{NAME}"])
+    network = build(recipe, 2)
+    assert start_from(network.model, recipe) == f"model {NAME}"
+    kernel = arrays_of(network.model.weights)["block5_conv3/kernel"]
+    np.testing.assert_array_equal(kernel, load_arrays(PROJECT / "models" / NAME / "weights.npz")["block5_conv3/kernel"])

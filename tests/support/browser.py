@@ -1,0 +1,20 @@
+"""Waiting for a page in a browser."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.sync_api import Page
+
+WAIT_MS = 30_000  # for a page on a busy machine
+
+
+def settled(tab: Page) -> None:
+    """Wait until the page's script has run to its end, and no other run followed."""
+    quiet = 0
+    deadline = time.monotonic() + WAIT_MS / 1000
+    while quiet < 3 and time.monotonic() < deadline:
+        state = tab.evaluate("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState")
+        quiet = quiet + 1 if state == "notRunning" else 0
+        tab.wait_for_timeout(100)
+    assert quiet == 3, "the page's script did not come to its end"

@@ -1,0 +1,31 @@
+"""A recipe of a few filters, and a run of it carried out in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from cxr.jobs import runs, train
+from cxr.jobs.runs import Run
+from cxr.registry.recipe import Recipe
+
+
+def tiny_recipe(**sections: dict[str, object]) -> Recipe:
+    """A recipe of a few filters on 32-pixel films; sections replace or extend its own."""
+    table: dict[str, dict[str, object]] = {
+        "input": {"size_px": 32, "scale": "unit"},
+        "trunk": {"backbone": "tiny", "weights": "none", "train": "all"},
+        "head": {"pool": "flatten"},
+        "training": {"epochs": 3, "batch": 16, "precision": "float32"},
+        "optimiser": {"rate": 3e-3},
+    }
+    for name, values in sections.items():
+        table[name] = table.get(name, {}) | values
+    return Recipe.from_table({"name": "tiny", **table})
+
+
+def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "tiny") -> Run:
+    """A run of the recipe on the films in those places, carried out in this process to its end."""
+    run = runs.create(train.plan(recipe, [str(path) for path in paths], model), recipe.name)
+    train.carry_out(run)
+    return run

@@ -1,0 +1,295 @@
+"""Who may do what: every action refuses who has not its role, from a page as from anywhere else."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from cxr.core import access as core_access
+from cxr.core.access import ROLE_OF, ROLES, Person, acting_as
+from cxr.core.audit_trail import deeds
+from cxr.core.errors import AccessError
+from cxr.datasets import catalogue, manifest
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.quality.audit_cache import audited
+from cxr.evaluation import model_evaluation
+from cxr.evaluation.evaluation import read_scores
+from cxr.evaluation.revision import revise
+from cxr.evaluation.stored import keep, kept
+from cxr.exchange import model_formats
+from cxr.films.synthetic.phantom import draw_phantom_set
+from cxr.inference import reader_responses
+from cxr.inference.batch import read_sources
+from cxr.inference.reader_responses import Opinion
+from cxr.inference.sources import examples
+from cxr.jobs import input_check_training, runs, train
+from cxr.registry import package, registry
+from cxr.registry.card import Statement
+from cxr.ui import sign_in
+from tests.support.training import tiny_recipe
+
+PROJECT = Path(__file__).parents[2]
+PAGES = {page: PROJECT / "pages" / f"{page.lower()}.py" for page in sign_in.TO_SEE}
+ADDRESS = "anna@hospital.example"
+
+
+def quiet(*_):
+    """No bar."""
+
+
+@pytest.fixture(scope="module")
+def furnished(trained_home, phantoms, tmp_path_factory):
+    """A home with two models, an evaluation, a run that ended, one that waits to begin, and a dataset."""
+    home = shutil.copytree(trained_home, tmp_path_factory.mktemp("access") / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_HOME", str(home))
+        package.import_model(package.export_model("first", home / "first.zip"), "second")
+        registry.promote("second")
+        keep(registry.card("second"), "phantoms", None, read_scores(registry.evaluation_of("second")))
+        runs.create(train.plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
+        catalogue.add(phantoms)
+    return home
+
+
+@pytest.fixture
+def used(furnished, monkeypatch):
+    monkeypatch.setenv("CXR_HOME", str(furnished))
+    return furnished
+
+
+def waiting():
+    """The run that was made and not started."""
+    return next(run for run in runs.all_runs() if run.job.model == "third")
+
+
+def started(home):
+    recipe = tiny_recipe()
+    runs.start(runs.Job(recipe.to_toml(), (catalogue.places()[0].path,)), recipe.name)
+
+
+def stored(home):
+    from cxr.registry.card import Draft
+    from cxr.registry.weights_file import load_arrays
+
+    fields = {key: value for key, value in registry.card("first").model_dump().items() if key in Draft.model_fields}
+    draft = Draft.model_validate(fields | {"name": "fourth"})
+    arrays = load_arrays(registry.folder_of("first") / "weights.npz")
+    registry.store(draft, registry.recipe_of("first"), arrays, registry.evaluation_of("first"))
+
+
+def said():
+    words = dict.fromkeys(("intended_use", "not_for", "data", "split", "training", "failures"), "-")
+    return Statement(test_looks=1, **words)
+
+
+def dataset():
+    return Dataset.open(catalogue.places()[0].path)
+
+
+DO = {
+    "read films": lambda home: list(read_sources(registry.load("first"), examples()[:1])),
+    "keep an opinion": lambda home: reader_responses.keep(Opinion("f", "first@0", "normal", 0.5, "agree")),
+    "judge a model": lambda home: model_evaluation.evaluate_model("first", [catalogue.places()[0].path], None, quiet),
+    "audit a model": lambda home: model_evaluation.audit_model("first", [catalogue.places()[0].path], quiet),
+    "forget an evaluation": lambda home: next(one for one in kept(registry.card("second")) if not one.role).delete(),
+    "audit a dataset": lambda home: audited(dataset(), quiet),
+    "make a dataset": lambda home: catalogue.make("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
+    "start a training": started,
+    "stop a training": lambda home: waiting().stop(),
+    "resume a training": lambda home: waiting().resume(),
+    "delete a run": lambda home: waiting().delete(),
+    "train a model": stored,
+    "revise a model": lambda home: revise("first", "more", ["decision.sure=0.9"]),
+    "export a model": lambda home: package.export_model("first", home / "again.zip"),
+    "add a dataset by its path": lambda home: catalogue.add("/no/such/folder"),
+    "split a dataset": lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
+    "forget a dataset": lambda home: catalogue.forget("phantoms"),
+    "give a gate": lambda home: input_check_training.give_gate("first", [catalogue.places()[0].path], quiet),
+    "describe a model": lambda home: registry.describe("first", said()),
+    "import a model": lambda home: package.import_model(home / "first.zip", "fifth"),
+    "promote a model": lambda home: registry.promote("first"),
+    "roll back": lambda home: registry.roll_back(),
+    "rename a model": lambda home: registry.rename("first", "sixth"),
+    "delete a model": lambda home: registry.delete("first"),
+}
+
+
+def test_every_action_is_tried():
+    assert set(DO) == {action for action in ROLE_OF if not action.startswith("see ")}
+
+
+def below(action):
+    """The roles that are too low for it, none at all among them."""
+    return (None, *ROLES[: ROLES.index(ROLE_OF[action])])
+
+
+def state(home):
+    """All that lies in this home but locks, bytes included."""
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file() and not path.name.endswith("lock")}
+
+
+@pytest.mark.parametrize(
+    ("action", "role"), [(action, role) for action in sorted(DO) for role in below(action)], ids=str
+)
+def test_an_action_without_its_role_is_refused_and_changes_nothing(used, action, role):
+    waiting().write_status(runs.Status("starting" if action == "stop a training" else "stopped", heartbeat=time.time()))
+    before, lines = state(used), len(deeds())
+    with acting_as(Person(ADDRESS, role)), pytest.raises(AccessError, match="needs the role"):
+        DO[action](used)
+    assert state(used) == before and len(deeds()) == lines
+
+
+def test_other_formats_of_an_export_are_refused_too(used):
+    with acting_as(Person(ADDRESS, "reader")), pytest.raises(AccessError):
+        model_formats.export("first", "keras")
+
+
+@pytest.fixture
+def guarded(used, monkeypatch):
+    """Opens a page, by its address, as somebody who is signed in with a role, or not."""
+    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
+    monkeypatch.setattr(sign_in, "_authlib", lambda: True)
+
+    def opened(page, role=None, roles=None, **user):
+        app = AppTest.from_file(str(PAGES[page]), default_timeout=60)
+        app.secrets["auth"] = {"client_id": "cxr"}
+        app.secrets["roles"] = roles if roles is not None else {role: [ADDRESS]} if role else {}
+        app.user = {"is_logged_in": True, "email": ADDRESS} | user
+        return shown(app)
+
+    return opened
+
+
+def shown(app):
+    app.run()
+    assert not app.exception
+    return app
+
+
+def sentences(app):
+    return " ".join(one.value for kind in (app.info, app.error, app.markdown, app.caption) for one in kind)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_who_is_not_signed_in_sees_nothing_of_any_page(guarded, page):
+    app = guarded(page, "admin", is_logged_in=False)
+    assert [button.label for button in app.button] == ["Sign in"]
+    assert not app.selectbox and not app.dataframe and not app.get("file_uploader")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_who_is_signed_in_without_a_role_sees_nothing_of_any_page(guarded, page):
+    app = guarded(page)
+    assert [button.label for button in app.button] == ["Sign out"]
+    assert "has no role here" in sentences(app) and not app.selectbox and not app.get("file_uploader")
+
+
+@pytest.mark.parametrize(("page", "action"), sign_in.TO_SEE.items())
+def test_a_page_is_shown_from_its_role_on_and_to_nobody_below(guarded, page, action):
+    for role in ROLES:
+        assert (f"needs the role {ROLE_OF[action]}" in sentences(guarded(page, role))) == (role in below(action))
+
+
+BUTTONS = {"models.promote": "promote a model", "models.back": "roll back"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("key", "action"), BUTTONS.items())
+def test_a_button_is_dead_without_the_role_and_says_why(guarded, key, action, role):
+    app = guarded("Models", role)
+    app.selectbox(key="model").set_value("first")
+    button = shown(app).button(key=key)
+    assert button.disabled == (role in below(action))
+    if button.disabled:
+        assert "needs the role admin" in button.help
+        button.proto.disabled = False  # as who speaks to the server without the page may
+        button.click()
+        shown(app)
+    assert registry.default_name() == "second"
+
+
+@pytest.mark.parametrize("key", BUTTONS)
+def test_where_a_page_forgets_to_ask_the_action_refuses_and_the_page_says_so(guarded, monkeypatch, key):
+    monkeypatch.setattr(sign_in, "button", lambda action, label, **more: st.button(label, **more))
+    app = guarded("Models", "trainer")
+    app.selectbox(key="model").set_value("first")
+    shown(app).button(key=key).click()
+    assert "needs the role admin" in shown(app).error[0].value
+    assert registry.default_name() == "second"
+
+
+def test_an_admin_promotes_and_the_trail_knows_who(guarded):
+    app = guarded("Models", "admin")
+    app.selectbox(key="model").set_value("first")
+    shown(app).button(key="models.promote").click()
+    shown(app)
+    assert registry.default_name() == "first"
+    assert (deeds()[-1].action, deeds()[-1].who) == ("promote a model", ADDRESS)
+    app.button(key="models.back").click()
+    shown(app)
+    assert registry.default_name() == "second"
+
+
+def test_a_reader_reads_and_the_trail_knows_who(guarded):
+    app = guarded("Predict", "reader")
+    next(button for button in app.button if button.key == "predict.example.drawn/viral").click()
+    shown(app)
+    assert (deeds()[-1].action, deeds()[-1].who, deeds()[-1].model) == ("read films", ADDRESS, "second")
+
+
+@pytest.mark.parametrize("role", ["reader", "trainer"])
+def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role):
+    reader_responses.keep(Opinion("f", "first@0", "normal", 0.5, "agree", "of another reader"))
+    told = []
+    monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.extend(answers) or "")
+    app = guarded("Predict", role)
+    app.button(key="predict.example.drawn/viral").click()
+    (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict.kept"]
+    assert kept.disabled == (role == "reader") == ("needs the role trainer" in kept.help) == (not told)
+
+
+def test_the_highest_of_several_roles_counts_and_letters_may_be_large_or_small(guarded):
+    app = guarded("Data", roles={"reader": [ADDRESS], "admin": [ADDRESS.upper()]})
+    assert f"{ADDRESS}, admin" in sentences(app)
+
+
+def test_an_address_that_the_provider_has_not_verified_gives_no_role_and_its_number_may(guarded):
+    unverified = {"email_verified": False, "sub": "4711"}
+    assert "4711, no role" in sentences(guarded("Models", "admin", **unverified))
+    assert "4711, admin" in sentences(guarded("Models", roles={"admin": ["4711"]}, **unverified))
+
+
+def test_who_signed_in_too_long_ago_signs_in_again(guarded):
+    app = guarded("Models", "admin", iat=1_000_000)
+    assert [button.label for button in app.button] == ["Sign in"]
+
+
+def test_roles_without_a_way_to_sign_in_let_nobody_in(used, monkeypatch):
+    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
+    app = AppTest.from_file(str(PAGES["Models"]), default_timeout=60)
+    app.secrets["roles"] = {"admin": [ADDRESS]}
+    assert "nobody is let in" in shown(app).error[0].value and not app.selectbox
+
+
+def test_secrets_that_cannot_be_read_let_nobody_in(used, monkeypatch, tmp_path):
+    from streamlit import config
+
+    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
+    (tmp_path / "secrets.toml").write_text("[auth\n")
+    before = config.get_option("secrets.files")
+    config.set_option("secrets.files", [str(tmp_path / "secrets.toml")])
+    try:
+        app = shown(AppTest.from_file(str(PAGES["Models"]), default_timeout=60))
+        assert "cannot be read, so nobody is let in" in app.error[0].value and not app.selectbox
+    finally:
+        config.set_option("secrets.files", before)
+
+
+def test_without_secrets_the_one_local_person_sees_all_and_is_asked_nothing(used, monkeypatch):
+    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
+    for page in PAGES.values():
+        app = shown(AppTest.from_file(str(page), default_timeout=60))
+        assert not [button for button in app.button if button.label in ("Sign in", "Sign out")]
