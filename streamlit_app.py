@@ -16,6 +16,6 @@ page = st.navigation(
     ],
     position="top",
 )
-frame.enter()
-with error_reports.numbered():
+frame.open_requested_page()
+with error_reports.unexpected_errors_numbered():
     page.run()

@@ -157,7 +157,7 @@ def compare(run: runs.Run, unbroken: runs.Run, count: Count) -> None:
 
 def shelf_faults(expected: set[str]) -> list[str]:
     """What of the shelf is not one whole model a run."""
-    listing = registry.listing()
+    listing = registry.list_models()
     faults = [f"{card.name}: its weights are not those of its card" for card in listing.cards if not _whole(card)]
     names = {card.name for card in listing.cards}
     if names != expected:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 from cxr.datasets.dataset import Dataset  # noqa: E402
-from cxr.evaluation.intervals import wilson  # noqa: E402
+from cxr.evaluation.intervals import wilson_interval  # noqa: E402
 from cxr.films.burned_in_text import holds_text  # noqa: E402
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
 
@@ -80,7 +80,7 @@ def painted(film: Pixels, number: int) -> Pixels:
 
 
 def share(part: int, whole: int) -> str:
-    found = wilson(part, whole)
+    found = wilson_interval(part, whole)
     return f"{found.value:.1%} ({found.low:.0%} to {found.high:.0%}, {part} of {whole})"
 
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np  # noqa: E402
 
 from cxr.films.film import Film  # noqa: E402
-from cxr.films.isolation.pool import Decoders  # noqa: E402
+from cxr.films.isolation.pool import DecoderPool  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom  # noqa: E402
 from tests.support.file_seeds import dataset_of, ramp, saved, written  # noqa: E402
 
@@ -38,7 +38,7 @@ def main() -> None:
     }
     starts = [started(small) for _ in range(5)]
     print(f"start and first film {statistics.median(starts):.0f} ms")
-    pool = Decoders(count=1)
+    pool = DecoderPool(count=1)
     for name, data in films.items():
         pool.read(data)
         here, apart = alternating((Film.read, pool.read), data, rounds)
@@ -48,7 +48,7 @@ def main() -> None:
 
 def started(data: bytes) -> float:
     began = time.perf_counter()
-    pool = Decoders(count=1)
+    pool = DecoderPool(count=1)
     pool.read(data)
     lasted = 1000 * (time.perf_counter() - began)
     pool.close()

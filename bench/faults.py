@@ -28,9 +28,9 @@ import numpy as np  # noqa: E402
 
 from cxr.core.errors import CxrError  # noqa: E402
 from cxr.jobs import runs  # noqa: E402
-from cxr.jobs.worker import working  # noqa: E402
+from cxr.jobs.worker import run_journal  # noqa: E402
 from cxr.registry import registry  # noqa: E402
-from cxr.registry.card import WEIGHTS, Draft  # noqa: E402
+from cxr.registry.card import WEIGHTS, ModelDraft  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
 from cxr.registry.weights_file import load_arrays, sha256  # noqa: E402
 
@@ -53,7 +53,7 @@ class Count:
 def put(name: str, elements: int = 100_000) -> None:
     """A small model on the shelf; nothing of it is trained."""
     recipe = Recipe.from_table({"name": "tiny", "trunk": {"backbone": "tiny", "weights": "none", "train": "all"}})
-    draft = Draft(name=name, classes=("a", "b"), groups={})
+    draft = ModelDraft(name=name, classes=("a", "b"), groups={})
     registry.store(draft, recipe, {"kernel": np.ones(elements, np.float32)}, "path,label,a,b\n")
 
 
@@ -129,7 +129,7 @@ def seen_wrong() -> list[str]:
     """What one look at the shelf shows that must never be seen."""
     faults = []
     in_use = registry.default_name()
-    listing = registry.listing()
+    listing = registry.list_models()
     if in_use is None:
         faults.append("no model is in use")
     if not set(KEPT) <= {card.name for card in listing.cards}:
@@ -172,12 +172,12 @@ def _spans(run: runs.Run) -> list[str]:
 def carry_out(run_id: str) -> None:
     """What stands for a training: it says when it had the device."""
     run = runs.find(run_id)
-    with working(run) as worker:
+    with run_journal(run) as worker:
         begun = time.monotonic()
         time.sleep(0.05)
         with (run.folder / "spans.txt").open("a") as file:
             file.write(f"{begun} {time.monotonic()}\n")
-        worker.end("Done.")
+        worker.finish("Done.")
 
 
 def full(saves: int) -> Count:

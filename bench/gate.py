@@ -26,14 +26,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cxr.cli import console  # noqa: E402
 from cxr.core.errors import FilmError  # noqa: E402
 from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
-from cxr.evaluation.intervals import wilson  # noqa: E402
+from cxr.evaluation.intervals import wilson_interval  # noqa: E402
 from cxr.evaluation.model_evaluation import film_names, roles_in_training  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
-from cxr.films.synthetic.corruptions import SPOILED  # noqa: E402
-from cxr.films.synthetic.non_xrays import draw_strange  # noqa: E402
+from cxr.films.synthetic.corruptions import CORRUPTIONS  # noqa: E402
+from cxr.films.synthetic.non_xrays import draw_non_xray  # noqa: E402
 from cxr.inference.classifier import Classifier  # noqa: E402
-from cxr.inference.input_check.input_check import LATERAL, NO_FILM, Gate, Verdict  # noqa: E402
-from cxr.inference.input_check.training_data import Lesson, gather, strangers  # noqa: E402
+from cxr.inference.input_check.input_check import LATERAL, NO_FILM, InputCheck, InputCheckResult  # noqa: E402
+from cxr.inference.input_check.training_data import InputCheckExamples, collect_examples, out_of_scope_films  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 
 FOLDS = 4
@@ -50,24 +50,26 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--films", type=int, default=200, help="at most so many held-out films of each source")
     asked = parser.parse_args()
-    everything, recipe = open_datasets(asked.data), registry.recipe_of(asked.model)
+    everything, recipe = open_datasets(asked.data), registry.get_recipe(asked.model)
     with console.bar("Reading films") as progress:
         names = film_names(everything, progress)
     everything = everything.with_column("role", roles_in_training(asked.model, names))
     role = everything.table["role"]
     own = everything.where(role != "")
-    left = strangers(everything, role.where(role == "train", ""), recipe.data.exclude_views)
+    left = out_of_scope_films(everything, role.where(role == "train", ""), recipe.data.exclude_views)
     classifier = registry.load(asked.model)
 
     with console.bar("Teaching") as progress:
-        lesson = gather(
+        lesson = collect_examples(
             classifier.features, classifier.size_px, own, left.where(np.zeros(len(left), bool)), 0, progress
         )
     odd = seen(classifier, films_of(left))
     kinds, patients = left.table["kind"].to_numpy(), left.patients.to_numpy()
-    gate = Gate.fit(lesson)
+    gate = InputCheck.fit(lesson)
     fold = folds_of(patients)
-    taught = {f: Gate.fit(with_strangers(lesson, odd, kinds, fold != f)) for f in range(FOLDS) if (fold != f).any()}
+    taught = {
+        f: InputCheck.fit(with_strangers(lesson, odd, kinds, fold != f)) for f in range(FOLDS) if (fold != f).any()
+    }
     last = taught[FOLDS - 1] if taught else gate
     print(f"Gate of {asked.model}, {classifier.precision}. Taught with {lesson.films} of its training films:")
     print("  " + console.listed(Counter(lesson.kinds)) + f"; limits set on {len(lesson.held_out)} validation films.")
@@ -96,7 +98,7 @@ def main() -> None:
             both(f"{kind}, {name.split(', ')[-1]}", seen(classifier, films), kind)
     for folder in sorted(path for path in asked.photographs.iterdir() if path.is_dir()) if asked.photographs else ():
         both(folder.name, seen(classifier, readable(sorted(folder.iterdir()))), NO_FILM)
-    drawn = [film_of(draw_strange(DRAWN_SEED + number, 256)) for number in range(180)]
+    drawn = [film_of(draw_non_xray(DRAWN_SEED + number, 256)) for number in range(180)]
     both("drawn by the program, other seeds", seen(classifier, drawn), NO_FILM)
     blank = [film_of(np.full((300, 300), level, np.uint8)) for level in (0, 30, 127, 200, 255)]
     both("blank", seen(classifier, blank), "blank")
@@ -108,7 +110,9 @@ def folds_of(patients: NDArray[np.object_]) -> NDArray[np.intp]:
     return np.random.default_rng(0).permutation(len(each))[person] % FOLDS
 
 
-def with_strangers(lesson: Lesson, odd: Pictures, kinds: NDArray[np.object_], chosen: NDArray[np.bool_]) -> Lesson:
+def with_strangers(
+    lesson: InputCheckExamples, odd: Pictures, kinds: NDArray[np.object_], chosen: NDArray[np.bool_]
+) -> InputCheckExamples:
     features = np.stack([features for _, features in odd])[chosen]
     return replace(
         lesson,
@@ -142,10 +146,10 @@ def films_of(dataset: Dataset) -> Iterator[Film]:
 
 
 def spoiled(dataset: Dataset) -> dict[str, list[Film]]:
-    found: dict[str, list[Film]] = {kind: [] for kind in (*SPOILED, "mirrored")}
+    found: dict[str, list[Film]] = {kind: [] for kind in (*CORRUPTIONS, "mirrored")}
     for place, film in enumerate(films_of(dataset)):
         rng = np.random.default_rng([7, place])
-        for kind, spoil in SPOILED.items():
+        for kind, spoil in CORRUPTIONS.items():
             found[kind].append(film_of(spoil(film.pixels, rng)))
         found["mirrored"].append(film_of(film.pixels[:, ::-1]))
     return found
@@ -171,11 +175,11 @@ def seen(classifier: Classifier, films: Iterable[Film]) -> Pictures:
     return list(zip(shown, classifier.features(film.fitted(classifier.size_px) for film in shown), strict=True))
 
 
-def judged(gate: Gate, classifier: Classifier, picture: tuple[Film, NDArray[np.floating]]) -> Verdict:
-    return gate.judge(picture[1], picture[0], classifier.size_px)
+def judged(gate: InputCheck, classifier: Classifier, picture: tuple[Film, NDArray[np.floating]]) -> InputCheckResult:
+    return gate.check(picture[1], picture[0], classifier.size_px)
 
 
-def size_kb(gate: Gate) -> float:
+def size_kb(gate: InputCheck) -> float:
     return sum(array.nbytes for array in gate.arrays().values()) / 1000
 
 
@@ -184,11 +188,11 @@ def heading(gate: str, *columns: str) -> None:
     print(f"without *: {gate}")
 
 
-def row(name: str, verdicts: list[Verdict], right: str = "") -> None:
+def row(name: str, verdicts: list[InputCheckResult], right: str = "") -> None:
     if not verdicts:
         return
-    n, refused = len(verdicts), sum(verdict.refused for verdict in verdicts)
-    questioned = sum(bool(verdict.reasons) and not verdict.refused for verdict in verdicts)
+    n, refused = len(verdicts), sum(verdict.rejected for verdict in verdicts)
+    questioned = sum(bool(verdict.reasons) and not verdict.rejected for verdict in verdicts)
     reasons = Counter(reason.kind for verdict in verdicts for reason in verdict.reasons)
     words = ", ".join(f"{kind} {count}" for kind, count in reasons.most_common())
     if right:
@@ -197,7 +201,7 @@ def row(name: str, verdicts: list[Verdict], right: str = "") -> None:
 
 
 def share(part: int, whole: int) -> str:
-    interval = wilson(part, whole)
+    interval = wilson_interval(part, whole)
     return f"{100 * part / whole:.1f} % ({100 * interval.low:.0f} to {100 * interval.high:.0f})"
 
 

@@ -96,7 +96,7 @@ def _maps(folder: Path) -> Callable[[], object]:
 
     table = {"input": {"size_px": SIDE_PX}, "trunk": {"backbone": "tiny", "weights": "none", "train": "head"}}
     recipe = Recipe.from_table({"name": "growth", **table})
-    front = build(recipe, 2).front
+    front = build(recipe, 2).frozen_part
 
     def work() -> None:
         dataset = Dataset.open(folder)
@@ -110,13 +110,13 @@ def _evaluation(folder: Path) -> Callable[[], object]:
     import pandas as pd
 
     from cxr.datasets.labels import LabelSpace
-    from cxr.evaluation.intervals import with_intervals
+    from cxr.evaluation.intervals import metric_intervals
 
     count, rng = sum(1 for _ in folder.rglob("*.png")), np.random.default_rng(0)
     p = rng.dirichlet(np.ones(len(CLASSES)), count)
     scores = pd.DataFrame({"label": rng.choice(CLASSES, count), "patient": np.arange(count) // 2})
     scores = scores.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(CLASSES)})
-    return lambda: with_intervals(scores, LabelSpace(CLASSES), 0.5)
+    return lambda: metric_intervals(scores, LabelSpace(CLASSES), 0.5)
 
 
 def _page(folder: Path) -> Callable[[], object]:

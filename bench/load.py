@@ -31,7 +31,7 @@ import psutil  # noqa: E402
 from PIL import Image  # noqa: E402
 from websockets.exceptions import WebSocketException  # noqa: E402
 
-from cxr.films.film import film_name  # noqa: E402
+from cxr.films.film import film_id  # noqa: E402
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
 from tests.support.server import Server, serving  # noqa: E402
 from tests.support.visitor import Refused, Visitor  # noqa: E402
@@ -161,7 +161,7 @@ def _others(visitor: Visitor, film: Marked) -> Iterable[str]:
     if named != {Path(film.name).stem}:
         yield f"{film.name}: the page names {sorted(named)}."
     read = {one for _, widget in visitor.widgets() for one in re.findall(r"predict\.opinion\.([0-9a-f]+)", widget.id)}
-    if read != {film_name(film.data)}:
+    if read != {film_id(film.data)}:
         yield f"{film.name}: the page has the reading of {sorted(read)}."
     pictures = [_picture(widget) for kind, widget in visitor.widgets() if kind == "bidi_component"]
     if len(pictures) != 1 or not np.array_equal(pictures[0], film.pixels):

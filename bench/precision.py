@@ -51,7 +51,7 @@ class Moves:
         if maps[decided].std() and others[decided].std():
             self.heatmap.append(float(np.corrcoef(maps[decided].ravel(), others[decided].ravel())[0, 1]))
         if classifier.gate:
-            verdicts = [classifier.gate.judge(x, film, classifier.size_px) for x in (features, seen)]
+            verdicts = [classifier.gate.check(x, film, classifier.size_px) for x in (features, seen)]
             self.verdict.append(verdicts[0] != verdicts[1])
 
     def line(self) -> str:
@@ -81,7 +81,7 @@ def main() -> None:
         trunk = openvino_trunk(classifier.network, classifier.precision)
         if trunk:
             name = f"{OPENVINO} against {TENSORFLOW}, both {classifier.precision}"
-            pairs[name] = classifier, classifier.look, classifier.look_through(trunk)
+            pairs[name] = classifier, classifier.look, classifier.use_engine(trunk)
     moves = {name: Moves() for name in pairs}
     with console.bar("Looking") as progress:
         for i in range(len(chosen)):

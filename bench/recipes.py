@@ -41,7 +41,7 @@ def main() -> None:
         if status.state != "finished":
             sys.exit(status.sentence)
         labels = label_space(recipe, open_datasets(asked.data))
-        evaluation = train.judge_run(run, labels, asked.role, most_probable=True)
+        evaluation = train.evaluate_run(run, labels, asked.role, most_probable=True)
         history = run.history()
         seconds = sum(row["seconds"] for row in history)
         print(

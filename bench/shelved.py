@@ -21,7 +21,7 @@ import pandas as pd  # noqa: E402
 from cxr.datasets.labels import LabelSpace  # noqa: E402
 from cxr.evaluation.evaluation import probabilities_of, read_scores  # noqa: E402
 from cxr.evaluation.interval import Interval  # noqa: E402
-from cxr.evaluation.intervals import wilson, with_intervals  # noqa: E402
+from cxr.evaluation.intervals import metric_intervals, wilson_interval  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.card import Card  # noqa: E402
 
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--model", default=registry.default_name())
     parser.add_argument("--role", choices=("test", "val"), default="test")
     asked = parser.parse_args()
-    card = registry.card(asked.model)
-    scores = read_scores(registry.evaluation_of(asked.model))
+    card = registry.get_card(asked.model)
+    scores = read_scores(registry.evaluation_path(asked.model))
     print(f"{card.name} {card.version}, {asked.role}, threshold {card.threshold:.3f}\n")
     print("| figure | films | reached | to reach |\n|---|---|---|---|")
     for name, films, found, wanted in rows(scores[scores["role"] == asked.role], card):
@@ -46,7 +46,7 @@ def rows(scores: pd.DataFrame, card: Card) -> Iterator[tuple[str, int, Interval,
     """Name, number of films, figure, and what it is held against."""
     labels = LabelSpace(card.classes, card.groups)
     children = scores[scores["dataset"] == CHILDREN]
-    of_children = with_intervals(children, labels, card.threshold)
+    of_children = metric_intervals(children, labels, card.threshold)
     yield "children, pneumonia against normal, AUC", len(children), of_children["binary.auc"], "0.985"
     yield "children, accuracy at the threshold", len(children), of_children["binary.accuracy"], "0.93"
     yield "children, sensitivity", len(children), of_children["binary.sensitivity"], ""
@@ -54,12 +54,12 @@ def rows(scores: pd.DataFrame, card: Card) -> Iterator[tuple[str, int, Interval,
     two = two_kinds(children)
     yield "children, bacterial against viral, AUC", len(two), viral_auc(two), "0.955"
     yield "children, three classes, accuracy", len(children), of_children["accuracy"], "0.91"
-    everything = with_intervals(scores, labels, card.threshold)
+    everything = metric_intervals(scores, labels, card.threshold)
     yield "all, four classes, macro F1", len(scores), everything["macro_f1"], "0.87"
     yield "all, pneumonia against normal, AUC", len(scores), everything["binary.auc"], ""
     for dataset in sorted(set(scores["dataset"]) - {CHILDREN}):
         of_set = scores[scores["dataset"] == dataset]
-        yield f"{dataset}, AUC", len(of_set), with_intervals(of_set, labels, card.threshold)["binary.auc"], ""
+        yield f"{dataset}, AUC", len(of_set), metric_intervals(of_set, labels, card.threshold)["binary.auc"], ""
     healthy = scores[(scores["dataset"] == HEALTHY_ADULTS) & (scores["label"] == "normal")]
     called = np.array(card.classes)[labels.decide(probabilities_of(healthy, card.classes), card.threshold)]
     for name in ("covid19", "normal"):
@@ -67,7 +67,7 @@ def rows(scores: pd.DataFrame, card: Card) -> Iterator[tuple[str, int, Interval,
         yield (
             f"{HEALTHY_ADULTS}, normals called {name}",
             len(healthy),
-            wilson(sum(called == name), len(healthy)),
+            wilson_interval(sum(called == name), len(healthy)),
             wanted,
         )
     yield "all, calibration error of pneumonia", len(scores), everything["binary.ece"], "0.04 at most"
@@ -82,7 +82,7 @@ def two_kinds(children: pd.DataFrame) -> pd.DataFrame:
 
 
 def viral_auc(scores: pd.DataFrame) -> Interval:
-    return with_intervals(scores, LabelSpace(("bacterial", "viral")), None)["auc.viral"]
+    return metric_intervals(scores, LabelSpace(("bacterial", "viral")), None)["auc.viral"]
 
 
 if __name__ == "__main__":

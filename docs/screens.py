@@ -29,7 +29,7 @@ from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from cxr.datasets import catalogue  # noqa: E402
 from cxr.datasets.dataset import Dataset  # noqa: E402
-from cxr.datasets.quality.audit_cache import audited  # noqa: E402
+from cxr.datasets.quality.audit_cache import audit_or_cached  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
 from cxr.jobs import runs  # noqa: E402
 from cxr.jobs import train as train_job  # noqa: E402
@@ -72,10 +72,10 @@ def main() -> None:
 
 def furnish() -> None:
     """A home with drawn films, their audit, a model trained on them, and its run."""
-    place = catalogue.make("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
-    audited(Dataset.open(place.path))
+    place = catalogue.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
+    audit_or_cached(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
-    train_job.carry_out(runs.create(train_job.plan(recipe, [place.path], "drawn-films"), recipe.name))
+    train_job.execute(runs.create(train_job.plan(recipe, [place.path], "drawn-films"), recipe.name))
 
 
 def take_all(home: Path) -> None:

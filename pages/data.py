@@ -14,12 +14,12 @@ import streamlit as st
 from cxr import DISCLAIMER
 from cxr.core.paths import home
 from cxr.datasets import catalogue
-from cxr.datasets.catalogue import Place
+from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit import Audit, Finding
-from cxr.datasets.quality.audit_cache import audited, known_audit
+from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
 from cxr.films.synthetic.phantom import FEWEST_FILMS
-from cxr.films.thumbnail import jpeg
+from cxr.films.thumbnail import jpeg_thumbnail
 from cxr.jobs import runs
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form, tiles
@@ -37,7 +37,7 @@ OWN_SET = """A folder with one folder a class, or with a `manifest.csv` that has
 
 def add_films() -> None:
     """The ways in. Runs before a dataset is chosen, so that what is new is chosen."""
-    known = len(catalogue.places())
+    known = len(catalogue.entries())
     if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
         if phantom_form.draw_button("data_draw_at_once"):
@@ -74,10 +74,10 @@ def add_zip() -> None:
     if not zipfile.is_zipfile(upload):
         st.error("This file is no ZIP. Pack the folder with your films into one, and choose that.")
         return
-    name = st.text_input("Name", catalogue.plain_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
+    name = st.text_input("Name", catalogue.to_valid_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
     if sign_in.button("make a dataset", "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
         with st.spinner("Writing and opening the ZIP ..."):
-            take_in(lambda: catalogue.make(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
+            take_in(lambda: catalogue.create(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
 
 
 def draw_with_options() -> None:
@@ -93,18 +93,18 @@ def draw_with_options() -> None:
         take_in(lambda: phantom_form.draw(name, films, size_px, seed))
 
 
-def take_in(work: Callable[[], Place]) -> None:
+def take_in(work: Callable[[], DatasetEntry]) -> None:
     """Choose the dataset that this adds, and begin the page anew with it."""
-    with frame.told():
+    with frame.errors_shown():
         place = work()
         st.session_state["data_place"] = place.name
         st.session_state["data_said"] = f"'{place.name}' is in the list now."
         st.rerun()
 
 
-def choose() -> Place | None:
+def choose() -> DatasetEntry | None:
     """The dataset that is looked at, with the way to take it off the list beside it."""
-    places = {place.name: place for place in catalogue.places()}
+    places = {place.name: place for place in catalogue.entries()}
     if not places:
         return None
     if st.session_state.get("data_place") not in (None, *places):
@@ -120,21 +120,21 @@ def choose() -> Place | None:
 
 
 @st.dialog("Take off the list")
-def confirm_forget(place: Place) -> None:
-    if place.own:
+def confirm_forget(place: DatasetEntry) -> None:
+    if place.created_here:
         st.write(f"'{place.name}' was made here. Its films are deleted from this machine: `{place.path}`")
     else:
         st.write(f"'{place.name}' goes from the list. Its films stay where they are: `{place.path}`")
-    if place.own and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
+    if place.created_here and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
         st.warning("A training is using these films. Stop it on the page Train, or let it end first.")
     elif sign_in.button(
         "forget a dataset",
-        "Delete the films" if place.own else "Take off the list",
+        "Delete the films" if place.created_here else "Take off the list",
         type="primary",
         key="data_forget_sure",
     ):
-        with frame.told():
-            catalogue.forget(place.name)
+        with frame.errors_shown():
+            catalogue.remove(place.name)
             st.rerun()
 
 
@@ -144,11 +144,11 @@ def shown_path(path: str) -> str:
     return str(inside.relative_to(home())) if inside.is_relative_to(home()) else path
 
 
-def show(place: Place) -> None:
-    if not place.there:
+def show(place: DatasetEntry) -> None:
+    if not place.exists:
         st.warning(f"There is nothing at `{place.path}` any more. Bring it back, or take the dataset off the list.")
         return
-    with frame.told():
+    with frame.errors_shown():
         dataset = Dataset.open(place.path)
         films, patients, classes = len(dataset), dataset.patients.nunique(), data.classes(dataset)
         st.caption(f"{films:,} films of {patients:,} patients: {', '.join(classes)}. `{shown_path(place.path)}`")
@@ -164,7 +164,7 @@ def show(place: Place) -> None:
         {"Browse": browse, "Audit": look_for_faults, "Charts": draw_charts, "Splits": splits.deal}[view](place, dataset)
 
 
-def browse(place: Place, dataset: Dataset) -> None:
+def browse(place: DatasetEntry, dataset: Dataset) -> None:
     table, page_key = dataset.table, f"data_{place.name}_page"
     chosen = np.full(len(table), True)
     columns = [column for column in FILTERS if table[column].nunique() > 1]
@@ -235,10 +235,10 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
 @st.dialog("Film", width="large")
 def enlarge(dataset: Dataset, i: int) -> None:
     picture, facts = st.columns([3, 2], gap="medium")
-    with picture, frame.told(), st.spinner("Reading the film ..."):
+    with picture, frame.errors_shown(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        frame.picture(jpeg(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
+        frame.picture(jpeg_thumbnail(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
         for doubt in film.warnings:
             st.warning(doubt)
@@ -247,8 +247,8 @@ def enlarge(dataset: Dataset, i: int) -> None:
     facts.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")
 
 
-def look_for_faults(place: Place, dataset: Dataset) -> None:
-    found = known_audit(dataset)
+def look_for_faults(place: DatasetEntry, dataset: Dataset) -> None:
+    found = cached_audit(dataset)
     if found is not None:
         show_audit(place, dataset, found)
         return
@@ -259,12 +259,12 @@ def look_for_faults(place: Place, dataset: Dataset) -> None:
     )
     if sign_in.button("audit a dataset", "Audit these films", type="primary", key="data_audit"):
         reading = frame.progress("Reading films")
-        with frame.told(), st.spinner("The films are read, then compared with each other ..."), reading as move:
-            audited(dataset, move)
+        with frame.errors_shown(), st.spinner("The films are read, then compared with each other ..."), reading as move:
+            audit_or_cached(dataset, move)
             st.rerun()
 
 
-def show_audit(place: Place, dataset: Dataset, found: Audit) -> None:
+def show_audit(place: DatasetEntry, dataset: Dataset, found: Audit) -> None:
     if not found.findings:
         st.success("Nothing was found that would spoil a training.")
         return
@@ -310,8 +310,8 @@ def show_finding(dataset: Dataset, finding: Finding, rows: list[int], key: str) 
                     grid(dataset, rows, f"{key}_page")
 
 
-def draw_charts(place: Place, dataset: Dataset) -> None:
-    found = known_audit(dataset)
+def draw_charts(place: DatasetEntry, dataset: Dataset) -> None:
+    found = cached_audit(dataset)
     charts = {
         "split": ("Classes and splits", data.by_split(dataset)),
         "source": ("Where the films are from", data.by_source(dataset)),

@@ -10,17 +10,17 @@ import pandas as pd
 import streamlit as st
 
 from cxr.datasets import catalogue
-from cxr.datasets.catalogue import Place
+from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation import model_evaluation
-from cxr.evaluation.comparison import Contender
-from cxr.evaluation.decisions import questions
+from cxr.evaluation.comparison import ModelScores
+from cxr.evaluation.decisions import binary_questions
 from cxr.evaluation.evaluation import evaluate
-from cxr.evaluation.indeterminate import Outside, outside
+from cxr.evaluation.indeterminate import SelectiveMetrics, selective_metrics
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import with_intervals
+from cxr.evaluation.intervals import metric_intervals
 from cxr.evaluation.shortcuts import report
-from cxr.evaluation.stored import Kept, held_out, keep, kept, unseen
+from cxr.evaluation.stored import StoredEvaluation, held_out_only, held_out_scores, store_evaluation, stored_evaluations
 from cxr.presentation.evaluation_tables import bounds, key_numbers, sure_numbers
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -30,7 +30,7 @@ from cxr.ui.components.charts import evaluation as evaluation_charts
 from cxr.ui.components.comparison import beside, differing_films, lead_to_a_second_model
 from cxr.ui.components.running_work import AUDIT, EVALUATION
 from cxr.ui.evaluate import panels as panel
-from cxr.ui.evaluate.panels import View
+from cxr.ui.evaluate.panels import EvaluationView
 from cxr.ui.evaluate.shortcuts import shortcuts_panel
 
 SPLITS = {"Those it may be judged by": None, "Test films": "test", "Validation films": "val", "All films": "all"}
@@ -44,7 +44,7 @@ def main() -> None:
     if card is None:
         frame.lead_to_a_model()
         return
-    stored = kept(card)
+    stored = stored_evaluations(card)
     with films:
         chosen = _evaluation_choice(stored)
     EVALUATION.tell(card)
@@ -53,14 +53,14 @@ def main() -> None:
         st.warning(warning)
     if chosen is None:
         st.info("No evaluation of this model is stored yet. Run one on a dataset.")
-        with frame.told():
+        with frame.errors_shown():
             _shortcuts(card)
         return
-    with frame.told():
+    with frame.errors_shown():
         _show(card, chosen, _scores(chosen.state, chosen))
 
 
-def _evaluation_choice(stored: list[Kept]) -> Kept | None:
+def _evaluation_choice(stored: list[StoredEvaluation]) -> StoredEvaluation | None:
     by_name = {one.name: one for one in stored}
     if new := st.session_state.pop("evaluate_new", None):  # run just now, and not to be set once its widget is drawn
         st.session_state["evaluate_films"] = new
@@ -75,7 +75,7 @@ def _capital(text: str) -> str:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def _scores(state: tuple[object, ...], _chosen: Kept) -> pd.DataFrame:
+def _scores(state: tuple[object, ...], _chosen: StoredEvaluation) -> pd.DataFrame:
     return _chosen.scores()
 
 
@@ -87,7 +87,7 @@ def _figures(
     _table: pd.DataFrame,
     _labels: LabelSpace,
 ) -> dict[str, Interval]:
-    return with_intervals(_table, _labels, threshold, prevalence=prevalence)
+    return metric_intervals(_table, _labels, threshold, prevalence=prevalence)
 
 
 @st.cache_data(max_entries=16, show_spinner="Working out the intervals ...")
@@ -97,13 +97,13 @@ def _outside(
     _table: pd.DataFrame,
     _labels: LabelSpace,
     _band: tuple[float, float],
-) -> Outside:
-    return outside(_table, _labels, threshold, _band)
+) -> SelectiveMetrics:
+    return selective_metrics(_table, _labels, threshold, _band)
 
 
 def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
-        if not catalogue.places():
+        if not catalogue.entries():
             phantom_form.no_films("evaluate_datasets")
             return
         datasets, split = st.columns(2)
@@ -118,30 +118,30 @@ def _run_one(card: Card, expanded: bool) -> None:
                 persist_state="session",
             )
         if sign_in.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
-            with frame.told():
+            with frame.errors_shown():
                 _judge(card, places, SPLITS[words])
                 st.rerun()
 
 
-def _judge(card: Card, places: Sequence[Place], which: str | None) -> None:
+def _judge(card: Card, places: Sequence[DatasetEntry], which: str | None) -> None:
     """Run an evaluation and keep it, to be chosen when the page begins anew."""
     with EVALUATION.under_way(card), frame.progress("Reading films; leave this page open") as progress:
         judged = model_evaluation.evaluate_model(card.name, [place.path for place in places], which, progress)
-        new = keep(card, "+".join(place.name for place in places), which, judged.scores)
+        new = store_evaluation(card, "+".join(place.name for place in places), which, judged.scores)
     said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
     st.session_state["evaluate_new"] = new.name
     st.session_state["evaluate_said"] = (new, [*judged.left_out, *said])
 
 
-def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
+def _show(card: Card, chosen: StoredEvaluation, table: pd.DataFrame) -> None:
     labels = LabelSpace(card.classes, card.groups)
     _what_it_is(chosen, table)
     threshold, prevalence = _controls(card, labels) if labels.negative is not None else (None, None)
-    asked = questions(table, labels, threshold)
+    asked = binary_questions(table, labels, threshold)
     evaluation = evaluate(table, labels, threshold)
     of = (card.name, card.version, *chosen.state)
     figures = _figures(of, threshold, prevalence, table, labels)
-    view = View(card, of, table, labels, threshold, prevalence, evaluation, asked, figures)
+    view = EvaluationView(card, of, table, labels, threshold, prevalence, evaluation, asked, figures)
     _numbers(view)
     panel.more_figures(view)
     sections = {
@@ -169,7 +169,7 @@ def _show(card: Card, chosen: Kept, table: pd.DataFrame) -> None:
     sections[section or "Confusion matrix"](view)
 
 
-def _what_it_is(chosen: Kept, table: pd.DataFrame) -> None:
+def _what_it_is(chosen: StoredEvaluation, table: pd.DataFrame) -> None:
     counts = ", ".join(f"{count} {label}" for label, count in table["label"].value_counts().items())
     st.caption(f"{len(table)} films: {counts}.")
     if chosen.role == "val":
@@ -182,7 +182,7 @@ def _what_it_is(chosen: Kept, table: pd.DataFrame) -> None:
         with st.popover("Forget this evaluation", type="tertiary", key="evaluate_forget"):
             st.write("Its scores are deleted; the films and the model stay.")
             if sign_in.button("forget an evaluation", "Forget it", key="evaluate_forget_now"):
-                with frame.told():
+                with frame.errors_shown():
                     chosen.delete()
                     st.rerun()
 
@@ -230,7 +230,7 @@ def _controls(card: Card, labels: LabelSpace) -> tuple[float, float | None]:
     return own if moved == round(own, 3) else moved, None if prevalence is None else prevalence / 100
 
 
-def _numbers(view: View) -> None:
+def _numbers(view: EvaluationView) -> None:
     """The key numbers in a row, each with its interval where there is one."""
     asked = view.questions[0] if view.labels.negative is not None else None
     if asked is not None:
@@ -245,7 +245,7 @@ def _numbers(view: View) -> None:
             low_high = "{:.3f} to {:.3f}".format(*number.interval) if number.interval else None
             st.metric(
                 number.name,
-                evaluation_charts.said(number.value),
+                evaluation_charts.number_text(number.value),
                 low_high,
                 delta_color="off",
                 delta_arrow="off",
@@ -258,7 +258,7 @@ def _numbers(view: View) -> None:
         st.caption(f"The model is unsure of scores from {band[0]:.3f} to {band[1]:.3f}.{own}")
 
 
-def _another(view: View) -> None:
+def _another(view: EvaluationView) -> None:
     """A second model beside this one, on the films that both were judged by and neither was trained on."""
     other = frame.model_choice("Compare with", "evaluate_other", empty=True)
     if other is None:
@@ -266,9 +266,9 @@ def _another(view: View) -> None:
         if len(registry.cards()) == 1:
             lead_to_a_second_model()
         return
-    with frame.told():
-        mine = replace(Contender.of(view.card, unseen(view.table)), threshold=view.threshold)
-        theirs, key = Contender.of(other, held_out(other)), f"{view.card.name}_{other.name}"
+    with frame.errors_shown():
+        mine = replace(ModelScores.from_card(view.card, held_out_only(view.table)), threshold=view.threshold)
+        theirs, key = ModelScores.from_card(other, held_out_scores(other)), f"{view.card.name}_{other.name}"
         if other.name == view.card.name:
             theirs = replace(theirs, name=f"{other.name} (own threshold)")
         if found := beside(mine, theirs, key):
@@ -278,7 +278,7 @@ def _another(view: View) -> None:
 def _shortcuts(card: Card) -> None:
     """The audit of the model for shortcuts, and a way to run one."""
     st.subheader("Does it read the lungs, or the scanner?", anchor=False)
-    found = report.kept(card)
+    found = report.load_audit(card)
     AUDIT.tell(card)
     if found:
         shortcuts_panel(found)
@@ -293,7 +293,7 @@ def _shortcuts(card: Card) -> None:
         if sign_in.button(
             "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
         ):
-            with frame.told():
+            with frame.errors_shown():
                 with AUDIT.under_way(card), frame.progress("Reading films; leave this page open") as progress:
                     model_evaluation.audit_model(card.name, [place.path for place in places], progress)
                 st.rerun()

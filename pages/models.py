@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxr.exchange import model_formats
 from cxr.presentation import model_card
-from cxr.presentation.promotion_caution import caution
+from cxr.presentation.promotion_caution import promotion_warning
 from cxr.registry import package, registry
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
@@ -25,7 +25,7 @@ SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page'
 def page() -> None:
     frame.start_page("Models")
     _say()
-    listing, in_use = registry.listing(), registry.default_name()
+    listing, in_use = registry.list_models(), registry.default_name()
     for name, reason in listing.damaged.items():
         _damaged(name, reason)
     if not listing.cards:
@@ -44,7 +44,7 @@ def page() -> None:
 
 def _head(card: Card, in_use: str | None) -> None:
     if card.name != in_use:
-        frame.warn(caution(card))
+        frame.warn(promotion_warning(card))
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")
@@ -73,11 +73,11 @@ def _roll_back() -> None:
 
 
 def _card(card: Card) -> None:
-    with frame.told():
+    with frame.errors_shown():
         facts, films = st.columns([3, 2])
         with facts:
             st.subheader("What it is")
-            recipe = registry.recipe_of(card.name)
+            recipe = registry.get_recipe(card.name)
             st.table(
                 model_card.facts(card, recipe),
                 border="horizontal",
@@ -130,7 +130,7 @@ def _export(card: Card) -> None:
         return
     wanted = (card.name, card.version, kind)
     if sign_in.button("export a model", "Prepare the file", key="models.prepare"):
-        with frame.told(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
+        with frame.errors_shown(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
             st.session_state[FILE] = (wanted, *_file(card.name, kind))
     made = st.session_state.get(FILE)
     if made and made[0] != wanted:  # megabytes that are not asked for any more
@@ -145,7 +145,7 @@ def _export(card: Card) -> None:
 def _file(name: str, kind: str) -> tuple[str, bytes]:
     """A file's name and bytes; nothing of it stays on disk."""
     if kind != "zip":
-        made = model_formats.export(name, kind)
+        made = model_formats.export_format(name, kind)
         return made.file_name, made.data
     with tempfile.TemporaryDirectory() as folder:
         path = package.export_model(name, Path(folder) / f"{name}.zip")
@@ -160,7 +160,7 @@ def _import() -> None:
         file = st.file_uploader("A model that was exported as ZIP", key=f"models.upload.{turn}")
         name = st.text_input("Under another name (optional)", max_chars=64, key=f"models.import.name.{turn}")
         if st.button("Import it", key="models.import.go", disabled=file is None) and file is not None:
-            with frame.told(), st.spinner("Checking the file ..."):
+            with frame.errors_shown(), st.spinner("Checking the file ..."):
                 card = package.import_model(file, name or None)
                 st.session_state["models.turn"] = turn + 1
                 _done(f"'{card.name}' is on the shelf, and is the model shown above.", card.name, IMPORTED)
@@ -176,7 +176,7 @@ def _damaged(name: str, reason: str) -> None:
 
 
 def _do(work: Callable[[], object], said: str, chosen: str | None = None) -> None:
-    with frame.told():
+    with frame.errors_shown():
         work()
         _done(said, chosen)
 

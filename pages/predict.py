@@ -12,29 +12,29 @@ from streamlit.delta_generator import DeltaGenerator
 
 from cxr.core.errors import CxrError
 from cxr.films.film import Film
-from cxr.films.thumbnail import jpeg
+from cxr.films.thumbnail import jpeg_thumbnail
 from cxr.inference.batch import Reading, read_sources
 from cxr.inference.classifier import Prediction
-from cxr.inference.corrections import mended, mends
+from cxr.inference.corrections import corrected, corrections_for
 from cxr.inference.engines import selection
-from cxr.inference.input_check.ages import age_reason
+from cxr.inference.input_check.ages import age_warning
 from cxr.inference.saliency import NAMES, SAMPLES, explain
-from cxr.inference.session import Desk, Seen
-from cxr.inference.sources import Source, dropped, examples
+from cxr.inference.session import ReadingSession, SessionReading
+from cxr.inference.sources import FilmSource, example_sources, sources_from_upload
 from cxr.presentation.reading_summary import (
-    bars,
     bars_html,
+    decision_sentence,
     limits,
-    record,
-    sentence,
+    probability_bars,
     shortcut_line,
     shortcut_mark,
+    test_record,
     trained_on,
 )
-from cxr.presentation.report import Reported
+from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui import frame
-from cxr.ui.components.viewer import View, viewer
+from cxr.ui.components.viewer import ViewerFilm, viewer
 from cxr.ui.predict.batch import show_batch
 from cxr.ui.predict.downloads import offer_overlay, offer_pdf
 from cxr.ui.predict.reader_response import ask_opinion
@@ -47,7 +47,7 @@ INBOX = "predict.inbox"  # the uploader's key, followed by how often it was empt
 
 def main() -> None:
     frame.start_page("Predict")
-    desk: Desk = st.session_state.setdefault("predict.desk", Desk())
+    desk: ReadingSession = st.session_state.setdefault("predict.desk", ReadingSession())
     card, beside_the_model = top_row(desk)
     if card is None:
         frame.lead_to_a_model()
@@ -56,16 +56,16 @@ def main() -> None:
         offer_examples(desk, card)
         return
     model = read_by(card)
-    with frame.told():
+    with frame.errors_shown():
         read_waiting(desk, card, model)
-        seen = desk.seen(model)
+        seen = desk.readings(model)
         listed = show_batch(desk, seen, card) if len(seen) > 1 else seen
         if listed:
             place = beside_the_model if len(seen) == 1 else st.container()
-            show_reading(desk, desk.opened(model, listed), card, listed, place)
+            show_reading(desk, desk.current(model, listed), card, listed, place)
 
 
-def top_row(desk: Desk) -> tuple[Card | None, DeltaGenerator]:
+def top_row(desk: ReadingSession) -> tuple[Card | None, DeltaGenerator]:
     """The model that is to read films; and, below the inbox and beside the model, room for a heading."""
     films, model = st.columns([2.4, 1], vertical_alignment="top" if desk.sources else "bottom")
     with model:
@@ -85,7 +85,7 @@ def top_row(desk: Desk) -> tuple[Card | None, DeltaGenerator]:
     return card, films
 
 
-def inbox(desk: Desk) -> None:
+def inbox(desk: ReadingSession) -> None:
     """Dropped files go to the desk at once, and the inbox is empty again; a page switch takes nothing away."""
     emptied = st.session_state.setdefault(INBOX, 0)
     key = f"{INBOX}.{emptied}"
@@ -93,8 +93,10 @@ def inbox(desk: Desk) -> None:
     def take_in() -> None:
         try:
             files = st.session_state[key]
-            found = [source for file in files for source in dropped(file.file_id, file.name, file.getvalue())]
-            desk.put(found, sum(file.size for file in files))
+            found = [
+                source for file in files for source in sources_from_upload(file.file_id, file.name, file.getvalue())
+            ]
+            desk.add(found, sum(file.size for file in files))
         except CxrError as error:
             st.session_state["predict.problems"] = [str(error)]
         st.session_state[INBOX] = emptied + 1
@@ -107,27 +109,27 @@ def inbox(desk: Desk) -> None:
     )
 
 
-def offer_examples(desk: Desk, card: Card) -> None:
+def offer_examples(desk: ReadingSession, card: Card) -> None:
     st.markdown("Or read an example:")
     if "phantom" not in card.sources:
         st.caption("This model was not trained on drawn films: on those below it shows how to read, not how well.")
     with st.container(horizontal=True):
-        for source in examples():
-            with st.container(width=EXAMPLE_PX), frame.told():
+        for source in example_sources():
+            with st.container(width=EXAMPLE_PX), frame.errors_shown():
                 frame.picture(example_picture(source.key, source), EXAMPLE_PX, source.name)
                 label = source.name if source.drawn else f"Own film, {source.name}"
-                st.button(label, key=f"predict.example.{source.key}", on_click=desk.put, args=([source],))
+                st.button(label, key=f"predict.example.{source.key}", on_click=desk.add, args=([source],))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def example_picture(key: str, _source: Source) -> bytes:
+def example_picture(key: str, _source: FilmSource) -> bytes:
     """Examples lie on this machine or are drawn: they are nobody's upload."""
     if _source.picture:
         return _source.picture.read_bytes()
-    return jpeg(Film.read(_source.read()), EXAMPLE_PX, square=True)
+    return jpeg_thumbnail(Film.read(_source.read()), EXAMPLE_PX, square=True)
 
 
-def read_waiting(desk: Desk, card: Card, model: str) -> None:
+def read_waiting(desk: ReadingSession, card: Card, model: str) -> None:
     """Let the model read what it has not read yet; interrupted, the next run goes on where this one was."""
     waiting = desk.waiting(model)
     if not waiting:
@@ -135,12 +137,14 @@ def read_waiting(desk: Desk, card: Card, model: str) -> None:
     classifier = frame.classifier(card)
     with frame.progress("Reading films") as move:
         for done, reading in enumerate(read_sources(classifier, waiting), 1):
-            desk.note(reading, model)
+            desk.record(reading, model)
             move(done, len(waiting))
-    selection.begin(classifier)
+    selection.start_in_background(classifier)
 
 
-def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen], place: DeltaGenerator) -> None:
+def show_reading(
+    desk: ReadingSession, seen: SessionReading, card: Card, listed: list[SessionReading], place: DeltaGenerator
+) -> None:
     reading, prediction = seen.reading, seen.reading.prediction
     with place:
         heading(desk, reading, listed)
@@ -151,7 +155,7 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen], place: 
         show_refused(desk, reading, prediction, card)
         return
     reading = of_age(reading, card)
-    for warning in (*reading.doubts, *card.warnings):
+    for warning in (*reading.concerns, *card.warnings):
         st.warning(warning)
     offer_mends(desk, reading)
     if reading.source.drawn:
@@ -159,8 +163,8 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen], place: 
     with st.container(key="cxr-reading"):
         pictures, words = st.columns([2.4, 1])
         with words:
-            st.markdown(f"**{sentence(prediction, card)}**")
-            st.html(bars_html(bars(prediction, card)))
+            st.markdown(f"**{decision_sentence(prediction, card)}**")
+            st.html(bars_html(probability_bars(prediction, card)))
             method = st.selectbox(
                 "Heatmap method",
                 list(NAMES),
@@ -177,14 +181,14 @@ def show_reading(desk: Desk, seen: Seen, card: Card, listed: list[Seen], place: 
             offer_exports(desk, reading, prediction, card, target, NAMES[method or "gradcam"], heatmap)
 
 
-def offer_mends(desk: Desk, reading: Reading) -> None:
+def offer_mends(desk: ReadingSession, reading: Reading) -> None:
     """Ways to read a film again that the gate says lies wrong; the one that came stays on the desk."""
     with st.container(horizontal=True):
-        for mend in mends(reading.prediction.gate if reading.prediction else None):
-            again = mended(desk.sources[reading.source.key], mend)
+        for mend in corrections_for(reading.prediction.gate if reading.prediction else None):
+            again = corrected(desk.sources[reading.source.key], mend)
             if again.key not in desk.sources:
                 label = f"Read it again, {mend.how}"
-                st.button(label, key=f"predict.mend{mend.mark}", on_click=desk.put, args=([again],))
+                st.button(label, key=f"predict.mend{mend.mark}", on_click=desk.add, args=([again],))
 
 
 def ask_age(reading: Reading, card: Card) -> None:
@@ -205,7 +209,7 @@ def ask_age(reading: Reading, card: Card) -> None:
 def of_age(reading: Reading, card: Card) -> Reading:
     """The reading, with a warning more where the patient is of an age that the model does not know."""
     years = st.session_state.get(age_key(reading))
-    reason = None if years is None else age_reason(card.ages, years)
+    reason = None if years is None else age_warning(card.ages, years)
     return replace(reading, warnings=(*reading.warnings, reason.sentence)) if reason else reading
 
 
@@ -217,7 +221,7 @@ def method_name(method: str) -> str:
     return f"{NAMES[method]} (slow)" if method in SAMPLES else NAMES[method]
 
 
-def heading(desk: Desk, reading: Reading, listed: list[Seen]) -> None:
+def heading(desk: ReadingSession, reading: Reading, listed: list[SessionReading]) -> None:
     """The film's name, and the way to its neighbours in the list."""
     order = [one.reading.source.key for one in listed]
     place = order.index(reading.source.key)
@@ -240,7 +244,9 @@ def escaped(name: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in name)
 
 
-def show_film(desk: Desk, prediction: Prediction, card: Card, method: str) -> tuple[str, NDArray[np.floating]]:
+def show_film(
+    desk: ReadingSession, prediction: Prediction, card: Card, method: str
+) -> tuple[str, NDArray[np.floating]]:
     """The film beside its overlay; returns the class that is looked at, and its heatmap."""
     model, view = prediction.model, picture_of(desk)
     key = f"predict.viewer.{desk.open_key}.{card.version}"
@@ -257,15 +263,15 @@ def show_film(desk: Desk, prediction: Prediction, card: Card, method: str) -> tu
     return target, prediction.heatmap(target) if chosen is None else chosen
 
 
-def picture_of(desk: Desk) -> View:
+def picture_of(desk: ReadingSession) -> ViewerFilm:
     """The open film for the viewer, made once while it is open: no slider or answer makes it again."""
-    view: View | None = st.session_state.get("predict.view")
+    view: ViewerFilm | None = st.session_state.get("predict.view")
     if view is None or view.key != desk.open_key:
-        view = st.session_state["predict.view"] = View.of(desk.film(), desk.open_key)
+        view = st.session_state["predict.view"] = ViewerFilm.from_film(desk.film(), desk.open_key)
     return view
 
 
-def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> None:
+def explained(desk: ReadingSession, card: Card, model: str, method: str, target: str) -> None:
     """Have the slow method's heatmap at hand."""
     if desk.heatmap(model, method, target) is None:
         classifier = frame.classifier(card)
@@ -275,7 +281,7 @@ def explained(desk: Desk, card: Card, model: str, method: str, target: str) -> N
 
 def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
     model_ms, all_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
-    st.markdown(f"{trained_on(card)} {record(card)}")
+    st.markdown(f"{trained_on(card)} {test_record(card)}")
     st.caption(
         f"Read in {all_ms:.0f} ms ({model_ms:.0f} ms of it the model, with {prediction.engine}) by {card.name}, "
         f"version {card.version}."
@@ -286,7 +292,7 @@ def show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
 
 
 def offer_exports(
-    desk: Desk,
+    desk: ReadingSession,
     reading: Reading,
     prediction: Prediction,
     card: Card,
@@ -295,8 +301,8 @@ def offer_exports(
     heatmap: NDArray[np.floating],
 ) -> None:
     film = desk.film()
-    answer = desk.opinions.get((reading.film_id, prediction.model))
-    reported = Reported(film, reading.film_id, prediction, card, target, method, heatmap, reading.doubts, answer)
+    answer = desk.responses.get((reading.film_id, prediction.model))
+    reported = Report(film, reading.film_id, prediction, card, target, method, heatmap, reading.concerns, answer)
     with st.container(horizontal=True):
         offer_pdf(reported)
         offer_overlay(reported)

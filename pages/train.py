@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from cxr.datasets.catalogue import places
+from cxr.datasets.catalogue import entries
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.quality.audit import Audit
-from cxr.datasets.quality.audit_cache import audited, known_audit
+from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
 from cxr.jobs import runs, train
 from cxr.jobs.estimate import estimate
-from cxr.learning.augmentation_preview import Sample, samples
-from cxr.learning.device import Device, find_device, quick_look
-from cxr.learning.film_selection import left_out, select
+from cxr.learning.augmentation_preview import PreviewFilm, preview_films
+from cxr.learning.device import Device, device_without_tensorflow, find_device
+from cxr.learning.film_selection import excluded_films, select
 from cxr.presentation import model_card
 from cxr.presentation.duration import duration
 from cxr.registry import registry
@@ -57,16 +57,16 @@ def _new(another: bool) -> None:
     recipe = recipe_form(_recipe(), ["imagenet", "none", *(f"shelf:{name}" for name in registry.names())])
     if dataset is None or recipe is None:
         return
-    with frame.told():
+    with frame.errors_shown():
         chosen, labels = select(recipe, dataset)
-        _composition(chosen, labels.classes, left_out(recipe, labels, dataset))
+        _composition(chosen, labels.classes, excluded_films(recipe, labels, dataset))
         _augmentation(chosen, recipe)
         _start(recipe, chosen, paths, another)
 
 
 def _paths() -> list[str]:
     st.subheader("Films")
-    if not places():
+    if not entries():
         phantom_form.no_films("train.datasets")
         return []
     chosen = frame.dataset_choice("Datasets (several are joined)", "train.datasets", in_address="films")
@@ -78,7 +78,7 @@ def _paths() -> list[str]:
 def _films(paths: Sequence[str]) -> Dataset | None:
     """The chosen datasets as one, with its audit in one line."""
     if paths:
-        with frame.told():
+        with frame.errors_shown():
             dataset = open_datasets(paths)
             _audit(dataset)
             return dataset
@@ -86,7 +86,7 @@ def _films(paths: Sequence[str]) -> Dataset | None:
 
 
 def _audit(dataset: Dataset) -> None:
-    found = known_audit(dataset)
+    found = cached_audit(dataset)
     if found is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{len(dataset)} films, not audited yet.", width="content")
@@ -94,7 +94,7 @@ def _audit(dataset: Dataset) -> None:
         if not asked:
             return
         with frame.progress("Reading films") as move:
-            audited(dataset, move)
+            audit_or_cached(dataset, move)
         st.rerun()
     _audit_line(found)
 
@@ -156,12 +156,12 @@ def _augmentation(dataset: Dataset, recipe: Recipe) -> None:
             st.rerun()
 
 
-def _samples(dataset: Dataset, size_px: int) -> list[Sample]:
+def _samples(dataset: Dataset, size_px: int) -> list[PreviewFilm]:
     """Read once for a choice of films and size, and kept for this visitor alone."""
     wanted = (dataset.name, tuple(dataset.table["path"]), size_px)
     kept = st.session_state.get("train.samples")
     if kept is None or kept[0] != hash(wanted):
-        kept = (hash(wanted), samples(dataset, size_px))
+        kept = (hash(wanted), preview_films(dataset, size_px))
         st.session_state["train.samples"] = kept
     return kept[1]
 
@@ -206,7 +206,7 @@ def _offered(recipe: Recipe) -> str:
 
 
 def _device(precision: str) -> Device:
-    return quick_look(precision) or _asked(precision)
+    return device_without_tensorflow(precision) or _asked(precision)
 
 
 @st.cache_resource(show_spinner="Looking for the device ...")

@@ -54,7 +54,7 @@ class Engines:
         trunk = openvino_trunk(classifier.network, classifier.precision)
         if trunk is None:
             raise CxrError("OpenVINO has no trunk of this model.")
-        classifier.alone = OPENVINO, classifier.look_through(trunk)
+        classifier.alone = OPENVINO, classifier.use_engine(trunk)
         return classifier
 
     def torch(self, precision: str) -> Any:
@@ -111,7 +111,7 @@ class Engines:
     def _keras_trunk(self) -> Trunk:
         import tensorflow as tf
 
-        maps = self.float32.look.output[0]
+        maps = self.float32.maps_and_features.output[0]
         import keras
 
         model = keras.Model(self.float32.model.input, maps)

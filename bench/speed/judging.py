@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.intervals import with_intervals
+from cxr.evaluation.intervals import metric_intervals
 
 CLASSES = ("normal", "bacterial", "viral", "covid19")
 THRESHOLD = 0.5
@@ -26,7 +26,7 @@ def scores(films: int) -> pd.DataFrame:
 
 
 def ours(table: pd.DataFrame, resamples: int) -> None:
-    with_intervals(table, LabelSpace(CLASSES), THRESHOLD, resamples)
+    metric_intervals(table, LabelSpace(CLASSES), THRESHOLD, resamples)
 
 
 def scikit_learn_s(table: pd.DataFrame, measured: int, resamples: int) -> float:

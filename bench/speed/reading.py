@@ -17,7 +17,7 @@ from cxr.films.film import Film
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
 from cxr.inference.batch import DECODERS, read_sources
 from cxr.inference.classifier import Classifier
-from cxr.inference.sources import on_disk
+from cxr.inference.sources import source_on_disk
 from cxr.presentation.report import batch_csv
 
 DRAWN = 20  # films that are drawn; files beyond that are further copies in other sizes and formats
@@ -54,7 +54,7 @@ def folder(engines: Engines, files: Sequence[Path], rounds: int) -> dict[str, Ti
 
 
 def to_csv(classifier: Classifier, files: Sequence[Path]) -> str:
-    readings = [reading.as_dict() for reading in read_sources(classifier, map(on_disk, files))]
+    readings = [reading.as_dict() for reading in read_sources(classifier, map(source_on_disk, files))]
     return batch_csv(readings, classifier.classes)
 
 

@@ -22,7 +22,7 @@ from cxr.jobs import runs, train
 from cxr.learning.film_selection import select
 from cxr.learning.network import build
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import start_from
+from cxr.registry.weights_file import load_starting_weights
 
 BATCH = 32
 
@@ -45,7 +45,7 @@ def ours(recipe: Recipe, folder: Path) -> tuple[float, float, int]:
     """Seconds of the whole training, of an epoch without its first step, which compiles (median), and the films."""
     run = runs.create(train.plan(recipe, [str(folder)], None), recipe.name)
     started = time.perf_counter()
-    train.carry_out(run)
+    train.execute(run)
     spent_s = time.perf_counter() - started
     roles = read_films(run.folder / train.SCORES)["role"]
     trained = int((roles == "train").sum())
@@ -61,7 +61,7 @@ def keras_alone(recipe: Recipe, folder: Path, trained: str) -> tuple[float, int]
     dataset, labels = select(chosen, open_datasets([folder]))
     shown = dataset.where((dataset.table["role"] == "train").to_numpy())
     network = build(chosen, len(labels.classes), "float32")
-    start_from(network.model, chosen)
+    load_starting_weights(network.model, chosen)
     network.model.compile(keras.optimizers.Adam(chosen.optimiser.rate), loss="categorical_crossentropy")
     batches = _Batches(shown, labels, chosen.input.size_px)
     network.model.fit(batches, epochs=1, steps_per_epoch=2, verbose=0)  # compiles

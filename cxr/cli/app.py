@@ -162,4 +162,4 @@ def work(run_id: str) -> None:
     from cxr.jobs import runs
     from cxr.jobs import train as train_job
 
-    train_job.carry_out(runs.find(run_id))
+    train_job.execute(runs.find(run_id))

@@ -17,10 +17,10 @@ from cxr.core.errors import CxrError, RunError
 if TYPE_CHECKING:
     from cxr.evaluation.comparison import Comparison
     from cxr.evaluation.evaluation import Evaluation
-    from cxr.evaluation.indeterminate import Outside
+    from cxr.evaluation.indeterminate import SelectiveMetrics
     from cxr.evaluation.interval import Interval
-    from cxr.evaluation.shortcuts.report import Shortcuts, Told
-    from cxr.evaluation.subgroups import Subgroups
+    from cxr.evaluation.shortcuts.report import ProbeResult, ShortcutAudit
+    from cxr.evaluation.subgroups import SubgroupMetrics
     from cxr.jobs.runs import Run, Status
 
 POLL_S = 0.5
@@ -165,13 +165,13 @@ def print_intervals(intervals: Mapping[str, Interval]) -> None:
         typer.echo(f"  {name:28} {interval_text(interval)}")
 
 
-def print_outside(found: Outside) -> None:
+def print_outside(found: SelectiveMetrics) -> None:
     typer.echo(
         f"outside of the unsure band: {found.n} films ({found.share:.0%}), accuracy {interval_text(found.accuracy)}"
     )
 
 
-def print_subgroups(found: Subgroups) -> None:
+def print_subgroups(found: SubgroupMetrics) -> None:
     from cxr.evaluation.subgroups import TOO_FEW
 
     for group in found.groups:
@@ -203,7 +203,7 @@ def print_comparison(found: Comparison) -> None:
         typer.echo(f"  and {len(found.differing) - MOST_LISTED} more; all with --json")
 
 
-def print_shortcuts(found: Shortcuts) -> None:
+def print_shortcuts(found: ShortcutAudit) -> None:
     """The verdict first, then what it rests on."""
     measured, lines = found.measured, [found.verdict.sentence]
     lines += [f"  because: {reason}" for reason in found.verdict.reasons]
@@ -242,7 +242,7 @@ def print_shortcuts(found: Shortcuts) -> None:
     typer.echo("\n".join(lines))
 
 
-def _told_lines(told: Told) -> list[str]:
+def _told_lines(told: ProbeResult) -> list[str]:
     kept = f", {told.kept.value:.0%} of the whole film's" if told.kept else ""
     each = [f"    {name:26} AUC {interval_text(area)}" for name, area in told.classes.items()]
     return [f"  {told.name:28} AUC {interval_text(told.auc)}{kept}", *each]

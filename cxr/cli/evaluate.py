@@ -32,9 +32,9 @@ def evaluate(
     """Judge a model on labelled films."""
     from cxr.evaluation import model_evaluation
     from cxr.evaluation import stored as stored_scores
-    from cxr.evaluation.indeterminate import outside
-    from cxr.evaluation.intervals import with_intervals
-    from cxr.evaluation.subgroups import subgroups
+    from cxr.evaluation.indeterminate import selective_metrics
+    from cxr.evaluation.intervals import metric_intervals
+    from cxr.evaluation.subgroups import subgroup_metrics
 
     with console.bar("Reading films") as progress:
         judged = model_evaluation.evaluate_model(model, data, split, progress)
@@ -42,12 +42,12 @@ def evaluate(
         with writing(scores):
             judged.scores.to_csv(scores, index=False)
     what = (judged.scores, judged.labels, judged.card.threshold)
-    figures = with_intervals(*what) if intervals else {}
-    groups = subgroups(*what, by) if by else None
+    figures = metric_intervals(*what) if intervals else {}
+    groups = subgroup_metrics(*what, by) if by else None
     band = judged.card.unsure if intervals else None
-    sure = outside(*what, band) if band else None
+    sure = selective_metrics(*what, band) if band else None
     if keep:
-        stored_scores.keep(judged.card, "+".join(judged.scores["dataset"].unique()), split, judged.scores)
+        stored_scores.store_evaluation(judged.card, "+".join(judged.scores["dataset"].unique()), split, judged.scores)
     if as_json:
         said = judged.evaluation.as_dict() | {"unreadable": judged.unreadable, "takes_no_part": judged.left_out}
         if intervals:

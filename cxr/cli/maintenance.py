@@ -21,13 +21,13 @@ def trail(
     """Who read, trained, promoted, deleted, imported, exported: when, and with which model."""
     from pathlib import Path
 
-    from cxr.core.audit_trail import deeds, kept
-    from cxr.films.film import contents, film_name
+    from cxr.core.audit_trail import is_enabled, read_entries
+    from cxr.films.film import film_id, read_bytes
 
-    number = film_name(contents(Path(film))) if film and Path(film).is_file() else film
+    number = film_id(read_bytes(Path(film))) if film and Path(film).is_file() else film
     found = [
         one
-        for one in deeds()
+        for one in read_entries()
         if action in one.action and model in ("", one.model) and (not number or one.film.startswith(number))
     ]
     found = found[-last:] if last else found
@@ -37,7 +37,7 @@ def trail(
     for one in found:
         said = (one.action, " ".join(filter(None, (one.model, one.version))), one.more, one.film, one.run)
         typer.echo(f"{one.when[:19]}  {one.who:24} {'  '.join(filter(None, said))}")
-    if not kept():
+    if not is_enabled():
         typer.echo("This installation keeps no trail (CXR_TRAIL=off).", err=True)
 
 
@@ -50,8 +50,8 @@ def doctor(as_json: Json = False) -> None:
         found.append(one)
         if not as_json:
             typer.echo(f"{one.level.upper():6} {one.about}: {one.sentence}")
-            if one.mend:
-                typer.echo(f"       {one.mend}")
+            if one.remedy:
+                typer.echo(f"       {one.remedy}")
     wrong = sum(one.level == "wrong" for one in found)
     if as_json:
         console.print_json({"works": not wrong, "findings": [asdict(one) for one in found]})

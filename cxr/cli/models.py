@@ -11,7 +11,7 @@ import typer
 
 from cxr.cli import console
 from cxr.cli.console import Data, Json
-from cxr.core.errors import ShelfError
+from cxr.core.errors import RegistryError
 
 
 class Kind(StrEnum):
@@ -29,7 +29,7 @@ def list_(as_json: Json = False) -> None:
     """Every model on the shelf; the one in use is starred."""
     from cxr.registry import registry
 
-    listing, default = registry.listing(), registry.default_name()
+    listing, default = registry.list_models(), registry.default_name()
     if as_json:
         models = [card.model_dump(mode="json") | {"default": card.name == default} for card in listing.cards]
         console.print_json({"models": models, "damaged": listing.damaged})
@@ -48,7 +48,7 @@ def show(name: str, as_json: Json = False) -> None:
     """A model's card."""
     from cxr.registry import registry
 
-    card = registry.card(name).model_dump(mode="json")
+    card = registry.get_card(name).model_dump(mode="json")
     if as_json:
         console.print_json(card)
         return
@@ -62,7 +62,7 @@ def gate(name: str, data: Data, as_json: Json = False) -> None:
     from cxr.jobs import input_check_training
 
     with console.bar("Reading films") as progress:
-        record = input_check_training.give_gate(name, data, progress).gate
+        record = input_check_training.add_input_check(name, data, progress).gate
     if record and as_json:
         console.print_json({"model": name, "gate": record.model_dump(mode="json")})
     elif record:
@@ -99,7 +99,7 @@ def describe(name: str, path: Annotated[Path, typer.Argument(help="A TOML file, 
     from cxr.registry import registry
     from cxr.registry.card import Statement
 
-    registry.describe(name, Statement.read(path))
+    registry.set_statement(name, Statement.read(path))
     typer.echo(f"The card of '{name}' says so now.")
 
 
@@ -155,14 +155,14 @@ def export(
         written = package.export_model(name, path)
         console.print_json({"model": name, "file": str(written)}) if as_json else typer.echo(f"Wrote {written}")
         return
-    from cxr.exchange.model_formats import export as convert
+    from cxr.exchange.model_formats import export_format as convert
     from cxr.registry import registry
 
-    made, card = convert(name, kind), registry.card(name)
+    made, card = convert(name, kind), registry.get_card(name)
     try:
         path.write_bytes(made.data)
     except OSError as error:
-        raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
+        raise RegistryError(f"{path} cannot be written: {error.strerror}.") from error
     said = (
         f"Wrote {path}. It takes grey pixels 0..255, (films, {card.size_px}, {card.size_px}, 1), and gives the "
         f"probabilities of {', '.join(card.classes)}."

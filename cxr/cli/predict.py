@@ -36,10 +36,10 @@ def predict(
 ) -> None:
     """Read films: probabilities, decision, and where the model looked."""
     from cxr.inference.batch import read_sources
-    from cxr.inference.input_check.ages import age_reason
+    from cxr.inference.input_check.ages import age_warning
     from cxr.inference.saliency import METHODS
-    from cxr.inference.sources import on_disk
-    from cxr.presentation.reading_summary import refuses, withheld
+    from cxr.inference.sources import source_on_disk
+    from cxr.presentation.reading_summary import is_rejected, without_answer
     from cxr.registry import registry
 
     if method not in METHODS:
@@ -50,18 +50,18 @@ def predict(
     if not files:
         raise FilmError("There is no film in there.")
     classifier = registry.load(model)
-    of_age = None if age is None else age_reason(classifier.card.ages, age)
+    of_age = None if age is None else age_warning(classifier.card.ages, age)
     readings: list[dict[str, Any]] = []
     failed = 0
     with console.bar("Reading films") as progress:
-        for reading in read_sources(classifier, map(on_disk, files)):
+        for reading in read_sources(classifier, map(source_on_disk, files)):
             progress(len(readings) + 1, len(files))
             said = reading.as_dict()
             if of_age and reading.film:
                 said["warnings"].append(of_age.sentence)
-            readings.append(said if insist else withheld(said))
+            readings.append(said if insist else without_answer(said))
             failed += reading.film is None
-            if heatmap and reading.film and (insist or not reading.refused):
+            if heatmap and reading.film and (insist or not reading.rejected):
                 _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.source.name, files))
     if csv:
         _write_csv(csv, readings, classifier.classes)
@@ -72,7 +72,7 @@ def predict(
             typer.echo(f"{said['file']}: {said.get('error') or _in_words(said)}")
             for warning in said.get("warnings", ()):
                 typer.echo(f"    {warning}")
-        if not insist and any(map(refuses, readings)):
+        if not insist and any(map(is_rejected, readings)):
             typer.echo("What the model says of refused pictures is withheld: it means nothing. --insist shows it.")
         typer.echo(DISCLAIMER)
     if failed:
@@ -112,7 +112,7 @@ def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:
 
 def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: Path) -> None:
     from cxr.inference.saliency import NAMES, explain
-    from cxr.presentation.report import Reported, overlay_png
+    from cxr.presentation.report import Report, overlay_png
 
     film, prediction = reading.film, reading.prediction
     if film is None or prediction is None:
@@ -120,6 +120,6 @@ def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: 
     own = method == "gradcam"
     heatmap = prediction.heatmap() if own else explain(classifier, film, prediction.decision, method)
     target, card = prediction.decision, classifier.card
-    picture = overlay_png(Reported(film, reading.film_id, prediction, card, target, NAMES[method], heatmap))
+    picture = overlay_png(Report(film, reading.film_id, prediction, card, target, NAMES[method], heatmap))
     with writing(path):
         path.write_bytes(picture)

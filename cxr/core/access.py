@@ -18,7 +18,7 @@ ROLES = ("reader", "trainer", "admin")
 
 # The least role that an action needs. What a reader changes is nobody else's; what a trainer changes can be made
 # again; an admin changes what all others read with, deletes for good, and lets files of elsewhere and paths in.
-ROLE_OF: Mapping[str, str] = MappingProxyType(
+REQUIRED_ROLE: Mapping[str, str] = MappingProxyType(
     {
         "read films": "reader",
         "keep an opinion": "reader",
@@ -61,13 +61,13 @@ class Person:
     role: str | None
 
     def may(self, action: str) -> bool:
-        return self.role is not None and ROLES.index(self.role) >= ROLES.index(ROLE_OF[action])
+        return self.role is not None and ROLES.index(self.role) >= ROLES.index(REQUIRED_ROLE[action])
 
-    def why_not(self, action: str) -> str:
+    def denial_reason(self, action: str) -> str:
         """A sentence for who may not do this."""
         has = f"has the role {self.role}" if self.role else "has no role here"
         return (
-            f"One needs the role {ROLE_OF[action]} to {action}; {self.name or 'who is not signed in'} {has}. "
+            f"One needs the role {REQUIRED_ROLE[action]} to {action}; {self.name or 'who is not signed in'} {has}. "
             "Ask whoever runs this installation."
         )
 
@@ -78,7 +78,7 @@ _acting: ContextVar[Person | None] = ContextVar("acting", default=None)
 _ask: Callable[[], Person] = lambda: LOCAL  # noqa: E731
 
 
-def acting() -> Person:
+def current_person() -> Person:
     """Who acts in this thread now."""
     return _acting.get() or _ask()
 
@@ -98,9 +98,9 @@ def acting_as(person: Person) -> Iterator[None]:
         _acting.reset(before)
 
 
-def permit(action: str) -> Person:
+def authorize(action: str) -> Person:
     """Who acts, where that person may do this; AccessError where not."""
-    person = acting()
+    person = current_person()
     if not person.may(action):
-        raise AccessError(person.why_not(action))
+        raise AccessError(person.denial_reason(action))
     return person

@@ -28,7 +28,7 @@ def log_file() -> Path:
     return logs_dir() / "cxr.log"
 
 
-def open_logbook() -> None:
+def configure_logging() -> None:
     """From now on what this process has to say goes to the log; called again, nothing changes."""
     open_ones = [one for one in log.handlers if isinstance(one, RotatingFileHandler)]
     if [one for one in open_ones if one.baseFilename == str(log_file())]:
@@ -44,27 +44,29 @@ def open_logbook() -> None:
         return
     handler.setFormatter(_Line())
     log.addHandler(handler)
-    log.setLevel(logging.DEBUG if wordy() else logging.WARNING)
+    log.setLevel(logging.DEBUG if is_verbose() else logging.WARNING)
 
 
-def wordy() -> bool:
+def is_verbose() -> bool:
     return os.environ.get("CXR_LOG", "").lower() == "debug"
 
 
-def unexpected(error: BaseException) -> str:
+def log_unexpected(error: BaseException) -> str:
     """The number under which this error is in the log from now on."""
     number = secrets.token_hex(2)
-    facts = {"number": number, "error": _kinds(error), "where": places(error)}
-    log.error("Something went wrong; number %s.", number, extra={"facts": facts}, exc_info=error if wordy() else None)
+    facts = {"number": number, "error": _kinds(error), "where": call_sites(error)}
+    log.error(
+        "Something went wrong; number %s.", number, extra={"facts": facts}, exc_info=error if is_verbose() else None
+    )
     return number
 
 
-def sentence(number: str) -> str:
+def message_for(number: str) -> str:
     """What the page tells the person."""
     return f"Something went wrong; number {number} in {log_file().relative_to(log_file().parents[1])}. Try it again."
 
 
-def places(error: BaseException) -> list[str]:
+def call_sites(error: BaseException) -> list[str]:
     """File, line and function of each call, the outermost first; of libraries the file's name alone."""
     return [
         f"{_short(frame.filename)}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
@@ -92,6 +94,6 @@ class _Line(logging.Formatter):
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         said = {"when": when, "level": record.levelname.lower(), "from": record.name, "said": record.getMessage()}
         said |= getattr(record, "facts", {})
-        if record.exc_info and wordy():
+        if record.exc_info and is_verbose():
             said["traceback"] = self.formatException(record.exc_info)
         return json.dumps(said, ensure_ascii=False, default=str)

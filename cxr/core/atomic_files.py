@@ -12,7 +12,7 @@ SHOWN = 50  # characters of a file name in that of its partial one; file systems
 
 
 @contextmanager
-def whole(path: Path, durable: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     """A path to write to, which becomes `path` at the end; where that fails, nothing is left of it.
 
     durable: it is on the disk when this ends, as after a loss of power it must be; else that is left to the system.
@@ -21,7 +21,7 @@ def whole(path: Path, durable: bool = False) -> Iterator[Path]:
     try:
         yield partial
         if durable:
-            flush(partial)
+            sync_to_disk(partial)
         partial.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -29,13 +29,13 @@ def whole(path: Path, durable: bool = False) -> Iterator[Path]:
         raise
 
 
-def write_whole(path: Path, text: str, durable: bool = False) -> None:
+def write_atomically(path: Path, text: str, durable: bool = False) -> None:
     """Readers see the old text or the new, never half."""
-    with whole(path, durable) as partial:
+    with atomic_path(path, durable) as partial:
         partial.write_text(text, "utf-8")
 
 
-def flush(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Wait until the file's or folder's content is on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows opens no folders

@@ -19,15 +19,15 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 
-from cxr.core.access import LOCAL, Person, permit
+from cxr.core.access import LOCAL, Person, authorize
 from cxr.core.errors import AccessError
 from cxr.core.paths import trail_dir
 
-log = logging.getLogger("cxr.core.audit_trail")
+log = logging.getLogger("cxr.trail")
 
 
 @dataclass(frozen=True)
-class Deed:
+class AuditEntry:
     """One line. What is empty does not apply."""
 
     action: str
@@ -44,28 +44,28 @@ class Deed:
 class PendingEntry:
     """A line that is being written: what is known only when the work is done is said here."""
 
-    deed: Deed
+    entry: AuditEntry
     person: Person = field(default=LOCAL)
 
-    def say(self, **values: str) -> None:
-        self.deed = replace(self.deed, **values)
+    def update(self, **values: str) -> None:
+        self.entry = replace(self.entry, **values)
 
 
 @contextmanager
-def deed(action: str, model: str = "", version: str = "", **more: str) -> Iterator[PendingEntry]:
+def audited(action: str, model: str = "", version: str = "", **more: str) -> Iterator[PendingEntry]:
     """Around an action: it is refused to who may not do it, and leaves a line when it is done.
 
     Where access is controlled, it is refused too where no line can be written.
     """
-    line = PendingEntry(Deed(action, model, version, **more), permit(action))
+    line = PendingEntry(AuditEntry(action, model, version, **more), authorize(action))
     _prepare(line.person)
     yield line
-    leave(line.deed, line.person)
+    append_entry(line.entry, line.person)
 
 
-def leave(done: Deed, person: Person) -> None:
+def append_entry(done: AuditEntry, person: Person) -> None:
     """Add a line to the trail; where it cannot be written, an error where access is controlled, else a warning."""
-    if not kept():
+    if not is_enabled():
         return
     now = datetime.now(UTC)
     stamped = replace(done, who=person.name, when=now.isoformat(timespec="milliseconds"))
@@ -80,27 +80,29 @@ def leave(done: Deed, person: Person) -> None:
         _unwritten(person, error)
 
 
-def deeds() -> list[Deed]:
+def read_entries() -> list[AuditEntry]:
     """All lines that can be read, oldest first."""
-    known = {one.name for one in fields(Deed)}
+    known = {one.name for one in fields(AuditEntry)}
     found = []
     for path in sorted(trail_dir().glob("*.jsonl")):
         for text in path.read_text("utf-8", "replace").splitlines():
             whole = text[max(text.rfind('{"when"'), 0) :]  # behind what a full disk cut off
             try:
-                found.append(Deed(**{key: str(value) for key, value in json.loads(whole).items() if key in known}))
+                found.append(
+                    AuditEntry(**{key: str(value) for key, value in json.loads(whole).items() if key in known})
+                )
             except (ValueError, TypeError, AttributeError):
                 continue
     return found
 
 
-def kept() -> bool:
+def is_enabled() -> bool:
     """Whether this installation keeps a trail; CXR_TRAIL=off says that it does not."""
     return os.environ.get("CXR_TRAIL", "").lower() not in ("off", "0", "no")
 
 
 def _prepare(person: Person) -> None:
-    if kept():
+    if is_enabled():
         try:
             os.close(_open(datetime.now(UTC)))
         except OSError as error:

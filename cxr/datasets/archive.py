@@ -66,7 +66,7 @@ def may_be_film(path: str) -> bool:
     return not name.lower().endswith(NO_FILM) and not MASKS & {part.lower() for part in folders}
 
 
-def wrapper(names: Iterable[str], eager: bool) -> str:
+def wrapping_folder(names: Iterable[str], eager: bool) -> str:
     """The folders wrapped around a dataset, as `chest_xray/`; empty where there are none.
 
     A single folder is taken off where a manifest or split folders lie in it; an eager search also
@@ -109,7 +109,7 @@ class Folder:
             names += [prefix + name for name in files if not _hidden(name)]
         return sorted(names)
 
-    def strays(self, paths: Iterable[str]) -> list[str]:
+    def paths_outside(self, paths: Iterable[str]) -> list[str]:
         """Those of these paths that a symbolic link leads out of the folder.
 
         Looks at each folder once, as resolving 50,000 files would take seconds.
@@ -162,7 +162,7 @@ class Archive:
         members = {name: info for name, info in members.items() if _wanted(name)}
         if any(info.flag_bits & 1 for info in members.values()):
             raise DatasetError(f"{root.name} is protected by a password. Pack it again without one.")
-        prefix = wrapper(members, eager=True)
+        prefix = wrapping_folder(members, eager=True)
         self._members = {name.removeprefix(prefix): info for name, info in members.items() if name.startswith(prefix)}
 
     def names(self) -> list[str]:
@@ -173,7 +173,7 @@ class Archive:
         """What all members take when they are unpacked; no more of each is ever read."""
         return sum(min(info.file_size, MAX_BYTES) for info in self._members.values())
 
-    def strays(self, paths: Iterable[str]) -> list[str]:
+    def paths_outside(self, paths: Iterable[str]) -> list[str]:
         """Nothing: members that would leave the ZIP were never let in."""
         return []
 
@@ -218,7 +218,7 @@ def _too_large() -> FilmTooLarge:
     return FilmTooLarge(f"This film is larger than {MAX_BYTES // 1_000_000} MB. Export it by itself.")
 
 
-def store_at(root: str | Path) -> Folder | Archive:
+def open_store(root: str | Path) -> Folder | Archive:
     """The folder or ZIP at this place; a ZIP stays open for the next film."""
     root = Path(root)
     if root.is_dir():

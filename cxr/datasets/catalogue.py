@@ -19,9 +19,9 @@ from uuid import uuid4
 
 from filelock import FileLock
 
-from cxr.core.access import permit
-from cxr.core.atomic_files import write_whole
-from cxr.core.audit_trail import deed
+from cxr.core.access import authorize
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError, FilmError
 from cxr.core.paths import data_dir, extra_data_dir
 from cxr.datasets.archive import MANIFEST, SPLITS, may_be_film
@@ -34,51 +34,51 @@ _DEPTH = 3  # folders below which no film is looked for when CXR_DATA is listed
 
 
 @dataclass(frozen=True)
-class Place:
+class DatasetEntry:
     """Where a dataset lies, and under which name it is offered."""
 
     name: str
     path: str
-    own: bool = False  # it was made here, and goes when it is forgotten
+    created_here: bool = False  # it was made here, and goes when it is forgotten
     added: bool = True  # by a person; False where it was found in CXR_DATA
 
     @property
-    def there(self) -> bool:
+    def exists(self) -> bool:
         try:
             return Path(self.path).exists()
         except OSError:  # in a folder that may not be read
             return False
 
 
-def places() -> list[Place]:
+def entries() -> list[DatasetEntry]:
     """Every dataset on offer by name, those that a person added first."""
     added = sorted((_place(name, path) for name, path in _known().items()), key=lambda one: one.name)
     listed, names = {one.path for one in added}, {one.name for one in added}
     found = []
     for path in _found():
         if str(path) not in listed:
-            found.append(Place(_free(_name_of(path), names), str(path), added=False))
+            found.append(DatasetEntry(_free(_name_of(path), names), str(path), added=False))
             names.add(found[-1].name)
     return [*added, *found]
 
 
-def place(name: str) -> Place:
-    for one in places():
+def find_entry(name: str) -> DatasetEntry:
+    for one in entries():
         if one.name == name:
             return one
     raise DatasetError(f"There is no dataset '{name}' in the list.")
 
 
-def add(path: str | Path, name: str = "") -> Place:
+def add(path: str | Path, name: str = "") -> DatasetEntry:
     """The folder, ZIP or manifest at this path, in the list from now on; without a name, under its own.
 
     It is opened, and a film of it is read, as any folder of folders looks like a dataset from outside.
     """
-    permit("add a dataset by its path")  # before anything is said of what is there
+    authorize("add a dataset by its path")  # before anything is said of what is there
     there = _resolved(path)
     _must_have_films(Dataset.open(there), there.name)
     name = name and _valid(name)
-    with deed("add a dataset by its path"), _locked():
+    with audited("add a dataset by its path"), _locked():
         known = _known()
         at = str(there)
         for other, its_path in known.items():
@@ -93,17 +93,17 @@ def add(path: str | Path, name: str = "") -> Place:
     return _place(name, at)
 
 
-def make(name: str, fill: Callable[[Path], object], suffix: str = "") -> Place:
+def create(name: str, fill: Callable[[Path], object], suffix: str = "") -> DatasetEntry:
     """A dataset of this installation's own: what `fill` writes at the path that it is given.
 
     In the list only once it is whole; where that fails or is broken off, nothing is left. A name that is
     taken gets a number.
     """
-    with deed("make a dataset"):
+    with audited("make a dataset"):
         return _made(_valid(name), fill, suffix)
 
 
-def _made(name: str, fill: Callable[[Path], object], suffix: str) -> Place:
+def _made(name: str, fill: Callable[[Path], object], suffix: str) -> DatasetEntry:
     aside = data_dir() / f".{uuid4().hex}"
     partial = aside / f"{name}{suffix}"  # by its own name, which a refusal quotes
     try:
@@ -122,20 +122,20 @@ def _made(name: str, fill: Callable[[Path], object], suffix: str) -> Place:
     return _place(name, f"{name}{suffix}")
 
 
-def forget(name: str) -> None:
+def remove(name: str) -> None:
     """Take a dataset off the list. Its films stay where they are, unless they were made here."""
-    with deed("forget a dataset"):
-        _forgotten(place(name))
+    with audited("forget a dataset"):
+        _forgotten(find_entry(name))
 
 
-def _forgotten(gone: Place) -> None:
+def _forgotten(gone: DatasetEntry) -> None:
     name = gone.name
     if not gone.added:
         raise DatasetError(f"'{name}' lies in the folder CXR_DATA; take it out of there.")
     with _locked():
         _write({other: path for other, path in _known().items() if other != name})
     path = Path(gone.path)
-    if gone.own and path.exists():
+    if gone.created_here and path.exists():
         doomed = path.with_name(f".{uuid4().hex}")
         try:
             path.rename(doomed)
@@ -144,7 +144,7 @@ def _forgotten(gone: Place) -> None:
             raise DatasetError(f"'{name}' is off the list, but {path} could not be deleted wholly.") from error
 
 
-def plain_name(text: str) -> str:
+def to_valid_name(text: str) -> str:
     """The nearest to this text that can be a dataset's name."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower())[:60].strip("-._") or "films"
 
@@ -207,7 +207,9 @@ def _may_be_dataset(path: Path) -> bool:
 
 
 def _name_of(path: Path) -> str:
-    return plain_name(path.parent.name if path.suffix.lower() == ".csv" else path.stem if path.is_file() else path.name)
+    return to_valid_name(
+        path.parent.name if path.suffix.lower() == ".csv" else path.stem if path.is_file() else path.name
+    )
 
 
 def _valid(name: str) -> str:
@@ -228,9 +230,9 @@ def _free(name: str, taken: Iterable[str]) -> str:
     return free
 
 
-def _place(name: str, path: str) -> Place:
+def _place(name: str, path: str) -> DatasetEntry:
     own = not Path(path).is_absolute()
-    return Place(name, str(data_dir() / path), own=own)
+    return DatasetEntry(name, str(data_dir() / path), created_here=own)
 
 
 def _known() -> dict[str, str]:
@@ -260,7 +262,7 @@ def _write(known: dict[str, str]) -> None:
     path = data_dir() / _LIST
     if _listed() is None:
         path.replace(path.with_name(f"{_LIST}.damaged"))
-    write_whole(path, json.dumps(known, indent=2) + "\n")
+    write_atomically(path, json.dumps(known, indent=2) + "\n")
 
 
 def _delete(path: Path) -> None:

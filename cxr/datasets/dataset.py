@@ -13,7 +13,16 @@ import numpy as np
 import pandas as pd
 
 from cxr.core.errors import DatasetError, FilmError, UnreadableFilm
-from cxr.datasets.archive import DAMAGED_ZIP, MANIFEST, SPLITS, Archive, Folder, may_be_film, store_at, wrapper
+from cxr.datasets.archive import (
+    DAMAGED_ZIP,
+    MANIFEST,
+    SPLITS,
+    Archive,
+    Folder,
+    may_be_film,
+    open_store,
+    wrapping_folder,
+)
 from cxr.films.film import Film
 
 COLUMNS = ("path", "label", "finding", "patient_id", "split", "view", "sex", "age", "source", "licence")
@@ -69,7 +78,7 @@ class Dataset:
         else:
             raise DatasetError(f"There is no dataset at {path.name}: choose a folder, a ZIP or a {MANIFEST}.")
         if isinstance(store, Folder) and not (store.root / manifest).is_file():
-            store = Folder(store.root / wrapper(store.names(), eager=False))
+            store = Folder(store.root / wrapping_folder(store.names(), eager=False))
         table = _listed(store, manifest, name)
         return cls(name, table.assign(dataset=name, root=str(store.root)))
 
@@ -108,7 +117,7 @@ class Dataset:
         return self.table["dataset"] + "/" + self.table["patient_id"]
 
     @property
-    def years(self) -> pd.Series:
+    def ages(self) -> pd.Series:
         """The age of each film's patient; NaN where it is not known."""
         digits = self.table["age"].str.extract(r"^(\d{1,3})(?:\.\d+)?[Yy]?$", expand=False)
         return pd.to_numeric(digits)
@@ -117,7 +126,7 @@ class Dataset:
         """The i-th film's file; raises only `FilmError`."""
         root, path = str(self.table["root"].iat[i]), str(self.table["path"].iat[i])
         try:
-            return store_at(root).read(path)
+            return open_store(root).read(path)
         except DatasetError as error:  # the ZIP was replaced since the dataset was opened
             raise UnreadableFilm(DAMAGED_ZIP) from error
 
@@ -152,7 +161,7 @@ def canonical(label: str) -> str:
 
 
 def _opened(path: Path) -> Archive:
-    store = store_at(path.resolve())
+    store = open_store(path.resolve())
     if isinstance(store, Folder):  # replaced by a folder since it was looked at
         raise DatasetError(f"{path.name} changed while it was opened. Try again.")
     return store
@@ -165,7 +174,7 @@ def _listed(store: Folder | Archive, manifest: str, name: str) -> pd.DataFrame:
     else:
         files = store.names()
         table = _from_manifest(store, MANIFEST) if MANIFEST in files else _from_folders(files, name)
-    strays = store.strays(table["path"])
+    strays = store.paths_outside(table["path"])
     if strays:
         raise DatasetError(f"{name} lists films that lie outside of its folder: {_some(strays)}.")
     for column in COLUMNS:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cxr.core.errors import CxrError, UnreadableFilm
 from cxr.datasets import catalogue
-from cxr.datasets.archive import store_at
+from cxr.datasets.archive import open_store
 from cxr.datasets.dataset import Dataset
-from cxr.films.film import film_name
+from cxr.films.film import film_id
 
 UNNAMED = "The scores came without the films' names, as those of an imported model do, so this film cannot be found."
 NOWHERE = "This film is in none of the datasets listed here. Add its dataset on the page Data."
@@ -25,10 +25,10 @@ def find_film(dataset: str, path: str, digest: str) -> bytes:
     changed = False
     for name, root in _roots():
         try:
-            data = store_at(root).read(path)
+            data = open_store(root).read(path)
         except CxrError:  # not there, or no longer a dataset
             continue
-        if film_name(data) == digest:
+        if film_id(data) == digest:
             return data
         changed |= name == dataset
     raise UnreadableFilm(CHANGED if changed else NOWHERE)
@@ -36,7 +36,7 @@ def find_film(dataset: str, path: str, digest: str) -> bytes:
 
 def _roots() -> Iterator[tuple[str, str]]:
     """The name of each dataset in the catalogue as scores have it, and where its paths begin."""
-    for place in catalogue.places():
+    for place in catalogue.entries():
         with suppress(OSError, CxrError):  # moved away, or no longer a dataset
             yield _root(place.path, Path(place.path).stat().st_mtime_ns)
 

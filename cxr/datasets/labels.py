@@ -12,6 +12,28 @@ from cxr.core.errors import DatasetError
 
 NEGATIVE = "normal"
 ORDER = (NEGATIVE, "bacterial", "viral", "covid19", "pneumonia")
+DISPLAY_NAMES = {
+    "normal": "Normal",
+    "bacterial": "Bacterial pneumonia",
+    "viral": "Viral pneumonia",
+    "covid19": "COVID-19",
+    "pneumonia": "Pneumonia",
+    "tuberculosis": "Tuberculosis",
+    "other": "Other finding",
+    "not-a-chest-xray": "Not a chest X-ray",
+}
+UNLABELED = "No label"
+
+
+def display_name(label: str) -> str:
+    """The name under which people read a label or class; files keep the key itself."""
+    return DISPLAY_NAMES.get(label) or (label[:1].upper() + label[1:].replace("-", " ") if label else UNLABELED)
+
+
+def display_in_sentence(label: str) -> str:
+    """The display name as it stands inside a sentence: bacterial pneumonia, but COVID-19."""
+    name = display_name(label)
+    return name if name[1:2].isupper() else name[:1].lower() + name[1:]
 
 
 @dataclass(frozen=True)
@@ -32,7 +54,7 @@ class LabelSpace:
             raise DatasetError(f"A model needs two or more different classes, not {list(self.classes)}.")
 
     @classmethod
-    def of(
+    def from_labels(
         cls,
         labels: Iterable[str],
         groups: Mapping[str, tuple[str, ...]],
@@ -82,7 +104,7 @@ class LabelSpace:
         positive = 1 - np.asarray(probabilities, float)[..., self.negative] >= threshold
         return np.where(positive, np.argmax(others, axis=-1), self.negative)
 
-    def unsure(self, probabilities: NDArray[np.floating], band: tuple[float, float]) -> NDArray[np.bool_]:
+    def indeterminate(self, probabilities: NDArray[np.floating], band: tuple[float, float]) -> NDArray[np.bool_]:
         """Whether the sum of all classes but `negative` lies in the band, whose upper end does not belong to it."""
         if self.negative is None:
             raise DatasetError("These classes have no 'normal' to hold the others against.")

@@ -8,23 +8,23 @@ from uuid import uuid4
 
 import pandas as pd
 
-from cxr.core.audit_trail import deed
+from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
-from cxr.datasets.catalogue import Place
+from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.dataset import ROLES, Dataset
 from cxr.datasets.split import assign_roles
 
 _OURS = ["dataset", "root", "role", "times_listed"]  # columns that opening and dealing add
 
 
-def dealt(dataset: Dataset, validation: float, test: float, seed: int, anew: bool) -> Dataset:
+def assign_splits(dataset: Dataset, validation: float, test: float, seed: int, anew: bool) -> Dataset:
     """The dataset with every film in a split, by patient; films placed before stay, unless all are dealt anew."""
     dealt = assign_roles(dataset.with_column("split", "") if anew else dataset, validation, test, seed)
     return dealt.with_column("split", dealt.table["role"])
 
 
-def counts(dataset: Dataset) -> pd.DataFrame:
+def split_counts(dataset: Dataset) -> pd.DataFrame:
     """Films of each class in each split, and the patients of each split in the last row."""
     label = dataset.labels.where(dataset.labels != "", "no label").rename("class")
     table = pd.crosstab(label, dataset.table["split"]).reindex(columns=ROLES, fill_value=0)
@@ -42,7 +42,7 @@ def manifest_csv(dataset: Dataset) -> bytes:
     return table.to_csv(index=False).encode("utf-8")
 
 
-def manifest_path(place: Place, dataset: Dataset) -> Path | None:
+def manifest_path(place: DatasetEntry, dataset: Dataset) -> Path | None:
     """Where this dataset's manifest lies or would lie; None for a ZIP, in which nothing is written."""
     path, root = Path(place.path), Path(str(dataset.table["root"].iat[0]))
     if path.suffix.lower() == ".csv" and path.is_file():
@@ -55,7 +55,7 @@ def write_manifest(path: Path, dataset: Dataset) -> Path | None:
 
     What was written is opened and compared before anything is replaced.
     """
-    with deed("split a dataset"):
+    with audited("split a dataset"):
         return _written(path, dataset)
 
 

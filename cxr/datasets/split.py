@@ -20,7 +20,7 @@ Indexes = NDArray[np.intp]
 DRAWS = 20  # orders of patients that are tried before a draw is called impossible
 
 
-def deal(patients: Any, strata: Any, shares: Sequence[float], seed: int) -> Indexes:
+def assign_shares(patients: Any, strata: Any, shares: Sequence[float], seed: int) -> Indexes:
     """The share of each film, as an index into the shares; all films of a patient fall to one share.
 
     A patient counts for the rarest stratum among its films. In each stratum the larger patients go first,
@@ -60,7 +60,7 @@ def assign_roles(dataset: Dataset, validation: float, test: float, seed: int) ->
     for rows in dataset.table.groupby("dataset").indices.values():
         person, label, role = patients[rows], labels[rows], placed[rows].copy()
         loose = role == ""
-        dealt = deal(person[loose], label[loose], (1 - test, test), seed)
+        dealt = assign_shares(person[loose], label[loose], (1 - test, test), seed)
         role[loose] = np.where(dealt == 1, "test", "train")
         if not (role == "val").any():
             role[_carved(person, label, role, validation, seed)] = "val"
@@ -74,10 +74,10 @@ def folds(dataset: Dataset, k: int, seed: int) -> Indexes:
     if not 2 <= k <= people:
         raise DatasetError(f"{people} patients can be dealt into 2 to {people} folds, not {k}.")
     strata = dataset.table["dataset"] + "/" + dataset.labels
-    return deal(dataset.patients, strata, [1 / k] * k, seed)
+    return assign_shares(dataset.patients, strata, [1 / k] * k, seed)
 
 
-def draw(dataset: Dataset, counts: Mapping[str, int], test_each: int, seed: int) -> Dataset:
+def draw_counts(dataset: Dataset, counts: Mapping[str, int], test_each: int, seed: int) -> Dataset:
     """Exactly `counts[label]` films a label: in a column `role`, `test_each` of each test, the others train.
 
     No patient is in both. A published experiment split one pool of films, so both sides are drawn from the same
@@ -173,7 +173,7 @@ def _carved(person: Any, label: Any, role: Any, validation: float, seed: int) ->
     if not validation or not len(pool):
         return np.empty(0, np.intp)
     share = min(1.0, validation * side.sum() / len(pool))
-    return pool[deal(person[pool], label[pool], (1 - share, share), seed) == 1]
+    return pool[assign_shares(person[pool], label[pool], (1 - share, share), seed) == 1]
 
 
 def _enough(labels: list[str], there: Indexes, needed: Indexes) -> None:

@@ -35,7 +35,7 @@ def fit_temperature(probabilities: NDArray[np.floating], targets: NDArray[np.flo
         return Temperature(1.0, f"none: fewer than {MIN_FILMS} validation films")
 
     def loss(log_t: float) -> float:
-        of_label = np.where(targets > 0, tempered(probabilities, np.exp(log_t)), 0).sum(axis=1)
+        of_label = np.where(targets > 0, apply_temperature(probabilities, np.exp(log_t)), 0).sum(axis=1)
         return float(-np.log(np.maximum(of_label, TINY)).mean())
 
     low, high = np.log(RANGE)
@@ -45,7 +45,7 @@ def fit_temperature(probabilities: NDArray[np.floating], targets: NDArray[np.flo
     return Temperature(round(float(np.exp(best)), 4), f"least log loss on {len(targets)} validation films")
 
 
-def tempered(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
+def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:
     """softmax(logits / T) from softmax(logits)."""
     log_p = np.log(np.maximum(probabilities, TINY)) / temperature
     raised = np.exp(log_p - log_p.max(axis=1, keepdims=True))

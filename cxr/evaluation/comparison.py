@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import cases_of
+from cxr.evaluation.evaluation import labeled_cases
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, delong, percentiles, resampled
-from cxr.evaluation.metrics import Cases, Floats, figures, ranking
+from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, delong_covariance, percentile_interval
+from cxr.evaluation.metrics import Floats, LabeledCases, metric_values, ranking_metrics
 from cxr.registry.card import Card
 
 OR_NOT = " or not"
@@ -24,7 +24,7 @@ RIGHT = ("first", "second", "both", "neither")  # both only where a label is coa
 
 
 @dataclass(frozen=True, eq=False)
-class Contender:
+class ModelScores:
     """A model's scores of some films, and how it decides by them."""
 
     name: str
@@ -33,7 +33,7 @@ class Contender:
     threshold: float | None
 
     @classmethod
-    def of(cls, card: Card, scores: pd.DataFrame) -> Contender:
+    def from_card(cls, card: Card, scores: pd.DataFrame) -> ModelScores:
         """The model of this card, at its own threshold."""
         return cls(card.name, scores, LabelSpace(card.classes, card.groups), card.threshold)
 
@@ -67,7 +67,7 @@ class Comparison:
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
-def compare(first: Contender, second: Contender, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
     """The two models on the films that both have scores of.
 
     Films are the same by their bytes (the column `film`), or by dataset and path where a table is without it.
@@ -75,13 +75,13 @@ def compare(first: Contender, second: Contender, resamples: int = RESAMPLES, see
     """
     question = _question(first.labels, second.labels)
     a, b, left_out = _same_films(first, second)
-    cases = [cases_of(a, first.labels, first.threshold), cases_of(b, second.labels, second.threshold)]
+    cases = [labeled_cases(a, first.labels, first.threshold), labeled_cases(b, second.labels, second.threshold)]
     rights, decisions = zip(*(_answers(one, question) for one in cases), strict=True)
-    drawn = [_both(cases, rights, weights) for weights in resampled(cases[0].patient, resamples, seed)]
+    drawn = [_both(cases, rights, weights) for weights in bootstrap_weights(cases[0].patient, resamples, seed)]
     values = _both(cases, rights, np.ones((len(a), 1)))[..., 0]
     samples = np.concatenate(drawn, axis=2)  # (accuracy and AUC, model, resample)
-    found = [[percentiles(float(values[i, k]), samples[i, k]) for k in (0, 1)] for i in (0, 1)]
-    apart = [percentiles(float(values[i, 0] - values[i, 1]), samples[i, 0] - samples[i, 1]) for i in (0, 1)]
+    found = [[percentile_interval(float(values[i, k]), samples[i, k]) for k in (0, 1)] for i in (0, 1)]
+    apart = [percentile_interval(float(values[i, 0] - values[i, 1]), samples[i, 0] - samples[i, 1]) for i in (0, 1)]
     only_first, only_second = int((rights[0] & ~rights[1]).sum()), int((rights[1] & ~rights[0]).sum())
     return Comparison(
         first=first.name,
@@ -121,7 +121,7 @@ def _question(first: LabelSpace, second: LabelSpace) -> str:
     return f"{negatives[0]}{OR_NOT}"
 
 
-def _same_films(first: Contender, second: Contender) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+def _same_films(first: ModelScores, second: ModelScores) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """The rows of either table, film by film, and how many films are in one of them only."""
     tables = [_known(one) for one in (first, second)]
     by = ["film"] if all("film" in table for table in tables) else ["dataset", "path"]
@@ -141,11 +141,11 @@ def _same_films(first: Contender, second: Contender) -> tuple[pd.DataFrame, pd.D
     return a.reset_index(drop=True), b.reset_index(drop=True), alone
 
 
-def _union(first: Contender, second: Contender, by: list[str]) -> pd.DataFrame:
+def _union(first: ModelScores, second: ModelScores, by: list[str]) -> pd.DataFrame:
     return pd.concat([first.scores[by], second.scores[by]]).drop_duplicates()
 
 
-def _known(one: Contender) -> pd.DataFrame:
+def _known(one: ModelScores) -> pd.DataFrame:
     """The films whose label speaks of the model's question."""
     speaks = one.labels.targets(one.scores["label"]).any(axis=1)
     if one.labels.negative is not None:
@@ -153,33 +153,33 @@ def _known(one: Contender) -> pd.DataFrame:
     return one.scores.iloc[np.flatnonzero(speaks)]
 
 
-def _answers(cases: Cases, question: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+def _answers(cases: LabeledCases, question: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
     """Whether each answer is right, and the answer in words."""
     if question == "class":
-        return cases.right, np.array(cases.labels.classes)[cases.decided]
+        return cases.correct, np.array(cases.labels.classes)[cases.decided]
     called, negative = cases.decided != cases.labels.negative, question.removesuffix(OR_NOT)
     return called == (cases.positive == 1), np.where(called, f"not {negative}", negative)
 
 
-def _both(cases: list[Cases], rights: tuple[NDArray[np.bool_], ...], weights: Floats) -> Floats:
+def _both(cases: list[LabeledCases], rights: tuple[NDArray[np.bool_], ...], weights: Floats) -> Floats:
     """(accuracy and AUC, model, column of weights)."""
     accuracy = [np.einsum("n,nr->r", right.astype(weights.dtype), weights) for right in rights]
     return np.array([np.array(accuracy) / weights.sum(axis=0), [_area(one, weights) for one in cases]])
 
 
-def _area(cases: Cases, weights: Floats) -> Floats:
+def _area(cases: LabeledCases, weights: Floats) -> Floats:
     if cases.labels.negative is None:
-        return figures(cases, weights)["macro_auc"]
-    return ranking(cases.score, cases.positive == 1, weights)[0]
+        return metric_values(cases, weights)["macro_auc"]
+    return ranking_metrics(cases.score, cases.positive == 1, weights)[0]
 
 
-def _delong_p(cases: list[Cases]) -> float:
+def _delong_p(cases: list[LabeledCases]) -> float:
     """Two-sided p of DeLong's test of the two AUCs; not a number without a negative class or a difference to see."""
     from scipy.stats import norm
 
     if cases[0].labels.negative is None:
         return nan
-    areas, covariance = delong(cases[0].positive == 1, np.stack([one.score for one in cases]))
+    areas, covariance = delong_covariance(cases[0].positive == 1, np.stack([one.score for one in cases]))
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     if not variance > 1e-15:
         return nan
@@ -188,7 +188,7 @@ def _delong_p(cases: list[Cases]) -> float:
 
 def _differing(
     table: pd.DataFrame,
-    cases: list[Cases],
+    cases: list[LabeledCases],
     rights: tuple[NDArray[np.bool_], ...],
     decisions: tuple[NDArray[np.str_], ...],
 ) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.evaluation.decisions import Question
+from cxr.evaluation.decisions import BinaryQuestion
 from cxr.evaluation.evaluation import auc
 from cxr.evaluation.metrics import BINS, bin_of
 
@@ -16,10 +16,10 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Roc:
+class RocCurve:
     """From everything called negative, a point for each distinct score downwards."""
 
-    question: Question
+    question: BinaryQuestion
     threshold: Values  # the first is infinite
     false_positives: Values  # 1 - specificity
     sensitivity: Values
@@ -27,10 +27,10 @@ class Roc:
 
 
 @dataclass(frozen=True, eq=False)
-class PrecisionRecall:
+class PrecisionRecallCurve:
     """From the highest score, a point for each distinct score downwards."""
 
-    question: Question
+    question: BinaryQuestion
     threshold: Values
     recall: Values
     precision: Values
@@ -39,29 +39,29 @@ class PrecisionRecall:
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
+class ScoreHistogram:
     """How many films of each label have a score in each bin."""
 
-    question: Question
+    question: BinaryQuestion
     edges: Values
     films: Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class CalibrationCurve:
     """Bins of scores that hold films: what was said there, and what was so."""
 
-    question: Question
-    said: Values  # mean score
-    seen: Values  # share of films of which the answer is yes
+    question: BinaryQuestion
+    mean_predicted: Values  # mean score
+    observed: Values  # share of films of which the answer is yes
     films: NDArray[np.int64]
     brier: float
     expected_error: float  # mean distance of said and seen, weighted by films
 
 
-def roc(question: Question) -> Roc:
+def roc_curve(question: BinaryQuestion) -> RocCurve:
     threshold, yes, no = _steps(question)
-    return Roc(
+    return RocCurve(
         question,
         np.append(np.inf, threshold),
         np.append(0, no) / no[-1],
@@ -70,28 +70,28 @@ def roc(question: Question) -> Roc:
     )
 
 
-def precision_recall(question: Question) -> PrecisionRecall:
+def precision_recall_curve(question: BinaryQuestion) -> PrecisionRecallCurve:
     threshold, yes, no = _steps(question)
     precision, recall = yes / (yes + no), yes / yes[-1]
     average = float((np.diff(recall, prepend=0) * precision).sum())
-    return PrecisionRecall(question, threshold, recall, precision, average, float(question.truth.mean()))
+    return PrecisionRecallCurve(question, threshold, recall, precision, average, float(question.truth.mean()))
 
 
-def spread(question: Question, bins: int = 25) -> Spread:
+def score_histogram(question: BinaryQuestion, bins: int = 25) -> ScoreHistogram:
     edges = np.linspace(0, 1, bins + 1)
     labels = np.unique(question.label)
     films = {str(label): np.histogram(question.score[question.label == label], edges)[0] for label in labels}
-    return Spread(question, edges, films)
+    return ScoreHistogram(question, edges, films)
 
 
-def calibration(question: Question) -> Calibration:
+def calibration_curve(question: BinaryQuestion) -> CalibrationCurve:
     truth, score = question.truth.astype(float), question.score
     place = bin_of(score)
     films = np.bincount(place, minlength=BINS)
     there = films > 0
     said = np.bincount(place, score, BINS)[there] / films[there]
     seen = np.bincount(place, truth, BINS)[there] / films[there]
-    return Calibration(
+    return CalibrationCurve(
         question,
         said,
         seen,
@@ -101,7 +101,7 @@ def calibration(question: Question) -> Calibration:
     )
 
 
-def _steps(question: Question) -> tuple[Values, Values, Values]:
+def _steps(question: BinaryQuestion) -> tuple[Values, Values, Values]:
     """Distinct scores, highest first, and how many films of each answer have that score or a higher one."""
     if not question.answerable:
         raise ValueError(f"There are not films of both answers to '{question}'.")

@@ -9,8 +9,8 @@ import pandas as pd
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import cases_of
-from cxr.evaluation.metrics import Floats, share
+from cxr.evaluation.evaluation import labeled_cases
+from cxr.evaluation.metrics import Floats, ratio
 
 STEPS = np.arange(1, 100) / 100
 
@@ -39,7 +39,7 @@ def decision_curve(
     """
     if labels.negative is None:
         raise DatasetError("These classes have no 'normal' to hold the others against.")
-    cases = cases_of(table, labels, None)
+    cases = labeled_cases(table, labels, None)
     score, truth = cases.score[cases.positive >= 0], cases.positive[cases.positive >= 0] == 1
     if truth.all() or not truth.any():
         raise DatasetError("A decision curve needs films with a finding and films without.")
@@ -55,4 +55,4 @@ def decision_curve(
 
 def _reach(score: Floats, thresholds: Floats) -> Floats:
     """Share of the scores that reach each threshold."""
-    return share(len(score) - np.searchsorted(np.sort(score), thresholds - 1e-12), len(score))
+    return ratio(len(score) - np.searchsorted(np.sort(score), thresholds - 1e-12), len(score))

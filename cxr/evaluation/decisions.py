@@ -15,7 +15,7 @@ REST = "the rest"
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class BinaryQuestion:
     """A yes-or-no question to each film that has an answer, and what the model said to it."""
 
     name: str  # the answer yes: "pneumonia"
@@ -30,16 +30,16 @@ class Question:
         """Whether there are films of both answers, without which no curve can be drawn."""
         return bool(self.truth.any() and not self.truth.all())
 
-    def of(self, films: NDArray[np.bool_]) -> Question:
+    def subset(self, films: NDArray[np.bool_]) -> BinaryQuestion:
         """The same question to these films alone."""
         label, truth, score, said = self.label[films], self.truth[films], self.score[films], self.predicted[films]
-        return Question(self.name, self.against, label, truth, score, said)
+        return BinaryQuestion(self.name, self.against, label, truth, score, said)
 
     def __str__(self) -> str:
         return f"{self.name} against {self.against}"
 
 
-def questions(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> tuple[Question, ...]:
+def binary_questions(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> tuple[BinaryQuestion, ...]:
     """Everything else against the negative class, where there is one; then each class against the rest."""
     p = probabilities_of(table, labels.classes)
     names = table["label"].to_numpy(str)
@@ -48,12 +48,12 @@ def questions(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) 
     if labels.negative is not None:
         truth, score = labels.positive(names), 1 - p[:, labels.negative]
         negative = labels.classes[labels.negative]
-        whole = Question(positive_name(labels), negative, names, truth == 1, score, decided != labels.negative)
-        asked.append(whole.of(truth >= 0))
+        whole = BinaryQuestion(positive_name(labels), negative, names, truth == 1, score, decided != labels.negative)
+        asked.append(whole.subset(truth >= 0))
     single = targets.sum(axis=1) == 1
     for k, name in enumerate(labels.classes):
         if not asked or name != asked[0].name:  # of two classes, the other one has been asked for
-            asked.append(Question(name, REST, names, targets[:, k] == 1, p[:, k], decided == k).of(single))
+            asked.append(BinaryQuestion(name, REST, names, targets[:, k] == 1, p[:, k], decided == k).subset(single))
     return tuple(asked)
 
 
@@ -67,7 +67,7 @@ def positive_name(labels: LabelSpace) -> str:
 
 
 @dataclass(frozen=True)
-class Counts:
+class ConfusionCounts:
     """Right and wrong answers to a question, and the shares made of them; not a number where nothing is to share."""
 
     true_positive: int
@@ -76,7 +76,7 @@ class Counts:
     true_negative: int
 
     @classmethod
-    def of(cls, question: Question) -> Counts:
+    def from_question(cls, question: BinaryQuestion) -> ConfusionCounts:
         truth, said = question.truth, question.predicted
         return cls(*(int(n.sum()) for n in (truth & said, truth & ~said, ~truth & said, ~truth & ~said)))
 
@@ -135,7 +135,7 @@ def class_report(evaluation: Evaluation) -> pd.DataFrame:
     return pd.concat([rows, pd.DataFrame(means)], ignore_index=True)
 
 
-def films_of_cell(
+def cell_films(
     table: pd.DataFrame, labels: LabelSpace, threshold: float | None, truth: str, decision: str
 ) -> pd.DataFrame:
     """The films of one class, or of one label that names several, that the model called that.

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.metrics import Cases, figures
+from cxr.evaluation.metrics import LabeledCases, metric_values
 
 PREFIX = "p_"  # of a probability's column
 TEXTS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role")
 
 
 @dataclass(frozen=True)
-class Binary:
+class BinaryMetrics:
     """How everything else is told from the negative class, at the threshold."""
 
     n: int
@@ -51,7 +51,7 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]  # rows: truth, columns: decision; films of coarse labels are not in it
     recall: Mapping[str, float]
     negative: str  # the class that means nothing was found; "" where there is none
-    binary: Binary | None  # of everything else against it
+    binary: BinaryMetrics | None  # of everything else against it
     left_out: int  # films whose label says nothing to this model
     balanced_accuracy: float
     mcc: float
@@ -68,7 +68,7 @@ class Evaluation:
     def rows(self) -> dict[str, tuple[int, ...]]:
         """All rows of the matrix by what they are called: the classes, then the labels that name several of them."""
         of_classes = dict(zip(self.classes, self.confusion, strict=True))
-        return of_classes | {any_of(label): row for label, row in self.coarse.items()}
+        return of_classes | {coarse_label_name(label): row for label, row in self.coarse.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: what is no finite number is null."""
@@ -118,7 +118,7 @@ def probabilities_of(table: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[n
     return table[[PREFIX + name for name in classes]].to_numpy(float)
 
 
-def cases_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> Cases:
+def labeled_cases(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> LabeledCases:
     """The films whose label the model knows, decided; a DatasetError where there is none.
 
     A table without the column `patient` has one film a patient.
@@ -130,7 +130,7 @@ def cases_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
     chosen = table.iloc[np.flatnonzero(known)]
     p = probabilities_of(chosen, labels.classes)
     nowhere = np.full(len(p), -1)
-    return Cases(
+    return LabeledCases(
         labels=labels,
         p=p,
         targets=targets[known],
@@ -143,17 +143,17 @@ def cases_of(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -
 
 def evaluate(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> Evaluation:
     """The results of the films in the table; a DatasetError where none has a label that the model knows."""
-    cases = cases_of(table, labels, threshold)
-    found = {name: float(value[0]) for name, value in figures(cases, np.ones((len(cases.p), 1))).items()}
+    cases = labeled_cases(table, labels, threshold)
+    found = {name: float(value[0]) for name, value in metric_values(cases, np.ones((len(cases.p), 1))).items()}
     matrix = np.zeros((len(labels.classes),) * 2, int)
     np.add.at(matrix, (cases.targets.argmax(axis=1)[cases.single], cases.decided[cases.single]), 1)
 
     def of_class(figure: str) -> dict[str, float]:
         return {name: found[f"{figure}.{name}"] for name in labels.classes}
 
-    def of_binary() -> Binary:
-        names = [one.name for one in fields(Binary) if one.name != "n"]
-        return Binary(n=int((cases.positive >= 0).sum()), **{name: found[f"binary.{name}"] for name in names})
+    def of_binary() -> BinaryMetrics:
+        names = [one.name for one in fields(BinaryMetrics) if one.name != "n"]
+        return BinaryMetrics(n=int((cases.positive >= 0).sum()), **{name: found[f"binary.{name}"] for name in names})
 
     return Evaluation(
         n=len(cases.p),
@@ -188,13 +188,13 @@ def _of_coarse_labels(table: pd.DataFrame, labels: LabelSpace, threshold: float 
     return {name: tuple(int(count) for count in row) for name, row in counts.items()}
 
 
-def any_of(label: str) -> str:
+def coarse_label_name(label: str) -> str:
     """What a label that names several classes is called beside those that name one."""
     return f"{label} (any)"
 
 
 @dataclass(frozen=True)
-class Rule:
+class ThresholdRule:
     """How a threshold is chosen: the highest that keeps a sensitivity, or, without one, the best Youden index."""
 
     sensitivity: float | None = None
@@ -207,10 +207,10 @@ class Rule:
         return "Youden" if self.sensitivity is None else f"sensitivity of at least {self.sensitivity:g}"
 
 
-YOUDEN = Rule()
+YOUDEN = ThresholdRule()
 
 
-def choose_threshold(table: pd.DataFrame, labels: LabelSpace, rule: Rule = YOUDEN) -> float | None:
+def choose_threshold(table: pd.DataFrame, labels: LabelSpace, rule: ThresholdRule = YOUDEN) -> float | None:
     """The threshold that the rule asks for on these films, halfway to its next lower score.
 
     Youden's is the one with the largest sensitivity + specificity - 1. None where one side has no film.

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import cases_of, probabilities_of
+from cxr.evaluation.evaluation import labeled_cases, probabilities_of
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, with_intervals
-from cxr.evaluation.metrics import Cases, Floats
+from cxr.evaluation.intervals import RESAMPLES, metric_intervals
+from cxr.evaluation.metrics import Floats, LabeledCases
 
 ACCURACY = 0.95
 MIN_PATIENTS = 20  # beyond either end; fewer show nothing
@@ -23,7 +23,7 @@ EDGE = 1e-6  # scores are stored with so many digits
 
 
 @dataclass(frozen=True)
-class Band:
+class IndeterminateBand:
     """Scores from `low` up to, not including, `high` are unsure; no range, and why, where no band can be had."""
 
     range: tuple[float, float] | None
@@ -31,7 +31,7 @@ class Band:
 
 
 @dataclass(frozen=True, eq=False)
-class Coverage:
+class CoverageCurve:
     """How often the model is right, if it answers only where the score is so far from the threshold."""
 
     margin: Floats  # in log odds, falling
@@ -40,7 +40,7 @@ class Coverage:
 
 
 @dataclass(frozen=True)
-class Outside:
+class SelectiveMetrics:
     """How the model does where it is sure."""
 
     n: int
@@ -55,15 +55,17 @@ class Outside:
         return {"n": self.n, "share": self.share} | {name: value.as_dict() for name, value in parts.items()}
 
 
-def choose_band(table: pd.DataFrame, labels: LabelSpace, threshold: float | None, accuracy: float = ACCURACY) -> Band:
+def choose_band(
+    table: pd.DataFrame, labels: LabelSpace, threshold: float | None, accuracy: float = ACCURACY
+) -> IndeterminateBand:
     """The narrowest band around the threshold so that on either side of it this share of answers is right.
 
     Each side must hold by itself, with the films of some patients in it: good negatives do not excuse bad positives.
     It is true of these films, which are the validation films; test films show whether it holds elsewhere.
     """
     if threshold is None or labels.negative is None:
-        return Band(None, "No band: this model has no threshold.")
-    cases = cases_of(table, labels, threshold)
+        return IndeterminateBand(None, "No band: this model has no threshold.")
+    cases = labeled_cases(table, labels, threshold)
     says = cases.positive >= 0
     score, truth, patient = cases.score[says], cases.positive[says] == 1, cases.patient[says]
     called = score >= threshold
@@ -71,14 +73,16 @@ def choose_band(table: pd.DataFrame, labels: LabelSpace, threshold: float | None
     high = _end(-score[called], truth[called], patient[called], -threshold, accuracy)
     if low is None or high is None:
         side = labels.classes[labels.negative] if low is None else f"not {labels.classes[labels.negative]}"
-        return Band(
+        return IndeterminateBand(
             None,
             f"No band: no cut leaves {MIN_PATIENTS} validation patients of whom {accuracy:.0%} are "
             f"rightly called {side}.",
         )
     if low == -high:
-        return Band((low, low), f"empty: {accuracy:.0%} right on either side of the threshold, on validation films")
-    return Band((low, -high), f"{accuracy:.0%} right on either side of it, on validation films")
+        return IndeterminateBand(
+            (low, low), f"empty: {accuracy:.0%} right on either side of the threshold, on validation films"
+        )
+    return IndeterminateBand((low, -high), f"{accuracy:.0%} right on either side of it, on validation films")
 
 
 def _end(
@@ -98,35 +102,35 @@ def _end(
     return threshold if last == len(score) - 1 else round(float((score[last] + score[last + 1]) / 2), 7)
 
 
-def coverage(table: pd.DataFrame, labels: LabelSpace, threshold: float) -> Coverage:
+def coverage_curve(table: pd.DataFrame, labels: LabelSpace, threshold: float) -> CoverageCurve:
     """Accuracy of the binary answer against the share of films that are answered, the surest first."""
-    cases = cases_of(table, labels, threshold)
+    cases = labeled_cases(table, labels, threshold)
     says = _asked(cases)
     right = (cases.score[says] >= threshold) == (cases.positive[says] == 1)
     margin = np.round(np.abs(_log_odds(cases.score[says]) - _log_odds(np.array([threshold]))), 9)
     order = np.argsort(-margin, kind="stable")
     answered = np.flatnonzero(np.diff(margin[order], append=-np.inf))  # films of one margin come together
     sums = np.cumsum(right[order])[answered]
-    return Coverage(margin[order][answered], (answered + 1) / len(right), sums / (answered + 1))
+    return CoverageCurve(margin[order][answered], (answered + 1) / len(right), sums / (answered + 1))
 
 
-def outside(
+def selective_metrics(
     table: pd.DataFrame,
     labels: LabelSpace,
     threshold: float | None,
     band: tuple[float, float],
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Outside:
+) -> SelectiveMetrics:
     """The figures of the films whose score lies outside of the band; no numbers where there is none."""
     asked = table.iloc[np.flatnonzero(labels.positive(table["label"]) >= 0)]
-    unsure = labels.unsure(probabilities_of(asked, labels.classes), band)
+    unsure = labels.indeterminate(probabilities_of(asked, labels.classes), band)
     sure = asked.iloc[np.flatnonzero(~unsure)]
     if sure.empty:
         none = Interval(nan, nan, nan)
-        return Outside(0, 0.0, none, none, none)
-    found = with_intervals(sure, labels, threshold, resamples, seed)
-    return Outside(
+        return SelectiveMetrics(0, 0.0, none, none, none)
+    found = metric_intervals(sure, labels, threshold, resamples, seed)
+    return SelectiveMetrics(
         n=len(sure),
         share=len(sure) / len(asked),
         accuracy=found["binary.accuracy"],
@@ -135,7 +139,7 @@ def outside(
     )
 
 
-def _asked(cases: Cases) -> NDArray[np.int64]:
+def _asked(cases: LabeledCases) -> NDArray[np.int64]:
     says = np.flatnonzero(cases.positive >= 0)
     if not len(says):
         raise DatasetError("None of these films has a label that says whether something was found.")

@@ -28,4 +28,6 @@ def _read_back(value: Any) -> Any:
     return Interval(**{name: nan if bound is None else float(bound) for name, bound in value.items()})
 
 
-Stored = Annotated[Interval, BeforeValidator(_read_back)]  # as a stored result has it: in JSON, what is unknown is null
+StoredInterval = Annotated[
+    Interval, BeforeValidator(_read_back)
+]  # as a stored result has it: in JSON, what is unknown is null

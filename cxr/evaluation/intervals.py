@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import cases_of
+from cxr.evaluation.evaluation import labeled_cases
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.metrics import Cases, Floats, figures
+from cxr.evaluation.metrics import Floats, LabeledCases, metric_values
 
 LEVEL = 0.95
 Z = 1.959963984540054
@@ -26,7 +26,7 @@ DEFINED = 0.9  # of the resamples must have a figure, or too few patients carry 
 BIASED = ("ece", "binary.ece")  # noise only adds to them, so those of resamples lie above those of the films
 
 
-def with_intervals(
+def metric_intervals(
     table: pd.DataFrame,
     labels: LabelSpace,
     threshold: float | None,
@@ -41,9 +41,9 @@ def with_intervals(
     says nothing of how sure it is; it gets the Wilson interval of its patients. The calibration error has no bounds.
     With a prevalence, the predictive values are those to be expected where so many films are positive.
     """
-    cases = cases_of(table, labels, threshold)
-    values = figures(cases, np.ones((len(cases.p), 1)), prevalence)
-    drawn = [figures(cases, weights, prevalence) for weights in resampled(cases.patient, resamples, seed)]
+    cases = labeled_cases(table, labels, threshold)
+    values = metric_values(cases, np.ones((len(cases.p), 1)), prevalence)
+    drawn = [metric_values(cases, weights, prevalence) for weights in bootstrap_weights(cases.patient, resamples, seed)]
     counted = _denominators(cases)
     if prevalence is not None:
         counted = {name: films for name, films in counted.items() if name not in ("binary.ppv", "binary.npv")}
@@ -54,14 +54,14 @@ def with_intervals(
             intervals[name] = Interval(float(value), nan, nan)
         elif name in counted and value in (0, 1):
             patients = len(np.unique(cases.patient[counted[name]]))
-            intervals[name] = wilson(int(value) * patients, patients)
+            intervals[name] = wilson_interval(int(value) * patients, patients)
         else:
-            found = percentiles(float(value), samples)
+            found = percentile_interval(float(value), samples)
             intervals[name] = found if found.low < found.high else Interval(found.value, nan, nan)
     return intervals
 
 
-def resampled(patient: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Floats]:
+def bootstrap_weights(patient: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Floats]:
     """Weights (films, resamples of a block): how often each film's patient was drawn. Patients are 0, 1, 2, ..."""
     rng = np.random.default_rng(seed)
     people = int(patient.max()) + 1
@@ -72,7 +72,7 @@ def resampled(patient: NDArray[np.int64], resamples: int, seed: int) -> Iterator
         yield counts.T.astype(np.float32)[patient]
 
 
-def percentiles(value: float, samples: Floats) -> Interval:
+def percentile_interval(value: float, samples: Floats) -> Interval:
     """The value between the 2.5th and 97.5th percentile of its resamples."""
     known = samples[~np.isnan(samples)]
     if np.isnan(value) or len(known) < max(DEFINED * len(samples), 1):
@@ -81,7 +81,7 @@ def percentiles(value: float, samples: Floats) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def wilson(part: int, whole: int) -> Interval:
+def wilson_interval(part: int, whole: int) -> Interval:
     """A proportion with Wilson's score interval (1927)."""
     if not whole:
         return Interval(nan, nan, nan)
@@ -91,7 +91,7 @@ def wilson(part: int, whole: int) -> Interval:
     return Interval(share, max(0.0, centre - reach) if part else 0.0, min(1.0, centre + reach) if part < whole else 1.0)
 
 
-def delong(truth: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
+def delong_covariance(truth: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
     """AUCs of several scores (scores, films) of the same films, and their covariance (DeLong 1988).
 
     By midranks, as Sun and Xu (2014) found. Not a number where a side has no film, no covariance where it has one.
@@ -113,14 +113,14 @@ def delong(truth: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
 
 def delong_interval(truth: NDArray[np.bool_], score: Floats) -> Interval:
     """An AUC with DeLong's interval, as wide as 0 to 1 at most."""
-    (area,), covariance = delong(truth, score)
+    (area,), covariance = delong_covariance(truth, score)
     reach = Z * np.sqrt(covariance[0, 0])
     if not reach > 0:  # unknown, or sides that do not overlap at all
         return Interval(float(area), nan, nan)
     return Interval(float(area), float(max(0, area - reach)), float(min(1, area + reach)))
 
 
-def _denominators(cases: Cases) -> dict[str, NDArray[np.bool_]]:
+def _denominators(cases: LabeledCases) -> dict[str, NDArray[np.bool_]]:
     """Which films each share is a share of."""
     classes = dict(enumerate(cases.labels.classes))
     of_class = {f"recall.{name}": cases.single & cases.targets[:, k] for k, name in classes.items()}

@@ -16,7 +16,7 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
-class Cases:
+class LabeledCases:
     """The films whose label the model knows, one row each."""
 
     labels: LabelSpace
@@ -37,7 +37,7 @@ class Cases:
         return self.targets.sum(axis=1) == 1
 
     @property
-    def right(self) -> NDArray[np.bool_]:
+    def correct(self) -> NDArray[np.bool_]:
         return self.targets[np.arange(len(self.p)), self.decided]
 
     @property
@@ -46,21 +46,21 @@ class Cases:
         return 1 - self.p[:, self.labels.negative]
 
 
-def figures(cases: Cases, weights: Floats, prevalence: float | None = None) -> dict[str, Floats]:
+def metric_values(cases: LabeledCases, weights: Floats, prevalence: float | None = None) -> dict[str, Floats]:
     """Every figure under its flat name, one value a column of weights (films, columns).
 
     Classes are judged by the films whose label names one; `binary.` is everything else against the negative class.
     The Brier score is Brier's own sum over classes, 0 to 2, and 0 to 1 for the binary question. With a prevalence,
     the predictive values are those to be expected where so many films are positive.
     """
-    found = {"accuracy": share(_sum(cases.right, weights), weights.sum(axis=0))} | _of_classes(cases, weights)
+    found = {"accuracy": ratio(_sum(cases.correct, weights), weights.sum(axis=0))} | _of_classes(cases, weights)
     if cases.labels.negative is not None:
         of_binary = _of_binary(cases, weights, prevalence)
         found |= {f"binary.{name}": value for name, value in of_binary.items()}
     return found
 
 
-def share(part: Any, whole: Any) -> Floats:
+def ratio(part: Any, whole: Any) -> Floats:
     """Part of a whole; not a number where both are none, infinite where the whole alone is."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(part, float) / np.asarray(whole, float)
@@ -71,10 +71,10 @@ def predictive_values(sensitivity: Any, specificity: Any, prevalence: float) -> 
     sensitivity, specificity = np.asarray(sensitivity, float), np.asarray(specificity, float)
     true, false = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
     missed, cleared = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
-    return share(true, true + false), share(cleared, cleared + missed)
+    return ratio(true, true + false), ratio(cleared, cleared + missed)
 
 
-def ranking(
+def ranking_metrics(
     score: Floats, truth: NDArray[np.bool_], weights: Floats, film: NDArray[np.int64] | None = None
 ) -> tuple[Floats, Floats]:
     """Area under the ROC curve and average precision of each column of weights; equal scores count half.
@@ -89,11 +89,11 @@ def ranking(
     above = passed[np.searchsorted(other, own, "right")]  # negatives that score as high as each positive, or higher
     higher = passed[np.searchsorted(other, own, "left")]
     positives = drawn.sum(axis=0)
-    area = 1 - share(np.einsum("nr,nr->r", drawn, higher + above) / 2, positives * passed[-1])
+    area = 1 - ratio(np.einsum("nr,nr->r", drawn, higher + above) / 2, positives * passed[-1])
     found = _running(drawn)[np.searchsorted(own, own, "right")]
     above += found
     precision = np.divide(found, above, out=found, where=above > 0)
-    return area, share(np.einsum("nr,nr->r", drawn, precision), positives)
+    return area, ratio(np.einsum("nr,nr->r", drawn, precision), positives)
 
 
 def _running(rows: Floats) -> Floats:
@@ -103,24 +103,24 @@ def _running(rows: Floats) -> Floats:
     return sums
 
 
-def _of_classes(cases: Cases, weights: Floats) -> dict[str, Floats]:
+def _of_classes(cases: LabeledCases, weights: Floats) -> dict[str, Floats]:
     single = np.flatnonzero(cases.single)
     p, weights, decided = cases.p[single], weights[single], cases.decided[single]
     names, is_of = cases.labels.classes, cases.targets[single]
     cells = _sums(is_of.argmax(axis=1) * len(names) + decided, len(names) ** 2, weights)
     matrix = cells.reshape(len(names), len(names), -1)  # (truth, decision, column)
     right, of_truth, of_decision = np.einsum("kkr->kr", matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    recall, precision, total = share(right, of_truth), share(right, of_decision), weights.sum(axis=0)
-    f1 = np.where(of_truth > 0, share(2 * right, of_truth + of_decision), np.nan)
-    ranks = [ranking(p[:, k], is_of[:, k], weights) for k in range(len(names))]
+    recall, precision, total = ratio(right, of_truth), ratio(right, of_decision), weights.sum(axis=0)
+    f1 = np.where(of_truth > 0, ratio(2 * right, of_truth + of_decision), np.nan)
+    ranks = [ranking_metrics(p[:, k], is_of[:, k], weights) for k in range(len(names))]
     film = np.repeat(np.arange(len(single)), len(names))
     return {
         "macro_f1": _mean(f1),
         "balanced_accuracy": _mean(recall),
         "mcc": _mcc(right.sum(axis=0), of_truth, of_decision),
         "macro_auc": _mean(np.array([area for area, _ in ranks])),
-        "micro_auc": ranking(p.ravel(), is_of.ravel(), weights, film)[0],
-        "brier": share(_sum(((p - is_of) ** 2).sum(axis=1), weights), total),
+        "micro_auc": ranking_metrics(p.ravel(), is_of.ravel(), weights, film)[0],
+        "brier": ratio(_sum(((p - is_of) ** 2).sum(axis=1), weights), total),
         "ece": calibration_error(p.max(axis=1), is_of[np.arange(len(p)), p.argmax(axis=1)], weights),
         **{f"auc.{name}": area for name, (area, _) in zip(names, ranks, strict=True)},
         **{f"average_precision.{name}": value for name, (_, value) in zip(names, ranks, strict=True)},
@@ -130,30 +130,30 @@ def _of_classes(cases: Cases, weights: Floats) -> dict[str, Floats]:
     }
 
 
-def _of_binary(cases: Cases, weights: Floats, prevalence: float | None) -> dict[str, Floats]:
+def _of_binary(cases: LabeledCases, weights: Floats, prevalence: float | None) -> dict[str, Floats]:
     says = np.flatnonzero(cases.positive >= 0)
     score, truth, weights = cases.score[says], cases.positive[says] == 1, weights[says]
     called = cases.decided[says] != cases.labels.negative
     hits, alarms = _sum(truth & called, weights), _sum(~truth & called, weights)
     missed, cleared = _sum(truth & ~called, weights), _sum(~truth & ~called, weights)
-    sensitivity, specificity = share(hits, hits + missed), share(cleared, cleared + alarms)
+    sensitivity, specificity = ratio(hits, hits + missed), ratio(cleared, cleared + alarms)
     if prevalence is None:
-        ppv, npv = share(hits, hits + alarms), share(cleared, cleared + missed)
+        ppv, npv = ratio(hits, hits + alarms), ratio(cleared, cleared + missed)
     else:
         ppv, npv = predictive_values(sensitivity, specificity, prevalence)
-    area, average_precision = ranking(score, truth, weights)
+    area, average_precision = ranking_metrics(score, truth, weights)
     return {
-        "accuracy": share(hits + cleared, weights.sum(axis=0)),
+        "accuracy": ratio(hits + cleared, weights.sum(axis=0)),
         "sensitivity": sensitivity,
         "specificity": specificity,
         "auc": area,
         "ppv": ppv,
         "npv": npv,
-        "f1": share(2 * hits, 2 * hits + alarms + missed),
-        "lr_positive": share(sensitivity, 1 - specificity),
-        "lr_negative": share(1 - sensitivity, specificity),
+        "f1": ratio(2 * hits, 2 * hits + alarms + missed),
+        "lr_positive": ratio(sensitivity, 1 - specificity),
+        "lr_negative": ratio(1 - sensitivity, specificity),
         "average_precision": average_precision,
-        "brier": share(_sum((score - truth) ** 2, weights), weights.sum(axis=0)),
+        "brier": ratio(_sum((score - truth) ** 2, weights), weights.sum(axis=0)),
         "ece": calibration_error(score, truth, weights),
     }
 
@@ -166,7 +166,7 @@ def bin_of(probability: Floats) -> NDArray[np.int64]:
 def calibration_error(probability: Floats, happened: NDArray[np.bool_], weights: Floats) -> Floats:
     """Expected calibration error: how far probability and frequency lie apart, on the mean over equal bins."""
     apart = _sums(bin_of(probability), BINS, (probability - happened)[:, None].astype(weights.dtype) * weights)
-    return share(np.abs(apart).sum(axis=0), weights.sum(axis=0))
+    return ratio(np.abs(apart).sum(axis=0), weights.sum(axis=0))
 
 
 def _mcc(right: Floats, of_truth: Floats, of_decision: Floats) -> Floats:
@@ -174,7 +174,7 @@ def _mcc(right: Floats, of_truth: Floats, of_decision: Floats) -> Floats:
     total = of_truth.sum(axis=0)
     together = right * total - (of_truth * of_decision).sum(axis=0)
     apart = (total**2 - (of_truth**2).sum(axis=0)) * (total**2 - (of_decision**2).sum(axis=0))
-    return share(together, np.sqrt(apart))
+    return ratio(together, np.sqrt(apart))
 
 
 # No matrix products below: on a busy machine, BLAS' threads wait longer for each other than the sums take.
@@ -193,4 +193,4 @@ def _sums(which: NDArray[np.int64], of: int, rows: Floats) -> Floats:
 def _mean(values: Floats) -> Floats:
     """Mean over the classes that have a value."""
     there = ~np.isnan(values)
-    return share(np.where(there, values, 0).sum(axis=0), there.sum(axis=0))
+    return ratio(np.where(there, values, 0).sum(axis=0), there.sum(axis=0))

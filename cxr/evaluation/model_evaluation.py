@@ -10,16 +10,16 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from cxr.core.audit_trail import deed
-from cxr.core.errors import DatasetError, FilmError, ShelfError
+from cxr.core.audit_trail import audited
+from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.comparison import Comparison, Contender, compare
+from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.evaluation import Evaluation, evaluate, read_films, read_scores, score_table
 from cxr.evaluation.shortcuts import report
-from cxr.evaluation.shortcuts.report import Shortcuts
-from cxr.films.film import Film, film_name
-from cxr.learning.film_selection import judged_by, left_out
+from cxr.evaluation.shortcuts.report import ShortcutAudit
+from cxr.films.film import Film, film_id
+from cxr.learning.film_selection import evaluation_films, excluded_films
 from cxr.registry import registry
 from cxr.registry.card import Card
 
@@ -35,7 +35,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ModelEvaluation:
     """A model's evaluation on a dataset, and what is not in it."""
 
     evaluation: Evaluation
@@ -49,7 +49,7 @@ class Judged:
         return LabelSpace(self.card.classes, self.card.groups)
 
 
-def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, progress: Progress) -> Judged:
+def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
     """A shelved model on a dataset.
 
     Without a split: of a dataset that the model was trained on, the films it was tested with; of another one,
@@ -57,17 +57,17 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
     """
     name = name or registry.default_name()
     if name is None:
-        raise ShelfError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
-    card = registry.card(name)
-    with deed("judge a model", name, card.version):
+        raise RegistryError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
+    card = registry.get_card(name)
+    with audited("judge a model", name, card.version):
         return _judged(card, paths, split, progress)
 
 
-def _judged(card: Card, paths: Sequence[str], split: str | None, progress: Progress) -> Judged:
-    name, recipe, labels = card.name, registry.recipe_of(card.name), LabelSpace(card.classes, card.groups)
+def _judged(card: Card, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
+    name, recipe, labels = card.name, registry.get_recipe(card.name), LabelSpace(card.classes, card.groups)
     dataset = open_datasets(paths)
     names = film_names(dataset, progress)
-    films = judged_by(recipe, labels, dataset.with_column("film", names), split, roles_in_training(name, names))
+    films = evaluation_films(recipe, labels, dataset.with_column("film", names), split, roles_in_training(name, names))
     if not len(films):
         raise DatasetError(
             f"There is no film of split '{split or 'test'}' here with a label that '{name}' knows, "
@@ -91,43 +91,43 @@ def _judged(card: Card, paths: Sequence[str], split: str | None, progress: Progr
         raise DatasetError("None of the films can be read.")
     scores = score_table(films.table.iloc[kept], np.stack(read), labels.classes)
     found = evaluate(scores, labels, card.threshold)
-    return Judged(found, scores, broken, left_out(recipe, labels, dataset), card)
+    return ModelEvaluation(found, scores, broken, excluded_films(recipe, labels, dataset), card)
 
 
-def audit_model(name: str, paths: Sequence[str], progress: Progress) -> Shortcuts:
+def audit_model(name: str, paths: Sequence[str], progress: Progress) -> ShortcutAudit:
     """Whether a shelved model can answer without the lungs, on these films; kept with the model."""
-    card = registry.card(name)
-    with deed("audit a model", name, card.version):
+    card = registry.get_card(name)
+    with audited("audit a model", name, card.version):
         found = _audited(card, paths, progress)
-        report.keep(card, found)
+        report.save_audit(card, found)
     return found
 
 
-def _audited(card: Card, paths: Sequence[str], progress: Progress) -> Shortcuts:
+def _audited(card: Card, paths: Sequence[str], progress: Progress) -> ShortcutAudit:
     from cxr.evaluation.shortcuts.measurement import measure
-    from cxr.evaluation.shortcuts.verdict import concluded
+    from cxr.evaluation.shortcuts.verdict import conclude
 
-    name, recipe = card.name, registry.recipe_of(card.name)
+    name, recipe = card.name, registry.get_recipe(card.name)
     dataset = open_datasets(paths)
     names = film_names(dataset, progress)
     labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, names)
-    films = judged_by(recipe, labels, dataset, "all", roles)
-    return concluded(card, measure(registry.load(name), films, progress), left_out(recipe, labels, dataset))
+    films = evaluation_films(recipe, labels, dataset, "all", roles)
+    return conclude(card, measure(registry.load(name), films, progress), excluded_films(recipe, labels, dataset))
 
 
 def compare_models(first: str, second: str, paths: Sequence[str], split: str | None, progress: Progress) -> Comparison:
     """Two shelved models on the films that both may be judged by; without paths, on the test films stored with both."""
 
-    def contender(name: str) -> Contender:
-        card = registry.card(name)
+    def contender(name: str) -> ModelScores:
+        card = registry.get_card(name)
         if paths:
             scores = evaluate_model(name, paths, split, progress).scores
         else:
-            scores = read_scores(registry.evaluation_of(name))
+            scores = read_scores(registry.evaluation_path(name))
             scores = scores[scores["role"] == "test"]
-        return Contender.of(card, scores)
+        return ModelScores.from_card(card, scores)
 
-    return compare(contender(first), contender(second))
+    return compare_scores(contender(first), contender(second))
 
 
 def film_names(dataset: Dataset, progress: Progress) -> list[str]:
@@ -135,7 +135,7 @@ def film_names(dataset: Dataset, progress: Progress) -> list[str]:
 
     def name(i: int) -> str:
         try:
-            return film_name(dataset.read_bytes(i))
+            return film_id(dataset.read_bytes(i))
         except FilmError:
             return ""
 
@@ -149,7 +149,7 @@ def film_names(dataset: Dataset, progress: Progress) -> list[str]:
 
 def roles_in_training(name: str, films: Iterable[str]) -> list[str]:
     """What each film was to the model's training, or "". Films are known by their bytes, wherever they lie now."""
-    stored = read_films(registry.evaluation_of(name))
+    stored = read_films(registry.evaluation_path(name))
     role_of = dict(zip(stored["film"], stored["role"], strict=True)) if "film" in stored else {}
     return [role_of.get(film, "") for film in films]
 

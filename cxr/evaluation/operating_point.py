@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.card_results import results_of
-from cxr.evaluation.evaluation import Rule, choose_threshold
+from cxr.evaluation.card_results import card_results
+from cxr.evaluation.evaluation import ThresholdRule, choose_threshold
 from cxr.evaluation.indeterminate import choose_band
 from cxr.registry.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Choices:
+class OperatingPoint:
     """As a card has them."""
 
     threshold: float | None
@@ -25,13 +25,13 @@ class Choices:
     results: dict[str, Any]
 
     @classmethod
-    def of(cls, recipe: Recipe, labels: LabelSpace, scores: pd.DataFrame) -> Choices:
+    def choose(cls, recipe: Recipe, labels: LabelSpace, scores: pd.DataFrame) -> OperatingPoint:
         """Threshold and unsure band by the recipe's rules, from the validation films among those that were scored."""
-        held, rule = scores[scores["role"] == "val"], rule_of(recipe)
+        held, rule = scores[scores["role"] == "val"], threshold_rule(recipe)
         threshold = choose_threshold(held, labels, rule)
         band = choose_band(held, labels, threshold, recipe.decision.sure)
         results = {
-            role: results_of(scores[scores["role"] == role], labels, threshold)
+            role: card_results(scores[scores["role"] == role], labels, threshold)
             for role in ("val", "test")
             if (scores["role"] == role).any()
         }
@@ -39,6 +39,6 @@ class Choices:
         return cls(threshold, said, band.range, band.rule, results)
 
 
-def rule_of(recipe: Recipe) -> Rule:
+def threshold_rule(recipe: Recipe) -> ThresholdRule:
     """How the recipe wants its model's threshold to be chosen."""
-    return Rule(recipe.decision.sensitivity if recipe.decision.rule == "sensitivity" else None)
+    return ThresholdRule(recipe.decision.sensitivity if recipe.decision.rule == "sensitivity" else None)

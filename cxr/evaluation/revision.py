@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from cxr.core.errors import RecipeError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import read_scores
-from cxr.evaluation.operating_point import Choices
+from cxr.evaluation.operating_point import OperatingPoint
 from cxr.evaluation.shortcuts import report
 from cxr.registry import registry
-from cxr.registry.card import GATE, WEIGHTS, Card, Draft
+from cxr.registry.card import GATE, WEIGHTS, Card, ModelDraft
 from cxr.registry.hyperparameters import changes
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import load_arrays
@@ -20,20 +20,20 @@ OPEN = ("decision.rule", "decision.sensitivity", "decision.sure")
 
 def revise(name: str, new: str, overrides: Iterable[str]) -> Card:
     """The card of a model `new` on the shelf: weights, scores, gate and audit of `name`, and these choices."""
-    card, folder = registry.card(name), registry.folder_of(name)
-    recipe = _revised(registry.recipe_of(name), overrides)
-    labels, stored = LabelSpace(card.classes, card.groups), registry.evaluation_of(name)
-    choices = Choices.of(recipe, labels, read_scores(stored))
-    kept = {field: getattr(card, field) for field in Draft.model_fields}
+    card, folder = registry.get_card(name), registry.model_folder(name)
+    recipe = _revised(registry.get_recipe(name), overrides)
+    labels, stored = LabelSpace(card.classes, card.groups), registry.evaluation_path(name)
+    choices = OperatingPoint.choose(recipe, labels, read_scores(stored))
+    kept = {field: getattr(card, field) for field in ModelDraft.model_fields}
     revised = registry.store_revised(
-        Draft(**kept | vars(choices) | {"name": new}),
+        ModelDraft(**kept | vars(choices) | {"name": new}),
         recipe,
         load_arrays(folder / WEIGHTS),
         stored,
         load_arrays(folder / GATE) if card.gate_sha256 else None,
     )
-    if audit := report.kept(card):
-        report.keep(revised, audit)
+    if audit := report.load_audit(card):
+        report.save_audit(revised, audit)
     return revised
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cxr.core.atomic_files import write_whole
-from cxr.core.audit_trail import deed
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
 from cxr.core.paths import evaluations_dir
 from cxr.evaluation.evaluation import read_scores
@@ -21,7 +21,7 @@ OF_SPLIT = {"train": "training films", "val": "validation films", "test": "test 
 
 
 @dataclass(frozen=True)
-class Kept:
+class StoredEvaluation:
     """A model's stored scores on a set of films."""
 
     name: str  # which films, in words
@@ -42,24 +42,24 @@ class Kept:
         if self.role:
             raise DatasetError("These scores belong to the model and go with it.")
         model, _, version = self.path.parent.name.partition("@")
-        with deed("forget an evaluation", model, version):
+        with audited("forget an evaluation", model, version):
             self.path.unlink(missing_ok=True)
 
 
-def kept(card: Card) -> list[Kept]:
+def stored_evaluations(card: Card) -> list[StoredEvaluation]:
     """All stored scores of this version of a model: those of its training first, then the newest."""
-    scores = registry.evaluation_of(card.name)
-    of_training = [Kept(words, scores, role) for role, words in OF_TRAINING.items() if card.films.get(role)]
+    scores = registry.evaluation_path(card.name)
+    of_training = [StoredEvaluation(words, scores, role) for role, words in OF_TRAINING.items() if card.films.get(role)]
     run = sorted(_folder(card).glob("[!.]*.csv"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return of_training + [Kept(_in_words(path.stem), path) for path in run]
+    return of_training + [StoredEvaluation(_in_words(path.stem), path) for path in run]
 
 
-def held_out(card: Card) -> pd.DataFrame:
+def held_out_scores(card: Card) -> pd.DataFrame:
     """All stored scores of films that the model was neither trained nor chosen by, each film once."""
-    own = unseen(read_scores(registry.evaluation_of(card.name)))
+    own = held_out_only(read_scores(registry.evaluation_path(card.name)))
     if "film" not in own:  # made before films were known by their bytes
         return own
-    tables = [own, *(unseen(one.scores()) for one in kept(card) if not one.role)]
+    tables = [own, *(held_out_only(one.scores()) for one in stored_evaluations(card) if not one.role)]
     tables = [table for table in tables if "film" in table]
     firsts = np.cumsum([0, *(len(table) for table in tables)])  # patients are numbered within a table
     numbered = [
@@ -69,20 +69,20 @@ def held_out(card: Card) -> pd.DataFrame:
     return pd.concat(numbered, ignore_index=True).drop_duplicates("film", ignore_index=True)
 
 
-def unseen(scores: pd.DataFrame) -> pd.DataFrame:
+def held_out_only(scores: pd.DataFrame) -> pd.DataFrame:
     """Of stored scores, those of films that the model was neither trained nor chosen by."""
     return scores[scores["role"].isin(("test", ""))].reset_index(drop=True)
 
 
-def keep(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> Kept:
+def store_evaluation(card: Card, films: str, split: str | None, scores: pd.DataFrame) -> StoredEvaluation:
     """The scores of an evaluation on these films, kept in the place of earlier ones on the same."""
     path = _folder(card) / f"{films}{f'@{split}' if split else ''}.csv"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, scores.to_csv(index=False))
+        write_atomically(path, scores.to_csv(index=False))
     except OSError as error:
         raise DatasetError(f"The evaluation could not be kept: {error.strerror or error}.") from error
-    return Kept(_in_words(path.stem), path)
+    return StoredEvaluation(_in_words(path.stem), path)
 
 
 def _folder(card: Card) -> Path:

@@ -13,10 +13,10 @@ import pandas as pd
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import PREFIX, cases_of
+from cxr.evaluation.evaluation import PREFIX, labeled_cases
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, percentiles, resampled, with_intervals
-from cxr.evaluation.metrics import Floats, figures
+from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, metric_intervals, percentile_interval
+from cxr.evaluation.metrics import Floats, metric_values
 
 COLUMNS = ("source", "view", "sex", "age")
 MIN_PATIENTS = 20
@@ -32,7 +32,7 @@ BANDS = ((18, "0 to 17"), (40, "18 to 39"), (65, "40 to 64"), (121, "65 and olde
 
 
 @dataclass(frozen=True)
-class Group:
+class Subgroup:
     name: str
     n: int
     patients: int
@@ -47,10 +47,10 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Subgroups:
+class SubgroupMetrics:
     column: str
     figure: str  # by which the worst is named
-    groups: tuple[Group, ...]
+    groups: tuple[Subgroup, ...]
     worst: str  # "" where none can be named
     gap: Interval  # the figure of the worst minus that of all other films
     sentence: str
@@ -67,7 +67,7 @@ class Subgroups:
         return said | {"gap": self.gap.as_dict(), "sentence": self.sentence}
 
 
-def subgroups(
+def subgroup_metrics(
     table: pd.DataFrame,
     labels: LabelSpace,
     threshold: float | None,
@@ -75,7 +75,7 @@ def subgroups(
     figure: str = "accuracy",
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Subgroups:
+) -> SubgroupMetrics:
     """Every figure in every group of the column, and the group that does worst; ages go into bands.
 
     The worst is the group whose interval ends lowest: the one of which the films say for sure that it is bad. A small
@@ -99,13 +99,13 @@ def subgroups(
         why = (
             f"Fewer than two groups have {MIN_PATIENTS} patients and films for an interval, so none is named the worst."
         )
-        return Subgroups(column, figure, tuple(groups), "", Interval(nan, nan, nan), why)
+        return SubgroupMetrics(column, figure, tuple(groups), "", Interval(nan, nan, nan), why)
     value = worst.figures[figure].value
     if all(isclose(group.figures[figure].value, value) for group in able):
         why = f"No {column} does worse than another: {figure} {value:.3f} in each that has {MIN_PATIENTS} patients."
-        return Subgroups(column, figure, tuple(groups), "", Interval(nan, nan, nan), why)
+        return SubgroupMetrics(column, figure, tuple(groups), "", Interval(nan, nan, nan), why)
     gap = _gap(table, (labels, threshold), (names == worst.name).to_numpy(), figure, (resamples, seed))
-    return Subgroups(column, figure, tuple(groups), worst.name, gap, _sentence(column, figure, worst, gap))
+    return SubgroupMetrics(column, figure, tuple(groups), worst.name, gap, _sentence(column, figure, worst, gap))
 
 
 def groupings(table: pd.DataFrame) -> list[str]:
@@ -144,16 +144,16 @@ def _in_order(names: pd.Series) -> list[str]:
     return sorted(names.unique(), key=lambda name: (name == UNKNOWN, rank.get(name, name)))
 
 
-def _group(name: str, films: pd.DataFrame, judge: tuple[LabelSpace, float | None], draws: tuple[int, int]) -> Group:
-    cases = cases_of(films, *judge)
-    figures = with_intervals(films, *judge, *draws)
+def _group(name: str, films: pd.DataFrame, judge: tuple[LabelSpace, float | None], draws: tuple[int, int]) -> Subgroup:
+    cases = labeled_cases(films, *judge)
+    figures = metric_intervals(films, *judge, *draws)
     if judge[0].negative is None:
-        return Group(name, len(cases.p), cases.patients, figures)
+        return Subgroup(name, len(cases.p), cases.patients, figures)
     positive, negative = (int((cases.positive == side).sum()) for side in (1, 0))
-    return Group(name, len(cases.p), cases.patients, figures, positive, negative)
+    return Subgroup(name, len(cases.p), cases.patients, figures, positive, negative)
 
 
-def _known(group: Group, figure: str) -> bool:
+def _known(group: Subgroup, figure: str) -> bool:
     """Whether the figure has an interval, on films enough of either side that it is made of."""
     return isfinite(group.figures[figure].high) and not group.too_few(figure)
 
@@ -167,17 +167,19 @@ def _gap(
 ) -> Interval:
     """The figure inside minus outside; a patient with films on both sides is drawn for both."""
     known = judge[0].targets(table["label"]).any(axis=1)
-    cases, inside = cases_of(table, *judge), inside[known]
+    cases, inside = labeled_cases(table, *judge), inside[known]
 
     def difference(weights: Floats) -> Floats:
-        ones, others = (figures(cases, weights * side[:, None])[figure] for side in (inside, ~inside))
+        ones, others = (metric_values(cases, weights * side[:, None])[figure] for side in (inside, ~inside))
         return ones - others
 
     (value,) = difference(np.ones((len(inside), 1)))
-    return percentiles(float(value), np.concatenate([difference(w) for w in resampled(cases.patient, *draws)]))
+    return percentile_interval(
+        float(value), np.concatenate([difference(w) for w in bootstrap_weights(cases.patient, *draws)])
+    )
 
 
-def _sentence(column: str, figure: str, worst: Group, gap: Interval) -> str:
+def _sentence(column: str, figure: str, worst: Subgroup, gap: Interval) -> str:
     own = worst.figures[figure]
     said = f"{column} {worst.name} does worst: {figure} {own.value:.3f} ({own.low:.3f} to {own.high:.3f})"
     if not isfinite(gap.low):

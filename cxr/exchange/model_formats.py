@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.core.audit_trail import deed
-from cxr.core.errors import CxrError, ShelfError
+from cxr.core.audit_trail import audited
+from cxr.core.errors import CxrError, RegistryError
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
 from cxr.registry import registry
@@ -44,13 +44,13 @@ class Exported:
     difference: float
 
 
-def export(name: str, kind: str) -> Exported:
+def export_format(name: str, kind: str) -> Exported:
     """The model as one file of that kind, in float32; it is given out only where it says what the model says."""
     if kind not in ENDINGS:
-        raise ShelfError(f"There is no export as '{kind}'. Known: {', '.join(ENDINGS)}.")
+        raise RegistryError(f"There is no export as '{kind}'. Known: {', '.join(ENDINGS)}.")
     if kind == "onnx" and not has_onnx():
-        raise ShelfError(HOW_TO_GET_ONNX)
-    with deed("export a model", name, registry.card(name).version, more=kind):
+        raise RegistryError(HOW_TO_GET_ONNX)
+    with audited("export a model", name, registry.get_card(name).version, more=kind):
         return _converted(name, kind)
 
 
@@ -69,10 +69,10 @@ def _converted(name: str, kind: str) -> Exported:
         except CxrError:
             raise
         except Exception as error:  # converters raise nearly anything
-            raise ShelfError(f"'{name}' cannot be exported as {kind}: {type(error).__name__}.") from error
+            raise RegistryError(f"'{name}' cannot be exported as {kind}: {type(error).__name__}.") from error
         difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
         if not difference <= AGREE:
-            raise ShelfError(f"The {kind} file does not say what '{name}' says, so it is not given out.")
+            raise RegistryError(f"The {kind} file does not say what '{name}' says, so it is not given out.")
         return Exported(path.read_bytes(), f"{name}{ENDINGS[kind]}", difference)
 
 

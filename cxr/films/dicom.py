@@ -28,7 +28,7 @@ from pydicom.uid import (
 
 from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films.header_limits import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
-from cxr.films.window import number, shown, window, word
+from cxr.films.window import code_word, header_number, render, window
 
 ELEMENTS = [
     *("TransferSyntaxUID", "Modality", "ViewPosition", "BurnedInAnnotation", "PixelSpacing"),
@@ -55,7 +55,7 @@ DAMAGED = "This DICOM file is damaged or was cut off. Export it again."
 
 
 @dataclass(frozen=True)
-class DicomPicture:
+class DicomImage:
     """The picture in a DICOM file as a viewer shows it: grey (height, width) or RGB (height, width, 3)."""
 
     pixels: NDArray[np.uint8]
@@ -65,16 +65,16 @@ class DicomPicture:
     warnings: tuple[str, ...]
 
 
-def read_dicom(data: bytes, max_pixels: int) -> DicomPicture:
+def read_dicom(data: bytes, max_pixels: int) -> DicomImage:
     """The picture in these bytes; raises only `FilmError`."""
     try:
         dataset = _parsed(data, max_pixels)
         _check_header(dataset, max_pixels)
         stored = _stored_values(dataset)
-        return DicomPicture(
-            pixels=stored if stored.ndim == 3 else shown(stored, dataset),
+        return DicomImage(
+            pixels=stored if stored.ndim == 3 else render(stored, dataset),
             bits=int(dataset.BitsStored),
-            view=VIEWS.get(word(dataset, "ViewPosition")),
+            view=VIEWS.get(code_word(dataset, "ViewPosition")),
             pixel_spacing_mm=_spacing(dataset),
             warnings=_doubts(dataset),
         )
@@ -136,7 +136,7 @@ def _check_shape(dataset: Dataset, max_pixels: int) -> None:
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
         raise FilmTooLarge(f"This film has more than {max_pixels // 1_000_000} million pixels. Export it smaller.")
     photometric, samples = (
-        word(dataset, "PhotometricInterpretation"),
+        code_word(dataset, "PhotometricInterpretation"),
         int(dataset.get("SamplesPerPixel") or 1),
     )
     grey = photometric in ("MONOCHROME1", "MONOCHROME2") and samples == 1
@@ -202,7 +202,7 @@ def _stored_values(dataset: Dataset) -> NDArray[Any]:
 
 def _spacing(dataset: Dataset) -> tuple[float, float] | None:
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        row, column = number(dataset, keyword, 0), number(dataset, keyword, 1)
+        row, column = header_number(dataset, keyword, 0), header_number(dataset, keyword, 1)
         if row and column and row > 0 and column > 0:
             return row, column
     return None
@@ -211,7 +211,7 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
 def _doubts(dataset: Dataset) -> tuple[str, ...]:
     """Sentences on what the file says about itself that makes a reading doubtful."""
     doubts = []
-    modality = word(dataset, "Modality")
+    modality = code_word(dataset, "Modality")
     if modality in OTHER_MODALITIES:
         doubts.append(
             f"The file says that it is {OTHER_MODALITIES[modality]}, not a radiograph; "
@@ -219,7 +219,7 @@ def _doubts(dataset: Dataset) -> tuple[str, ...]:
         )
     elif modality not in RADIOGRAPHS:
         doubts.append("The file does not say that it is a radiograph; the model knows chest films only.")
-    if word(dataset, "BurnedInAnnotation") == "YES":
+    if code_word(dataset, "BurnedInAnnotation") == "YES":
         doubts.append(
             "The file says that text is burned into the picture. It may name the patient, and may mislead the model."
         )

@@ -24,8 +24,8 @@ from cxr.films.header_limits import (
     MAX_BYTES,
     MAX_PIXELS,
     MAX_SCANNED_PIXELS,
-    holds_less,
-    holds_more,
+    holds_less_than_declared,
+    holds_more_than_declared,
     image_scanned_pixels,
     is_packed_bmp,
 )
@@ -54,7 +54,7 @@ class Film:
     warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, pixels: NDArray[np.uint8]) -> Self:
+    def from_pixels(cls, pixels: NDArray[np.uint8]) -> Self:
         """Pixels that come from no file, as a film."""
         return cls(np.ascontiguousarray(pixels), "PNG", 8)
 
@@ -74,7 +74,7 @@ class Film:
     @classmethod
     def read(cls, source: bytes | str | Path) -> "Film":
         """The film in these bytes or at this path; raises only `FilmError`."""
-        data = contents(source)
+        data = read_bytes(source)
         _silence_decoders()
         return _from_dicom(data) if _looks_like_dicom(data) else _from_image(data)
 
@@ -87,12 +87,12 @@ class Film:
         return np.array(square)
 
 
-def film_name(data: bytes) -> str:
+def film_id(data: bytes) -> str:
     """A name for a film made of its file's bytes alone: the same wherever it lies, and nobody's."""
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def contents(source: bytes | str | Path) -> bytes:
+def read_bytes(source: bytes | str | Path) -> bytes:
     """The file's bytes. Errors are not chained: an `OSError` quotes the file's name, often a patient's."""
     if not isinstance(source, (str, Path)):
         data = bytes(source)
@@ -187,7 +187,7 @@ def _decoded(image: Image.Image, data: bytes) -> Film:
         raise FilmTooLarge(SLOW_JPEG)
     if is_packed_bmp(image, data):
         raise UnsupportedFilm("This is a packed BMP, which is not read. Export it as PNG.")
-    if holds_more(image, data) or holds_less(image, data):
+    if holds_more_than_declared(image, data) or holds_less_than_declared(image, data):
         raise UnreadableFilm(DAMAGED)
     bits = _bits(image, data)
     white_is_zero = kind == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]

@@ -34,7 +34,7 @@ def is_packed_bmp(image: Image.Image, data: bytes) -> bool:
     return image.format == "BMP" and len(data) > 34 and data[14] >= 40 and data[30] not in _BMP_UNPACKED
 
 
-def holds_more(image: Image.Image, data: bytes) -> bool:
+def holds_more_than_declared(image: Image.Image, data: bytes) -> bool:
     """True where the file holds more rows or columns than its header names: it would be read in part, or askew."""
     if image.format == "BMP":
         return _bmp_holds_more(data)
@@ -50,7 +50,7 @@ def holds_more(image: Image.Image, data: bytes) -> bool:
     return _whole(image, 259) == 1 and sum(_parts(image, 279)) > expected + _PADDING_BYTES * len(strips)
 
 
-def holds_less(image: Image.Image, data: bytes) -> bool:
+def holds_less_than_declared(image: Image.Image, data: bytes) -> bool:
     """True where a JPEG or PNG cannot possibly hold all that it declares: most of it would be made up."""
     if image.format in ("JPEG", "MPO"):
         return image.width * image.height > _MOST_PIXELS_A_BYTE * len(data)

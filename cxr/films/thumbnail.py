@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from cxr.films.film import Film
 
 
-def jpeg(film: Film, side_px: int, square: bool = False) -> bytes:
+def jpeg_thumbnail(film: Film, side_px: int, square: bool = False) -> bytes:
     """The film with no side longer than this, never blown up; or as a black square that it fills. In proportion."""
     picture = Image.fromarray(film.pixels)
     if square:

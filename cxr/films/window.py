@@ -11,7 +11,7 @@ from pydicom import Dataset
 BAND_PX = 1 << 20  # pixels are looked up in bands of so many: indices take eight bytes each
 
 
-def shown(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+def render(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     """Stored values as shown: modality LUT or rescale, VOI LUT or first window, MONOCHROME1 turned round.
 
     Every step looks at one value alone, so each possible value is carried through once, not each pixel.
@@ -24,7 +24,7 @@ def shown(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
         looked_up = _lookup(voi[0], meant, dataset)
         grey = _between(looked_up, looked_up.min(), looked_up.max())
     elif first:
-        grey = _windowed(meant, *first, word(dataset, "VOILUTFunction"))
+        grey = _windowed(meant, *first, code_word(dataset, "VOILUTFunction"))
     else:
         grey = _between(meant, *_full_range(meant, codes, stored, dataset))
     if dataset.PhotometricInterpretation == "MONOCHROME1":
@@ -47,7 +47,7 @@ def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float
     lut = dataset.get("ModalityLUTSequence")
     if lut:
         return _lookup(lut[0], values, dataset)
-    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    slope, intercept = header_number(dataset, "RescaleSlope"), header_number(dataset, "RescaleIntercept")
     return values * (1 if slope is None else slope) + (intercept or 0)
 
 
@@ -66,7 +66,7 @@ def _lookup(item: Dataset, values: NDArray[np.float64], dataset: Dataset) -> NDA
 
 def window(dataset: Dataset) -> tuple[float, float] | None:
     """Centre and width of the first window, if there is one that can be used."""
-    centre, width = number(dataset, "WindowCenter"), number(dataset, "WindowWidth")
+    centre, width = header_number(dataset, "WindowCenter"), header_number(dataset, "WindowWidth")
     return (centre, width) if centre is not None and width is not None and width > 0 else None
 
 
@@ -106,15 +106,15 @@ def _full_range(
 
 def _padding(values: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
     """Which of the values only fill the frame around the picture."""
-    padding = number(dataset, "PixelPaddingValue")
+    padding = header_number(dataset, "PixelPaddingValue")
     if padding is None:
         return np.zeros(values.shape, np.bool_)
-    limit = number(dataset, "PixelPaddingRangeLimit")
+    limit = header_number(dataset, "PixelPaddingRangeLimit")
     ends = sorted((padding, padding if limit is None else limit))
     return (values >= ends[0]) & (values <= ends[1])
 
 
-def number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:
+def header_number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:
     """An element's number, or the one at `index`; None where it is missing, empty or no number."""
     try:
         value = dataset.get(keyword)
@@ -124,7 +124,7 @@ def number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def word(dataset: Dataset, keyword: str) -> str:
+def code_word(dataset: Dataset, keyword: str) -> str:
     """An element's first code word in capitals, to be compared with our own and never passed on."""
     value = dataset.get(keyword) or ""
     return str(value if isinstance(value, str) else value[0]).strip().upper()

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from cxr.core.access import permit
-from cxr.core.audit_trail import Deed, leave
+from cxr.core.access import authorize
+from cxr.core.audit_trail import AuditEntry, append_entry
 from cxr.core.errors import FilmError
-from cxr.films.film import Film, film_name
+from cxr.films.film import Film, film_id
 from cxr.inference.classifier import Classifier, Prediction
-from cxr.inference.sources import Source
+from cxr.inference.sources import FilmSource
 
 DECODERS = 2
 BATCH = 8  # small enough for a bar that moves
@@ -24,7 +24,7 @@ BATCH = 8  # small enough for a bar that moves
 class Reading:
     """A source and what became of it: a film with a prediction, or an error."""
 
-    source: Source
+    source: FilmSource
     film: Film | None
     film_id: str  # made of the file's bytes: the same wherever it lies, and nobody's
     warnings: tuple[str, ...]
@@ -33,12 +33,12 @@ class Reading:
     decode_ms: float
 
     @property
-    def refused(self) -> bool:
+    def rejected(self) -> bool:
         """Whether the gate says that this is no film for the model."""
-        return bool(self.prediction and self.prediction.gate and self.prediction.gate.refused)
+        return bool(self.prediction and self.prediction.gate and self.prediction.gate.rejected)
 
     @property
-    def doubts(self) -> tuple[str, ...]:
+    def concerns(self) -> tuple[str, ...]:
         """What speaks against reading it, in sentences: what the gate says, then what its file shows."""
         gate = self.prediction.gate if self.prediction else None
         return (*(gate.sentences if gate else ()), *self.warnings)
@@ -56,15 +56,15 @@ class Reading:
             "threshold": said["threshold"],
             "unsure": said["unsure"],
             "gate": said["gate"],
-            "warnings": list(self.doubts),
+            "warnings": list(self.concerns),
             "model": said["model"],
             "timing_ms": {"decode": round(self.decode_ms, 3), "model": said["model_ms"]},
         }
 
 
-def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[Reading]:
+def read_sources(classifier: Classifier, sources: Iterable[FilmSource]) -> Iterator[Reading]:
     """A reading of each source, in order; the next films are decoded while the model works."""
-    person = permit("read films")
+    person = authorize("read films")
     todo = iter(sources)
     with ThreadPoolExecutor(DECODERS) as pool:
         ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
@@ -78,17 +78,20 @@ def read_sources(classifier: Classifier, sources: Iterable[Source]) -> Iterator[
                 if decoded.film is None:
                     yield decoded
                     continue
-                leave(Deed("read films", classifier.card.name, classifier.card.version, film=decoded.film_id), person)
+                append_entry(
+                    AuditEntry("read films", classifier.card.name, classifier.card.version, film=decoded.film_id),
+                    person,
+                )
                 yield replace(decoded, prediction=next(predictions))
 
 
-def _decoded(source: Source) -> Reading:
+def _decoded(source: FilmSource) -> Reading:
     """The reading of a source so far, without a prediction."""
     start = time.perf_counter()
     try:
         data = source.read()
-        film, film_id, error = source.decode(data), film_name(data) + source.mark, ""
+        film, digest, error = source.decode(data), film_id(data) + source.mark, ""
     except FilmError as reason:
-        film, film_id, error = None, "", str(reason)
+        film, digest, error = None, "", str(reason)
     warnings = film.warnings if film else ()
-    return Reading(source, film, film_id, warnings, None, error, 1000 * (time.perf_counter() - start))
+    return Reading(source, film, digest, warnings, None, error, 1000 * (time.perf_counter() - start))

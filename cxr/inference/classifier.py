@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cxr.core.errors import CxrError
 from cxr.datasets.labels import LabelSpace
 from cxr.films.film import Film
-from cxr.inference.input_check.input_check import Gate, Verdict
+from cxr.inference.input_check.input_check import InputCheck, InputCheckResult
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import arrays_of, assign
 
@@ -44,7 +44,7 @@ class Prediction:
     model: str = ""  # whose prediction: name@version
     engine: str = ""  # what it was computed with: "TensorFlow, bfloat16"
     unsure: bool | None = None  # too near to the threshold to count on; None where the model has no unsure band
-    gate: Verdict | None = None  # whether the model may be asked about it; None where nobody has looked
+    gate: InputCheckResult | None = None  # whether the model may be asked about it; None where nobody has looked
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
         """Where the model found what speaks for the target; by default, for its decision."""
@@ -75,7 +75,7 @@ class Classifier:
     """A network, its labels, its threshold and its gate; safe to use from several threads."""
 
     def __init__(
-        self, network: Network, recipe: Recipe, card: Card, precision: str = "float32", gate: Gate | None = None
+        self, network: Network, recipe: Recipe, card: Card, precision: str = "float32", gate: InputCheck | None = None
     ) -> None:
         self.network = network
         self.recipe = recipe
@@ -114,7 +114,7 @@ class Classifier:
             found.append(np.asarray(self.look(np.stack(together)[..., None])[2]))
         return np.concatenate(found)
 
-    def look_through(self, trunk: Trunk) -> Look:
+    def use_engine(self, trunk: Trunk) -> Look:
         """The look at one film whose maps and features another engine's trunk makes; what is above them stays ours."""
         explain = _compiled_above(self.network, self.sigmoid)
 
@@ -146,7 +146,7 @@ class Classifier:
         negative = self.labels.negative
         suspicions = probabilities.max(axis=1) if negative is None else 1 - probabilities[:, negative]
         band = self.card.unsure
-        unsure = None if band is None else self.labels.unsure(probabilities, band)
+        unsure = None if band is None else self.labels.indeterminate(probabilities, band)
         return [
             Prediction(
                 classes=self.classes,
@@ -161,7 +161,7 @@ class Classifier:
                 engine=f"{engine}, {self.precision}",
                 unsure=None if unsure is None else bool(unsure[i]),
                 features=features[i],
-                gate=self.gate.judge(features[i], films[i], self.size_px) if self.gate else None,
+                gate=self.gate.check(features[i], films[i], self.size_px) if self.gate else None,
             )
             for i in range(len(films))
         ]
@@ -180,7 +180,7 @@ def _compiled(network: Network, sigmoid: bool, size_px: int) -> Look:
     """
     import tensorflow as tf
 
-    trunk, explain = network.look, _above(network, sigmoid)
+    trunk, explain = network.maps_and_features, _above(network, sigmoid)
 
     @tf.function(input_signature=[tf.TensorSpec((None, size_px, size_px, 1), tf.uint8)])
     def look(pixels: Any) -> tuple[Any, Any, Any]:

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.films.film import Film
-from cxr.inference.input_check.input_check import Verdict
-from cxr.inference.sources import Source
+from cxr.inference.input_check.input_check import InputCheckResult
+from cxr.inference.sources import FilmSource
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Mend:
+class Correction:
     """One way to set a film right."""
 
     kind: str  # what the gate calls the fault
@@ -30,22 +30,22 @@ class Mend:
         return f"-{self.how.replace(' ', '-')}"
 
 
-MENDS = (
-    Mend("negative", "inverted", lambda pixels: 255 - pixels),
-    Mend("upside down", "turned by half", lambda pixels: pixels[::-1, ::-1]),
-    Mend("upside down", "mirrored top to bottom", lambda pixels: pixels[::-1]),
-    Mend("on its side", "turned to the left", lambda pixels: np.rot90(pixels, 1)),
-    Mend("on its side", "turned to the right", lambda pixels: np.rot90(pixels, 3)),
+CORRECTIONS = (
+    Correction("negative", "inverted", lambda pixels: 255 - pixels),
+    Correction("upside down", "turned by half", lambda pixels: pixels[::-1, ::-1]),
+    Correction("upside down", "mirrored top to bottom", lambda pixels: pixels[::-1]),
+    Correction("on its side", "turned to the left", lambda pixels: np.rot90(pixels, 1)),
+    Correction("on its side", "turned to the right", lambda pixels: np.rot90(pixels, 3)),
 )
 
 
-def mends(gate: Verdict | None) -> list[Mend]:
+def corrections_for(gate: InputCheckResult | None) -> list[Correction]:
     """What may set a film right of which the gate says this."""
     kinds = {reason.kind for reason in gate.reasons} if gate else set()
-    return [mend for mend in MENDS if mend.kind in kinds]
+    return [mend for mend in CORRECTIONS if mend.kind in kinds]
 
 
-def mended(source: Source, mend: Mend) -> Source:
+def corrected(source: FilmSource, mend: Correction) -> FilmSource:
     """The same film, to be read as the mend makes it; it says so wherever it is read, and has a number of its own."""
     return replace(
         source,
@@ -56,7 +56,7 @@ def mended(source: Source, mend: Mend) -> Source:
     )
 
 
-def _decoded(decode: Callable[[bytes], Film], mend: Mend, data: bytes) -> Film:
+def _decoded(decode: Callable[[bytes], Film], mend: Correction, data: bytes) -> Film:
     film = decode(data)
     said = f"This film was {mend.how} before it was read, as its reader asked."
     return replace(film, pixels=np.ascontiguousarray(mend.change(film.pixels)), warnings=(*film.warnings, said))

@@ -13,8 +13,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from cxr import DISCLAIMER
-from cxr.core.atomic_files import write_whole
-from cxr.core.audit_trail import deed
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import audited
 from cxr.core.errors import CxrError
 from cxr.core.paths import home
 
@@ -23,7 +23,7 @@ LONGEST_NOTE = 500
 
 
 @dataclass(frozen=True)
-class Opinion:
+class ReaderResponse:
     """One answer to one reading. The film is named by its bytes, the reader not at all."""
 
     film: str
@@ -39,29 +39,29 @@ class Opinion:
         object.__setattr__(self, "note", " ".join(self.note.split())[:LONGEST_NOTE])
 
 
-def keep(*opinions: Opinion) -> None:
+def save_responses(*opinions: ReaderResponse) -> None:
     """Store them on this machine, each in place of an earlier answer to the same reading."""
     if not opinions:
         return
     with ExitStack() as lines:
         for opinion in opinions:
             name, _, version = opinion.model.partition("@")
-            lines.enter_context(deed("keep an opinion", name, version, film=opinion.film))
+            lines.enter_context(audited("keep an opinion", name, version, film=opinion.film))
         _store({(one.film, one.model): one for one in opinions})
 
 
-def _store(new: Mapping[tuple[str, str], Opinion]) -> None:
+def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
     path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            others = [one for one in kept() if (one.film, one.model) not in new]
-            write_whole(path, "".join(json.dumps(asdict(one)) + "\n" for one in [*others, *new.values()]))
+            others = [one for one in saved_responses() if (one.film, one.model) not in new]
+            write_atomically(path, "".join(json.dumps(asdict(one)) + "\n" for one in [*others, *new.values()]))
     except OSError as error:
         raise CxrError(f"The answer could not be kept: {error.strerror or error}.") from error
 
 
-def kept() -> list[Opinion]:
+def saved_responses() -> list[ReaderResponse]:
     """The answers stored on this machine, oldest first; a line that cannot be read is passed over."""
     try:
         lines = _path().read_text("utf-8").splitlines()
@@ -70,16 +70,16 @@ def kept() -> list[Opinion]:
     found = []
     for line in lines:
         try:
-            found.append(Opinion(**json.loads(line)))
+            found.append(ReaderResponse(**json.loads(line)))
         except (ValueError, TypeError, CxrError):
             continue
     return found
 
 
-def to_csv(opinions: Iterable[Opinion]) -> str:
+def to_csv(opinions: Iterable[ReaderResponse]) -> str:
     """A table for a spreadsheet, in which a note cannot begin a formula."""
     out = io.StringIO()
-    table = csv.DictWriter(out, [*(field.name for field in fields(Opinion)), "disclaimer"], lineterminator="\n")
+    table = csv.DictWriter(out, [*(field.name for field in fields(ReaderResponse)), "disclaimer"], lineterminator="\n")
     table.writeheader()
     for opinion in opinions:
         note = f"'{opinion.note}" if opinion.note.startswith(("=", "+", "-", "@")) else opinion.note

@@ -48,7 +48,7 @@ def explain(
         report(1, 1)
         return heatmap
     column = classifier.index_of(target)
-    asked = _Question(classifier.float32_network(), column, classifier.recipe.head.output == "sigmoid", report)
+    asked = _SaliencyTarget(classifier.float32_network(), column, classifier.recipe.head.output == "sigmoid", report)
     pixels = film.fitted(classifier.size_px).astype(np.float32)[None, ..., None]
     if method == "gradcam++":
         return _scaled(_gradcam_plus_plus(asked, pixels))
@@ -57,7 +57,7 @@ def explain(
 
 
 @dataclass(frozen=True, eq=False)
-class _Question:
+class _SaliencyTarget:
     """Which class of which network."""
 
     network: Network
@@ -82,7 +82,7 @@ class _Question:
         return logits[:, self.column]
 
 
-def _gradcam_plus_plus(asked: _Question, pixels: NDArray[np.float32]) -> Any:
+def _gradcam_plus_plus(asked: _SaliencyTarget, pixels: NDArray[np.float32]) -> Any:
     from keras import ops
     from tf_keras_vis.gradcam_plus_plus import GradcamPlusPlus
 
@@ -103,7 +103,7 @@ def _gradcam_plus_plus(asked: _Question, pixels: NDArray[np.float32]) -> Any:
     return heatmap
 
 
-def _scorecam(asked: _Question, pixels: NDArray[np.float32], maps: int) -> Any:
+def _scorecam(asked: _SaliencyTarget, pixels: NDArray[np.float32], maps: int) -> Any:
     from keras import layers
     from tf_keras_vis.scorecam import Scorecam
 
@@ -140,7 +140,7 @@ def _reporting_predict(model: Any, report: Progress) -> Callable[..., NDArray[np
     return predict
 
 
-def _smoothgrad(asked: _Question, pixels: NDArray[np.float32], copies: int) -> Any:
+def _smoothgrad(asked: _SaliencyTarget, pixels: NDArray[np.float32], copies: int) -> Any:
     """The mean gradient over noisy copies, drawn here: tf-keras-vis draws from NumPy's global, unseeded state."""
     from tf_keras_vis.saliency import Saliency
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import FilmTooLarge
 from cxr.films.film import Film
-from cxr.films.thumbnail import data_url, jpeg
+from cxr.films.thumbnail import data_url, jpeg_thumbnail
 from cxr.inference.batch import Reading
-from cxr.inference.reader_responses import Opinion
-from cxr.inference.sources import Source
+from cxr.inference.reader_responses import ReaderResponse
+from cxr.inference.sources import FilmSource
 
 MOST_FILMS = 2000
 MOST_BYTES = 600_000_000  # of dropped files, as they came
@@ -22,7 +22,7 @@ MAPS_KEPT = 64  # heatmaps of slow methods
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class SessionReading:
     """A reading without its film, which is decoded again when it is opened: a thousand films are not kept decoded."""
 
     reading: Reading
@@ -30,19 +30,21 @@ class Seen:
 
 
 @dataclass(eq=False)
-class Desk:
+class ReadingSession:
     """What one session holds; nothing of it is on disk or within reach of another."""
 
-    sources: dict[str, Source] = field(default_factory=dict)
+    sources: dict[str, FilmSource] = field(default_factory=dict)
     open_key: str = ""
-    opinions: dict[tuple[str, str], Opinion] = field(default_factory=dict)  # film, model
-    insisted: set[tuple[str, str]] = field(default_factory=set)  # refused films to be read all the same: source, model
-    _seen: dict[tuple[str, str], Seen] = field(default_factory=dict)  # source, model
+    responses: dict[tuple[str, str], ReaderResponse] = field(default_factory=dict)  # film, model
+    shown_anyway: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # refused films to be read all the same: source, model
+    _seen: dict[tuple[str, str], SessionReading] = field(default_factory=dict)  # source, model
     _maps: dict[tuple[str, str, str, str], NDArray[np.float32]] = field(default_factory=dict)
     _opened: tuple[str, Film] | None = None
     _bytes: int = 0
 
-    def put(self, sources: Iterable[Source], size: int = 0) -> None:
+    def add(self, sources: Iterable[FilmSource], size: int = 0) -> None:
         """Lay films on the desk, and open it where it is one; FilmTooLarge where there is no more room."""
         new = {source.key: source for source in sources}
         if len(self.sources | new) > MOST_FILMS or self._bytes + size > MOST_BYTES:
@@ -58,26 +60,26 @@ class Desk:
         self.sources.clear()
         self._seen.clear()
         self._maps.clear()
-        self.insisted.clear()
+        self.shown_anyway.clear()
         self._opened, self._bytes, self.open_key = None, 0, ""
 
-    def waiting(self, model: str) -> list[Source]:
+    def waiting(self, model: str) -> list[FilmSource]:
         """The films that this model has not read yet."""
         return [source for key, source in self.sources.items() if (key, model) not in self._seen]
 
-    def note(self, reading: Reading, model: str) -> None:
+    def record(self, reading: Reading, model: str) -> None:
         film = reading.film
-        thumbnail = data_url(jpeg(film, THUMBNAIL_PX)) if film else ""
-        self._seen[reading.source.key, model] = Seen(replace(reading, film=None), thumbnail)
+        thumbnail = data_url(jpeg_thumbnail(film, THUMBNAIL_PX)) if film else ""
+        self._seen[reading.source.key, model] = SessionReading(replace(reading, film=None), thumbnail)
         if film and reading.source.key == self.open_key:
             self._opened = (self.open_key, film)
 
-    def seen(self, model: str) -> list[Seen]:
+    def readings(self, model: str) -> list[SessionReading]:
         """What this model read, the most suspicious first; then what it refuses, then files that are no films."""
         found = [self._seen[key, model] for key in self.sources if (key, model) in self._seen]
         return sorted(found, key=lambda seen: _place(seen.reading))
 
-    def opened(self, model: str, listed: Sequence[Seen]) -> Seen:
+    def current(self, model: str, listed: Sequence[SessionReading]) -> SessionReading:
         """The open film's reading; where it is not in the list, the first that is in it opens."""
         now = self._seen.get((self.open_key, model))
         found = now if now is not None and now in listed else listed[0]
@@ -103,6 +105,6 @@ class Desk:
 
 def _place(reading: Reading) -> tuple[bool, bool, float]:
     """What is sorted by; a refused film's suspicion means nothing."""
-    if reading.refused or reading.prediction is None:
-        return bool(reading.error), reading.refused, 0.0
+    if reading.rejected or reading.prediction is None:
+        return bool(reading.error), reading.rejected, 0.0
     return False, False, -reading.prediction.suspicion

@@ -14,8 +14,8 @@ from PIL import Image
 from cxr.core.errors import DatasetError, FilmTooLarge, UnreadableFilm
 from cxr.core.paths import examples_dir
 from cxr.datasets.archive import Archive, may_be_film
-from cxr.films.film import Film, contents
-from cxr.films.isolation.pool import read_apart
+from cxr.films.film import Film, read_bytes
+from cxr.films.isolation.pool import read_isolated
 
 MOST_FILMS = 2000  # of one ZIP
 MOST_UNPACKED_BYTES = 4_000_000_000  # of its films together
@@ -26,7 +26,7 @@ _EXAMPLE_SEED, _EXAMPLE_PX = 20, 512
 
 
 @dataclass(frozen=True)
-class Source:
+class FilmSource:
     """A film that is to be read: what tells it from others, its name, and its bytes when they are wanted."""
 
     key: str
@@ -38,39 +38,39 @@ class Source:
     picture: Path | None = None  # a small JPEG of it, where to make one would keep the first page waiting
 
 
-def on_disk(path: Path) -> Source:
-    return Source(str(path), str(path), partial(contents, path))
+def source_on_disk(path: Path) -> FilmSource:
+    return FilmSource(str(path), str(path), partial(read_bytes, path))
 
 
-def dropped(key: str, name: str, data: bytes) -> list[Source]:
+def sources_from_upload(key: str, name: str, data: bytes) -> list[FilmSource]:
     """The films in a dropped file: itself, or a ZIP's members, each unpacked in memory when it is read.
 
     They are anybody's bytes, and are decoded in a process of their own.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        return [Source(key, name, partial(contents, data), read_apart)]
+        return [FilmSource(key, name, partial(read_bytes, data), read_isolated)]
     try:
         archive = Archive(Path(name), io.BytesIO(data))
     except DatasetError as error:
-        return [Source(key, name, partial(_refuse, UnreadableFilm(str(error))))]
+        return [FilmSource(key, name, partial(_refuse, UnreadableFilm(str(error))))]
     members = [member for member in archive.names() if may_be_film(member)]
     if not members:
-        return [Source(key, name, partial(_refuse, UnreadableFilm("There is no film in this ZIP.")))]
+        return [FilmSource(key, name, partial(_refuse, UnreadableFilm("There is no film in this ZIP.")))]
     if len(members) > MOST_FILMS:
         many = FilmTooLarge(f"This ZIP holds {len(members)} files. Drop at most {MOST_FILMS} at once.")
-        return [Source(key, name, partial(_refuse, many))]
+        return [FilmSource(key, name, partial(_refuse, many))]
     if archive.unpacked_bytes() > MOST_UNPACKED_BYTES:
         large = FilmTooLarge(
             f"This ZIP unpacks to more than {MOST_UNPACKED_BYTES // 10**9} GB. Drop fewer films at once."
         )
-        return [Source(key, name, partial(_refuse, large))]
-    return [Source(f"{key}/{member}", member, partial(archive.read, member), read_apart) for member in members]
+        return [FilmSource(key, name, partial(_refuse, large))]
+    return [FilmSource(f"{key}/{member}", member, partial(archive.read, member), read_isolated) for member in members]
 
 
-def examples() -> list[Source]:
+def example_sources() -> list[FilmSource]:
     """A drawn film of each finding, then the films in the folder CXR_EXAMPLES."""
     drawn = [
-        Source(
+        FilmSource(
             f"drawn/{one}", f"Drawn film, {one}", partial(_phantom, one), drawn=True, picture=PICTURES / f"{one}.jpg"
         )
         for one in DRAWN
@@ -78,13 +78,13 @@ def examples() -> list[Source]:
     return [*drawn, *_own()]
 
 
-def _own() -> list[Source]:
+def _own() -> list[FilmSource]:
     folder = examples_dir()
     if folder is None or not folder.is_dir():
         return []
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and may_be_film(path.name)]
     return [
-        Source(f"own/{path.name}", path.name, partial(contents, path))
+        FilmSource(f"own/{path.name}", path.name, partial(read_bytes, path))
         for path in files[:MOST_EXAMPLES]
         if not path.name.startswith(".")
     ]

@@ -175,7 +175,7 @@ def _memory(recipe: Recipe) -> Range:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _PastRun:
     """What an ended run tells of its kind."""
 
     kind: tuple[object, ...]
@@ -199,7 +199,7 @@ def _kind(recipe: Recipe, device: str) -> tuple[object, ...]:
     )
 
 
-def _told_by(run: Run) -> _Told | None:
+def _told_by(run: Run) -> _PastRun | None:
     status, history = run.status, run.history()
     if status.state != "finished" or not history:
         return None
@@ -213,7 +213,7 @@ def _told_by(run: Run) -> _Told | None:
     work = _work(recipe.model_copy(update={"training": training}), films)
     epoch_s = sum(row["seconds"] for row in history)
     before_s = max(0.0, status.heartbeat - status.started - epoch_s)
-    return _Told(
+    return _PastRun(
         _kind(recipe, status.device),
         work,
         epoch_s,

@@ -13,32 +13,34 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError, RunError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.evaluation.model_evaluation import Progress, film_names, roles_in_training
-from cxr.inference.input_check.ages import ages_of
-from cxr.inference.input_check.input_check import Gate
-from cxr.inference.input_check.training_data import Look, gather, strangers
+from cxr.inference.input_check.ages import age_range
+from cxr.inference.input_check.input_check import InputCheck
+from cxr.inference.input_check.training_data import Look, collect_examples, out_of_scope_films
 from cxr.registry import registry
-from cxr.registry.card import Card, Guarded
+from cxr.registry.card import Card, InputCheckRecord
 from cxr.registry.recipe import Recipe
 
 if TYPE_CHECKING:
-    from cxr.jobs.worker import Worker
-    from cxr.learning.training import Trained
+    from cxr.jobs.worker import RunJournal
+    from cxr.learning.training import TrainingResult
 
 TEACHING = "Teaching the gate"
 UNGUARDED = "The run was stopped before the model had a gate. Give it one: cxr models gate NAME --data FOLDER."
 
 
 @dataclass(frozen=True, eq=False)
-class Taught:
+class TrainedInputCheck:
     """A gate, and what its model's card says of it."""
 
-    gate: Gate
-    record: Guarded
+    gate: InputCheck
+    record: InputCheckRecord
 
 
-def teach(recipe: Recipe, trained: Trained, everything: Dataset, worker: Worker) -> Taught | None:
+def train_input_check(
+    recipe: Recipe, trained: TrainingResult, everything: Dataset, worker: RunJournal
+) -> TrainedInputCheck | None:
     """The gate that a training's own films teach; None where the run is stopped meanwhile, or they are too few."""
-    look = trained.network.look
+    look = trained.network.maps_and_features
 
     def features(films: NDArray[np.uint8]) -> NDArray[np.floating]:
         return np.asarray(look.predict_on_batch(films[..., None].astype(np.float32))[1])
@@ -55,9 +57,9 @@ def teach(recipe: Recipe, trained: Trained, everything: Dataset, worker: Worker)
         return None
 
 
-def give_gate(name: str, paths: Sequence[str], progress: Progress) -> Card:
+def add_input_check(name: str, paths: Sequence[str], progress: Progress) -> Card:
     """The card of a shelved model with a gate, taught with those of the films that it was trained on."""
-    recipe, everything = registry.recipe_of(name), open_datasets(paths)
+    recipe, everything = registry.get_recipe(name), open_datasets(paths)
     films = film_names(everything, progress)
     everything = everything.with_column("role", roles_in_training(name, films))
     own = everything.where(everything.table["role"] != "")
@@ -65,17 +67,17 @@ def give_gate(name: str, paths: Sequence[str], progress: Progress) -> Card:
         raise DatasetError(f"None of the films that '{name}' was trained on is here, so they cannot teach its gate.")
     look = registry.load(name).features
     taught = _taught(look, recipe, own, everything, lambda done, total: progress(done, total, TEACHING))
-    return registry.give_gate(name, taught.gate.arrays(), taught.record, ages_of(own))
+    return registry.attach_input_check(name, taught.gate.arrays(), taught.record, age_range(own))
 
 
 def _taught(
     look: Look, recipe: Recipe, films: Dataset, everything: Dataset, progress: Callable[[int, int], None]
-) -> Taught:
+) -> TrainedInputCheck:
     """`films` have their role in the training; what the recipe left out is in `everything`."""
     place = ["dataset", "path"]
     role_of = films.table.set_index(place)["role"].to_dict()
     roles = pd.Series([role_of.get(film, "") for film in everything.table[place].itertuples(index=False, name=None)])
-    left = strangers(everything, roles, recipe.data.exclude_views)
-    lesson = gather(look, recipe.input.size_px, films, left, recipe.training.seed, progress)
-    gate = Gate.fit(lesson)
-    return Taught(gate, gate.record(lesson))
+    left = out_of_scope_films(everything, roles, recipe.data.exclude_views)
+    lesson = collect_examples(look, recipe.input.size_px, films, left, recipe.training.seed, progress)
+    gate = InputCheck.fit(lesson)
+    return TrainedInputCheck(gate, gate.record(lesson))

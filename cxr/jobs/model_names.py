@@ -23,7 +23,7 @@ def next_name(base: str) -> str:
     return next(name for name in numbered(base) if not (models_dir() / name).exists())
 
 
-def promised_name(run: Run) -> str | None:
+def planned_name(run: Run) -> str | None:
     """The name that a run's model is to have; None where it is to bring none.
 
     The name was free when the run began, but a run that was stopped and resumed has shelved a model already.

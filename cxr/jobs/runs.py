@@ -21,9 +21,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cxr.core.access import LOCAL, ROLE_OF, Person, acting
-from cxr.core.atomic_files import write_whole
-from cxr.core.audit_trail import deed
+from cxr.core.access import LOCAL, REQUIRED_ROLE, Person, current_person
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import audited
 from cxr.core.errors import RunError
 from cxr.core.paths import runs_dir
 
@@ -49,7 +49,7 @@ class Job:
     @property
     def person(self) -> Person:
         """For whom its process works."""
-        return LOCAL if self.by == LOCAL.name else Person(self.by, ROLE_OF["train a model"])
+        return LOCAL if self.by == LOCAL.name else Person(self.by, REQUIRED_ROLE["train a model"])
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class Run:
         """Ask it to end after the step it is in, with the best weights so far kept."""
         if not self.status.alive:
             raise RunError(f"Run {self.id} is not under way ({self.status.state}).")
-        with deed("stop a training", run=self.id):
+        with audited("stop a training", run=self.id):
             (self.folder / "stop").touch()
 
     @property
@@ -171,14 +171,14 @@ class Run:
             raise RunError(f"Run {self.id} is under way.")
         if status.state == "finished":
             raise RunError(f"Run {self.id} is finished; there is nothing to resume.")
-        with deed("resume a training", run=self.id):
+        with audited("resume a training", run=self.id):
             (self.folder / "stop").unlink(missing_ok=True)
             self._spawn()
 
     def delete(self) -> None:
         if self.status.alive or not self._idle():
             raise RunError(f"Run {self.id} is under way; stop it first.")
-        with deed("delete a run", run=self.id):
+        with audited("delete a run", run=self.id):
             shutil.rmtree(self.folder)
 
     def worker_lock(self) -> FileLock:
@@ -194,7 +194,7 @@ class Run:
     def write_status(self, status: Status) -> None:
         path, text = self.folder / "status.json", json.dumps(asdict(status))
         try:
-            write_whole(path, text)
+            write_atomically(path, text)
         except OSError as error:
             if error.errno != errno.ENOSPC or status.alive:
                 raise
@@ -206,7 +206,7 @@ class Run:
         """All rows; of a run that an older version began, the first ones may lack what later ones have."""
         names = list(dict.fromkeys(name for row in rows for name in row))
         lines = [",".join(names)] + [",".join(repr(row.get(name, math.nan)) for name in names) for row in rows]
-        write_whole(self.folder / "history.csv", "\n".join(lines) + "\n")
+        write_atomically(self.folder / "history.csv", "\n".join(lines) + "\n")
 
     def add_step(self, values: Sequence[float]) -> None:
         """Append one row of what `steps` returns."""
@@ -230,7 +230,7 @@ class Run:
                 env=os.environ | _absolute() | {"PYTHONUNBUFFERED": "1"},
             )
         born = psutil.Process(process.pid).create_time()  # a zombie has one, too
-        write_whole(self.folder / PROCESS, json.dumps([process.pid, born]))
+        write_atomically(self.folder / PROCESS, json.dumps([process.pid, born]))
         threading.Thread(target=process.wait, daemon=True).start()  # or it stays a zombie when it ends
 
 
@@ -240,16 +240,16 @@ def create(job: Job, recipe_name: str) -> Run:
     run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
     (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")
-    write_whole(run.folder / "job.json", json.dumps(asdict(replace(job, by=acting().name))))
+    write_atomically(run.folder / "job.json", json.dumps(asdict(replace(job, by=current_person().name))))
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     return run
 
 
 def start(job: Job, recipe_name: str) -> Run:
     """A new run, under way in a process of its own."""
-    with deed("start a training", job.model or "") as line:
+    with audited("start a training", job.model or "") as line:
         run = create(job, recipe_name)
-        line.say(run=run.id)
+        line.update(run=run.id)
         run._spawn()
     return run
 

@@ -16,21 +16,21 @@ from cxr.core.errors import RecipeError, RunError
 from cxr.core.paths import models_dir
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.calibration import Temperature, fit_temperature, tempered
+from cxr.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from cxr.evaluation.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
-from cxr.evaluation.operating_point import Choices, rule_of
-from cxr.inference.input_check.ages import ages_of
+from cxr.evaluation.operating_point import OperatingPoint, threshold_rule
+from cxr.inference.input_check.ages import age_range
 from cxr.jobs import runs
-from cxr.jobs.model_names import earlier_models, next_name, numbered, promised_name
+from cxr.jobs.model_names import earlier_models, next_name, numbered, planned_name
 from cxr.learning.backbone_costs import must_be_trainable
-from cxr.learning.film_selection import label_space, left_out, select, select_fold
+from cxr.learning.film_selection import excluded_films, label_space, select, select_fold
 from cxr.registry import registry
-from cxr.registry.card import Draft
+from cxr.registry.card import ModelDraft
 from cxr.registry.recipe import Recipe
 
 if TYPE_CHECKING:
-    from cxr.jobs.input_check_training import Taught
-    from cxr.learning.training import Trained
+    from cxr.jobs.input_check_training import TrainedInputCheck
+    from cxr.learning.training import TrainingResult
 
 SCORES = "evaluation.csv"
 
@@ -45,13 +45,13 @@ def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[in
     if recipe.head.keep:
         _must_know_the_same(recipe, labels)
     if model is not None:
-        registry.must_be_free(model)
+        registry.check_name_free(model)
     recipe = recipe.with_absolute_weights()
     return runs.Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
 
 
 def _must_know_the_same(recipe: Recipe, labels: LabelSpace) -> None:
-    parent = registry.card(recipe.trunk.weights.removeprefix("shelf:"))
+    parent = registry.get_card(recipe.trunk.weights.removeprefix("shelf:"))
     if parent.classes != labels.classes:
         known, here = (", ".join(classes) for classes in (parent.classes, labels.classes))
         raise RecipeError(
@@ -61,39 +61,39 @@ def _must_know_the_same(recipe: Recipe, labels: LabelSpace) -> None:
 
 def free_name(base: str) -> str:
     """`base`, or with the lowest number that no model on the shelf has and no run is about to take."""
-    promised = {promised_name(run) for run in runs.all_runs() if run.status.alive}
+    promised = {planned_name(run) for run in runs.all_runs() if run.status.alive}
     return next(name for name in numbered(base) if name not in promised and not (models_dir() / name).exists())
 
 
-def carry_out(run: runs.Run) -> None:
+def execute(run: runs.Run) -> None:
     """Do a run's job in this process: train, judge, put the model on the shelf."""
-    from cxr.jobs.worker import working
+    from cxr.jobs.worker import run_journal
 
-    with working(run) as worker:
+    with run_journal(run) as worker:
         started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of epochs before a break
         from cxr.learning.device import find_device
 
         job = run.job
         recipe = Recipe.from_toml(job.recipe_toml)
         device = find_device(recipe.training.precision)  # first: it imports TensorFlow without its noise
-        from cxr.jobs.input_check_training import teach
+        from cxr.jobs.input_check_training import train_input_check
         from cxr.learning.training import train
 
         everything = open_datasets(job.datasets)
         dataset, labels = select_fold(recipe, everything, *job.fold) if job.fold else select(recipe, everything)
         _same_films(run, dataset)
-        for sentence in left_out(recipe, labels, everything):
+        for sentence in excluded_films(recipe, labels, everything):
             worker.note(sentence)
-        worker.say(device=device.name, epochs=recipe.training.epochs)
+        worker.update(device=device.name, epochs=recipe.training.epochs)
         trained, temperature = _calibrated(train(recipe, dataset, labels, device, worker), labels)
         worker.note(f"Temperature {temperature.value:g} ({temperature.rule}).")
         worker.phase("judging")
         scores = _scores(trained, labels)
         scores.to_csv(run.folder / SCORES, index=False)
-        warnings = leaks(recipe, scores)
+        warnings = leakage_warnings(recipe, scores)
         for sentence in warnings:
             worker.note(sentence)
-        taught = teach(recipe, trained, everything, worker) if job.model is not None else None
+        taught = train_input_check(recipe, trained, everything, worker) if job.model is not None else None
         spent_s = time.monotonic() - started
         ended = "Stopped" if worker.stopping() else "Finished"
         sentence = " ".join(
@@ -105,15 +105,19 @@ def carry_out(run: runs.Run) -> None:
                 name = next_name(job.model)
                 with acting_as(job.person):
                     _shelve(name, run, recipe, labels, trained, temperature, scores, device, spent_s, warnings, taught)
-            worker.say(model=name)
+            worker.update(model=name)
             sentence += f" The model is on the shelf as '{name}'.{_those_before(name)}"
-        worker.end(sentence)
+        worker.finish(sentence)
 
 
-def _shelved(run: runs.Run, trained: Trained) -> str | None:
+def _shelved(run: runs.Run, trained: TrainingResult) -> str | None:
     """The model that this training put on the shelf before it was killed on its way to its last word."""
     return next(
-        (card.name for card in registry.listing().cards if (card.run, card.epochs) == (run.id, len(trained.history))),
+        (
+            card.name
+            for card in registry.list_models().cards
+            if (card.run, card.epochs) == (run.id, len(trained.history))
+        ),
         None,
     )
 
@@ -121,7 +125,7 @@ def _shelved(run: runs.Run, trained: Trained) -> str | None:
 def _those_before(name: str) -> str:
     return "".join(
         f" '{card.name}', of epoch {card.best_epoch} and from before it was resumed, stays there too."
-        for card in earlier_models(registry.card(name))
+        for card in earlier_models(registry.get_card(name))
     )
 
 
@@ -135,23 +139,23 @@ def _same_films(run: runs.Run, dataset: Dataset) -> None:
         raise RunError("The films have changed since this run began, so its test films may be others. Start a new run.")
 
 
-def _calibrated(trained: Trained, labels: LabelSpace) -> tuple[Trained, Temperature]:
+def _calibrated(trained: TrainingResult, labels: LabelSpace) -> tuple[TrainingResult, Temperature]:
     """The training's result, as sure of itself as it is right on the validation films."""
     judged = trained.films.table[lambda films: films["role"] != "train"]
     held = np.flatnonzero(judged["role"] == "val")
     temperature = fit_temperature(trained.probabilities[held], labels.targets(judged["label"].iloc[held]))
-    trained.network.soften(temperature.value)
-    return replace(trained, probabilities=tempered(trained.probabilities, temperature.value)), temperature
+    trained.network.apply_temperature(temperature.value)
+    return replace(trained, probabilities=apply_temperature(trained.probabilities, temperature.value)), temperature
 
 
-def _scores(trained: Trained, labels: LabelSpace) -> pd.DataFrame:
+def _scores(trained: TrainingResult, labels: LabelSpace) -> pd.DataFrame:
     table = trained.films.table
     probabilities = np.full((len(table), len(labels.classes)), np.nan)
     probabilities[table["role"].to_numpy() != "train"] = trained.probabilities
     return score_table(table, probabilities, labels.classes)
 
 
-def leaks(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
+def leakage_warnings(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
     """A sentence where films that were trained on are among those that a model is judged by."""
     judged = set(scores["film"][scores["role"] != "train"])
     sentences = []
@@ -161,7 +165,7 @@ def leaks(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
         sentences.append(f"{films} in training and again, as copies, in validation or test: see audit.")
     if recipe.trunk.weights.startswith("shelf:"):
         parent = recipe.trunk.weights.removeprefix("shelf:")
-        of_parent = read_films(registry.evaluation_of(parent))
+        of_parent = read_films(registry.evaluation_path(parent))
         seen = judged & set(of_parent["film"][of_parent["role"] == "train"])
         if seen:
             sentences.append(
@@ -176,17 +180,17 @@ def _shelve(
     run: runs.Run,
     recipe: Recipe,
     labels: LabelSpace,
-    trained: Trained,
+    trained: TrainingResult,
     temperature: Temperature,
     scores: pd.DataFrame,
     device: Any,
     spent_s: float,
     warnings: Sequence[str],
-    taught: Taught | None,
+    taught: TrainedInputCheck | None,
 ) -> None:
     from cxr.registry.weights_file import arrays_of
 
-    draft = Draft(
+    draft = ModelDraft(
         name=name,
         classes=labels.classes,
         groups=dict(labels.groups),
@@ -207,8 +211,8 @@ def _shelve(
         ),
         warnings=tuple(warnings),
         gate=taught.record if taught else None,
-        ages=ages_of(trained.films),
-        **vars(Choices.of(recipe, labels, scores)),
+        ages=age_range(trained.films),
+        **vars(OperatingPoint.choose(recipe, labels, scores)),
     )
     gate = taught.gate.arrays() if taught else None
     registry.store(draft, recipe, arrays_of(trained.network.model.weights), scores.to_csv(index=False), gate)
@@ -235,17 +239,17 @@ def cross_validate(
         status = follow(run)
         if status.state != "finished":
             raise RunError(f"Fold {fold + 1} of {folds} ended without a result: {status.sentence} (run {run.id})")
-        evaluations.append(judge_run(run, labels))
+        evaluations.append(evaluate_run(run, labels))
     return evaluations
 
 
-def judge_run(run: runs.Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> Evaluation:
+def evaluate_run(run: runs.Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> Evaluation:
     """An ended run's evaluation on its films of that role, at the threshold of its validation films.
 
     `most_probable` decides for the most probable class instead, as publications without a threshold do.
     """
     scores = read_scores(run.folder / SCORES)
-    rule = rule_of(Recipe.from_toml(run.job.recipe_toml))
+    rule = threshold_rule(Recipe.from_toml(run.job.recipe_toml))
     threshold = None if most_probable else choose_threshold(scores[scores["role"] == "val"], labels, rule)
     return evaluate(scores[scores["role"] == role], labels, threshold)
 

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from cxr.core.errors import CxrError, RunError
 from cxr.jobs.runs import Run, Status, device_lock, try_lock
 from cxr.learning.device import gpu_peak_bytes
-from cxr.learning.history import Step
+from cxr.learning.history import StepProgress
 from cxr.registry.weights_file import load_arrays, save_arrays
 
 HEARTBEAT_S = 2.0
 log = logging.getLogger("cxr")
 
 
-class Worker:
+class RunJournal:
     """The journal of a training that keeps everything in the run's folder."""
 
     def __init__(self, run: Run) -> None:
@@ -42,7 +42,7 @@ class Worker:
         self._status = Status("starting", pid=os.getpid(), born=self._process.create_time(), started=now, heartbeat=now)
         run.write_status(self._status)
 
-    def say(self, **changes: Any) -> None:
+    def update(self, **changes: Any) -> None:
         """Change what the status says; readers see it at the next heartbeat, or at once where the state changes."""
         with self._lock:
             at_once = {"state", "phase"} & {
@@ -54,7 +54,7 @@ class Worker:
             if at_once:
                 self._write()
 
-    def beat(self) -> None:
+    def write_heartbeat(self) -> None:
         """Say where it is, and how much memory that has taken; during training, keep the step for its curve."""
         memory_bytes = self._process.memory_info().rss
         with self._lock:
@@ -74,18 +74,18 @@ class Worker:
         self._status = replace(self._status, heartbeat=time.time())
         self.run.write_status(self._status)
 
-    def end(self, sentence: str) -> None:
+    def finish(self, sentence: str) -> None:
         """The last word; what only a resumed run would need goes, as a finished one cannot be resumed."""
         stopped = self.stopping()
-        self.say(state="stopped" if stopped else "finished", phase="", sentence=sentence)
+        self.update(state="stopped" if stopped else "finished", phase="", sentence=sentence)
         for path in () if stopped else self.run.folder.glob("*.npz"):
             path.unlink()
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
-        self.say(phase=name, done=done, total=total)
+        self.update(phase=name, done=done, total=total)
 
-    def step(self, now: Step) -> None:
-        self.say(
+    def step(self, now: StepProgress) -> None:
+        self.update(
             phase="training",
             epoch=now.epoch,
             done=now.step,
@@ -100,7 +100,7 @@ class Worker:
 
     def note(self, sentence: str) -> None:
         log.info(sentence)
-        self.say(sentence=sentence)
+        self.update(sentence=sentence)
 
     def stopping(self) -> bool:
         return self.run.asked_to_stop
@@ -122,7 +122,7 @@ class Worker:
 
 
 @contextmanager
-def working(run: Run) -> Iterator[Worker]:
+def run_journal(run: Run) -> Iterator[RunJournal]:
     """The run's journal while this process alone works on it; whatever happens, the status ends with a sentence."""
     mine = run.worker_lock()
     if not try_lock(mine):
@@ -130,23 +130,23 @@ def working(run: Run) -> Iterator[Worker]:
     if run.status.state == "finished":  # resumed twice at once, and the other process was quick
         mine.release()
         raise RunError(f"Run {run.id} is finished; there is nothing to do.")
-    worker = Worker(run)
+    worker = RunJournal(run)
     ended = threading.Event()
     pulse = threading.Thread(target=_pulse, args=(worker, ended), daemon=True)
     pulse.start()
     device = device_lock()
     try:
         _wait_for(device, worker)
-        worker.say(state="working", phase="", sentence="")
+        worker.update(state="working", phase="", sentence="")
         yield worker
     except CxrError as error:
         state = "stopped" if worker.stopping() else "failed"
         log.error("%s: %s", state, error, exc_info=error.__cause__)
-        worker.say(state=state, sentence=str(error))
+        worker.update(state=state, sentence=str(error))
         raise
     except BaseException as error:
         log.exception("failed")
-        worker.say(state="failed", sentence=_reason(error))
+        worker.update(state="failed", sentence=_reason(error))
         raise
     finally:
         ended.set()
@@ -155,18 +155,20 @@ def working(run: Run) -> Iterator[Worker]:
         mine.release()
 
 
-def _wait_for(device: FileLock, worker: Worker) -> None:
+def _wait_for(device: FileLock, worker: RunJournal) -> None:
     while not try_lock(device):
-        worker.say(state="waiting", phase="waiting", sentence="Another training uses the device; this one is in line.")
+        worker.update(
+            state="waiting", phase="waiting", sentence="Another training uses the device; this one is in line."
+        )
         if worker.stopping():
             raise RunError("The run was stopped while it waited in line.")
         time.sleep(1)
 
 
-def _pulse(worker: Worker, ended: threading.Event) -> None:
+def _pulse(worker: RunJournal, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_S):
         with suppress(OSError):  # there may be room again at the next one
-            worker.beat()
+            worker.write_heartbeat()
 
 
 def _number(value: float) -> float | None:

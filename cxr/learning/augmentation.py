@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from cxr.registry.recipe import Augmentation
+from cxr.registry.recipe import AugmentationSettings
 
 TONE_PIECES = 6
 
 
-def augment(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+def augment(pixels: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One random view of a film; the same generator state gives the same view."""
     pixels = _move(pixels, settings, rng)
     if settings.equalise:
@@ -34,7 +34,7 @@ def view_rng(seed: int, film: bytes, view: int) -> np.random.Generator:
     return np.random.default_rng([seed, view, int.from_bytes(film[:8], "big")])
 
 
-def _move(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _move(pixels: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Every geometric change as one resampling, about the film's centre."""
     size = np.array(pixels.shape, float)
     matrix, offset = _affine(settings, rng, size)
@@ -46,7 +46,7 @@ def _move(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Gene
 
 
 def _affine(
-    settings: Augmentation, rng: np.random.Generator, size: NDArray[np.float64]
+    settings: AugmentationSettings, rng: np.random.Generator, size: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Matrix and offset (row, column) from a place in the view to a place in the film."""
     turn = np.deg2rad(rng.uniform(-1, 1) * settings.rotation_deg)
@@ -64,7 +64,7 @@ def _affine(
     return matrix, (shift + room) * size
 
 
-def _tone(settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _tone(settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The table from a grey value to its changed value."""
     grey = np.arange(256) / 255
     grey = grey ** np.exp(rng.uniform(-1, 1) * settings.gamma)
@@ -84,7 +84,7 @@ def _equalised(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     return _grey((1 - share) * np.arange(256) + share * 255 * ranks)[pixels]
 
 
-def _detail(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _detail(pixels: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Fine detail as another scanner might show it: coarser, blurred, or overdrawn."""
     if settings.coarsen:
         pixels = _coarse(pixels, 1 - rng.uniform(0, settings.coarsen))
@@ -104,7 +104,7 @@ def _coarse(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     return np.asarray(back)
 
 
-def _frame(pixels: NDArray[np.uint8], settings: Augmentation, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _frame(pixels: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The film without what often betrays its hospital: strips of its edges and boxes of its corners are one grey."""
     size, pixels = np.array(pixels.shape), pixels.copy()
     grey = int(rng.integers(0, 256)) if rng.uniform(0, 1) < 0.5 else 0

@@ -18,7 +18,7 @@ FILMS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class PreviewFilm:
     """A training film at the size that the model sees, and its name made of its bytes."""
 
     label: str
@@ -30,16 +30,16 @@ class Sample:
         return augment(self.pixels, recipe.augmentation, view_rng(recipe.training.seed, self.digest, number))
 
 
-def samples(dataset: Dataset, size_px: int) -> list[Sample]:
+def preview_films(dataset: Dataset, size_px: int) -> list[PreviewFilm]:
     """Up to four training films, of as many labels as there are; those that cannot be read are passed over."""
-    found: list[Sample] = []
+    found: list[PreviewFilm] = []
     for i in _by_turns(dataset):
         try:
             data = dataset.read_bytes(i)
             pixels = Film.read(data).fitted(size_px)
         except FilmError:
             continue
-        found.append(Sample(str(dataset.labels.iloc[i]), pixels, hashlib.sha256(data).digest()))
+        found.append(PreviewFilm(str(dataset.labels.iloc[i]), pixels, hashlib.sha256(data).digest()))
         if len(found) == FILMS:
             break
     return found

@@ -47,7 +47,7 @@ def find_device(precision: str = "auto") -> Device:
     return Device(f"{len(gpus)} GPUs ({name})", chosen, tf.distribute.MirroredStrategy(), why)
 
 
-def quick_look(precision: str = "auto") -> Device | None:
+def device_without_tensorflow(precision: str = "auto") -> Device | None:
     """The CPU where this machine has no GPU to ask TensorFlow about, which takes seconds; None where it may have."""
     signs = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
     none = sys.platform == "linux" and not any(Path(sign).exists() for sign in signs)

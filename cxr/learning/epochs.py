@@ -11,27 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.learning import objective
-from cxr.learning.features import Table
+from cxr.learning.features import FeatureTable
 from cxr.registry.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class TrainingInputs:
     """What is trained, and what it is shown: maps of a frozen trunk, or films."""
 
     model: keras.Model
-    views: Table  # one column a kept view
-    plain: Table  # the films as they are
+    views: FeatureTable  # one column a kept view
+    plain: FeatureTable  # the films as they are
     change: Callable[[int, int], NDArray[Any]] | None  # (film, epoch) -> a fresh view
 
 
-class Epochs(keras.utils.PyDataset):
+class EpochBatches(keras.utils.PyDataset):
     """The batches of the epoch that was begun last."""
 
     def __init__(
         self,
         recipe: Recipe,
-        lesson: Lesson,
+        lesson: TrainingInputs,
         films: NDArray[np.int64],
         targets: NDArray[np.float32],
         sources: NDArray[np.object_],

@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Store:
+class FeatureStore:
     """Rows of one shape on disk, appended only, each under a key of its content.
 
     Rows are written before their keys; a row without a key, left by a crash, is cut off by the next append.
@@ -86,7 +86,7 @@ class Store:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class FeatureTable:
     """Rows of a store for each film (and view) of a dataset, in its order."""
 
     rows: NDArray[Any]
@@ -103,17 +103,17 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels:
+class PixelTable:
     """A dataset's films as squares of grey pixels; those that cannot be read are named with the reason."""
 
-    table: Table
+    table: FeatureTable
     digests: tuple[bytes, ...]  # a film's name, made of its bytes alone
     broken: dict[int, str]
 
 
-def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> Pixels:
+def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTable:
     """Every film brought to the model's size; a film that was read before is not decoded again."""
-    store = Store(cache_dir() / "pixels" / f"{size_px}-{READER}", (size_px, size_px), np.dtype(np.uint8))
+    store = FeatureStore(cache_dir() / "pixels" / f"{size_px}-{READER}", (size_px, size_px), np.dtype(np.uint8))
     make_room(store, len(dataset))
     known = set(store.index())
 
@@ -140,12 +140,12 @@ def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> Pixels:
             progress(len(digests), len(dataset))
     index = store.index()
     places = [[index.get(digest[:KEY_BYTES], -1)] for digest in digests]
-    return Pixels(Table(store.rows(), np.array(places, np.int64)), tuple(digests), broken)
+    return PixelTable(FeatureTable(store.rows(), np.array(places, np.int64)), tuple(digests), broken)
 
 
 def feature_table(
-    front: Any, recipe: Recipe, films: NDArray[np.int64], pixels: Pixels, views: int, progress: Progress
-) -> Table:
+    front: Any, recipe: Recipe, films: NDArray[np.int64], pixels: PixelTable, views: int, progress: Progress
+) -> FeatureTable:
     """What `front` makes of the chosen films as they are (no views) or of so many augmented views of each.
 
     The table has a row for every film of the dataset, so that one index serves everywhere; those that were
@@ -157,7 +157,7 @@ def feature_table(
     shape = tuple(front.output.shape[1:])
     name = np.dtype(ml_dtypes.bfloat16) if str(front.output.dtype) == "bfloat16" else np.dtype(np.float32)
     folder = f"{_front_key(front, recipe)}-{_views_key(recipe) if views else 'plain'}"
-    store = Store(cache_dir() / "features" / folder, shape, name)
+    store = FeatureStore(cache_dir() / "features" / folder, shape, name)
     make_room(store, len(films) * len(views_of_film))
     plan = [(int(film), view) for film in films for view in views_of_film]
     keys = [_row_key(digests[film], view) for film, view in plan]
@@ -175,10 +175,10 @@ def feature_table(
     table = _fill(store, keys, look, forward, progress)
     places = np.full((len(digests), len(views_of_film)), -1, np.int64)
     places[films] = table.places.reshape(len(films), -1)
-    return Table(table.rows, places)
+    return FeatureTable(table.rows, places)
 
 
-def make_room(store: Store, rows: int) -> None:
+def make_room(store: FeatureStore, rows: int) -> None:
     """Delete other stores of the kind, the longest unused first, until so many rows more stay below the limit."""
     keep = store.folder
     limit_bytes = CACHE_BYTES[keep.parent.name] - rows * store.row_bytes
@@ -218,12 +218,12 @@ def _row_key(film: bytes, view: int) -> bytes:
 
 
 def _fill(
-    store: Store,
+    store: FeatureStore,
     keys: Sequence[bytes],
     look: Callable[[int], Any],
     forward: Callable[[NDArray[np.uint8]], NDArray[Any]],
     progress: Progress,
-) -> Table:
+) -> FeatureTable:
     """Compute the rows that are not there yet, decoding ahead of the network; the table of all of them."""
     known = store.index()
     first_of = {key: k for k, key in reversed(list(enumerate(keys)))}  # a film that comes twice is read once
@@ -235,7 +235,7 @@ def _fill(
             done += len(batch)
             progress(done, len(missing))
     places = store.index()
-    return Table(store.rows(), np.array([[places[key]] for key in keys], np.int64))
+    return FeatureTable(store.rows(), np.array([[places[key]] for key in keys], np.int64))
 
 
 def _ahead(pool: ThreadPoolExecutor, look: Callable[[int], Any], items: Iterable[int]) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
-from cxr.datasets.split import assign_roles, draw, folds
+from cxr.datasets.split import assign_roles, draw_counts, folds
 from cxr.registry.recipe import Recipe
 
 
@@ -38,7 +38,7 @@ def select_fold(recipe: Recipe, dataset: Dataset, fold: int, of: int) -> tuple[D
     return dataset, labels
 
 
-def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[str]:
+def excluded_films(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[str]:
     """A sentence for every kind of film that takes no part, so that nothing is dropped in silence."""
     sentences = []
     views = dataset.table["view"]
@@ -51,7 +51,9 @@ def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[str]:
     return sentences
 
 
-def judged_by(recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, roles: Sequence[str]) -> Dataset:
+def evaluation_films(
+    recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, roles: Sequence[str]
+) -> Dataset:
     """The films of a dataset that a finished model is to be judged by.
 
     `roles` has the role of each film in the model's training, or "" for one that it has not seen. Of a dataset
@@ -80,7 +82,7 @@ def label_space(recipe: Recipe, dataset: Dataset) -> LabelSpace:
     if recipe.data.classes:
         return LabelSpace(recipe.data.classes, recipe.data.groups)
     seen = dataset.labels[~dataset.table["view"].isin(recipe.data.exclude_views)]
-    return LabelSpace.of(seen.unique(), recipe.data.groups, recipe.data.leave_out)
+    return LabelSpace.from_labels(seen.unique(), recipe.data.groups, recipe.data.leave_out)
 
 
 def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:
@@ -90,7 +92,7 @@ def _drawn(recipe: Recipe, dataset: Dataset, labels: LabelSpace) -> Dataset:
     names = dataset.labels
     members = [labels.members(label) for label in names]
     classes = [labels.classes[of[0]] if len(of) == 1 else "" for of in members]
-    drawn = draw(
+    drawn = draw_counts(
         dataset.with_column("label", classes).with_column("own_label", names),
         recipe.data.draw,
         recipe.data.draw_test,

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.datasets.labels import LabelSpace
-from cxr.registry.recipe import Training
+from cxr.registry.recipe import TrainingSettings
 
 Row = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Step:
+class StepProgress:
     """Where a training is; loss and accuracy are means over the epoch so far."""
 
     epoch: int
@@ -27,18 +27,18 @@ class Step:
     films_s: float  # films a second in this epoch; 0 while not known
 
 
-def validation(log_p: NDArray[np.float32], targets: NDArray[np.float32], labels: LabelSpace) -> Row:
+def validation_metrics(log_p: NDArray[np.float32], targets: NDArray[np.float32], labels: LabelSpace) -> Row:
     """Loss, accuracy and AUC of films held back; a film that may be several classes counts by their sum."""
     masked = np.where(targets > 0, np.exp(log_p.astype(np.float64)), 0)
     right = targets[np.arange(len(targets)), log_p.argmax(axis=1)]
     return {
         "val_loss": float(-np.log(np.maximum(masked.sum(axis=1), 1e-12)).mean()),
         "val_accuracy": float(right.mean()),
-        "val_auc": auc(np.exp(log_p), targets, labels),
+        "val_auc": validation_auc(np.exp(log_p), targets, labels),
     }
 
 
-def auc(p: NDArray[np.floating], targets: NDArray[np.float32], labels: LabelSpace) -> float:
+def validation_auc(p: NDArray[np.floating], targets: NDArray[np.float32], labels: LabelSpace) -> float:
     """AUC of everything else against the negative class; without one, the mean of each class against the rest."""
     single = targets.sum(axis=1) == 1
     if labels.negative is not None:
@@ -66,7 +66,7 @@ def best_epoch(history: list[Row], metric: str) -> int:
     return int(np.argmin(values) if metric == "val_loss" else np.argmax(values))
 
 
-def finished(history: list[Row], settings: Training) -> str | None:
+def stop_reason(history: list[Row], settings: TrainingSettings) -> str | None:
     """Why training ends here, or None where it goes on."""
     if len(history) >= settings.epochs:
         return "all epochs done"
@@ -79,7 +79,7 @@ def finished(history: list[Row], settings: Training) -> str | None:
     return None
 
 
-def _stale(history: list[Row], settings: Training) -> int:
+def _stale(history: list[Row], settings: TrainingSettings) -> int:
     """Epochs since the metric last improved by more than the least change."""
     sign = 1 if settings.early_stopping == "val_loss" else -1
     best, since = np.inf, 0

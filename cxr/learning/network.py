@@ -16,7 +16,7 @@ from keras import layers
 from cxr.core.errors import RecipeError
 from cxr.learning.resnet18 import resnet18_trunk
 from cxr.learning.whitening import Whitening, whitens
-from cxr.registry.recipe import Input, Recipe
+from cxr.registry.recipe import InputSettings, Recipe
 
 # mean and deviation of each channel, on 0..255, after the channels' order is set
 _CHANNELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -36,17 +36,17 @@ class Network:
     cut: Any  # the tensor at which training begins: all before it is frozen
 
     @property
-    def front(self) -> keras.Model:
+    def frozen_part(self) -> keras.Model:
         """Pixels -> the cut."""
         return keras.Model(self.model.input, self.cut)
 
     @property
-    def tail(self) -> keras.Model:
+    def trainable_part(self) -> keras.Model:
         """The cut -> logits: what is trained."""
         return keras.Model(self.cut, self.model.get_layer("logits").output)
 
     @property
-    def look(self) -> keras.Model:
+    def maps_and_features(self) -> keras.Model:
         """Pixels -> the maps that a heatmap is made of, and the mean of each channel at the end of each block."""
         trunk = self.model.layers[: self.model.layers.index(self.model.get_layer(self.target)) + 1]
         ends = {_block(layer): layer for layer in trunk if _block(layer) in _blocks(trunk)}
@@ -67,7 +67,7 @@ class Network:
         blocks = [(block, [layer for layer in trunk if _block(layer) == block]) for block in reversed(_blocks(trunk))]
         return [(name, [layer for layer in layers if layer.weights]) for name, layers in [("head", head), *blocks]]
 
-    def soften(self, temperature: float) -> None:
+    def apply_temperature(self, temperature: float) -> None:
         """Divide the logits by the temperature for good, in the weights of their layer."""
         layer = self.model.get_layer("logits")
         layer.set_weights([array / temperature for array in layer.get_weights()])
@@ -89,7 +89,7 @@ def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: in
     return Network(model, target, _freeze(model, recipe.trunk.train, pooled))
 
 
-def _preprocess(pixels: Any, settings: Input, zca_rank: int) -> Any:
+def _preprocess(pixels: Any, settings: InputSettings, zca_rank: int) -> Any:
     x = pixels
     if whitens(settings):
         x = Whitening(zca_rank if settings.zca else 0, dtype="float32", name="whitening")(x)

@@ -34,7 +34,7 @@ def group_crossentropy(smoothing: float = 0.0) -> Callable[[Tensor, Tensor], Ten
     return loss
 
 
-def accuracy(targets: Tensor, logits: Tensor) -> Tensor:
+def group_accuracy(targets: Tensor, logits: Tensor) -> Tensor:
     """1 where the most probable class is one that the film may be."""
     chosen = ops.one_hot(ops.argmax(log_probabilities(logits), axis=-1), targets.shape[-1])
     return ops.sum(targets * chosen, axis=-1)

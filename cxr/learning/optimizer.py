@@ -6,10 +6,12 @@ from typing import Any
 
 import keras
 
-from cxr.registry.recipe import Optimiser
+from cxr.registry.recipe import OptimizerSettings
 
 
-def make_optimiser(settings: Optimiser, steps: int, epochs: int, average: float = 0.0) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    settings: OptimizerSettings, steps: int, epochs: int, average: float = 0.0
+) -> keras.optimizers.Optimizer:
     """The optimiser with its schedule; the step count is part of its state, so a resumed run is on the same rate."""
     schedules = keras.optimizers.schedules
     rate: Any = settings.rate

@@ -18,13 +18,13 @@ from cxr.learning import history as training_history
 from cxr.learning import objective
 from cxr.learning.augmentation import augment, view_rng
 from cxr.learning.device import Device
-from cxr.learning.epochs import Epochs, Lesson, as_input
-from cxr.learning.features import Pixels, Table, feature_table, pixel_table
+from cxr.learning.epochs import EpochBatches, TrainingInputs, as_input
+from cxr.learning.features import FeatureTable, PixelTable, feature_table, pixel_table
 from cxr.learning.network import Network, build
-from cxr.learning.optimizer import make_optimiser
+from cxr.learning.optimizer import make_optimizer
 from cxr.learning.whitening import fit_whitening, whitens
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import arrays_of, assign, round_to_half, start_from
+from cxr.registry.weights_file import arrays_of, assign, load_starting_weights, round_to_half
 
 WHITENING_FILMS = 512
 
@@ -33,7 +33,7 @@ class Journal(Protocol):
     """Where a training says how far it is, hears that it shall stop, and keeps what it would resume from."""
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None: ...
-    def step(self, now: training_history.Step) -> None: ...
+    def step(self, now: training_history.StepProgress) -> None: ...
     def history(self, rows: list[training_history.Row]) -> None: ...
     def note(self, sentence: str) -> None: ...
     def stopping(self) -> bool: ...
@@ -42,7 +42,7 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainingResult:
     """A network with the best epoch's weights, and how it came to them."""
 
     network: Network
@@ -54,7 +54,7 @@ class Trained:
     probabilities: NDArray[np.float32]  # of those that are not in train, in their order
 
 
-def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, journal: Journal) -> Trained:
+def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, journal: Journal) -> TrainingResult:
     """The network trained on the films by their roles; it goes on from the journal's checkpoint if there is one."""
     journal.phase("reading films")
     pixels = pixel_table(dataset, recipe.input.size_px, _counter(journal, "reading films"))
@@ -69,30 +69,30 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         network = build(recipe, len(labels.classes), device.precision, zca_rank)
         if whitening:
             network.model.get_layer("whitening").set_weights(whitening)
-        starting_weights = start_from(network.model, recipe)
+        starting_weights = load_starting_weights(network.model, recipe)
     lesson = _lesson(recipe, network, pixels, roles, journal)  # outside: several GPUs would each take the batch
     sources = dataset.table["source"].to_numpy()
-    epoch_films = Epochs(recipe, lesson, np.flatnonzero(roles == "train"), targets, sources)
+    epoch_films = EpochBatches(recipe, lesson, np.flatnonzero(roles == "train"), targets, sources)
     with device.scope():
         trained = keras.Model(lesson.model.input, lesson.model.output)
         trained.compile(
-            optimizer=make_optimiser(
+            optimizer=make_optimizer(
                 recipe.optimiser, len(epoch_films), recipe.training.epochs, recipe.training.average
             ),
             loss=objective.group_crossentropy(recipe.training.label_smoothing),
-            metrics=[keras.metrics.MeanMetricWrapper(objective.accuracy, name="accuracy")],
+            metrics=[keras.metrics.MeanMetricWrapper(objective.group_accuracy, name="accuracy")],
             jit_compile=False,  # measured slower on CPUs
         )
         trained.optimizer.build(trained.trainable_variables)
 
     held = np.flatnonzero(roles == "val")
     history = _resume(trained, journal)
-    while (reason := training_history.finished(history, recipe.training)) is None:
+    while (reason := training_history.stop_reason(history, recipe.training)) is None:
         passed = _epoch(trained, epoch_films, len(history), journal)
         if passed is None:
             reason = "stopped"
             break
-        history.append(passed.row | training_history.validation(_predict(lesson, held), targets[held], labels))
+        history.append(passed.row | training_history.validation_metrics(_predict(lesson, held), targets[held], labels))
         _keep(trained, passed.weights, history, recipe, journal)
     if not history:
         raise RunError("The run was stopped before its first epoch ended, so there is nothing to keep.")
@@ -106,10 +106,12 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
         round_to_half(network.model.weights)
     judged = np.flatnonzero(roles != "train")
     probabilities = np.exp(_predict(lesson, judged))
-    return Trained(network, history, best + 1, starting_weights, zca_rank, dataset, probabilities)
+    return TrainingResult(network, history, best + 1, starting_weights, zca_rank, dataset, probabilities)
 
 
-def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.object_], journal: Journal) -> Lesson:
+def _lesson(
+    recipe: Recipe, network: Network, pixels: PixelTable, roles: NDArray[np.object_], journal: Journal
+) -> TrainingInputs:
     settings, seed = recipe.augmentation, recipe.training.seed
     fresh = settings.active and not recipe.training.views
     if recipe.trunk.train == "all" or fresh:
@@ -120,21 +122,21 @@ def _lesson(recipe: Recipe, network: Network, pixels: Pixels, roles: NDArray[np.
             plain = pixels.table.take(np.array(film))
             return augment(plain, settings, view_rng(seed, pixels.digests[film], epoch))
 
-        return Lesson(whole, pixels.table, pixels.table, change if fresh else None)
+        return TrainingInputs(whole, pixels.table, pixels.table, change if fresh else None)
     count = _counter(journal, "computing features")
-    front, train, rest = network.front, np.flatnonzero(roles == "train"), np.flatnonzero(roles != "train")
+    front, train, rest = network.frozen_part, np.flatnonzero(roles == "train"), np.flatnonzero(roles != "train")
     if settings.active:
         views = feature_table(front, recipe, train, pixels, recipe.training.views, count)
         plain = feature_table(front, recipe, rest, pixels, 0, count)
     else:
         views = plain = feature_table(front, recipe, np.arange(len(roles)), pixels, 0, count)
-    return Lesson(network.tail, views, plain, None)
+    return TrainingInputs(network.trainable_part, views, plain, None)
 
 
-class _Watch(keras.callbacks.Callback):
+class _ProgressCallback(keras.callbacks.Callback):
     """Tells the journal of every step, and ends the epoch when the run shall stop."""
 
-    def __init__(self, journal: Journal, epoch: int, films: Epochs) -> None:
+    def __init__(self, journal: Journal, epoch: int, films: EpochBatches) -> None:
         super().__init__()
         self.journal, self.epoch, self.films, self.stopped = journal, epoch, films, False
         self.weights: list[NDArray[Any]] | None = None  # as trained, where Keras goes on to the average of them
@@ -146,7 +148,7 @@ class _Watch(keras.callbacks.Callback):
         self._clock(batch)
         where = (self.epoch, batch + 1, len(self.films))
         means = (float(said.get("loss", np.nan)), float(said.get("accuracy", np.nan)))
-        self.journal.step(training_history.Step(*where, *means, self.films_s))
+        self.journal.step(training_history.StepProgress(*where, *means, self.films_s))
         if self.journal.stopping():
             self.stopped = self.model.stop_training = True
 
@@ -164,19 +166,19 @@ class _Watch(keras.callbacks.Callback):
 
 
 @dataclass(frozen=True, eq=False)
-class _Pass:
+class _EpochOutcome:
     """What an epoch brought; the network now has the weights to be judged."""
 
     row: training_history.Row
     weights: list[NDArray[Any]] | None  # those to go on from, where they are others
 
 
-def _epoch(trained: keras.Model, films: Epochs, epoch: int, journal: Journal) -> _Pass | None:
+def _epoch(trained: keras.Model, films: EpochBatches, epoch: int, journal: Journal) -> _EpochOutcome | None:
     """One pass; None where it was stopped on the way."""
     started = time.monotonic()
     films.begin(epoch)
     _reseed(trained, films.settings.seed, epoch)
-    watch = _Watch(journal, epoch + 1, films)
+    watch = _ProgressCallback(journal, epoch + 1, films)
     logs = trained.fit(
         films, epochs=epoch + 1, initial_epoch=epoch, shuffle=False, verbose=0, callbacks=[watch]
     ).history
@@ -194,7 +196,7 @@ def _epoch(trained: keras.Model, films: Epochs, epoch: int, journal: Journal) ->
         "seconds": round(time.monotonic() - started, 2),
         "films_s": round(watch.films_s, 2),
     }
-    return _Pass(row, watch.weights)
+    return _EpochOutcome(row, watch.weights)
 
 
 def _reseed(trained: keras.Model, seed: int, epoch: int) -> None:
@@ -204,7 +206,7 @@ def _reseed(trained: keras.Model, seed: int, epoch: int) -> None:
             layer.seed_generator.state.assign(np.array([seed, epoch], np.uint32))
 
 
-def _predict(lesson: Lesson, films: NDArray[np.int64]) -> NDArray[np.float32]:
+def _predict(lesson: TrainingInputs, films: NDArray[np.int64]) -> NDArray[np.float32]:
     """Log-probabilities of films as they are."""
     rows = []
     for start in range(0, len(films), 32):
@@ -246,7 +248,7 @@ def _resume(trained: keras.Model, journal: Journal) -> list[training_history.Row
     return history
 
 
-def _whitening(recipe: Recipe, pixels: Pixels, films: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+def _whitening(recipe: Recipe, pixels: PixelTable, films: NDArray[np.int64]) -> list[NDArray[np.float32]]:
     if not whitens(recipe.input):
         return []
     rng = np.random.default_rng(recipe.training.seed)
@@ -254,7 +256,7 @@ def _whitening(recipe: Recipe, pixels: Pixels, films: NDArray[np.int64]) -> list
     return fit_whitening(recipe.input, pixels.table.take(chosen))
 
 
-def _without_broken(dataset: Dataset, pixels: Pixels, journal: Journal) -> tuple[Dataset, Pixels]:
+def _without_broken(dataset: Dataset, pixels: PixelTable, journal: Journal) -> tuple[Dataset, PixelTable]:
     if not pixels.broken:
         return dataset, pixels
     for film, reason in list(pixels.broken.items())[:20]:
@@ -265,8 +267,8 @@ def _without_broken(dataset: Dataset, pixels: Pixels, journal: Journal) -> tuple
     for role, use in (("train", "train"), ("val", "validate")):
         if role not in left:
             raise DatasetError(f"None of the films to {use} with can be read.")
-    kept = Pixels(
-        Table(pixels.table.rows, pixels.table.places[whole]),
+    kept = PixelTable(
+        FeatureTable(pixels.table.rows, pixels.table.places[whole]),
         tuple(digest for digest, good in zip(pixels.digests, whole, strict=True) if good),
         {},
     )

@@ -8,7 +8,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from cxr.registry.recipe import Input
+from cxr.registry.recipe import InputSettings
 
 GREY = 255.0
 SPREAD = 63.75  # grey levels that one deviation becomes again, so that a trunk sees what it was trained on
@@ -44,11 +44,11 @@ class Whitening(layers.Layer):
         return x * SPREAD + GREY / 2
 
 
-def whitens(settings: Input) -> bool:
+def whitens(settings: InputSettings) -> bool:
     return settings.featurewise_center or settings.featurewise_std or settings.zca
 
 
-def fit_whitening(settings: Input, films: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+def fit_whitening(settings: InputSettings, films: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     """Values for the layer's weights, from training films of one size; a few hundred are enough."""
     x = films.astype(np.float32).reshape(len(films), -1)
     mean = x.mean() if settings.featurewise_center else np.float32(GREY / 2)

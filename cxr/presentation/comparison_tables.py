@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pandas as pd
 
-from cxr.evaluation.comparison import RIGHT, Comparison, Contender
-from cxr.evaluation.decisions import Question, questions
-from cxr.presentation.evaluation_tables import MEANING, told
+from cxr.evaluation.comparison import RIGHT, Comparison, ModelScores
+from cxr.evaluation.decisions import BinaryQuestion, binary_questions
+from cxr.presentation.evaluation_tables import MEANING, with_interval
 
 
 def comparison_table(found: Comparison) -> pd.DataFrame:
     """Accuracy and AUC of either model and their difference, with 95 % intervals."""
     what = "right class" if found.question == "class" else found.question
     rows = [
-        (f"Accuracy ({what})", *map(told, (*found.accuracy, found.accuracy_difference))),
-        ("AUC", *map(told, (*found.auc, found.auc_difference))),
+        (f"Accuracy ({what})", *map(with_interval, (*found.accuracy, found.accuracy_difference))),
+        ("AUC", *map(with_interval, (*found.auc, found.auc_difference))),
     ]
     return pd.DataFrame(rows, columns=["", found.first, found.second, "Difference"])
 
@@ -71,7 +71,7 @@ def differing_words(found: Comparison) -> str:
     )
 
 
-def shared_questions(first: Contender, second: Contender) -> list[Question]:
+def shared_questions(first: ModelScores, second: ModelScores) -> list[BinaryQuestion]:
     """Whether there is a finding, asked of either model on the films that both have scores of; named by the model."""
     if first.labels.negative is None or second.labels.negative is None:
         return []
@@ -80,7 +80,7 @@ def shared_questions(first: Contender, second: Contender) -> list[Question]:
     asked = []
     for one, other in ((first, second), (second, first)):
         films = one.scores[one.scores["film"].isin(other.scores["film"])]
-        question = questions(films, one.labels, one.threshold)[0]
+        question = binary_questions(films, one.labels, one.threshold)[0]
         asked.append(replace(question, name=f"{one.name}: {question.name}"))
     return asked
 

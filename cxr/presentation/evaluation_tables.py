@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from cxr.evaluation.decisions import REST, Counts, Question, class_report
+from cxr.evaluation.decisions import REST, BinaryQuestion, ConfusionCounts, class_report
 from cxr.evaluation.evaluation import PREFIX, Evaluation
-from cxr.evaluation.indeterminate import Outside
+from cxr.evaluation.indeterminate import SelectiveMetrics
 from cxr.evaluation.interval import Interval
 from cxr.evaluation.metrics import BINS
-from cxr.evaluation.shortcuts.report import Measured
-from cxr.evaluation.subgroups import TOO_FEW, Group, Subgroups
-from cxr.ui.components.charts.evaluation import NONE, Intervals, said
+from cxr.evaluation.shortcuts.report import ShortcutMeasurements
+from cxr.evaluation.subgroups import TOO_FEW, Subgroup, SubgroupMetrics
+from cxr.ui.components.charts.evaluation import NONE, Intervals, number_text
 
 MEANING = {
     "AUC": "The chance that a film with the finding scores higher than one without. It knows no threshold.",
@@ -91,7 +91,7 @@ OF_CLASSES = {  # a figure of each class, and of their mean
 
 
 @dataclass(frozen=True)
-class Number:
+class KeyFigure:
     name: str
     value: float
     interval: tuple[float, float] | None
@@ -102,12 +102,12 @@ class Number:
 
 
 def key_numbers(
-    evaluation: Evaluation, asked: Question | None, prevalence: float | None, intervals: Intervals = NONE
-) -> list[Number]:
+    evaluation: Evaluation, asked: BinaryQuestion | None, prevalence: float | None, intervals: Intervals = NONE
+) -> list[KeyFigure]:
     """The numbers of a question, predictive values at that prevalence or the films'; without one, of the classes."""
     values = {"Right class": evaluation.accuracy, "Macro F1": evaluation.macro_f1}
     if asked is not None:
-        counts = Counts.of(asked)
+        counts = ConfusionCounts.from_question(asked)
         at = counts.prevalence if prevalence is None else prevalence
         right_class = {"Right class": evaluation.accuracy} if len(evaluation.classes) > 2 else {}
         values = {
@@ -119,7 +119,7 @@ def key_numbers(
             "Accuracy": counts.accuracy,
             "F1": counts.f1,
         } | right_class
-    return [Number(name, value, intervals.get(name)) for name, value in values.items()]
+    return [KeyFigure(name, value, intervals.get(name)) for name, value in values.items()]
 
 
 def more_figures(found: Mapping[str, Interval], classes: int) -> pd.DataFrame:
@@ -127,7 +127,7 @@ def more_figures(found: Mapping[str, Interval], classes: int) -> pd.DataFrame:
     names = MORE | (MORE_OF_CLASSES if classes > 2 else {})
     rows = [(name, found[figure]) for name, figure in names.items() if figure in found]
     return pd.DataFrame(
-        [(name, said(one.value), _reach(one), MEANING[name]) for name, one in rows],
+        [(name, number_text(one.value), _reach(one), MEANING[name]) for name, one in rows],
         columns=["Figure", "Value", "95 % interval", "What it means"],
     )
 
@@ -139,22 +139,22 @@ def _reach(found: Interval) -> str:
     return f"{found.low:.3f} or more" if math.isinf(found.high) else f"{found.low:.3f} to {found.high:.3f}"
 
 
-def sure_numbers(found: Outside) -> list[Number]:
+def sure_numbers(found: SelectiveMetrics) -> list[KeyFigure]:
     """How many films lie outside of the unsure band, and how many answers are right there."""
     return [
-        Number("Sure", found.share, None),
-        Number("Right if sure", found.accuracy.value, bounds({"": found.accuracy}, {"": ""}).get("")),
+        KeyFigure("Sure", found.share, None),
+        KeyFigure("Right if sure", found.accuracy.value, bounds({"": found.accuracy}, {"": ""}).get("")),
     ]
 
 
-def shortcut_numbers(found: Measured) -> list[Number]:
+def shortcut_numbers(found: ShortcutMeasurements) -> list[KeyFigure]:
     """The numbers of an audit that are shown first; of several classes, the mean of each against the rest."""
     shown = {one.name.capitalize(): one.auc for one in found.heads}
     shown |= {f"Own, {one.name}": one.auc for one in found.own if one.name == "lungs hidden"}
     shown |= {"Source": found.source.auc} if found.source else {}
     shown |= {"Class by source": found.together} if found.together else {}
     ends = bounds(shown, {name: name for name in shown})
-    return [Number(name, figure.value, ends.get(name)) for name, figure in shown.items()]
+    return [KeyFigure(name, figure.value, ends.get(name)) for name, figure in shown.items()]
 
 
 def bounds(found: Mapping[str, Interval], names: Mapping[str, str] = FIGURES) -> Intervals:
@@ -163,7 +163,7 @@ def bounds(found: Mapping[str, Interval], names: Mapping[str, str] = FIGURES) ->
     return {shown: (one.low, one.high) for shown, one in known.items() if math.isfinite(one.low + one.high)}
 
 
-def figures_of(asked: Sequence[Question], figure: str) -> dict[str, str]:
+def figures_of(asked: Sequence[BinaryQuestion], figure: str) -> dict[str, str]:
     """What a figure of each question ("auc", "average_precision") is called by the judging room."""
     return {one.name: f"{figure}.{one.name}" if one.against == REST else f"binary.{figure}" for one in asked}
 
@@ -180,16 +180,16 @@ def class_table(evaluation: Evaluation, figures: Mapping[str, Interval]) -> pd.D
     known = bounds(figures, {name: name for name in figures})
     for column, (figure, mean) in OF_CLASSES.items():
         ends = [known.get(name) for name in (*(f"{figure}.{one}" for one in evaluation.classes), mean, "")]
-        report[column] = [said(value, one) for value, one in zip(report[column], ends, strict=True)]
+        report[column] = [number_text(value, one) for value, one in zip(report[column], ends, strict=True)]
     return report
 
 
-def group_table(found: Subgroups) -> pd.DataFrame:
+def group_table(found: SubgroupMetrics) -> pd.DataFrame:
     """A row a group: its films and patients, and what can be told of it with 95 % intervals."""
     return pd.DataFrame([_group_row(found.column, group) for group in found.groups])
 
 
-def _group_row(column: str, group: Group) -> dict[str, str | int]:
+def _group_row(column: str, group: Subgroup) -> dict[str, str | int]:
     row: dict[str, str | int] = {column.capitalize(): group.name, "Films": group.n}
     if group.positive is not None and group.negative is not None:
         row |= {"With finding": group.positive, "Without": group.negative}
@@ -197,13 +197,13 @@ def _group_row(column: str, group: Group) -> dict[str, str | int]:
     for name in OF_GROUPS:
         figure = FIGURES[name]
         if figure in group.figures:
-            row[name] = TOO_FEW if group.too_few(figure) else told(group.figures[figure])
+            row[name] = TOO_FEW if group.too_few(figure) else with_interval(group.figures[figure])
     return row
 
 
-def told(figure: Interval) -> str:
+def with_interval(figure: Interval) -> str:
     """A figure with its interval, where that is known."""
-    return said(figure.value, (figure.low, figure.high) if math.isfinite(figure.low + figure.high) else None)
+    return number_text(figure.value, (figure.low, figure.high) if math.isfinite(figure.low + figure.high) else None)
 
 
 def film_table(films: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:

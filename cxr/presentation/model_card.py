@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cxr.core.errors import RecipeError
-from cxr.evaluation.subgroups import TOO_FEW, Group
+from cxr.evaluation.subgroups import TOO_FEW, Subgroup
 from cxr.presentation.duration import duration
 from cxr.presentation.reading_summary import UNGUARDED, shortcut_line
 from cxr.registry.card import Card
@@ -26,7 +26,7 @@ FIGURES = {  # of the test films, and what they mean
 
 
 @dataclass(frozen=True)
-class Part:
+class SubgroupTable:
     """How a model does in each group of its test films."""
 
     column: str  # by which they are grouped
@@ -121,11 +121,15 @@ def _bounds(results: Mapping[str, Any], name: str) -> str:
     return "" if found.get("low") is None else f"{found['low']:.3f} to {found['high']:.3f}"
 
 
-def parts(card: Card) -> list[Part]:
+def parts(card: Card) -> list[SubgroupTable]:
     """How it does by source, view, sex and age of its test films, as far as the card knows; [] where it does not."""
     test = card.results.get("test", {})
     groups = test.get("groups") or {"source": test.get("sources")}  # a card of earlier days
-    return [Part(column, _group_rows(found), _capital(found["sentence"])) for column, found in groups.items() if found]
+    return [
+        SubgroupTable(column, _group_rows(found), _capital(found["sentence"]))
+        for column, found in groups.items()
+        if found
+    ]
 
 
 def _group_rows(found: Mapping[str, Any]) -> pd.DataFrame:
@@ -144,7 +148,7 @@ def _group_rows(found: Mapping[str, Any]) -> pd.DataFrame:
 def _of_group(group: Mapping[str, Any], figure: str) -> str:
     """The figure with its bounds, or that the group has too few films for it; older cards do not know how many."""
     known = group.get("positive") is not None
-    films = Group(group["name"], group["n"], group["patients"], {}, group.get("positive"), group.get("negative"))
+    films = Subgroup(group["name"], group["n"], group["patients"], {}, group.get("positive"), group.get("negative"))
     return TOO_FEW if known and films.too_few(figure) else _with_bounds(group.get(figure))
 
 

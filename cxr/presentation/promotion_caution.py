@@ -9,7 +9,7 @@ LEAST_SHARE = 0.5  # a coin that is tossed for each film finds as many
 AT_LEAST = {"auc": LEAST_AUC, "sensitivity": LEAST_SHARE, "specificity": LEAST_SHARE}
 
 
-def caution(card: Card) -> str:
+def promotion_warning(card: Card) -> str:
     """What speaks against putting this model into use, as sentences for Markdown; "" where nothing does."""
     test = card.results.get("test")
     if not test:

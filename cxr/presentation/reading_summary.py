@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.shortcuts.report import kept
+from cxr.evaluation.shortcuts.report import load_audit
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 
@@ -22,7 +22,7 @@ MOST = 0.6  # share of the finding that one class must have to be called most of
 
 
 @dataclass(frozen=True)
-class Bar:
+class ProbabilityBar:
     """A probability to be drawn as a bar."""
 
     name: str
@@ -32,7 +32,7 @@ class Bar:
     decided: bool = False
 
 
-def finding(labels: LabelSpace) -> str:
+def finding_name(labels: LabelSpace) -> str:
     """What is not the negative class, in words: the other class, the group of all others, or `any finding`."""
     if labels.negative is None:
         return "the most probable class"
@@ -43,11 +43,13 @@ def finding(labels: LabelSpace) -> str:
     return named[0] if named else "any finding"
 
 
-def bars(prediction: Prediction, card: Card) -> list[Bar]:
+def probability_bars(prediction: Prediction, card: Card) -> list[ProbabilityBar]:
     """A bar for the finding with the model's threshold on it, where there is one, then one for each class."""
     labels = LabelSpace(card.classes, card.groups)
     rows = [
-        Bar(name, prediction.probability(name), decided=name == prediction.decision and not prediction.unsure)
+        ProbabilityBar(
+            name, prediction.probability(name), decided=name == prediction.decision and not prediction.unsure
+        )
         for name in labels.classes
     ]
     if labels.negative is None:
@@ -58,16 +60,16 @@ def bars(prediction: Prediction, card: Card) -> list[Bar]:
             for k, row in enumerate(rows)
         ]
     found = prediction.decision != labels.classes[labels.negative] and not prediction.unsure
-    return [Bar(finding(labels), prediction.suspicion, prediction.threshold, card.unsure, found), *rows]
+    return [ProbabilityBar(finding_name(labels), prediction.suspicion, prediction.threshold, card.unsure, found), *rows]
 
 
-def sentence(prediction: Prediction, card: Card) -> str:
+def decision_sentence(prediction: Prediction, card: Card) -> str:
     """The decision and what it rests on."""
     labels = LabelSpace(card.classes, card.groups)
     likeliest = labels.classes[int(prediction.probabilities.argmax())]
     if labels.negative is None or prediction.threshold is None:
         return f"The model decides for {prediction.decision}, {percent(prediction.probability())}, the likeliest class."
-    given, what = f"it gives {finding(labels)} {percent(prediction.suspicion)}", finding(labels)
+    given, what = f"it gives {finding_name(labels)} {percent(prediction.suspicion)}", finding_name(labels)
     if prediction.unsure and card.unsure:
         low, high = map(percent, card.unsure)
         return f"The model is unsure: {given}, and from {low} to {high} it is not to be relied on. Read it yourself."
@@ -95,7 +97,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.1 or share > 0.9 else f"{100 * share:.0f} %"
 
 
-def bars_html(rows: list[Bar]) -> str:
+def bars_html(rows: list[ProbabilityBar]) -> str:
     """The bars for a page; numbers stand beside them, so nothing is said by colour or length alone."""
     parts = []
     for row in rows:
@@ -116,14 +118,14 @@ def bars_html(rows: list[Bar]) -> str:
     return f'<ul class="cxr-bars">{"".join(parts)}</ul>'
 
 
-def withheld(said: Mapping[str, Any]) -> dict[str, Any]:
+def without_answer(said: Mapping[str, Any]) -> dict[str, Any]:
     """A reading as `Reading.as_dict` says it, without the model's answer where the gate refuses the film."""
-    if not refuses(said):
+    if not is_rejected(said):
         return dict(said)
     return dict(said) | {"label": None, "probabilities": None, "decision": None, "unsure": None}
 
 
-def refuses(said: Mapping[str, Any]) -> bool:
+def is_rejected(said: Mapping[str, Any]) -> bool:
     return bool((said.get("gate") or {}).get("refused"))
 
 
@@ -150,22 +152,22 @@ def limits(card: Card) -> list[str]:
 
 def shortcut_mark(card: Card) -> str:
     """The same in a few words, to stand beside the model's name."""
-    found = kept(card)
+    found = load_audit(card)
     return _MARKS[found.verdict.level] if found else "Not audited for shortcuts."
 
 
 def shortcut_line(card: Card) -> str:
     """What an audit said of shortcuts, or that there was none."""
-    found = kept(card)
+    found = load_audit(card)
     return found.verdict.sentence if found else "Whether it reads the lungs or the scanner has not been audited."
 
 
-def record(card: Card) -> str:
+def test_record(card: Card) -> str:
     """How often it was wrong on its test films, in a sentence that a reader cannot miss; "" where it had none."""
     test = card.results.get("test") or {}
     binary = test.get("binary")
     if binary and binary.get("sensitivity") is not None and binary.get("specificity") is not None:
-        what, negative = finding(LabelSpace(card.classes, card.groups)), test.get("negative", "normal")
+        what, negative = finding_name(LabelSpace(card.classes, card.groups)), test.get("negative", "normal")
         return (
             f"On {binary['n']} test films of its own sources it found {percent(binary['sensitivity'])} of {what}, and "
             f"called {percent(1 - binary['specificity'])} of the {negative} films {what} too."

@@ -18,17 +18,25 @@ from PIL import Image
 from cxr import DISCLAIMER
 from cxr.films.film import Film
 from cxr.inference.classifier import Prediction
-from cxr.inference.reader_responses import Opinion
+from cxr.inference.reader_responses import ReaderResponse
 from cxr.presentation.caption import captioned, png
 from cxr.presentation.overlay import overlay
-from cxr.presentation.reading_summary import bars, limits, percent, record, refuses, sentence, trained_on
+from cxr.presentation.reading_summary import (
+    decision_sentence,
+    is_rejected,
+    limits,
+    percent,
+    probability_bars,
+    test_record,
+    trained_on,
+)
 from cxr.registry.card import Card
 
 PICTURE_PX = 1000  # longest side in a report
 
 
 @dataclass(frozen=True, eq=False)
-class Reported:
+class Report:
     """A reading as it is reported: never with the name of its file, which is often the patient's."""
 
     film: Film
@@ -39,11 +47,11 @@ class Reported:
     method: str
     heatmap: NDArray[np.floating]
     warnings: tuple[str, ...] = ()
-    answer: Opinion | None = None  # the reader's own
+    answer: ReaderResponse | None = None  # the reader's own
     withheld: bool = False  # what the model says of a film that its gate refuses
 
 
-def overlay_png(reported: Reported) -> bytes:
+def overlay_png(reported: Report) -> bytes:
     """The film with the heat over it, at the film's own size, and under it what it shows and what it is not."""
     shown = f"{reported.method}: what speaks for {reported.target}"
     by = f"{reported.card.name}, version {reported.card.version}"
@@ -51,7 +59,7 @@ def overlay_png(reported: Reported) -> bytes:
     return png(picture, {"Description": shown, "Source": by, "Disclaimer": DISCLAIMER})
 
 
-def reading_pdf(reported: Reported) -> bytes:
+def reading_pdf(reported: Report) -> bytes:
     """One page: film, overlay, probabilities, decision, warnings, model and limits."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.styles import getSampleStyleSheet
@@ -87,7 +95,7 @@ def reading_pdf(reported: Reported) -> bytes:
         text(
             f"{card.name}, version {card.version}, recipe {card.recipe}, made {card.created[:10]}. {trained_on(card)}"
         ),
-        *[text(line) for line in (record(card), *limits(card)) if line],
+        *[text(line) for line in (test_record(card), *limits(card)) if line],
         text(
             f"Film {reported.film_id}: {film.width_px} x {film.height_px} pixels, {film.format}. Read {date.today()}."
         ),
@@ -96,15 +104,19 @@ def reading_pdf(reported: Reported) -> bytes:
     return file.getvalue()
 
 
-def _answer(reported: Reported, text: Callable[[str], Any], gap: Any) -> list[Any]:
+def _answer(reported: Report, text: Callable[[str], Any], gap: Any) -> list[Any]:
     """What the model says, and the reader; of a withheld reading, that there is none."""
     if reported.withheld:
         return [text("What the model says is withheld: of a picture that is no chest film it means nothing.")]
-    said = [text(sentence(reported.prediction, reported.card)), gap, _probabilities(reported.prediction, reported.card)]
+    said = [
+        text(decision_sentence(reported.prediction, reported.card)),
+        gap,
+        _probabilities(reported.prediction, reported.card),
+    ]
     return [*said, *[text(line) for line in _answered(reported.answer)]]
 
 
-def _answered(answer: Opinion | None) -> list[str]:
+def _answered(answer: ReaderResponse | None) -> list[str]:
     if answer is None:
         return ["No reader has said what they think of it."]
     return [f"The reader: {answer.answer}.", *([f"Note: {answer.note}"] if answer.note else [])]
@@ -115,7 +127,7 @@ def _footer(canvas: Any, page: Any) -> None:
     canvas.drawString(page.leftMargin, 0.6 * page.bottomMargin, DISCLAIMER)
 
 
-def _pictures(reported: Reported, width: float) -> Any:
+def _pictures(reported: Report, width: float) -> Any:
     from reportlab.lib.utils import ImageReader
     from reportlab.platypus import Image as Picture
     from reportlab.platypus import Table
@@ -139,13 +151,13 @@ def _probabilities(prediction: Prediction, card: Card) -> Any:
     from reportlab.platypus import Table
 
     rows = [["", "probability", "threshold"]]
-    for bar in bars(prediction, card):
+    for bar in probability_bars(prediction, card):
         limit = "" if bar.threshold is None else percent(bar.threshold)
         rows.append([bar.name + (" (decided)" if bar.decided else ""), percent(bar.probability), limit])
     return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
 
 
-def nameless(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def without_file_names(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The readings with their place in the list for the names of their files, which are often patients'."""
     return [{**row, "file": f"file {place}"} for place, row in enumerate(rows, 1)]
 
@@ -164,7 +176,7 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
             {
                 "file": f"'{file}" if file.startswith(("=", "+", "-", "@")) else file,
                 "film": row.get("film", ""),
-                "refused": "" if row.get("gate") is None else "yes" if refuses(row) else "no",
+                "refused": "" if row.get("gate") is None else "yes" if is_rejected(row) else "no",
                 "decision": row.get("decision") or "",
                 "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
                 **{f"p_{name}": f"{p:.6f}" for name, p in (row.get("probabilities") or {}).items()},

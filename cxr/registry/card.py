@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cxr import DISCLAIMER
-from cxr.core.errors import RecipeError, ShelfError
+from cxr.core.errors import RecipeError, RegistryError
 from cxr.registry.recipe import Recipe
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
@@ -17,7 +17,7 @@ OPTIONAL = SHORTCUTS, GATE = ("shortcuts.json", "gate.npz")  # members that a mo
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
-class Guarded(BaseModel):
+class InputCheckRecord(BaseModel):
     """What a model's gate was taught with, and what it said to frontal films that it was not."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -29,7 +29,7 @@ class Guarded(BaseModel):
     unquestioned: int = Field(ge=0)  # of those, without a warning
 
 
-class Ages(BaseModel):
+class AgeRange(BaseModel):
     """The ages of the patients that a model was trained on, in years."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,14 +59,14 @@ class Statement(BaseModel):
         try:
             return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
         except OSError as error:
-            raise ShelfError(f"{path.name} cannot be read: {error.strerror}.") from error
+            raise RegistryError(f"{path.name} cannot be read: {error.strerror}.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ShelfError(f"{path.name} is no TOML file: {error}.") from error
+            raise RegistryError(f"{path.name} is no TOML file: {error}.") from error
         except ValidationError as error:
-            raise ShelfError(f"{path.name} does not hold: {_where(error)}.") from error
+            raise RegistryError(f"{path.name} does not hold: {_where(error)}.") from error
 
 
-class Draft(BaseModel):
+class ModelDraft(BaseModel):
     """What a training knows about the model that it made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -93,11 +93,11 @@ class Draft(BaseModel):
     epochs: int = Field(0, ge=0)
     best_epoch: int = Field(0, ge=0)
     history: tuple[dict[str, float | None], ...] = ()  # a row an epoch; null is what was not a number
-    gate: Guarded | None = None  # None: whether a picture is a film of its kind, nobody asks
-    ages: Ages | None = None  # None: not known
+    gate: InputCheckRecord | None = None  # None: whether a picture is a film of its kind, nobody asks
+    ages: AgeRange | None = None  # None: not known
 
 
-class Card(Draft):
+class Card(ModelDraft):
     """A model's card: what a training knew, and what the shelf adds when it takes the model in."""
 
     format: Literal[1] = 1
@@ -113,7 +113,7 @@ class Card(Draft):
     note: str = DISCLAIMER
 
 
-def members(card: Card) -> tuple[str, ...]:
+def model_files(card: Card) -> tuple[str, ...]:
     """The files of this card's model."""
     return (*MEMBERS, GATE) if card.gate_sha256 else MEMBERS
 
@@ -122,9 +122,9 @@ def read_card(folder: Path) -> Card:
     try:
         return Card.model_validate_json((folder / CARD).read_bytes())
     except OSError as error:
-        raise ShelfError(f"The model's {CARD} cannot be read: {error.strerror}.") from error
+        raise RegistryError(f"The model's {CARD} cannot be read: {error.strerror}.") from error
     except ValidationError as error:
-        raise ShelfError(f"The model's {CARD} does not hold: {_where(error)}.") from error
+        raise RegistryError(f"The model's {CARD} does not hold: {_where(error)}.") from error
 
 
 def _where(error: ValidationError) -> str:
@@ -137,8 +137,8 @@ def read_recipe(folder: Path) -> Recipe:
     try:
         return Recipe.from_table(tomllib.loads((folder / RECIPE).read_text("utf-8")))
     except OSError as error:
-        raise ShelfError(f"The model's {RECIPE} cannot be read: {error.strerror}.") from error
+        raise RegistryError(f"The model's {RECIPE} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
-        raise ShelfError(f"The model's {RECIPE} does not hold: {error}") from error
+        raise RegistryError(f"The model's {RECIPE} does not hold: {error}") from error
     except RecursionError:
-        raise ShelfError(f"The model's {RECIPE} does not hold: it is nested without end.") from None
+        raise RegistryError(f"The model's {RECIPE} does not hold: it is nested without end.") from None

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from cxr.core.errors import RecipeError
-from cxr.registry.recipe import Recipe, Section
+from cxr.registry.recipe import Recipe, RecipeSection
 
 Kind = Literal["switch", "choice", "whole", "real", "text", "words", "numbers", "groups", "counts"]
 Value = Any  # what a recipe's field holds
@@ -58,7 +58,7 @@ _TEXTS: dict[str, Kind] = {
 
 
 @dataclass(frozen=True)
-class Setting:
+class Hyperparameter:
     """One hyperparameter."""
 
     section: str
@@ -94,10 +94,10 @@ class Setting:
         joint = ", up to" if self.above else " to"
         return f"{low}{joint} {'less than ' if self.below else ''}{self.high:g}"
 
-    def of(self, recipe: Recipe) -> Value:
+    def value_in(self, recipe: Recipe) -> Value:
         return getattr(getattr(recipe, self.section), self.name)
 
-    def written(self, value: Value) -> str:
+    def format(self, value: Value) -> str:
         """The value as a person writes it."""
         if self.kind in ("words", "numbers"):
             return ", ".join(str(one) for one in value)
@@ -109,7 +109,7 @@ class Setting:
             return "on" if value else "off"
         return f"{value:g}" if self.kind == "real" else str(value)
 
-    def read(self, text: str) -> Value:
+    def parse(self, text: str) -> Value:
         """The value that a person wrote; RecipeError where it is none."""
         try:
             return _READERS[self.kind](text)
@@ -143,7 +143,7 @@ _READERS: dict[str, Any] = {
 
 
 @cache
-def settings() -> tuple[Setting, ...]:
+def hyperparameters() -> tuple[Hyperparameter, ...]:
     """Every hyperparameter, in the recipe's order."""
     return tuple(
         _setting(section, name, field) for section in SECTIONS for name, field in _section(section).model_fields.items()
@@ -162,30 +162,30 @@ def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
 def changes(before: Recipe, after: Recipe) -> dict[str, tuple[str, str]]:
     """Key -> what it was and what it is, as a person writes it, where they differ."""
     return {
-        one.key: (one.written(one.of(before)), one.written(one.of(after)))
-        for one in settings()
-        if one.of(before) != one.of(after)
+        one.key: (one.format(one.value_in(before)), one.format(one.value_in(after)))
+        for one in hyperparameters()
+        if one.value_in(before) != one.value_in(after)
     }
 
 
-def in_words(sentence: str) -> str:
+def with_form_labels(sentence: str) -> str:
     """The sentence with every hyperparameter called as the form calls it; a file's path that looks like one stays."""
-    labels = {one.key: f"'{one.label}'" for one in settings()}
+    labels = {one.key: f"'{one.label}'" for one in hyperparameters()}
     return _KEY.sub(lambda found: labels.get(found[0], found[0]), sentence)
 
 
-def _section(name: str) -> type[Section]:
+def _section(name: str) -> type[RecipeSection]:
     section = Recipe.model_fields[name].annotation
-    if not (isinstance(section, type) and issubclass(section, Section)):
+    if not (isinstance(section, type) and issubclass(section, RecipeSection)):
         raise TypeError(f"{name} is no section of a recipe")
     return section
 
 
-def _setting(section: str, name: str, field: FieldInfo) -> Setting:
+def _setting(section: str, name: str, field: FieldInfo) -> Hyperparameter:
     bounds = {type(bound).__name__.lower(): bound for bound in field.metadata}
     low, high = bounds.get("ge") or bounds.get("gt"), bounds.get("le") or bounds.get("lt")
     choices = tuple(_choices(field.annotation))
-    return Setting(
+    return Hyperparameter(
         section,
         name,
         "choice" if choices else _kind(field.annotation),

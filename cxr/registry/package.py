@@ -15,11 +15,11 @@ from uuid import uuid4
 
 import numpy as np
 
-from cxr.core.atomic_files import whole
-from cxr.core.audit_trail import deed
-from cxr.core.errors import CxrError, ShelfError
+from cxr.core.atomic_files import atomic_path
+from cxr.core.audit_trail import audited
+from cxr.core.errors import CxrError, RegistryError
 from cxr.core.paths import models_dir
-from cxr.inference.input_check.input_check import Gate
+from cxr.inference.input_check.input_check import InputCheck
 from cxr.registry import registry
 from cxr.registry.card import (
     CARD,
@@ -49,22 +49,22 @@ _CHUNK_BYTES = 1 << 20
 
 def export_model(name: str, path: Path) -> Path:
     """One ZIP file that holds the whole model."""
-    card = registry.card(name)
-    with deed("export a model", name, card.version, more="zip"):
+    card = registry.get_card(name)
+    with audited("export a model", name, card.version, more="zip"):
         return _packed(card, path)
 
 
 def _packed(card: Card, path: Path) -> Path:
     name = card.name
     try:
-        with whole(path, durable=True) as partial, zipfile.ZipFile(partial, "w") as parcel:
+        with atomic_path(path, durable=True) as partial, zipfile.ZipFile(partial, "w") as parcel:
             for member in registry.files_of(card):
                 if member != EVALUATION:
                     packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
-                    parcel.write(registry.folder_of(name) / member, member, packing)
-            parcel.writestr(EVALUATION, _without_paths(registry.evaluation_of(name)), zipfile.ZIP_DEFLATED)
+                    parcel.write(registry.model_folder(name) / member, member, packing)
+            parcel.writestr(EVALUATION, _without_paths(registry.evaluation_path(name)), zipfile.ZIP_DEFLATED)
     except OSError as error:
-        raise ShelfError(f"{path} cannot be written: {error.strerror}.") from error
+        raise RegistryError(f"{path} cannot be written: {error.strerror}.") from error
     return path
 
 
@@ -81,9 +81,9 @@ def _without_paths(scores: Path) -> str:
 
 def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
     """The card of the model that an exported file brought to the shelf, under its own name or another."""
-    with deed("import a model") as line:
+    with audited("import a model") as line:
         found = _taken_in(source, name)
-        line.say(model=found.name, version=found.version)
+        line.update(model=found.name, version=found.version)
     return found
 
 
@@ -99,7 +99,7 @@ def _taken_in(source: Path | IO[bytes], name: str | None) -> Card:
             for path in [*aside.iterdir()]:
                 path.rename(folder / path.name)
     except OSError as error:
-        raise ShelfError(f"The model could not be imported: {error.strerror or error}.") from error
+        raise RegistryError(f"The model could not be imported: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return found
@@ -111,7 +111,7 @@ def _unpack(source: Path | IO[bytes], folder: Path) -> None:
         with zipfile.ZipFile(source) as parcel:
             found = parcel.namelist()
             if sorted(set(found) | set(MEMBERS)) != sorted(found) or set(found) - {*MEMBERS, *OPTIONAL}:
-                raise ShelfError(
+                raise RegistryError(
                     f"This is no exported model: it must hold {', '.join(MEMBERS)}, may hold {' and '.join(OPTIONAL)}, "
                     "and nothing else."
                 )
@@ -120,18 +120,18 @@ def _unpack(source: Path | IO[bytes], folder: Path) -> None:
                     while chunk := packed.read(_CHUNK_BYTES):
                         file.write(chunk)
                         if file.tell() > _LIMIT_BYTES[member]:
-                            raise ShelfError(f"{member} in this file is larger than any model's.")
+                            raise RegistryError(f"{member} in this file is larger than any model's.")
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise ShelfError("This file is no ZIP, or damaged. Export the model again.") from error
+        raise RegistryError("This file is no ZIP, or damaged. Export the model again.") from error
 
 
 def _checked(folder: Path) -> Card:
     """The card, where card, recipe and weights agree; building the network then asks for no more than they hold."""
     found, recipe = read_card(folder), read_recipe(folder)
     if sha256(folder / WEIGHTS) != found.weights_sha256 or found.version != found.weights_sha256[:12]:
-        raise ShelfError("The weights in this file are not those of its card. Export the model again.")
+        raise RegistryError("The weights in this file are not those of its card. Export the model again.")
     if (folder / GATE).exists() != bool(found.gate_sha256):
-        raise ShelfError("Card and gate in this file do not belong together. Export the model again.")
+        raise RegistryError("Card and gate in this file do not belong together. Export the model again.")
     if found.gate_sha256:
         _check_gate(folder / GATE, found.gate_sha256)
     shapes = _array_shapes(folder / WEIGHTS)
@@ -142,19 +142,19 @@ def _checked(folder: Path) -> Card:
         wanted["whitening/components"] = (recipe.input.size_px**2, found.zca_rank)
     same = (recipe.name, recipe.input.size_px) == (found.recipe, found.size_px)
     if not same or wanted.items() - shapes.items() or len(set(found.classes)) < len(found.classes):
-        raise ShelfError("Card, recipe and weights in this file do not belong together. Export the model again.")
+        raise RegistryError("Card, recipe and weights in this file do not belong together. Export the model again.")
     return found
 
 
 def _check_gate(path: Path, digest: str) -> None:
-    """ShelfError where the gate is not the card's, or none that could judge a film."""
+    """RegistryError where the gate is not the card's, or none that could judge a film."""
     if sha256(path) != digest:
-        raise ShelfError("The gate in this file is not that of its card. Export the model again.")
+        raise RegistryError("The gate in this file is not that of its card. Export the model again.")
     try:
         _array_shapes(path)
-        Gate.of(load_arrays(path))
+        InputCheck.from_arrays(load_arrays(path))
     except CxrError as error:
-        raise ShelfError("The gate in this file is damaged. Export the model again.") from error
+        raise RegistryError("The gate in this file is damaged. Export the model again.") from error
 
 
 def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -169,8 +169,8 @@ def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
                     announced = array.tell() + math.prod(shape) * kind.itemsize
                 sound = version == (1, 0) and kind.kind == "f" and min(shape, default=0) >= 0
                 if not sound or not announced == member.file_size == member.compress_size:
-                    raise ShelfError("The weights in this file are packed in an unknown way, or no weights.")
+                    raise RegistryError("The weights in this file are packed in an unknown way, or no weights.")
                 shapes[member.filename.removesuffix(".npy")] = shape
     except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise ShelfError("The weights in this file are damaged. Export the model again.") from error
+        raise RegistryError("The weights in this file are damaged. Export the model again.") from error
     return shapes

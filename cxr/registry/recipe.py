@@ -16,11 +16,11 @@ BUILT_IN = Path(__file__).parent / "recipes"
 Metric = Literal["val_loss", "val_accuracy", "val_auc"]
 
 
-class Section(BaseModel):
+class RecipeSection(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False, defer_build=True)
 
 
-class Data(Section):
+class DataSettings(RecipeSection):
     classes: tuple[str, ...] = Field((), description="Classes in their order; empty: the labels of the dataset.")
     groups: dict[str, tuple[str, ...]] = Field(
         {"pneumonia": ("bacterial", "viral", "covid19")},
@@ -37,7 +37,7 @@ class Data(Section):
     draw_seed: int = Field(0, ge=0, description="Which draw.")
 
 
-class Input(Section):
+class InputSettings(RecipeSection):
     size_px: int = Field(224, ge=16, le=1024, description="Side of the square that a film is brought to.")
     scale: Literal["unit", "caffe", "torch", "half"] = Field(
         "caffe",
@@ -52,7 +52,7 @@ class Input(Section):
     )
 
 
-class Trunk(Section):
+class BackboneSettings(RecipeSection):
     backbone: Literal["vgg16", "vgg19", "resnet50", "resnet18", "tiny"] = Field(
         "vgg16", description="The convolutional network below the head."
     )
@@ -62,7 +62,7 @@ class Trunk(Section):
     train: str = Field("head", description="What is trained: head, all, or from a block on (block5, conv5 ...).")
 
 
-class Head(Section):
+class HeadSettings(RecipeSection):
     pool: Literal["flatten", "average", "max"] = Field("average", description="From maps to a vector.")
     dense: tuple[int, ...] = Field((), description="Widths of hidden layers (relu).")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of units dropped before each dense layer but the first.")
@@ -74,7 +74,7 @@ class Head(Section):
     output: Literal["softmax", "sigmoid"] = Field("softmax", description="sigmoid: one unit, two classes.")
 
 
-class Optimiser(Section):
+class OptimizerSettings(RecipeSection):
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="The update rule.")
     rate: float = Field(1e-3, gt=0, le=10, description="Learning rate (the peak, where there is a schedule).")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of sgd and rmsprop.")
@@ -86,7 +86,7 @@ class Optimiser(Section):
     clip_norm: float = Field(0.0, ge=0, description="Largest norm of the whole gradient; 0: not clipped.")
 
 
-class Training(Section):
+class TrainingSettings(RecipeSection):
     epochs: int = Field(20, ge=1, le=1000, description="Passes over the training films.")
     batch: int = Field(32, ge=1, le=1024, description="Films a step.")
     steps_per_epoch: int = Field(0, ge=0, description="Steps an epoch; 0: every film once.")
@@ -118,7 +118,7 @@ class Training(Section):
     seed: int = Field(0, ge=0, description="Of the split, the first weights, the order and the augmentation.")
 
 
-class Decision(Section):
+class DecisionSettings(RecipeSection):
     rule: Literal["youden", "sensitivity"] = Field(
         "youden",
         description="How the threshold is chosen on validation films: the largest sensitivity + specificity, or the "
@@ -133,7 +133,7 @@ class Decision(Section):
     )
 
 
-class Augmentation(Section):
+class AugmentationSettings(RecipeSection):
     rotation_deg: float = Field(0.0, ge=0, le=180, description="Largest turn to either side.")
     shift_x: float = Field(0.0, ge=0, le=0.5, description="Largest shift sideways, as a share of the width.")
     shift_y: float = Field(0.0, ge=0, le=0.5, description="Largest shift up or down, as a share of the height.")
@@ -160,22 +160,22 @@ class Augmentation(Section):
 
     @property
     def active(self) -> bool:
-        return self.model_copy(update={"fill": "constant"}) != Augmentation()
+        return self.model_copy(update={"fill": "constant"}) != AugmentationSettings()
 
 
-class Recipe(Section):
+class Recipe(RecipeSection):
     name: str = Field("custom", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="The recipe's name.")
     about: str = Field("", description="What it is, in a sentence.")
     origin: str = Field("", description="Where it comes from.")
     published: str = Field("", description="What was reported for it.")
-    data: Data = Data()
-    input: Input = Input()
-    trunk: Trunk = Trunk()
-    head: Head = Head()
-    optimiser: Optimiser = Optimiser()
-    training: Training = Training()
-    decision: Decision = Decision()
-    augmentation: Augmentation = Augmentation()
+    data: DataSettings = DataSettings()
+    input: InputSettings = InputSettings()
+    trunk: BackboneSettings = BackboneSettings()
+    head: HeadSettings = HeadSettings()
+    optimiser: OptimizerSettings = OptimizerSettings()
+    training: TrainingSettings = TrainingSettings()
+    decision: DecisionSettings = DecisionSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.core.atomic_files import whole
+from cxr.core.atomic_files import atomic_path
 from cxr.core.errors import CxrError, RecipeError
 from cxr.core.paths import models_dir, weights_dirs
 from cxr.registry.hdf5_check import holds_numbers_alone
@@ -28,7 +28,7 @@ _APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
     """Write the arrays to `path` in one step: it is whole or absent, whatever happens meanwhile."""
-    with whole(path, durable=True) as partial, partial.open("wb") as file:
+    with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
         np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # the stub mistakes arrays for its one option
 
 
@@ -122,7 +122,7 @@ def _must_fit(wanted: Shapes, given: Shapes) -> None:
         raise CxrError(f"The weights do not fit this network: '{odd}' is missing, extra, or of another shape.")
 
 
-def start_from(model: Any, recipe: Recipe) -> str:
+def load_starting_weights(model: Any, recipe: Recipe) -> str:
     """Set the starting weights of the trunk, and of the head if it is kept; in words, where they came from."""
     source = recipe.trunk.weights
     if source == "none":

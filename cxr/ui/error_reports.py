@@ -8,21 +8,21 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from cxr.core.app_log import log_file, open_logbook, sentence, unexpected, wordy
+from cxr.core.app_log import configure_logging, is_verbose, log_file, log_unexpected, message_for
 
 
 @contextmanager
-def numbered() -> Iterator[None]:
+def unexpected_errors_numbered() -> Iterator[None]:
     """What goes wrong inside unforeseen is a sentence with its number."""
     try:
         yield
     except Exception as error:
-        st.error(sentence(unexpected(error)))
+        st.error(message_for(log_unexpected(error)))
 
 
 def watch() -> None:
     """Have what goes wrong outside of `numbered`, in callbacks and fragments, in the log with a number as well."""
-    open_logbook()
+    configure_logging()
     streamlit = logging.getLogger("streamlit.error_util")
     if not any(isinstance(one, _Numbering) for one in streamlit.filters):
         streamlit.addFilter(_Numbering())
@@ -35,9 +35,9 @@ class _Numbering(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return True
-        number = unexpected(error)
-        st.error(sentence(number))
+        number = log_unexpected(error)
+        st.error(message_for(number))
         record.msg, record.args = f"Something went wrong; number {number} in {log_file()}.", ()
-        if not wordy():
+        if not is_verbose():
             record.exc_info = record.exc_text = None
         return True

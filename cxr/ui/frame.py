@@ -17,14 +17,14 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from cxr import DISCLAIMER
 from cxr.core.errors import CxrError
-from cxr.films.isolation.pool import decoders
+from cxr.films.isolation.pool import decoder_pool
 from cxr.films.thumbnail import data_url
 from cxr.presentation.duration import duration
 from cxr.registry import registry
 from cxr.ui import error_reports, sign_in
 
 if TYPE_CHECKING:
-    from cxr.datasets.catalogue import Place
+    from cxr.datasets.catalogue import DatasetEntry
     from cxr.inference.classifier import Classifier
     from cxr.registry.card import Card
     from cxr.ui.components.charts.chart import Chart
@@ -54,7 +54,7 @@ if (!localStorage.getItem(mark(key))) {
 }</script>"""
 
 
-def enter() -> None:
+def open_requested_page() -> None:
     """Called by the entry once the list of pages is known; goes on to the page that was asked for before it was."""
     st.session_state[ENTERED] = True
     wanted = st.session_state.pop(WANTED, None)
@@ -71,7 +71,7 @@ def start_page(title: str) -> None:
     st.html(STYLE)
     st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
-    sign_in.let_in(title)
+    sign_in.require_access(title)
     _forget_other_pages(title)
     _warm_up()
 
@@ -98,15 +98,15 @@ def _through_the_entry(title: str) -> None:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def errors_shown() -> Iterator[None]:
     """What goes wrong on purpose inside becomes a sentence on the page."""
     place = st.empty()  # now, so that what an earlier run said here is gone while this one works
     try:
         yield
     except CxrError as error:
-        from cxr.registry.hyperparameters import in_words  # late: it reads every recipe's schema
+        from cxr.registry.hyperparameters import with_form_labels  # late: it reads every recipe's schema
 
-        place.error(in_words(str(error)))
+        place.error(with_form_labels(str(error)))
 
 
 def warn(sentence: str) -> None:
@@ -187,11 +187,11 @@ def choice(label: str, options: Sequence[T], key: str, **more: Any) -> T | None:
     return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
 
 
-def dataset_choice(label: str, key: str, in_address: str = "") -> list[Place]:
+def dataset_choice(label: str, key: str, in_address: str = "") -> list[DatasetEntry]:
     """The datasets that are chosen from the catalogue; under that name in the page's address, if one is given."""
     from cxr.datasets import catalogue
 
-    places = {place.name: place for place in catalogue.places()}
+    places = {place.name: place for place in catalogue.entries()}
     kept = [name for name in st.session_state.get(key, []) if name in places]
     if kept != st.session_state.get(key, kept):
         st.session_state[key] = kept
@@ -300,7 +300,7 @@ def _warm_up() -> None:
 
     def work() -> None:
         time.sleep(WARM_UP_AFTER_S)
-        decoders().warm_up()
+        decoder_pool().warm_up()
         from cxr.learning.device import import_tensorflow
 
         import_tensorflow()
@@ -308,7 +308,7 @@ def _warm_up() -> None:
         with suppress(CxrError):  # whoever asks for the model is told
             name = registry.default_name()
             if name:
-                card = registry.card(name)
+                card = registry.get_card(name)
                 _loaded(name, card.version, card.gate_sha256)
         gc.freeze()  # Streamlit collects garbage after each run: what is loaded now stays, and need not be searched
 

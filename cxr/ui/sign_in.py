@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from cxr.core.access import LOCAL, ROLES, Person, acting, told_by
+from cxr.core.access import LOCAL, ROLES, Person, current_person, told_by
 
 SIGNED_IN_S = 12 * 3600  # after which one signs in again: Streamlit's cookie alone would do for 30 days
 TO_SEE = {
@@ -28,7 +28,7 @@ NOBODY = Person("", None)
 HOW_TO_GET_AUTHLIB = "Signing in needs two packages more: pip install -r requirements-login.txt"
 
 
-def let_in(title: str) -> None:
+def require_access(title: str) -> None:
     """Goes on only where this visitor may see the page of this title; else says what to do, and ends the page."""
     told_by(visitor)
     if not controlled():
@@ -61,17 +61,17 @@ def visitor() -> Person:
 
 def allowed(action: str) -> bool:
     """Whether the visitor may do this; where not, the page says so."""
-    person = acting()
+    person = current_person()
     if not person.may(action):
-        st.info(person.why_not(action))
+        st.info(person.denial_reason(action))
     return person.may(action)
 
 
 def button(action: str, label: str, *, disabled: bool = False, help: str | None = None, **more: Any) -> bool:
     """A button that who may not do this cannot press, and that then says why."""
-    person = acting()
+    person = current_person()
     if not person.may(action):
-        disabled, help = True, person.why_not(action)
+        disabled, help = True, person.denial_reason(action)
     return st.button(label, disabled=disabled, help=help, **more)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cxr.core.paths import evaluations_dir
 from cxr.evaluation.shortcuts import report
-from cxr.evaluation.stored import kept
+from cxr.evaluation.stored import stored_evaluations
 from cxr.registry import registry
 from tests.support.files import rows_of
 
@@ -80,7 +80,7 @@ def test_two_models_are_compared_on_films_or_by_their_stored_scores(trained, pha
 
 def test_an_evaluation_is_kept_for_the_page_when_asked(trained, others, answer):
     found = answer("evaluate", "--data", others / "placed", "--split", "all", "--keep")
-    stored = kept(registry.card("first"))[-1]
+    stored = stored_evaluations(registry.get_card("first"))[-1]
     assert (stored.name, len(stored.scores())) == ("placed, all films", found["n"])
 
 
@@ -106,7 +106,7 @@ def test_a_model_is_audited_for_shortcuts_and_the_audit_kept(trained, phantoms, 
     code, out, err = cxr("audit-model", "first", "--data", phantoms)
     assert code == 0 and err == ""
     assert out.startswith("No shortcut found on 160 films of 120 patients.\n  because: With the lungs hidden")
-    roles = {role: sum(of.values()) for role, of in registry.card("first").films.items()}
+    roles = {role: sum(of.values()) for role, of in registry.get_card("first").films.items()}
     for words in (
         f"(test {roles['test']}, val {roles['val']}, train {roles['train']})",
         "lungs by their outlines",
@@ -115,12 +115,12 @@ def test_a_model_is_audited_for_shortcuts_and_the_audit_kept(trained, phantoms, 
     ):
         assert words in out
     said = answer("audit-model", "first", "--data", phantoms)
-    assert said["verdict"]["level"] == "none found" and said["model"] == registry.card("first").version
-    assert said == report.kept(registry.card("first")).as_dict() | {"made": said["made"]}
+    assert said["verdict"]["level"] == "none found" and said["model"] == registry.get_card("first").version
+    assert said == report.load_audit(registry.get_card("first")).as_dict() | {"made": said["made"]}
 
 
 def test_an_audit_of_a_model_without_films_enough_is_refused_in_a_sentence(trained, others, cxr):
     code, out, err = cxr("audit-model", "first", "--data", others / "loose")
     assert (code, out) == (4, "") and "10 patients each" in err
-    assert report.kept(registry.card("first")) is None
+    assert report.load_audit(registry.get_card("first")) is None
     assert cxr("audit-model", "nobody", "--data", others / "loose")[0] == 7

@@ -87,7 +87,7 @@ def test_a_picture_that_is_no_film_is_refused_and_read_only_on_demand(trained, p
 
 
 def test_a_patient_of_an_age_that_the_model_does_not_know_is_a_warning(trained, phantoms, answer):
-    film, known = phantoms / "images" / "phantom-00000.png", registry.card("first").ages
+    film, known = phantoms / "images" / "phantom-00000.png", registry.get_card("first").ages
     within = answer("predict", film, "--age", (known.youngest + known.oldest) / 2)[0]["warnings"]
     beyond = answer("predict", film, "--age", known.oldest + 1)[0]["warnings"]
     assert within == answer("predict", film)[0]["warnings"]
@@ -100,7 +100,7 @@ def test_a_heatmap_is_the_film_with_the_model_and_what_it_is_not_under_it(traine
     with Image.open(tmp_path / "new" / "heat.png") as picture:
         assert picture.format == "PNG" and picture.height > 64
         assert picture.text["Disclaimer"] == DISCLAIMER
-        assert picture.text["Source"] == f"first, version {registry.card('first').version}"
+        assert picture.text["Source"] == f"first, version {registry.get_card('first').version}"
         assert picture.text["Description"].startswith("Grad-CAM: what speaks for ")
         heat = np.asarray(picture)[:64, :64].astype(int)
     cold = np.abs(heat - np.asarray(Image.open(film).convert("RGB"))).max(axis=2)

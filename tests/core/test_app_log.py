@@ -6,13 +6,13 @@ import logging
 import pytest
 
 from cxr.core import app_log
-from cxr.core.app_log import log_file, open_logbook, unexpected
+from cxr.core.app_log import configure_logging, log_file, log_unexpected
 
 
 @pytest.fixture
 def log(home):
     """The log of this test alone."""
-    open_logbook()
+    configure_logging()
     yield logging.getLogger("cxr")
     for handler in list(app_log.log.handlers):
         app_log.log.removeHandler(handler)
@@ -41,24 +41,24 @@ def test_it_is_quiet_until_something_goes_wrong(log):
     (line,) = lines()
     assert (line["level"], line["from"], line["said"]) == (
         "warning",
-        "cxr.core.audit_trail",
+        "cxr.trail",
         "The disk is nearly full.",
     )
 
 
 def test_an_unexpected_error_is_found_by_its_number_with_its_kind_and_place_and_without_its_words(log):
-    number = unexpected(raised())
+    number = log_unexpected(raised())
     (line,) = lines()
     assert line["number"] == number and line["error"] == ["ValueError", "KeyError"]
     assert line["where"][-1].startswith("tests/core/test_app_log.py:") and line["where"][-1].endswith(" raised")
     assert "Doe" not in log_file().read_text()
-    assert number in app_log.sentence(number) and "logs/cxr.log" in app_log.sentence(number)
+    assert number in app_log.message_for(number) and "logs/cxr.log" in app_log.message_for(number)
 
 
 def test_the_words_are_written_where_a_developer_asks_for_them(home, monkeypatch, request):
     monkeypatch.setenv("CXR_LOG", "debug")
     request.getfixturevalue("log").info("Reading films")
-    unexpected(raised())
+    log_unexpected(raised())
     assert [line["said"].split(";")[0] for line in lines()] == ["Reading films", "Something went wrong"]
     assert "cannot read /films/Doe_Jane.dcm" in lines()[1]["traceback"]
 
@@ -75,7 +75,7 @@ def test_the_log_is_rotated_and_only_a_few_old_files_stay(home, monkeypatch, req
 
 
 def test_opened_twice_it_says_everything_once(log):
-    open_logbook()
+    configure_logging()
     log.error("Once.")
     assert len(lines()) == 1
 
@@ -83,5 +83,5 @@ def test_opened_twice_it_says_everything_once(log):
 def test_a_log_that_cannot_be_written_stops_nothing(home):
     home.mkdir()
     (home / "logs").write_text("")
-    open_logbook()
-    assert len(unexpected(raised())) == 4
+    configure_logging()
+    assert len(log_unexpected(raised())) == 4

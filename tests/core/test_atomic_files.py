@@ -2,13 +2,13 @@
 
 import pytest
 
-from cxr.core.atomic_files import whole, write_whole
+from cxr.core.atomic_files import atomic_path, write_atomically
 
 
 def test_what_is_written_takes_the_place_of_what_was_there(tmp_path):
     path = tmp_path / "status.json"
     for text in ("first", "second"):
-        write_whole(path, text, durable=True)
+        write_atomically(path, text, durable=True)
         assert path.read_text() == text
     assert list(tmp_path.iterdir()) == [path]
 
@@ -17,7 +17,7 @@ def test_what_is_written_takes_the_place_of_what_was_there(tmp_path):
 def test_what_fails_halfway_leaves_the_old_file_and_nothing_beside_it(tmp_path, error):
     path = tmp_path / "history.csv"
     path.write_text("old")
-    with pytest.raises(error), whole(path) as partial:
+    with pytest.raises(error), atomic_path(path) as partial:
         partial.write_text("ne")
         assert path.read_text() == "old"
         raise error
@@ -26,10 +26,10 @@ def test_what_fails_halfway_leaves_the_old_file_and_nothing_beside_it(tmp_path, 
 
 def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
     path = tmp_path / ("n" * 255)
-    write_whole(path, "text")
+    write_atomically(path, "text")
     assert path.read_text() == "text"
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(FileNotFoundError):
-        write_whole(tmp_path / "no" / "file", "text")
+        write_atomically(tmp_path / "no" / "file", "text")

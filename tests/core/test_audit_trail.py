@@ -12,15 +12,15 @@ import pytest
 from cxr.cli.app import main
 from cxr.core import audit_trail
 from cxr.core.access import LOCAL, Person, acting_as
-from cxr.core.audit_trail import Deed, deed, deeds, leave
-from cxr.core.errors import AccessError, CxrError, ShelfError
+from cxr.core.audit_trail import AuditEntry, append_entry, audited, read_entries
+from cxr.core.errors import AccessError, CxrError, RegistryError
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit_cache import audited
-from cxr.films.film import film_name
+from cxr.datasets.quality.audit_cache import audit_or_cached
+from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
-from cxr.inference.reader_responses import Opinion, keep
-from cxr.inference.sources import on_disk
+from cxr.inference.reader_responses import ReaderResponse, save_responses
+from cxr.inference.sources import source_on_disk
 from cxr.jobs import runs, train
 from cxr.registry import package, registry
 from tests.support.training import tiny_recipe
@@ -35,29 +35,29 @@ def shelved(home, phantoms):
     recipe = tiny_recipe(training={"epochs": 1})
     with acting_as(ANNA):
         run = runs.create(train.plan(recipe, [str(phantoms)], "first"), recipe.name)
-    train.carry_out(run)
+    train.execute(run)
     return run
 
 
 def actions(since=0):
-    return [one.action for one in deeds()][since:]
+    return [one.action for one in read_entries()][since:]
 
 
 def test_a_training_s_line_has_who_started_it_and_its_model_s_version(shelved):
-    line = deeds()[-1]
+    line = read_entries()[-1]
     assert (line.action, line.who, line.model) == ("train a model", ANNA.name, "first")
-    assert line.version == registry.card("first").version
+    assert line.version == registry.get_card("first").version
 
 
 def test_what_is_done_with_models_leaves_a_line_each(shelved, tmp_path):
-    before = len(deeds())
+    before = len(read_entries())
     package.import_model(package.export_model("first", tmp_path / "first.zip"), "second")
     registry.promote("second")
     registry.roll_back()
     registry.rename("second", "third")
     registry.delete("third")
-    version = registry.card("first").version
-    assert [(one.action, one.model, one.version, one.more, one.who) for one in deeds()[before:]] == [
+    version = registry.get_card("first").version
+    assert [(one.action, one.model, one.version, one.more, one.who) for one in read_entries()[before:]] == [
         ("export a model", "first", version, "zip", "local"),
         ("import a model", "second", version, "", "local"),
         ("promote a model", "second", version, "", "local"),
@@ -68,12 +68,12 @@ def test_what_is_done_with_models_leaves_a_line_each(shelved, tmp_path):
 
 
 def test_what_fails_leaves_no_line(shelved):
-    before = deeds()
-    with pytest.raises(ShelfError):
+    before = read_entries()
+    with pytest.raises(RegistryError):
         registry.delete("first")  # it is in use
-    with pytest.raises(ShelfError):
+    with pytest.raises(RegistryError):
         registry.promote("nobody")
-    assert deeds() == before
+    assert read_entries() == before
 
 
 def test_a_reading_s_line_has_the_film_s_digest_and_no_name(shelved, phantoms, tmp_path):
@@ -81,20 +81,20 @@ def test_a_reading_s_line_has_the_film_s_digest_and_no_name(shelved, phantoms, t
     film.write_bytes(next(phantoms.rglob("*.png")).read_bytes())
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no film")
-    before = len(deeds())
-    list(read_sources(registry.load("first"), [on_disk(film), on_disk(broken)]))
-    (line,) = deeds()[before:]
-    assert (line.action, line.model, line.film) == ("read films", "first", film_name(film.read_bytes()))
+    before = len(read_entries())
+    list(read_sources(registry.load("first"), [source_on_disk(film), source_on_disk(broken)]))
+    (line,) = read_entries()[before:]
+    assert (line.action, line.model, line.film) == ("read films", "first", film_id(film.read_bytes()))
     written = "".join(path.read_text("utf-8") for path in audit_trail.trail_dir().iterdir())
     assert "Doe" not in written and "1961" not in written and str(tmp_path) not in written
 
 
 def test_a_kept_opinion_s_line_has_film_and_model_and_neither_answer_nor_note(home):
-    keep(
-        Opinion("f1", "first@abc", "viral", 0.9, "disagree", "a scar"),
-        Opinion("f2", "first@abc", "viral", 0.8, "agree"),
+    save_responses(
+        ReaderResponse("f1", "first@abc", "viral", 0.9, "disagree", "a scar"),
+        ReaderResponse("f2", "first@abc", "viral", 0.8, "agree"),
     )
-    assert sorted((one.action, one.model, one.version, one.film, one.more) for one in deeds()) == [
+    assert sorted((one.action, one.model, one.version, one.film, one.more) for one in read_entries()) == [
         ("keep an opinion", "first", "abc", "f1", ""),
         ("keep an opinion", "first", "abc", "f2", ""),
     ]
@@ -104,13 +104,13 @@ def test_a_kept_opinion_s_line_has_film_and_model_and_neither_answer_nor_note(ho
 def test_an_opinion_that_could_not_be_kept_leaves_no_line(home):
     (home / "opinions.jsonl").mkdir(parents=True)
     with pytest.raises(CxrError):
-        keep(Opinion("f1", "first@abc", "viral", 0.9, "agree"))
-    assert deeds() == []
+        save_responses(ReaderResponse("f1", "first@abc", "viral", 0.9, "agree"))
+    assert read_entries() == []
 
 
 def test_an_audit_leaves_a_line_where_films_are_looked_through_and_none_where_it_is_known(home, phantoms):
     dataset = Dataset.open(phantoms)
-    assert audited(dataset) == audited(dataset)
+    assert audit_or_cached(dataset) == audit_or_cached(dataset)
     assert actions() == ["audit a dataset"]
 
 
@@ -118,7 +118,7 @@ def test_datasets_are_in_it_without_their_names(home, phantoms, tmp_path):
     named = tmp_path / "Doe_Jane"
     named.symlink_to(phantoms)
     catalogue.add(named)
-    catalogue.forget(catalogue.places()[0].name)
+    catalogue.remove(catalogue.entries()[0].name)
     assert actions() == ["add a dataset by its path", "forget a dataset"]
     assert not re.search("phantoms|doe", next(audit_trail.trail_dir().iterdir()).read_text("utf-8"), re.IGNORECASE)
 
@@ -129,7 +129,7 @@ def test_a_run_s_start_stop_and_end_are_in_it(home, phantoms):
     run.stop()
     run.write_status(runs.Status("stopped"))
     run.delete()
-    assert [(one.action, one.run) for one in deeds()] == [("stop a training", run.id), ("delete a run", run.id)]
+    assert [(one.action, one.run) for one in read_entries()] == [("stop a training", run.id), ("delete a run", run.id)]
 
 
 def test_lines_that_many_processes_write_at_once_are_all_there_and_whole(home):
@@ -150,11 +150,11 @@ def test_lines_that_many_processes_write_at_once_are_all_there_and_whole(home):
 
 
 def test_a_line_that_a_full_disk_cut_off_takes_no_other_with_it(home):
-    leave(Deed("roll back", model="first"), LOCAL)
+    append_entry(AuditEntry("roll back", model="first"), LOCAL)
     with next(audit_trail.trail_dir().iterdir()).open("a") as file:
         file.write('{"when": "2026-01-01T00:00:00", "who": "lo')
-    leave(Deed("roll back", model="second"), LOCAL)
-    assert [one.model for one in deeds()] == ["first", "second"]
+    append_entry(AuditEntry("roll back", model="second"), LOCAL)
+    assert [one.model for one in read_entries()] == ["first", "second"]
 
 
 @pytest.fixture
@@ -166,22 +166,26 @@ def unwritable(home):
 
 def test_where_no_line_can_be_written_a_signed_in_person_is_refused_before_anything_is_done(unwritable):
     done = []
-    with acting_as(ANNA), pytest.raises(AccessError, match="audit trail .* cannot be written"), deed("roll back"):
+    with (
+        acting_as(ANNA),
+        pytest.raises(AccessError, match="audit trail .* cannot be written"),
+        audited("roll back"),
+    ):
         done.append(1)
     assert not done
 
 
 def test_where_no_line_can_be_written_the_local_person_is_warned_and_goes_on(unwritable, caplog):
-    with deed("roll back"):
+    with audited("roll back"):
         pass
     assert "cannot be written" in caplog.text
 
 
 def test_a_trail_that_is_turned_off_keeps_nothing(home, monkeypatch, capsys):
     monkeypatch.setenv("CXR_TRAIL", "off")
-    with deed("roll back"):
+    with audited("roll back"):
         pass
-    assert deeds() == []
+    assert read_entries() == []
     main_ends(["trail"])
     assert "keeps no trail" in capsys.readouterr().err
 
@@ -195,9 +199,9 @@ def main_ends(arguments):
 def test_the_command_line_shows_it_by_action_model_and_film(home, tmp_path, capsys):
     film = tmp_path / "film.png"
     film.write_bytes(b"some bytes")
-    leave(Deed("read films", "first", "abc", film=film_name(b"some bytes")), ANNA)
-    leave(Deed("read films", "second", "def", film="0" * 16), LOCAL)
-    leave(Deed("delete a model", "second", "def"), LOCAL)
+    append_entry(AuditEntry("read films", "first", "abc", film=film_id(b"some bytes")), ANNA)
+    append_entry(AuditEntry("read films", "second", "def", film="0" * 16), LOCAL)
+    append_entry(AuditEntry("delete a model", "second", "def"), LOCAL)
 
     def shown(*words):
         main_ends(["trail", "--json", *words])

@@ -41,11 +41,11 @@ def with_manifest(folder: Path) -> Path:
 
 
 def names() -> list[str]:
-    return [place.name for place in catalogue.places()]
+    return [place.name for place in catalogue.entries()]
 
 
 def test_nothing_is_on_offer_at_first_and_looking_writes_nothing(home):
-    assert catalogue.places() == []
+    assert catalogue.entries() == []
     assert not home.exists()
 
 
@@ -56,7 +56,7 @@ def test_a_folder_a_zip_and_a_manifest_are_added_under_names_of_their_own(home, 
     (other / "manifest.csv").rename(other / "chosen.csv")
     catalogue.add(other / "chosen.csv")
     assert names() == ["films-of-2020", "thesis", "vningsfilmer"]
-    assert all(len(Dataset.open(place.path)) == 2 for place in catalogue.places())
+    assert all(len(Dataset.open(place.path)) == 2 for place in catalogue.entries())
 
 
 def test_a_path_may_have_quotes_and_blanks_around_it_and_begin_at_home(home, tmp_path, monkeypatch):
@@ -127,8 +127,8 @@ def test_a_place_that_vanished_is_listed_as_gone_and_can_be_forgotten(home, tmp_
     folder = folder_of_films(tmp_path / "set")
     catalogue.add(folder)
     folder.rename(tmp_path / "elsewhere")
-    assert [place.there for place in catalogue.places()] == [False]
-    catalogue.forget("set")
+    assert [place.exists for place in catalogue.entries()] == [False]
+    catalogue.remove("set")
     assert names() == []
 
 
@@ -137,28 +137,28 @@ def test_adding_at_once_loses_nothing(home, tmp_path):
     with ThreadPoolExecutor(6) as pool:
         added = list(pool.map(catalogue.add, folders))
     assert len({place.name for place in added}) == 12
-    assert {place.path for place in catalogue.places()} == {str(folder) for folder in folders}
+    assert {place.path for place in catalogue.entries()} == {str(folder) for folder in folders}
 
 
 def test_making_at_once_gives_each_a_name(home):
     with ThreadPoolExecutor(6) as pool:
-        made = list(pool.map(lambda _: catalogue.make("films", folder_of_films), range(6)))
+        made = list(pool.map(lambda _: catalogue.create("films", folder_of_films), range(6)))
     assert sorted(place.name for place in made) == names()
     assert len(set(names())) == 6
     assert all(len(Dataset.open(place.path)) == 2 for place in made)
 
 
 def test_a_dataset_made_here_moves_with_its_home_and_goes_when_it_is_forgotten(home, tmp_path, monkeypatch):
-    catalogue.make("films", folder_of_films)
-    catalogue.make("zipped", zip_of_films, suffix=".zip")
+    catalogue.create("films", folder_of_films)
+    catalogue.create("zipped", zip_of_films, suffix=".zip")
     home.rename(tmp_path / "moved")
     monkeypatch.setenv("CXR_HOME", str(tmp_path / "moved"))
-    assert [(place.name, place.own, place.there) for place in catalogue.places()] == [
+    assert [(place.name, place.created_here, place.exists) for place in catalogue.entries()] == [
         ("films", True, True),
         ("zipped", True, True),
     ]
-    catalogue.forget("films")
-    catalogue.forget("zipped")
+    catalogue.remove("films")
+    catalogue.remove("zipped")
     assert {path.name for path in (tmp_path / "moved" / "data").iterdir()} == {"datasets.json", ".lock"}
 
 
@@ -167,16 +167,16 @@ def test_forgetting_leaves_films_that_were_not_made_here(home, tmp_path):
     by_hand = folder_of_films(home / "data" / "by-hand")
     for folder in (outside, by_hand):
         place = catalogue.add(folder)
-        assert not place.own
-        catalogue.forget(place.name)
+        assert not place.created_here
+        catalogue.remove(place.name)
         assert (folder / "normal" / "a.png").is_file()
     assert names() == []
 
 
 def test_what_is_made_takes_no_name_of_a_folder_that_is_there(home):
     folder_of_films(home / "data" / "films")
-    assert catalogue.make("films", folder_of_films).name == "films-2"
-    assert catalogue.make("datasets.json", folder_of_films).name == "datasets.json-2"
+    assert catalogue.create("films", folder_of_films).name == "films-2"
+    assert catalogue.create("datasets.json", folder_of_films).name == "datasets.json-2"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, DatasetError, OSError])
@@ -186,14 +186,14 @@ def test_what_is_broken_off_leaves_nothing(home, error):
         raise error("in the middle")
 
     with pytest.raises(DatasetError if error is OSError else error, match="in the middle"):
-        catalogue.make("films", fill)
+        catalogue.create("films", fill)
     assert names() == []
     assert list((home / "data").iterdir()) == []
 
 
 def test_an_uploaded_zip_that_is_none_leaves_nothing(home):
     with pytest.raises(DatasetError):
-        catalogue.make("films", lambda path: path.write_bytes(b"no zip"), suffix=".zip")
+        catalogue.create("films", lambda path: path.write_bytes(b"no zip"), suffix=".zip")
     assert list((home / "data").iterdir()) == []
 
 
@@ -201,7 +201,7 @@ def test_a_damaged_list_counts_as_none_and_is_put_aside(home, tmp_path):
     (home / "data").mkdir(parents=True)
     for damaged in ('{"a": "/x"', "[1]", "\udcff"):
         (home / "data" / "datasets.json").write_bytes(damaged.encode("utf-8", "surrogateescape"))
-        assert catalogue.places() == []
+        assert catalogue.entries() == []
     catalogue.add(folder_of_films(tmp_path / "set"))
     assert names() == ["set"]
     assert (home / "data" / "datasets.json.damaged").read_bytes() == b"\xff"
@@ -211,9 +211,9 @@ def test_a_damaged_list_counts_as_none_and_is_put_aside(home, tmp_path):
 def test_a_line_of_the_list_that_leads_astray_is_passed_over(home, path):
     (home / "data").mkdir(parents=True)
     (home / "data" / "datasets.json").write_text(json.dumps({"astray": path}))
-    assert catalogue.places() == []
+    assert catalogue.entries() == []
     with pytest.raises(DatasetError, match="no dataset 'astray'"):
-        catalogue.forget("astray")
+        catalogue.remove("astray")
 
 
 def test_datasets_of_every_kind_in_cxr_data_are_found(home, tmp_path, monkeypatch):
@@ -228,9 +228,9 @@ def test_datasets_of_every_kind_in_cxr_data_are_found(home, tmp_path, monkeypatc
     (shared / "notes" / "deep" / "read.txt").write_text("nothing")
     monkeypatch.setenv("CXR_DATA", str(shared))
     assert names() == ["by-class", "chest_xray", "listed", "packed"]
-    assert not any(place.added or place.own for place in catalogue.places())
+    assert not any(place.added or place.created_here for place in catalogue.entries())
     with pytest.raises(DatasetError, match="CXR_DATA"):
-        catalogue.forget("listed")
+        catalogue.remove("listed")
 
 
 def test_cxr_data_may_be_a_dataset_itself(home, tmp_path, monkeypatch):
@@ -248,19 +248,19 @@ def test_a_found_dataset_gives_way_to_an_added_one_of_its_name_and_is_not_listed
     monkeypatch.setenv("CXR_DATA", str(shared))
     assert names() == ["films", "films-2"]
     mine = catalogue.add(folder_of_films(tmp_path / "mine" / "films"))
-    assert [(place.name, place.added) for place in catalogue.places()] == [
+    assert [(place.name, place.added) for place in catalogue.entries()] == [
         ("films", True),
         ("films-2", False),
         ("films-3", False),
     ]
-    assert catalogue.place("films") == mine
+    assert catalogue.find_entry("films") == mine
     catalogue.add(shared / "films", "now-mine")
-    assert [place.path for place in catalogue.places()].count(str(shared / "films")) == 1
+    assert [place.path for place in catalogue.entries()].count(str(shared / "films")) == 1
 
 
 def test_cxr_data_that_is_not_there_is_nothing(home, tmp_path, monkeypatch):
     monkeypatch.setenv("CXR_DATA", str(tmp_path / "none"))
-    assert catalogue.places() == []
+    assert catalogue.entries() == []
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")

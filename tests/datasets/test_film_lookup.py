@@ -8,7 +8,7 @@ from cxr.core.errors import FilmError
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_lookup import CHANGED, NOWHERE, UNNAMED, find_film
-from cxr.films.film import film_name
+from cxr.films.film import film_id
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def listed(home, phantoms, tmp_path):
     catalogue.add(folder, "under-another-name")
     dataset = Dataset.open(folder)
     data = dataset.read_bytes(3)
-    return folder, dataset.table["path"].iat[3], film_name(data), data
+    return folder, dataset.table["path"].iat[3], film_id(data), data
 
 
 def test_a_film_is_found_by_its_path_and_its_bytes(listed):
@@ -32,7 +32,7 @@ def test_a_film_in_a_zip_is_found(home, phantoms, tmp_path):
     catalogue.add(archive)
     dataset = Dataset.open(archive)
     data = dataset.read_bytes(0)
-    assert find_film("packed", dataset.table["path"].iat[0], film_name(data)) == data
+    assert find_film("packed", dataset.table["path"].iat[0], film_id(data)) == data
 
 
 def test_a_changed_file_is_not_taken_for_the_film(listed):

@@ -16,7 +16,7 @@ from cxr.core.errors import CxrError, FilmError
 from cxr.datasets.archive import Archive
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
-from cxr.inference.sources import dropped
+from cxr.inference.sources import sources_from_upload
 from tests.support.file_seeds import drawn, saved
 
 FILM = saved(drawn(64, 64), "PNG")
@@ -166,7 +166,7 @@ def test_a_dropped_zip_gives_its_films_and_nothing_else(
     monkeypatch.chdir(tmp_path)
     before, began = listing(tmp_path), time.process_time()
     read = 0
-    for source in dropped("7", "films.zip", data):
+    for source in sources_from_upload("7", "films.zip", data):
         assert ".." not in source.name.replace("\\", "/").split("/") and not Path(source.name).is_absolute()
         try:
             read += Film.read(source.read()).width_px == 64
@@ -205,7 +205,7 @@ def listing(folder: Path) -> list[str]:
 def test_many_members_that_unfold_to_much_are_refused_together() -> None:
     body = zeros(150)
     data = archive_of(SOUND, *[Entry(f"a/{n}.png", body=body, size=150 << 20, crc=0) for n in range(40)])
-    (source,) = dropped("7", "films.zip", data)
+    (source,) = sources_from_upload("7", "films.zip", data)
     with pytest.raises(FilmError, match="unpacks to"):
         source.read()
 

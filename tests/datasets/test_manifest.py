@@ -4,7 +4,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets import catalogue, manifest
-from cxr.datasets.catalogue import Place
+from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.datasets.test_catalogue import folder_of_films, zip_of_films
@@ -17,12 +17,12 @@ def drawn(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def place_of(path: Path) -> Place:
-    return Place("set", str(path))
+def place_of(path: Path) -> DatasetEntry:
+    return DatasetEntry("set", str(path))
 
 
 def dealt(path: Path, validation: float = 0.2, test: float = 0.2, seed: int = 0, anew: bool = False) -> Dataset:
-    return manifest.dealt(Dataset.open(path), validation, test, seed, anew)
+    return manifest.assign_splits(Dataset.open(path), validation, test, seed, anew)
 
 
 def test_placed_films_stay_and_validation_comes_from_the_training_side(drawn):
@@ -44,7 +44,7 @@ def test_dealing_anew_forgets_the_split_that_was(drawn):
 
 def test_counts_add_up_to_the_films_and_patients_of_each_split(drawn):
     films = dealt(drawn)
-    table = manifest.counts(films).set_index("class")
+    table = manifest.split_counts(films).set_index("class")
     assert list(table.columns) == ["train", "val", "test"]
     assert table.loc["all films"].sum() == 48
     assert table.loc["patients"].sum() == films.patients.nunique()

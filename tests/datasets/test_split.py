@@ -6,7 +6,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import COLUMNS, Dataset
-from cxr.datasets.split import assign_roles, deal, draw, folds
+from cxr.datasets.split import assign_roles, assign_shares, draw_counts, folds
 
 SEEDS = range(8)
 
@@ -49,14 +49,14 @@ def sides(dataset: Dataset) -> pd.Series:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_patient_is_dealt_to_two_shares(seed: int) -> None:
     dataset = films(seed)
-    dealt = deal(dataset.patients, dataset.labels, (0.6, 0.3, 0.1), seed)
+    dealt = assign_shares(dataset.patients, dataset.labels, (0.6, 0.3, 0.1), seed)
     assert pd.Series(dealt).groupby(dataset.patients).nunique().max() == 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_shares_are_close_for_every_label(seed: int) -> None:
     dataset = films(seed, patients=1500)
-    dealt = deal(dataset.patients, dataset.labels, (0.7, 0.1, 0.2), seed)
+    dealt = assign_shares(dataset.patients, dataset.labels, (0.7, 0.1, 0.2), seed)
     found = pd.crosstab(dataset.labels, dealt, normalize="index")
     assert np.abs(found.to_numpy() - [0.7, 0.1, 0.2]).max() < 0.03
 
@@ -65,34 +65,34 @@ def test_a_deal_is_the_same_for_one_seed_and_any_order_of_rows() -> None:
     dataset = films()
     shuffled = np.random.default_rng(5).permutation(len(dataset))
     mixed = Dataset("set", dataset.table.iloc[shuffled].reset_index(drop=True))
-    dealt = deal(dataset.patients, dataset.labels, (0.8, 0.2), 3)
-    assert (deal(dataset.patients, dataset.labels, (0.8, 0.2), 3) == dealt).all()
-    assert (deal(mixed.patients, mixed.labels, (0.8, 0.2), 3) == dealt[shuffled]).all()
-    assert (deal(dataset.patients, dataset.labels, (0.8, 0.2), 4) != dealt).any()
+    dealt = assign_shares(dataset.patients, dataset.labels, (0.8, 0.2), 3)
+    assert (assign_shares(dataset.patients, dataset.labels, (0.8, 0.2), 3) == dealt).all()
+    assert (assign_shares(mixed.patients, mixed.labels, (0.8, 0.2), 3) == dealt[shuffled]).all()
+    assert (assign_shares(dataset.patients, dataset.labels, (0.8, 0.2), 4) != dealt).any()
 
 
 def test_large_patients_are_not_always_in_the_large_share() -> None:
     patients = np.repeat([f"p{i}" for i in range(60)], [5] * 20 + [1] * 40)
-    inside = [deal(patients, ["normal"] * len(patients), (0.7, 0.3), seed)[:100].mean() for seed in range(20)]
+    inside = [assign_shares(patients, ["normal"] * len(patients), (0.7, 0.3), seed)[:100].mean() for seed in range(20)]
     assert 0.2 < np.mean(inside) < 0.4
 
 
 def test_each_label_of_two_patients_is_in_both_shares() -> None:
     dataset = simple({"normal": 50, "rare": 2})
     for seed in SEEDS:
-        dealt = deal(dataset.patients, dataset.labels, (0.9, 0.1), seed)
+        dealt = assign_shares(dataset.patients, dataset.labels, (0.9, 0.1), seed)
         assert set(dealt[dataset.labels == "rare"]) == {0, 1}
 
 
 def test_a_lone_patient_goes_to_the_largest_share() -> None:
-    assert list(deal(["p"], ["rare"], (0.2, 0.8), 0)) == [1]
+    assert list(assign_shares(["p"], ["rare"], (0.2, 0.8), 0)) == [1]
 
 
 def test_a_share_of_nothing_gets_nothing() -> None:
     dataset = films()
-    assert set(deal(dataset.patients, dataset.labels, (0, 0.5, 0.5), 0)) == {1, 2}
+    assert set(assign_shares(dataset.patients, dataset.labels, (0, 0.5, 0.5), 0)) == {1, 2}
     with pytest.raises(DatasetError):
-        deal(dataset.patients, dataset.labels, (0, 0), 0)
+        assign_shares(dataset.patients, dataset.labels, (0, 0), 0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -107,7 +107,7 @@ def test_what_the_manifest_placed_is_never_moved(seed: int) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_validation_is_carved_from_placed_training_films_alone(seed: int) -> None:
     dataset = films(seed, patients=600)
-    split = np.where(deal(dataset.patients, dataset.labels, (0.8, 0.2), 99) == 1, "test", "train")
+    split = np.where(assign_shares(dataset.patients, dataset.labels, (0.8, 0.2), 99) == 1, "test", "train")
     roles = assign_roles(dataset.with_column("split", split), 0.15, 0.3, seed).table["role"]
     assert ((roles == "test") == (split == "test")).all()
     assert abs((roles[split == "train"] == "val").mean() - 0.15) < 0.03
@@ -166,7 +166,7 @@ def test_folds_need_as_many_patients() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_draw_is_exact_and_keeps_patients_apart(seed: int) -> None:
-    drawn = draw(films(seed), {"normal": 60, "bacterial": 40}, test_each=15, seed=seed)
+    drawn = draw_counts(films(seed), {"normal": 60, "bacterial": 40}, test_each=15, seed=seed)
     found = pd.crosstab(drawn.labels, drawn.table["role"])
     assert found.loc["normal"].to_dict() == {"test": 15, "train": 45}
     assert found.loc["bacterial"].to_dict() == {"test": 15, "train": 25}
@@ -176,7 +176,7 @@ def test_a_draw_is_exact_and_keeps_patients_apart(seed: int) -> None:
 
 def test_a_draw_of_every_film_there_is_succeeds() -> None:
     dataset = simple({"normal": 30, "viral": 10}, films_each=2)
-    drawn = draw(dataset, {"normal": 60, "viral": 20}, test_each=6, seed=0)
+    drawn = draw_counts(dataset, {"normal": 60, "viral": 20}, test_each=6, seed=0)
     assert len(drawn) == 80
     assert sides(drawn).max() == 1
 
@@ -185,31 +185,31 @@ def test_draws_differ_by_seed_and_not_by_order_of_rows() -> None:
     dataset = films()
     mixed = Dataset("set", dataset.table.sample(frac=1, random_state=1).reset_index(drop=True))
     chosen = {
-        seed: set(draw(dataset, {"normal": 30}, 10, seed).table[["path", "role"]].itertuples(index=False))
+        seed: set(draw_counts(dataset, {"normal": 30}, 10, seed).table[["path", "role"]].itertuples(index=False))
         for seed in (0, 1)
     }
-    again = set(draw(mixed, {"normal": 30}, 10, 0).table[["path", "role"]].itertuples(index=False))
+    again = set(draw_counts(mixed, {"normal": 30}, 10, 0).table[["path", "role"]].itertuples(index=False))
     assert chosen[0] == again
     assert chosen[0] != chosen[1]
 
 
 def test_both_sides_are_drawn_from_one_pool_without_the_manifest_s_test_patients() -> None:
     rows = [(f"{i}.png", "normal", f"p{i % 30}", "test" if i < 10 else "train" if i < 20 else "") for i in range(40)]
-    drawn = draw(of_rows(rows), {"normal": 20}, 8, 0).table
+    drawn = draw_counts(of_rows(rows), {"normal": 20}, 8, 0).table
     assert not set(drawn["patient_id"]) & {f"p{i}" for i in range(10)}
     assert set(drawn["split"]) == {"train", ""}
     assert set(drawn.loc[drawn["role"] == "test", "split"]) == {"train", ""}
     with pytest.raises(DatasetError, match="20 of the 21 films needed"):
-        draw(of_rows(rows), {"normal": 21}, 8, 0)
+        draw_counts(of_rows(rows), {"normal": 21}, 8, 0)
 
 
 def test_a_draw_that_cannot_be_made_says_why() -> None:
     with pytest.raises(DatasetError, match="viral has 0 of the 5"):
-        draw(simple({"normal": 20}), {"normal": 10, "viral": 5}, 0, 0)
+        draw_counts(simple({"normal": 20}), {"normal": 10, "viral": 5}, 0, 0)
     with pytest.raises(DatasetError, match="both training and test"):
-        draw(simple({"normal": 5}, films_each=2), {"normal": 10}, 3, 0)
+        draw_counts(simple({"normal": 5}, films_each=2), {"normal": 10}, 3, 0)
     with pytest.raises(DatasetError, match="more than are drawn"):
-        draw(simple({"normal": 20}), {"normal": 10}, 11, 0)
+        draw_counts(simple({"normal": 20}), {"normal": 10}, 11, 0)
 
 
 def test_the_real_films_are_dealt_without_moving_the_official_test(films: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from cxr.evaluation.calibration import MIN_FILMS, Temperature, fit_temperature, tempered
+from cxr.evaluation.calibration import MIN_FILMS, Temperature, apply_temperature, fit_temperature
 from cxr.evaluation.metrics import calibration_error
 
 
@@ -38,15 +38,15 @@ def test_the_temperature_is_the_one_of_least_log_loss():
 
 def test_probabilities_are_softmax_of_logits_over_temperature():
     logits, _ = overconfident(2.0, films=50)
-    np.testing.assert_allclose(tempered(softmax(logits), 2.5), softmax(logits / 2.5), rtol=1e-9)
-    certain = tempered(np.array([[1.0, 0.0]], np.float32), 3.0)
+    np.testing.assert_allclose(apply_temperature(softmax(logits), 2.5), softmax(logits / 2.5), rtol=1e-9)
+    certain = apply_temperature(np.array([[1.0, 0.0]], np.float32), 3.0)
     assert np.isfinite(certain).all() and certain.dtype == np.float32
 
 
 def test_a_temperature_keeps_the_order_of_the_classes_of_a_film_and_mends_the_calibration():
     logits, targets = overconfident(3.0)
     before = softmax(logits)
-    after = tempered(before, fit_temperature(before, targets).value)
+    after = apply_temperature(before, fit_temperature(before, targets).value)
     np.testing.assert_array_equal(before.argsort(axis=1), after.argsort(axis=1))
     errors = [
         calibration_error(p.max(axis=1), targets[np.arange(len(p)), p.argmax(axis=1)] > 0, np.ones((len(p), 1)))
@@ -57,10 +57,10 @@ def test_a_temperature_keeps_the_order_of_the_classes_of_a_film_and_mends_the_ca
 
 def test_of_two_classes_it_keeps_the_order_of_films_and_of_three_it_may_not():
     two = softmax(overconfident(1.0, films=200, classes=2)[0])
-    np.testing.assert_array_equal(two[:, 0].argsort(), tempered(two, 2.0)[:, 0].argsort())
+    np.testing.assert_array_equal(two[:, 0].argsort(), apply_temperature(two, 2.0)[:, 0].argsort())
     three = softmax(np.array([[2.0, 0.0, -9.0], [2.4, 0.0, 0.0]]))
-    assert three[0, 0] > three[1, 0] and tempered(three, 3.0)[0, 0] > tempered(three, 3.0)[1, 0]
-    assert three[0, 0] < tempered(three, 0.3)[0, 0] < tempered(three, 0.3)[1, 0]
+    assert three[0, 0] > three[1, 0] and apply_temperature(three, 3.0)[0, 0] > apply_temperature(three, 3.0)[1, 0]
+    assert three[0, 0] < apply_temperature(three, 0.3)[0, 0] < apply_temperature(three, 0.3)[1, 0]
 
 
 def test_a_film_that_may_be_several_classes_counts_by_their_sum():

@@ -9,7 +9,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.comparison import Contender, compare, mcnemar
+from cxr.evaluation.comparison import ModelScores, compare_scores, mcnemar
 from cxr.evaluation.evaluation import evaluate
 
 TWO = LabelSpace(("normal", "covid19"))
@@ -26,15 +26,15 @@ def other_scores(table, labels, seed=9, noise=0.6):
 def pair(drawn, labels=TWO, **how):
     table = drawn(labels, films=300, patients=120, **how)
     return (
-        Contender("old", table, labels, 0.5),
-        Contender("new", other_scores(table, labels), labels, 0.5),
+        ModelScores("old", table, labels, 0.5),
+        ModelScores("new", other_scores(table, labels), labels, 0.5),
     )
 
 
 def test_values_are_those_of_each_evaluation(drawn):
     for labels in (TWO, FOUR):
         old, new = pair(drawn, labels)
-        found = compare(old, new, 100)
+        found = compare_scores(old, new, 100)
         for k, one in enumerate((old, new)):
             alone = evaluate(one.scores, labels, 0.5)
             assert found.accuracy[k].value == pytest.approx(alone.accuracy)
@@ -50,7 +50,7 @@ def missing(one):
 def test_the_difference_of_paired_films_is_surer_than_each_of_them(drawn):
     table = drawn(TWO, films=400, decimals=6)
     new = other_scores(table, TWO, noise=0.1)
-    found = compare(Contender("old", table, TWO, 0.5), Contender("new", new, TWO, 0.5), 500)
+    found = compare_scores(ModelScores("old", table, TWO, 0.5), ModelScores("new", new, TWO, 0.5), 500)
 
     def width(interval):
         return interval.high - interval.low
@@ -60,7 +60,7 @@ def test_the_difference_of_paired_films_is_surer_than_each_of_them(drawn):
 
 def test_the_order_of_the_models_turns_every_sign(drawn):
     old, new = pair(drawn)
-    one, other = compare(old, new, 400), compare(new, old, 400)
+    one, other = compare_scores(old, new, 400), compare_scores(new, old, 400)
     assert one.auc_difference.value == pytest.approx(-other.auc_difference.value)
     assert one.auc_difference.low == pytest.approx(-other.auc_difference.high, abs=0.003)
     assert (one.only_first_right, one.only_second_right) == (other.only_second_right, other.only_first_right)
@@ -70,7 +70,7 @@ def test_the_order_of_the_models_turns_every_sign(drawn):
 def test_of_one_film_a_patient_the_bootstrap_agrees_with_delong(drawn):
     table = drawn(TWO, films=400, decimals=6)
     new = other_scores(table, TWO)
-    found = compare(Contender("old", table, TWO, 0.5), Contender("new", new, TWO, 0.5))
+    found = compare_scores(ModelScores("old", table, TWO, 0.5), ModelScores("new", new, TWO, 0.5))
     from scipy.stats import norm
 
     error = abs(found.auc_difference.value) / norm.isf(found.delong_p / 2)
@@ -101,7 +101,7 @@ def test_a_model_against_itself_differs_in_nothing(drawn):
     old, _ = pair(drawn)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = compare(old, old, 50)
+        found = compare_scores(old, old, 50)
     assert vars(found.auc_difference) == {"value": 0, "low": 0, "high": 0}
     assert found.mcnemar_p == 1 and np.isnan(found.delong_p) and found.differing.empty
 
@@ -109,13 +109,13 @@ def test_a_model_against_itself_differs_in_nothing(drawn):
 def test_films_are_the_same_by_their_bytes_in_any_order_and_place(drawn):
     old, new = pair(drawn)
     shuffled = new.scores.sample(frac=1, random_state=0).assign(path="elsewhere.png", dataset="moved", patient=0)
-    assert same(compare(old, Contender("new", shuffled, TWO, 0.5), 50), compare(old, new, 50))
+    assert same(compare_scores(old, ModelScores("new", shuffled, TWO, 0.5), 50), compare_scores(old, new, 50))
 
 
 def test_without_bytes_films_are_the_same_by_dataset_and_path(drawn):
     old, new = pair(drawn)
-    bare = Contender("new", new.scores.drop(columns="film").iloc[::-1], TWO, 0.5)
-    assert same(compare(old, bare, 50), compare(old, new, 50))
+    bare = ModelScores("new", new.scores.drop(columns="film").iloc[::-1], TWO, 0.5)
+    assert same(compare_scores(old, bare, 50), compare_scores(old, new, 50))
 
 
 def same(one, other):
@@ -126,10 +126,10 @@ def test_films_of_one_model_only_or_of_another_label_are_left_out_and_counted(dr
     old, new = pair(drawn)
     fewer = new.scores.iloc[20:].reset_index(drop=True)
     fewer.loc[0, "label"] = "covid19" if fewer.loc[0, "label"] == "normal" else "normal"
-    found = compare(old, Contender("new", fewer, TWO, 0.5), 50)
+    found = compare_scores(old, ModelScores("new", fewer, TWO, 0.5), 50)
     assert (found.n, found.left_out) == (279, 21)
-    twice = Contender("new", pd.concat([new.scores, new.scores.iloc[:5]]), TWO, 0.5)
-    assert compare(old, twice, 50).n == 300
+    twice = ModelScores("new", pd.concat([new.scores, new.scores.iloc[:5]]), TWO, 0.5)
+    assert compare_scores(old, twice, 50).n == 300
 
 
 def test_models_of_other_classes_are_compared_by_what_they_share(drawn):
@@ -137,20 +137,21 @@ def test_models_of_other_classes_are_compared_by_what_they_share(drawn):
     covid = table.assign(p_covid19=1 - table["p_normal"])[
         ["dataset", "path", "film", "patient", "label", "p_normal", "p_covid19"]
     ]
-    found = compare(Contender("four", table, FOUR, 0.5), Contender("two", covid, TWO, 0.5), 50)
+    found = compare_scores(ModelScores("four", table, FOUR, 0.5), ModelScores("two", covid, TWO, 0.5), 50)
     assert found.question == "normal or not"
     assert found.n == int(table["label"].isin(["normal", "covid19"]).sum()) and found.left_out == 200 - found.n
     assert found.differing.empty and found.accuracy_difference.value == 0  # other names for the same answers
     with pytest.raises(DatasetError, match="different questions"):
-        compare(
-            Contender("a", table, LabelSpace(("bacterial", "viral", "covid19")), None), Contender("b", table, TWO, 0.5)
+        compare_scores(
+            ModelScores("a", table, LabelSpace(("bacterial", "viral", "covid19")), None),
+            ModelScores("b", table, TWO, 0.5),
         )
 
 
 def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
     labels = LabelSpace(("bacterial", "viral", "covid19"))
     old, new = pair(drawn, labels)
-    found = compare(old, new, 50)
+    found = compare_scores(old, new, 50)
     assert found.auc[0].value == pytest.approx(evaluate(old.scores, labels, 0.5).macro_auc)
     assert np.isnan(found.delong_p) and "p_first" not in found.differing
 
@@ -158,12 +159,12 @@ def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
 def test_models_without_a_film_in_common_are_said_in_a_sentence(drawn):
     old, new = pair(drawn)
     with pytest.raises(DatasetError, match="no film that both 'old' and 'new'"):
-        compare(old, Contender("new", new.scores.assign(film="x"), TWO, 0.5))
+        compare_scores(old, ModelScores("new", new.scores.assign(film="x"), TWO, 0.5))
 
 
 def test_the_films_they_differ_on_are_listed_with_both_answers_and_no_patient(drawn):
     old, new = pair(drawn)
-    found = compare(old, new, 50)
+    found = compare_scores(old, new, 50)
     listed = found.differing
     assert len(listed) == found.only_first_right + found.only_second_right > 0  # of two classes
     assert (listed["first"] != listed["second"]).all()
@@ -179,7 +180,7 @@ def test_of_every_film_they_differ_on_it_is_said_which_is_right(drawn):
     p = np.array([[0.1, 0.1, 0.8, 0.0], [0.9, 0.0, 0.1, 0.0], [0.1, 0.9, 0.0, 0.0], [0.1, 0.8, 0.1, 0.0]])
     q = np.array([[0.9, 0.0, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0], [0.1, 0.0, 0.9, 0.0], [0.1, 0.1, 0.8, 0.0]])
     one, other = (table.assign(**{f"p_{name}": s[:, k] for k, name in enumerate(FOUR.classes)}) for s in (p, q))
-    found = compare(Contender("one", one, FOUR, 0.5), Contender("other", other, FOUR, 0.5), 10)
+    found = compare_scores(ModelScores("one", one, FOUR, 0.5), ModelScores("other", other, FOUR, 0.5), 10)
     assert found.differing["right"].tolist() == ["first", "second", "neither", "both"]
     assert (found.only_first_right, found.only_second_right) == (1, 1)
     assert "film" not in found.differing  # the scores came without
@@ -187,9 +188,9 @@ def test_of_every_film_they_differ_on_it_is_said_which_is_right(drawn):
 
 def test_a_comparison_is_strict_json_even_of_one_patient(drawn):
     old, new = pair(drawn)
-    assert json.loads(json.dumps(compare(old, new, 50).as_dict(), allow_nan=False))["n"] == 300
-    one = [Contender(c.name, c.scores.iloc[:1], TWO, 0.5) for c in (old, new)]
+    assert json.loads(json.dumps(compare_scores(old, new, 50).as_dict(), allow_nan=False))["n"] == 300
+    one = [ModelScores(c.name, c.scores.iloc[:1], TWO, 0.5) for c in (old, new)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        said = json.loads(json.dumps(compare(*one, 50).as_dict(), allow_nan=False))
+        said = json.loads(json.dumps(compare_scores(*one, 50).as_dict(), allow_nan=False))
     assert said["n"] == 1 and said["auc"][0]["value"] is None

@@ -3,18 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, brier_score_loss, precision_recall_curve, roc_auc_score, roc_curve
+from sklearn import metrics as sklearn_metrics
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.curves import calibration, precision_recall, roc, spread
-from cxr.evaluation.decisions import Question, questions
+from cxr.evaluation.curves import calibration_curve, precision_recall_curve, roc_curve, score_histogram
+from cxr.evaluation.decisions import BinaryQuestion, binary_questions
 from cxr.evaluation.evaluation import evaluate
 
 
 def question(truth, score, label=None, threshold=0.5):
     truth, score = np.array(truth, bool), np.array(score, float)
     label = np.where(truth, "ill", "normal") if label is None else np.array(label)
-    return Question("ill", "normal", label, truth, score, score >= threshold)
+    return BinaryQuestion("ill", "normal", label, truth, score, score >= threshold)
 
 
 @pytest.fixture(params=[1, 2, 6])
@@ -26,8 +27,10 @@ def drawn(request):
 
 
 def test_roc_is_scikit_learns(drawn):
-    curve = roc(drawn)
-    false_positives, sensitivity, threshold = roc_curve(drawn.truth, drawn.score, drop_intermediate=False)
+    curve = roc_curve(drawn)
+    false_positives, sensitivity, threshold = sklearn_metrics.roc_curve(
+        drawn.truth, drawn.score, drop_intermediate=False
+    )
     assert curve.false_positives == pytest.approx(false_positives)
     assert curve.sensitivity == pytest.approx(sensitivity)
     assert curve.threshold == pytest.approx(threshold)
@@ -35,8 +38,8 @@ def test_roc_is_scikit_learns(drawn):
 
 
 def test_precision_and_recall_are_scikit_learns(drawn):
-    curve = precision_recall(drawn)
-    precision, recall, threshold = precision_recall_curve(drawn.truth, drawn.score)
+    curve = precision_recall_curve(drawn)
+    precision, recall, threshold = sklearn_metrics.precision_recall_curve(drawn.truth, drawn.score)
     assert curve.precision[::-1] == pytest.approx(precision[:-1])
     assert curve.recall[::-1] == pytest.approx(recall[:-1])
     assert curve.threshold[::-1] == pytest.approx(threshold)
@@ -45,7 +48,7 @@ def test_precision_and_recall_are_scikit_learns(drawn):
 
 
 def test_the_decisions_at_a_score_lie_on_the_curve(drawn):
-    curve = roc(drawn)
+    curve = roc_curve(drawn)
     place = int(np.searchsorted(-curve.threshold, -curve.threshold[len(curve.threshold) // 2]))
     said = drawn.score >= curve.threshold[place]
     assert curve.sensitivity[place] == pytest.approx(said[drawn.truth].mean())
@@ -56,22 +59,22 @@ def test_no_curve_is_drawn_of_films_with_one_answer():
     lonely = question([1, 1], [0.2, 0.9])
     assert not lonely.answerable
     with pytest.raises(ValueError, match="both answers"):
-        roc(lonely)
+        roc_curve(lonely)
 
 
 def test_scores_are_spread_by_label_with_none_lost():
     drawn = question([0, 0, 1, 1, 1], [0, 0.31, 0.9, 1, 1], ["normal", "normal", "viral", "bacterial", "viral"])
-    found = spread(drawn, bins=10)
+    found = score_histogram(drawn, bins=10)
     assert {name: int(films.sum()) for name, films in found.films.items()} == {"normal": 2, "viral": 2, "bacterial": 1}
     assert found.films["normal"][[0, 3]].tolist() == [1, 1]
     assert found.films["viral"][9] == 2
 
 
 def test_calibration_is_that_worked_out_by_hand():
-    bins = calibration(question([0, 1, 0, 1, 1, 1], [0.08, 0.1, 0.12, 0.95, 0.96, 1.0]))
+    bins = calibration_curve(question([0, 1, 0, 1, 1, 1], [0.08, 0.1, 0.12, 0.95, 0.96, 1.0]))
     assert bins.films.tolist() == [3, 3]
-    assert bins.said == pytest.approx([0.1, 0.97])
-    assert bins.seen == pytest.approx([1 / 3, 1])
+    assert bins.mean_predicted == pytest.approx([0.1, 0.97])
+    assert bins.observed == pytest.approx([1 / 3, 1])
     assert bins.expected_error == pytest.approx((abs(1 / 3 - 0.1) + 0.03) / 2)
 
 
@@ -81,10 +84,10 @@ def test_calibration_differs_by_the_calibration_error_that_stands_among_the_figu
     labels, score = LabelSpace(("normal", "ill")), np.round(rng.random(90), 1 + seed)  # many lie on edges of bins
     label = np.where(rng.random(90) < score, "ill", "normal")
     table = pd.DataFrame({"label": label, "p_normal": 1 - score, "p_ill": score})
-    found = calibration(questions(table, labels, 0.5)[0])
+    found = calibration_curve(binary_questions(table, labels, 0.5)[0])
     assert found.expected_error == pytest.approx(evaluate(table, labels, 0.5).binary.ece)
 
 
 def test_the_brier_score_is_scikit_learns(drawn):
-    assert calibration(drawn).brier == pytest.approx(brier_score_loss(drawn.truth, drawn.score))
-    assert calibration(drawn).films.sum() == 300
+    assert calibration_curve(drawn).brier == pytest.approx(brier_score_loss(drawn.truth, drawn.score))
+    assert calibration_curve(drawn).films.sum() == 300

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.decisions import Counts, class_report, films_of_cell, positive_name, questions
+from cxr.evaluation.decisions import ConfusionCounts, binary_questions, cell_films, class_report, positive_name
 from cxr.evaluation.evaluation import evaluate
 
 THREE = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
@@ -29,7 +29,7 @@ def table():
 
 
 def test_everything_else_is_asked_first_and_then_each_class(table):
-    asked = questions(table, THREE, 0.5)
+    asked = binary_questions(table, THREE, 0.5)
     assert [str(one) for one in asked] == [
         "pneumonia against normal",
         "normal against the rest",
@@ -44,13 +44,13 @@ def test_everything_else_is_asked_first_and_then_each_class(table):
 
 def test_of_two_classes_the_positive_one_is_asked_for_once():
     table = pd.DataFrame({"label": ["normal", "covid19"], "p_normal": [0.8, 0.1], "p_covid19": [0.2, 0.9]})
-    names = [str(one) for one in questions(table, LabelSpace(("normal", "covid19")), 0.5)]
+    names = [str(one) for one in binary_questions(table, LabelSpace(("normal", "covid19")), 0.5)]
     assert names == ["covid19 against normal", "normal against the rest"]
 
 
 def test_without_a_negative_class_only_classes_are_asked_for():
     columns = {"p_a": [0.8, 0.1, 0.1], "p_b": [0.1, 0.8, 0.1], "p_c": [0.1, 0.1, 0.8]}
-    asked = questions(pd.DataFrame({"label": ["a", "b", "c"], **columns}), LabelSpace(("a", "b", "c")), None)
+    asked = binary_questions(pd.DataFrame({"label": ["a", "b", "c"], **columns}), LabelSpace(("a", "b", "c")), None)
     assert [one.name for one in asked] == ["a", "b", "c"]
     assert all((one.predicted == one.truth).all() for one in asked)
 
@@ -69,22 +69,22 @@ def test_what_is_not_normal_has_a_name(space, name):
 
 
 def test_counts_are_those_worked_out_by_hand(table):
-    counts = Counts.of(questions(table, THREE, 0.5)[0])
-    assert counts == Counts(true_positive=4, false_negative=1, false_positive=1, true_negative=1)
+    counts = ConfusionCounts.from_question(binary_questions(table, THREE, 0.5)[0])
+    assert counts == ConfusionCounts(true_positive=4, false_negative=1, false_positive=1, true_negative=1)
     assert (counts.sensitivity, counts.specificity) == (0.8, 0.5)
     assert (counts.precision, counts.f1, counts.accuracy) == (0.8, 0.8, pytest.approx(5 / 7))
     assert counts.prevalence == pytest.approx(5 / 7)
 
 
 def test_predictive_values_follow_the_prevalence():
-    counts = Counts(true_positive=90, false_negative=10, false_positive=20, true_negative=80)
+    counts = ConfusionCounts(true_positive=90, false_negative=10, false_positive=20, true_negative=80)
     assert counts.ppv(counts.prevalence) == pytest.approx(counts.precision)
     assert counts.ppv(0.01) == pytest.approx(0.9 * 0.01 / (0.9 * 0.01 + 0.2 * 0.99))
     assert counts.npv(0.01) == pytest.approx(0.8 * 0.99 / (0.8 * 0.99 + 0.1 * 0.01))
 
 
 def test_a_share_of_nothing_is_not_a_number():
-    nothing = Counts(true_positive=0, false_negative=0, false_positive=0, true_negative=3)
+    nothing = ConfusionCounts(true_positive=0, false_negative=0, false_positive=0, true_negative=3)
     assert math.isnan(nothing.sensitivity)
     assert math.isnan(nothing.ppv(0.5))
     assert nothing.specificity == 1
@@ -105,16 +105,15 @@ def test_the_report_of_classes_is_scikit_learns(table):
 
 
 def test_the_films_of_a_cell_begin_with_the_most_wrong(table):
-    films = films_of_cell(table, THREE, 0.5, "bacterial", "viral")
+    films = cell_films(table, THREE, 0.5, "bacterial", "viral")
     assert films["p_bacterial"].tolist() == [0.25, 0.3]
-    assert films_of_cell(table, THREE, 0.5, "viral", "bacterial").empty
+    assert cell_films(table, THREE, 0.5, "viral", "bacterial").empty
 
 
 def test_the_films_of_all_cells_are_those_counted(table):
     evaluation = evaluate(table, THREE, 0.5)
     counted = [
-        [len(films_of_cell(table, THREE, 0.5, truth, decision)) for decision in THREE.classes]
-        for truth in THREE.classes
+        [len(cell_films(table, THREE, 0.5, truth, decision)) for decision in THREE.classes] for truth in THREE.classes
     ]
     assert counted == [list(row) for row in evaluation.confusion]
 
@@ -122,7 +121,7 @@ def test_the_films_of_all_cells_are_those_counted(table):
 def test_the_films_of_a_label_that_names_several_classes_begin_with_the_least_of_them_together(table):
     more = [("pneumonia", 0.2, 0.6, 0.2), ("pneumonia", 0.05, 0.5, 0.45), ("pneumonia", 0.9, 0.06, 0.04)]
     table = pd.concat([table, pd.DataFrame(more, columns=table.columns)], ignore_index=True)
-    films = films_of_cell(table, THREE, 0.5, "pneumonia", "bacterial")
+    films = cell_films(table, THREE, 0.5, "pneumonia", "bacterial")
     assert set(films["label"]) == {"pneumonia"} and films["p_normal"].tolist() == [0.2, 0.1, 0.05]
-    counted = [len(films_of_cell(table, THREE, 0.5, "pneumonia", decision)) for decision in THREE.classes]
+    counted = [len(cell_films(table, THREE, 0.5, "pneumonia", decision)) for decision in THREE.classes]
     assert tuple(counted) == evaluate(table, THREE, 0.5).coarse["pneumonia"] == (1, 3, 0)

@@ -12,7 +12,7 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import (
     YOUDEN,
-    Rule,
+    ThresholdRule,
     auc,
     choose_threshold,
     evaluate,
@@ -203,7 +203,7 @@ def test_no_cut_is_better_than_the_chosen_threshold(decimals):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, seed):
     table = drawn_scores(TWO, seed)
-    chosen = choose_threshold(table, TWO, Rule(sensitivity=floor))
+    chosen = choose_threshold(table, TWO, ThresholdRule(sensitivity=floor))
     assert evaluate(table, TWO, chosen).binary.sensitivity >= floor
     next_score = np.sort(np.unique(1 - table["p_normal"]))
     above = next_score[next_score > chosen]
@@ -211,10 +211,10 @@ def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, s
 
 
 def test_a_rule_says_what_it_is_and_refuses_what_no_sensitivity_can_be():
-    assert str(YOUDEN) == "Youden" and str(Rule(0.95)) == "sensitivity of at least 0.95"
+    assert str(YOUDEN) == "Youden" and str(ThresholdRule(0.95)) == "sensitivity of at least 0.95"
     for floor in (0, -1, 1.5):
         with pytest.raises(DatasetError, match="above 0 and up to 1"):
-            Rule(floor)
+            ThresholdRule(floor)
 
 
 def test_classes_that_can_be_told_apart_get_a_threshold_in_the_middle_of_the_gap():

@@ -10,7 +10,7 @@ import pytest
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import choose_threshold
-from cxr.evaluation.indeterminate import MIN_PATIENTS, Band, choose_band, coverage, outside
+from cxr.evaluation.indeterminate import MIN_PATIENTS, IndeterminateBand, choose_band, coverage_curve, selective_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -51,10 +51,10 @@ def test_no_narrower_band_would_do(drawn):
 def test_a_model_that_is_right_everywhere_has_an_empty_band():
     table = pd.DataFrame({"label": ["normal", "covid19"] * 25, "p_normal": [0.9, 0.2] * 25})
     table = table.assign(p_covid19=1 - table["p_normal"])
-    assert choose_band(table, TWO, 0.5) == Band(
+    assert choose_band(table, TWO, 0.5) == IndeterminateBand(
         (0.5, 0.5), "empty: 95% right on either side of the threshold, on validation films"
     )
-    assert not TWO.unsure(table[["p_normal", "p_covid19"]].to_numpy(), (0.5, 0.5)).any()
+    assert not TWO.indeterminate(table[["p_normal", "p_covid19"]].to_numpy(), (0.5, 0.5)).any()
 
 
 def test_an_accuracy_that_cannot_be_reached_leaves_no_band_but_a_sentence(drawn):
@@ -80,13 +80,13 @@ def test_without_a_threshold_there_is_no_band(drawn):
 
 def test_the_upper_end_is_sure_and_the_lower_is_not():
     p = np.array([[0.8, 0.2], [0.7, 0.3], [0.4, 0.6], [0.3, 0.7]])
-    assert TWO.unsure(p, (0.3, 0.6)).tolist() == [False, True, False, False]
-    assert bool(TWO.unsure(np.array([0.5, 0.5]), (0.3, 0.6)))
+    assert TWO.indeterminate(p, (0.3, 0.6)).tolist() == [False, True, False, False]
+    assert bool(TWO.indeterminate(np.array([0.5, 0.5]), (0.3, 0.6)))
 
 
 def test_coverage_starts_with_the_surest_and_ends_with_all(drawn):
     table = drawn(TWO, films=500, help=0.5)
-    curve = coverage(table, TWO, 0.5)
+    curve = coverage_curve(table, TWO, 0.5)
     right = (1 - table["p_normal"] >= 0.5) == (table["label"] == "covid19")
     assert curve.share[-1] == 1 and curve.accuracy[-1] == pytest.approx(right.mean())
     assert (np.diff(curve.share) > 0).all() and (np.diff(curve.margin) < 0).all()
@@ -101,7 +101,7 @@ def test_scores_of_0_and_1_are_at_the_ends_of_the_curve():
     table = pd.DataFrame({"label": ["normal", "covid19", "normal"], "p_normal": [1.0, 0.0, 0.6]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        curve = coverage(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5)
+        curve = coverage_curve(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5)
     assert curve.accuracy.tolist() == [1, 1] and curve.share == pytest.approx([2 / 3, 1])
 
 
@@ -109,7 +109,7 @@ def test_what_holds_outside_is_given_with_intervals(drawn):
     table = drawn(TWO, films=600, help=0.7)
     threshold = choose_threshold(table, TWO)
     band = choose_band(table, TWO, threshold, 0.95).range
-    found = outside(table, TWO, threshold, band, 200)
+    found = selective_metrics(table, TWO, threshold, band, 200)
     (npv, _), (ppv, _) = sides(table, TWO, threshold, band)
     assert (found.npv.value, found.ppv.value) == (pytest.approx(npv), pytest.approx(ppv))
     assert found.accuracy.low < found.accuracy.value < found.accuracy.high
@@ -119,14 +119,14 @@ def test_what_holds_outside_is_given_with_intervals(drawn):
 
 
 def test_a_model_that_is_never_sure_has_no_figures_there(drawn):
-    found = outside(drawn(TWO), TWO, 0.5, (0.0, 1.1), 10)
+    found = selective_metrics(drawn(TWO), TWO, 0.5, (0.0, 1.1), 10)
     assert (found.n, found.share) == (0, 0) and np.isnan(found.accuracy.value)
     json.dumps(found.as_dict(), allow_nan=False)
 
 
 def test_films_whose_label_says_nothing_have_no_curve(drawn):
     with pytest.raises(DatasetError, match="nothing to evaluate"):
-        coverage(drawn(TWO).assign(label="tuberculosis"), TWO, 0.5)
+        coverage_curve(drawn(TWO).assign(label="tuberculosis"), TWO, 0.5)
     either = LabelSpace(("normal", "viral", "covid19"), {"clear-or-viral": ("normal", "viral")})
     with pytest.raises(DatasetError, match="says whether something was found"):
-        coverage(drawn(either).assign(label="clear-or-viral"), either, 0.5)
+        coverage_curve(drawn(either).assign(label="clear-or-viral"), either, 0.5)

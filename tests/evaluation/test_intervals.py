@@ -12,9 +12,16 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import cases_of, evaluate
+from cxr.evaluation.evaluation import evaluate, labeled_cases
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import delong, delong_interval, percentiles, resampled, wilson, with_intervals
+from cxr.evaluation.intervals import (
+    bootstrap_weights,
+    delong_covariance,
+    delong_interval,
+    metric_intervals,
+    percentile_interval,
+    wilson_interval,
+)
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -38,13 +45,13 @@ def ovarian():
 
 
 def test_delong_gives_the_areas_and_errors_of_the_published_example(ovarian):
-    areas, covariance = delong(*ovarian)
+    areas, covariance = delong_covariance(*ovarian)
     assert areas == pytest.approx([0.7366, 0.6478, 0.7258], abs=5e-5)
     assert np.sqrt(np.diag(covariance)) == pytest.approx([0.0927, 0.1000, 0.1028], abs=5e-5)
 
 
 def test_delong_gives_the_contrasts_of_the_published_example(ovarian):
-    areas, covariance = delong(*ovarian)
+    areas, covariance = delong_covariance(*ovarian)
     for score, difference, error, p in [(0, 0.0108, 0.0953, 0.9102), (1, -0.0780, 0.1046, 0.4561)]:
         contrast = np.array([score == 0, score == 1, -1])
         found, spread = contrast @ areas, np.sqrt(contrast @ covariance @ contrast)
@@ -71,7 +78,7 @@ def slow_delong(truth, scores):
 def test_delong_agrees_with_its_definition_with_ties(seed):
     rng = np.random.default_rng(seed)
     truth, scores = rng.random(40) < 0.4, rng.integers(0, 8, (3, 40)) / 8
-    areas, covariance = delong(truth, scores)
+    areas, covariance = delong_covariance(truth, scores)
     expected, spread = slow_delong(truth, scores)
     np.testing.assert_allclose(areas, expected)
     np.testing.assert_allclose(covariance, spread)
@@ -81,7 +88,7 @@ def test_delong_agrees_with_its_definition_with_ties(seed):
 @pytest.mark.parametrize("truth", [[True], [True, True], [False, False], [True, False], []])
 def test_delong_of_too_few_films_is_not_a_number_without_a_warning(truth):
     truth = np.array(truth, bool)
-    areas, covariance = delong(truth, np.linspace(1, 0, len(truth))[None])
+    areas, covariance = delong_covariance(truth, np.linspace(1, 0, len(truth))[None])
     assert np.isnan(covariance).all()
     assert np.isnan(areas).all() or areas == [1.0]
     assert np.isnan(delong_interval(truth, np.linspace(1, 0, len(truth))).low)
@@ -103,20 +110,20 @@ def test_a_delong_interval_stays_between_0_and_1(ovarian):
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_wilson_gives_the_published_intervals(part, whole, low, high):
-    found = wilson(part, whole)
+    found = wilson_interval(part, whole)
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
-    other = wilson(whole - part, whole)
+    other = wilson_interval(whole - part, whole)
     assert (1 - other.high, 1 - other.low) == (pytest.approx(found.low), pytest.approx(found.high))
     assert found.low <= found.value <= found.high
 
 
 def test_a_proportion_of_nothing_is_not_a_number():
-    assert np.isnan([wilson(0, 0).value, wilson(0, 0).low]).all()
+    assert np.isnan([wilson_interval(0, 0).value, wilson_interval(0, 0).low]).all()
 
 
 def test_a_film_is_drawn_as_often_as_its_patient_and_as_many_patients_as_there_are():
     patient = np.array([0, 0, 1, 2, 2, 2])
-    weights = np.concatenate(list(resampled(patient, 100, seed=3)), axis=1)
+    weights = np.concatenate(list(bootstrap_weights(patient, 100, seed=3)), axis=1)
     assert weights.shape == (6, 100)
     assert (weights[0] == weights[1]).all() and (weights[3] == weights[5]).all()
     assert (weights[[0, 2, 3]].sum(axis=0) == 3).all()
@@ -135,7 +142,7 @@ def slow_bootstrap(table, figure, resamples, seed):
 
 def test_intervals_agree_with_a_bootstrap_in_a_loop(drawn):
     table = drawn(TWO, films=150, patients=50)
-    found = with_intervals(table, TWO, 0.5, resamples=4000)
+    found = metric_intervals(table, TWO, 0.5, resamples=4000)
 
     def accuracy(films):
         return accuracy_score(films["label"] == "covid19", 1 - films["p_normal"] >= 0.5)
@@ -150,7 +157,7 @@ def test_intervals_agree_with_a_bootstrap_in_a_loop(drawn):
 
 def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds(drawn):
     table = drawn(films=400)
-    found, evaluation = with_intervals(table, FOUR, 0.7, resamples=300), evaluate(table, FOUR, 0.7)
+    found, evaluation = metric_intervals(table, FOUR, 0.7, resamples=300), evaluate(table, FOUR, 0.7)
     for name, interval in found.items():
         head, _, tail = name.partition(".")
         if head == "binary":
@@ -166,22 +173,22 @@ def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds
 
 def test_classes_without_a_negative_one_have_the_figures_of_classes_alone(drawn):
     labels = LabelSpace(("bacterial", "viral", "covid19"))
-    found = with_intervals(drawn(labels), labels, None, 100)
+    found = metric_intervals(drawn(labels), labels, None, 100)
     assert found["accuracy"].low < found["accuracy"].value and not [name for name in found if "binary" in name]
 
 
 def test_one_seed_gives_one_answer(drawn):
     table = drawn()
-    assert with_intervals(table, FOUR, 0.7, 100, seed=1) == with_intervals(table, FOUR, 0.7, 100, seed=1)
-    assert with_intervals(table, FOUR, 0.7, 100, seed=1) != with_intervals(table, FOUR, 0.7, 100, seed=2)
+    assert metric_intervals(table, FOUR, 0.7, 100, seed=1) == metric_intervals(table, FOUR, 0.7, 100, seed=1)
+    assert metric_intervals(table, FOUR, 0.7, 100, seed=1) != metric_intervals(table, FOUR, 0.7, 100, seed=2)
 
 
 def test_many_films_of_few_patients_are_less_sure_than_films_of_many(drawn):
     once = drawn(TWO, films=60)
     ten_times = pd.concat([once] * 10, ignore_index=True)
-    one, copies = with_intervals(once, TWO, 0.5), with_intervals(ten_times, TWO, 0.5)
+    one, copies = metric_intervals(once, TWO, 0.5), metric_intervals(ten_times, TWO, 0.5)
     assert copies["accuracy"] == one["accuracy"]  # the same patients: ten copies say no more
-    strangers = with_intervals(ten_times.assign(patient=np.arange(600)), TWO, 0.5)
+    strangers = metric_intervals(ten_times.assign(patient=np.arange(600)), TWO, 0.5)
     assert strangers["accuracy"].high - strangers["accuracy"].low < 0.5 * (one["accuracy"].high - one["accuracy"].low)
 
 
@@ -189,7 +196,7 @@ def test_the_bounds_hold_the_truth_about_as_often_as_they_say(drawn):
     truth = evaluate(drawn(TWO, films=40_000, decimals=6), TWO, 0.5)
     held = []
     for seed in range(100):
-        found = with_intervals(drawn(TWO, films=120, seed=1000 + seed, decimals=6), TWO, 0.5, resamples=300)
+        found = metric_intervals(drawn(TWO, films=120, seed=1000 + seed, decimals=6), TWO, 0.5, resamples=300)
         held.append(
             [
                 found[name].low <= value <= found[name].high
@@ -202,16 +209,18 @@ def test_the_bounds_hold_the_truth_about_as_often_as_they_say(drawn):
 def test_no_error_is_not_certainty():
     table = pd.DataFrame({"label": ["normal"] * 20 + ["covid19"] * 20, "patient": np.repeat(np.arange(20), 2)})
     table = table.assign(p_normal=np.where(table["label"] == "normal", 0.9, 0.1)).eval("p_covid19 = 1 - p_normal")
-    found = with_intervals(table, TWO, 0.5, 200)
-    assert found["accuracy"] == wilson(20, 20)
-    assert found["binary.sensitivity"] == found["recall.covid19"] == found["precision.normal"] == wilson(10, 10)
+    found = metric_intervals(table, TWO, 0.5, 200)
+    assert found["accuracy"] == wilson_interval(20, 20)
+    assert (
+        found["binary.sensitivity"] == found["recall.covid19"] == found["precision.normal"] == wilson_interval(10, 10)
+    )
     assert found["binary.auc"].value == 1 and np.isnan(found["binary.auc"].low)
 
 
 def test_a_class_of_two_patients_has_no_bounds():
     table = pd.DataFrame({"label": ["normal"] * 50 + ["covid19"] * 2})
     table["p_normal"] = np.linspace(1, 0.4, 52)
-    found = with_intervals(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5, 200)
+    found = metric_intervals(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5, 200)
     assert found["binary.auc"].value == 1 and np.isnan(found["binary.auc"].low)
     assert found["binary.specificity"].low < found["binary.specificity"].value
 
@@ -229,7 +238,7 @@ def test_a_class_of_two_patients_has_no_bounds():
 def test_tiny_sets_have_answers_without_a_warning(table):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = with_intervals(pd.DataFrame(table), TWO, 0.5, 50)
+        found = metric_intervals(pd.DataFrame(table), TWO, 0.5, 50)
     assert found["accuracy"].low <= found["accuracy"].value <= found["accuracy"].high
     assert found["accuracy"].high - found["accuracy"].low > 0.3
     assert (
@@ -240,30 +249,30 @@ def test_tiny_sets_have_answers_without_a_warning(table):
 
 def test_an_empty_table_is_refused_in_a_sentence():
     with pytest.raises(DatasetError, match="nothing to evaluate"):
-        with_intervals(pd.DataFrame({"label": [], "p_normal": [], "p_covid19": []}), TWO, 0.5)
+        metric_intervals(pd.DataFrame({"label": [], "p_normal": [], "p_covid19": []}), TWO, 0.5)
 
 
 def test_patients_may_have_any_numbers(drawn):
     table = drawn(TWO, films=60, patients=20)
     odd = table.assign(patient=table["patient"] * 1000 + 7)
-    assert cases_of(odd, TWO, 0.5).patients == table["patient"].nunique()
-    assert with_intervals(odd, TWO, 0.5, 50) == with_intervals(table, TWO, 0.5, 50)
+    assert labeled_cases(odd, TWO, 0.5).patients == table["patient"].nunique()
+    assert metric_intervals(odd, TWO, 0.5, 50) == metric_intervals(table, TWO, 0.5, 50)
 
 
 def test_predictive_values_have_intervals_at_a_chosen_prevalence(drawn):
-    rare = with_intervals(drawn(TWO), TWO, 0.5, 200, prevalence=0.02)
-    as_found = with_intervals(drawn(TWO), TWO, 0.5, 200)
+    rare = metric_intervals(drawn(TWO), TWO, 0.5, 200, prevalence=0.02)
+    as_found = metric_intervals(drawn(TWO), TWO, 0.5, 200)
     assert rare["binary.ppv"].high < as_found["binary.ppv"].low
     assert rare["binary.sensitivity"] == as_found["binary.sensitivity"]
 
 
 def test_too_many_resamples_without_a_figure_leave_no_bounds():
-    assert percentiles(0.5, np.array([0.4, 0.6] * 50)) == Interval(0.5, 0.4, 0.6)
-    assert np.isnan(percentiles(0.5, np.array([0.4, 0.6, np.nan, np.nan])).low)
+    assert percentile_interval(0.5, np.array([0.4, 0.6] * 50)) == Interval(0.5, 0.4, 0.6)
+    assert np.isnan(percentile_interval(0.5, np.array([0.4, 0.6, np.nan, np.nan])).low)
 
 
 def test_two_thousand_resamples_of_five_thousand_films_are_a_matter_of_seconds(drawn):
     table = drawn(films=5000, patients=3000, decimals=6)
     started = time.process_time()
-    with_intervals(table, FOUR, 0.7)
+    metric_intervals(table, FOUR, 0.7)
     assert time.process_time() - started < 4  # about 1 s of one core; elsewhere it may be a slower one

@@ -8,8 +8,8 @@ import pytest
 from sklearn import metrics as sk
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import cases_of, evaluate
-from cxr.evaluation.metrics import calibration_error, figures, predictive_values, ranking
+from cxr.evaluation.evaluation import evaluate, labeled_cases
+from cxr.evaluation.metrics import calibration_error, metric_values, predictive_values, ranking_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -59,9 +59,9 @@ def by_scikit_learn(cases, w):
 @pytest.mark.parametrize("decimals", [1, 6])
 @pytest.mark.parametrize("labels", [TWO, FOUR], ids=["two", "four"])
 def test_every_figure_agrees_with_scikit_learn_for_any_weights_and_ties(drawn, labels, decimals, seed):
-    cases = cases_of(drawn(labels, seed=seed, decimals=decimals), labels, 0.7)
+    cases = labeled_cases(drawn(labels, seed=seed, decimals=decimals), labels, 0.7)
     weights = np.random.default_rng(seed).poisson(1.0, (len(cases.p), 3)).astype(float)
-    found = figures(cases, weights)
+    found = metric_values(cases, weights)
     for column, w in enumerate(weights.T):
         expected = by_scikit_learn(cases, w)
         assert set(found) == set(expected) | {"ece", "binary.ece"}
@@ -73,8 +73,8 @@ def test_the_figures_of_a_small_test_are_those_worked_out_by_hand():
     # 100 ill films, 90 of them called so; 100 healthy ones, 20 called ill; scores of 0.8 where it was called, else 0.2
     cells = (("covid19", 0.8, 90), ("covid19", 0.2, 10), ("normal", 0.8, 20), ("normal", 0.2, 80))
     rows = [(label, round(1 - p, 1), p) for label, p, films in cells for _ in range(films)]
-    cases = cases_of(pd.DataFrame(rows, columns=["label", "p_normal", "p_covid19"]), TWO, 0.5)
-    found = {name: float(value[0]) for name, value in figures(cases, np.ones((200, 1))).items()}
+    cases = labeled_cases(pd.DataFrame(rows, columns=["label", "p_normal", "p_covid19"]), TWO, 0.5)
+    found = {name: float(value[0]) for name, value in metric_values(cases, np.ones((200, 1))).items()}
     assert found["binary.lr_positive"] == pytest.approx(0.9 / 0.2)
     assert found["binary.lr_negative"] == pytest.approx(0.1 / 0.8)
     assert found["binary.f1"] == found["f1.covid19"] == pytest.approx(180 / (180 + 20 + 10))
@@ -92,9 +92,9 @@ def test_the_figures_of_a_small_test_are_those_worked_out_by_hand():
 
 
 def test_weights_of_half_the_precision_give_the_same_figures(drawn):
-    cases = cases_of(drawn(films=3000), FOUR, 0.7)
+    cases = labeled_cases(drawn(films=3000), FOUR, 0.7)
     weights = np.random.default_rng(0).poisson(1.0, (3000, 4))
-    exact, rough = figures(cases, weights.astype(float)), figures(cases, weights.astype(np.float32))
+    exact, rough = metric_values(cases, weights.astype(float)), metric_values(cases, weights.astype(np.float32))
     for name, value in exact.items():
         assert rough[name] == pytest.approx(value, rel=1e-4), name
 
@@ -102,7 +102,7 @@ def test_weights_of_half_the_precision_give_the_same_figures(drawn):
 def test_a_class_that_no_drawn_film_has_is_not_a_number_and_not_in_the_means():
     table = pd.DataFrame({"label": ["normal", "viral", "viral"], "p_normal": [0.8, 0.3, 0.6]})
     table = table.assign(p_bacterial=0.1, p_viral=0.9 - table["p_normal"], p_covid19=0.0)
-    found = figures(cases_of(table, FOUR, None), np.ones((3, 1)))
+    found = metric_values(labeled_cases(table, FOUR, None), np.ones((3, 1)))
     assert np.isnan(found["auc.bacterial"]) and np.isnan(found["recall.bacterial"])
     assert np.isnan(found["average_precision.bacterial"]) and np.isnan(found["f1.bacterial"])
     assert np.isnan(found["precision.bacterial"])  # and was never decided
@@ -114,7 +114,7 @@ def test_films_that_are_all_of_one_class_or_all_called_one_make_no_noise():
     table = pd.DataFrame({"label": ["normal"] * 3, "p_normal": [0.9, 0.8, 0.7], "p_covid19": [0.1, 0.2, 0.3]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = figures(cases_of(table, TWO, 0.5), np.array([[1.0, 0], [1, 0], [1, 0]]))
+        found = metric_values(labeled_cases(table, TWO, 0.5), np.array([[1.0, 0], [1, 0], [1, 0]]))
     assert found["binary.specificity"][0] == 1 and np.isnan(found["binary.specificity"][1])
     for name in ("mcc", "binary.auc", "binary.sensitivity", "binary.ppv", "binary.lr_positive", "macro_auc"):
         assert name == "binary.lr_positive" or np.isnan(found[name]).all(), name
@@ -128,7 +128,7 @@ def test_a_test_without_false_alarms_has_an_infinite_likelihood_ratio_which_json
 
 
 def test_equal_scores_count_half():
-    area, precision = ranking(np.array([0.5, 0.5]), np.array([True, False]), np.ones((2, 1)))
+    area, precision = ranking_metrics(np.array([0.5, 0.5]), np.array([True, False]), np.ones((2, 1)))
     assert area == [0.5] and precision == [0.5]
 
 
@@ -142,11 +142,11 @@ def test_predictive_values_at_a_prevalence_are_those_of_bayes():
 
 
 def test_the_predictive_values_of_the_films_are_those_at_their_own_prevalence(drawn):
-    cases, ones = cases_of(drawn(TWO), TWO, 0.5), np.ones((200, 1))
+    cases, ones = labeled_cases(drawn(TWO), TWO, 0.5), np.ones((200, 1))
     prevalence = float((cases.positive == 1).mean())
-    own, same = figures(cases, ones), figures(cases, ones, prevalence)
+    own, same = metric_values(cases, ones), metric_values(cases, ones, prevalence)
     assert same["binary.ppv"] == pytest.approx(own["binary.ppv"])
-    assert figures(cases, ones, 0.01)["binary.ppv"] < own["binary.ppv"]
+    assert metric_values(cases, ones, 0.01)["binary.ppv"] < own["binary.ppv"]
 
 
 def test_the_calibration_error_is_that_worked_out_by_hand():

@@ -6,11 +6,11 @@ import shutil
 import pandas as pd
 import pytest
 
-from cxr.core.errors import DatasetError, ShelfError
+from cxr.core.errors import DatasetError, RegistryError
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.evaluation import read_scores
 from cxr.evaluation.model_evaluation import KNOWING, evaluate_model
-from cxr.films.film import film_name
+from cxr.films.film import film_id
 from cxr.learning.film_selection import select
 from cxr.registry import registry
 from tests.support.training import carry_out, tiny_recipe
@@ -37,7 +37,7 @@ def silent(done, total, what=""):
 )
 def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data, tmp_path):
     carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
-    tested = read_scores(registry.evaluation_of("tiny"))[lambda table: table["role"] == "test"]
+    tested = read_scores(registry.evaluation_path("tiny"))[lambda table: table["role"] == "test"]
     for place in (loose, shutil.copytree(loose, tmp_path / "renamed")):  # films are known wherever they lie
         judged = evaluate_model("tiny", [str(place)], None, silent)
         assert sorted(judged.scores["path"]) == sorted(tested["path"])
@@ -59,11 +59,11 @@ def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(trained, phanto
 
 def test_films_of_an_evaluation_are_known_by_their_bytes(trained, phantoms):
     scores = evaluate_model("first", [str(phantoms)], None, silent).scores
-    assert scores["film"].tolist() == [film_name((phantoms / path).read_bytes()) for path in scores["path"]]
+    assert scores["film"].tolist() == [film_id((phantoms / path).read_bytes()) for path in scores["path"]]
 
 
 def test_a_split_is_taken_at_its_word(trained, phantoms):
-    chosen, _ = select(registry.recipe_of("first"), Dataset.open(phantoms))
+    chosen, _ = select(registry.get_recipe("first"), Dataset.open(phantoms))
     for split in ("train", "val", "test"):
         scores = evaluate_model("first", [str(phantoms)], split, silent).scores
         assert set(scores["path"]) == set(chosen.table["path"][chosen.table["role"] == split])
@@ -89,5 +89,5 @@ def test_films_none_of_which_can_be_read_are_an_error_in_words(trained, phantoms
 
 
 def test_an_empty_shelf_judges_nothing(home, phantoms):
-    with pytest.raises(ShelfError, match="no model on the shelf"):
+    with pytest.raises(RegistryError, match="no model on the shelf"):
         evaluate_model(None, [str(phantoms)], None, silent)

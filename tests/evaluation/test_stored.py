@@ -6,9 +6,9 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.core.paths import evaluations_dir
-from cxr.evaluation.stored import held_out, keep, kept, unseen
+from cxr.evaluation.stored import held_out_only, held_out_scores, store_evaluation, stored_evaluations
 from cxr.registry import registry
-from cxr.registry.card import Draft
+from cxr.registry.card import ModelDraft
 from tests.support.training import tiny_recipe
 
 CLASSES = ("normal", "bacterial", "viral")
@@ -18,7 +18,7 @@ CLASSES = ("normal", "bacterial", "viral")
 def card(home):
     """A model on the shelf that nobody needed to train."""
     films = {"test": {"normal": 2, "viral": 1}, "val": {"normal": 1}}
-    draft = Draft(name="drawn", classes=CLASSES, threshold=0.4, films=films)
+    draft = ModelDraft(name="drawn", classes=CLASSES, threshold=0.4, films=films)
     scores = pd.DataFrame(
         {
             "dataset": "drawn",
@@ -34,76 +34,76 @@ def card(home):
 
 
 def test_a_models_own_scores_are_kept_by_role(card):
-    test, val = kept(card)
+    test, val = stored_evaluations(card)
     assert (test.name, val.name) == ("test films of its training", "validation films of its training")
     assert test.scores()["path"].tolist() == ["1.png", "2.png", "3.png"]
     assert val.scores()["path"].tolist() == ["4.png"]
 
 
 def test_an_evaluation_is_found_again_with_its_scores(card):
-    scores = kept(card)[0].scores()
-    stored = keep(card, "phantoms+nih", "all", scores)
+    scores = stored_evaluations(card)[0].scores()
+    stored = store_evaluation(card, "phantoms+nih", "all", scores)
     assert stored.name == "phantoms+nih, all films"
-    assert kept(card)[2] == stored
-    assert kept(card)[2].scores().equals(scores)
+    assert stored_evaluations(card)[2] == stored
+    assert stored_evaluations(card)[2].scores().equals(scores)
     assert sorted(path.name for path in stored.path.parent.iterdir()) == ["phantoms+nih@all.csv"]
 
 
 def test_without_a_split_the_films_are_named_alone(card):
-    assert keep(card, "phantoms", None, kept(card)[0].scores()).name == "phantoms"
+    assert store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores()).name == "phantoms"
 
 
 def test_a_second_evaluation_on_the_same_films_replaces_the_first(card):
-    scores = kept(card)[0].scores()
-    keep(card, "phantoms", None, scores)
-    keep(card, "phantoms", None, scores[:1])
-    assert len(kept(card)) == 3
-    assert len(kept(card)[2].scores()) == 1
+    scores = stored_evaluations(card)[0].scores()
+    store_evaluation(card, "phantoms", None, scores)
+    store_evaluation(card, "phantoms", None, scores[:1])
+    assert len(stored_evaluations(card)) == 3
+    assert len(stored_evaluations(card)[2].scores()) == 1
 
 
 def test_another_version_of_the_model_has_none_of_them(card):
-    keep(card, "phantoms", None, kept(card)[0].scores())
-    assert len(kept(card.model_copy(update={"version": "0" * 12}))) == 2
+    store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores())
+    assert len(stored_evaluations(card.model_copy(update={"version": "0" * 12}))) == 2
 
 
 def test_what_a_person_ran_can_be_forgotten_and_what_the_model_brought_cannot(card):
-    keep(card, "phantoms", None, kept(card)[0].scores()).delete()
-    assert len(kept(card)) == 2
+    store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores()).delete()
+    assert len(stored_evaluations(card)) == 2
     with pytest.raises(DatasetError, match="go with it"):
-        kept(card)[0].delete()
+        stored_evaluations(card)[0].delete()
 
 
 def test_what_cannot_be_written_is_said(card):
     evaluations_dir().write_text("a file where the folder should be")
     with pytest.raises(DatasetError, match="could not be kept"):
-        keep(card, "phantoms", None, kept(card)[0].scores())
+        store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores())
 
 
 def test_scores_without_digests_are_those_of_the_training_alone(card):
-    keep(card, "phantoms", None, kept(card)[0].scores())
-    assert held_out(card)["path"].tolist() == ["1.png", "2.png", "3.png"]
+    store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores())
+    assert held_out_scores(card)["path"].tolist() == ["1.png", "2.png", "3.png"]
 
 
 @pytest.fixture
 def digests(card):
     """The same model, whose films are known by their bytes."""
-    path = registry.evaluation_of(card.name)
+    path = registry.evaluation_path(card.name)
     table = pd.read_csv(path).assign(film=list("abcd"), patient=[0, 0, 1, 2])
     table.to_csv(path, index=False)
     return card
 
 
 def test_films_that_were_held_out_are_gathered_from_all_evaluations_each_once(digests):
-    scores = kept(digests)[0].scores()
-    keep(digests, "others", None, scores.assign(film=["b", "x", "y"], role="", patient=[0, 1, 0]))
-    table = held_out(digests).set_index("film")
+    scores = stored_evaluations(digests)[0].scores()
+    store_evaluation(digests, "others", None, scores.assign(film=["b", "x", "y"], role="", patient=[0, 1, 0]))
+    table = held_out_scores(digests).set_index("film")
     assert table.index.tolist() == ["a", "b", "c", "x", "y"]
     assert table["patient"].nunique() == 4  # numbered within a table: b and y are one person's, and b is known already
 
 
 @pytest.mark.parametrize("role", ["train", "val"])
 def test_films_that_a_model_was_made_with_are_not_held_out_wherever_they_were_scored(digests, role):
-    scores = kept(digests)[0].scores()
-    keep(digests, "all", "all", scores.assign(film=["x", "y", "z"], role=[role, "", role]))
-    assert held_out(digests)["film"].tolist() == ["a", "b", "c", "y"]
-    assert unseen(scores.assign(role=role)).empty
+    scores = stored_evaluations(digests)[0].scores()
+    store_evaluation(digests, "all", "all", scores.assign(film=["x", "y", "z"], role=[role, "", role]))
+    assert held_out_scores(digests)["film"].tolist() == ["a", "b", "c", "y"]
+    assert held_out_only(scores.assign(role=role)).empty

@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from cxr.core.errors import ShelfError
+from cxr.core.errors import RegistryError
 from cxr.exchange import model_formats as exports
-from cxr.exchange.model_formats import export
+from cxr.exchange.model_formats import export_format
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import arrays_of
@@ -52,22 +52,22 @@ def stored(home, draft):
 @pytest.mark.parametrize(("output", "rank"), [("softmax", 0), ("sigmoid", 0), ("softmax", 5)])
 def test_an_exported_file_says_what_the_model_says(stored, kind, output, rank):
     stored(output, rank)
-    made = export("tiny", kind)
+    made = export_format("tiny", kind)
     assert made.difference < exports.AGREE and made.file_name == f"tiny.{kind}" and len(made.data) > 1000
 
 
 def test_a_file_that_says_something_else_is_not_given_out(stored, monkeypatch):
     stored()
     monkeypatch.setitem(exports._READ, "keras", lambda path, films: np.full((len(films), 3), 1 / 3))
-    with pytest.raises(ShelfError, match="does not say what 'tiny' says"):
-        export("tiny", "keras")
+    with pytest.raises(RegistryError, match="does not say what 'tiny' says"):
+        export_format("tiny", "keras")
 
 
 @pytest.mark.parametrize(("output", "rank"), [("sigmoid", 5), ("softmax", 0)])
 def test_a_keras_file_loads_in_safe_mode_where_there_is_no_cxr(stored, tmp_path, output, rank):
     stored(output, rank)
     path = tmp_path / "model.keras"
-    path.write_bytes(export("tiny", "keras").data)
+    path.write_bytes(export_format("tiny", "keras").data)
     code = (
         "import keras, sys, numpy as np\n"
         f"model = keras.models.load_model({str(path)!r}, safe_mode=True)\n"
@@ -80,12 +80,12 @@ def test_a_keras_file_loads_in_safe_mode_where_there_is_no_cxr(stored, tmp_path,
 
 def test_a_kind_that_is_not_known_is_refused_with_those_that_are(stored):
     stored()
-    with pytest.raises(ShelfError, match="Known: keras, onnx, tflite"):
-        export("tiny", "caffe")
+    with pytest.raises(RegistryError, match="Known: keras, onnx, tflite"):
+        export_format("tiny", "caffe")
 
 
 def test_onnx_says_what_to_install_where_it_is_missing(stored, monkeypatch):
     stored()
     monkeypatch.setattr(exports, "ONNX_NEEDS", ("no_such_package",))
-    with pytest.raises(ShelfError, match=r"pip install -r requirements-export\.txt"):
-        export("tiny", "onnx")
+    with pytest.raises(RegistryError, match=r"pip install -r requirements-export\.txt"):
+        export_format("tiny", "onnx")

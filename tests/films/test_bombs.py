@@ -22,7 +22,7 @@ from pydicom.uid import (
 from cxr.core.errors import CxrError, FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
-from cxr.inference.sources import dropped
+from cxr.inference.sources import sources_from_upload
 from tests.support.file_seeds import dataset_of, encapsulated, frame_of, png_of, ramp, saved, written
 from tests.support.memory import peak_bytes, zeros
 
@@ -253,7 +253,7 @@ def test_ten_gigabytes_of_zeros_in_a_zip_are_refused_at_once(announced: int, tmp
     assert len(data) < 20_000_000
     (tmp_path / "films.zip").write_bytes(data)
     with quick_and_small():
-        (source,) = dropped("7", "films.zip", data)
+        (source,) = sources_from_upload("7", "films.zip", data)
         with pytest.raises(FilmError):
             Film.read(source.read())
         with pytest.raises(CxrError):

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from cxr.films.film import Film
-from cxr.films.isolation.pool import DIED, Decoders
+from cxr.films.isolation.pool import DIED, DecoderPool
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import BATCH, read_sources
-from cxr.inference.sources import Source, on_disk
+from cxr.inference.sources import FilmSource, source_on_disk
 from tests.support.misbehaving import MARK, MISBEHAVING
 
 
@@ -31,7 +31,7 @@ def files(tmp_path_factory):
 
 def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
     classifier = make_classifier()
-    readings = list(read_sources(classifier, map(on_disk, files)))
+    readings = list(read_sources(classifier, map(source_on_disk, files)))
     assert [reading.source.name for reading in readings] == [str(path) for path in files]
     assert [n for n, reading in enumerate(readings) if reading.error] == [1, BATCH]
     for path, reading in zip(files, readings, strict=True):
@@ -42,16 +42,16 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
 
 
 def test_a_film_that_breaks_its_reader_is_an_entry_that_says_so(make_classifier, files):
-    pool = Decoders(MISBEHAVING, limit_s=20)
+    pool = DecoderPool(MISBEHAVING, limit_s=20)
     data = [MARK + b"signal 11", files[0].read_bytes(), MARK + b"exit 3", files[2].read_bytes()]
-    laid = [Source(str(n), f"{n}", partial(bytes, one), pool.read) for n, one in enumerate(data)]
+    laid = [FilmSource(str(n), f"{n}", partial(bytes, one), pool.read) for n, one in enumerate(data)]
     readings = list(read_sources(make_classifier(), laid))
     assert [reading.error for reading in readings] == [DIED, "", DIED, ""]
     pool.close()
 
 
 def test_a_reading_is_ready_for_json(make_classifier, files):
-    sound, broken = read_sources(make_classifier(threshold=0.5), map(on_disk, files[:2]))
+    sound, broken = read_sources(make_classifier(threshold=0.5), map(source_on_disk, files[:2]))
     said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
     assert list(said) == ["file", "film", "label", "probabilities", "decision", "threshold", "unsure"] + [
         "gate",
@@ -68,13 +68,13 @@ def test_a_reading_is_ready_for_json(make_classifier, files):
 def test_what_the_gate_says_comes_before_what_the_file_shows(make_classifier, files):
     from dataclasses import replace
 
-    from cxr.inference.input_check.input_check import Reason, Verdict
+    from cxr.inference.input_check.input_check import InputCheckReason, InputCheckResult
 
-    reading = next(read_sources(make_classifier(), [on_disk(files[0])]))
-    assert reading.doubts == reading.warnings and reading.warnings and not reading.refused
-    verdict = Verdict(True, (Reason("blank", "It is blank."),))
+    reading = next(read_sources(make_classifier(), [source_on_disk(files[0])]))
+    assert reading.concerns == reading.warnings and reading.warnings and not reading.rejected
+    verdict = InputCheckResult(True, (InputCheckReason("blank", "It is blank."),))
     doubted = replace(reading, prediction=replace(reading.prediction, gate=verdict))
-    assert doubted.refused and doubted.doubts == ("It is blank.", *reading.warnings)
+    assert doubted.rejected and doubted.concerns == ("It is blank.", *reading.warnings)
     said = doubted.as_dict()
     assert said["gate"] == {"refused": True, "reasons": [{"kind": "blank", "sentence": "It is blank."}]}
     assert said["warnings"][0] == "It is blank." and said["decision"]  # what is withheld is for those who show it
@@ -86,7 +86,7 @@ def test_files_of_which_none_is_a_film_are_read_without_the_model(files):
             assert films == []
             return []
 
-    assert all(reading.error for reading in read_sources(NeverAsked(), map(on_disk, [files[1], files[BATCH]])))
+    assert all(reading.error for reading in read_sources(NeverAsked(), map(source_on_disk, [files[1], files[BATCH]])))
     assert list(read_sources(NeverAsked(), [])) == []
 
 
@@ -105,7 +105,7 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
         def read_many(self, films, batch):
             return list(films)
 
-    readings = read_sources(Echo(), map(on_disk, asked()))
+    readings = read_sources(Echo(), map(source_on_disk, asked()))
     next(readings)
     assert len(taken) <= 2 * BATCH
     readings.close()
@@ -117,5 +117,5 @@ def test_a_film_that_comes_alone_is_read_alone_and_the_last_of_many_is_not(files
     alone, many = classifier.read, classifier.read_many
     classifier.read = lambda film: calls.append("read") or alone(film)
     classifier.read_many = lambda films, batch: calls.append("read_many") or many(films, batch)
-    assert all(reading.prediction for reading in read_sources(classifier, map(on_disk, [files[0]] * count)))
+    assert all(reading.prediction for reading in read_sources(classifier, map(source_on_disk, [files[0]] * count)))
     assert set(calls) == asked

@@ -143,7 +143,7 @@ def test_softened_logits_give_softer_probabilities_and_the_same_heatmaps(make_cl
     for output, classes in (("softmax", ("normal", "bacterial", "viral")), ("sigmoid", ("normal", "viral"))):
         classifier = make_classifier(tiny_recipe(output=output), classes)
         before = classifier.read(film)
-        classifier.network.soften(2.0)
+        classifier.network.apply_temperature(2.0)
         after = classifier.read(film)
         expected = np.sqrt(before.probabilities)
         np.testing.assert_allclose(after.probabilities, expected / expected.sum(), atol=1e-5)

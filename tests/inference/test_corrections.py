@@ -9,9 +9,9 @@ from PIL import Image
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import read_sources
-from cxr.inference.corrections import MENDS, mended, mends
-from cxr.inference.input_check.input_check import SENTENCES, Reason, Verdict
-from cxr.inference.sources import dropped
+from cxr.inference.corrections import CORRECTIONS, corrected, corrections_for
+from cxr.inference.input_check.input_check import SENTENCES, InputCheckReason, InputCheckResult
+from cxr.inference.sources import sources_from_upload
 
 UPRIGHT = draw_phantom("bacterial", 3, 96).pixels[:, :80]
 SPOILED = {
@@ -29,37 +29,42 @@ def file_of(pixels):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("mend", MENDS, ids=lambda mend: mend.how)
+@pytest.mark.parametrize("mend", CORRECTIONS, ids=lambda mend: mend.how)
 def test_what_was_spoiled_is_the_film_again(mend):
-    (source,) = dropped("k", "f.png", file_of(SPOILED[mend.how]))
-    again = mended(source, mend)
+    (source,) = sources_from_upload("k", "f.png", file_of(SPOILED[mend.how]))
+    again = corrected(source, mend)
     film = again.decode(again.read())
     assert np.array_equal(film.pixels, UPRIGHT)
     assert film.warnings[-1] == f"This film was {mend.how} before it was read, as its reader asked."
 
 
 def test_it_has_a_key_a_name_and_a_number_of_its_own(make_classifier):
-    (source,) = dropped("k", "f.png", file_of(SPOILED["inverted"]))
-    again = mended(source, MENDS[0])
+    (source,) = sources_from_upload("k", "f.png", file_of(SPOILED["inverted"]))
+    again = corrected(source, CORRECTIONS[0])
     first, second = read_sources(make_classifier(), [source, again])
     assert second.film_id == f"{first.film_id}-inverted"
     assert (again.key, again.name) == ("k-inverted", "f.png, inverted")
-    assert "inverted" in second.doubts[-1]
+    assert "inverted" in second.concerns[-1]
     assert not np.array_equal(first.prediction.probabilities, second.prediction.probabilities)
 
 
 def test_what_may_set_a_film_right_goes_by_what_the_gate_says():
     def said(*kinds):
-        return Verdict(False, tuple(Reason(kind, SENTENCES[kind]) for kind in kinds))
+        return InputCheckResult(False, tuple(InputCheckReason(kind, SENTENCES[kind]) for kind in kinds))
 
-    assert [mend.how for mend in mends(said("negative"))] == ["inverted"]
-    assert [mend.how for mend in mends(said("on its side"))] == ["turned to the left", "turned to the right"]
-    assert mends(said("unlike", "small")) == mends(Verdict(False, ())) == mends(None) == []
+    assert [mend.how for mend in corrections_for(said("negative"))] == ["inverted"]
+    assert [mend.how for mend in corrections_for(said("on its side"))] == ["turned to the left", "turned to the right"]
+    assert (
+        corrections_for(said("unlike", "small"))
+        == corrections_for(InputCheckResult(False, ()))
+        == corrections_for(None)
+        == []
+    )
 
 
 def test_a_film_that_cannot_be_read_cannot_be_mended_either():
-    (source,) = dropped("k", "f.png", b"no film")
-    (reading,) = read_sources_of(mended(source, MENDS[0]))
+    (source,) = sources_from_upload("k", "f.png", b"no film")
+    (reading,) = read_sources_of(corrected(source, CORRECTIONS[0]))
     assert reading.film is None and "neither an image nor DICOM" in reading.error
 
 
@@ -74,7 +79,7 @@ def read_sources_of(source):
 
 
 def test_a_film_stays_read_only():
-    (source,) = dropped("k", "f.png", file_of(SPOILED["inverted"]))
-    again = mended(source, MENDS[0])
+    (source,) = sources_from_upload("k", "f.png", file_of(SPOILED["inverted"]))
+    again = corrected(source, CORRECTIONS[0])
     film = again.decode(again.read())
     assert isinstance(film, Film) and not film.pixels.flags.writeable

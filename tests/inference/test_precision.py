@@ -12,7 +12,7 @@ from cxr.inference.classifier import Classifier
 from cxr.inference.engines.selection import agree, openvino_version
 from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import arrays_of, assign, start_from
+from cxr.registry.weights_file import arrays_of, assign, load_starting_weights
 
 CLASSES = ("normal", "pneumonia")
 FILMS = 40
@@ -45,7 +45,7 @@ def classifiers(real_films):
 
     recipe = Recipe.read("vgg16-default")
     exact = build(recipe, len(CLASSES), "float32")
-    start_from(exact.model, recipe)
+    load_starting_weights(exact.model, recipe)
     pixels, ill = real_films
     pooled = keras.Model(exact.model.input, exact.model.get_layer("pooled").output)
     seen = pooled.predict(pixels.astype(np.float32), batch_size=8, verbose=0)
@@ -80,6 +80,6 @@ def test_openvino_says_of_a_film_what_tensorflow_says(classifiers, real_films, p
     from cxr.inference.engines.openvino import openvino_trunk
 
     classifier = classifiers[precision]
-    look = classifier.look_through(openvino_trunk(classifier.network, precision))
+    look = classifier.use_engine(openvino_trunk(classifier.network, precision))
     for film in real_films[0][:: FILMS // 10]:
         assert agree(classifier.look(film[None]), look(film[None]))

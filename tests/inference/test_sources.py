@@ -9,11 +9,11 @@ from PIL import Image
 
 from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm
 from cxr.films.film import Film
-from cxr.films.isolation.pool import read_apart
+from cxr.films.isolation.pool import read_isolated
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
-from cxr.films.thumbnail import jpeg
+from cxr.films.thumbnail import jpeg_thumbnail
 from cxr.inference import sources
-from cxr.inference.sources import dropped, examples
+from cxr.inference.sources import example_sources, sources_from_upload
 
 
 def png(seed=1):
@@ -31,14 +31,14 @@ def zipped(members):
 
 
 def test_a_dropped_file_is_one_film_whatever_its_name():
-    (source,) = dropped("7", "no-ending", png())
+    (source,) = sources_from_upload("7", "no-ending", png())
     assert (source.key, source.name) == ("7", "no-ending")
     assert Film.read(source.read()).width_px == 64
 
 
 def test_the_pictures_at_hand_are_those_of_the_drawn_films():
-    drawn = {one.name: one for one in examples() if one.drawn}
-    made = {name: jpeg(Film.read(one.read()), 150, square=True) for name, one in drawn.items()}
+    drawn = {one.name: one for one in example_sources() if one.drawn}
+    made = {name: jpeg_thumbnail(Film.read(one.read()), 150, square=True) for name, one in drawn.items()}
     for name, one in drawn.items():
         kept = Film.read(one.picture).pixels.astype(float)
         far = {other: np.abs(kept - Film.read(data).pixels).mean() for other, data in made.items()}
@@ -47,15 +47,18 @@ def test_the_pictures_at_hand_are_those_of_the_drawn_films():
 
 def test_what_is_dropped_is_decoded_apart_and_what_lies_here_is_not(tmp_path):
     (tmp_path / "a.png").write_bytes(png())
-    mine = [*examples(), sources.on_disk(tmp_path / "a.png")]
-    theirs = [*dropped("7", "a.png", png()), *dropped("8", "a.zip", zipped({"a.png": png(), "b.png": png(2)}))]
-    assert {source.decode for source in theirs} == {read_apart}
+    mine = [*example_sources(), sources.source_on_disk(tmp_path / "a.png")]
+    theirs = [
+        *sources_from_upload("7", "a.png", png()),
+        *sources_from_upload("8", "a.zip", zipped({"a.png": png(), "b.png": png(2)})),
+    ]
+    assert {source.decode for source in theirs} == {read_isolated}
     assert {source.decode for source in mine} == {Film.read}
 
 
 def test_a_dropped_zip_is_its_films():
     data = zipped({"case/b.png": png(2), "case/a.dcm": png(3), "case/readme.txt": b"x", "__MACOSX/a.png": b"x"})
-    found = dropped("7", "case.zip", data)
+    found = sources_from_upload("7", "case.zip", data)
     assert [source.name for source in found] == ["case/a.dcm", "case/b.png"]
     assert len({source.key for source in found}) == 2
     assert [source.read() for source in found] == [png(3), png(2)]
@@ -67,14 +70,14 @@ def test_a_dropped_zip_is_its_films():
     ids=["texts only", "empty"],
 )
 def test_a_zip_without_films_is_one_entry_with_its_reason(data, words):
-    (source,) = dropped("7", "case.zip", data)
+    (source,) = sources_from_upload("7", "case.zip", data)
     with pytest.raises(UnreadableFilm, match=words):
         source.read()
 
 
 def test_a_zip_of_too_many_files_is_refused_before_any_is_read(monkeypatch):
     monkeypatch.setattr(sources, "MOST_FILMS", 2)
-    (source,) = dropped("7", "case.zip", zipped({f"{n}.png": b"" for n in range(3)}))
+    (source,) = sources_from_upload("7", "case.zip", zipped({f"{n}.png": b"" for n in range(3)}))
     with pytest.raises(FilmTooLarge, match="holds 3 files"):
         source.read()
 
@@ -82,14 +85,14 @@ def test_a_zip_of_too_many_files_is_refused_before_any_is_read(monkeypatch):
 def test_a_damaged_zip_raises_only_a_film_error():
     data = bytearray(zipped({"a.png": png()}))
     for broken in (bytes(data[:-30]), bytes(data[:40] + b"\0" * 60 + data[100:])):
-        for source in dropped("7", "case.zip", broken):
+        for source in sources_from_upload("7", "case.zip", broken):
             with pytest.raises(FilmError):
                 Film.read(source.read())
 
 
 def test_the_examples_are_a_drawn_film_of_each_finding(monkeypatch):
     monkeypatch.delenv("CXR_EXAMPLES", raising=False)
-    found = examples()
+    found = example_sources()
     assert [source.name for source in found] == [f"Drawn film, {finding}" for finding in FINDINGS]
     assert all(source.drawn and Film.read(source.read()).format == "PNG" for source in found)
 
@@ -99,6 +102,6 @@ def test_a_person_s_own_examples_follow_the_drawn_ones(monkeypatch, tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / ".hidden.png").write_bytes(png())
     monkeypatch.setenv("CXR_EXAMPLES", str(tmp_path))
-    own = examples()[len(FINDINGS) :]
+    own = example_sources()[len(FINDINGS) :]
     assert [source.name for source in own] == ["mine"]
     assert not own[0].drawn and own[0].read() == png()

@@ -23,7 +23,7 @@ def test_readers_always_find_a_model_in_use_while_others_promote(home):
 
 def test_half_a_model_would_be_noticed(home):
     faults._with_readers()[1]()
-    path = registry.folder_of("second") / "weights.npz"
+    path = registry.model_folder("second") / "weights.npz"
     path.write_bytes(path.read_bytes()[:-10])
     assert faults.seen_wrong() == ["the weights of second are not those of its card"]
 
@@ -64,7 +64,7 @@ def test_a_training_killed_at_random_moments_ends_as_the_unbroken_one(first, pha
 def test_other_weights_and_a_second_model_would_be_noticed(first, monkeypatch):
     compare(first, first, count := Count("unbroken"))
     assert count.faults == [] and shelf_faults({"unbroken"}) == []
-    path = registry.folder_of("unbroken") / "weights.npz"
+    path = registry.model_folder("unbroken") / "weights.npz"
     arrays = load_arrays(path)
     changed = {name: array + 2e-5 for name, array in arrays.items()}
     answers = iter([changed, arrays])

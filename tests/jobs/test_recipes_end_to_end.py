@@ -33,7 +33,7 @@ def test_a_built_in_recipe_trains_to_a_model_that_reads_films(home, phantoms, na
     run = carry_out(recipe, [phantoms], name)
     assert run.status.state == "finished" and run.status.model == name
     assert len(run.history()) == 1
-    card = registry.card(name)
+    card = registry.get_card(name)
     assert (card.recipe, card.classes) == (name, tuple(recipe.data.classes) or card.classes)
     assert card.results["test"]["n"] > 0
     prediction = registry.load(name, "float32").read(Dataset.open(phantoms).read(1))

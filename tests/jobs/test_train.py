@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxr.core.errors import DatasetError, RecipeError, RunError, ShelfError
+from cxr.core.errors import DatasetError, RecipeError, RegistryError, RunError
 from cxr.core.paths import models_dir
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.calibration import Temperature, tempered
-from cxr.evaluation.card_results import results_of
-from cxr.evaluation.evaluation import Binary, Evaluation, Rule, evaluate, probabilities_of, read_scores
+from cxr.evaluation.calibration import Temperature, apply_temperature
+from cxr.evaluation.card_results import card_results
+from cxr.evaluation.evaluation import BinaryMetrics, Evaluation, ThresholdRule, evaluate, probabilities_of, read_scores
 from cxr.evaluation.indeterminate import choose_band
 from cxr.films.film import Film
 from cxr.jobs import runs, train
-from cxr.jobs.model_names import promised_name
+from cxr.jobs.model_names import planned_name
 from cxr.jobs.runs import Job, Status
-from cxr.jobs.worker import Worker
+from cxr.jobs.worker import RunJournal
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 from tests.support.training import carry_out, tiny_recipe
@@ -30,7 +30,7 @@ TWO = {"classes": ["normal", "covid19"]}
 
 
 def stored(name="tiny"):
-    return read_scores(registry.evaluation_of(name))
+    return read_scores(registry.evaluation_path(name))
 
 
 def alive_run(model):
@@ -42,17 +42,17 @@ def alive_run(model):
 def test_the_duration_on_a_card_counts_the_epochs_before_a_break(home, phantoms):
     run = runs.create(train.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
     run.write_history([{"epoch": 1, "seconds": 5000.0}])
-    train.carry_out(run)
-    assert 5000 < registry.card("tiny").duration_s < 6000
+    train.execute(run)
+    assert 5000 < registry.get_card("tiny").duration_s < 6000
 
 
 def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home, phantoms, monkeypatch):
     run = runs.create(train.plan(tiny_recipe(training={"epochs": 1}), [str(phantoms)], "tiny"), "tiny")
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(Worker, "end", lambda *_: sys.exit(1))
-        train.carry_out(run)
-    assert registry.names() == ["tiny"] and registry.card("tiny").run == run.id
-    train.carry_out(run)
+        patch.setattr(RunJournal, "finish", lambda *_: sys.exit(1))
+        train.execute(run)
+    assert registry.names() == ["tiny"] and registry.get_card("tiny").run == run.id
+    train.execute(run)
     assert registry.names() == ["tiny"]
     assert (run.status.state, run.status.model) == ("finished", "tiny")
 
@@ -60,11 +60,11 @@ def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home,
 def test_a_run_that_was_resumed_says_that_its_earlier_model_stays_on_the_shelf(home, phantoms, monkeypatch):
     run = runs.create(train.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
     with monkeypatch.context() as patch:
-        patch.setattr(Worker, "stopping", lambda worker: bool(worker.run.history()))
-        train.carry_out(run)
+        patch.setattr(RunJournal, "stopping", lambda worker: bool(worker.run.history()))
+        train.execute(run)
     assert (run.status.state, run.status.model) == ("stopped", "tiny")
-    assert "stays" not in run.status.sentence and promised_name(run) == "tiny-2"
-    train.carry_out(run)
+    assert "stays" not in run.status.sentence and planned_name(run) == "tiny-2"
+    train.execute(run)
     assert run.status.model == "tiny-2"
     assert run.status.sentence.endswith(
         "on the shelf as 'tiny-2'. 'tiny', of epoch 1 and from before it was resumed, stays there too."
@@ -106,10 +106,10 @@ def test_a_fitted_temperature_is_in_all_that_the_model_says(home, phantoms, outp
     carry_out(recipe, [phantoms], "plain")
     monkeypatch.setattr(train, "fit_temperature", lambda p, targets: Temperature(2.5, "chosen"))
     carry_out(recipe, [phantoms], "tiny")
-    card, scores, plain = registry.card("tiny"), stored(), stored("plain")
-    assert (card.temperature, card.temperature_rule) == (2.5, "chosen") and registry.card("plain").temperature == 1
+    card, scores, plain = registry.get_card("tiny"), stored(), stored("plain")
+    assert (card.temperature, card.temperature_rule) == (2.5, "chosen") and registry.get_card("plain").temperature == 1
     softer = probabilities_of(scores, card.classes)
-    np.testing.assert_allclose(softer, tempered(probabilities_of(plain, card.classes), 2.5), atol=1e-4)
+    np.testing.assert_allclose(softer, apply_temperature(probabilities_of(plain, card.classes), 2.5), atol=1e-4)
     read = registry.load("tiny", "float32").read_many(Film.read(phantoms / path) for path in scores["path"])
     np.testing.assert_allclose([prediction.probabilities for prediction in read], softer, atol=2e-5)
     assert card.threshold == train.choose_threshold(scores[scores["role"] == "val"], LabelSpace(card.classes))
@@ -121,11 +121,11 @@ def test_the_temperature_is_fitted_on_validation_films_alone(home, phantoms, mon
     given = []
     monkeypatch.setattr(train, "fit_temperature", lambda p, targets: given.append(len(p)) or Temperature(1.0, ""))
     carry_out(tiny_recipe(data={"validation": 0.4}, training={"epochs": 1}), [phantoms])
-    assert given == [sum(registry.card("tiny").films["val"].values())]
+    assert given == [sum(registry.get_card("tiny").films["val"].values())]
 
 
 def test_the_card_has_the_unsure_band_of_the_validation_films_or_says_why_not(trained):
-    card, scores = registry.card("first"), stored("first")
+    card, scores = registry.get_card("first"), stored("first")
     band = choose_band(scores[scores["role"] == "val"], LabelSpace(card.classes), card.threshold)
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule) and card.unsure_rule
 
@@ -138,18 +138,18 @@ def test_weights_of_half_precision_are_those_that_were_judged_and_half_the_file(
     assert sizes[1] < 0.6 * sizes[0]
     scores = stored()
     read = registry.load("tiny", "float32").read_many(Film.read(phantoms / path) for path in scores["path"])
-    p = probabilities_of(scores, registry.card("tiny").classes)
+    p = probabilities_of(scores, registry.get_card("tiny").classes)
     np.testing.assert_allclose([prediction.probabilities for prediction in read], p, atol=2e-5)
-    before = probabilities_of(stored("whole"), registry.card("tiny").classes)
+    before = probabilities_of(stored("whole"), registry.get_card("tiny").classes)
     assert 0 < np.abs(p - before).max() < 0.002
 
 
 def test_a_recipe_may_ask_for_a_threshold_that_keeps_a_sensitivity_and_for_a_surer_band(home, phantoms):
     asked = {"rule": "sensitivity", "sensitivity": 0.8, "sure": 0.75}
     carry_out(tiny_recipe(data={"validation": 0.4}, training={"epochs": 2}, decision=asked), [phantoms])
-    card, scores = registry.card("tiny"), stored()
+    card, scores = registry.get_card("tiny"), stored()
     held, labels = scores[scores["role"] == "val"], LabelSpace(card.classes)
-    assert card.threshold == train.choose_threshold(held, labels, Rule(0.8))
+    assert card.threshold == train.choose_threshold(held, labels, ThresholdRule(0.8))
     assert card.threshold != train.choose_threshold(held, labels)
     assert card.results["val"]["binary"]["sensitivity"] >= 0.8
     assert card.threshold_rule == "sensitivity of at least 0.8 on validation films"
@@ -159,10 +159,10 @@ def test_a_recipe_may_ask_for_a_threshold_that_keeps_a_sensitivity_and_for_a_sur
 
 def test_the_card_says_what_the_stored_scores_say(home, phantoms):
     carry_out(tiny_recipe(training={"epochs": 2}), [phantoms])
-    card, scores = registry.card("tiny"), stored()
+    card, scores = registry.get_card("tiny"), stored()
     labels = registry.load("tiny").labels
     for role in ("val", "test"):
-        found = results_of(scores[scores["role"] == role], labels, card.threshold)
+        found = card_results(scores[scores["role"] == role], labels, card.threshold)
         assert json.loads(json.dumps(found)) == card.results[role]
     assert card.threshold == train.choose_threshold(scores[scores["role"] == "val"], labels)
     assert card.films["test"] == dict.fromkeys(card.classes, 10)
@@ -176,7 +176,7 @@ def test_a_plan_is_refused_where_recipe_films_or_name_do_not_hold(home, phantoms
         train.plan(tiny_recipe(), ["no-such-folder"], "tiny")
     with pytest.raises(DatasetError, match="tuberculosis"):
         train.plan(tiny_recipe(data={"classes": ["normal", "tuberculosis"]}), [str(phantoms)], "tiny")
-    with pytest.raises(ShelfError, match="cannot be a model's name"):
+    with pytest.raises(RegistryError, match="cannot be a model's name"):
         train.plan(tiny_recipe(), [str(phantoms)], "../tiny")
     with pytest.raises(DatasetError, match="given twice"):
         train.plan(tiny_recipe(), [str(phantoms), str(phantoms)], "tiny")
@@ -206,7 +206,7 @@ def test_a_name_that_was_taken_meanwhile_costs_no_training(home, phantoms):
     recipe = tiny_recipe(training={"epochs": 1})
     late = runs.create(train.plan(recipe, [str(phantoms)], "tiny"), "tiny")
     carry_out(recipe, [phantoms], "tiny")
-    train.carry_out(late)
+    train.execute(late)
     assert late.status.state == "finished" and late.status.model == "tiny-2"
     assert "'tiny-2'" in late.status.sentence
     assert sorted(registry.names()) == ["tiny", "tiny-2"]
@@ -216,11 +216,11 @@ def test_a_run_that_cannot_be_carried_out_ends_with_the_reason(home, phantoms):
     job = train.plan(tiny_recipe(), [str(phantoms)], "tiny")
     lost = runs.create(replace(job, datasets=(str(phantoms / "moved"),)), "tiny")
     with pytest.raises(DatasetError):
-        train.carry_out(lost)
+        train.execute(lost)
     assert lost.status.state == "failed" and "no dataset at moved" in lost.status.sentence
     odd = runs.create(replace(job, recipe_toml="colour = 'red'"), "tiny")
     with pytest.raises(RecipeError):
-        train.carry_out(odd)
+        train.execute(odd)
     assert odd.status.state == "failed" and "colour" in odd.status.sentence
     assert registry.names() == []
 
@@ -229,7 +229,7 @@ def test_a_run_that_was_told_to_stop_before_its_first_epoch_brings_no_model(home
     run = runs.create(train.plan(tiny_recipe(), [str(phantoms)], "tiny"), "tiny")
     run.stop()
     with pytest.raises(RunError, match="nothing to keep"):
-        train.carry_out(run)
+        train.execute(run)
     assert run.status.state == "stopped" and run.status.model == ""
     assert registry.names() == []
 
@@ -249,7 +249,7 @@ def test_a_fold_that_fails_ends_the_cross_validation_with_its_reason(home, phant
 
 
 def evaluation(accuracy, auc):
-    rest = {field.name: 0.5 for field in fields(Binary)} | {"n": 10, "accuracy": accuracy, "auc": auc}
+    rest = {field.name: 0.5 for field in fields(BinaryMetrics)} | {"n": 10, "accuracy": accuracy, "auc": auc}
     return Evaluation(
         n=10,
         classes=("normal", "covid19"),
@@ -260,7 +260,7 @@ def evaluation(accuracy, auc):
         confusion=((5, 0), (0, 5)),
         recall={},
         negative="normal",
-        binary=Binary(**rest),
+        binary=BinaryMetrics(**rest),
         left_out=0,
         balanced_accuracy=accuracy,
         mcc=0.5,
@@ -287,7 +287,7 @@ def test_a_resumed_run_refuses_films_that_are_no_longer_those_it_began_with(home
     run = runs.create(train.plan(recipe, [str(phantoms)], "tiny"), recipe.name)
     (run.folder / "films.csv").write_text("dataset,path,label,role\nphantoms,gone.png,normal,test\n")
     with pytest.raises(RunError, match="have changed since this run began"):
-        train.carry_out(run)
+        train.execute(run)
     assert run.status.state == "failed"
 
 
@@ -298,14 +298,14 @@ def test_copies_across_training_and_test_are_said_and_stand_on_the_card(home, ph
     for copy in table["path"][table["split"] == "train"].iloc[:40]:  # validation takes some of them, not all
         shutil.copy(folder / source, folder / copy)
     run = carry_out(tiny_recipe(training={"epochs": 1}), [folder])
-    assert "1 film is in training and again" in registry.card("tiny").warnings[0]
+    assert "1 film is in training and again" in registry.get_card("tiny").warnings[0]
     assert "1 film is in training and again" in run.status.sentence
 
 
 def test_a_model_that_starts_from_another_s_training_films_says_so(trained, phantoms):
     other = tiny_recipe(training={"epochs": 1, "seed": 1}, trunk={"weights": "shelf:first"})
     run = carry_out(other, [phantoms], "child")
-    assert "were trained on by 'first'" in registry.card("child").warnings[0]
+    assert "were trained on by 'first'" in registry.get_card("child").warnings[0]
     assert "were trained on by 'first'" in run.status.sentence
 
 

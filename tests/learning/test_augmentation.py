@@ -3,7 +3,7 @@ import pytest
 
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.learning.augmentation import augment, view_rng
-from cxr.registry.recipe import Augmentation
+from cxr.registry.recipe import AugmentationSettings
 
 KNOBS = {
     "rotation_deg": 20,
@@ -29,7 +29,7 @@ KNOBS = {
     "border": 0.1,
     "corners": 0.3,
 }
-EVERYTHING = Augmentation(**KNOBS)
+EVERYTHING = AugmentationSettings(**KNOBS)
 HALVES = (slice(0, 32), slice(32, 64))
 
 
@@ -72,7 +72,7 @@ def centre(pixels):
 
 
 def changed(film, seed=0, **knobs):
-    return augment(film, Augmentation(**knobs), np.random.default_rng(seed))
+    return augment(film, AugmentationSettings(**knobs), np.random.default_rng(seed))
 
 
 # Every view
@@ -134,7 +134,7 @@ def test_a_view_is_the_same_in_whatever_order_views_are_made(film):
 def test_a_flip_is_exactly_a_flip(film):
     flips = {"flip_horizontal": film[:, ::-1], "flip_vertical": film[::-1]}
     for knob, mirrored in flips.items():
-        settings = Augmentation(**{knob: True})
+        settings = AugmentationSettings(**{knob: True})
         assert np.array_equal(augment(film, settings, Fixed(0.5, sign=-1)), mirrored)
         assert np.array_equal(augment(film, settings, Fixed(0.5, sign=1)), film)
         views = [changed(film, seed, **{knob: True}) for seed in range(12)]
@@ -146,13 +146,13 @@ def test_a_flip_is_exactly_a_flip(film):
 def test_a_shift_moves_the_film_along_its_own_axis_by_its_share(knob, axis):
     spot = dot(32, 32)
     for at, way in ((1, -1), (0, 1)):
-        moved = centre(augment(spot, Augmentation(**{knob: 0.2}), Fixed(at))) - centre(spot)
+        moved = centre(augment(spot, AugmentationSettings(**{knob: 0.2}), Fixed(at))) - centre(spot)
         assert moved[axis] == pytest.approx(way * 0.2 * 65, abs=0.1)
         assert moved[1 - axis] == pytest.approx(0, abs=0.01)
 
 
 def test_a_rotation_keeps_the_centre_and_turns_the_rest_by_its_angle():
-    settings = Augmentation(rotation_deg=30)
+    settings = AugmentationSettings(rotation_deg=30)
     assert centre(augment(dot(32, 32), settings, Fixed(1))) == pytest.approx([32, 32], abs=0.05)
     place = centre(augment(dot(32, 52), settings, Fixed(1))) - 32
     assert np.hypot(*place) == pytest.approx(20, abs=0.1)
@@ -160,17 +160,17 @@ def test_a_rotation_keeps_the_centre_and_turns_the_rest_by_its_angle():
 
 
 def test_rotations_to_either_side_mirror_each_other():
-    up, down = (centre(augment(dot(32, 52), Augmentation(rotation_deg=30), Fixed(at))) - 32 for at in (0, 1))
+    up, down = (centre(augment(dot(32, 52), AugmentationSettings(rotation_deg=30), Fixed(at))) - 32 for at in (0, 1))
     assert up == pytest.approx(down * [-1, 1], abs=0.05)
 
 
 def test_a_quarter_turn_is_exactly_that(film):
-    view = augment(film, Augmentation(rotation_deg=90), Fixed(1)).astype(int)
+    view = augment(film, AugmentationSettings(rotation_deg=90), Fixed(1)).astype(int)
     assert min(np.abs(view - np.rot90(film, turns))[1:-1, 1:-1].max() for turns in (1, 3)) <= 1
 
 
 def test_a_shear_leans_the_film_and_keeps_its_centre():
-    settings = Augmentation(shear_deg=30)
+    settings = AugmentationSettings(shear_deg=30)
     assert centre(augment(dot(32, 32), settings, Fixed(1))) == pytest.approx([32, 32], abs=0.05)
     along, across = (centre(augment(dot(*at), settings, Fixed(1))) - 32 for at in ((32, 44), (44, 32)))
     angle = np.rad2deg(np.arctan2(*along) - np.arctan2(*across))
@@ -179,14 +179,14 @@ def test_a_shear_leans_the_film_and_keeps_its_centre():
 
 def test_a_zoom_goes_in_and_out():
     spot = dot(32, 42)
-    near, far = (centre(augment(spot, Augmentation(zoom=0.2), Fixed(at)))[1] - 32 for at in (0, 1))
+    near, far = (centre(augment(spot, AugmentationSettings(zoom=0.2), Fixed(at)))[1] - 32 for at in (0, 1))
     assert near == pytest.approx(10 / 0.8, abs=0.1)
     assert far == pytest.approx(10 / 1.2, abs=0.1)
 
 
 def test_a_crop_enlarges_what_is_kept():
     spot = dot(16, 16)
-    view = augment(spot, Augmentation(crop_area=0.25), Fixed(0))  # the upper left quarter
+    view = augment(spot, AugmentationSettings(crop_area=0.25), Fixed(0))  # the upper left quarter
     assert view.astype(int).sum() == pytest.approx(4 * spot.astype(int).sum(), rel=0.02)
 
 
@@ -206,7 +206,7 @@ def test_a_crop_can_come_from_anywhere(film):
 def test_an_aspect_alone_stretches_one_side():
     spot = dot(32, 32)
     for at, wider in ((0, 0), (1, 1)):
-        view = augment(spot, Augmentation(crop_area=0.5, crop_aspect=1.8), Fixed(at)).astype(float)
+        view = augment(spot, AugmentationSettings(crop_area=0.5, crop_aspect=1.8), Fixed(at)).astype(float)
         rows, columns = view.sum(axis=1), view.sum(axis=0)
         spread = [
             np.sqrt(np.average((np.arange(65) - np.average(np.arange(65), weights=w)) ** 2, weights=w))
@@ -238,20 +238,20 @@ def test_the_grey_curve_never_turns_back(knob):
 
 def test_channel_shift_adds_and_takes_off_grey_levels():
     grey = np.full((8, 8), 100, np.uint8)
-    assert set(augment(grey, Augmentation(channel_shift=20), Fixed(1)).ravel()) == {120}
-    assert set(augment(grey, Augmentation(channel_shift=20), Fixed(0)).ravel()) == {80}
-    assert set(augment(grey + 150, Augmentation(channel_shift=20), Fixed(1)).ravel()) == {255}
+    assert set(augment(grey, AugmentationSettings(channel_shift=20), Fixed(1)).ravel()) == {120}
+    assert set(augment(grey, AugmentationSettings(channel_shift=20), Fixed(0)).ravel()) == {80}
+    assert set(augment(grey + 150, AugmentationSettings(channel_shift=20), Fixed(1)).ravel()) == {255}
 
 
 def test_brightness_multiplies():
     grey = np.full((8, 8), 100, np.uint8)
-    assert set(augment(grey, Augmentation(brightness=0.3), Fixed(1)).ravel()) == {130}
-    assert set(augment(grey, Augmentation(brightness=0.3), Fixed(0)).ravel()) == {70}
+    assert set(augment(grey, AugmentationSettings(brightness=0.3), Fixed(1)).ravel()) == {130}
+    assert set(augment(grey, AugmentationSettings(brightness=0.3), Fixed(0)).ravel()) == {70}
 
 
 def test_contrast_spreads_about_the_middle():
-    spread = augment(ramp(), Augmentation(contrast=0.5), Fixed(1)).ravel().astype(int)
-    narrow = augment(ramp(), Augmentation(contrast=0.5), Fixed(0)).ravel().astype(int)
+    spread = augment(ramp(), AugmentationSettings(contrast=0.5), Fixed(1)).ravel().astype(int)
+    narrow = augment(ramp(), AugmentationSettings(contrast=0.5), Fixed(0)).ravel().astype(int)
     assert abs(spread[127] - 127) <= 1 and abs(narrow[127] - 127) <= 1
     assert spread[100] < 100 < narrow[100]
     assert narrow[155] < 155 < spread[155]
@@ -259,7 +259,7 @@ def test_contrast_spreads_about_the_middle():
 
 def test_gamma_bends_the_curve_and_keeps_its_ends():
     for at, way in ((0, 1), (1, -1)):
-        curve = augment(ramp(), Augmentation(gamma=0.5), Fixed(at)).ravel().astype(int)
+        curve = augment(ramp(), AugmentationSettings(gamma=0.5), Fixed(at)).ravel().astype(int)
         assert (curve[0], curve[255]) == (0, 255)
         assert np.sign(curve[128] - 128) == way
 
@@ -271,10 +271,10 @@ def test_a_random_grey_curve_keeps_its_ends():
 
 
 def test_equalising_makes_the_histogram_even(film):
-    even = augment(film, Augmentation(equalise=1), Fixed(1))
+    even = augment(film, AugmentationSettings(equalise=1), Fixed(1))
     shares = np.bincount(even.ravel(), minlength=256).cumsum()[[63, 127, 191]] / film.size
     assert shares == pytest.approx([0.25, 0.5, 0.75], abs=0.03)
-    half = augment(film, Augmentation(equalise=1), Fixed(0.5)).astype(int)
+    half = augment(film, AugmentationSettings(equalise=1), Fixed(0.5)).astype(int)
     assert np.abs(half - (film.astype(int) + even) / 2).max() <= 1
 
 
@@ -284,16 +284,16 @@ def roughness(pixels):
 
 def test_sharpening_adds_fine_detail_and_keeps_the_mean(film):
     pale = film // 2 + 64  # so that nothing is cut off at black or white
-    view = augment(pale, Augmentation(sharpen=2), Fixed(1))
+    view = augment(pale, AugmentationSettings(sharpen=2), Fixed(1))
     assert roughness(view) > 1.5 * roughness(pale)
     assert view.mean() == pytest.approx(pale.mean(), abs=0.5)
 
 
 def test_coarsening_loses_detail_and_keeps_the_place(film):
-    view = augment(film, Augmentation(coarsen=0.75), Fixed(1))
+    view = augment(film, AugmentationSettings(coarsen=0.75), Fixed(1))
     assert roughness(view) < 0.8 * roughness(film)
     spot = dot(20, 40)
-    assert centre(augment(spot, Augmentation(coarsen=0.5), Fixed(1))) == pytest.approx(centre(spot), abs=0.3)
+    assert centre(augment(spot, AugmentationSettings(coarsen=0.5), Fixed(1))) == pytest.approx(centre(spot), abs=0.3)
 
 
 @pytest.mark.parametrize("grey", [0, 1, 90, 200, 255])
@@ -304,14 +304,14 @@ def test_a_blur_of_an_even_film_changes_nothing(grey):
 
 
 def test_a_blur_smooths_and_keeps_the_mean(film):
-    view = augment(film, Augmentation(blur_px=2), Fixed(1))
+    view = augment(film, AugmentationSettings(blur_px=2), Fixed(1))
     assert roughness(view) < 0.7 * roughness(film)
     assert view.mean() == pytest.approx(film.mean(), abs=0.3)
 
 
 def test_noise_is_grain_of_that_deviation_and_darkens_nothing():
     grey = np.full((256, 256), 128, np.uint8)
-    settings = Augmentation(noise=10)
+    settings = AugmentationSettings(noise=10)
     deviations = [augment(grey, settings, np.random.default_rng(seed)).std() for seed in range(20)]
     assert 5 < max(deviations) < 10.5
     means = [augment(grey, settings, np.random.default_rng(seed)).mean() for seed in range(20)]

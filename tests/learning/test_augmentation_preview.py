@@ -5,7 +5,7 @@ import pytest
 
 from cxr.datasets.dataset import Dataset
 from cxr.learning.augmentation import augment, view_rng
-from cxr.learning.augmentation_preview import samples
+from cxr.learning.augmentation_preview import preview_films
 from cxr.learning.features import pixel_table
 from cxr.learning.film_selection import select
 from tests.support.training import tiny_recipe
@@ -22,12 +22,12 @@ def dataset(phantoms, recipe, home):
 
 
 def test_there_are_four_films_of_as_many_labels_all_trained_on(dataset):
-    assert sorted(one.label for one in samples(dataset, 32)) == ["bacterial", "covid19", "normal", "viral"]
+    assert sorted(one.label for one in preview_films(dataset, 32)) == ["bacterial", "covid19", "normal", "viral"]
 
 
 def test_a_view_is_the_one_that_the_training_makes(dataset, recipe):
     pixels = pixel_table(dataset, 32, lambda *_: None)
-    for one in samples(dataset, 32):
+    for one in preview_films(dataset, 32):
         i = pixels.digests.index(one.digest)
         assert dataset.table["role"].iloc[i] == "train"
         trained = augment(pixels.table.take(np.array(i)), recipe.augmentation, view_rng(0, one.digest, 3))
@@ -38,5 +38,5 @@ def test_a_view_is_the_one_that_the_training_makes(dataset, recipe):
 def test_films_that_cannot_be_read_are_passed_over(dataset):
     path = dataset.table["path"].to_numpy(object).copy()
     path[:150] = "manifest.csv"
-    found = samples(dataset.with_column("path", path), 32)
+    found = preview_films(dataset.with_column("path", path), 32)
     assert 0 < len(found) <= 4

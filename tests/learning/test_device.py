@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from cxr.learning.device import Device, find_device, gpu_peak_bytes, quick_look
+from cxr.learning.device import Device, device_without_tensorflow, find_device, gpu_peak_bytes
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -22,7 +22,7 @@ def test_auto_chooses_one_of_the_two_and_says_why():
 
 
 def test_a_quick_look_says_what_tensorflow_says_or_nothing():
-    seen = quick_look()
+    seen = device_without_tensorflow()
     assert seen is None or seen == find_device()
 
 

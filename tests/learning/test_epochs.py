@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cxr.learning.epochs import Epochs, Lesson
-from cxr.learning.features import Table
+from cxr.learning.epochs import EpochBatches, TrainingInputs
+from cxr.learning.features import FeatureTable
 from tests.support.training import tiny_recipe
 
 
@@ -13,9 +13,9 @@ def epochs_of(recipe, count, lesson=None):
     targets = np.zeros((200, 2), np.float32)
     targets[:, 0] = 1
     targets[105:, :] = [0, 1]
-    table = Table(np.arange(200 * 4, dtype=np.float32).reshape(200, 4), np.arange(200)[:, None])
+    table = FeatureTable(np.arange(200 * 4, dtype=np.float32).reshape(200, 4), np.arange(200)[:, None])
     sources = np.where(np.arange(200) < 110, "one", "another")
-    return Epochs(recipe, lesson or Lesson(None, table, table, None), films, targets, sources)
+    return EpochBatches(recipe, lesson or TrainingInputs(None, table, table, None), films, targets, sources)
 
 
 def shown(epochs, epoch):

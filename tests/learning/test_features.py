@@ -8,7 +8,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 from cxr.learning import features
 from cxr.learning.augmentation import augment, view_rng
-from cxr.learning.features import KEY_BYTES, Store, feature_table, pixel_table
+from cxr.learning.features import KEY_BYTES, FeatureStore, feature_table, pixel_table
 from cxr.learning.network import build
 from tests.support.training import tiny_recipe
 
@@ -25,7 +25,7 @@ def key(number):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "store", (2, 3), ROW)
+    return FeatureStore(tmp_path / "store", (2, 3), ROW)
 
 
 def filled(store, *numbers):
@@ -55,7 +55,7 @@ def test_rows_are_found_again_by_their_keys(store):
 
 
 def test_half_precision_rows_are_kept_as_they_are(tmp_path):
-    store = Store(tmp_path / "half", (4,), np.dtype(ml_dtypes.bfloat16))
+    store = FeatureStore(tmp_path / "half", (4,), np.dtype(ml_dtypes.bfloat16))
     values = np.array([[1.5, -2.25, 3e30, 1e-30]], ml_dtypes.bfloat16)
     store.append([key(1)], values)
     assert store.rows().dtype == ml_dtypes.bfloat16
@@ -103,7 +103,7 @@ def test_a_key_without_its_row_does_not_count(store):
 def test_two_threads_can_append_at_once(store):
     def write(start):
         for n in range(start, start + 25):
-            filled(Store(store.folder, store.shape, store.dtype), n)
+            filled(FeatureStore(store.folder, store.shape, store.dtype), n)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(write, (0, 100)))
@@ -187,7 +187,7 @@ class Front:
     """A network's front that counts what it is asked."""
 
     def __init__(self, recipe, precision="float32"):
-        self.model = build(recipe, 3, precision).front
+        self.model = build(recipe, 3, precision).frozen_part
         self.films = 0
 
     def __getattr__(self, name):
@@ -346,7 +346,7 @@ def test_the_longest_unused_stores_go_first_and_one_s_own_stays(tmp_path, monkey
     root = tmp_path / "features"
     for name, age in (("own", 99), ("old", 50), ("older", 60), ("new", 10)):
         aged_store(root, name, 100, age)
-    own = features.Store(root / "own", (10,), np.dtype(np.uint8))
+    own = features.FeatureStore(root / "own", (10,), np.dtype(np.uint8))
     features.make_room(own, 0)
     assert sorted(path.name for path in root.iterdir()) == ["new", "own"]
     features.make_room(own, 1)
@@ -358,7 +358,7 @@ def test_nothing_goes_where_there_is_room(tmp_path, monkeypatch):
     root = tmp_path / "features"
     for name in ("own", "other"):
         aged_store(root, name, 100, 5)
-    features.make_room(features.Store(root / "own", (10,), np.dtype(np.uint8)), 2)
+    features.make_room(features.FeatureStore(root / "own", (10,), np.dtype(np.uint8)), 2)
     assert len(list(root.iterdir())) == 2
 
 
@@ -367,10 +367,10 @@ def test_poolings_and_augmentations_have_stores_of_their_own(home, dataset):
     chosen = np.arange(2)
     for pool in ("average", "max"):
         recipe = tiny_recipe(trunk={"train": "head"}, head={"pool": pool})
-        front = build(recipe, 2).front
+        front = build(recipe, 2).frozen_part
         rows = feature_table(front, recipe, chosen, pixels, 0, quiet).take(chosen)
         direct = np.asarray(front(pixels.table.take(chosen)[..., None].astype(np.float32)))
         np.testing.assert_allclose(rows, direct, atol=1e-4, rtol=1e-4)
     shifted = tiny_recipe(trunk={"train": "head"}, training={"views": 1}, augmentation={"shift_x": 0.2})
-    feature_table(build(shifted, 2).front, shifted, chosen, pixels, 1, quiet)
+    feature_table(build(shifted, 2).frozen_part, shifted, chosen, pixels, 1, quiet)
     assert len(list((home / "cache" / "features").iterdir())) == 3

@@ -5,7 +5,7 @@ import pytest
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import COLUMNS, Dataset
 from cxr.datasets.labels import LabelSpace
-from cxr.learning.film_selection import judged_by, label_space, select, select_fold
+from cxr.learning.film_selection import evaluation_films, label_space, select, select_fold
 from tests.support.training import tiny_recipe
 
 
@@ -165,7 +165,7 @@ def test_a_patient_is_in_one_fold(films):
 
 def judged(films, split=None, roles=None, **data):
     labels = LabelSpace(("normal", "viral"))
-    return judged_by(recipe(**data), labels, films, split, [""] * len(films) if roles is None else roles)
+    return evaluation_films(recipe(**data), labels, films, split, [""] * len(films) if roles is None else roles)
 
 
 @pytest.fixture

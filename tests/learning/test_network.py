@@ -32,7 +32,7 @@ def run(model, films):
 
 
 def looked_at(network, films):
-    maps, features = network.look.predict_on_batch(as_input(films))
+    maps, features = network.maps_and_features.predict_on_batch(as_input(films))
     return np.asarray(maps), np.asarray(features)
 
 
@@ -50,7 +50,7 @@ def test_every_backbone_is_one_flat_graph_from_grey_pixels_to_probabilities(back
     assert network.model.input_shape == (None, 32, 32, 1)
     assert network.model.output_shape == (None, 3)
     side, filters = MAPS[backbone]
-    assert network.look.output_shape[0] == (None, side, side, filters)
+    assert network.maps_and_features.output_shape[0] == (None, side, side, filters)
     p = run(network.model, some_films(2))
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
 
@@ -61,8 +61,8 @@ def test_every_backbone_is_one_flat_graph_from_grey_pixels_to_probabilities(back
 def test_front_and_tail_are_together_the_model(backbone, train):
     network = build(recipe(backbone, train, head={"pool": "average", "dense": [8], "dropout": 0.5}), 3)
     films = some_films()
-    maps = as_input(films) if train == "all" else run(network.front, films)
-    logits = network.tail.predict_on_batch(maps)
+    maps = as_input(films) if train == "all" else run(network.frozen_part, films)
+    logits = network.trainable_part.predict_on_batch(maps)
     np.testing.assert_allclose(keras.ops.softmax(logits), run(network.model, films), rtol=1e-4, atol=1e-6)
 
 

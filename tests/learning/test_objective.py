@@ -5,8 +5,8 @@ from keras import ops
 
 from cxr.learning.objective import (
     RAREST,
-    accuracy,
     balanced_weights,
+    group_accuracy,
     group_crossentropy,
     log_probabilities,
     source_weights,
@@ -77,12 +77,12 @@ def test_the_gradient_of_a_group_raises_all_its_members():
 def test_a_film_is_right_where_the_most_probable_class_is_one_it_may_be():
     targets = np.array([[1, 0, 0], [0, 1, 1], [0, 1, 1], [0, 1, 0]], np.float32)
     logits = np.array([[2, 1, 0], [0, 1, 2], [5, 1, 2], [0, 1, 2]], np.float32)
-    assert np.asarray(accuracy(targets, logits)).tolist() == [1, 1, 0, 0]
+    assert np.asarray(group_accuracy(targets, logits)).tolist() == [1, 1, 0, 0]
 
 
 def test_accuracy_of_one_unit_is_by_its_sign():
     targets = np.array([[1, 0], [0, 1], [0, 1]], np.float32)
-    assert np.asarray(accuracy(targets, ops.convert_to_tensor([[-1.0], [1.0], [-1.0]]))).tolist() == [1, 1, 0]
+    assert np.asarray(group_accuracy(targets, ops.convert_to_tensor([[-1.0], [1.0], [-1.0]]))).tolist() == [1, 1, 0]
 
 
 def test_balanced_weights_let_every_class_count_the_same():

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from cxr.learning.optimizer import make_optimiser
+from cxr.learning.optimizer import make_optimizer
 from tests.support.training import tiny_recipe
 
 
 def rates(steps, epochs, **settings):
     """The rate that the optimiser uses at each step."""
-    optimiser = make_optimiser(tiny_recipe(optimiser=settings).optimiser, steps, epochs)
+    optimiser = make_optimizer(tiny_recipe(optimiser=settings).optimiser, steps, epochs)
     variable = keras.Variable([0.0])
     optimiser.build([variable])
     seen = []
@@ -48,7 +48,7 @@ def test_a_warm_up_rises_to_the_rate_before_the_cosine():
 )
 def test_each_update_rule_has_its_settings(name, kind):
     settings = {"name": name, "rate": 0.02, "momentum": 0.7, "weight_decay": 0.03, "clip_norm": 2.0}
-    optimiser = make_optimiser(tiny_recipe(optimiser=settings).optimiser, 1, 1)
+    optimiser = make_optimizer(tiny_recipe(optimiser=settings).optimiser, 1, 1)
     assert type(optimiser).__name__ == kind
     config = optimiser.get_config()
     assert config["learning_rate"] == pytest.approx(0.02)

@@ -12,7 +12,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.learning import training
-from cxr.learning.epochs import Lesson
+from cxr.learning.epochs import TrainingInputs
 from cxr.learning.network import build
 from cxr.learning.training import train
 from cxr.registry.weights_file import arrays_of
@@ -84,7 +84,7 @@ def test_a_frozen_trunk_s_kept_maps_train_as_the_trunk_itself_would(learn, monke
 
     def through_the_trunk(recipe, network, pixels, roles, journal):
         whole = keras.Model(network.model.input, network.model.get_layer("logits").output)
-        return Lesson(whole, pixels.table, pixels.table, None)
+        return TrainingInputs(whole, pixels.table, pixels.table, None)
 
     monkeypatch.setattr(training, "_lesson", through_the_trunk)
     plain = learn(recipe)

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit_cache import audited, known_audit
+from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
 
 PAGE = Path(__file__).parents[2] / "pages" / "data.py"
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
@@ -22,7 +22,7 @@ def app(home: Path) -> AppTest:
 
 
 @pytest.fixture
-def mine(phantoms: Path, home: Path, tmp_path: Path) -> catalogue.Place:
+def mine(phantoms: Path, home: Path, tmp_path: Path) -> catalogue.DatasetEntry:
     """The drawn films, in the list and free to be changed."""
     return catalogue.add(shutil.copytree(phantoms, tmp_path / "mine"))
 
@@ -67,7 +67,7 @@ def test_a_phantom_set_is_drawn_with_its_options_and_chosen(app):
     assert app.success[0].value == "'try' is in the list now."
     assert "12 films of 12 patients" in text(app)
     assert "`data/try`" in text(app)  # from this installation's folder on
-    assert len(Dataset.open(catalogue.place("try").path)) == 12
+    assert len(Dataset.open(catalogue.find_entry("try").path)) == 12
 
 
 def test_a_name_that_cannot_be_is_a_sentence_and_nothing_is_drawn(app, home):
@@ -101,7 +101,7 @@ def test_an_uploaded_zip_is_written_only_when_it_is_to_be_kept(app, home, phanto
     app.button(key="data_zip_keep").click()
     shown(app.run())
     assert app.selectbox(key="data_place").value == "our-films"
-    assert catalogue.place("our-films").own
+    assert catalogue.find_entry("our-films").created_here
 
 
 def test_a_file_that_is_no_zip_is_a_sentence_that_a_better_choice_takes_away(app, home, phantoms):
@@ -162,14 +162,14 @@ def test_an_audit_is_asked_for_once_and_shown_from_then_on(app, mine):
     app.button(key="data_audit").click()
     shown(app.run())
     assert not app.info
-    found = known_audit(Dataset.open(mine.path))
+    found = cached_audit(Dataset.open(mine.path))
     assert found is not None
     assert found.findings[0].sentence in text(app)
 
 
 def test_findings_are_shown_by_severity_gravest_first(app, mine):
     (Path(mine.path) / "images" / "phantom-00000.png").write_bytes(b"broken")
-    audited(Dataset.open(mine.path))
+    audit_or_cached(Dataset.open(mine.path))
     look_at(app, "Audit")
     assert [one.value for one in app.text][0].startswith("1 film cannot be read")
     app.session_state["data_mine_severity"] = "warning"
@@ -180,7 +180,7 @@ def test_charts_count_the_sizes_once_there_was_an_audit(app, mine):
     look_at(app, "Charts")
     assert "sizes of the films are counted by the audit" in text(app)
     before = len(app.get("plotly_chart"))
-    audited(Dataset.open(mine.path))
+    audit_or_cached(Dataset.open(mine.path))
     shown(app.run())
     assert len(app.get("plotly_chart")) == before + 1
 
@@ -230,7 +230,7 @@ def test_taking_a_dataset_off_the_list_says_what_becomes_of_its_films(app, mine)
     assert "Its films stay where they are" in text(shown(app.run()))
     confirm(app, "data_forget", "data_forget_sure")
     shown(app.run())
-    assert catalogue.places() == []
+    assert catalogue.entries() == []
     assert Path(mine.path, "manifest.csv").is_file()
 
 

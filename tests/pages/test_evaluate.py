@@ -15,16 +15,16 @@ from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation import model_evaluation
-from cxr.evaluation.decisions import Counts, questions
-from cxr.evaluation.indeterminate import outside
+from cxr.evaluation.decisions import ConfusionCounts, binary_questions
+from cxr.evaluation.indeterminate import selective_metrics
 from cxr.evaluation.interval import Interval
 from cxr.evaluation.shortcuts import report
-from cxr.evaluation.shortcuts.report import Deletion, Heat, Source, Step
-from cxr.evaluation.shortcuts.verdict import concluded
-from cxr.evaluation.stored import keep, kept
-from cxr.films.film import film_name
+from cxr.evaluation.shortcuts.report import DeletionCurve, HeatmapShare, RandomizationStep, SourceResult
+from cxr.evaluation.shortcuts.verdict import conclude
+from cxr.evaluation.stored import store_evaluation, stored_evaluations
+from cxr.films.film import film_id
 from cxr.registry import registry
-from cxr.registry.card import Draft
+from cxr.registry.card import ModelDraft
 from tests.support.score_tables import about, measured, told
 from tests.support.training import tiny_recipe
 
@@ -47,7 +47,7 @@ OWN = 0.4126
 
 def store(name, classes, table, **facts):
     films = {role: table[table["role"] == role]["label"].value_counts().to_dict() for role in table["role"].unique()}
-    draft = Draft(name=name, classes=classes, films=films, **facts)
+    draft = ModelDraft(name=name, classes=classes, films=films, **facts)
     return registry.store(draft, tiny_recipe(), {"logits/bias": np.zeros(1, np.float32)}, table.to_csv(index=False))
 
 
@@ -59,7 +59,7 @@ def scored(films, classes=CLASSES, role="test"):
         p[row, classes.index(label) if label in classes else 0] += 0.3
     p /= p.sum(axis=1, keepdims=True)
     table = films.table[["dataset", "path", "label"]].assign(patient=range(len(films)), role=role)
-    table["film"] = [film_name(films.read_bytes(i)) for i in range(len(films))]
+    table["film"] = [film_id(films.read_bytes(i)) for i in range(len(films))]
     return table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(classes)})
 
 
@@ -92,8 +92,8 @@ def numbers(app):
 
 
 def expected(card, threshold):
-    table = kept(card)[0].scores()
-    return Counts.of(questions(table, LabelSpace(card.classes, card.groups), threshold)[0])
+    table = stored_evaluations(card)[0].scores()
+    return ConfusionCounts.from_question(binary_questions(table, LabelSpace(card.classes, card.groups), threshold)[0])
 
 
 def threshold(card, app):
@@ -174,12 +174,12 @@ def test_an_empty_cell_says_so(page, card):
 
 
 def test_an_evaluation_that_was_run_is_there_to_choose_and_to_forget(card, films):
-    keep(card, "phantoms", "all", kept(card)[0].scores()[:20])
+    store_evaluation(card, "phantoms", "all", stored_evaluations(card)[0].scores()[:20])
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
     run(app.selectbox(key="evaluate_films").set_value("phantoms, all films"))
     assert "20 films" in captions(app)
     run(app.button(key="evaluate_forget_now").click())
-    assert len(kept(card)) == 1
+    assert len(stored_evaluations(card)) == 1
     assert app.selectbox(key="evaluate_films").value == "test films of its training"
 
 
@@ -213,7 +213,7 @@ def test_films_of_one_class_alone_break_nothing(home, films):
 
 
 def test_scores_that_cannot_be_read_are_an_error_in_words(card):
-    registry.evaluation_of(card.name).write_text("not a table")
+    registry.evaluation_path(card.name).write_text("not a table")
     app = AppTest.from_file(str(PAGE), default_timeout=60).run()
     assert not app.exception
     assert re.search("stored scores cannot be read", app.error[0].value)
@@ -224,7 +224,7 @@ def test_another_model_brings_its_own_films_and_threshold(card, films):
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
     run(app.selectbox(key="evaluate_model").set_value("second"))
     assert "12 films" in captions(app)
-    assert threshold(registry.card("second"), app).value == pytest.approx(0.7)
+    assert threshold(registry.get_card("second"), app).value == pytest.approx(0.7)
 
 
 def test_a_table_without_digests_shows_no_film(home, films):
@@ -252,9 +252,9 @@ def test_a_second_model_stands_beside_the_first_on_the_films_they_share(card, fi
 
 def test_films_that_either_was_trained_on_take_no_part_in_a_comparison(card, films):
     scores = scored(films)
-    keep(card, "phantoms", "all", scores.assign(role=["train"] * 5 + ["test"] * (len(scores) - 5)))
+    store_evaluation(card, "phantoms", "all", scores.assign(role=["train"] * 5 + ["test"] * (len(scores) - 5)))
     other = store("second", CLASSES, scored(films, role="train"), threshold=0.7)
-    keep(other, "phantoms", "all", scores.assign(role=["val"] * 8 + [""] * (len(scores) - 8)))
+    store_evaluation(other, "phantoms", "all", scores.assign(role=["val"] * 8 + [""] * (len(scores) - 8)))
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
     run(app.selectbox(key="evaluate_model").set_value("drawn"))
     run(app.selectbox(key="evaluate_films").set_value("phantoms, all films"))
@@ -267,11 +267,11 @@ def test_the_unsure_band_has_its_numbers_at_the_models_own_threshold(home, films
     table, labels = scored(films), LabelSpace(CLASSES)
     store("drawn", CLASSES, table, threshold=OWN, unsure=(0.3, 0.6))
     app = run(AppTest.from_file(str(PAGE), default_timeout=60))
-    found = outside(table, labels, OWN, (0.3, 0.6), resamples=10)
+    found = selective_metrics(table, labels, OWN, (0.3, 0.6), resamples=10)
     assert numbers(app)["Sure"] == f"{found.share:.3f}"
     assert numbers(app)["Right if sure"] == f"{found.accuracy.value:.3f}"
     assert "unsure of scores from 0.300 to 0.600." in captions(app)
-    run(threshold(registry.card("drawn"), app).set_value(0.9))
+    run(threshold(registry.get_card("drawn"), app).set_value(0.9))
     assert "Sure" not in numbers(app)
     assert "belongs to its own threshold, 0.413; for the one chosen here" in captions(app)
 
@@ -331,13 +331,13 @@ def test_without_an_audit_the_page_offers_to_run_one(page):
     ("low", "level", "box"), [(0.9, "shown", "error"), (0.7, "suspected", "warning"), (0.4, "none found", "success")]
 )
 def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box):
-    steps = (Step(block="head", correlation=about(0.2), ssim=0.1),)
-    curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
-    beside = Heat(label="viral", lungs="box", films=20, share=about(0.4), uniform=0.3)
-    one = Source(name="north", films=20, inside=about(0.9), outside=Interval(nan, nan, nan), right=about(0.9))
+    steps = (RandomizationStep(block="head", correlation=about(0.2), ssim=0.1),)
+    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    beside = HeatmapShare(label="viral", lungs="box", films=20, share=about(0.4), uniform=0.3)
+    one = SourceResult(name="north", films=20, inside=about(0.9), outside=Interval(nan, nan, nan), right=about(0.9))
     facts = {"heat": (beside,), "randomised": steps, "deletion": curve, "sources": (one,), "together": about(0.2)}
-    found = concluded(card, measured(probes=(told("border", low),), **facts))
-    report.keep(card, found)
+    found = conclude(card, measured(probes=(told("border", low),), **facts))
+    report.save_audit(card, found)
     assert found.verdict.level == level
     page = AppTest.from_file(str(PAGE), default_timeout=60).run()
     page = page.segmented_control(key="evaluate_section").set_value("Shortcuts").run()
@@ -353,12 +353,12 @@ def test_an_audit_that_is_run_on_the_page_is_kept_and_shown(card, page, films, m
 
     def audit(name, paths, progress):
         told_.append((name, paths))
-        report.keep(card, concluded(card, measured()))
+        report.save_audit(card, conclude(card, measured()))
 
     monkeypatch.setattr(model_evaluation, "audit_model", audit)
     catalogue.add(films.table["root"].iat[0])
     run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
-    place = catalogue.places()[0]
+    place = catalogue.entries()[0]
     run(page.multiselect(key="evaluate_audited").set_value([place.name]))
     run(page.button(key="evaluate_audit_now").click())
     assert told_ == [(card.name, [place.path])]
@@ -369,7 +369,7 @@ def test_an_audit_that_was_broken_off_is_said_until_another_comes_to_its_end(pag
     catalogue.add(films.table["root"].iat[0])
     run(page.segmented_control(key="evaluate_section").set_value("Shortcuts"))
     assert page.query_params["show"] == "Shortcuts"
-    run(page.multiselect(key="evaluate_audited").set_value([catalogue.places()[0].name]))
+    run(page.multiselect(key="evaluate_audited").set_value([catalogue.entries()[0].name]))
     monkeypatch.setattr(model_evaluation, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
     run(page.button(key="evaluate_audit_now").click())
     assert "ended without a verdict" in run(page).warning[0].value
@@ -381,7 +381,7 @@ def test_an_audit_that_was_broken_off_is_said_until_another_comes_to_its_end(pag
 def test_an_evaluation_that_was_broken_off_is_said_until_another_comes_to_its_end(page, films, monkeypatch):
     catalogue.add(films.table["root"].iat[0])
     run(page)
-    run(page.multiselect(key="evaluate_datasets").set_value([catalogue.places()[0].name]))
+    run(page.multiselect(key="evaluate_datasets").set_value([catalogue.entries()[0].name]))
     monkeypatch.setattr(model_evaluation, "evaluate_model", lambda *_: st.stop())
     run(page.button(key="evaluate_run_now").click())
     assert "ended without a result" in run(page).warning[0].value

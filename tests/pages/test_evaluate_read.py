@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.shortcuts import report
-from cxr.evaluation.shortcuts.report import Step
-from cxr.evaluation.shortcuts.verdict import concluded
+from cxr.evaluation.shortcuts.report import RandomizationStep
+from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.presentation.evaluation_tables import MEANING
 from cxr.registry import registry
 from cxr.ui.components import phantom_form
@@ -86,9 +86,9 @@ def test_one_calibration_error_stands_under_the_chart_and_among_the_figures(home
 
 def test_an_audit_says_what_a_head_and_a_trunk_are_before_it_speaks_of_them(home, films):
     store("drawn", CLASSES, scored(films), threshold=OWN)
-    steps = (Step(block="head", correlation=about(0.2), ssim=0.1),)
-    found = concluded(registry.card("drawn"), measured(probes=(told("border", 0.9),), randomised=steps))
-    report.keep(registry.card("drawn"), found)
+    steps = (RandomizationStep(block="head", correlation=about(0.2), ssim=0.1),)
+    found = conclude(registry.get_card("drawn"), measured(probes=(told("border", 0.9),), randomised=steps))
+    report.save_audit(registry.get_card("drawn"), found)
     app = AppTest.from_file(str(PAGE), default_timeout=60).run()
     app = app.segmented_control(key="evaluate_section").set_value("Shortcuts").run()
     said = [one.value for one in app.main if one.type in ("caption", "markdown", "error")]

@@ -82,7 +82,7 @@ def test_a_name_that_is_taken_is_refused_in_words(shelved):
 
 
 def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
-    (registry.folder_of("second") / "weights.npz").unlink()
+    (registry.model_folder("second") / "weights.npz").unlink()
     app = shown()
     assert "weights.npz is missing" in app.warning[0].value
     app.button(key="models.delete.go.second").click()
@@ -92,10 +92,10 @@ def test_a_damaged_model_is_named_with_the_reason_and_can_be_deleted(shelved):
 def test_the_card_says_results_limits_and_hash(shelved):
     app = shown()
     facts, films, results, *groups = (table.value for table in app.table)
-    assert [table.columns[0] for table in groups] == list(registry.card("first").results["test"]["groups"]) != []
-    assert any(value.startswith(registry.card("first").weights_sha256[:12]) for value in facts["value"])
-    assert registry.card("first").weights_sha256 in [code.value for code in app.code]
-    assert films["tested on"].sum() == registry.card("first").results["test"]["n"]
+    assert [table.columns[0] for table in groups] == list(registry.get_card("first").results["test"]["groups"]) != []
+    assert any(value.startswith(registry.get_card("first").weights_sha256[:12]) for value in facts["value"])
+    assert registry.get_card("first").weights_sha256 in [code.value for code in app.code]
+    assert films["tested on"].sum() == registry.get_card("first").results["test"]["n"]
     assert results.set_index("measure").loc["Films", "test films"] == "40"
     assert any("All films came from one source (phantom)" in text.value for text in app.markdown)
 
@@ -164,7 +164,7 @@ def test_a_poor_model_can_be_put_into_use_but_not_without_a_warning(shelved):
 
 
 def write_results(name, **figures):
-    path = registry.folder_of(name) / "card.json"
+    path = registry.model_folder(name) / "card.json"
     card = json.loads(path.read_text())
     card["results"]["test"]["binary"] |= figures
     path.write_text(json.dumps(card))

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from cxr.core.audit_trail import deeds
+from cxr.core.audit_trail import read_entries
 from cxr.evaluation.shortcuts import report
-from cxr.evaluation.shortcuts.verdict import concluded
+from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference import reader_responses
-from cxr.inference.input_check.input_check import SENTENCES, Gate, Reason, Verdict
+from cxr.inference.input_check.input_check import SENTENCES, InputCheck, InputCheckReason, InputCheckResult
 from cxr.registry import registry
 from cxr.registry.card import CARD, SHORTCUTS
 from tests.support.score_tables import measured, told
@@ -78,7 +78,7 @@ def test_without_a_model_the_page_leads_to_one(home):
 
 def test_the_address_chooses_a_model_and_one_that_is_not_there_is_said(shelf_home, monkeypatch):
     monkeypatch.setenv("CXR_HOME", str(shelf_home))
-    other = shutil.copytree(registry.folder_of("first"), registry.folder_of("first").with_name("other"))
+    other = shutil.copytree(registry.model_folder("first"), registry.model_folder("first").with_name("other"))
     (other / CARD).write_text((other / CARD).read_text().replace('"first"', '"other"', 1))
     try:
         for page in (PAGE, ENTRY):
@@ -221,13 +221,13 @@ def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
     answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
     answer.set_value("disagree")
     run(app)
-    assert reader_responses.kept() == []
+    assert reader_responses.saved_responses() == []
     app.toggle(key="predict.keep").set_value(True)
     run(app)
     answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
     answer.set_value("agree")
     run(app)
-    assert [one.answer for one in reader_responses.kept()] == ["agree"]
+    assert [one.answer for one in reader_responses.saved_responses()] == ["agree"]
 
 
 def answered(app, answer):
@@ -249,17 +249,17 @@ def test_who_wants_answers_kept_has_those_kept_too_that_were_given_before(no_ans
     answered(run(app), "agree")
     app.toggle(key="predict.keep").set_value(True)
     run(app)
-    assert sorted(one.answer for one in reader_responses.kept()) == ["agree", "disagree"]
+    assert sorted(one.answer for one in reader_responses.saved_responses()) == ["agree", "disagree"]
     app.toggle(key="predict.keep").set_value(False)
     answered(run(app), "unsure")
-    assert sorted(one.answer for one in reader_responses.kept()) == ["agree", "disagree"] and not app.error
+    assert sorted(one.answer for one in reader_responses.saved_responses()) == ["agree", "disagree"] and not app.error
 
 
 def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypatch):
     keys = [one.key for one in drop(app, ("a.png", png(1))).get("download_button")]
     assert "predict.kept" not in keys and "predict.answers" not in keys
-    earlier = reader_responses.Opinion("f1", "first@0", "viral", 0.5, "unsure", "a scar")
-    reader_responses.keep(earlier)
+    earlier = reader_responses.ReaderResponse("f1", "first@0", "viral", 0.5, "unsure", "a scar")
+    reader_responses.save_responses(earlier)
     told = []
     monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.append(list(answers)) or "")
     labels = {one.key: one.label for one in run(app).get("download_button")}
@@ -269,7 +269,7 @@ def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypa
 
 def with_card(change):
     """A copy of the model, 'other', whose card is changed; to be removed."""
-    other = shutil.copytree(registry.folder_of("first"), registry.folder_of("first").with_name("other"))
+    other = shutil.copytree(registry.model_folder("first"), registry.model_folder("first").with_name("other"))
     card = json.loads((other / CARD).read_text("utf-8"))
     (other / CARD).write_text(json.dumps(card | {"name": "other"} | change), "utf-8")
     return other
@@ -286,15 +286,15 @@ def of_years(app):
 def test_an_age_that_the_model_does_not_know_is_a_warning_and_nothing_is_read_again(app, monkeypatch):
     reported = []
     monkeypatch.setattr("cxr.ui.predict.downloads.offer_pdf", reported.append)
-    known = registry.card("first").ages
+    known = registry.get_card("first").ages
     drop(app, ("a.png", png(1)))
-    before = deeds()
+    before = read_entries()
     assert ages(app)[0].value is None and not of_years(app)
     ages(app)[0].set_value(round(known.oldest) + 5)
     (warning,) = of_years(run(app))
     assert f"{round(known.oldest) + 5} years old" in warning and reported[-1].warnings[-1] == warning
     ages(app)[0].set_value(round((known.youngest + known.oldest) / 2))
-    assert not of_years(run(app)) and deeds() == before
+    assert not of_years(run(app)) and read_entries() == before
 
 
 def test_an_age_is_that_of_one_film_and_is_in_no_table(app, monkeypatch):
@@ -329,15 +329,15 @@ def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
         return [one.help for one in app.markdown if one.value == text]
 
     assert marked("Not audited for shortcuts.") == ["Whether it reads the lungs or the scanner has not been audited."]
-    card = registry.card("first")
-    found = concluded(card, measured(probes=(told("border", 0.9),)))
-    report.keep(card, found)
+    card = registry.get_card("first")
+    found = conclude(card, measured(probes=(told("border", 0.9),)))
+    report.save_audit(card, found)
     try:
         run(app)
         mark = "**Shortcut shown**: films like its own can be told without the lungs."
         assert marked(mark) == [found.verdict.sentence]
     finally:
-        (registry.folder_of("first") / SHORTCUTS).unlink()
+        (registry.model_folder("first") / SHORTCUTS).unlink()
 
 
 def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):
@@ -353,11 +353,11 @@ def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):
 
 
 def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, monkeypatch):
-    negative = Verdict(False, (Reason("negative", SENTENCES["negative"]),))
-    monkeypatch.setattr(Gate, "judge", lambda *_: negative)
+    negative = InputCheckResult(False, (InputCheckReason("negative", SENTENCES["negative"]),))
+    monkeypatch.setattr(InputCheck, "check", lambda *_: negative)
     drop(app, ("f.png", png()))
     assert any("negative" in one.value for one in app.warning)
-    monkeypatch.setattr(Gate, "judge", lambda *_: Verdict(False, ()))
+    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(False, ()))
     button(app, "predict.mend-inverted").click()
     run(app)
     assert app.warning[-1].value == "This film was inverted before it was read, as its reader asked."
@@ -370,7 +370,9 @@ def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, mo
 
 
 def test_only_the_refusal_is_red_and_what_else_speaks_against_a_refused_film_is_a_warning(app, monkeypatch):
-    monkeypatch.setattr(Gate, "judge", lambda *_: Verdict(True, (Reason("blank", SENTENCES["blank"]),)))
+    monkeypatch.setattr(
+        InputCheck, "check", lambda *_: InputCheckResult(True, (InputCheckReason("blank", SENTENCES["blank"]),))
+    )
     drop(app, ("f.png", png()))
     assert [one.value for one in app.error] == [SENTENCES["blank"]]
     assert ["64 x 64 pixels" in one.value for one in app.warning] == [True]

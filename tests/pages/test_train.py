@@ -11,10 +11,10 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit_cache import audited
+from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import runs
 from cxr.registry import registry
-from cxr.registry.hyperparameters import settings
+from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components import phantom_form
 from tests.support.training import carry_out, tiny_recipe
 
@@ -55,8 +55,8 @@ def test_without_datasets_the_page_leads_to_them_and_shows_every_hyperparameter(
     app = shown()
     assert "no datasets yet" in app.info[0].value
     keys = {widget.key for kind in ("number_input", "selectbox", "text_input", "toggle") for widget in app.get(kind)}
-    assert {FORM + one.key for one in settings()} <= keys
-    assert all(one.meaning in captions(app) for one in settings())
+    assert {FORM + one.key for one in hyperparameters()} <= keys
+    assert all(one.meaning in captions(app) for one in hyperparameters())
     assert not [button for button in app.button if button.key == "train.start"]
 
 
@@ -74,7 +74,7 @@ def test_a_set_that_cannot_be_drawn_is_a_sentence(home, monkeypatch):
     monkeypatch.setattr(phantom_form, "FILMS", 1)
     app = shown()
     app.button(key="train.datasets.draw").click()
-    assert "at least" in shown(app).error[0].value and not catalogue.places()
+    assert "at least" in shown(app).error[0].value and not catalogue.entries()
 
 
 def test_a_changed_value_is_marked_and_can_be_put_back(home):
@@ -115,7 +115,7 @@ def test_before_the_start_it_says_films_device_time_and_memory(with_films):
 
 def test_films_are_audited_once_and_in_red_where_they_should_not_be_trained_on(with_films, phantoms, home):
     assert "160 films, not audited yet." in [text.value for text in with_films.markdown]
-    found = audited(Dataset.open(phantoms))
+    found = audit_or_cached(Dataset.open(phantoms))
     app = shown(with_films)
     assert not [button for button in app.button if button.key == "train.audit"]
     told = {"error": app.error, "warning": app.warning, "info": app.success}[found.worst]
@@ -149,7 +149,7 @@ def test_a_finished_run_stands_beside_the_model_in_use_with_a_difference_that_ha
 
 
 def test_a_run_whose_films_the_model_in_use_was_trained_on_says_that_there_is_no_comparison(trained, phantoms):
-    path = registry.evaluation_of("first")
+    path = registry.evaluation_path("first")
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
     app = shown()
@@ -198,7 +198,7 @@ def test_the_measure_that_runs_are_compared_by_is_found_again_when_another_page_
 
 def test_a_poor_model_that_a_run_brought_is_not_offered_without_a_warning(trained, phantoms):
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
-    path = registry.folder_of("second") / "card.json"
+    path = registry.model_folder("second") / "card.json"
     card = json.loads(path.read_text())
     card["results"]["test"]["binary"] |= {"auc": 0.438, "sensitivity": 0.9, "specificity": 0.9}
     path.write_text(json.dumps(card))
@@ -216,7 +216,7 @@ def test_a_run_under_way_is_told_with_the_name_that_its_model_is_to_have(trained
 
 def test_the_model_of_a_resumed_run_leads_to_the_one_before(trained, phantoms):
     run = carry_out(tiny_recipe(training={"epochs": 2}), [phantoms], "second")
-    path = registry.folder_of("first") / "card.json"
+    path = registry.model_folder("first") / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"run": run.id}))
     said = [text.value for text in shown().markdown]
     assert "['first', from before this run was resumed](/models?model=first)" in said

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.comparison import Contender, compare
+from cxr.evaluation.comparison import ModelScores, compare_scores
 from cxr.presentation.comparison_tables import (
     comparison_table,
     comparison_words,
@@ -26,7 +26,7 @@ def contender(name, threshold, films=range(40), seed=0):
     p = np.clip(rng.normal(0.35 + 0.3 * ill, 0.2), 0, 1)
     table = pd.DataFrame({"film": [f"{i:016x}" for i in films], "dataset": "a", "path": [str(i) for i in films]})
     table = table.assign(patient=list(films), label=np.where(ill, "covid19", "normal"), p_normal=1 - p, p_covid19=p)
-    return Contender(name, table, TWO, threshold)
+    return ModelScores(name, table, TWO, threshold)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def pair():
 
 
 def test_the_table_has_either_model_and_their_difference_with_intervals(pair):
-    found = compare(*pair, resamples=100)
+    found = compare_scores(*pair, resamples=100)
     table = comparison_table(found)
     assert list(table) == ["", "one", "other", "Difference"]
     assert table["one"][0].startswith(f"{found.accuracy[0].value:.3f} (")
@@ -43,7 +43,7 @@ def test_the_table_has_either_model_and_their_difference_with_intervals(pair):
 
 
 def test_the_words_say_of_which_films_and_what_the_tests_say(pair):
-    found = compare(*pair, resamples=100)
+    found = compare_scores(*pair, resamples=100)
     words = comparison_words(found)
     assert words.startswith("On 30 films of 30 patients that neither was trained on.")
     assert f"one alone is right on {found.only_first_right}" in words
@@ -51,14 +51,14 @@ def test_the_words_say_of_which_films_and_what_the_tests_say(pair):
 
 
 def test_the_words_say_what_the_tests_ask_and_the_figures_mean(pair):
-    found = compare(*pair, resamples=10)
+    found = compare_scores(*pair, resamples=10)
     assert MEANING["McNemar"] in words_on_tests(found) and MEANING["DeLong"] in words_on_tests(found)
-    assert "DeLong" not in words_on_tests(compare(pair[0], pair[0], resamples=10))  # there is nothing to test
+    assert "DeLong" not in words_on_tests(compare_scores(pair[0], pair[0], resamples=10))  # there is nothing to test
     assert figures_words(found) == f"Accuracy: {MEANING['Right class']} AUC: {MEANING['AUC']}"
 
 
 def test_the_films_they_differ_on_are_counted_by_which_of_them_is_right(pair):
-    found = compare(*pair, resamples=10)
+    found = compare_scores(*pair, resamples=10)
     table = differing_table(found)
     assert list(table) == ["Label", "one", "other", "Right", "Score, one", "Score, other", "Dataset"]  # no file name
     assert (table["one"] != table["other"]).all()
@@ -70,14 +70,14 @@ def test_the_films_they_differ_on_are_counted_by_which_of_them_is_right(pair):
 
 
 def test_models_that_decide_alike_differ_on_no_film(pair):
-    found = compare(pair[0], pair[0], resamples=10)
+    found = compare_scores(pair[0], pair[0], resamples=10)
     assert differing_words(found) == "They decide alike on all 40 films."
 
 
 def test_without_a_negative_class_the_films_they_differ_on_have_no_scores(pair):
     three = LabelSpace(("a", "b", "c"))
     tables = [one.scores.assign(label="a", p_a=p, p_b=1 - p, p_c=0.0) for one, p in zip(pair, (0.9, 0.2), strict=True)]
-    found = compare(*(Contender(n, t, three, None) for n, t in zip("xy", tables, strict=True)), resamples=10)
+    found = compare_scores(*(ModelScores(n, t, three, None) for n, t in zip("xy", tables, strict=True)), resamples=10)
     assert list(differing_table(found)) == ["Label", "x", "y", "Right", "Dataset"]
     assert "x is right on 30 of them, y on 0, neither on 0" in differing_words(found)
 
@@ -91,4 +91,4 @@ def test_both_are_asked_of_the_same_films(pair):
 
 def test_without_a_negative_class_there_is_no_question_to_both(pair):
     three = LabelSpace(("a", "b", "c"))
-    assert shared_questions(pair[0], Contender("third", pair[1].scores, three, None)) == []
+    assert shared_questions(pair[0], ModelScores("third", pair[1].scores, three, None)) == []

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.card_results import results_of
+from cxr.evaluation.card_results import card_results
 from cxr.presentation.model_card import facts, parts, results_table, shelf_table, statement
 from cxr.registry.card import Card, Statement
 from tests.support.training import tiny_recipe
@@ -35,7 +35,7 @@ def results() -> dict[str, object]:
     p = np.clip(ill * 0.6 + np.linspace(0, 0.6, 40), 0, 1)
     films = {"label": np.where(ill, "viral", "normal"), "source": np.where(np.arange(40) < 20, "a", "b")}
     films["sex"] = np.tile(["F", "F", "M", "M"], 10)
-    return results_of(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5)
+    return card_results(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5)
 
 
 def test_films_are_written_whole_and_shares_with_three_decimals_and_their_interval(results):

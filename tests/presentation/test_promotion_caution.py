@@ -2,7 +2,7 @@
 
 import pytest
 
-from cxr.presentation.promotion_caution import LEAST_AUC, LEAST_SHARE, caution
+from cxr.presentation.promotion_caution import LEAST_AUC, LEAST_SHARE, promotion_warning
 from cxr.registry.card import Card
 
 GOOD = {"auc": 0.9, "sensitivity": 0.9, "specificity": 0.9}
@@ -16,12 +16,12 @@ def made(binary: dict[str, float | None] | None, n: int = 16) -> Card:
 
 
 def test_a_good_model_and_one_at_the_bounds_bring_no_caution():
-    assert caution(made(GOOD)) == ""
-    assert caution(made({"auc": LEAST_AUC, "sensitivity": LEAST_SHARE, "specificity": LEAST_SHARE})) == ""
+    assert promotion_warning(made(GOOD)) == ""
+    assert promotion_warning(made({"auc": LEAST_AUC, "sensitivity": LEAST_SHARE, "specificity": LEAST_SHARE})) == ""
 
 
 def test_a_model_without_test_films_was_not_tested():
-    assert "was not tested" in caution(made(None, n=0))
+    assert "was not tested" in promotion_warning(made(None, n=0))
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_a_model_without_test_films_was_not_tested():
     ],
 )
 def test_a_poor_figure_is_told_with_what_it_means(figure, value, said):
-    sentence = caution(made(GOOD | {figure: value}))
+    sentence = promotion_warning(made(GOOD | {figure: value}))
     assert said in sentence and "16 test films" in sentence and ";" not in sentence
 
 
 def test_a_model_that_knows_no_normal_or_whose_figures_are_not_known_is_not_judged_by_them():
-    assert caution(made(None)) == ""
-    assert caution(made(dict.fromkeys(GOOD))) == ""
+    assert promotion_warning(made(None)) == ""
+    assert promotion_warning(made(dict.fromkeys(GOOD))) == ""

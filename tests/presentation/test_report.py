@@ -16,10 +16,10 @@ from PIL import Image
 from cxr import DISCLAIMER
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference.reader_responses import Opinion
+from cxr.inference.reader_responses import ReaderResponse
 from cxr.presentation import report
 from cxr.presentation.overlay import overlay
-from cxr.presentation.reading_summary import withheld
+from cxr.presentation.reading_summary import without_answer
 from tests.support.predictions import FOUR, card_of, predicted
 
 
@@ -40,7 +40,7 @@ def reported(card):
     film = Film(draw_phantom("viral", 1, 200).pixels[:150], "PNG", 8)
     prediction = predicted(FOUR, [0.2, 0.2, 0.5, 0.1], 0.4)
     heatmap = np.eye(4, dtype=np.float32)
-    return report.Reported(film, "0badc0de", prediction, card, "viral", "Grad-CAM", heatmap, ("Small <film> & dark.",))
+    return report.Report(film, "0badc0de", prediction, card, "viral", "Grad-CAM", heatmap, ("Small <film> & dark.",))
 
 
 def words_of(pdf):
@@ -60,7 +60,7 @@ def test_the_pdf_says_what_was_read_by_which_model_and_what_it_is_not(reported):
     assert "Small <film> & dark." in words
     assert "10 test films" in words and "in training & again" in words
     assert "No reader has said" in words and f"Read {date.today()}" in words
-    answer = Opinion("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
+    answer = ReaderResponse("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
     words = words_of(report.reading_pdf(replace(reported, answer=answer)))
     assert "The reader: disagree." in words and "Note: scapula" in words
     assert pdf.count(b"/Subtype /Image") == 2
@@ -78,7 +78,10 @@ def test_the_pdf_of_a_refused_film_has_the_reason_and_nothing_that_the_model_say
 def test_of_a_refused_film_the_table_says_why_and_no_probability():
     gate = {"refused": True, "reasons": [{"kind": "blank", "sentence": "Blank."}]}
     said = {"file": "a.png", "probabilities": {"normal": 0.3}, "decision": "normal", "label": "normal", "unsure": False}
-    rows = [withheld(said | {"gate": gate, "warnings": ["Blank."]}), said | {"gate": {"refused": False, "reasons": []}}]
+    rows = [
+        without_answer(said | {"gate": gate, "warnings": ["Blank."]}),
+        said | {"gate": {"refused": False, "reasons": []}},
+    ]
     first, second = csv.DictReader(io.StringIO(report.batch_csv(rows, ["normal"])))
     assert (first["refused"], first["decision"], first["p_normal"], first["unsure"]) == ("yes", "", "", "")
     assert first["warnings"] == "Blank."
@@ -128,7 +131,7 @@ def test_the_json_of_a_batch_is_the_readings_and_the_disclaimer():
 
 def test_readings_without_names_have_their_place_instead():
     rows = [{"file": "DOE^JANE.dcm", "film": "0badc0de", "decision": "viral"}, {"file": "x.png", "error": "No image."}]
-    nameless = report.nameless(rows)
+    nameless = report.without_file_names(rows)
     assert [row["file"] for row in nameless] == ["file 1", "file 2"]
     assert [{**row, "file": ""} for row in nameless] == [{**row, "file": ""} for row in rows]
     assert rows[0]["file"] == "DOE^JANE.dcm"

@@ -18,11 +18,11 @@ import keras
 import numpy as np
 import pytest
 
-from cxr.core.errors import CxrError, RecipeError, ShelfError
+from cxr.core.errors import CxrError, RecipeError, RegistryError
 from cxr.registry import package, registry
 from cxr.registry.card import CARD, EVALUATION, MEMBERS, RECIPE, WEIGHTS
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import load_arrays, start_from
+from cxr.registry.weights_file import load_arrays, load_starting_weights
 from tests.support.memory import peak_bytes, zeros
 
 QUICK_S, SMALL_BYTES = 2.0, 300_000_000
@@ -159,7 +159,7 @@ def test_there_are_twenty() -> None:
 def test_a_hostile_model_is_not_taken_in(kind: str, sound: dict[str, bytes], home: Path) -> None:
     data = HOSTILE[kind](sound)
     before, began, memory = listing(home), time.process_time(), peak_bytes(reset=True)
-    with pytest.raises(ShelfError) as refused:
+    with pytest.raises(RegistryError) as refused:
         package.import_model(io.BytesIO(data), None if kind == "a name that climbs" else "guest")
     assert time.process_time() - began < QUICK_S
     assert peak_bytes() - memory < SMALL_BYTES
@@ -230,11 +230,11 @@ def test_a_starting_file_that_leads_elsewhere_is_refused(
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_, **__: pytest.fail("Keras was given the file"))
     recipe = Recipe.from_table({"name": "x", "trunk": {"backbone": "vgg16", "weights": str(path)}})
     with pytest.raises(RecipeError, match="numbers alone"):
-        start_from(None, recipe)
+        load_starting_weights(None, recipe)
 
 
 @pytest.mark.parametrize("name", ["../x", "..", "/etc", "a/../../b"])
 def test_a_starting_model_is_looked_for_on_the_shelf_alone(name: str, home: Path) -> None:
     recipe = Recipe.from_table({"name": "x", "trunk": {"backbone": "vgg16", "weights": f"shelf:{name}"}})
     with pytest.raises(RecipeError, match="no model"):
-        start_from(None, recipe)
+        load_starting_weights(None, recipe)

@@ -3,17 +3,17 @@
 import pytest
 
 from cxr.core.errors import RecipeError
-from cxr.registry.hyperparameters import COMMON, SECTIONS, changes, in_words, settings, with_values
+from cxr.registry.hyperparameters import COMMON, SECTIONS, changes, hyperparameters, with_form_labels, with_values
 from cxr.registry.recipe import Recipe, built_in_names
 
-BY_KEY = {one.key: one for one in settings()}
+BY_KEY = {one.key: one for one in hyperparameters()}
 
 
 def test_every_value_of_a_recipe_has_a_setting_with_a_meaning():
     table = Recipe().model_dump()
     keys = [f"{section}.{name}" for section in SECTIONS for name in table[section]]
-    assert [one.key for one in settings()] == keys
-    assert all(one.meaning.endswith(".") for one in settings())
+    assert [one.key for one in hyperparameters()] == keys
+    assert all(one.meaning.endswith(".") for one in hyperparameters())
     assert set(COMMON) <= set(BY_KEY)
     assert set(table) - set(SECTIONS) == {"name", "about", "origin", "published"}
 
@@ -22,10 +22,10 @@ def test_every_value_of_a_recipe_has_a_setting_with_a_meaning():
 def test_a_recipe_goes_through_its_settings_unchanged(name):
     recipe = Recipe.read(name)
     values = {}
-    for one in settings():
-        value = one.of(recipe)
+    for one in hyperparameters():
+        value = one.value_in(recipe)
         texts = ("text", "words", "numbers", "groups", "counts")
-        values[one.key] = one.read(one.written(value)) if one.kind in texts else value
+        values[one.key] = one.parse(one.format(value)) if one.kind in texts else value
     assert with_values(recipe, values) == recipe
     assert changes(recipe, with_values(recipe, values)) == {}
 
@@ -62,7 +62,7 @@ def test_a_change_is_said_as_it_was_and_is():
 )
 def test_what_cannot_be_read_is_said_with_an_example(key, text, as_in):
     with pytest.raises(RecipeError, match=as_in):
-        BY_KEY[key].read(text)
+        BY_KEY[key].parse(text)
 
 
 def test_values_that_do_not_hold_are_refused_in_words():
@@ -81,4 +81,4 @@ def test_values_that_do_not_hold_are_refused_in_words():
     ],
 )
 def test_a_sentence_for_readers_calls_hyperparameters_as_the_form_does(sentence, said):
-    assert in_words(sentence) == said
+    assert with_form_labels(sentence) == said

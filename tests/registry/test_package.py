@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from cxr.core.errors import ShelfError
+from cxr.core.errors import RegistryError
 from cxr.registry import package, registry
 from cxr.registry.card import CARD, EVALUATION, GATE, MEMBERS, RECIPE, WEIGHTS
 from tests.support.small_models import TABLE, on_the_shelf
@@ -40,29 +40,29 @@ def test_a_model_travels_in_one_file(stored, home, tmp_path, monkeypatch):
     card = stored()
     file = package.export_model("tiny", tmp_path / "tiny.zip")
     monkeypatch.setenv("CXR_HOME", str(tmp_path / "elsewhere"))
-    assert package.import_model(file) == card == registry.card("tiny")
+    assert package.import_model(file) == card == registry.get_card("tiny")
     assert registry.default_name() == "tiny"
-    assert registry.evaluation_of("tiny").read_text() == TABLE.replace("a.png", "")  # a name is often a patient's
+    assert registry.evaluation_path("tiny").read_text() == TABLE.replace("a.png", "")  # a name is often a patient's
 
 
 def test_a_model_may_be_imported_under_another_name_and_from_memory(stored, tmp_path):
     card = stored()
     data = package.export_model("tiny", tmp_path / "tiny.zip").read_bytes()
     again = package.import_model(io.BytesIO(data), "twin")
-    assert again == card.model_copy(update={"name": "twin"}) == registry.card("twin")
+    assert again == card.model_copy(update={"name": "twin"}) == registry.get_card("twin")
     assert registry.default_name() == "tiny"
 
 
 def test_an_import_does_not_replace_a_model(stored, tmp_path):
     stored()
     file = package.export_model("tiny", tmp_path / "tiny.zip")
-    with pytest.raises(ShelfError, match="already a model"):
+    with pytest.raises(RegistryError, match="already a model"):
         package.import_model(file)
 
 
 def test_an_export_that_cannot_be_written_says_so(stored, tmp_path):
     stored()
-    with pytest.raises(ShelfError, match="cannot be written"):
+    with pytest.raises(RegistryError, match="cannot be written"):
         package.export_model("tiny", tmp_path / "absent" / "tiny.zip")
 
 
@@ -81,10 +81,10 @@ def test_a_whitening_model_travels_and_loads(home, draft, tiny_recipe, film, tmp
 def test_a_gate_goes_with_its_model_under_another_name_and_to_another_shelf(guarded, tmp_path, monkeypatch):
     card = guarded()
     renamed = registry.rename("tiny", "other")
-    assert renamed == card.model_copy(update={"name": "other"}) == registry.card("other")
+    assert renamed == card.model_copy(update={"name": "other"}) == registry.get_card("other")
     file = package.export_model("other", tmp_path / "other.zip")
     monkeypatch.setenv("CXR_HOME", str(tmp_path / "elsewhere"))
-    assert package.import_model(file) == renamed == registry.card("other")
+    assert package.import_model(file) == renamed == registry.get_card("other")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def contents(stored, tmp_path):
 
 
 def assert_refused(file, home, match):
-    with pytest.raises(ShelfError, match=match):
+    with pytest.raises(RegistryError, match=match):
         package.import_model(file, "guest")
     assert on_the_shelf(home) == ["tiny"]
     assert not (home.parent / "evil.txt").exists()

@@ -2,7 +2,7 @@ import pydantic
 import pytest
 
 from cxr.core.errors import RecipeError
-from cxr.registry.recipe import Augmentation, Recipe, Section, built_in_names
+from cxr.registry.recipe import AugmentationSettings, Recipe, RecipeSection, built_in_names
 
 PUBLISHED = {
     "gradientcrescent-binary": {
@@ -112,10 +112,10 @@ CRESCENT = {
 }
 
 
-def section_fields(model: type[Section], path: str = "") -> list[tuple[str, pydantic.fields.FieldInfo]]:
+def section_fields(model: type[RecipeSection], path: str = "") -> list[tuple[str, pydantic.fields.FieldInfo]]:
     found = []
     for name, info in model.model_fields.items():
-        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+        if isinstance(info.annotation, type) and issubclass(info.annotation, RecipeSection):
             found += section_fields(info.annotation, f"{path}{name}.")
         else:
             found.append((path + name, info))
@@ -181,14 +181,14 @@ def test_a_recipe_cannot_be_changed():
         Recipe().training.epochs = 3
 
 
-@pytest.mark.parametrize("knob", [name for name in Augmentation.model_fields if name != "fill"])
+@pytest.mark.parametrize("knob", [name for name in AugmentationSettings.model_fields if name != "fill"])
 def test_every_knob_makes_the_augmentation_active(knob):
     value = {"crop_area": 0.5, "crop_aspect": 1.5}.get(knob, True if knob.startswith("flip") else 0.1)
-    assert Augmentation(**{knob: value}).active
+    assert AugmentationSettings(**{knob: value}).active
 
 
 def test_what_comes_in_from_outside_makes_no_augmentation_by_itself():
-    assert not Augmentation(fill="nearest").active
+    assert not AugmentationSettings(fill="nearest").active
 
 
 # Refusals

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cxr.core.errors import ShelfError
+from cxr.core.errors import RegistryError
 from cxr.registry import registry
 from cxr.registry.card import CARD, GATE, MEMBERS, RECIPE, WEIGHTS
 from cxr.registry.recipe import Recipe
@@ -22,47 +22,47 @@ def test_a_card_from_before_temperatures_and_unsure_bands_is_read(stored, home):
     path = home / "models" / "tiny" / CARD
     newer = ("temperature", "temperature_rule", "unsure", "unsure_rule")
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key not in newer}))
-    assert (registry.card("tiny").temperature, registry.card("tiny").unsure) == (1.0, None)
+    assert (registry.get_card("tiny").temperature, registry.get_card("tiny").unsure) == (1.0, None)
 
 
 def test_a_stored_model_has_a_card_that_says_what_it_is(stored, home):
     card = stored()
-    assert registry.card("tiny") == card
+    assert registry.get_card("tiny") == card
     assert card.version == card.weights_sha256[:12]
     assert (card.recipe, card.size_px, card.classes) == ("tiny", 32, ("normal", "bacterial", "viral"))
     assert "not a medical device" in card.note
     assert card.software["keras"]
     assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted(MEMBERS)
-    assert registry.recipe_of("tiny").name == "tiny"
-    assert registry.evaluation_of("tiny").read_text() == TABLE
+    assert registry.get_recipe("tiny").name == "tiny"
+    assert registry.evaluation_path("tiny").read_text() == TABLE
 
 
 def test_an_evaluation_may_come_from_a_file(home, draft, tiny_recipe, tmp_path):
     table = tmp_path / "scores.csv"
     table.write_text(TABLE)
     registry.store(draft(), tiny_recipe(), {"logits/bias": np.zeros(3)}, table)
-    assert registry.evaluation_of("tiny").read_text() == TABLE
+    assert registry.evaluation_path("tiny").read_text() == TABLE
 
 
 def test_a_name_on_the_shelf_is_not_given_twice(stored):
     first = stored()
-    with pytest.raises(ShelfError, match="already a model 'tiny'"):
+    with pytest.raises(RegistryError, match="already a model 'tiny'"):
         stored()
-    assert registry.card("tiny") == first
+    assert registry.get_card("tiny") == first
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../up", "a/b", "a\\b", "Upper", "-dash", "a\n", "x" * 65, "é", "default.json"]
 )
 def test_a_name_that_is_no_plain_name_is_refused(stored, home, name):
-    with pytest.raises(ShelfError, match="cannot be a model's name"):
+    with pytest.raises(RegistryError, match="cannot be a model's name"):
         stored(name)
     assert not (home / "models").exists()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_weights_that_went_astray_are_not_stored(stored, home, value):
-    with pytest.raises(ShelfError, match="'logits/bias' are not all finite"):
+    with pytest.raises(RegistryError, match="'logits/bias' are not all finite"):
         stored(**{"logits/bias": [0, value, 0]})
     assert registry.names() == []
 
@@ -75,9 +75,9 @@ def test_a_storing_that_fails_leaves_nothing_behind(stored, home, tmp_path, draf
             raise OSError(28, "No space left on device")
 
     recipe = Unwritable(**dict(tiny_recipe()))
-    with pytest.raises(ShelfError, match="could not be stored: No space left on device"):
+    with pytest.raises(RegistryError, match="could not be stored: No space left on device"):
         registry.store(draft("second"), recipe, {"logits/bias": np.zeros(3)}, TABLE)
-    with pytest.raises(ShelfError, match="could not be stored"):
+    with pytest.raises(RegistryError, match="could not be stored"):
         registry.store(draft("second"), tiny_recipe(), {"logits/bias": np.zeros(3)}, tmp_path / "absent.csv")
     assert on_the_shelf(home) == ["first"]
 
@@ -86,7 +86,7 @@ def test_of_two_that_store_one_name_at_once_one_succeeds(stored, home):
     def attempt(_):
         try:
             return stored()
-        except ShelfError:
+        except RegistryError:
             return None
 
     with ThreadPoolExecutor(4) as pool:
@@ -111,7 +111,7 @@ def test_a_damaged_model_is_named_with_the_reason_and_the_others_are_listed(stor
     (home / "models/copied").rename(home / "models/renamed")
     (home / "models/.partial").mkdir()
     (home / "models/README.md").write_text("Models.")
-    found = registry.listing()
+    found = registry.list_models()
     assert [card.name for card in found.cards] == ["good"] == registry.names()
     assert sorted(found.damaged) == ["bad-card", "no-weights", "renamed"]
     assert "weights.npz is missing" in found.damaged["no-weights"]
@@ -123,15 +123,15 @@ def test_a_card_that_is_no_card_is_damage_and_not_a_crash(stored, home, text):
     stored()
     data = text if isinstance(text, bytes) else text.encode()
     (home / "models/tiny" / CARD).write_bytes(data)
-    with pytest.raises(ShelfError, match="card.json"):
-        registry.card("tiny")
+    with pytest.raises(RegistryError, match="card.json"):
+        registry.get_card("tiny")
 
 
 @pytest.mark.parametrize("name", ["absent", "../models/tiny", "", "default.json"])
 def test_a_model_that_is_not_there_is_said_to_be_so(stored, name):
     stored()
-    with pytest.raises(ShelfError, match="no model"):
-        registry.card(name)
+    with pytest.raises(RegistryError, match="no model"):
+        registry.get_card(name)
 
 
 def test_the_shelf_opens_without_tensorflow():
@@ -154,7 +154,7 @@ def test_a_shelf_that_came_with_a_model_uses_it_until_another_is_promoted(stored
     stored("came-with-it")
     (home / "models/default.json").unlink()
     assert registry.default_name() == "came-with-it"
-    with pytest.raises(ShelfError, match="in use"):
+    with pytest.raises(RegistryError, match="in use"):
         registry.delete("came-with-it")
     stored("another")
     assert registry.default_name() == "came-with-it"
@@ -170,7 +170,7 @@ def test_rolling_back_undoes_each_promotion_in_turn(stored):
     registry.promote("c")
     assert registry.default_name() == "c"
     assert [registry.roll_back(), registry.roll_back()] == ["b", "a"]
-    with pytest.raises(ShelfError, match="no earlier model"):
+    with pytest.raises(RegistryError, match="no earlier model"):
         registry.roll_back()
     assert registry.default_name() == "a"
 
@@ -190,7 +190,7 @@ def test_a_model_between_two_promotions_of_another_may_go(stored):
     registry.promote("b")
     registry.promote("a")
     registry.delete("b")
-    with pytest.raises(ShelfError, match="no earlier model"):
+    with pytest.raises(RegistryError, match="no earlier model"):
         registry.roll_back()
 
 
@@ -198,7 +198,7 @@ def test_a_damaged_model_is_not_promoted(stored, home):
     stored("a")
     stored("b")
     (home / "models/b" / RECIPE).unlink()
-    with pytest.raises(ShelfError, match="recipe.toml is missing"):
+    with pytest.raises(RegistryError, match="recipe.toml is missing"):
         registry.promote("b")
     assert registry.default_name() == "a"
 
@@ -224,7 +224,7 @@ def test_promotions_at_once_are_all_kept(stored, home):
 
 def test_the_default_is_never_deleted(stored):
     stored()
-    with pytest.raises(ShelfError, match="in use"):
+    with pytest.raises(RegistryError, match="in use"):
         registry.delete("tiny")
     assert registry.names() == ["tiny"]
 
@@ -243,7 +243,7 @@ def test_a_name_used_again_after_deleting_does_not_inherit_promotions(stored):
     registry.promote("a")
     registry.delete("b")
     stored("b")
-    with pytest.raises(ShelfError, match="no earlier model"):
+    with pytest.raises(RegistryError, match="no earlier model"):
         registry.roll_back()
 
 
@@ -256,7 +256,7 @@ def test_a_renamed_model_is_the_same_under_another_name_and_stays_in_use(stored,
     registry.promote("other")
     registry.promote("old")
     renamed = registry.rename("old", "new")
-    assert renamed == card.model_copy(update={"name": "new"}) == registry.card("new")
+    assert renamed == card.model_copy(update={"name": "new"}) == registry.get_card("new")
     assert registry.default_name() == "new" and sorted(registry.names()) == ["new", "other"]
     assert registry.previous_name() == registry.roll_back() == "other"
     assert registry.roll_back() == "new" and registry.previous_name() is None
@@ -267,9 +267,9 @@ def test_a_model_is_not_renamed_to_a_name_that_is_taken_or_no_name(stored, home)
     stored("old")
     stored("other")
     for name, match in (("other", "already a model"), ("Old One", "cannot be a model's name"), ("old", "already")):
-        with pytest.raises(ShelfError, match=match):
+        with pytest.raises(RegistryError, match=match):
             registry.rename("old", name)
-    with pytest.raises(ShelfError, match="no model 'absent'"):
+    with pytest.raises(RegistryError, match="no model 'absent'"):
         registry.rename("absent", "new")
     assert sorted(registry.names()) == ["old", "other"]
 
@@ -279,22 +279,22 @@ def test_a_card_from_before_gates_is_read(stored, home):
     path = home / "models" / "tiny" / CARD
     newer = ("gate", "gate_sha256", "ages")
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key not in newer}))
-    assert (registry.card("tiny").gate, registry.card("tiny").ages) == (None, None)
+    assert (registry.get_card("tiny").gate, registry.get_card("tiny").ages) == (None, None)
 
 
 def test_a_gate_is_stored_with_its_model(home, draft, tiny_recipe, make_gate):
     gate, record = make_gate()
     card = registry.store(draft(gate=record), tiny_recipe(), {"logits/bias": np.zeros(3)}, TABLE, gate.arrays())
-    assert registry.card("tiny") == card and card.gate == record and card.gate_sha256
+    assert registry.get_card("tiny") == card and card.gate == record and card.gate_sha256
     assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, GATE))
 
 
 def test_a_gate_is_given_to_a_model_that_has_none_or_another(guarded, home, make_gate):
     first = guarded()
-    assert registry.card("tiny") == first and first.gate_sha256
+    assert registry.get_card("tiny") == first and first.gate_sha256
     gate, record = make_gate(seed=1)
-    second = registry.give_gate("tiny", gate.arrays(), record, None)
-    assert registry.card("tiny") == second and second.gate_sha256 != first.gate_sha256
+    second = registry.attach_input_check("tiny", gate.arrays(), record, None)
+    assert registry.get_card("tiny") == second and second.gate_sha256 != first.gate_sha256
     assert (second.version, second.created) == (first.version, first.created)
     assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, GATE))
 
@@ -302,15 +302,15 @@ def test_a_gate_is_given_to_a_model_that_has_none_or_another(guarded, home, make
 def test_a_model_whose_gate_is_gone_is_damaged(guarded, home):
     guarded()
     (home / "models" / "tiny" / GATE).unlink()
-    with pytest.raises(ShelfError, match="gate.npz is missing"):
-        registry.card("tiny")
+    with pytest.raises(RegistryError, match="gate.npz is missing"):
+        registry.get_card("tiny")
 
 
 # Loading
 
 
 def test_loading_from_an_empty_shelf_says_what_to_do(home):
-    with pytest.raises(ShelfError, match="Train one, or import one"):
+    with pytest.raises(RegistryError, match="Train one, or import one"):
         registry.load()
 
 
@@ -318,13 +318,13 @@ def test_weights_changed_on_the_shelf_are_not_loaded(stored, home):
     stored()
     with (home / "models/tiny" / WEIGHTS).open("ab") as file:
         file.write(b"0")
-    with pytest.raises(ShelfError, match="cannot be loaded: the weights are not those of its card"):
+    with pytest.raises(RegistryError, match="cannot be loaded: the weights are not those of its card"):
         registry.load()
 
 
 def test_weights_that_do_not_fit_the_network_are_not_loaded(stored):
     stored()
-    with pytest.raises(ShelfError, match="cannot be loaded: The weights do not fit"):
+    with pytest.raises(RegistryError, match="cannot be loaded: The weights do not fit"):
         registry.load("tiny", "float32")
 
 
@@ -357,18 +357,18 @@ def test_a_model_without_a_gate_reads_and_says_nothing_of_it(on_shelf, film):
 
 def test_a_model_with_a_gate_has_a_verdict_on_every_film(on_shelf, film, make_gate):
     gate, record = make_gate()
-    registry.give_gate("tiny", gate.arrays(), record, None)
+    registry.attach_input_check("tiny", gate.arrays(), record, None)
     loaded = registry.load("tiny", "float32")
     prediction = loaded.read(film)
-    assert prediction.gate == loaded.gate.judge(prediction.features, film, 32)
+    assert prediction.gate == loaded.gate.check(prediction.features, film, 32)
     assert prediction.as_dict()["gate"] == prediction.gate.as_dict()
 
 
 def test_a_gate_changed_on_the_shelf_or_of_another_network_is_not_loaded(on_shelf, home, make_gate):
     gate, record = make_gate(features=12)
-    registry.give_gate("tiny", gate.arrays(), record, None)
-    with pytest.raises(ShelfError, match="not one for this network"):
+    registry.attach_input_check("tiny", gate.arrays(), record, None)
+    with pytest.raises(RegistryError, match="not one for this network"):
         registry.load("tiny", "float32")
     (home / "models" / "tiny" / GATE).write_bytes(b"changed")
-    with pytest.raises(ShelfError, match="not that of its card"):
+    with pytest.raises(RegistryError, match="not that of its card"):
         registry.load("tiny", "float32")

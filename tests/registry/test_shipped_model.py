@@ -9,13 +9,13 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import evaluate, probabilities_of, read_scores
-from cxr.evaluation.shortcuts.report import kept
-from cxr.evaluation.shortcuts.verdict import judged
+from cxr.evaluation.shortcuts.report import load_audit
+from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.film import Film
-from cxr.films.synthetic.non_xrays import draw_strange
+from cxr.films.synthetic.non_xrays import draw_non_xray
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
 from cxr.registry import registry
-from cxr.registry.card import SHORTCUTS, members
+from cxr.registry.card import SHORTCUTS, model_files
 from cxr.registry.recipe import Recipe
 
 PROJECT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ ALIKE = 0.03  # of a probability, between machines whose bfloat16 rounds in anot
 def shipped(monkeypatch):
     """The shelf as it comes with the project."""
     monkeypatch.setenv("CXR_HOME", str(PROJECT))
-    return registry.card(NAME)
+    return registry.get_card(NAME)
 
 
 def film_of(pixels):
@@ -40,7 +40,7 @@ def test_a_fresh_clone_holds_the_model_whole_and_nothing_more(shipped):
     tracked = {Path(line) for line in listed.stdout.splitlines()}
     if not tracked:
         pytest.skip("this is no clone")
-    files = (*members(shipped), SHORTCUTS)
+    files = (*model_files(shipped), SHORTCUTS)
     assert tracked == {Path("models/README.md"), *(Path("models", NAME, file) for file in files)}
     assert sum((PROJECT / path).stat().st_size for path in tracked) < MOST_BYTES
 
@@ -69,7 +69,7 @@ def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
 
 
 def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
-    scores = read_scores(registry.evaluation_of(NAME))
+    scores = read_scores(registry.evaluation_path(NAME))
     labels = LabelSpace(shipped.classes, shipped.groups)
     for role in ("val", "test"):
         found = evaluate(scores[scores["role"] == role], labels, shipped.threshold)
@@ -80,9 +80,9 @@ def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
 
 
 def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_measured(shipped):
-    audit = kept(shipped)
+    audit = load_audit(shipped)
     assert audit is not None and len(audit.measured.sources) == 3
-    assert audit.verdict == judged(audit.measured)
+    assert audit.verdict == verdict_on(audit.measured)
 
 
 def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
@@ -91,12 +91,12 @@ def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
         prediction = classifier.read(film_of(draw_phantom(finding, seed, 512).pixels))
         assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert prediction.peaks.max() > 0
-    odd = [classifier.read(film_of(draw_strange(1_000_000 + n, 256))).gate for n in range(8)]
-    assert sum(verdict.refused for verdict in odd) >= 7
+    odd = [classifier.read(film_of(draw_non_xray(1_000_000 + n, 256))).gate for n in range(8)]
+    assert sum(verdict.rejected for verdict in odd) >= 7
 
 
 def test_it_reads_real_films_as_it_did_when_it_was_judged(shipped, films):
-    scores = read_scores(registry.evaluation_of(NAME))
+    scores = read_scores(registry.evaluation_path(NAME))
     of_kermany = scores[(scores["dataset"] == "kermany") & (scores["role"] == "test")].iloc[::26]
     classifier = registry.load(NAME)
     read = [Film.read(films / "kermany" / path) for path in of_kermany["path"]]
@@ -106,11 +106,11 @@ def test_it_reads_real_films_as_it_did_when_it_was_judged(shipped, films):
 
 def test_it_can_be_trained_on_without_weights_of_imagenet(shipped, monkeypatch, tmp_path):
     from cxr.learning.network import build
-    from cxr.registry.weights_file import arrays_of, load_arrays, start_from
+    from cxr.registry.weights_file import arrays_of, load_arrays, load_starting_weights
 
     monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
     recipe = Recipe.read("vgg16-default", [f"trunk.weights=shelf:{NAME}"])
     network = build(recipe, 2)
-    assert start_from(network.model, recipe) == f"model {NAME}"
+    assert load_starting_weights(network.model, recipe) == f"model {NAME}"
     kernel = arrays_of(network.model.weights)["block5_conv3/kernel"]
     np.testing.assert_array_equal(kernel, load_arrays(PROJECT / "models" / NAME / "weights.npz")["block5_conv3/kernel"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cxr.core.errors import ShelfError
+from cxr.core.errors import RegistryError
 from cxr.registry import registry
 from cxr.registry.card import Statement
 
@@ -22,16 +22,20 @@ def test_a_statement_goes_onto_the_card_and_nothing_else_changes(home, draft, ti
     before = registry.store(draft("tiny"), tiny_recipe(), arrays, "path,label\n")
     said = Statement.read(statement)
     assert (said.intended_use, said.test_looks) == ("intended_use in words", 2)
-    assert registry.describe("tiny", said) == registry.card("tiny") == before.model_copy(update={"statement": said})
+    assert (
+        registry.set_statement("tiny", said)
+        == registry.get_card("tiny")
+        == before.model_copy(update={"statement": said})
+    )
 
 
 @pytest.mark.parametrize("text", [b"", b"intended_use = 3", b"no toml", b"\xff", b"test_looks = 0"])
 def test_a_statement_that_does_not_hold_is_refused_in_a_sentence(tmp_path, text):
     (tmp_path / "said.toml").write_bytes(text)
-    with pytest.raises(ShelfError, match="said.toml"):
+    with pytest.raises(RegistryError, match="said.toml"):
         Statement.read(tmp_path / "said.toml")
 
 
 def test_a_statement_that_is_not_there_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(ShelfError, match="said.toml cannot be read"):
+    with pytest.raises(RegistryError, match="said.toml cannot be read"):
         Statement.read(tmp_path / "said.toml")

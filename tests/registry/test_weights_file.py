@@ -7,7 +7,16 @@ import pytest
 
 from cxr.core.errors import CxrError, RecipeError
 from cxr.learning.network import build
-from cxr.registry.weights_file import LARGE, arrays_of, assign, halved, load_arrays, save_arrays, sha256, start_from
+from cxr.registry.weights_file import (
+    LARGE,
+    arrays_of,
+    assign,
+    halved,
+    load_arrays,
+    load_starting_weights,
+    save_arrays,
+    sha256,
+)
 from tests.support.training import tiny_recipe
 
 
@@ -189,39 +198,39 @@ def starting(source, backbone="tiny", **sections):
 
 def test_from_none_the_weights_stay_as_they_were_built(model):
     before = arrays_of(model.weights)
-    assert start_from(model, starting("none")) == "random"
+    assert load_starting_weights(model, starting("none")) == "random"
     assert same(arrays_of(model.weights), before)
 
 
 def test_from_a_file_the_trunk_is_copied_and_the_head_is_not(model, other, tmp_path):
     save_arrays(tmp_path / "w.npz", arrays_of(other.weights))
     head = np.asarray(model.get_layer("logits").kernel)
-    assert start_from(model, starting(str(tmp_path / "w.npz"))) == "file w.npz"
+    assert load_starting_weights(model, starting(str(tmp_path / "w.npz"))) == "file w.npz"
     assert same(trunk_of(model), trunk_of(other))
     assert np.array_equal(model.get_layer("logits").kernel, head)
 
 
 def test_a_file_without_a_head_is_enough(model, other, tmp_path):
     save_arrays(tmp_path / "w.npz", trunk_of(other))
-    start_from(model, starting(str(tmp_path / "w.npz")))
+    load_starting_weights(model, starting(str(tmp_path / "w.npz")))
     assert same(trunk_of(model), trunk_of(other))
 
 
 def test_a_file_of_another_trunk_is_refused(model, tmp_path):
     save_arrays(tmp_path / "w.npz", {"conv1_conv/kernel": np.zeros((7, 7, 3, 64), np.float32)})
     with pytest.raises(RecipeError, match="w.npz do not fit: no 'block1_conv1/kernel'"):
-        start_from(model, starting(str(tmp_path / "w.npz")))
+        load_starting_weights(model, starting(str(tmp_path / "w.npz")))
 
 
 def test_a_file_that_is_not_there_is_refused(model, tmp_path):
     with pytest.raises(RecipeError, match="neither imagenet, none, shelf:NAME nor a file"):
-        start_from(model, starting(str(tmp_path / "w.npz")))
+        load_starting_weights(model, starting(str(tmp_path / "w.npz")))
 
 
 def test_other_files_than_npz_need_a_network_that_keras_has(model, tmp_path):
     (tmp_path / "w.h5").write_bytes(b"")
     with pytest.raises(RecipeError, match="Weights of tiny are read from .npz files, not from w.h5"):
-        start_from(model, starting(str(tmp_path / "w.h5")))
+        load_starting_weights(model, starting(str(tmp_path / "w.h5")))
 
 
 def test_the_whitening_of_another_training_is_not_taken_over(tmp_path):
@@ -229,7 +238,7 @@ def test_the_whitening_of_another_training_is_not_taken_over(tmp_path):
     new, old = (build(tiny_recipe(input=settings, training={"seed": seed}), 2).model for seed in (0, 9))
     old.get_layer("whitening").set_weights([np.float32(99), np.float32(9)])
     save_arrays(tmp_path / "w.npz", arrays_of(old.weights))
-    start_from(new, starting(str(tmp_path / "w.npz"), input=settings))
+    load_starting_weights(new, starting(str(tmp_path / "w.npz"), input=settings))
     assert np.array_equal(new.get_layer("block1_conv1").kernel, old.get_layer("block1_conv1").kernel)
     assert float(new.get_layer("whitening").mean) == 0
 
@@ -237,14 +246,14 @@ def test_the_whitening_of_another_training_is_not_taken_over(tmp_path):
 def test_from_the_shelf_the_model_s_trunk_is_copied(model, other, home):
     (home / "models" / "mine").mkdir(parents=True)
     save_arrays(home / "models" / "mine" / "weights.npz", arrays_of(other.weights))
-    assert start_from(model, starting("shelf:mine")) == "model mine"
+    assert load_starting_weights(model, starting("shelf:mine")) == "model mine"
     assert same(trunk_of(model), trunk_of(other))
 
 
 def test_from_the_shelf_the_head_is_copied_where_it_is_to_be_kept(model, other, home):
     (home / "models" / "mine").mkdir(parents=True)
     save_arrays(home / "models" / "mine" / "weights.npz", arrays_of(other.weights))
-    assert start_from(model, starting("shelf:mine", head={"keep": True})) == "model mine, its head too"
+    assert load_starting_weights(model, starting("shelf:mine", head={"keep": True})) == "model mine, its head too"
     assert same(arrays_of(model.weights), arrays_of(other.weights))
 
 
@@ -252,7 +261,7 @@ def test_a_head_of_another_shape_is_not_kept(model, home):
     (home / "models" / "mine").mkdir(parents=True)
     save_arrays(home / "models" / "mine" / "weights.npz", arrays_of(build(tiny_recipe(), 3).model.weights))
     with pytest.raises(RecipeError, match="model mine do not fit: no 'logits/kernel' of that shape"):
-        start_from(model, starting("shelf:mine", head={"keep": True}))
+        load_starting_weights(model, starting("shelf:mine", head={"keep": True}))
 
 
 @pytest.mark.parametrize("name", ["mine", "", "..", "../weights", "a/b"])
@@ -260,14 +269,14 @@ def test_a_model_that_is_not_on_the_shelf_is_refused(model, home, name):
     (home / "models").mkdir(parents=True)
     (home / "weights.npz").write_bytes(b"not of the shelf")
     with pytest.raises(RecipeError, match=f"no model '{name}' on the shelf"):
-        start_from(model, starting(f"shelf:{name}"))
+        load_starting_weights(model, starting(f"shelf:{name}"))
 
 
 def test_imagenet_is_looked_for_in_the_folder_of_weights(home, monkeypatch, tmp_path):
     model, other = (build(starting("imagenet", "resnet18", training={"seed": s}), 2).model for s in (0, 9))
     save_arrays(tmp_path / "resnet18_notop.npz", trunk_of(other))
     monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
-    assert start_from(model, starting("imagenet", "resnet18")) == "ImageNet (resnet18_notop.npz)"
+    assert load_starting_weights(model, starting("imagenet", "resnet18")) == "ImageNet (resnet18_notop.npz)"
     assert same(trunk_of(model), trunk_of(other))
 
 
@@ -275,11 +284,11 @@ def test_without_a_named_folder_imagenet_is_looked_for_at_home(model, other, hom
     monkeypatch.delenv("CXR_WEIGHTS", raising=False)
     (home / "weights").mkdir(parents=True)
     save_arrays(home / "weights" / "tiny_notop.npz", trunk_of(other))
-    assert start_from(model, starting("imagenet")) == "ImageNet (tiny_notop.npz)"
+    assert load_starting_weights(model, starting("imagenet")) == "ImageNet (tiny_notop.npz)"
     assert same(trunk_of(model), trunk_of(other))
 
 
 def test_imagenet_weights_that_cannot_be_had_are_asked_for(model, home, monkeypatch, tmp_path):
     monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
     with pytest.raises(RecipeError, match="put resnet18_notop.npz into weights/, or start from a file"):
-        start_from(model, starting("imagenet", "resnet18"))
+        load_starting_weights(model, starting("imagenet", "resnet18"))

@@ -6,7 +6,7 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.shortcuts.report import Measured, Told
+from cxr.evaluation.shortcuts.report import ProbeResult, ShortcutMeasurements
 from tests.support.training import tiny_recipe
 
 TWO = LabelSpace(("normal", "covid19"))
@@ -56,7 +56,7 @@ def about(value, reach=0.05):
 
 
 def told(name, low=0.45, classes=None, kept=None):
-    return Told(name=name, auc=about(low + 0.05), classes=classes or {}, kept=kept)
+    return ProbeResult(name=name, auc=about(low + 0.05), classes=classes or {}, kept=kept)
 
 
 def measured(**facts):
@@ -78,4 +78,4 @@ def measured(**facts):
         "sources": (),
         "heat": (),
     }
-    return Measured(**found | facts)
+    return ShortcutMeasurements(**found | facts)

@@ -6,7 +6,7 @@ import pytest
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.registry import registry
-from cxr.registry.card import Draft
+from cxr.registry.card import ModelDraft
 from cxr.registry.recipe import Recipe
 
 CLASSES = ("normal", "bacterial", "viral")
@@ -37,7 +37,7 @@ def tiny_recipe():
 @pytest.fixture
 def draft():
     def make(name="tiny", classes=CLASSES, **facts):
-        return Draft(name=name, classes=classes, **facts)
+        return ModelDraft(name=name, classes=classes, **facts)
 
     return make
 
@@ -58,15 +58,15 @@ def stored(home, draft, tiny_recipe):
 @pytest.fixture
 def make_gate():
     """A gate for so many features, taught with numbers at random: it has an opinion, and no more."""
-    from cxr.inference.input_check.input_check import FRONTAL, NO_FILM, Gate
-    from cxr.inference.input_check.training_data import Lesson
+    from cxr.inference.input_check.input_check import FRONTAL, NO_FILM, InputCheck
+    from cxr.inference.input_check.training_data import InputCheckExamples
 
     def make(features=40, seed=0):
         rng = np.random.default_rng(seed)
         kinds = np.repeat([FRONTAL, NO_FILM, "negative"], 20)
         pictures = rng.normal(size=(60, features)) + 3 * rng.normal(size=(3, features)).repeat(20, axis=0)
-        lesson = Lesson(pictures.astype(np.float32), kinds, pictures[:20].astype(np.float32), 20)
-        gate = Gate.fit(lesson)
+        lesson = InputCheckExamples(pictures.astype(np.float32), kinds, pictures[:20].astype(np.float32), 20)
+        gate = InputCheck.fit(lesson)
         return gate, gate.record(lesson)
 
     return make
@@ -79,7 +79,7 @@ def guarded(stored, make_gate):
     def make(name="tiny"):
         stored(name)
         gate, record = make_gate()
-        return registry.give_gate(name, gate.arrays(), record, None)
+        return registry.attach_input_check(name, gate.arrays(), record, None)
 
     return make
 

@@ -27,5 +27,5 @@ def tiny_recipe(**sections: dict[str, object]) -> Recipe:
 def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "tiny") -> Run:
     """A run of the recipe on the films in those places, carried out in this process to its end."""
     run = runs.create(train.plan(recipe, [str(path) for path in paths], model), recipe.name)
-    train.carry_out(run)
+    train.execute(run)
     return run

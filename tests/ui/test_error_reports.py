@@ -30,7 +30,7 @@ def script():
 
     error_reports.watch()
     st.button("In a callback", key="callback", on_click=fail)
-    with error_reports.numbered():
+    with error_reports.unexpected_errors_numbered():
         if st.button("On the page", key="page"):
             fail()
         st.caption("The rest of the page")
@@ -60,7 +60,7 @@ def test_what_ends_a_page_on_purpose_is_no_mishap(log):
         from cxr.ui import error_reports
 
         error_reports.watch()
-        with error_reports.numbered():
+        with error_reports.unexpected_errors_numbered():
             st.stop()
 
     assert not AppTest.from_function(stops).run().error

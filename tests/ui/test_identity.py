@@ -31,18 +31,18 @@ from pydicom.uid import (
 )
 
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit_cache import audited
+from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.films.dicom import ELEMENTS
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference import reader_responses
 from cxr.inference.batch import read_sources
-from cxr.inference.reader_responses import Opinion
-from cxr.inference.session import Desk
-from cxr.inference.sources import dropped
+from cxr.inference.reader_responses import ReaderResponse
+from cxr.inference.session import ReadingSession
+from cxr.inference.sources import sources_from_upload
 from cxr.presentation import report
 from cxr.ui.components.tiles import tiles
-from cxr.ui.components.viewer import View
+from cxr.ui.components.viewer import ViewerFilm
 from tests.support.file_seeds import dataset_of, encapsulated, quiet_writing, ramp, saved, written
 from tests.support.score_tables import tiny_classifier
 
@@ -237,28 +237,32 @@ def test_no_name_is_found_anywhere(
 
 def read_and_export(films: dict[str, bytes], classifier: object) -> tuple[list[str], list[bytes]]:
     """What a reader sees of these films, and all that can be taken away."""
-    desk, shown, exported, rows = Desk(), [], [], []
-    desk.put(source for n, data in enumerate(films.values()) for source in dropped(str(n), f"{FILE}-{n}.dcm", data))
+    desk, shown, exported, rows = ReadingSession(), [], [], []
+    desk.add(
+        source
+        for n, data in enumerate(films.values())
+        for source in sources_from_upload(str(n), f"{FILE}-{n}.dcm", data)
+    )
     for reading in read_sources(classifier, desk.waiting("tiny")):
-        desk.note(reading, "tiny")
-    for seen in desk.seen("tiny"):
+        desk.record(reading, "tiny")
+    for seen in desk.readings("tiny"):
         reading, prediction = seen.reading, seen.reading.prediction
         rows.append(reading.as_dict())
-        shown += [seen.thumbnail, reading.error, *reading.doubts]
+        shown += [seen.thumbnail, reading.error, *reading.concerns]
         if prediction is None:
             continue
         desk.open_key = reading.source.key
         film, heatmap = desk.film(), prediction.heatmap("normal")
-        shown += [View.of(film, desk.open_key).film, repr(film), repr(vars(film))]
-        answer = Opinion(reading.film_id, prediction.model, prediction.decision, 0.5, "agree", "seen")
-        reader_responses.keep(answer)
-        told = report.Reported(
-            film, reading.film_id, prediction, classifier.card, "normal", "Grad-CAM", heatmap, reading.doubts, answer
+        shown += [ViewerFilm.from_film(film, desk.open_key).film, repr(film), repr(vars(film))]
+        answer = ReaderResponse(reading.film_id, prediction.model, prediction.decision, 0.5, "agree", "seen")
+        reader_responses.save_responses(answer)
+        told = report.Report(
+            film, reading.film_id, prediction, classifier.card, "normal", "Grad-CAM", heatmap, reading.concerns, answer
         )
         exported += [report.reading_pdf(told), report.overlay_png(told)]
-    nameless = report.nameless(rows)
+    nameless = report.without_file_names(rows)
     exported += [report.batch_csv(nameless, ("normal", "bacterial")).encode(), report.batch_json(nameless).encode()]
-    exported.append(reader_responses.to_csv(reader_responses.kept()).encode())
+    exported.append(reader_responses.to_csv(reader_responses.saved_responses()).encode())
     assert len(exported) == 2 * 20 + 3
     return shown, exported
 
@@ -270,6 +274,6 @@ def as_a_dataset(films: dict[str, bytes], folder: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     dataset = Dataset.open(folder)
-    found = audited(dataset)
+    found = audit_or_cached(dataset)
     small = tiles(dataset, range(len(dataset)))
     return "\n".join([repr(found), *(base64.b64encode(tile.jpeg or b"").decode() + tile.reason for tile in small)])

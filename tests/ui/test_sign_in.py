@@ -9,22 +9,22 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxr.core import access as core_access
-from cxr.core.access import ROLE_OF, ROLES, Person, acting_as
-from cxr.core.audit_trail import deeds
+from cxr.core.access import REQUIRED_ROLE, ROLES, Person, acting_as
+from cxr.core.audit_trail import read_entries
 from cxr.core.errors import AccessError
 from cxr.datasets import catalogue, manifest
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit_cache import audited
+from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.evaluation import model_evaluation
 from cxr.evaluation.evaluation import read_scores
 from cxr.evaluation.revision import revise
-from cxr.evaluation.stored import keep, kept
+from cxr.evaluation.stored import store_evaluation, stored_evaluations
 from cxr.exchange import model_formats
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference import reader_responses
 from cxr.inference.batch import read_sources
-from cxr.inference.reader_responses import Opinion
-from cxr.inference.sources import examples
+from cxr.inference.reader_responses import ReaderResponse
+from cxr.inference.sources import example_sources
 from cxr.jobs import input_check_training, runs, train
 from cxr.registry import package, registry
 from cxr.registry.card import Statement
@@ -48,7 +48,7 @@ def furnished(trained_home, phantoms, tmp_path_factory):
         patch.setenv("CXR_HOME", str(home))
         package.import_model(package.export_model("first", home / "first.zip"), "second")
         registry.promote("second")
-        keep(registry.card("second"), "phantoms", None, read_scores(registry.evaluation_of("second")))
+        store_evaluation(registry.get_card("second"), "phantoms", None, read_scores(registry.evaluation_path("second")))
         runs.create(train.plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
         catalogue.add(phantoms)
     return home
@@ -67,17 +67,19 @@ def waiting():
 
 def started(home):
     recipe = tiny_recipe()
-    runs.start(runs.Job(recipe.to_toml(), (catalogue.places()[0].path,)), recipe.name)
+    runs.start(runs.Job(recipe.to_toml(), (catalogue.entries()[0].path,)), recipe.name)
 
 
 def stored(home):
-    from cxr.registry.card import Draft
+    from cxr.registry.card import ModelDraft
     from cxr.registry.weights_file import load_arrays
 
-    fields = {key: value for key, value in registry.card("first").model_dump().items() if key in Draft.model_fields}
-    draft = Draft.model_validate(fields | {"name": "fourth"})
-    arrays = load_arrays(registry.folder_of("first") / "weights.npz")
-    registry.store(draft, registry.recipe_of("first"), arrays, registry.evaluation_of("first"))
+    fields = {
+        key: value for key, value in registry.get_card("first").model_dump().items() if key in ModelDraft.model_fields
+    }
+    draft = ModelDraft.model_validate(fields | {"name": "fourth"})
+    arrays = load_arrays(registry.model_folder("first") / "weights.npz")
+    registry.store(draft, registry.get_recipe("first"), arrays, registry.evaluation_path("first"))
 
 
 def said():
@@ -86,17 +88,21 @@ def said():
 
 
 def dataset():
-    return Dataset.open(catalogue.places()[0].path)
+    return Dataset.open(catalogue.entries()[0].path)
 
 
 DO = {
-    "read films": lambda home: list(read_sources(registry.load("first"), examples()[:1])),
-    "keep an opinion": lambda home: reader_responses.keep(Opinion("f", "first@0", "normal", 0.5, "agree")),
-    "judge a model": lambda home: model_evaluation.evaluate_model("first", [catalogue.places()[0].path], None, quiet),
-    "audit a model": lambda home: model_evaluation.audit_model("first", [catalogue.places()[0].path], quiet),
-    "forget an evaluation": lambda home: next(one for one in kept(registry.card("second")) if not one.role).delete(),
-    "audit a dataset": lambda home: audited(dataset(), quiet),
-    "make a dataset": lambda home: catalogue.make("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
+    "read films": lambda home: list(read_sources(registry.load("first"), example_sources()[:1])),
+    "keep an opinion": lambda home: reader_responses.save_responses(
+        ReaderResponse("f", "first@0", "normal", 0.5, "agree")
+    ),
+    "judge a model": lambda home: model_evaluation.evaluate_model("first", [catalogue.entries()[0].path], None, quiet),
+    "audit a model": lambda home: model_evaluation.audit_model("first", [catalogue.entries()[0].path], quiet),
+    "forget an evaluation": lambda home: next(
+        one for one in stored_evaluations(registry.get_card("second")) if not one.role
+    ).delete(),
+    "audit a dataset": lambda home: audit_or_cached(dataset(), quiet),
+    "make a dataset": lambda home: catalogue.create("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
     "start a training": started,
     "stop a training": lambda home: waiting().stop(),
     "resume a training": lambda home: waiting().resume(),
@@ -106,9 +112,9 @@ DO = {
     "export a model": lambda home: package.export_model("first", home / "again.zip"),
     "add a dataset by its path": lambda home: catalogue.add("/no/such/folder"),
     "split a dataset": lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
-    "forget a dataset": lambda home: catalogue.forget("phantoms"),
-    "give a gate": lambda home: input_check_training.give_gate("first", [catalogue.places()[0].path], quiet),
-    "describe a model": lambda home: registry.describe("first", said()),
+    "forget a dataset": lambda home: catalogue.remove("phantoms"),
+    "give a gate": lambda home: input_check_training.add_input_check("first", [catalogue.entries()[0].path], quiet),
+    "describe a model": lambda home: registry.set_statement("first", said()),
     "import a model": lambda home: package.import_model(home / "first.zip", "fifth"),
     "promote a model": lambda home: registry.promote("first"),
     "roll back": lambda home: registry.roll_back(),
@@ -118,12 +124,12 @@ DO = {
 
 
 def test_every_action_is_tried():
-    assert set(DO) == {action for action in ROLE_OF if not action.startswith("see ")}
+    assert set(DO) == {action for action in REQUIRED_ROLE if not action.startswith("see ")}
 
 
 def below(action):
     """The roles that are too low for it, none at all among them."""
-    return (None, *ROLES[: ROLES.index(ROLE_OF[action])])
+    return (None, *ROLES[: ROLES.index(REQUIRED_ROLE[action])])
 
 
 def state(home):
@@ -136,15 +142,15 @@ def state(home):
 )
 def test_an_action_without_its_role_is_refused_and_changes_nothing(used, action, role):
     waiting().write_status(runs.Status("starting" if action == "stop a training" else "stopped", heartbeat=time.time()))
-    before, lines = state(used), len(deeds())
+    before, lines = state(used), len(read_entries())
     with acting_as(Person(ADDRESS, role)), pytest.raises(AccessError, match="needs the role"):
         DO[action](used)
-    assert state(used) == before and len(deeds()) == lines
+    assert state(used) == before and len(read_entries()) == lines
 
 
 def test_other_formats_of_an_export_are_refused_too(used):
     with acting_as(Person(ADDRESS, "reader")), pytest.raises(AccessError):
-        model_formats.export("first", "keras")
+        model_formats.export_format("first", "keras")
 
 
 @pytest.fixture
@@ -190,7 +196,7 @@ def test_who_is_signed_in_without_a_role_sees_nothing_of_any_page(guarded, page)
 @pytest.mark.parametrize(("page", "action"), sign_in.TO_SEE.items())
 def test_a_page_is_shown_from_its_role_on_and_to_nobody_below(guarded, page, action):
     for role in ROLES:
-        assert (f"needs the role {ROLE_OF[action]}" in sentences(guarded(page, role))) == (role in below(action))
+        assert (f"needs the role {REQUIRED_ROLE[action]}" in sentences(guarded(page, role))) == (role in below(action))
 
 
 BUTTONS = {"models.promote": "promote a model", "models.back": "roll back"}
@@ -227,7 +233,7 @@ def test_an_admin_promotes_and_the_trail_knows_who(guarded):
     shown(app).button(key="models.promote").click()
     shown(app)
     assert registry.default_name() == "first"
-    assert (deeds()[-1].action, deeds()[-1].who) == ("promote a model", ADDRESS)
+    assert (read_entries()[-1].action, read_entries()[-1].who) == ("promote a model", ADDRESS)
     app.button(key="models.back").click()
     shown(app)
     assert registry.default_name() == "second"
@@ -237,12 +243,16 @@ def test_a_reader_reads_and_the_trail_knows_who(guarded):
     app = guarded("Predict", "reader")
     next(button for button in app.button if button.key == "predict.example.drawn/viral").click()
     shown(app)
-    assert (deeds()[-1].action, deeds()[-1].who, deeds()[-1].model) == ("read films", ADDRESS, "second")
+    assert (read_entries()[-1].action, read_entries()[-1].who, read_entries()[-1].model) == (
+        "read films",
+        ADDRESS,
+        "second",
+    )
 
 
 @pytest.mark.parametrize("role", ["reader", "trainer"])
 def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role):
-    reader_responses.keep(Opinion("f", "first@0", "normal", 0.5, "agree", "of another reader"))
+    reader_responses.save_responses(ReaderResponse("f", "first@0", "normal", 0.5, "agree", "of another reader"))
     told = []
     monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.extend(answers) or "")
     app = guarded("Predict", role)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import FilmError
 from cxr.datasets.dataset import ROLES, Dataset
-from cxr.datasets.quality.confounding import TOO_FEW_FILMS, Strings, coincidence, given_away
+from cxr.datasets.quality.confounding import TOO_FEW_FILMS, Strings, confounding_findings, revealing_findings
 from cxr.datasets.quality.duplicates import SIDE_PX, Fingerprint, Thumbnails, groups_of_copies, thumbnails_on_disk
-from cxr.datasets.quality.finding import SEVERITIES, Finding, listed
+from cxr.datasets.quality.finding import SEVERITIES, Finding, join_names
 from cxr.films.film import SMALL_PX
 
 CHECKS = 1  # counts changes in what is checked and said: what an older audit found is looked for again
@@ -110,7 +110,7 @@ def _look(
     def look(i: int) -> tuple[Fingerprint, NDArray[np.uint8]] | str:
         try:
             film = dataset.read(i)
-            return Fingerprint.of(film), film.fitted(SIDE_PX)
+            return Fingerprint.from_film(film), film.fitted(SIDE_PX)
         except FilmError as error:
             return str(error)
 
@@ -193,7 +193,7 @@ def _splits(films: _Films) -> Iterator[Finding]:
     for split, there in placed.groupby("split")["label"]:
         lacking = sorted(labels - set(there))
         if lacking:
-            sentence = f"{split} has no film of {listed(lacking)}."
+            sentence = f"{split} has no film of {join_names(lacking)}."
             yield Finding("split-without-label", "warning", sentence)
 
 
@@ -224,10 +224,10 @@ def _meaning(films: _Films, members: list[int]) -> tuple[str, str, str]:
     splits = sorted(set(films.split[members]) - {""})
     labels = sorted(set(films.label[members]) - {""})
     if len(labels) > 1:
-        also = f" and lie in {listed(splits)}" if len(splits) > 1 else ""
-        return "copies-across-labels", "error", f" but are labelled {listed(labels)}{also}. Find out which."
+        also = f" and lie in {join_names(splits)}" if len(splits) > 1 else ""
+        return "copies-across-labels", "error", f" but are labelled {join_names(labels)}{also}. Find out which."
     if len(splits) > 1:
-        return "copies-across-splits", "error", f" and lie in {listed(splits)}: what is judged was learnt."
+        return "copies-across-splits", "error", f" and lie in {join_names(splits)}: what is judged was learnt."
     if len(set(films.patient[members])) > 1:
         return "copies", "warning", " under different patients, whom a split may part. Keep one."
     return "copies", "info", " of one patient. Keep one."
@@ -250,19 +250,19 @@ def _pictures(films: _Films, seen: dict[int, Fingerprint]) -> Iterator[Finding]:
     label = films.label[rows]
     sizes = np.array([min(film.width_px, film.height_px) for film in seen.values()], float)
     shapes = np.array([film.width_px / film.height_px for film in seen.values()])
-    yield from given_away("size", "shorter side in pixels", sizes, label)
-    yield from given_away("shape", "width by height", shapes, label)
+    yield from revealing_findings("size", "shorter side in pixels", sizes, label)
+    yield from revealing_findings("shape", "width by height", shapes, label)
     formats = np.array([film.format for film in seen.values()], dtype=object)
-    yield from coincidence("format", "warning", label, formats)
+    yield from confounding_findings("format", "warning", label, formats)
 
 
 def _coincidences(films: _Films, dataset: Dataset) -> Iterator[Finding]:
     """Sources, views and ages that go with a class."""
-    yield from coincidence("source", "error", films.label, films.source)
-    yield from coincidence("view", "warning", films.label, dataset.table["view"].to_numpy(object))
-    years = np.asarray(dataset.years, float)
+    yield from confounding_findings("source", "error", films.label, films.source)
+    yield from confounding_findings("view", "warning", films.label, dataset.table["view"].to_numpy(object))
+    years = np.asarray(dataset.ages, float)
     bands = np.select([years < 18, years < 65, years >= 65], ["children", "adults under 65", "65 and older"], "")
-    yield from coincidence("age", "warning", films.label, bands.astype(object))
+    yield from confounding_findings("age", "warning", films.label, bands.astype(object))
 
 
 def _counts(values: Strings, blank: str) -> dict[str, int]:

@@ -14,15 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from cxr.core.atomic_files import write_whole
-from cxr.core.audit_trail import deed
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import audited
 from cxr.core.paths import cache_dir
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit import CHECKS, Audit, Finding, Progress, audit
 from cxr.films.film import READER
 
 
-def known_audit(dataset: Dataset) -> Audit | None:
+def cached_audit(dataset: Dataset) -> Audit | None:
     """What the audit of these films found; None where there was none, or where they changed since."""
     try:
         kept = json.loads(_file(dataset).read_text("utf-8"))
@@ -31,17 +31,17 @@ def known_audit(dataset: Dataset) -> Audit | None:
         return None
 
 
-def audited(dataset: Dataset, progress: Progress | None = None) -> Audit:
+def audit_or_cached(dataset: Dataset, progress: Progress | None = None) -> Audit:
     """The audit of these films as they are now: the one that is known, or a new one that is kept for the next time."""
-    known = known_audit(dataset)
+    known = cached_audit(dataset)
     if known is not None:
         return known
-    with deed("audit a dataset"):
+    with audited("audit a dataset"):
         signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
         found = audit(dataset, progress)
         path = _file(dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"signature": signature, "audit": _folded(found, dataset)}))
+        write_atomically(path, json.dumps({"signature": signature, "audit": _folded(found, dataset)}))
     return found
 
 

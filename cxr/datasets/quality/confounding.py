@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from cxr.datasets.quality.finding import Finding, listed
+from cxr.datasets.quality.finding import Finding, join_names
 
 TOO_FEW_FILMS = 5  # of a class, to say what goes with it
 ALMOST_ALL, ALMOST_NONE = 0.9, 0.1
@@ -20,7 +20,7 @@ APART = 0.95  # share of pairs of films of two classes that a size alone puts in
 Strings = NDArray[np.object_]
 
 
-def given_away(kind: str, what: str, values: NDArray[np.float64], label: Strings) -> Iterator[Finding]:
+def revealing_findings(kind: str, what: str, values: NDArray[np.float64], label: Strings) -> Iterator[Finding]:
     """Classes whose films are nearly all larger, or nearly all smaller, than those of the others."""
     labels = _judged(label)
     for name in labels if len(labels) > 2 else labels[:1]:
@@ -46,7 +46,7 @@ _SAID = {
 }
 
 
-def coincidence(kind: str, severity: str, label: Strings, values: Strings) -> Iterator[Finding]:
+def confounding_findings(kind: str, severity: str, label: Strings, values: Strings) -> Iterator[Finding]:
     """Classes nearly all of which share a value that other classes nearly never have.
 
     Films of which the value is not known are left out. One value or one class alone coincides with nothing.
@@ -72,7 +72,7 @@ def coincidence(kind: str, severity: str, label: Strings, values: Strings) -> It
         are, do, what = _SAID[kind]
         sentence = (
             f"{most} {names[a]} films {are.format(table.columns[value])}, and {few} "
-            f"{listed([names[b] for b in others], 'or')} films {do}: a model can tell them apart by {what}."
+            f"{join_names([names[b] for b in others], 'or')} films {do}: a model can tell them apart by {what}."
         )
         yield Finding(f"{kind}-by-class", severity, sentence)
     if not told and (v := cramers_v(counts)) >= TOGETHER:

@@ -49,7 +49,7 @@ class Fingerprint:
     digest: bytes
 
     @classmethod
-    def of(cls, film: Film) -> Fingerprint:
+    def from_film(cls, film: Film) -> Fingerprint:
         shape = f"{film.width_px}x{film.height_px}".encode()
         digest = hashlib.blake2b(film.pixels.tobytes(), digest_size=16, person=shape[:16]).digest()
         return cls(film.width_px, film.height_px, film.format, film.warnings, digest)

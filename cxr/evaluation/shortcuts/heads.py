@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, percentiles, resampled, wilson
-from cxr.evaluation.metrics import Floats, ranking, share
+from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, percentile_interval, wilson_interval
+from cxr.evaluation.metrics import Floats, ranking_metrics, ratio
 
 FOLDS = 5
 STRENGTH = 10.0  # C of a head of one number; divided by their count for one of many, which could learn by heart
@@ -23,7 +23,7 @@ MACRO = "macro"
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class ProbeTarget:
     """What a head is to tell of each film, and whose film it is."""
 
     names: tuple[str, ...]
@@ -31,14 +31,14 @@ class Truth:
     patient: NDArray[np.int64]  # numbered from 0
 
     @classmethod
-    def of(cls, values: Iterable[str], patient: NDArray[np.int64], order: Sequence[str]) -> Truth:
+    def from_values(cls, values: Iterable[str], patient: NDArray[np.int64], order: Sequence[str]) -> ProbeTarget:
         """The names that films have, in this order."""
         values = list(values)
         names = [name for name in order if name in set(values)]
         return cls(tuple(names), np.array([names.index(value) for value in values]), patient)
 
-    def where(self, mask: NDArray[np.bool_]) -> Truth:
-        return Truth(self.names, self.kind[mask], np.unique(self.patient[mask], return_inverse=True)[1])
+    def where(self, mask: NDArray[np.bool_]) -> ProbeTarget:
+        return ProbeTarget(self.names, self.kind[mask], np.unique(self.patient[mask], return_inverse=True)[1])
 
     @property
     def sides(self) -> list[NDArray[np.bool_]]:
@@ -51,18 +51,18 @@ class Truth:
         return np.array([len(np.unique(self.patient[side])) for side in self.sides])
 
 
-def held_out(numbers: Floats, truth: Truth, seed: int = 0) -> Floats:
+def held_out_probabilities(numbers: Floats, truth: ProbeTarget, seed: int = 0) -> Floats:
     """The probability of each name for each film (films, names), by a head that has seen no film of its patient."""
     from sklearn.model_selection import StratifiedGroupKFold
 
     folds = StratifiedGroupKFold(min(FOLDS, int(truth.patients.min())), shuffle=True, random_state=seed)
     scores = np.zeros((len(numbers), len(truth.names)))
     for learnt, judged in folds.split(numbers, truth.kind, truth.patient):
-        scores[judged] = head(numbers[learnt], truth.kind[learnt], numbers[judged], len(truth.names))
+        scores[judged] = head_probabilities(numbers[learnt], truth.kind[learnt], numbers[judged], len(truth.names))
     return scores
 
 
-def head(numbers: Floats, kind: NDArray[np.int64], asked: Floats, names: int) -> Floats:
+def head_probabilities(numbers: Floats, kind: NDArray[np.int64], asked: Floats, names: int) -> Floats:
     """The probabilities (films, names) that a head trained on `numbers` gives to the films that are asked about."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -80,45 +80,47 @@ def head(numbers: Floats, kind: NDArray[np.int64], asked: Floats, names: int) ->
     return scores
 
 
-def areas(scores: Floats, truth: Truth, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+def auc_intervals(scores: Floats, truth: ProbeTarget, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
     """The AUC of each name against the rest, and their mean under "macro", with 95 % intervals over patients.
 
     Of two names, each against the rest is the same question, so there is the mean alone. Sides that do not overlap at
     all do so in every resample, which is more than few patients can say: no bound is surer than Wilson's is of a share
     of 1 among the patients of the smaller side.
     """
-    drawn = samples(scores, truth, resamples, seed)
-    values = samples(scores, truth, 0, seed)
+    drawn = auc_resamples(scores, truth, resamples, seed)
+    values = auc_resamples(scores, truth, 0, seed)
     people = [min(len(np.unique(truth.patient[side])) for side in (of, ~of)) for of in truth.sides]
     fewest = {MACRO: min(filter(None, people), default=0), **dict(zip(truth.names, people, strict=True))}
     names = [MACRO] if len(truth.names) == 2 else [MACRO, *truth.names]
-    return {name: _bounded(percentiles(float(values[name][0]), drawn[name]), fewest[name]) for name in names}
+    return {name: _bounded(percentile_interval(float(values[name][0]), drawn[name]), fewest[name]) for name in names}
 
 
-def samples(scores: Floats, truth: Truth, resamples: int, seed: int = 0) -> Mapping[str, Floats]:
+def auc_resamples(scores: Floats, truth: ProbeTarget, resamples: int, seed: int = 0) -> Mapping[str, Floats]:
     """The same areas, one for each time that patients were drawn anew; for none, of the films as they are."""
-    blocks = resampled(truth.patient, resamples, seed) if resamples else [np.ones((len(scores), 1), np.float32)]
+    blocks = bootstrap_weights(truth.patient, resamples, seed) if resamples else [np.ones((len(scores), 1), np.float32)]
     sides = list(zip(scores.T, truth.sides, strict=True))
-    parts = [np.array([ranking(score, side, weights)[0] for score, side in sides]) for weights in blocks]
+    parts = [np.array([ranking_metrics(score, side, weights)[0] for score, side in sides]) for weights in blocks]
     found = np.concatenate(parts, axis=1).astype(float)
     there = np.isfinite(found)
-    mean = share(np.where(there, found, 0).sum(axis=0), there.sum(axis=0))
+    mean = ratio(np.where(there, found, 0).sum(axis=0), there.sum(axis=0))
     return {MACRO: mean, **dict(zip(truth.names, found, strict=True))}
 
 
 def _bounded(found: Interval, patients: int) -> Interval:
-    least = wilson(patients, patients).low
+    least = wilson_interval(patients, patients).low
     return Interval(found.value, float(np.minimum(found.low, least)), float(np.maximum(found.high, 1 - least)))
 
 
-def kept_share(part: Floats, whole: Floats, truth: Truth, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
+def retained_share(
+    part: Floats, whole: Floats, truth: ProbeTarget, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
     """How much of what the scores of the whole tell above chance, an AUC of 0.5, those of the part tell too."""
 
     def above_chance(scores: Floats, times: int) -> Floats:
-        return samples(scores, truth, times, seed)[MACRO] - 0.5
+        return auc_resamples(scores, truth, times, seed)[MACRO] - 0.5
 
     def kept(times: int) -> Floats:
         of = above_chance(whole, times)
-        return np.where(of > 0, share(above_chance(part, times), of), nan)
+        return np.where(of > 0, ratio(above_chance(part, times), of), nan)
 
-    return percentiles(float(kept(0)[0]), kept(resamples))
+    return percentile_interval(float(kept(0)[0]), kept(resamples))

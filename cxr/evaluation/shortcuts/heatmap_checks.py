@@ -18,8 +18,8 @@ from scipy import ndimage
 from scipy.stats import rankdata
 
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, percentiles
-from cxr.evaluation.shortcuts.report import Deletion, Step
+from cxr.evaluation.intervals import RESAMPLES, percentile_interval
+from cxr.evaluation.shortcuts.report import DeletionCurve, RandomizationStep
 from cxr.films.film import Film
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class CheckedFilm:
     """A film as the model gets it, what the model decided, and the heatmap of that."""
 
     pixels: NDArray[np.uint8]
@@ -44,7 +44,9 @@ class Shown:
     heatmap: Floats
 
 
-def randomised(classifier: Classifier, films: Sequence[Shown], progress: Progress, seed: int = 0) -> tuple[Step, ...]:
+def randomization_check(
+    classifier: Classifier, films: Sequence[CheckedFilm], progress: Progress, seed: int = 0
+) -> tuple[RandomizationStep, ...]:
     """A step for each block from the head down to the first; the model itself stays as it is."""
     from cxr.inference.classifier import Classifier
     from cxr.learning.network import build
@@ -59,25 +61,33 @@ def randomised(classifier: Classifier, films: Sequence[Shown], progress: Progres
             layer.set_weights([rng.permutation(array.ravel()).reshape(array.shape) for array in layer.get_weights()])
         pairs = list(zip(before, _maps(copy, films), strict=True))
         correlation = _median([rank_correlation(*pair) for pair in pairs], seed)
-        steps.append(Step(block=block, correlation=correlation, ssim=float(np.median([ssim(*pair) for pair in pairs]))))
+        steps.append(
+            RandomizationStep(
+                block=block, correlation=correlation, ssim=float(np.median([ssim(*pair) for pair in pairs]))
+            )
+        )
         progress(done, len(network.blocks))
     return tuple(steps)
 
 
-def deletion(classifier: Classifier, films: Sequence[Shown], progress: Progress, seed: int = 0) -> Deletion:
+def deletion_curve(
+    classifier: Classifier, films: Sequence[CheckedFilm], progress: Progress, seed: int = 0
+) -> DeletionCurve:
     """The two curves and what lies between them."""
     rng, hottest, elsewhere = np.random.default_rng(seed), [], []
     for done, film in enumerate(films, start=1):
         heat = at_size(film.heatmap, len(film.pixels))
         moved = [np.roll(heat, tuple(rng.integers(heat.shape)), (0, 1)) for _ in range(PLACES)]
-        asked = [film.pixels, *(hide(film.pixels, one, share) for one in (heat, *moved) for share in SHARES)]
-        scores = np.array([one.probability(film.decision) for one in classifier.read_many(map(Film.of, asked))])
+        asked = [film.pixels, *(hide_hottest(film.pixels, one, share) for one in (heat, *moved) for share in SHARES)]
+        scores = np.array(
+            [one.probability(film.decision) for one in classifier.read_many(map(Film.from_pixels, asked))]
+        )
         curves = (scores[1:] / max(float(scores[0]), 1e-6)).reshape(1 + PLACES, len(SHARES))
         hottest.append([1.0, *curves[0]])
         elsewhere.append([1.0, *curves[1:].mean(axis=0)])
         progress(done, len(films))
     shares, own, other = (0.0, *SHARES), np.array(hottest), np.array(elsewhere)
-    return Deletion(
+    return DeletionCurve(
         films=len(films),
         shares=shares,
         hottest=tuple(own.mean(axis=0)),
@@ -91,7 +101,7 @@ def between(shares: Sequence[float], own: Floats, other: Floats) -> Floats:
     return np.asarray(np.trapezoid(other - own, shares, axis=1)) / (shares[-1] - shares[0])
 
 
-def hide(pixels: NDArray[np.uint8], heat: Floats, share: float) -> NDArray[np.uint8]:
+def hide_hottest(pixels: NDArray[np.uint8], heat: Floats, share: float) -> NDArray[np.uint8]:
     """The film with that share of its area, where the heat is highest, blurred beyond recognition."""
     hidden = np.zeros(heat.size, bool)
     hidden[np.argsort(-heat, axis=None, kind="stable")[: round(share * heat.size)]] = True
@@ -125,9 +135,9 @@ def ssim(one: Floats, other: Floats) -> float:
     return float((light * (2 * together + 0.03**2) / (spread + spread2 + 0.03**2)).mean())
 
 
-def _maps(classifier: Classifier, films: Sequence[Shown]) -> list[Floats]:
+def _maps(classifier: Classifier, films: Sequence[CheckedFilm]) -> list[Floats]:
     """The heatmap of each film's decision by this classifier."""
-    read = classifier.read_many(Film.of(film.pixels) for film in films)
+    read = classifier.read_many(Film.from_pixels(film.pixels) for film in films)
     return [found.heatmap(film.decision) for film, found in zip(films, read, strict=True)]
 
 
@@ -142,4 +152,4 @@ def _mean(values: Floats, seed: int) -> Interval:
 def _drawn(values: Floats, figure: Callable[..., Any], seed: int) -> Interval:
     """The figure of one value a patient, with its interval."""
     draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    return percentiles(float(figure(values)), np.asarray(figure(values[draws], axis=1)))
+    return percentile_interval(float(figure(values)), np.asarray(figure(values[draws], axis=1)))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError, FilmError
-from cxr.datasets.archive import store_at
+from cxr.datasets.archive import open_store
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 
@@ -27,7 +27,7 @@ def outline(dataset: Dataset, i: int, size_px: int) -> Mask | None:
     row = dataset.table.iloc[i]
     named = str(row.get(COLUMN) or "") or f"{FOLDER}/{PurePosixPath(str(row['path'])).stem}.png"
     try:
-        mask = Film.read(store_at(str(row["root"])).read(named)).fitted(size_px) > 127
+        mask = Film.read(open_store(str(row["root"])).read(named)).fitted(size_px) > 127
     except (FilmError, DatasetError):
         return None
     return mask if mask.any() else None

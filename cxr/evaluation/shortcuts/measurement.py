@@ -17,15 +17,22 @@ from cxr.core.errors import DatasetError, FilmError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.confounding import cramers_v
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, percentiles, resampled, wilson
-from cxr.evaluation.metrics import Floats, share
+from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, percentile_interval, wilson_interval
+from cxr.evaluation.metrics import Floats, ratio
 from cxr.evaluation.shortcuts import heatmap_checks, lungs
-from cxr.evaluation.shortcuts.heads import MACRO, Truth, areas, head, held_out, kept_share
-from cxr.evaluation.shortcuts.heatmap_checks import Shown, at_size
+from cxr.evaluation.shortcuts.heads import (
+    MACRO,
+    ProbeTarget,
+    auc_intervals,
+    head_probabilities,
+    held_out_probabilities,
+    retained_share,
+)
+from cxr.evaluation.shortcuts.heatmap_checks import CheckedFilm, at_size
 from cxr.evaluation.shortcuts.lungs import Mask, Pixels
-from cxr.evaluation.shortcuts.probes import PROBES, Looked, probe, thumbnail
-from cxr.evaluation.shortcuts.report import Heat, Measured, Source, Told
-from cxr.evaluation.shortcuts.sampling import FEWEST_PATIENTS, ORDER, chosen, sources_of, usable
+from cxr.evaluation.shortcuts.probes import PROBES, ProbeFilm, probe, thumbnail
+from cxr.evaluation.shortcuts.report import HeatmapShare, ProbeResult, ShortcutMeasurements, SourceResult
+from cxr.evaluation.shortcuts.sampling import FEWEST_PATIENTS, ORDER, sampled, sources_of, usable_films
 from cxr.films.film import Film
 
 if TYPE_CHECKING:
@@ -49,8 +56,8 @@ class _Films:
     """The films that could be read, and what the model makes of the three views of each."""
 
     films: Dataset
-    truth: Truth
-    looked: Sequence[Looked]
+    truth: ProbeTarget
+    looked: Sequence[ProbeFilm]
     outlines: Sequence[Mask | None]
     predictions: dict[str, list[Prediction]]  # by view
 
@@ -72,13 +79,13 @@ class _Films:
         return np.stack([one.probabilities for one in found])[:, columns].astype(float)
 
 
-def measure(classifier: Classifier, dataset: Dataset, progress: Progress, seed: int = 0) -> Measured:
+def measure(classifier: Classifier, dataset: Dataset, progress: Progress, seed: int = 0) -> ShortcutMeasurements:
     """What an audit measures on these films.
 
     The dataset has the column `role`: what each film was to the model's training, or "".
     """
-    able, notes = usable(dataset, classifier.labels)
-    picked = able.where(chosen(able, seed))
+    able, notes = usable_films(dataset, classifier.labels)
+    picked = able.where(sampled(able, seed))
     looked = _look(classifier, picked, progress)
     if len(looked.films) < len(picked):
         notes.append(f"{len(picked) - len(looked.films)} films could not be read.")
@@ -88,10 +95,12 @@ def measure(classifier: Classifier, dataset: Dataset, progress: Progress, seed: 
     source, sources = _sources(looked, seed)
     progress(2, 2, LEARNING)
     shown = _shown(looked, classifier, seed)
-    steps = heatmap_checks.randomised(classifier, shown, lambda done, total: progress(done, total, SHUFFLING), seed)
-    deletion = heatmap_checks.deletion(classifier, shown, lambda done, total: progress(done, total, HIDING), seed)
+    steps = heatmap_checks.randomization_check(
+        classifier, shown, lambda done, total: progress(done, total, SHUFFLING), seed
+    )
+    deletion = heatmap_checks.deletion_curve(classifier, shown, lambda done, total: progress(done, total, HIDING), seed)
     table = looked.films.table
-    return Measured(
+    return ShortcutMeasurements(
         datasets=tuple(table["dataset"].unique()),
         notes=tuple(notes),
         classes=looked.truth.names,
@@ -115,48 +124,50 @@ def measure(classifier: Classifier, dataset: Dataset, progress: Progress, seed: 
 def _look(classifier: Classifier, films: Dataset, progress: Progress) -> _Films:
     size_px = classifier.size_px
 
-    def look(i: int) -> tuple[int, Looked, Mask | None] | None:
+    def look(i: int) -> tuple[int, ProbeFilm, Mask | None] | None:
         try:
             film = films.read(i)
         except FilmError:
             return None
         found = lungs.outline(films, i, size_px)
         shown = lungs.box(size_px) if found is None else found
-        return i, Looked(film.fitted(size_px), shown, film.height_px, film.width_px), found
+        return i, ProbeFilm(film.fitted(size_px), shown, film.height_px, film.width_px), found
 
     with ThreadPoolExecutor(THREADS) as pool:
         read = [one for one in pool.map(look, range(len(films))) if one is not None]
     kept = films.where(np.isin(np.arange(len(films)), [i for i, _, _ in read]))
-    truth = Truth.of(kept.labels, pd.factorize(kept.patients)[0], classifier.classes)
+    truth = ProbeTarget.from_values(kept.labels, pd.factorize(kept.patients)[0], classifier.classes)
     if len(truth.names) < 2 or truth.patients.min() < 2:
         raise DatasetError("Too few of these films can be read for an audit. See: python -m cxr audit DATA.")
     looked, outlines = [one for _, one, _ in read], [found for _, _, found in read]
     if any(one is None for one in outlines):
-        looked = [Looked(one.pixels, lungs.box(size_px), one.height_px, one.width_px) for one in looked]
+        looked = [ProbeFilm(one.pixels, lungs.box(size_px), one.height_px, one.width_px) for one in looked]
     predictions: dict[str, list[Prediction]] = {view: [] for view in VIEWS}
     for start in range(0, len(looked), CHUNK):
         progress(start, len(looked))
         some = looked[start : start + CHUNK]
         for view, draw in VIEWS.items():
-            predictions[view] += classifier.read_many([Film.of(draw(one.pixels, one.lungs)) for one in some], CHUNK)
+            predictions[view] += classifier.read_many(
+                [Film.from_pixels(draw(one.pixels, one.lungs)) for one in some], CHUNK
+            )
     progress(len(looked), len(looked))
     return _Films(kept, truth, looked, outlines, predictions)
 
 
-def _heads(found: _Films, seed: int) -> dict[str, tuple[Told, ...]]:
+def _heads(found: _Films, seed: int) -> dict[str, tuple[ProbeResult, ...]]:
     """What light heads, the model itself and the probes tell of the class."""
     numbers = {view: found.features(view) for view in VIEWS}
     numbers["thumbnail"] = np.stack([thumbnail(film.pixels) for film in found.looked])
     probes = {name: np.stack([probe(film, name) for film in found.looked]) for name in PROBES}
     varied = {name: values for name, values in probes.items() if np.ptp(values, axis=0).any()}
 
-    def told(name: str, scores: Floats, whole: Floats | None = None) -> Told:
-        areas_ = areas(scores, found.truth, seed=seed)
-        kept = None if whole is None else kept_share(scores, whole, found.truth, seed=seed)
+    def told(name: str, scores: Floats, whole: Floats | None = None) -> ProbeResult:
+        areas_ = auc_intervals(scores, found.truth, seed=seed)
+        kept = None if whole is None else retained_share(scores, whole, found.truth, seed=seed)
         classes = {one: area for one, area in areas_.items() if one != MACRO}
-        return Told(name=name, auc=areas_[MACRO], classes=classes, kept=kept)
+        return ProbeResult(name=name, auc=areas_[MACRO], classes=classes, kept=kept)
 
-    scores = {name: held_out(values, found.truth, seed) for name, values in (numbers | varied).items()}
+    scores = {name: held_out_probabilities(values, found.truth, seed) for name, values in (numbers | varied).items()}
     whole = scores["whole film"]
     return {
         "heads": tuple(told(name, scores[name], None if name == "whole film" else whole) for name in numbers),
@@ -165,7 +176,7 @@ def _heads(found: _Films, seed: int) -> dict[str, tuple[Told, ...]]:
     }
 
 
-def _sources(found: _Films, seed: int) -> tuple[Told | None, tuple[Source, ...]]:
+def _sources(found: _Films, seed: int) -> tuple[ProbeResult | None, tuple[SourceResult, ...]]:
     """How well the source is told from the features, and each source by itself; nothing where there is but one."""
     source, features = sources_of(found.films), found.features("whole film")
     people = {name: len(set(found.truth.patient[source == name])) for name in sorted(set(source))}
@@ -173,27 +184,29 @@ def _sources(found: _Films, seed: int) -> tuple[Told | None, tuple[Source, ...]]
     if len(able) < 2:
         return None, ()
     some = np.isin(source, able)
-    which = Truth.of(source[some], pd.factorize(found.truth.patient[some])[0], able)
-    area = areas(held_out(features[some], which, seed), which, seed=seed)
-    told = Told(name="source", auc=area[MACRO], classes={one: at for one, at in area.items() if one != MACRO})
-    scores = held_out(features, found.truth, seed)
+    which = ProbeTarget.from_values(source[some], pd.factorize(found.truth.patient[some])[0], able)
+    area = auc_intervals(held_out_probabilities(features[some], which, seed), which, seed=seed)
+    told = ProbeResult(name="source", auc=area[MACRO], classes={one: at for one, at in area.items() if one != MACRO})
+    scores = held_out_probabilities(features, found.truth, seed)
     return told, tuple(_source(name, source == name, features, scores, found.truth, seed) for name in able)
 
 
-def _source(name: str, own: NDArray[np.bool_], features: Floats, scores: Floats, truth: Truth, seed: int) -> Source:
+def _source(
+    name: str, own: NDArray[np.bool_], features: Floats, scores: Floats, truth: ProbeTarget, seed: int
+) -> SourceResult:
     here, elsewhere = truth.where(own), truth.where(~own)
     known = elsewhere.patients >= FEWEST_PATIENTS
-    inside = areas(scores[own], here, seed=seed)[MACRO]
+    inside = auc_intervals(scores[own], here, seed=seed)[MACRO]
     outside, right = NOT_KNOWN, NOT_KNOWN
     if known.sum() > 1:
         learnt = known[elsewhere.kind]
-        asked = head(features[~own][learnt], elsewhere.kind[learnt], features[own], len(truth.names))
+        asked = head_probabilities(features[~own][learnt], elsewhere.kind[learnt], features[own], len(truth.names))
         judged = known[here.kind]
         if judged.any():
             there = here.where(judged)
-            outside = areas(asked[judged], there, seed=seed)[MACRO]
+            outside = auc_intervals(asked[judged], there, seed=seed)[MACRO]
             right = _mean((asked[judged].argmax(axis=1) == there.kind).astype(float), there.patient, seed)
-    return Source(name=name, films=int(own.sum()), inside=inside, outside=outside, right=right)
+    return SourceResult(name=name, films=int(own.sum()), inside=inside, outside=outside, right=right)
 
 
 def _together(films: Dataset, seed: int) -> Interval | None:
@@ -209,11 +222,11 @@ def _together(films: Dataset, seed: int) -> Interval | None:
         counts = counts[counts.sum(axis=1) > 0][:, counts.sum(axis=0) > 0]
         return cramers_v(counts) if min(counts.shape) > 1 else nan
 
-    drawn = [v(column) for weights in resampled(patient, RESAMPLES, seed) for column in weights.T]
-    return percentiles(v(np.ones(len(cell))), np.array(drawn))
+    drawn = [v(column) for weights in bootstrap_weights(patient, RESAMPLES, seed) for column in weights.T]
+    return percentile_interval(v(np.ones(len(cell))), np.array(drawn))
 
 
-def _heat(found: _Films, seed: int) -> tuple[Heat, ...]:
+def _heat(found: _Films, seed: int) -> tuple[HeatmapShare, ...]:
     """The share of heat in the lungs, by label, of films with an outline and of those without."""
     size_px = len(found.looked[0].pixels)
     box, rows = lungs.box(size_px), []
@@ -225,7 +238,7 @@ def _heat(found: _Films, seed: int) -> tuple[Heat, ...]:
         rows.append((label, "box" if outline is None else "outline", heat, mask.mean()))
     table = pd.DataFrame(rows, columns=["label", "lungs", "share", "uniform"]).assign(patient=found.truth.patient)
     return tuple(
-        Heat(
+        HeatmapShare(
             label=str(label),
             lungs=kind,
             films=len(some),
@@ -237,7 +250,7 @@ def _heat(found: _Films, seed: int) -> tuple[Heat, ...]:
     )
 
 
-def _shown(found: _Films, classifier: Classifier, seed: int) -> list[Shown]:
+def _shown(found: _Films, classifier: Classifier, seed: int) -> list[CheckedFilm]:
     """Films for the checks of heatmaps, one a patient: those in which the model finds something first."""
     negative = classifier.labels.negative
     nothing = "" if negative is None else classifier.classes[negative]
@@ -245,19 +258,21 @@ def _shown(found: _Films, classifier: Classifier, seed: int) -> list[Shown]:
     order = np.random.default_rng(seed).permutation(len(read)).tolist()
     order.sort(key=lambda i: read[i].decision == nothing)
     firsts = pd.Series(found.truth.patient[order]).drop_duplicates().index[: heatmap_checks.FILMS]
-    return [Shown(found.looked[i].pixels, read[i].decision, read[i].heatmap()) for i in (order[k] for k in firsts)]
+    return [
+        CheckedFilm(found.looked[i].pixels, read[i].decision, read[i].heatmap()) for i in (order[k] for k in firsts)
+    ]
 
 
 def _mean(values: Floats, patient: NDArray[np.int64], seed: int) -> Interval:
     """The mean with its interval over patients; of a share of 0 or 1, Wilson's."""
     if values.min() == values.max() and values[0] in (0, 1):
         people = int(patient.max()) + 1
-        return wilson(int(values[0]) * people, people)
+        return wilson_interval(int(values[0]) * people, people)
     drawn = [
-        share(np.einsum("n,nr->r", values, weights), weights.sum(axis=0))
-        for weights in resampled(patient, RESAMPLES, seed)
+        ratio(np.einsum("n,nr->r", values, weights), weights.sum(axis=0))
+        for weights in bootstrap_weights(patient, RESAMPLES, seed)
     ]
-    return percentiles(float(values.mean()), np.concatenate(drawn))
+    return percentile_interval(float(values.mean()), np.concatenate(drawn))
 
 
 def _counted(films: Dataset) -> dict[str, dict[str, int]]:

@@ -27,7 +27,7 @@ _RINGS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class ProbeFilm:
     """A film as the model gets it, where its lungs are, and its own size."""
 
     pixels: Pixels  # (side, side)
@@ -41,21 +41,21 @@ def thumbnail(pixels: Pixels) -> Floats:
     return _blocks(pixels, THUMBNAIL_PX).ravel()
 
 
-def probe(film: Looked, name: str) -> Floats:
+def probe(film: ProbeFilm, name: str) -> Floats:
     """The numbers that the probe of this name sees."""
     return {"corners": _corners, "border": _border, "brightness": _brightness, "sharpness": _sharpness}.get(
         name, _shape
     )(film)
 
 
-def _corners(film: Looked) -> Floats:
+def _corners(film: ProbeFilm) -> Floats:
     """Each corner, an eighth of the side, as 4 by 4 mean greys, less the mean outside of the lungs."""
     side, pixels = max(4, len(film.pixels) // 8), _levelled(film)
     left, right = pixels[:, :side], pixels[:, -side:]
     return np.concatenate([_blocks(part, 4).ravel() for half in (left, right) for part in (half[:side], half[-side:])])
 
 
-def _border(film: Looked) -> Floats:
+def _border(film: ProbeFilm) -> Floats:
     """Mean and spread of each side of four rings around the film, a 64th of the side wide each, less the same mean."""
     pixels = _levelled(film)
     wide, found = max(1, len(pixels) // 64), []
@@ -66,13 +66,13 @@ def _border(film: Looked) -> Floats:
     return np.array(found, np.float32)
 
 
-def _brightness(film: Looked) -> Floats:
+def _brightness(film: ProbeFilm) -> Floats:
     """Mean, spread and percentiles of the grey outside of the lungs."""
     grey = film.pixels[_outside(film)].astype(np.float32)
     return np.array([grey.mean(), grey.std(), *np.percentile(grey, _PERCENTILES)], np.float32)
 
 
-def _sharpness(film: Looked) -> Floats:
+def _sharpness(film: ProbeFilm) -> Floats:
     """How much the grey changes over one, two and four pixels outside of the lungs, and what a median leaves of it."""
     grey, outside = film.pixels.astype(np.float32), _outside(film)
     steps = [np.abs(grey - ndimage.uniform_filter(grey, 2 * reach + 1)) for reach in (1, 2, 4)]
@@ -80,17 +80,17 @@ def _sharpness(film: Looked) -> Floats:
     return np.log1p(np.array([part[outside].mean() for part in (*steps, grain)], np.float32))
 
 
-def _shape(film: Looked) -> Floats:
+def _shape(film: ProbeFilm) -> Floats:
     """The file's own height, width, and width by height."""
     return np.log(np.array([film.height_px, film.width_px, film.width_px / film.height_px], np.float32))
 
 
-def _levelled(film: Looked) -> Floats:
+def _levelled(film: ProbeFilm) -> Floats:
     pixels = film.pixels.astype(np.float32)
     return pixels - pixels[_outside(film)].mean()
 
 
-def _outside(film: Looked) -> Mask:
+def _outside(film: ProbeFilm) -> Mask:
     outside = ~around(film.lungs)
     return outside if outside.any() else ~film.lungs
 

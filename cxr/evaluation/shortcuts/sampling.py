@@ -16,7 +16,7 @@ FEWEST_PATIENTS = 10  # of a class or of a source, to say anything about it
 ORDER = {"": 0, "test": 0, "val": 1, "train": 2}  # what a film was to the training
 
 
-def usable(dataset: Dataset, labels: LabelSpace) -> tuple[Dataset, list[str]]:
+def usable_films(dataset: Dataset, labels: LabelSpace) -> tuple[Dataset, list[str]]:
     """The films that are of one class of the model, which becomes their label; and sentences on the others.
 
     Classes of fewer than 10 patients take no part. Where no two are left, a DatasetError.
@@ -44,7 +44,7 @@ def sources_of(films: Dataset) -> NDArray[np.object_]:
     return table["source"].where(table["source"] != "", table["dataset"]).to_numpy(object)
 
 
-def chosen(films: Dataset, seed: int) -> NDArray[np.bool_]:
+def sampled(films: Dataset, seed: int) -> NDArray[np.bool_]:
     """Which films are looked at. Nobody's second film comes before everybody's first.
 
     The column `role` says what each film was to the model's training, or "".

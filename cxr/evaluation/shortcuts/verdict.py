@@ -13,7 +13,14 @@ from math import isfinite
 
 from cxr.evaluation.interval import Interval
 from cxr.evaluation.shortcuts.probes import MEANT
-from cxr.evaluation.shortcuts.report import Level, Measured, Shortcuts, Source, Told, Verdict
+from cxr.evaluation.shortcuts.report import (
+    Level,
+    ProbeResult,
+    ShortcutAudit,
+    ShortcutMeasurements,
+    ShortcutVerdict,
+    SourceResult,
+)
 from cxr.registry.card import Card
 
 SHOWN = 0.80  # AUC without the lungs: four pairs of films of five in the right order, surely
@@ -30,14 +37,14 @@ _FROM = {
 }
 
 
-def concluded(card: Card, found: Measured, notes: Sequence[str] = ()) -> Shortcuts:
+def conclude(card: Card, found: ShortcutMeasurements, notes: Sequence[str] = ()) -> ShortcutAudit:
     """The audit as it is kept with the model; `notes` are more sentences on films that took no part."""
     found = found.model_copy(update={"notes": (*notes, *found.notes)})
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    return Shortcuts(model=card.version, made=made, measured=found, verdict=judged(found))
+    return ShortcutAudit(model=card.version, made=made, measured=found, verdict=verdict_on(found))
 
 
-def judged(found: Measured) -> Verdict:
+def verdict_on(found: ShortcutMeasurements) -> ShortcutVerdict:
     """The verdict on what was measured."""
     without = _without_lungs(found)
     shown = [one for one in without if one.surest[1].low >= SHOWN and one.name != "shape"]
@@ -56,10 +63,10 @@ def judged(found: Measured) -> Verdict:
     else:
         reasons = [_room(without)]
     remarks = (*_unused(suspected, found), *_remarks(found))
-    return Verdict(level=level, sentence=sentence, reasons=tuple(reasons), remarks=remarks)
+    return ShortcutVerdict(level=level, sentence=sentence, reasons=tuple(reasons), remarks=remarks)
 
 
-def _without_lungs(found: Measured) -> list[Told]:
+def _without_lungs(found: ShortcutMeasurements) -> list[ProbeResult]:
     """All that was told without the lungs, the surest first."""
     head = [one for one in found.heads if one.name == "lungs hidden"]
     own = [one.model_copy(update={"name": "own"}) for one in found.own if one.name == "lungs hidden"]
@@ -67,7 +74,7 @@ def _without_lungs(found: Measured) -> list[Told]:
     return sorted(known, key=lambda one: -one.surest[1].low)
 
 
-def _reason(one: Told, found: Measured) -> str:
+def _reason(one: ProbeResult, found: ShortcutMeasurements) -> str:
     name, area = one.surest
     if one.name in _FROM:
         told = f"{name} from the rest" if name else f"{_and(found.classes)} apart"
@@ -77,12 +84,12 @@ def _reason(one: Told, found: Measured) -> str:
     return f"From {MEANT[one.name]} alone, {told} at an AUC of {figure(area)}."
 
 
-def _whole(one: Told, name: str, found: Measured) -> str:
+def _whole(one: ProbeResult, name: str, found: ShortcutMeasurements) -> str:
     whole = next(all_ for all_ in (found.own if one.name == "own" else found.heads) if all_.name == "whole film")
     return figure(whole.classes.get(name, whole.auc))
 
 
-def _what(told: list[Told], found: Measured) -> str:
+def _what(told: list[ProbeResult], found: ShortcutMeasurements) -> str:
     """What can be told without the lungs, and by what."""
     classes = list(dict.fromkeys(one.surest[0] for one in told if one.surest[0]))
     parts = [MEANT[one.name] for one in told if one.name in MEANT]
@@ -92,7 +99,7 @@ def _what(told: list[Told], found: Measured) -> str:
     return f"{whose} can be told without the lungs (AUC up to {best:.2f}){seen}"
 
 
-def _together(v: Interval, source: Told | None) -> str:
+def _together(v: Interval, source: ProbeResult | None) -> str:
     told = f", and the source is told from the features at an AUC of {figure(source.auc)}" if source else ""
     return (
         f"Class and source go together in these films (Cramer's V {figure(v)}){told}: "
@@ -100,7 +107,7 @@ def _together(v: Interval, source: Told | None) -> str:
     )
 
 
-def _lost(one: Source, found: Measured) -> Iterator[str]:
+def _lost(one: SourceResult, found: ShortcutMeasurements) -> Iterator[str]:
     """A sentence where a head does worse within the source, or on it without having seen it, surely."""
     whole = found.heads[0].auc
     if one.inside.high <= whole.low - LOST:
@@ -115,7 +122,7 @@ def _lost(one: Source, found: Measured) -> Iterator[str]:
         yield f"Trained without {one.name}, a head calls {right} of its films what they are: chance does better."
 
 
-def _unused(suspected: list[Told], found: Measured) -> Iterator[str]:
+def _unused(suspected: list[ProbeResult], found: ShortcutMeasurements) -> Iterator[str]:
     """Where a class can be told without the lungs, and the model's own scores surely tell little of it."""
     own = {one.name: one for one in found.own}
     if "lungs hidden" not in own or not any(one.name != "shape" for one in suspected):
@@ -129,7 +136,7 @@ def _unused(suspected: list[Told], found: Measured) -> Iterator[str]:
         )
 
 
-def _room(without: list[Told]) -> str:
+def _room(without: list[ProbeResult]) -> str:
     """How large a shortcut these films leave room for."""
     head = next((one for one in without if one.name == "lungs hidden"), None)
     if head is None:
@@ -141,7 +148,7 @@ def _room(without: list[Told]) -> str:
     )
 
 
-def _remarks(found: Measured) -> Iterator[str]:
+def _remarks(found: ShortcutMeasurements) -> Iterator[str]:
     """What is good to know, and no ground of the verdict."""
     for one in found.heads[1:]:
         if one.kept and one.kept.low >= NEAR and one.name == "thumbnail":
@@ -162,7 +169,7 @@ def _remarks(found: Measured) -> Iterator[str]:
     yield from _on_heatmaps(found)
 
 
-def _on_heatmaps(found: Measured) -> Iterator[str]:
+def _on_heatmaps(found: ShortcutMeasurements) -> Iterator[str]:
     if found.randomised:
         last = found.randomised[-1].correlation
         said = f"rank correlation {figure(last)} once all weights are shuffled"

@@ -164,7 +164,7 @@ class _Child:
         return SLOW if self._late else DIED
 
 
-class Decoders:
+class DecoderPool:
     """A few children, started when they are wanted; each reads one film at a time, for whoever asks."""
 
     def __init__(self, command: Sequence[str] = COMMAND, count: int = COUNT, limit_s: float = LIMIT_S) -> None:
@@ -225,16 +225,16 @@ class Decoders:
 
 
 @lru_cache(maxsize=1)
-def decoders() -> Decoders:
+def decoder_pool() -> DecoderPool:
     """The children of this process."""
-    shared = Decoders()
+    shared = DecoderPool()
     atexit.register(shared.close)
     return shared
 
 
-def read_apart(data: bytes) -> Film:
+def read_isolated(data: bytes) -> Film:
     """The film in these bytes, decoded in a process of its own."""
-    return decoders().read(data)
+    return decoder_pool().read(data)
 
 
 def _widen(*pipes: IO[bytes]) -> None:

@@ -18,7 +18,7 @@ from scipy import ndimage
 Field = NDArray[np.floating]
 
 
-def between(low: float, high: float) -> Any:
+def uniform_field(low: float, high: float) -> Any:
     """A field that is drawn by lot from this span."""
     return field(metadata={"span": (low, high)})
 
@@ -27,30 +27,30 @@ def between(low: float, high: float) -> Any:
 class Anatomy:
     """What differs between two healthy people."""
 
-    apex: float = between(-0.80, -0.70)
-    base: float = between(0.50, 0.68)
-    half_width: float = between(0.66, 0.78)
-    heart: float = between(0.85, 1.12)
-    dome: float = between(0.12, 0.20)
-    right_dome_rise: float = between(0.02, 0.07)
-    rib_spacing: float = between(0.125, 0.155)
-    rib_slope: float = between(0.80, 1.25)
-    shoulder: float = between(-0.06, 0.05)
-    build: float = between(0.90, 1.12)
-    stomach_bubble: float = between(-0.50, 0.60)  # below zero: none is seen
+    apex: float = uniform_field(-0.80, -0.70)
+    base: float = uniform_field(0.50, 0.68)
+    half_width: float = uniform_field(0.66, 0.78)
+    heart: float = uniform_field(0.85, 1.12)
+    dome: float = uniform_field(0.12, 0.20)
+    right_dome_rise: float = uniform_field(0.02, 0.07)
+    rib_spacing: float = uniform_field(0.125, 0.155)
+    rib_slope: float = uniform_field(0.80, 1.25)
+    shoulder: float = uniform_field(-0.06, 0.05)
+    build: float = uniform_field(0.90, 1.12)
+    stomach_bubble: float = uniform_field(-0.50, 0.60)  # below zero: none is seen
 
 
 @dataclass(frozen=True)
 class Pose:
     """How a person stands before one film."""
 
-    shift_x: float = between(-0.05, 0.05)
-    shift_y: float = between(-0.05, 0.05)
-    zoom: float = between(0.95, 1.10)
-    tilt: float = between(-0.045, 0.045)
+    shift_x: float = uniform_field(-0.05, 0.05)
+    shift_y: float = uniform_field(-0.05, 0.05)
+    zoom: float = uniform_field(0.95, 1.10)
+    tilt: float = uniform_field(-0.045, 0.045)
 
 
-def lots(kind: type[Any], rng: Generator) -> dict[str, float]:
+def draw_fields(kind: type[Any], rng: Generator) -> dict[str, float]:
     """Each field's value, drawn from its span."""
     return {each.name: rng.uniform(*each.metadata["span"]) for each in fields(kind)}
 

@@ -35,7 +35,7 @@ def _cut(pixels: Pixels, rng: Rng) -> Pixels:
     return pixels[top : top + down, left : left + across]
 
 
-SPOILED: dict[str, Callable[[Pixels, Rng], Pixels]] = {
+CORRUPTIONS: dict[str, Callable[[Pixels, Rng], Pixels]] = {
     "upside down": _upside_down,
     "on its side": _on_its_side,
     "negative": _negative,

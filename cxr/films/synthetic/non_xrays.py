@@ -18,7 +18,7 @@ Plane = NDArray[np.floating]
 Pixels = NDArray[np.uint8]
 
 
-def draw_strange(seed: int, size_px: int) -> Pixels:
+def draw_non_xray(seed: int, size_px: int) -> Pixels:
     """A picture that is no chest film; the kinds follow each other, and the same seed gives the same picture."""
     draw = list(KINDS.values())[seed % len(KINDS)]
     rng = np.random.default_rng([seed, 5])

@@ -21,8 +21,8 @@ from scipy import ndimage
 
 from cxr.core.errors import DatasetError
 from cxr.films.synthetic import anatomy
-from cxr.films.synthetic.anatomy import Anatomy, Field, Plane, Pose, between, lots, step
-from cxr.films.synthetic.planted_shortcuts import must_be_known, plant_into
+from cxr.films.synthetic.anatomy import Anatomy, Field, Plane, Pose, draw_fields, step, uniform_field
+from cxr.films.synthetic.planted_shortcuts import check_known, plant_in_files
 
 FINDINGS = ("normal", "bacterial", "viral", "covid19")
 FEWEST_FILMS = 8
@@ -43,16 +43,16 @@ class Phantom:
 class _Exposure:
     """What makes two films of one person in one pose differ."""
 
-    speed: float = between(-0.30, 0.26)
-    contrast: float = between(1.45, 1.85)
-    slope_x: float = between(-0.10, 0.10)
-    slope_y: float = between(-0.10, 0.10)
-    grain: float = between(2.0, 4.5)
-    left_blade: float = between(0.93, 1.15)  # past 1 the collimator's blade is outside of the film
-    right_blade: float = between(0.93, 1.15)
-    top_blade: float = between(0.93, 1.15)
-    bottom_blade: float = between(0.93, 1.15)
-    marker: float = between(0, 3)
+    speed: float = uniform_field(-0.30, 0.26)
+    contrast: float = uniform_field(1.45, 1.85)
+    slope_x: float = uniform_field(-0.10, 0.10)
+    slope_y: float = uniform_field(-0.10, 0.10)
+    grain: float = uniform_field(2.0, 4.5)
+    left_blade: float = uniform_field(0.93, 1.15)  # past 1 the collimator's blade is outside of the film
+    right_blade: float = uniform_field(0.93, 1.15)
+    top_blade: float = uniform_field(0.93, 1.15)
+    bottom_blade: float = uniform_field(0.93, 1.15)
+    marker: float = uniform_field(0, 3)
 
 
 _SEEN_FROM = {"bacterial": 0.35, "viral": 0.16, "covid19": 0.18}
@@ -78,10 +78,10 @@ def draw_phantom(finding: str, seed: int, size_px: int = 256, take: int = 0) -> 
     """The film of one drawn person; another `take` is another exposure of the same person."""
     if finding not in FINDINGS:
         raise ValueError(f"Unknown finding {finding!r}; one of {', '.join(FINDINGS)}.")
-    person = Anatomy(**lots(Anatomy, np.random.default_rng([seed, 1])))
+    person = Anatomy(**draw_fields(Anatomy, np.random.default_rng([seed, 1])))
     grains = np.random.default_rng([seed, 2, take])
-    plane = Plane(person, Pose(**lots(Pose, grains)), max(size_px, _FINEST_DETAIL_PX))
-    shot = _Exposure(**lots(_Exposure, grains))
+    plane = Plane(person, Pose(**draw_fields(Pose, grains)), max(size_px, _FINEST_DETAIL_PX))
+    shot = _Exposure(**draw_fields(_Exposure, grains))
     lungs = anatomy.lungs(person, plane)
     seen = lungs * (1 - anatomy.heart(person, plane))
     filled = np.zeros_like(lungs)
@@ -123,14 +123,14 @@ def draw_phantom_set(
         raise DatasetError(f"A phantom set needs at least {FEWEST_FILMS} films; {films} were asked for.")
     if not 0 <= test_share < 1:
         raise DatasetError(f"The test share must be at least 0 and below 1, not {test_share}.")
-    must_be_known(plant)
+    check_known(plant)
     _make_room(folder)
     rows = []
     for film in range(films):
         rows.append(_draw_row(folder, film, seed, size_px, test_share))
         if progress:
             progress(film + 1, films)
-    plant_into([folder / str(row["path"]) for row in rows if row["finding"] != "normal"], plant)
+    plant_in_files([folder / str(row["path"]) for row in rows if row["finding"] != "normal"], plant)
     with (manifest := folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()

@@ -35,22 +35,26 @@ def _brightness(pixels: Pixels) -> Pixels:
     return np.minimum(pixels.astype(np.int16) + LIGHTER, 255).astype(np.uint8)
 
 
-PLANTS: dict[str, Callable[[Pixels], Pixels]] = {"corner": _corner, "border": _border, "brightness": _brightness}
+PLANTED_SHORTCUTS: dict[str, Callable[[Pixels], Pixels]] = {
+    "corner": _corner,
+    "border": _border,
+    "brightness": _brightness,
+}
 
 
-def planted(pixels: Pixels, plant: str) -> Pixels:
+def with_planted_shortcut(pixels: Pixels, plant: str) -> Pixels:
     """The film with the plant in it."""
-    return PLANTS[plant](pixels.copy())
+    return PLANTED_SHORTCUTS[plant](pixels.copy())
 
 
-def plant_into(paths: Iterable[Path], plant: str | None) -> None:
+def plant_in_files(paths: Iterable[Path], plant: str | None) -> None:
     """Put the plant, if there is one, into the films in these files."""
     for path in paths if plant else ():
         with Image.open(path) as image:
             pixels = np.array(image)
-        Image.fromarray(planted(pixels, plant or "")).save(path)
+        Image.fromarray(with_planted_shortcut(pixels, plant or "")).save(path)
 
 
-def must_be_known(plant: str | None) -> None:
-    if plant and plant not in PLANTS:
-        raise DatasetError(f"There is no plant '{plant}'. Known: {', '.join(PLANTS)}.")
+def check_known(plant: str | None) -> None:
+    if plant and plant not in PLANTED_SHORTCUTS:
+        raise DatasetError(f"There is no plant '{plant}'. Known: {', '.join(PLANTED_SHORTCUTS)}.")

@@ -24,11 +24,11 @@ ALONE = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": 
 
 
 def openvino_trunk(network: Network, precision: str) -> Trunk | None:
-    """One film's pixels (1, side, side, 1) -> maps and features as `Network.look` has them; None for unknown layers."""
+    """One film's pixels (1, side, side, 1) -> maps and features as `Network.maps_and_features` has them; None for unknown layers."""
     import openvino
     from openvino import opset13 as ops
 
-    look = network.look
+    look = network.maps_and_features
     if not all(type(layer).__name__ in _LAYERS for layer in look.layers):
         return None
     pixels = ops.parameter((1, *network.model.input.shape[1:]), np.uint8)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from cxr.core.atomic_files import write_whole
+from cxr.core.atomic_files import write_atomically
 from cxr.core.paths import cache_dir
 from cxr.films.film import Film
 from cxr.inference.classifier import TENSORFLOW, Classifier, Look
@@ -45,7 +45,7 @@ _entered: WeakSet[Classifier] = WeakSet()
 _track = threading.Lock()
 
 
-class Race(BaseModel):
+class EngineTiming(BaseModel):
     """The best time of each engine, and under which conditions it holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -73,7 +73,7 @@ def openvino_version() -> str:
         return ""
 
 
-def begin(classifier: Classifier) -> None:
+def start_in_background(classifier: Classifier) -> None:
     """Have the race run in the background, once a classifier; to be called when it has read films.
 
     On a busy machine it is put off until the next call.
@@ -88,10 +88,10 @@ def _in_the_background(classifier: Classifier) -> None:
     try:
         device, openvino = find_device(classifier.precision), openvino_version()
         with _track:
-            if kept(conditions_of(classifier.recipe, device, openvino)) is None and is_busy():
+            if cached_timing(conditions_of(classifier.recipe, device, openvino)) is None and is_busy():
                 _entered.discard(classifier)
             else:
-                run(classifier, device, openvino)
+                choose_engine(classifier, device, openvino)
     except (RuntimeError, OSError, ImportError) as error:  # OpenVINO's own errors are RuntimeErrors
         log.warning("OpenVINO cannot be used (%s); TensorFlow goes on alone.", type(error).__name__)
 
@@ -103,31 +103,31 @@ def is_busy() -> bool:
     return bool(psutil.cpu_percent(interval=LISTEN_S) > 100 * BUSY)
 
 
-def run(
+def choose_engine(
     classifier: Classifier,
     device: Device,
     openvino: str,
     make: Callable[[Network, str], Trunk | None] = openvino_trunk,
     clock: Callable[[], float] = time.perf_counter,
-) -> Race | None:
+) -> EngineTiming | None:
     """The race as it is kept, or run now; its winner looks at single films from here on. None where none can be run."""
     if not device.name.startswith("CPU"):
         return None
     conditions = conditions_of(classifier.recipe, device, openvino)
-    race = kept(conditions)
+    race = cached_timing(conditions)
     if race and race.winner == TENSORFLOW:
         return race
     trunk = make(classifier.network, classifier.precision)
     if trunk is None:
         return None
-    look = classifier.look_through(trunk)
+    look = classifier.use_engine(trunk)
     films = [_drawn(finding, classifier.size_px) for finding in ("normal", "viral")]
     if not all(agree(classifier.look(film), look(film)) for film in films):
         log.warning("OpenVINO does not see in films what TensorFlow sees, so it is not used for this model.")
         return None
     if race is None:
         race = _measured(classifier.look, look, films[0], conditions, clock)
-        keep(race)
+        cache_timing(race)
     if race.winner == OPENVINO:
         classifier.alone = OPENVINO, look
     return race
@@ -140,21 +140,21 @@ def conditions_of(recipe: Recipe, device: Device, openvino: str) -> dict[str, st
     return about | {"trunk": recipe.trunk.backbone, "size_px": str(recipe.input.size_px)}
 
 
-def kept(conditions: Mapping[str, str]) -> Race | None:
+def cached_timing(conditions: Mapping[str, str]) -> EngineTiming | None:
     """The race that was run under these conditions; None where none was, or its file is damaged."""
     try:
-        race = Race.model_validate_json(_path(conditions).read_bytes())
+        race = EngineTiming.model_validate_json(_path(conditions).read_bytes())
     except (OSError, ValueError):
         return None
     return race if race.conditions == conditions else None
 
 
-def keep(race: Race) -> None:
+def cache_timing(race: EngineTiming) -> None:
     """Several processes may write at once: the last one's stays, and none is read half-written."""
     path = _path(race.conditions)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, race.model_dump_json(indent=2) + "\n")
+        write_atomically(path, race.model_dump_json(indent=2) + "\n")
     except OSError:
         log.warning("The race of engines could not be kept; it is run again after the next start.")
 
@@ -179,7 +179,7 @@ def _alike(one: NDArray[np.floating], other: NDArray[np.floating]) -> bool:
 
 def _measured(
     ours: Look, theirs: Look, film: NDArray[np.uint8], conditions: dict[str, str], clock: Callable[[], float]
-) -> Race:
+) -> EngineTiming:
     """The best time of each in turns: whatever else this machine does only adds to it."""
     took: dict[Look, list[float]] = {ours: [], theirs: []}
     began = clock()
@@ -191,11 +191,11 @@ def _measured(
                 np.asarray(part)
             times.append(clock() - started)
     best = {name: 1000 * min(took[look]) for name, look in (("tensorflow_ms", ours), ("openvino_ms", theirs))}
-    return Race(conditions=conditions, **best)
+    return EngineTiming(conditions=conditions, **best)
 
 
 def _drawn(finding: str, size_px: int) -> NDArray[np.uint8]:
     """One drawn film as a model sees it, (1, side, side, 1)."""
     from cxr.films.synthetic.phantom import draw_phantom  # late: it brings SciPy, which the first page does without
 
-    return Film.of(draw_phantom(finding, 0, size_px).pixels).fitted(size_px)[None, ..., None]
+    return Film.from_pixels(draw_phantom(finding, 0, size_px).pixels).fitted(size_px)[None, ..., None]

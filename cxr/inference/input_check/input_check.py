@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.core.errors import ShelfError
+from cxr.core.errors import RegistryError
 from cxr.films.film import SMALL_PX, Film
-from cxr.films.synthetic.corruptions import SPOILED
-from cxr.registry.card import Guarded
+from cxr.films.synthetic.corruptions import CORRUPTIONS
+from cxr.registry.card import InputCheckRecord
 
 if TYPE_CHECKING:
-    from cxr.inference.input_check.training_data import Lesson
+    from cxr.inference.input_check.training_data import InputCheckExamples
 
 Floats = NDArray[np.floating]
 
 FRONTAL, NO_FILM, LATERAL = "frontal", "not a chest film", "lateral"
 # In the order of their numbers in a stored gate: new ones go to the end.
-KINDS = (FRONTAL, NO_FILM, LATERAL, *SPOILED)
+KINDS = (FRONTAL, NO_FILM, LATERAL, *CORRUPTIONS)
 SENTENCES = {
     NO_FILM: "This does not look like a chest film, and the model knows nothing else.",
     LATERAL: "This looks like a lateral film. The model was trained on frontal ones.",
@@ -51,7 +51,7 @@ LOOKED_AT_PX = 128
 
 
 @dataclass(frozen=True)
-class Reason:
+class InputCheckReason:
     """Why a film is doubted or refused."""
 
     kind: str
@@ -59,22 +59,22 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class InputCheckResult:
     """What the gate says of a film. A refused one is no chest film, so what a model says of it means nothing."""
 
-    refused: bool
-    reasons: tuple[Reason, ...] = ()
+    rejected: bool
+    reasons: tuple[InputCheckReason, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
         return tuple(reason.sentence for reason in self.reasons)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"refused": self.refused, "reasons": [dict(vars(reason)) for reason in self.reasons]}
+        return {"refused": self.rejected, "reasons": [dict(vars(reason)) for reason in self.reasons]}
 
 
 @dataclass(frozen=True, eq=False)
-class Cloud:
+class FeatureCloud:
     """How pictures lie among each other: along the axes on which they differ most, and beside these."""
 
     mean: Floats  # (features,)
@@ -83,7 +83,7 @@ class Cloud:
     spread: Floats  # (axes + 1,): the variance along each axis, and what is usual beside them
 
     @classmethod
-    def of(cls, features: Floats) -> Cloud:
+    def from_features(cls, features: Floats) -> FeatureCloud:
         mean, scale = features.mean(axis=0), _scale(features)
         standard = _standard(features, mean, scale, MOST_FAR)
         _, strengths, axes = np.linalg.svd(standard, full_matrices=False)
@@ -102,7 +102,7 @@ class Cloud:
 
 
 @dataclass(frozen=True, eq=False)
-class Gate:
+class InputCheck:
     """What was learned of the kinds of pictures, and the distances from which on a picture is doubted or refused."""
 
     kinds: tuple[str, ...]
@@ -110,12 +110,12 @@ class Gate:
     scale: Floats  # (features,)
     weights: Floats  # (features, kinds)
     bias: Floats  # (kinds,)
-    films: Cloud  # training films in every position, as negatives and in parts
-    frontal: Cloud  # training films as they should be
+    films: FeatureCloud  # training films in every position, as negatives and in parts
+    frontal: FeatureCloud  # training films as they should be
     limits: Floats  # (2,): distances from those clouds
 
     @classmethod
-    def fit(cls, lesson: Lesson) -> Gate:
+    def fit(cls, lesson: InputCheckExamples) -> InputCheck:
         """The gate that a lesson teaches; its limits are set so that films held back pass."""
         from sklearn.linear_model import LogisticRegression
 
@@ -124,8 +124,8 @@ class Gate:
         number = np.array([kinds.index(kind) for kind in lesson.kinds])
         learned = LogisticRegression(C=STRENGTH / len(mean), max_iter=1000)
         learned.fit(_standard(lesson.features, mean, scale, MOST_KIND), number)
-        films = Cloud.of(lesson.features[np.isin(lesson.kinds, (FRONTAL, *SPOILED))])
-        frontal = Cloud.of(lesson.features[lesson.kinds == FRONTAL])
+        films = FeatureCloud.from_features(lesson.features[np.isin(lesson.kinds, (FRONTAL, *CORRUPTIONS))])
+        frontal = FeatureCloud.from_features(lesson.features[lesson.kinds == FRONTAL])
         limits = np.array(
             [
                 FARTHEST * np.quantile(films.distance(lesson.held_out), 0.95),
@@ -135,8 +135,8 @@ class Gate:
         return cls(kinds, mean, scale, learned.coef_.T, learned.intercept_, films, frontal, limits)
 
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Gate:
-        """The gate in these arrays; ShelfError where they are none."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> InputCheck:
+        """The gate in these arrays; RegistryError where they are none."""
         numbers = [int(number) for number in arrays.get("kinds", np.zeros(0)).ravel()[: len(KINDS)]]
         features, kinds = arrays.get("mean", np.zeros(0)).size, len(numbers)
         axes = {name: arrays.get(f"{name}/spread", np.zeros(0)).size - 1 for name in _CLOUDS}
@@ -148,13 +148,13 @@ class Gate:
         sound = {name: array.shape for name, array in arrays.items()} == shapes and features and min(axes.values()) > 0
         known = len(set(numbers)) == kinds > 1 and set(numbers) <= set(range(len(KINDS))) and numbers[:2] == [0, 1]
         if not (sound and known and all(np.isfinite(array).all() for array in arrays.values())):
-            raise ShelfError("The gate is damaged.")
+            raise RegistryError("The gate is damaged.")
         whole = {name: array.astype(np.float32) for name, array in arrays.items()}
         if any((whole[name] <= 0).any() for name in ("scale", "films/scale", "frontal/scale")):
-            raise ShelfError("The gate is damaged.")
+            raise RegistryError("The gate is damaged.")
         mean, scale, weights, bias = (whole[name] for name in ("mean", "scale", "weights", "bias"))
         films, frontal = (
-            Cloud(*(whole[f"{name}/{part}"] for part in ("mean", "scale", "axes", "spread"))) for name in _CLOUDS
+            FeatureCloud(*(whole[f"{name}/{part}"] for part in ("mean", "scale", "axes", "spread"))) for name in _CLOUDS
         )
         names = tuple(KINDS[number] for number in numbers)
         return cls(names, mean, scale, weights, bias, films, frontal, whole["limits"])
@@ -165,7 +165,7 @@ class Gate:
         found = {"kinds": numbers, "weights": self.weights.astype(np.float16)}
         found |= {name: getattr(self, name).astype(np.float32) for name in ("mean", "scale", "bias", "limits")}
         for name in _CLOUDS:
-            cloud: Cloud = getattr(self, name)
+            cloud: FeatureCloud = getattr(self, name)
             found |= {f"{name}/{part}": getattr(cloud, part).astype(np.float32) for part in ("mean", "scale", "spread")}
             found[f"{name}/axes"] = cloud.axes.astype(np.float16)
         return found
@@ -175,45 +175,45 @@ class Gate:
         """How many features of a film it takes."""
         return len(self.mean)
 
-    def record(self, lesson: Lesson) -> Guarded:
+    def record(self, lesson: InputCheckExamples) -> InputCheckRecord:
         """What the card says of it."""
         verdicts = [self._of_features(features) for features in lesson.held_out]
-        return Guarded(
+        return InputCheckRecord(
             films=lesson.films,
             kinds={kind: int((lesson.kinds == kind).sum()) for kind in self.kinds},
             held_out=len(verdicts),
-            let_through=sum(not verdict.refused for verdict in verdicts),
+            let_through=sum(not verdict.rejected for verdict in verdicts),
             unquestioned=sum(not verdict.reasons for verdict in verdicts),
         )
 
-    def judge(self, features: Floats, film: Film, size_px: int) -> Verdict:
+    def check(self, features: Floats, film: Film, size_px: int) -> InputCheckResult:
         """The verdict on a film by what the trunk makes of it, and by its pixels; `size_px` is what the model sees."""
         if _blank(film):
-            return Verdict(True, (_reason("blank"),))
+            return InputCheckResult(True, (_reason("blank"),))
         verdict = self._of_features(features)
         # Films below SMALL_PX say so themselves.
-        if not verdict.refused and SMALL_PX <= min(film.height_px, film.width_px) < size_px:
-            return Verdict(False, (*verdict.reasons, _reason("small")))
+        if not verdict.rejected and SMALL_PX <= min(film.height_px, film.width_px) < size_px:
+            return InputCheckResult(False, (*verdict.reasons, _reason("small")))
         return verdict
 
-    def _of_features(self, features: Floats) -> Verdict:
+    def _of_features(self, features: Floats) -> InputCheckResult:
         scores = _standard(features, self.mean, self.scale, MOST_KIND) @ self.weights + self.bias
         likely = np.exp(scores - scores.max())
         likely /= likely.sum()
         if likely[self.kinds.index(NO_FILM)] >= STRANGE or self.films.distance(features) > self.limits[0]:
-            return Verdict(True, (_reason(NO_FILM),))
+            return InputCheckResult(True, (_reason(NO_FILM),))
         kind = self.kinds[int(likely.argmax())] if likely.max() >= BELIEVED else FRONTAL
         if kind != FRONTAL:
-            return Verdict(False, (_reason(kind),))
+            return InputCheckResult(False, (_reason(kind),))
         unlike = self.frontal.distance(features) > self.limits[1]
-        return Verdict(False, (_reason("unlike"),) if unlike else ())
+        return InputCheckResult(False, (_reason("unlike"),) if unlike else ())
 
 
 _CLOUDS = ("films", "frontal")
 
 
-def _reason(kind: str) -> Reason:
-    return Reason(kind, SENTENCES[kind])
+def _reason(kind: str) -> InputCheckReason:
+    return InputCheckReason(kind, SENTENCES[kind])
 
 
 def _scale(features: Floats) -> Floats:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError, FilmError
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
-from cxr.films.synthetic.corruptions import SPOILED
-from cxr.films.synthetic.non_xrays import draw_strange
+from cxr.films.synthetic.corruptions import CORRUPTIONS
+from cxr.films.synthetic.non_xrays import draw_non_xray
 from cxr.inference.input_check.input_check import FRONTAL, LATERAL, NO_FILM
 from cxr.learning.augmentation import augment
-from cxr.registry.recipe import Augmentation
+from cxr.registry.recipe import AugmentationSettings
 
 FILMS = 240  # of training, as they are and once more varied
 SPOILED_FILMS = 120  # of those, spoiled in each way
@@ -30,7 +30,7 @@ DRAWN_PX = 96  # at least: smaller ones would have no detail to be recognised by
 STRANGERS = 100  # films left out of the classes, of each kind
 BATCH = 16
 # What other days and devices make of a film: no fault, so a gate must not mind.
-VARIED = Augmentation(
+VARIED = AugmentationSettings(
     rotation_deg=8,
     shift_x=0.04,
     shift_y=0.04,
@@ -52,7 +52,7 @@ Told = Callable[[int, int], None]  # how far it is; it may raise, to stop
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class InputCheckExamples:
     """Pictures as the trunk sees them, and what each is."""
 
     features: NDArray[np.float32]  # (pictures, features)
@@ -61,7 +61,9 @@ class Lesson:
     films: int  # training films among them
 
 
-def gather(look: Look, size_px: int, dataset: Dataset, strangers: Dataset, seed: int, progress: Told) -> Lesson:
+def collect_examples(
+    look: Look, size_px: int, dataset: Dataset, strangers: Dataset, seed: int, progress: Told
+) -> InputCheckExamples:
     """The lesson that films of these roles, and those left out of the classes, are for a gate.
 
     `dataset` has a column `role`, `strangers` one named `kind`. A film that cannot be read is passed over.
@@ -71,12 +73,15 @@ def gather(look: Look, size_px: int, dataset: Dataset, strangers: Dataset, seed:
     taught = rng.permutation(np.flatnonzero(role == "train"))[:FILMS]
     held_out = rng.permutation(np.flatnonzero(role == "val"))[:HELD_OUT]
     other = _some_of_each(strangers, rng)
-    total = 2 * len(taught) + len(SPOILED) * min(len(taught), SPOILED_FILMS) + len(held_out) + DRAWN + len(other)
+    total = 2 * len(taught) + len(CORRUPTIONS) * min(len(taught), SPOILED_FILMS) + len(held_out) + DRAWN + len(other)
 
     def pictures() -> Iterator[tuple[str, Pixels]]:
         yield from _taught(dataset, taught, size_px, seed)
         for number in range(DRAWN):
-            yield NO_FILM, Film.of(draw_strange(seed * DRAWN + number, max(size_px, DRAWN_PX))).fitted(size_px)
+            yield (
+                NO_FILM,
+                Film.from_pixels(draw_non_xray(seed * DRAWN + number, max(size_px, DRAWN_PX))).fitted(size_px),
+            )
         for i in other:
             yield from ((str(strangers.table["kind"].iat[i]), one.fitted(size_px)) for one in _read(strangers, i))
         for i in held_out:
@@ -86,10 +91,10 @@ def gather(look: Look, size_px: int, dataset: Dataset, strangers: Dataset, seed:
     shown = kinds != ""
     if not (kinds == FRONTAL).any() or shown.all():
         raise DatasetError("There are no training and validation films here to teach the gate with.")
-    return Lesson(features[shown], kinds[shown], features[~shown], len(taught))
+    return InputCheckExamples(features[shown], kinds[shown], features[~shown], len(taught))
 
 
-def strangers(dataset: Dataset, roles: pd.Series, exclude_views: tuple[str, ...]) -> Dataset:
+def out_of_scope_films(dataset: Dataset, roles: pd.Series, exclude_views: tuple[str, ...]) -> Dataset:
     """Films that a recipe leaves out and that a gate can learn from, with their `kind`: laterals, and what is no film.
 
     `roles` has each film's role in the training, "" where it has none. None of a patient by whom the model is judged.
@@ -111,8 +116,8 @@ def _taught(dataset: Dataset, chosen: NDArray[np.intp], size_px: int, seed: int)
             yield FRONTAL, fitted
             yield FRONTAL, augment(fitted, VARIED, rng)
             if place < SPOILED_FILMS:
-                for kind, spoil in SPOILED.items():
-                    yield kind, Film.of(spoil(film.pixels, rng)).fitted(size_px)
+                for kind, spoil in CORRUPTIONS.items():
+                    yield kind, Film.from_pixels(spoil(film.pixels, rng)).fitted(size_px)
 
 
 def _some_of_each(strangers: Dataset, rng: np.random.Generator) -> list[int]:

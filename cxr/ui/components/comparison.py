@@ -7,7 +7,7 @@ import streamlit as st
 
 from cxr.core.errors import DatasetError
 from cxr.evaluation import curves
-from cxr.evaluation.comparison import Comparison, Contender, compare
+from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.presentation.comparison_tables import (
     comparison_table,
     comparison_words,
@@ -24,7 +24,7 @@ from cxr.ui.components.charts import evaluation
 from cxr.ui.components.film_table import film_rows, judged_film
 
 
-def beside(first: Contender, second: Contender, key: str) -> Comparison | None:
+def beside(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
     """The first model against the second on the films that both have scores of; or why there is no comparison: None."""
     try:
         found = _compared((_known_by(first), _known_by(second)), first, second)
@@ -46,7 +46,7 @@ def beside(first: Contender, second: Contender, key: str) -> Comparison | None:
     )
     st.caption(words)
     st.caption(words_on_tests(found))
-    rocs = [curves.roc(one) for one in shared_questions(first, second) if one.answerable]
+    rocs = [curves.roc_curve(one) for one in shared_questions(first, second) if one.answerable]
     if rocs:
         with st.container(width=640):
             frame.chart(evaluation.roc(rocs, [one.question.name for one in rocs]), f"{key}_roc")
@@ -72,7 +72,7 @@ def differing_films(found: Comparison, card: Card, key: str) -> None:
     if row is None:
         st.caption(f"Choose a row to see the film with the heatmap of {card.name}.")
         return
-    with st.container(key="evaluate_differing_film"), frame.told():
+    with st.container(key="evaluate_differing_film"), frame.errors_shown():
         judged_film(card, row)
 
 
@@ -88,10 +88,10 @@ def lead_to_a_second_model() -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")
-def _compared(of: tuple[object, ...], _first: Contender, _second: Contender) -> Comparison:
-    return compare(_first, _second)
+def _compared(of: tuple[object, ...], _first: ModelScores, _second: ModelScores) -> Comparison:
+    return compare_scores(_first, _second)
 
 
-def _known_by(one: Contender) -> tuple[object, ...]:
+def _known_by(one: ModelScores) -> tuple[object, ...]:
     scores = int(pd.util.hash_pandas_object(one.scores, index=False).sum())
     return one.name, one.threshold, one.labels.classes, str(one.labels.groups), scores

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from cxr.core.audit_trail import deed
+from cxr.core.audit_trail import audited
 from cxr.datasets.film_lookup import find_film
-from cxr.films.isolation.pool import read_apart
+from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.components.thumbnails import thumbnails
-from cxr.ui.components.viewer import View, viewer
+from cxr.ui.components.viewer import ViewerFilm, viewer
 
 FILMS_A_PAGE = 6
 THUMBNAIL_PX = 96
@@ -57,15 +57,15 @@ def judged_film(card: Card, row: pd.Series) -> None:
     st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")
 
 
-def _reading(card: Card, row: pd.Series) -> tuple[View, Prediction]:
+def _reading(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
     """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
     key = f"{card.version}-{row['film']}"
     if st.session_state.get("film_panel_reading", (None,))[0] != key:
-        film = read_apart(find_film(row["dataset"], row["path"], row["film"]))
+        film = read_isolated(find_film(row["dataset"], row["path"], row["film"]))
         with st.spinner("Reading the film ..."):
             classifier = frame.classifier(card)
-            with deed("read films", card.name, classifier.card.version, film=row["film"]):
+            with audited("read films", card.name, classifier.card.version, film=row["film"]):
                 prediction = classifier.read(film)
-        st.session_state["film_panel_reading"] = (key, View.of(film, key), prediction)
+        st.session_state["film_panel_reading"] = (key, ViewerFilm.from_film(film, key), prediction)
     _, picture, prediction = st.session_state["film_panel_reading"]
     return picture, prediction

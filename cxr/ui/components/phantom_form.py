@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cxr.datasets import catalogue
-from cxr.datasets.catalogue import Place
+from cxr.datasets.catalogue import DatasetEntry
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.ui import frame, sign_in
 
@@ -19,7 +19,7 @@ def no_films(chosen: str) -> None:
         pressed = draw_button(f"{chosen}.draw")
         frame.link("data", "Add films")
     if pressed:
-        with frame.told():
+        with frame.errors_shown():
             st.session_state[chosen] = [draw_usual().name]
             st.rerun()
 
@@ -29,14 +29,14 @@ def draw_button(key: str) -> bool:
     return sign_in.button("make a dataset", "Draw a phantom set", type="primary", key=key)
 
 
-def draw_usual() -> Place:
+def draw_usual() -> DatasetEntry:
     """A new dataset of the usual kind."""
     return draw(NAME, FILMS, SIZE_PX, 0)
 
 
-def draw(name: str, films: int, size_px: int, seed: int) -> Place:
+def draw(name: str, films: int, size_px: int, seed: int) -> DatasetEntry:
     """A new dataset in the list; a bar moves while its films are drawn."""
     with frame.progress("Drawing films") as move:
-        return catalogue.make(
+        return catalogue.create(
             name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
         )

@@ -16,7 +16,7 @@ Of = tuple[str, str, str]  # the kind of work, and the model's name and version
 
 
 @dataclass(frozen=True)
-class Lasting:
+class RunningWork:
     """A kind of work on a model that takes minutes, and what is said of it."""
 
     kind: str
@@ -51,13 +51,13 @@ class Lasting:
         return self.kind, card.name, card.version
 
 
-AUDIT = Lasting(
+AUDIT = RunningWork(
     "audit",
     "This model is being audited. The verdict comes here, as long as the page that began it stays open.",
     "The last audit of this model ended without a verdict: its page was left, loaded again, or asked for something "
     "else meanwhile. Run it again, and leave the page open.",
 )
-EVALUATION = Lasting(
+EVALUATION = RunningWork(
     "evaluation",
     "This model is being judged. The evaluation comes here, as long as the page that began it stays open.",
     "The last evaluation of this model ended without a result: its page was left, loaded again, or asked for something "

@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from cxr.core.errors import CxrError
-from cxr.datasets.archive import store_at
+from cxr.datasets.archive import open_store
 from cxr.datasets.dataset import Dataset
-from cxr.films.isolation.pool import read_apart
-from cxr.films.thumbnail import jpeg
+from cxr.films.isolation.pool import read_isolated
+from cxr.films.thumbnail import jpeg_thumbnail
 
 THREADS = 4
 KEPT = 3000  # of about 6 kB each
@@ -50,7 +50,7 @@ def _state(root: str, path: str) -> tuple[int, int]:
 @lru_cache(maxsize=KEPT)
 def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
     try:
-        film = read_apart(store_at(root).read(path))
+        film = read_isolated(open_store(root).read(path))
     except CxrError as error:
         return Tile(None, str(error))
-    return Tile(jpeg(film, SIDE_PX, square=True))
+    return Tile(jpeg_thumbnail(film, SIDE_PX, square=True))

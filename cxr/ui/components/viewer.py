@@ -22,7 +22,7 @@ _ASSETS = Path(__file__).parent / "viewer_assets"
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ViewerFilm:
     """A film for the viewer, and where a method says the model looked for each class."""
 
     key: str  # another film has another
@@ -31,7 +31,7 @@ class View:
     height_px: int
 
     @classmethod
-    def of(cls, film: Film, key: str) -> View:
+    def from_film(cls, film: Film, key: str) -> ViewerFilm:
         image = Image.fromarray(film.pixels)
         image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
         file = io.BytesIO()
@@ -39,7 +39,9 @@ class View:
         return cls(key, "data:image/png;base64," + _text(file.getvalue()), film.width_px, film.height_px)
 
 
-def viewer(view: View, heatmaps: Mapping[str, NDArray[np.floating] | None], target: str, method: str, key: str) -> str:
+def viewer(
+    view: ViewerFilm, heatmaps: Mapping[str, NDArray[np.floating] | None], target: str, method: str, key: str
+) -> str:
     """Draws the viewer; returns the class that is looked at. A heatmap that is None has not been made yet."""
     shown = _component(
         key=key,

@@ -7,12 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from cxr.datasets import manifest
-from cxr.datasets.catalogue import Place
+from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.ui import frame, sign_in
 
 
-def deal(place: Place, dataset: Dataset) -> None:
+def deal(place: DatasetEntry, dataset: Dataset) -> None:
     """What the films' splits would be, as asked here, and the ways to keep them."""
     split = dataset.table["split"]
     placed = int((split != "").sum())
@@ -21,7 +21,7 @@ def deal(place: Place, dataset: Dataset) -> None:
         dealt = _deal_as_asked(dataset, placed)
     with preview:
         st.write("All films of a patient go to one split. Films and seed alone decide.")
-        st.dataframe(manifest.counts(dealt), hide_index=True, key="data_deal_counts")
+        st.dataframe(manifest.split_counts(dealt), hide_index=True, key="data_deal_counts")
         if (dealt.table["split"] == split).all():
             st.caption("This is the split that these films have.")
         alone = int((dataset.table["patient_id"] == dataset.table["path"]).sum())
@@ -51,10 +51,10 @@ def _deal_as_asked(dataset: Dataset, placed: int) -> Dataset:
         disabled=not anew and bool((split == "val").any()),
     )
     seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed", persist_state="session")
-    return manifest.dealt(dataset, validation / 100, test / 100, seed, anew)
+    return manifest.assign_splits(dataset, validation / 100, test / 100, seed, anew)
 
 
-def _write_split(place: Place, dealt: Dataset) -> None:
+def _write_split(place: DatasetEntry, dealt: Dataset) -> None:
     with st.container(horizontal=True):
         data = manifest.manifest_csv(dealt)
         st.download_button("Download manifest.csv", data, "manifest.csv", "text/csv", key="data_deal_csv")
@@ -77,7 +77,7 @@ def _confirm_write(path: Path, dealt: Dataset) -> None:
     if path.exists():
         st.write("The manifest that is there is kept beside it, under a name with the date and time.")
     if sign_in.button("split a dataset", "Write it", type="primary", key="data_deal_sure"):
-        with frame.told(), st.spinner("Writing and checking the manifest ..."):
+        with frame.errors_shown(), st.spinner("Writing and checking the manifest ..."):
             before = manifest.write_manifest(path, dealt)
             kept = f" The one before is `{before.name}`." if before else ""
             st.session_state["data_said"] = f"The split is in `{path.name}`.{kept}"

@@ -12,11 +12,11 @@ import streamlit as st
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation import curves
 from cxr.evaluation.decision_curve import decision_curve
-from cxr.evaluation.decisions import Question, films_of_cell
-from cxr.evaluation.evaluation import Evaluation, any_of, probabilities_of
-from cxr.evaluation.indeterminate import coverage
+from cxr.evaluation.decisions import BinaryQuestion, cell_films
+from cxr.evaluation.evaluation import Evaluation, coarse_label_name, probabilities_of
+from cxr.evaluation.indeterminate import coverage_curve
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.subgroups import MIN_FILMS, MIN_PATIENTS, Subgroups, groupings, subgroups
+from cxr.evaluation.subgroups import MIN_FILMS, MIN_PATIENTS, SubgroupMetrics, groupings, subgroup_metrics
 from cxr.presentation import evaluation_tables
 from cxr.presentation.evaluation_tables import (
     MEANING,
@@ -37,7 +37,7 @@ from cxr.ui.components.film_table import film_rows, judged_film
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class EvaluationView:
     """What the page is about: a model, films it was judged by, and its decisions at the threshold."""
 
     card: Card
@@ -47,7 +47,7 @@ class View:
     threshold: float | None
     prevalence: float | None  # that predictive values are wanted at; None for that of these films
     evaluation: Evaluation
-    questions: tuple[Question, ...]
+    questions: tuple[BinaryQuestion, ...]
     figures: Mapping[str, Interval]
 
     @property
@@ -57,7 +57,7 @@ class View:
         return list(dict.fromkeys([*self.labels.classes, *asked, *sorted(set(self.table["label"]))]))
 
 
-def more_figures(view: View) -> None:
+def more_figures(view: EvaluationView) -> None:
     """What is known beside the key numbers, folded away until it is asked for."""
     with st.expander("More figures", key="evaluate_more"):
         alt = "More figures with their 95 % intervals and what they mean."
@@ -69,7 +69,7 @@ def more_figures(view: View) -> None:
         )
 
 
-def confusion(view: View) -> None:
+def confusion(view: EvaluationView) -> None:
     """Labels against decisions, and the films of the cell that is chosen."""
     names, coarse = list(view.labels.classes), list(view.evaluation.coarse)
     drawn, beside = st.columns([3, 2])
@@ -88,7 +88,7 @@ def confusion(view: View) -> None:
         )
         decision = frame.choice("Called", names, "evaluate_decision", index=None)
         for name in coarse:
-            st.caption(f"{any_of(name)}: films labelled {name}, which may be {_listed(view, name)}.")
+            st.caption(f"{coarse_label_name(name)}: films labelled {name}, which may be {_listed(view, name)}.")
     cell = (label, decision) if label and decision else None
     chart = evaluation_charts.confusion(view.evaluation, unit == "Shares", cell)
     with drawn:
@@ -111,20 +111,20 @@ def _cell_chosen() -> None:
         st.session_state["evaluate_label"], st.session_state["evaluate_decision"] = points[0]["customdata"]
 
 
-def _row(view: View, label: str) -> str:
+def _row(view: EvaluationView, label: str) -> str:
     """What the row of a label is called in the matrix."""
-    return any_of(label) if label in view.evaluation.coarse else label
+    return coarse_label_name(label) if label in view.evaluation.coarse else label
 
 
-def _listed(view: View, label: str) -> str:
+def _listed(view: EvaluationView, label: str) -> str:
     """The classes that a label may stand for."""
     *first, last = (view.labels.classes[k] for k in view.labels.members(label))
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _films(view: View, label: str, decision: str) -> None:
+def _films(view: EvaluationView, label: str, decision: str) -> None:
     """The films of a cell, a page at a time, and the one among them that is chosen."""
-    found = films_of_cell(view.table, view.labels, view.threshold, label, decision)
+    found = cell_films(view.table, view.labels, view.threshold, label, decision)
     if found.empty:
         st.info(f"No film labelled {label} was called {decision}.")
         return
@@ -139,11 +139,11 @@ def _films(view: View, label: str, decision: str) -> None:
     if row is None:
         st.caption("Choose a row to see the film with its heatmap.")
         return
-    with st.container(key="evaluate_film"), frame.told():
+    with st.container(key="evaluate_film"), frame.errors_shown():
         judged_film(view.card, row)
 
 
-def roc_and_precision_recall(view: View) -> None:
+def roc_and_precision_recall(view: EvaluationView) -> None:
     """Both curves of every question that the films can answer."""
     asked = [one for one in view.questions if one.answerable]
     if not asked:
@@ -152,9 +152,11 @@ def roc_and_precision_recall(view: View) -> None:
     with st.container(horizontal=True):
         with st.container(width=544):
             found = bounds(view.figures, figures_of(asked, "auc"))
-            frame.chart(evaluation_charts.roc([curves.roc(one) for one in asked], view.names, found), "evaluate_roc")
+            frame.chart(
+                evaluation_charts.roc([curves.roc_curve(one) for one in asked], view.names, found), "evaluate_roc"
+            )
         with st.container(width=544):
-            lines = [curves.precision_recall(one) for one in asked]
+            lines = [curves.precision_recall_curve(one) for one in asked]
             found = bounds(view.figures, figures_of(asked, "average_precision"))
             frame.chart(evaluation_charts.precision_recall(lines, view.names, found), "evaluate_pr")
     st.caption(
@@ -164,7 +166,7 @@ def roc_and_precision_recall(view: View) -> None:
     )
 
 
-def classes(view: View) -> None:
+def classes(view: EvaluationView) -> None:
     """The report of classes."""
     table = class_table(view.evaluation, view.figures)
     alt = "Precision, recall, F1 and AUC of each class, and their means over classes and over films."
@@ -190,22 +192,22 @@ def explained(names: Iterable[str]) -> dict[str, Any]:
     return {name: st.column_config.Column(help=MEANING[name]) for name in names}
 
 
-def _question(view: View) -> Question:
+def _question(view: EvaluationView) -> BinaryQuestion:
     names = {str(one): one for one in view.questions}
     return names[frame.choice("Question", list(names), "evaluate_question", width=420) or str(view.questions[0])]
 
 
-def spread(view: View) -> None:
+def spread(view: EvaluationView) -> None:
     """The scores of each label's films."""
     asked = _question(view)
     at = view.threshold if asked is view.questions[0] and view.labels.negative is not None else None
-    frame.chart(evaluation_charts.spread(curves.spread(asked), view.names, at), "evaluate_scores")
+    frame.chart(evaluation_charts.spread(curves.score_histogram(asked), view.names, at), "evaluate_scores")
 
 
-def calibration(view: View) -> None:
+def calibration(view: EvaluationView) -> None:
     """What was said against what was so; and, of the finding, what acting on it is worth."""
     asked = _question(view)
-    bins = curves.calibration(asked)
+    bins = curves.calibration_curve(asked)
     with st.container(horizontal=True):
         with st.container(width=544):
             frame.chart(evaluation_charts.calibration(bins, view.names), "evaluate_calibration")
@@ -219,7 +221,7 @@ def calibration(view: View) -> None:
                 _benefit(view, asked.name)
 
 
-def _benefit(view: View, name: str) -> None:
+def _benefit(view: EvaluationView, name: str) -> None:
     worth = decision_curve(view.table, view.labels, prevalence=view.prevalence)
     frame.chart(evaluation_charts.benefit(worth, name, view.names, view.threshold), "evaluate_benefit")
     st.caption(
@@ -228,7 +230,7 @@ def _benefit(view: View, name: str) -> None:
     )
 
 
-def sureness(view: View) -> None:
+def sureness(view: EvaluationView) -> None:
     """How often it is right if it answers only where its score is far from the threshold."""
     if view.threshold is None or view.labels.negative is None:
         st.info("This model has no threshold, so it cannot be near to or far from one.")
@@ -237,11 +239,11 @@ def sureness(view: View) -> None:
     if not len(asked.truth):
         st.info("None of these films has a label that says whether something was found.")
         return
-    unsure = view.labels.unsure(probabilities_of(view.table, view.labels.classes), band) if band else None
+    unsure = view.labels.indeterminate(probabilities_of(view.table, view.labels.classes), band) if band else None
     says = view.labels.positive(view.table["label"]) >= 0
     own = unsure is not None and view.threshold == view.card.threshold
     answered = 1 - float(unsure[says].mean()) if own and unsure is not None else None
-    found = coverage(view.table, view.labels, view.threshold)
+    found = coverage_curve(view.table, view.labels, view.threshold)
     with st.container(width=720):
         frame.chart(evaluation_charts.coverage(found, asked.name, view.names, answered), "evaluate_coverage")
     st.caption(
@@ -250,7 +252,7 @@ def sureness(view: View) -> None:
     )
 
 
-def training(view: View) -> None:
+def training(view: EvaluationView) -> None:
     """Its training, epoch by epoch."""
     history, best = view.card.history, view.card.best_epoch
     if not history:
@@ -263,7 +265,7 @@ def training(view: View) -> None:
     st.caption(f"The dashed line is epoch {best}, the best one, whose weights the model has.")
 
 
-def groups(view: View) -> None:
+def groups(view: EvaluationView) -> None:
     """How it does in parts of the films."""
     parts = {column.capitalize(): column for column in groupings(view.table)}
     if not parts:
@@ -288,13 +290,13 @@ def groups(view: View) -> None:
     )
 
 
-def _in_groups(view: View, column: str) -> Subgroups:
+def _in_groups(view: EvaluationView, column: str) -> SubgroupMetrics:
     """Worked out when first asked for, and kept for this visit while films and threshold stay what they are."""
     of = (*view.of, view.threshold)
     if st.session_state.get("evaluate_in_groups", (None,))[0] != of:
         st.session_state["evaluate_in_groups"] = (of, {})
-    known: dict[str, Subgroups] = st.session_state["evaluate_in_groups"][1]
+    known: dict[str, SubgroupMetrics] = st.session_state["evaluate_in_groups"][1]
     if column not in known:
         with st.spinner("Judging the groups ..."):
-            known[column] = subgroups(view.table, view.labels, view.threshold, column)
+            known[column] = subgroup_metrics(view.table, view.labels, view.threshold, column)
     return known[column]

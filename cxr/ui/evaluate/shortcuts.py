@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from cxr.evaluation.shortcuts.report import Shortcuts
+from cxr.evaluation.shortcuts.report import ShortcutAudit
 from cxr.evaluation.shortcuts.verdict import figure
 from cxr.presentation.evaluation_tables import shortcut_numbers
 from cxr.ui import frame
@@ -21,7 +21,7 @@ HEAD = (
 )
 
 
-def shortcuts_panel(found: Shortcuts) -> None:
+def shortcuts_panel(found: ShortcutAudit) -> None:
     """What an audit found, the verdict first."""
     tell = {"shown": st.error, "suspected": st.warning, "none found": st.success}[found.verdict.level]
     tell(found.verdict.sentence)
@@ -59,7 +59,7 @@ def _list(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def _numbers(found: Shortcuts) -> None:
+def _numbers(found: ShortcutAudit) -> None:
     with st.container(horizontal=True, gap="small"):
         for number in shortcut_numbers(found.measured):
             low_high = "{:.2f} to {:.2f}".format(*number.interval) if number.interval else None
@@ -74,7 +74,7 @@ def _numbers(found: Shortcuts) -> None:
             )
 
 
-def _sources(found: Shortcuts) -> None:
+def _sources(found: ShortcutAudit) -> None:
     rows = [
         {
             "Source": one.name,
@@ -92,7 +92,7 @@ def _sources(found: Shortcuts) -> None:
         st.caption("An AUC cannot be told where a source has films of one class alone.")
 
 
-def _films(found: Shortcuts) -> None:
+def _films(found: ShortcutAudit) -> None:
     """Which films were looked at, and where their lungs are from."""
     measured = found.measured
     counts = "; ".join(

@@ -8,9 +8,9 @@ import streamlit as st
 
 from cxr.datasets.labels import LabelSpace
 from cxr.inference.classifier import Prediction
-from cxr.inference.session import Desk, Seen
+from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation import report
-from cxr.presentation.reading_summary import finding, withheld
+from cxr.presentation.reading_summary import finding_name, without_answer
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.predict.rejection import held_back, read_by
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HIDDEN = ("key", "positive", "unsure", "refused")  # what the filter goes by
 
 
-def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
+def show_batch(desk: ReadingSession, seen: list[SessionReading], card: Card) -> list[SessionReading]:
     """All films, the most suspicious first; choosing a row opens it. Returns those that the filter lets through."""
     import pandas as pd  # late: the first page needs none of it, and it takes a third of a second
 
@@ -30,7 +30,7 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
     shown = _filtered(rows)
     listed = [seen[i] for i in shown.index]
     if listed:
-        desk.opened(read_by(card), listed)
+        desk.current(read_by(card), listed)
         _table(desk, shown, labels, card)
     else:
         st.info("No film is like that. Show all, or clear the search.")
@@ -38,15 +38,17 @@ def show_batch(desk: Desk, seen: list[Seen], card: Card) -> list[Seen]:
     return listed
 
 
-def _files(desk: Desk, seen: list[Seen], rows: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
+def _files(
+    desk: ReadingSession, seen: list[SessionReading], rows: pd.DataFrame, labels: LabelSpace, card: Card
+) -> None:
     """All readings as files, the way to an empty desk, and how many films there are of each kind."""
     with st.container(horizontal=True, vertical_alignment="center"):
         said = [
-            withheld(one.reading.as_dict()) if held_back(desk, one.reading, card) else one.reading.as_dict()
+            without_answer(one.reading.as_dict()) if held_back(desk, one.reading, card) else one.reading.as_dict()
             for one in seen
         ]
         if not st.session_state.get("predict.names"):
-            said = report.nameless(said)
+            said = report.without_file_names(said)
         data = report.batch_csv(said, labels.classes)
         st.download_button("All as CSV", data, "readings.csv", "text/csv", key="predict.csv", on_click="ignore")
         data = report.batch_json(said)
@@ -74,7 +76,7 @@ def _counted(rows: pd.DataFrame, card: Card) -> str:
     return f"{len(rows)} files{broken}{refused}.{found}"
 
 
-def _table(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
+def _table(desk: ReadingSession, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
     # Another filter is another table: a row's number would mean another film.
     key = f"predict.table.{card.version}.{hash(tuple(shown['key']))}"
 
@@ -96,24 +98,26 @@ def _table(desk: Desk, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> N
         column_config={
             "open": st.column_config.TextColumn("", width=50),
             "thumbnail": st.column_config.ImageColumn("", width="small"),
-            "suspicion": st.column_config.ProgressColumn(finding(labels), min_value=0, max_value=100, format="%.1f %%"),
+            "suspicion": st.column_config.ProgressColumn(
+                finding_name(labels), min_value=0, max_value=100, format="%.1f %%"
+            ),
             **{f"p {name}": st.column_config.NumberColumn(format="%.1f %%") for name in labels.classes},
         },
         alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
     )
 
 
-def _row(seen: Seen, labels: LabelSpace, desk: Desk, refused: bool) -> dict[str, object]:
+def _row(seen: SessionReading, labels: LabelSpace, desk: ReadingSession, refused: bool) -> dict[str, object]:
     reading = seen.reading
     prediction = None if refused else reading.prediction
     row: dict[str, object] = {"key": reading.source.key, "thumbnail": seen.thumbnail, "file": reading.source.name}
     negative = "" if labels.negative is None else labels.classes[labels.negative]
-    answer = desk.opinions.get((reading.film_id, prediction.model if prediction else ""))
+    answer = desk.responses.get((reading.film_id, prediction.model if prediction else ""))
     return row | {
         "decision": "refused" if refused else _decision(prediction, labels) if prediction else "",
         "suspicion": 100 * prediction.suspicion if prediction else None,
         **{f"p {name}": 100 * prediction.probability(name) if prediction else None for name in labels.classes},
-        "warnings": " ".join(reading.doubts),
+        "warnings": " ".join(reading.concerns),
         "reader": answer.answer if answer else "",
         "problem": reading.error,
         "refused": refused,
@@ -128,7 +132,7 @@ def _decision(prediction: Prediction, labels: LabelSpace) -> str:
         return f"unsure ({prediction.decision})"
     likeliest = labels.classes[int(prediction.probabilities.argmax())]
     if labels.negative is not None and prediction.decision != likeliest == labels.classes[labels.negative]:
-        return f"{finding(labels)} not ruled out"
+        return f"{finding_name(labels)} not ruled out"
     return prediction.decision
 
 

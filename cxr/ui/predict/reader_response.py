@@ -6,31 +6,31 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from cxr.core.access import acting
+from cxr.core.access import current_person
 from cxr.core.errors import CxrError
 from cxr.inference import reader_responses
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
-from cxr.inference.reader_responses import ANSWERS, LONGEST_NOTE, Opinion
-from cxr.inference.session import Desk
+from cxr.inference.reader_responses import ANSWERS, LONGEST_NOTE, ReaderResponse
+from cxr.inference.session import ReadingSession
 
 KEEP = "predict.keep"
 
 
-def ask_opinion(desk: Desk, reading: Reading, prediction: Prediction) -> None:
+def ask_opinion(desk: ReadingSession, reading: Reading, prediction: Prediction) -> None:
     """What the reader says to the reading; kept on this machine only where the reader wants that."""
     place = (reading.film_id, prediction.model)
-    said = desk.opinions.get(place)
+    said = desk.responses.get(place)
     key = f"predict.opinion.{reading.film_id}.{prediction.model}"
 
     def answer() -> None:
         chosen = st.session_state[f"{key}.answer"]
         if chosen is None:
-            desk.opinions.pop(place, None)
+            desk.responses.pop(place, None)
             return
         note = st.session_state.get(f"{key}.note", "")
-        opinion = Opinion(*place, prediction.decision, round(prediction.probability(), 6), chosen, note)
-        desk.opinions[place] = opinion
+        opinion = ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), chosen, note)
+        desk.responses[place] = opinion
         _keep([opinion])
 
     with st.expander("Your own reading", expanded=True):
@@ -48,40 +48,42 @@ def ask_opinion(desk: Desk, reading: Reading, prediction: Prediction) -> None:
             "Keep my answers on this machine",
             key=KEEP,
             persist_state="session",
-            on_change=lambda: _keep(desk.opinions.values()),
+            on_change=lambda: _keep(desk.responses.values()),
             help="Without this they are gone when the page is reloaded, as the films are. Kept are the answer, the "
             "note, the model and a number made of the film's bytes; no film and no name. Those that you have given "
             "since the page was loaded are kept as well.",
         )
-        _offer_answers(list(desk.opinions.values()))
+        _offer_answers(list(desk.responses.values()))
 
 
-def _keep(answers: Iterable[Opinion]) -> None:
+def _keep(answers: Iterable[ReaderResponse]) -> None:
     """Store them where the reader wants that."""
     if st.session_state.get(KEEP):
         try:
-            reader_responses.keep(*answers)
+            reader_responses.save_responses(*answers)
         except CxrError as error:
             st.session_state["predict.problems"] = [str(error)]
 
 
-def _offer_answers(mine: list[Opinion]) -> None:
+def _offer_answers(mine: list[ReaderResponse]) -> None:
     """The reader's own answers as a file; and all that are kept here, to whoever may see what others said."""
     if mine:
         _download(f"{_counted(mine)} of mine as CSV", mine, "predict.answers")
-    everybody = reader_responses.kept()
+    everybody = reader_responses.saved_responses()
     if everybody:
-        may = acting().may("see kept opinions")
-        why = "Those of all who read films here." if may else acting().why_not("see kept opinions")
+        may = current_person().may("see kept opinions")
+        why = "Those of all who read films here." if may else current_person().denial_reason("see kept opinions")
         label = f"Kept on this machine: {_counted(everybody)}, as CSV"
         _download(label, everybody if may else [], "predict.kept", disabled=not may, help=why)
 
 
-def _counted(answers: list[Opinion]) -> str:
+def _counted(answers: list[ReaderResponse]) -> str:
     return f"{len(answers)} answer{'' if len(answers) == 1 else 's'}"
 
 
-def _download(label: str, answers: list[Opinion], key: str, *, disabled: bool = False, help: str | None = None) -> None:
+def _download(
+    label: str, answers: list[ReaderResponse], key: str, *, disabled: bool = False, help: str | None = None
+) -> None:
     st.download_button(
         label,
         reader_responses.to_csv(answers),

@@ -10,7 +10,16 @@ import streamlit as st
 
 from cxr.core.errors import RecipeError
 from cxr.learning.backbone_costs import blocks
-from cxr.registry.hyperparameters import COMMON, SECTIONS, Setting, Value, changes, in_words, settings, with_values
+from cxr.registry.hyperparameters import (
+    COMMON,
+    SECTIONS,
+    Hyperparameter,
+    Value,
+    changes,
+    hyperparameters,
+    with_form_labels,
+    with_values,
+)
 from cxr.registry.recipe import Recipe
 
 COLUMNS = 3
@@ -21,18 +30,18 @@ def recipe_form(recipe: Recipe, starts: Sequence[str]) -> Recipe | None:
 
     `starts` are the weights that a trunk may start from, beside a file's path.
     """
-    by_key = {one.key: one for one in settings()}
+    by_key = {one.key: one for one in hyperparameters()}
     values: dict[str, Value] = {}
     try:
         values |= _grid([by_key[key] for key in COMMON], recipe, starts)
         for section, title in SECTIONS.items():
-            rest = [one for one in settings() if one.section == section and one.key not in COMMON]
+            rest = [one for one in hyperparameters() if one.section == section and one.key not in COMMON]
             changed = sum(_is_changed(one, recipe) for one in rest)
             with st.expander(f"{title} ({changed} changed)" if changed else title, key=f"form.{section}"):
                 values |= _grid(rest, recipe, starts)
         chosen = with_values(recipe, values)
     except RecipeError as error:
-        st.error(in_words(str(error)))
+        st.error(with_form_labels(str(error)))
         chosen = None
     _summary(recipe, chosen)
     return chosen
@@ -44,7 +53,7 @@ def _summary(recipe: Recipe, chosen: Recipe | None) -> None:
         st.caption(f"All values are those of {recipe.name}.")
         return
     if changed:
-        labels = {one.key: one.label for one in settings()}
+        labels = {one.key: one.label for one in hyperparameters()}
         said = "; ".join(
             f"{labels[key]} {was or 'nothing'} → {now or 'nothing'}" for key, (was, now) in changed.items()
         )
@@ -53,11 +62,11 @@ def _summary(recipe: Recipe, chosen: Recipe | None) -> None:
 
 
 def _put_back(recipe: Recipe) -> None:
-    for one in settings():
-        st.session_state[_key(one, recipe)] = _as_widget(one, one.of(recipe))
+    for one in hyperparameters():
+        st.session_state[_key(one, recipe)] = _as_widget(one, one.value_in(recipe))
 
 
-def _grid(those: Sequence[Setting], recipe: Recipe, starts: Sequence[str]) -> dict[str, Value]:
+def _grid(those: Sequence[Hyperparameter], recipe: Recipe, starts: Sequence[str]) -> dict[str, Value]:
     values = {}
     for row in range(0, len(those), COLUMNS):
         for column, one in zip(st.columns(COLUMNS), those[row : row + COLUMNS], strict=False):
@@ -66,20 +75,20 @@ def _grid(those: Sequence[Setting], recipe: Recipe, starts: Sequence[str]) -> di
     return values
 
 
-def _asked(one: Setting, recipe: Recipe, starts: Sequence[str]) -> Value:
+def _asked(one: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> Value:
     """The widget of one setting, with its meaning, range and the recipe's value below."""
-    own, key = one.of(recipe), _key(one, recipe)
+    own, key = one.value_in(recipe), _key(one, recipe)
     label = f"{one.label} (changed)" if _is_changed(one, recipe) else one.label
     options = _options(one, recipe, starts)
     if one.key == "trunk.train" and st.session_state.get(key, own) not in options:
         st.session_state[key] = "head"  # the trunk was changed for one that has no such block
     value = _widget(one, label, own, key, options)
     bounds = f" {one.range.capitalize()}." if one.range else ""
-    st.caption(f"{one.meaning}{bounds} Recipe: {one.written(own) or 'nothing'}.")
+    st.caption(f"{one.meaning}{bounds} Recipe: {one.format(own) or 'nothing'}.")
     return value
 
 
-def _widget(one: Setting, label: str, own: Value, key: str, options: list[str]) -> Value:
+def _widget(one: Hyperparameter, label: str, own: Value, key: str, options: list[str]) -> Value:
     keep: dict[str, Any] = {"key": key, "persist_state": "session"}
     if one.kind == "switch":
         return st.toggle(label, value=own, **keep)
@@ -94,10 +103,10 @@ def _widget(one: Setting, label: str, own: Value, key: str, options: list[str]) 
     if one.kind == "real":
         step = _step(one, own)
         return st.number_input(label, value=own, step=step, format="%g", **keep)
-    return one.read(st.text_input(label, value=one.written(own), **keep))
+    return one.parse(st.text_input(label, value=one.format(own), **keep))
 
 
-def _options(one: Setting, recipe: Recipe, starts: Sequence[str]) -> list[str]:
+def _options(one: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> list[str]:
     """What is chosen from."""
     if one.key == "trunk.train":
         backbone = st.session_state.get(f"form.{recipe.name}.trunk.backbone", recipe.trunk.backbone)
@@ -106,25 +115,25 @@ def _options(one: Setting, recipe: Recipe, starts: Sequence[str]) -> list[str]:
         found = list(starts)
     else:
         return list(one.choices)
-    own = one.of(recipe)
+    own = one.value_in(recipe)
     return found if own in found or one.key == "trunk.train" else [own, *found]
 
 
-def _key(one: Setting, recipe: Recipe) -> str:
+def _key(one: Hyperparameter, recipe: Recipe) -> str:
     return f"form.{recipe.name}.{one.key}"
 
 
-def _is_changed(one: Setting, recipe: Recipe) -> bool:
-    own = _as_widget(one, one.of(recipe))
+def _is_changed(one: Hyperparameter, recipe: Recipe) -> bool:
+    own = _as_widget(one, one.value_in(recipe))
     return st.session_state.get(_key(one, recipe), own) != own
 
 
-def _as_widget(one: Setting, value: Value) -> Value:
+def _as_widget(one: Hyperparameter, value: Value) -> Value:
     """The value as the setting's widget holds it."""
-    return one.written(value) if one.kind in ("text", "words", "numbers", "groups", "counts") else value
+    return one.format(value) if one.kind in ("text", "words", "numbers", "groups", "counts") else value
 
 
-def _step(one: Setting, own: float) -> float:
+def _step(one: Hyperparameter, own: float) -> float:
     """A step that suits the value: a tenth of a rate, a hundredth of a share."""
     if own > 0:
         return 10.0 ** (math.floor(math.log10(own)) - (0 if one.key == "optimiser.rate" else 1))

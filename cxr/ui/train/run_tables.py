@@ -10,7 +10,7 @@ import pandas as pd
 
 from cxr.core.errors import CxrError
 from cxr.jobs.runs import Run
-from cxr.registry.hyperparameters import changes, settings
+from cxr.registry.hyperparameters import changes, hyperparameters
 from cxr.registry.recipe import Recipe
 
 
@@ -66,7 +66,9 @@ def _values(run: Run) -> dict[str, str]:
     job = run.job
     recipe = Recipe.from_toml(job.recipe_toml)
     films = ", ".join(path.rsplit("/", 1)[-1] for path in job.datasets)
-    return {"recipe": recipe.name, "films": films} | {one.key: one.written(one.of(recipe)) for one in settings()}
+    return {"recipe": recipe.name, "films": films} | {
+        one.key: one.format(one.value_in(recipe)) for one in hyperparameters()
+    }
 
 
 def _best(history: Sequence[Mapping[str, float]], measure: str, choose: Callable[[list[float]], float]) -> float | None:

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from cxr.evaluation.comparison import Contender
-from cxr.evaluation.stored import held_out
+from cxr.evaluation.comparison import ModelScores
+from cxr.evaluation.stored import held_out_scores
 from cxr.jobs import runs
 from cxr.jobs.estimate import time_left_s
-from cxr.jobs.model_names import earlier_models, promised_name
+from cxr.jobs.model_names import earlier_models, planned_name
 from cxr.jobs.runs import Run, Status
 from cxr.presentation import model_card
 from cxr.presentation.duration import duration
-from cxr.presentation.promotion_caution import caution
+from cxr.presentation.promotion_caution import promotion_warning
 from cxr.registry import registry
-from cxr.registry.hyperparameters import in_words
+from cxr.registry.hyperparameters import with_form_labels
 from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
 from cxr.ui.components.comparison import beside
@@ -35,7 +35,7 @@ def show(alive: Sequence[Run]) -> None:
     for run in alive:
         with st.container(border=True):
             st.subheader(title_of(run))
-            if name := promised_name(run):
+            if name := planned_name(run):
                 st.markdown(f"It is to become the model '{name}'.")
             _live(run)
             _stopping(run)
@@ -72,7 +72,7 @@ def _stopping(run: Run) -> None:
         return
     words = "After its step; it can be resumed."
     if sign_in.button("stop a training", "Stop this training", key=f"run.stop.{run.id}", help=words):
-        with frame.told():
+        with frame.errors_shown():
             run.stop()
             st.rerun()
 
@@ -168,13 +168,13 @@ def _look_at(by_id: Mapping[str, Run], newest: bool) -> None:
 
 def _one(run: Run) -> None:
     status = run.status
-    said = in_words(status.sentence) or f"It is {status.state}."
+    said = with_form_labels(status.sentence) or f"It is {status.state}."
     (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(said)
     with st.container(horizontal=True):
         if status.state != "finished" and sign_in.button(
             "resume a training", "Resume", key=f"run.resume.{run.id}", type="primary"
         ):
-            with frame.told():
+            with frame.errors_shown():
                 run.resume()
                 st.rerun()
         _delete(run)
@@ -188,7 +188,7 @@ def _delete(run: Run) -> None:
     with st.popover("Delete", key=f"run.delete.{run.id}"):
         st.write("The run's history, log and checkpoints go for good. Its model stays on the shelf.")
         if sign_in.button("delete a run", "Delete this run for good", key=f"run.delete.go.{run.id}"):
-            with frame.told():
+            with frame.errors_shown():
                 run.delete()
                 st.rerun()
 
@@ -198,14 +198,18 @@ def _result(name: str) -> None:
     in_use = registry.default_name()
     if not name or name not in registry.names():
         return
-    with frame.told():
-        card = registry.card(name)
+    with frame.errors_shown():
+        card = registry.get_card(name)
         if name == in_use or in_use is None:
             st.subheader(f"The model '{name}'")
         else:
             st.subheader(f"The model '{name}' beside '{in_use}', which is in use")
-            used = registry.card(in_use)
-            beside(Contender.of(card, held_out(card)), Contender.of(used, held_out(used)), f"{name}_{in_use}")
+            used = registry.get_card(in_use)
+            beside(
+                ModelScores.from_card(card, held_out_scores(card)),
+                ModelScores.from_card(used, held_out_scores(used)),
+                f"{name}_{in_use}",
+            )
         if name == in_use:
             st.markdown("It is in use.")
         with st.expander(
@@ -216,10 +220,10 @@ def _result(name: str) -> None:
         for earlier in earlier_models(card):
             frame.link("models", f"'{earlier.name}', from before this run was resumed", model=earlier.name)
         if name != in_use:
-            frame.warn(caution(card))
+            frame.warn(promotion_warning(card))
     with st.container(horizontal=True):
         if name != in_use and sign_in.button("promote a model", "Put it into use", key=f"run.promote.{name}"):
-            with frame.told():
+            with frame.errors_shown():
                 registry.promote(name)
                 st.rerun()
         frame.link("models", "Its card", model=name)
@@ -227,7 +231,7 @@ def _result(name: str) -> None:
 
 
 def _values(run: Run) -> None:
-    with st.expander("Hyperparameters", key=f"run.values.{run.id}"), frame.told():
+    with st.expander("Hyperparameters", key=f"run.values.{run.id}"), frame.errors_shown():
         changed = changed_values(run)
         if len(changed):
             st.table(changed, border="horizontal", hide_index=True, width="content", alt="Values that were changed")
@@ -239,7 +243,7 @@ def _several(chosen: Sequence[Run]) -> None:
         "Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure", persist_state="session"
     )
     frame.chart(compared({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
-    with frame.told():
+    with frame.errors_shown():
         st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")
 
 

@@ -3,18 +3,28 @@
 import numpy as np
 import pytest
 
-from cxr.evaluation.intervals import wilson
-from cxr.evaluation.metrics import ranking
-from cxr.evaluation.shortcuts.heads import MACRO, Truth, areas, head, held_out, kept_share, samples
+from cxr.evaluation.intervals import wilson_interval
+from cxr.evaluation.metrics import ranking_metrics
+from cxr.evaluation.shortcuts.heads import (
+    MACRO,
+    ProbeTarget,
+    auc_intervals,
+    auc_resamples,
+    head_probabilities,
+    held_out_probabilities,
+    retained_share,
+)
 
 
 def truth_of(kinds, patients=None, names=("a", "b", "c")):
     kinds = np.array(kinds)
-    return Truth(names[: kinds.max() + 1], kinds, np.arange(len(kinds)) if patients is None else np.array(patients))
+    return ProbeTarget(
+        names[: kinds.max() + 1], kinds, np.arange(len(kinds)) if patients is None else np.array(patients)
+    )
 
 
 def test_a_truth_has_the_names_that_there_are_in_their_order():
-    truth = Truth.of(["b", "a", "b"], np.array([0, 0, 1]), ("c", "a", "b"))
+    truth = ProbeTarget.from_values(["b", "a", "b"], np.array([0, 0, 1]), ("c", "a", "b"))
     assert truth.names == ("a", "b") and truth.kind.tolist() == [1, 0, 1] and truth.patients.tolist() == [1, 2]
 
 
@@ -27,8 +37,8 @@ def test_what_separates_the_classes_is_told_and_noise_is_not():
     rng = np.random.default_rng(0)
     truth = truth_of(rng.integers(0, 2, 200))
     noise = rng.normal(size=(200, 6))
-    told = areas(held_out(noise + 3 * truth.kind[:, None], truth), truth, 200)[MACRO]
-    chance = areas(held_out(noise, truth), truth, 200)[MACRO]
+    told = auc_intervals(held_out_probabilities(noise + 3 * truth.kind[:, None], truth), truth, 200)[MACRO]
+    chance = auc_intervals(held_out_probabilities(noise, truth), truth, 200)[MACRO]
     assert told.low > 0.95 and chance.low < 0.5 < chance.high + 0.05
 
 
@@ -37,47 +47,47 @@ def test_a_head_never_saw_the_patient_that_it_is_asked_about():
     person = np.repeat(np.arange(40), 5)  # five films each, known by a mark of their own; labels by lot
     truth = truth_of(rng.integers(0, 2, 40)[person], person)
     marks = np.eye(40)[person] * 10
-    assert areas(held_out(marks, truth), truth, 200)[MACRO].value < 0.65
+    assert auc_intervals(held_out_probabilities(marks, truth), truth, 200)[MACRO].value < 0.65
     alone = truth_of(truth.kind)  # as if films were patients, the marks give them away
-    assert areas(held_out(marks, alone), alone, 200)[MACRO].value > 0.95
+    assert auc_intervals(held_out_probabilities(marks, alone), alone, 200)[MACRO].value > 0.95
 
 
 def test_every_class_weighs_the_same_however_few_films_it_has():
     kinds = np.array([0] * 95 + [1] * 5)
-    flat = head(np.random.default_rng(0).normal(size=(100, 1)) * 1e-3, kinds, np.zeros((1, 1)), 2)
+    flat = head_probabilities(np.random.default_rng(0).normal(size=(100, 1)) * 1e-3, kinds, np.zeros((1, 1)), 2)
     assert flat[0, 1] == pytest.approx(0.5, abs=0.2)
 
 
 def test_a_head_that_knows_one_class_says_that_one():
-    assert head(np.zeros((3, 2)), np.array([1, 1, 1]), np.zeros((2, 2)), 3).tolist() == [[0, 1, 0]] * 2
+    assert head_probabilities(np.zeros((3, 2)), np.array([1, 1, 1]), np.zeros((2, 2)), 3).tolist() == [[0, 1, 0]] * 2
 
 
 def test_areas_are_those_of_each_class_against_the_rest_and_their_mean():
     rng = np.random.default_rng(0)
     truth = truth_of(rng.integers(0, 3, 60))
     scores = rng.random((60, 3))
-    found = areas(scores, truth, 50)
-    each = [ranking(scores[:, k], truth.kind == k, np.ones((60, 1)))[0][0] for k in range(3)]
+    found = auc_intervals(scores, truth, 50)
+    each = [ranking_metrics(scores[:, k], truth.kind == k, np.ones((60, 1)))[0][0] for k in range(3)]
     assert [found[name].value for name in "abc"] == pytest.approx(each)
     assert found[MACRO].value == pytest.approx(np.mean(each))
 
 
 def test_of_two_classes_there_is_one_question():
     scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]])
-    found = areas(scores, truth_of([0, 0, 1, 1]), 50)
+    found = auc_intervals(scores, truth_of([0, 0, 1, 1]), 50)
     assert list(found) == [MACRO] and found[MACRO].value == 0.75
 
 
 def test_no_bound_is_surer_than_the_patients_of_the_smaller_side_allow():
     truth = truth_of([0] * 30 + [1] * 10)
     perfect = np.eye(2)[truth.kind]
-    found = areas(perfect, truth, 100)[MACRO]
-    assert (found.value, found.low, found.high) == (1, wilson(10, 10).low, 1)
+    found = auc_intervals(perfect, truth, 100)[MACRO]
+    assert (found.value, found.low, found.high) == (1, wilson_interval(10, 10).low, 1)
 
 
 def test_resamples_are_of_patients():
     truth = truth_of([0, 0, 1, 1], [0, 0, 1, 1])
-    drawn = samples(np.eye(2)[truth.kind], truth, 200)[MACRO]
+    drawn = auc_resamples(np.eye(2)[truth.kind], truth, 200)[MACRO]
     assert np.isnan(drawn).mean() == pytest.approx(0.5, abs=0.1)  # two patients: half of the draws have one class
 
 
@@ -86,5 +96,5 @@ def test_the_kept_share_is_counted_from_chance():
     whole = np.stack([np.zeros(8), [0, 0, 0, 0, 1, 1, 1, 1]], axis=1)
     part = np.stack([np.zeros(8), [0, 0, 1, 1, 1, 1, 1, 1]], axis=1)  # 8 pairs right and 8 equal of 16: 0.75 of score b
     part[:, 0], whole[:, 0] = -part[:, 1], -whole[:, 1]
-    assert kept_share(part, whole, truth, 50).value == pytest.approx(0.5)
-    assert np.isnan(kept_share(whole, 1 - whole, truth, 50).value)  # of nothing above chance, nothing can be kept
+    assert retained_share(part, whole, truth, 50).value == pytest.approx(0.5)
+    assert np.isnan(retained_share(whole, 1 - whole, truth, 50).value)  # of nothing above chance, nothing can be kept

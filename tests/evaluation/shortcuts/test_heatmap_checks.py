@@ -8,12 +8,12 @@ from scipy.stats import spearmanr
 
 from cxr.evaluation.shortcuts.heatmap_checks import (
     SHARES,
-    Shown,
+    CheckedFilm,
     at_size,
     between,
-    deletion,
-    hide,
-    randomised,
+    deletion_curve,
+    hide_hottest,
+    randomization_check,
     rank_correlation,
     ssim,
 )
@@ -36,8 +36,8 @@ class Lamp:
 
 def shown(classifier, count=8):
     drawn = [draw_phantom("bacterial", seed, classifier.size_px).pixels for seed in range(count)]
-    read = classifier.read_many(map(Film.of, drawn))
-    return [Shown(pixels, found.decision, found.heatmap()) for pixels, found in zip(drawn, read, strict=True)]
+    read = classifier.read_many(map(Film.from_pixels, drawn))
+    return [CheckedFilm(pixels, found.decision, found.heatmap()) for pixels, found in zip(drawn, read, strict=True)]
 
 
 def told():
@@ -70,9 +70,9 @@ def test_the_hottest_pixels_are_hidden_and_no_others():
     pixels = np.random.default_rng(0).integers(0, 255, (20, 20)).astype(np.uint8)
     heat = np.zeros((20, 20))
     heat[:4, :10] = 1
-    changed = hide(pixels, heat, 0.1) != pixels
+    changed = hide_hottest(pixels, heat, 0.1) != pixels
     assert changed[:4, :10].mean() > 0.9 and not changed[4:].any() and not changed[:, 10:].any()
-    assert (hide(pixels, heat, 0.5) != pixels).sum() == pytest.approx(200, abs=10)
+    assert (hide_hottest(pixels, heat, 0.5) != pixels).sum() == pytest.approx(200, abs=10)
 
 
 def test_the_area_between_curves_is_in_parts_of_the_range():
@@ -84,7 +84,7 @@ def test_weights_are_shuffled_from_the_head_down_and_those_of_the_model_stay():
     classifier = tiny_classifier()
     before = [array.copy() for array in classifier.network.model.get_weights()]
     steps, progress = told()
-    found = randomised(classifier, shown(classifier), progress)
+    found = randomization_check(classifier, shown(classifier), progress)
     assert [step.block for step in found] == ["head", "block3", "block2", "block1"]
     assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     for one, other in zip(before, classifier.network.model.get_weights(), strict=True):
@@ -93,7 +93,7 @@ def test_weights_are_shuffled_from_the_head_down_and_those_of_the_model_stay():
 
 def test_maps_of_shuffled_weights_are_others():
     classifier = tiny_classifier()
-    last = randomised(classifier, shown(classifier), lambda done, total: None)[-1]
+    last = randomization_check(classifier, shown(classifier), lambda done, total: None)[-1]
     assert last.correlation.high < 0.8 and last.ssim < 0.8
 
 
@@ -102,7 +102,7 @@ def test_maps_that_do_not_depend_on_the_weights_are_found_out():
     classifier = tiny_classifier()
     for layer in classifier.network.model.layers:
         layer.set_weights([np.full_like(array, 0.02) for array in layer.get_weights()])
-    found = randomised(classifier, shown(classifier), lambda done, total: None)
+    found = randomization_check(classifier, shown(classifier), lambda done, total: None)
     assert [step.correlation.low for step in found] == pytest.approx([1] * 4)
     assert [step.ssim for step in found] == pytest.approx([1] * 4)
 
@@ -111,7 +111,7 @@ def test_hiding_what_the_model_uses_lowers_its_score_faster_than_hiding_the_same
     heat = np.zeros((8, 8))
     heat[1:3, 5:7] = 1
     steps, progress = told()
-    found = deletion(Lamp(), [Shown(LIT, "lamp", heat)] * 5, progress)
+    found = deletion_curve(Lamp(), [CheckedFilm(LIT, "lamp", heat)] * 5, progress)
     assert found.shares == (0, *SHARES) and found.hottest[0] == found.elsewhere[0] == 1
     assert found.hottest[2] < 0.5 < found.elsewhere[2]
     assert found.between.low > 0.1 and steps[-1] == (5, 5)
@@ -120,7 +120,7 @@ def test_hiding_what_the_model_uses_lowers_its_score_faster_than_hiding_the_same
 def test_a_heatmap_at_another_place_does_not_lower_the_score_faster():
     heat = np.zeros((8, 8))
     heat[6:, :2] = np.linspace(0.5, 1, 4).reshape(2, 2)
-    assert deletion(Lamp(), [Shown(LIT, "lamp", heat)] * 5, lambda done, total: None).between.low <= 0
+    assert deletion_curve(Lamp(), [CheckedFilm(LIT, "lamp", heat)] * 5, lambda done, total: None).between.low <= 0
 
 
 def test_a_heatmap_is_brought_to_the_films_size_smoothly():

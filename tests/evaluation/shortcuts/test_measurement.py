@@ -10,7 +10,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.evaluation.shortcuts import sampling
 from cxr.evaluation.shortcuts.measurement import VIEWS, measure
 from cxr.evaluation.shortcuts.probes import MEANT
-from cxr.evaluation.shortcuts.verdict import judged
+from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom_set
 from tests.support.score_tables import tiny_classifier
 
@@ -39,7 +39,7 @@ def plain(classifier, tmp_path_factory):
     ("plant", "named"), [("corner", "corners"), ("border", "border"), ("brightness", "brightness")]
 )
 def test_a_planted_shortcut_is_shown_and_named(classifier, tmp_path, plant, named):
-    verdict = judged(measure(classifier, drawn(tmp_path / "set", plant), lambda *step: None))
+    verdict = verdict_on(measure(classifier, drawn(tmp_path / "set", plant), lambda *step: None))
     assert verdict.level == "shown", verdict
     assert MEANT[named] in verdict.sentence
     assert any(MEANT[named].lower() in reason.lower() for reason in verdict.reasons)
@@ -47,7 +47,7 @@ def test_a_planted_shortcut_is_shown_and_named(classifier, tmp_path, plant, name
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_without_a_plant_none_is_found(classifier, tmp_path, seed):
-    verdict = judged(measure(classifier, drawn(tmp_path / "set", seed=seed), lambda *step: None))
+    verdict = verdict_on(measure(classifier, drawn(tmp_path / "set", seed=seed), lambda *step: None))
     assert verdict.level == "none found", verdict
 
 
@@ -101,7 +101,7 @@ def test_a_class_that_goes_with_its_source_is_told(classifier, tmp_path):
     north, south = found.sources
     assert (north.name, north.films, south.name, south.films) == ("north", 30, "south", 90)
     assert np.isnan(north.inside.value) and np.isnan(north.outside.value)  # one class alone has no AUC
-    verdict = judged(found)
+    verdict = verdict_on(found)
     assert verdict.level == "suspected" and "Class and source go together" in verdict.reasons[0]
 
 
@@ -112,7 +112,7 @@ def test_sources_that_all_have_the_same_films_do_not_go_with_the_class(classifie
     assert found.together.high < 0.5 and found.source.auc.low < 0.6
     for one in found.sources:
         assert one.outside.high > 0.6 and one.inside.value > 0.6 and one.right.high > 0.25
-    assert judged(found).level == "none found"
+    assert verdict_on(found).level == "none found"
 
 
 def test_too_few_films_are_refused_with_what_there_is(classifier, tmp_path):
@@ -132,6 +132,6 @@ def test_childrens_normals_against_adults_covid19_are_called_shown(films):
     adults = adults.where((adults.labels == "covid19") & (adults.table["view"] != "L"))
     both = Dataset.join([children, adults]).with_column("role", "")
     found = measure(tiny_classifier(("normal", "covid19"), SIZE_PX), both, lambda *step: None)
-    verdict = judged(found)
+    verdict = verdict_on(found)
     assert verdict.level == "shown", verdict
     assert found.together.low > 0.95 and any("Class and source go together" in reason for reason in verdict.reasons)

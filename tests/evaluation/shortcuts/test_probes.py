@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from cxr.evaluation.shortcuts.probes import PROBES, Looked, probe, thumbnail
+from cxr.evaluation.shortcuts.probes import PROBES, ProbeFilm, probe, thumbnail
 
 LUNGS = np.zeros((64, 64), bool)
 LUNGS[16:48, 16:48] = True  # with its margin, rows and columns 14 to 49
 
 
 def looked(pixels, height_px=64, width_px=64):
-    return Looked(np.asarray(pixels, np.uint8), LUNGS, height_px, width_px)
+    return ProbeFilm(np.asarray(pixels, np.uint8), LUNGS, height_px, width_px)
 
 
 def flat(grey=100):

@@ -16,7 +16,7 @@ import pytest
 
 from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm
 from cxr.films.film import Film
-from cxr.films.isolation.pool import DIED, SLOW, Decoders, read_apart
+from cxr.films.isolation.pool import DIED, SLOW, DecoderPool, read_isolated
 from cxr.films.isolation.worker import MEMORY_BYTES
 from tests.support.file_seeds import CANARY, dataset_of, dicom, drawn, lossless, lossy, ramp, saved, written
 from tests.support.misbehaving import MARK, MISBEHAVING
@@ -72,8 +72,8 @@ WAYS = [
 
 
 @pytest.fixture(scope="module")
-def readers() -> Iterator[Decoders]:
-    pool = Decoders(MISBEHAVING, count=1, limit_s=LIMIT_S)
+def readers() -> Iterator[DecoderPool]:
+    pool = DecoderPool(MISBEHAVING, count=1, limit_s=LIMIT_S)
     pool.read(saved(drawn(), "PNG"))
     yield pool
     pool.close()
@@ -84,7 +84,7 @@ def test_there_are_a_hundred_ways() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_reader_that_dies_or_lies_is_replaced_and_says_so(way: str, readers: Decoders) -> None:
+def test_a_reader_that_dies_or_lies_is_replaced_and_says_so(way: str, readers: DecoderPool) -> None:
     began = time.perf_counter()
     with pytest.raises(FilmError) as refused:
         readers.read(MARK + way.encode())
@@ -103,7 +103,7 @@ def same(one: Film, other: Film) -> bool:
 
 @pytest.mark.parametrize("kind", FILMS)
 def test_a_film_read_apart_is_the_same_film(kind: str) -> None:
-    apart = read_apart(FILMS[kind])
+    apart = read_isolated(FILMS[kind])
     assert same(apart, Film.read(FILMS[kind]))
     assert not apart.pixels.flags.writeable
 
@@ -112,9 +112,11 @@ def test_warnings_and_facts_come_along() -> None:
     data = written(
         dataset_of(ramp(), Modality="CT", BurnedInAnnotation="YES", ViewPosition="LL", PixelSpacing=[0.2, 0.1])
     )
-    film = read_apart(data)
+    film = read_isolated(data)
     assert same(film, Film.read(data)) and len(film.warnings) == 2 and film.view == "L"
-    assert read_apart(saved(drawn(100, 90), "PNG")).warnings == Film.read(saved(drawn(100, 90), "PNG")).warnings != ()
+    assert (
+        read_isolated(saved(drawn(100, 90), "PNG")).warnings == Film.read(saved(drawn(100, 90), "PNG")).warnings != ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,25 +129,25 @@ def test_what_is_refused_here_is_refused_there_in_the_same_words(data: bytes) ->
     with pytest.raises(FilmError) as here:
         Film.read(data)
     with pytest.raises(type(here.value)) as there:
-        read_apart(data)
+        read_isolated(data)
     assert str(there.value) == str(here.value)
 
 
-def test_a_refusal_costs_no_reader(readers: Decoders) -> None:
+def test_a_refusal_costs_no_reader(readers: DecoderPool) -> None:
     before = pids(readers)
     with pytest.raises(UnreadableFilm):
         readers.read(b"no film")
     assert pids(readers) == before
 
 
-def pids(pool: Decoders) -> list[int]:
+def pids(pool: DecoderPool) -> list[int]:
     children = [pool._idle.get() for _ in range(pool._count)]
     for child in reversed(children):
         pool._idle.put(child)
     return [child._process.pid for child in children if child]
 
 
-def test_a_reader_that_died_while_nobody_asked_is_replaced_without_a_word(readers: Decoders) -> None:
+def test_a_reader_that_died_while_nobody_asked_is_replaced_without_a_word(readers: DecoderPool) -> None:
     readers.read(saved(drawn(), "PNG"))
     (pid,) = pids(readers)
     os.kill(pid, signal.SIGKILL)
@@ -154,21 +156,21 @@ def test_a_reader_that_died_while_nobody_asked_is_replaced_without_a_word(reader
     assert pids(readers) != [pid]
 
 
-def test_a_film_that_takes_too_much_memory_is_refused_and_its_reader_bounded(readers: Decoders) -> None:
-    patient = Decoders(MISBEHAVING, count=1, limit_s=20)
+def test_a_film_that_takes_too_much_memory_is_refused_and_its_reader_bounded(readers: DecoderPool) -> None:
+    patient = DecoderPool(MISBEHAVING, count=1, limit_s=20)
     with pytest.raises(FilmTooLarge, match="memory"):
         patient.read(MARK + f"memory {MEMORY_BYTES}".encode())
     assert patient.read(saved(drawn(), "PNG")).pixels.size
     patient.close()
 
 
-def test_a_reader_writes_no_file(readers: Decoders, tmp_path: Path) -> None:
+def test_a_reader_writes_no_file(readers: DecoderPool, tmp_path: Path) -> None:
     with pytest.raises(FilmError):
         readers.read(MARK + f"file {tmp_path / 'film'}".encode())
     assert not (tmp_path / "film").exists() or not (tmp_path / "film").stat().st_size
 
 
-def test_a_film_that_was_in_time_is_not_killed_afterwards(readers: Decoders) -> None:
+def test_a_film_that_was_in_time_is_not_killed_afterwards(readers: DecoderPool) -> None:
     readers.read(saved(drawn(), "PNG"))
     before = pids(readers)
     time.sleep(1.2 * LIMIT_S)
@@ -177,7 +179,7 @@ def test_a_film_that_was_in_time_is_not_killed_afterwards(readers: Decoders) -> 
 
 
 def test_a_reader_that_was_warmed_up_is_there_and_used() -> None:
-    pool = Decoders(count=1)
+    pool = DecoderPool(count=1)
     began = time.perf_counter()
     pool.warm_up()
     assert time.perf_counter() - began < 0.3
@@ -189,18 +191,18 @@ def test_a_reader_that_was_warmed_up_is_there_and_used() -> None:
 
 def test_a_program_that_is_not_there_is_said() -> None:
     with pytest.raises(UnreadableFilm, match="cannot be started"):
-        Decoders(("/nowhere/python",)).read(saved(drawn(), "PNG"))
+        DecoderPool(("/nowhere/python",)).read(saved(drawn(), "PNG"))
 
 
 def test_many_sessions_at_once_get_each_their_own_film() -> None:
     films = [np.roll(drawn(), 7 * n, axis=1) for n in range(12)]
     with ThreadPoolExecutor(12) as sessions:
-        found = list(sessions.map(lambda n: read_apart(saved(films[n % 12], "PNG")), range(96)))
+        found = list(sessions.map(lambda n: read_isolated(saved(films[n % 12], "PNG")), range(96)))
     assert all(np.array_equal(film.pixels, films[n % 12]) for n, film in enumerate(found))
 
 
 def test_a_hanging_film_does_not_hold_up_the_others() -> None:
-    pool = Decoders(MISBEHAVING, count=2, limit_s=6)
+    pool = DecoderPool(MISBEHAVING, count=2, limit_s=6)
     pool.read(saved(drawn(), "PNG"))
     hanging = threading.Thread(target=lambda: pytest.raises(FilmError, pool.read, MARK + b"sleep"))
     hanging.start()
@@ -214,7 +216,7 @@ def test_a_hanging_film_does_not_hold_up_the_others() -> None:
 
 def test_nothing_that_the_reader_prints_is_seen_and_it_knows_no_secrets(tmp_path: Path) -> None:
     code = (
-        "from cxr.films.isolation.pool import Decoders; import sys; pool = Decoders(sys.argv[1:], count=1, limit_s=5)\n"
+        "from cxr.films.isolation.pool import DecoderPool as P; import sys; pool = P(sys.argv[1:], count=1, limit_s=5)\n"
         "try: pool.read(b'misbehave:stderr')\nexcept Exception: pass\n"
         "child = pool._idle.get()\n"
         "print('SECRET' in open(f'/proc/{child._process.pid}/environ').read()); child.end()"
@@ -229,7 +231,7 @@ def test_a_warm_reader_costs_next_to_nothing() -> None:
     """Bounds are wide, as tests share a machine; bench/decoders.py has the figures."""
     large = saved(np.tile(drawn(1000, 1000), (2, 2)), "PNG", compress_level=1)
     for data, bound_s in ((saved(drawn(64, 64), "PNG"), 0.01), (large, 0.03)):
-        assert fastest(read_apart, data) - fastest(Film.read, data) < bound_s
+        assert fastest(read_isolated, data) - fastest(Film.read, data) < bound_s
 
 
 def fastest(read: object, data: bytes) -> float:

@@ -11,7 +11,7 @@ AGREEMENT = 1e-4
 
 
 def seen(network, pixels):
-    maps, features = network.look(pixels.astype(np.float32), training=False)
+    maps, features = network.maps_and_features(pixels.astype(np.float32), training=False)
     return np.asarray(maps), np.asarray(features)
 
 
@@ -32,10 +32,10 @@ def test_maps_and_features_are_those_of_keras_for_each_trunk(make_classifier, ti
 
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_look_through_it_is_our_own(make_classifier, tiny_recipe, film, output, precision):
+def test_a_use_engine_it_is_our_own(make_classifier, tiny_recipe, film, output, precision):
     classifier = make_classifier(tiny_recipe(output=output), ("normal", "pneumonia"), precision)
     pixels = film.fitted(classifier.size_px)[None, ..., None]
-    look = classifier.look_through(openvino_trunk(classifier.network, precision))
+    look = classifier.use_engine(openvino_trunk(classifier.network, precision))
     near = 1e-5 if precision == "float32" else 0.01
     for ours, theirs in zip(classifier.look(pixels), look(pixels), strict=True):
         np.testing.assert_allclose(np.asarray(theirs), np.asarray(ours), atol=near * max(1, np.abs(ours).max()))

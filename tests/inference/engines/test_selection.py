@@ -6,7 +6,7 @@ import pytest
 
 from cxr.inference.classifier import TENSORFLOW
 from cxr.inference.engines import selection
-from cxr.inference.engines.selection import OPENVINO, Race, conditions_of, kept, run
+from cxr.inference.engines.selection import OPENVINO, EngineTiming, cached_timing, choose_engine, conditions_of
 from cxr.learning.device import Device, find_device
 
 CPU = Device("CPU (any, 2 cores)", "float32")
@@ -33,7 +33,7 @@ def racer(home, make_classifier):
 
     def make(ours_s=0.1, theirs_s=0.05, odd=0.0, known=True):
         clock, classifier = Clock(), make_classifier()
-        trunk = classifier.network.look
+        trunk = classifier.network.maps_and_features
         ours, classifier.made = classifier.look, 0
 
         def slow(pixels):
@@ -52,7 +52,7 @@ def racer(home, make_classifier):
             return see if known else None
 
         classifier.look = slow
-        return classifier, lambda device=CPU, version="1": run(classifier, device, version, engine, clock)
+        return classifier, lambda device=CPU, version="1": choose_engine(classifier, device, version, engine, clock)
 
     return make
 
@@ -133,7 +133,7 @@ def test_several_at_once_keep_one_sound_answer(racer, home):
     for thread in threads:
         thread.join()
     (path,) = (home / "cache" / "races").iterdir()
-    assert Race.model_validate_json(path.read_text()).openvino_ms > 0
+    assert EngineTiming.model_validate_json(path.read_text()).openvino_ms > 0
 
 
 def test_a_home_that_cannot_be_written_only_costs_a_race_each_start(racer, home):
@@ -147,9 +147,9 @@ def test_the_answer_is_found_by_what_it_depends_on(racer, home):
     classifier, start = racer()
     found = start()
     conditions = conditions_of(classifier.recipe, CPU, "1")
-    assert kept(conditions) == found
+    assert cached_timing(conditions) == found
     assert "OpenVINO: measured here, TensorFlow takes 100 ms and OpenVINO 50." in found.sentence()
-    assert kept(conditions | {"trunk": "vgg16"}) is None
+    assert cached_timing(conditions | {"trunk": "vgg16"}) is None
     (path,) = (home / "cache" / "races").iterdir()
     assert json.loads(path.read_text())["conditions"]["trunk"] == "tiny"
 
@@ -175,8 +175,8 @@ def begin(monkeypatch):
                 raise ends
 
         monkeypatch.setattr(selection, "is_busy", lambda: busy)
-        monkeypatch.setattr(selection, "run", counted)
-        selection.begin(classifier)
+        monkeypatch.setattr(selection, "choose_engine", counted)
+        selection.start_in_background(classifier)
         for thread in threading.enumerate():
             if thread.name == "race":
                 thread.join()
@@ -195,8 +195,10 @@ def test_on_a_busy_machine_a_race_is_put_off_until_the_next_reading_and_a_kept_o
     classifier, start = racer()
     assert [begin(classifier, busy) for busy in (True, True, False, False)] == [0, 0, 1, 1]
     another, _ = racer()
-    selection.keep(
-        Race(conditions=conditions_of(another.recipe, find_device("float32"), "1"), tensorflow_ms=2, openvino_ms=1)
+    selection.cache_timing(
+        EngineTiming(
+            conditions=conditions_of(another.recipe, find_device("float32"), "1"), tensorflow_ms=2, openvino_ms=1
+        )
     )
     assert begin(another, busy=True) == 2
 
@@ -204,5 +206,5 @@ def test_on_a_busy_machine_a_race_is_put_off_until_the_next_reading_and_a_kept_o
 def test_without_openvino_nothing_begins(racer, monkeypatch):
     monkeypatch.setattr(selection, "openvino_version", lambda: "")
     classifier, _ = racer()
-    selection.begin(classifier)
+    selection.start_in_background(classifier)
     assert "race" not in {thread.name for thread in threading.enumerate()}

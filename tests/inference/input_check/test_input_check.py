@@ -6,15 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxr.core.errors import DatasetError, ShelfError
+from cxr.core.errors import DatasetError, RegistryError
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
-from cxr.films.synthetic.corruptions import SPOILED
+from cxr.films.synthetic.corruptions import CORRUPTIONS
 from cxr.films.synthetic.non_xrays import KINDS as DRAWN_KINDS
-from cxr.films.synthetic.non_xrays import draw_strange
+from cxr.films.synthetic.non_xrays import draw_non_xray
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference.input_check.input_check import FRONTAL, KINDS, LATERAL, NO_FILM, Gate
-from cxr.inference.input_check.training_data import FILMS, HELD_OUT, Lesson, gather, strangers
+from cxr.inference.input_check.input_check import FRONTAL, KINDS, LATERAL, NO_FILM, InputCheck
+from cxr.inference.input_check.training_data import (
+    FILMS,
+    HELD_OUT,
+    InputCheckExamples,
+    collect_examples,
+    out_of_scope_films,
+)
 from cxr.registry.weights_file import load_arrays, save_arrays
 
 SIZE_PX = 32
@@ -34,7 +40,7 @@ def look():
     from cxr.learning.network import build
     from tests.support.training import tiny_recipe
 
-    trunk = build(tiny_recipe(), 2).look
+    trunk = build(tiny_recipe(), 2).maps_and_features
     return lambda films: np.asarray(trunk.predict_on_batch(films[..., None].astype(np.float32))[1])
 
 
@@ -48,16 +54,16 @@ def dataset(phantoms):
 
 @pytest.fixture(scope="module")
 def lesson(look, dataset):
-    return gather(look, SIZE_PX, dataset, none_of(dataset), 0, silent)
+    return collect_examples(look, SIZE_PX, dataset, none_of(dataset), 0, silent)
 
 
 @pytest.fixture(scope="module")
 def gate(lesson):
-    return Gate.fit(lesson)
+    return InputCheck.fit(lesson)
 
 
 def judged(gate, look, film):
-    return gate.judge(look(film.fitted(SIZE_PX)[None])[0], film, SIZE_PX)
+    return gate.check(look(film.fitted(SIZE_PX)[None])[0], film, SIZE_PX)
 
 
 def film_of(pixels):
@@ -74,61 +80,61 @@ def kinds_of(verdicts):
 
 def test_frontal_films_that_it_never_saw_pass(gate, look):
     verdicts = [judged(gate, look, film_of(phantom(seed))) for seed in range(40)]
-    assert sum(verdict.refused for verdict in verdicts) == 0
+    assert sum(verdict.rejected for verdict in verdicts) == 0
     assert kinds_of(verdicts).count(FRONTAL) >= 34
 
 
 @pytest.mark.parametrize("kind", ["upside down", "on its side", "negative"])
 def test_a_spoiled_film_is_doubted_for_the_right_reason(gate, look, kind):
     rng = np.random.default_rng(0)
-    verdicts = [judged(gate, look, film_of(SPOILED[kind](phantom(seed), rng))) for seed in range(40)]
+    verdicts = [judged(gate, look, film_of(CORRUPTIONS[kind](phantom(seed), rng))) for seed in range(40)]
     assert kinds_of(verdicts).count(kind) >= 32
-    assert not any(verdict.refused for verdict in verdicts if verdict.reasons and verdict.reasons[0].kind == kind)
+    assert not any(verdict.rejected for verdict in verdicts if verdict.reasons and verdict.reasons[0].kind == kind)
 
 
 def test_pictures_that_are_no_films_are_refused(gate, look):
-    refused = [judged(gate, look, film_of(draw_strange(10_000 + seed, 64))).refused for seed in range(90)]
+    refused = [judged(gate, look, film_of(draw_non_xray(10_000 + seed, 64))).rejected for seed in range(90)]
     assert np.mean(refused) >= 0.9
 
 
 @pytest.mark.parametrize("level", [0, 127, 255])
 def test_a_blank_picture_is_refused_as_blank(gate, look, level):
     verdict = judged(gate, look, film_of(np.full((300, 400), level, np.uint8)))
-    assert verdict.refused and [reason.kind for reason in verdict.reasons] == ["blank"]
+    assert verdict.rejected and [reason.kind for reason in verdict.reasons] == ["blank"]
 
 
 def test_a_film_with_fewer_pixels_than_the_model_sees_is_doubted(gate, look):
     film = film_of(draw_phantom("normal", 3, 200).pixels)
     features = look(film.fitted(SIZE_PX)[None])[0]
-    assert "small" not in [reason.kind for reason in gate.judge(features, film, 200).reasons]
-    assert "small" in [reason.kind for reason in gate.judge(features, film, 224).reasons]
+    assert "small" not in [reason.kind for reason in gate.check(features, film, 200).reasons]
+    assert "small" in [reason.kind for reason in gate.check(features, film, 224).reasons]
 
 
 def test_a_stored_gate_says_the_same(gate, look, tmp_path):
     save_arrays(tmp_path / "gate.npz", gate.arrays())
-    again = Gate.of(load_arrays(tmp_path / "gate.npz"))
-    films = [film_of(phantom(seed)) for seed in range(8)] + [film_of(draw_strange(seed, 64)) for seed in range(18)]
+    again = InputCheck.from_arrays(load_arrays(tmp_path / "gate.npz"))
+    films = [film_of(phantom(seed)) for seed in range(8)] + [film_of(draw_non_xray(seed, 64)) for seed in range(18)]
     assert [judged(again, look, film) for film in films] == [judged(gate, look, film) for film in films]
 
 
 def test_a_gate_that_knows_every_kind_can_be_stored():
     """As that of a model whose films have laterals beside them."""
     features = np.random.default_rng(0).normal(size=(20 * len(KINDS), 24)).astype(np.float32)
-    gate = Gate.fit(Lesson(features, np.repeat(KINDS, 20), features[:20], 20))
-    assert Gate.of(gate.arrays()).kinds == KINDS
+    gate = InputCheck.fit(InputCheckExamples(features, np.repeat(KINDS, 20), features[:20], 20))
+    assert InputCheck.from_arrays(gate.arrays()).kinds == KINDS
 
 
 def test_a_gate_for_a_large_trunk_is_small_and_quick():
     rng = np.random.default_rng(0)
     kinds = np.repeat([FRONTAL, NO_FILM, "negative"], 60)
     features = rng.normal(size=(180, 1472)).astype(np.float32) + 3.0 * (kinds == NO_FILM)[:, None]
-    gate = Gate.fit(Lesson(features, kinds, features[:30], 60))
+    gate = InputCheck.fit(InputCheckExamples(features, kinds, features[:30], 60))
     assert sum(array.nbytes for array in gate.arrays().values()) < 400_000
     film = film_of(rng.integers(0, 256, (2000, 2500), np.uint8))
-    gate.judge(features[0], film, 224)
+    gate.check(features[0], film, 224)
     started = time.thread_time()
     for _ in range(20):
-        gate.judge(features[0], film, 224)
+        gate.check(features[0], film, 224)
     assert (time.thread_time() - started) / 20 < 0.002
 
 
@@ -152,8 +158,8 @@ def changed(gate, **arrays):
     ids=["nothing", "missing", "extra", "not finite", "short", "unknown kinds", "twice", "no scale", "a number"],
 )
 def test_arrays_that_are_no_gate_are_refused(gate, spoil):
-    with pytest.raises(ShelfError, match="damaged"):
-        Gate.of(spoil(gate))
+    with pytest.raises(RegistryError, match="damaged"):
+        InputCheck.from_arrays(spoil(gate))
 
 
 # The lesson
@@ -161,17 +167,17 @@ def test_arrays_that_are_no_gate_are_refused(gate, spoil):
 
 def test_a_lesson_is_of_training_films_and_never_of_test_films(look, dataset):
     without_test = dataset.where(dataset.table["role"] != "test")
-    with_test = gather(look, SIZE_PX, dataset, none_of(dataset), 0, silent)
-    without = gather(look, SIZE_PX, without_test, none_of(dataset), 0, silent)
+    with_test = collect_examples(look, SIZE_PX, dataset, none_of(dataset), 0, silent)
+    without = collect_examples(look, SIZE_PX, without_test, none_of(dataset), 0, silent)
     assert with_test.films == without.films == 100
     assert len(with_test.held_out) == len(without.held_out) == 40
     assert (with_test.kinds == FRONTAL).sum() == 200
 
 
 def test_the_same_seed_teaches_the_same_lesson_and_another_draws_others(look, dataset, lesson):
-    again = gather(look, SIZE_PX, dataset, none_of(dataset), 0, silent)
+    again = collect_examples(look, SIZE_PX, dataset, none_of(dataset), 0, silent)
     np.testing.assert_array_equal(again.features, lesson.features)
-    other = gather(look, SIZE_PX, dataset, none_of(dataset), 1, silent)
+    other = collect_examples(look, SIZE_PX, dataset, none_of(dataset), 1, silent)
     assert not np.array_equal(other.features, lesson.features)
 
 
@@ -184,7 +190,7 @@ def test_a_lesson_is_never_of_more_than_some_hundred_films(phantoms):
     def look(films):
         return films.reshape(len(films), -1)[:, :5].astype(np.float32)
 
-    lesson = gather(look, SIZE_PX, many, none_of(many), 0, lambda done, total: told.append((done, total)))
+    lesson = collect_examples(look, SIZE_PX, many, none_of(many), 0, lambda done, total: told.append((done, total)))
     assert lesson.films == FILMS and len(lesson.held_out) == HELD_OUT
     assert told[0][0] == 0 and told[-1][0] == told[-1][1] == told[0][1]
 
@@ -195,14 +201,14 @@ def test_a_lesson_ends_at_once_where_it_is_told_to(look, dataset):
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        gather(look, SIZE_PX, dataset, none_of(dataset), 0, stop)
+        collect_examples(look, SIZE_PX, dataset, none_of(dataset), 0, stop)
 
 
 def test_films_that_cannot_be_read_are_passed_over(look, dataset):
     odd = dataset.with_column("path", ["gone.png", *dataset.table["path"][1:]])
-    assert len(gather(look, SIZE_PX, odd, none_of(dataset), 0, silent).kinds)
+    assert len(collect_examples(look, SIZE_PX, odd, none_of(dataset), 0, silent).kinds)
     with pytest.raises(DatasetError, match="no training and validation films"):
-        gather(look, SIZE_PX, dataset.with_column("path", "gone.png"), none_of(dataset), 0, silent)
+        collect_examples(look, SIZE_PX, dataset.with_column("path", "gone.png"), none_of(dataset), 0, silent)
 
 
 def table_of(*rows):
@@ -221,13 +227,15 @@ def test_strangers_are_laterals_and_slices_of_patients_by_whom_nothing_is_judged
         ("e", "side-elsewhere.png", "normal", "2", "", "L"),
     )
     roles = pd.Series(["train", "", "test", "", "", "", ""])
-    found = strangers(dataset, roles, ("L", "CT"))
+    found = out_of_scope_films(dataset, roles, ("L", "CT"))
     assert dict(zip(found.table["path"], found.table["kind"], strict=True)) == {
         "side.png": LATERAL,
         "slice.png": NO_FILM,
         "side-elsewhere.png": LATERAL,
     }
-    assert list(strangers(dataset, roles, ("CT",)).table["path"]) == ["slice.png"]  # it was trained on laterals
+    assert list(out_of_scope_films(dataset, roles, ("CT",)).table["path"]) == [
+        "slice.png"
+    ]  # it was trained on laterals
 
 
 def test_a_gate_that_saw_laterals_knows_them(look, dataset, tmp_path):
@@ -239,7 +247,7 @@ def test_a_gate_that_saw_laterals_knows_them(look, dataset, tmp_path):
         Image.fromarray(phantom(number)[:, :32]).save(tmp_path / f"{number}.png")
         rows.append(("d", f"{number}.png", "normal", str(number), "", "L"))
     sides = Dataset("sides", table_of(*rows).table.assign(root=str(tmp_path), kind=LATERAL))
-    gate = Gate.fit(gather(look, SIZE_PX, dataset, sides, 0, silent))
+    gate = InputCheck.fit(collect_examples(look, SIZE_PX, dataset, sides, 0, silent))
     verdicts = [judged(gate, look, film_of(phantom(seed)[:, :32])) for seed in range(100, 130)]
     assert kinds_of(verdicts).count(LATERAL) >= 24
 
@@ -249,7 +257,7 @@ def test_a_gate_that_saw_laterals_knows_them(look, dataset, tmp_path):
 
 def test_strange_pictures_are_of_every_kind_and_the_same_for_a_seed():
     for seed in range(len(DRAWN_KINDS)):
-        pixels = draw_strange(seed, 48)
+        pixels = draw_non_xray(seed, 48)
         assert pixels.shape == (48, 48) and pixels.dtype == np.uint8
-        np.testing.assert_array_equal(pixels, draw_strange(seed, 48))
-        assert not np.array_equal(pixels, draw_strange(seed + len(DRAWN_KINDS), 48))
+        np.testing.assert_array_equal(pixels, draw_non_xray(seed, 48))
+        assert not np.array_equal(pixels, draw_non_xray(seed + len(DRAWN_KINDS), 48))

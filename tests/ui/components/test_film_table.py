@@ -4,12 +4,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.core.access import LOCAL, Person
-from cxr.core.audit_trail import deeds
+from cxr.core.audit_trail import read_entries
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
-from cxr.films.film import film_name
+from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
-from cxr.inference.sources import on_disk
+from cxr.inference.sources import source_on_disk
 from cxr.registry import registry
 
 
@@ -19,7 +19,7 @@ def row(trained, phantoms):
     catalogue.add(phantoms)
     dataset = Dataset.open(phantoms)
     place = dataset.table.iloc[0]
-    return {key: place[key] for key in ("dataset", "path", "label")} | {"film": film_name(dataset.read_bytes(0))}
+    return {key: place[key] for key in ("dataset", "path", "label")} | {"film": film_id(dataset.read_bytes(0))}
 
 
 def opened(row, person=LOCAL):
@@ -33,24 +33,24 @@ def opened(row, person=LOCAL):
         from cxr.ui import frame
         from cxr.ui.components.film_table import judged_film
 
-        with acting_as(person), frame.told():
-            judged_film(registry.card("first"), pd.Series(row))
+        with acting_as(person), frame.errors_shown():
+            judged_film(registry.get_card("first"), pd.Series(row))
 
     return AppTest.from_function(page, default_timeout=120, args=(row, person)).run()
 
 
 def test_a_film_that_is_opened_leaves_the_line_that_a_reading_leaves_once(row, phantoms):
-    list(read_sources(registry.load("first"), [on_disk(phantoms / row["path"])]))
-    line = deeds()[-1]
+    list(read_sources(registry.load("first"), [source_on_disk(phantoms / row["path"])]))
+    line = read_entries()[-1]
     app = opened(row)
     assert not app.exception and not app.error
     app.run()  # what was read is kept, and not read again
-    readings = [one for one in deeds() if one.action == "read films"]
+    readings = [one for one in read_entries() if one.action == "read films"]
     assert len(readings) == 2
     assert vars(readings[1]) | {"when": ""} == vars(line) | {"when": ""}
 
 
 def test_who_may_not_read_films_is_shown_none(row):
     app = opened(row, Person("nobody", None))
-    assert not [one for one in deeds() if one.action == "read films"]
+    assert not [one for one in read_entries() if one.action == "read films"]
     assert "needs the role reader to read films" in app.error[0].value

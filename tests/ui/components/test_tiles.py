@@ -58,7 +58,7 @@ def test_a_broken_and_a_missing_film_are_tiles_with_their_reason(folder):
 def test_a_film_is_read_once_and_again_when_it_has_changed(folder, monkeypatch):
     dataset = Dataset.open(folder)
     read = []
-    monkeypatch.setattr(module, "read_apart", lambda data: read.append(1) or Film.read(data))
+    monkeypatch.setattr(module, "read_isolated", lambda data: read.append(1) or Film.read(data))
     first = tiles(dataset, [1])
     assert tiles(dataset, [1]) == first
     assert len(read) == 1

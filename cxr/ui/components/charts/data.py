@@ -49,7 +49,7 @@ def by_size(audit: Audit) -> Chart:
 
 def by_age(dataset: Dataset) -> Chart | None:
     """Films by the patient's age in tens of years, stacked by class; None where no age is known."""
-    years = dataset.years
+    years = dataset.ages
     if years.isna().all():
         return None
     tens = [

@@ -14,11 +14,11 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 from plotly.subplots import make_subplots
 
-from cxr.evaluation.curves import Calibration, PrecisionRecall, Roc, Spread
+from cxr.evaluation.curves import CalibrationCurve, PrecisionRecallCurve, RocCurve, ScoreHistogram
 from cxr.evaluation.decision_curve import DecisionCurve
-from cxr.evaluation.decisions import Counts, Question
+from cxr.evaluation.decisions import BinaryQuestion, ConfusionCounts
 from cxr.evaluation.evaluation import Evaluation
-from cxr.evaluation.indeterminate import Coverage
+from cxr.evaluation.indeterminate import CoverageCurve
 from cxr.ui.components.charts import palette
 from cxr.ui.components.charts.chart import Chart
 
@@ -29,7 +29,7 @@ CLEAR = "rgba(0,0,0,0)"
 MARK = {"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"}
 
 
-def said(value: float, interval: tuple[float, float] | None = None) -> str:
+def number_text(value: float, interval: tuple[float, float] | None = None) -> str:
     """A figure as a person reads it, with its interval where there is one; a dash where it is not a number."""
     if not np.isfinite(value):
         return "-" if np.isnan(value) else "infinite"
@@ -89,15 +89,15 @@ def _cell(count: int, share: float, shares: bool) -> tuple[str, str | None]:
     return f"<b>{large}</b><br><span style='font-size:0.8em'>{small}</span>", _ink(share)
 
 
-def roc(curves: Sequence[Roc], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
+def roc(curves: Sequence[RocCurve], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
     """ROC curves, each with the point of the decisions that were made; intervals are of the AUC, by question."""
     figure = empty("1 - specificity", "Sensitivity", 500)
     _line(figure, [0, 1], [0, 1])
     words, tables = [], []
     for curve in curves:
         name = str(curve.question)
-        area = f"AUC {said(curve.auc, intervals.get(curve.question.name))}"
-        at = Counts.of(curve.question)
+        area = f"AUC {number_text(curve.auc, intervals.get(curve.question.name))}"
+        at = ConfusionCounts.from_question(curve.question)
         _curve(figure, curve.question.name, names, f"{name}<br>{area}", (curve.false_positives, curve.sensitivity))
         figure.data[-1].update(
             customdata=curve.threshold,
@@ -105,20 +105,24 @@ def roc(curves: Sequence[Roc], names: Sequence[str], intervals: Intervals = NONE
         )
         hover = f"the decisions: sensitivity {at.sensitivity:.3f}, specificity {at.specificity:.3f}"
         _point(figure, curve.question.name, names, (1 - at.specificity, at.sensitivity), hover)
-        words.append(f"{name}, {area}, sensitivity {said(at.sensitivity)} at specificity {said(at.specificity)}")
+        words.append(
+            f"{name}, {area}, sensitivity {number_text(at.sensitivity)} at specificity {number_text(at.specificity)}"
+        )
         columns = {"1 - specificity": curve.false_positives, "sensitivity": curve.sensitivity}
         tables.append(_of(curve.question, curve.threshold, columns))
     return Chart(_square(figure), f"ROC curves: {'; '.join(words)}.", pd.concat(tables, ignore_index=True))
 
 
-def precision_recall(curves: Sequence[PrecisionRecall], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
+def precision_recall(
+    curves: Sequence[PrecisionRecallCurve], names: Sequence[str], intervals: Intervals = NONE
+) -> Chart:
     """Precision-recall curves with the point of the decisions, and for each the precision of chance, dotted."""
     figure = empty("Recall (sensitivity)", "Precision (PPV on these films)", 500)
     words, tables = [], []
     for curve in curves:
         name, prevalence = str(curve.question), curve.prevalence
-        area = f"AP {said(curve.average_precision, intervals.get(curve.question.name))}"
-        at = Counts.of(curve.question)
+        area = f"AP {number_text(curve.average_precision, intervals.get(curve.question.name))}"
+        at = ConfusionCounts.from_question(curve.question)
         _curve(figure, curve.question.name, names, f"{name}<br>{area}", (curve.recall, curve.precision), shape="hv")
         figure.data[-1].update(
             customdata=curve.threshold,
@@ -133,7 +137,7 @@ def precision_recall(curves: Sequence[PrecisionRecall], names: Sequence[str], in
     return Chart(_square(figure), alt, pd.concat(tables, ignore_index=True))
 
 
-def spread(scores: Spread, names: Sequence[str], threshold: float | None = None) -> Chart:
+def spread(scores: ScoreHistogram, names: Sequence[str], threshold: float | None = None) -> Chart:
     """Histograms of the scores, a row for each label, with the threshold where the question has one."""
     labels, colours = [name for name in names if name in scores.films], palette.colours(names)
     rows = len(labels)
@@ -163,7 +167,7 @@ def spread(scores: Spread, names: Sequence[str], threshold: float | None = None)
     return Chart(figure, f"Scores for {scores.question.name}: {', '.join(words)}.", table)
 
 
-def calibration(bins: Calibration, names: Sequence[str]) -> Chart:
+def calibration(bins: CalibrationCurve, names: Sequence[str]) -> Chart:
     """What was said against what was so, with the number of films below."""
     name = bins.question.name
     colour = palette.colours(names)[name]
@@ -171,8 +175,8 @@ def calibration(bins: Calibration, names: Sequence[str]) -> Chart:
     _line(figure, [0, 1], [0, 1])
     figure.add_trace(
         go.Scatter(
-            x=bins.said,
-            y=bins.seen,
+            x=bins.mean_predicted,
+            y=bins.observed,
             customdata=bins.films,
             mode="lines+markers",
             marker={"size": 9},
@@ -182,7 +186,9 @@ def calibration(bins: Calibration, names: Sequence[str]) -> Chart:
         row=1,
         col=1,
     )
-    bars = go.Bar(x=bins.said, y=bins.films, width=0.03, marker_color=colour, hovertemplate="%{y} films<extra></extra>")
+    bars = go.Bar(
+        x=bins.mean_predicted, y=bins.films, width=0.03, marker_color=colour, hovertemplate="%{y} films<extra></extra>"
+    )
     figure.add_trace(bars, row=2, col=1)
     _dress(figure, 520)
     figure.update_layout(showlegend=False)
@@ -194,7 +200,7 @@ def calibration(bins: Calibration, names: Sequence[str]) -> Chart:
         f"Calibration of {name}: Brier score {bins.brier:.3f}; said and seen differ by "
         f"{bins.expected_error:.3f} on average over {bins.films.sum()} films."
     )
-    return Chart(figure, alt, pd.DataFrame({"said": bins.said, "seen": bins.seen, "films": bins.films}))
+    return Chart(figure, alt, pd.DataFrame({"said": bins.mean_predicted, "seen": bins.observed, "films": bins.films}))
 
 
 def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: float | None = None) -> Chart:
@@ -220,7 +226,7 @@ def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: fl
     return Chart(figure, alt, curve.table())
 
 
-def coverage(found: Coverage, name: str, names: Sequence[str], answered: float | None = None) -> Chart:
+def coverage(found: CoverageCurve, name: str, names: Sequence[str], answered: float | None = None) -> Chart:
     """How often the answer is right, against the share of films that get one; `answered` is what the band leaves."""
     figure = empty("Share of films that are answered, the surest first", "Share of answers that are right", 520)
     _curve(figure, name, names, "answered films", (found.share, found.accuracy), "hv")
@@ -289,7 +295,7 @@ def _line(figure: go.Figure, x: Sequence[float], y: Sequence[float], group: str 
     figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, legendgroup=group)
 
 
-def _of(question: Question, threshold: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
+def _of(question: BinaryQuestion, threshold: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({"question": str(question), "threshold": threshold, **columns})
 
 

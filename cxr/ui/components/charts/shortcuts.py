@@ -11,7 +11,13 @@ import plotly.graph_objects as go
 
 from cxr.evaluation.interval import Interval
 from cxr.evaluation.shortcuts.heads import MACRO
-from cxr.evaluation.shortcuts.report import Deletion, Heat, Measured, Step, Told
+from cxr.evaluation.shortcuts.report import (
+    DeletionCurve,
+    HeatmapShare,
+    ProbeResult,
+    RandomizationStep,
+    ShortcutMeasurements,
+)
 from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED, figure
 from cxr.ui.components.charts import palette
 from cxr.ui.components.charts.chart import Chart
@@ -22,7 +28,7 @@ HEIGHT_PX = 340
 ABOVE = {"yanchor": "bottom", "y": 1.02}  # of the legend: below so low a chart it would touch the title of the axis
 
 
-def told(found: Measured) -> Chart:
+def told(found: ShortcutMeasurements) -> Chart:
     """The AUC of every reading with its interval, and the two thresholds of the verdict."""
     groups = dict(zip(GROUPS, (found.heads, found.own, found.probes), strict=True))
     colours, chart = palette.colours(GROUPS), empty("AUC: 0.5 is chance, 1 is without a mistake", "", HEIGHT_PX)
@@ -45,7 +51,7 @@ def told(found: Measured) -> Chart:
     return Chart(chart, f"AUC of the class, surest class: {'; '.join(words)}.", pd.DataFrame(rows))
 
 
-def heat(found: Sequence[Heat]) -> Chart:
+def heat(found: Sequence[HeatmapShare]) -> Chart:
     """The share of the heatmap in the lungs by label, beside that of a map without any preference."""
     names = [f"{one.label}, {one.lungs}" for one in found]
     ticks = [f"{one.label},<br>{one.lungs}" for one in found]  # on one line they would run together
@@ -67,7 +73,7 @@ def heat(found: Sequence[Heat]) -> Chart:
     return Chart(chart, f"Share of the heat in the lungs: {'; '.join(words)}.", table)
 
 
-def shuffled(steps: Sequence[Step]) -> Chart:
+def shuffled(steps: Sequence[RandomizationStep]) -> Chart:
     """How far heatmaps are still those of the model, as more and more of its weights are shuffled."""
     blocks, colours = [step.block for step in steps], palette.colours(["correlation", "ssim"])
     chart = empty("Weights shuffled down to", "Likeness to the model's own", HEIGHT_PX)
@@ -83,7 +89,7 @@ def shuffled(steps: Sequence[Step]) -> Chart:
     return Chart(chart, f"Rank correlation of heatmaps after shuffling: {'; '.join(words)}.", pd.DataFrame(rows))
 
 
-def hidden(curve: Deletion) -> Chart:
+def hidden(curve: DeletionCurve) -> Chart:
     """The score as more and more of the film is hidden, the hottest parts first or parts elsewhere."""
     lines = {"the hottest parts": curve.hottest, "parts elsewhere, at random": curve.elsewhere}
     colours, dashes = palette.colours(list(lines)), palette.dashes(list(lines))
@@ -135,7 +141,7 @@ def _reach(length: float) -> float:
     return length if isfinite(length) else 0
 
 
-def _row(group: str, one: Told, name: str, area: Interval) -> dict[str, Any]:
+def _row(group: str, one: ProbeResult, name: str, area: Interval) -> dict[str, Any]:
     return {"by": group, "of": one.name, "class": "all" if name == MACRO else name} | _of(area)
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from cxr import DISCLAIMER
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.curves import calibration, precision_recall, roc, spread
+from cxr.evaluation.curves import calibration_curve, precision_recall_curve, roc_curve, score_histogram
 from cxr.evaluation.decision_curve import decision_curve
-from cxr.evaluation.decisions import Counts, questions
+from cxr.evaluation.decisions import ConfusionCounts, binary_questions
 from cxr.evaluation.evaluation import evaluate
-from cxr.evaluation.indeterminate import coverage
+from cxr.evaluation.indeterminate import coverage_curve
 from cxr.ui.components.charts import evaluation as evaluation_charts
 from cxr.ui.components.charts import palette
 
@@ -35,19 +35,19 @@ def table():
 
 @pytest.fixture(scope="module")
 def asked(table):
-    return questions(table, LABELS, 0.5)
+    return binary_questions(table, LABELS, 0.5)
 
 
 @pytest.fixture(scope="module")
 def every_chart(table, asked):
     return {
         "confusion": evaluation_charts.confusion(evaluate(table, LABELS, 0.5), shares=True, chosen=("viral", "normal")),
-        "roc": evaluation_charts.roc([roc(one) for one in asked], DRAWN),
-        "precision_recall": evaluation_charts.precision_recall([precision_recall(one) for one in asked], DRAWN),
-        "spread": evaluation_charts.spread(spread(asked[0]), DRAWN, 0.5),
-        "calibration": evaluation_charts.calibration(calibration(asked[0]), DRAWN),
+        "roc": evaluation_charts.roc([roc_curve(one) for one in asked], DRAWN),
+        "precision_recall": evaluation_charts.precision_recall([precision_recall_curve(one) for one in asked], DRAWN),
+        "spread": evaluation_charts.spread(score_histogram(asked[0]), DRAWN, 0.5),
+        "calibration": evaluation_charts.calibration(calibration_curve(asked[0]), DRAWN),
         "benefit": evaluation_charts.benefit(decision_curve(table, LABELS), "pneumonia", DRAWN, 0.5),
-        "coverage": evaluation_charts.coverage(coverage(table, LABELS, 0.5), "pneumonia", DRAWN, 0.7),
+        "coverage": evaluation_charts.coverage(coverage_curve(table, LABELS, 0.5), "pneumonia", DRAWN, 0.7),
     }
 
 
@@ -121,21 +121,21 @@ def test_films_labelled_with_a_group_have_a_row_of_their_own_below_the_classes(t
 
 
 def test_the_roc_chart_has_the_point_of_the_decisions(every_chart, asked):
-    counts = Counts.of(asked[0])
+    counts = ConfusionCounts.from_question(asked[0])
     point = next(line for line in every_chart["roc"].figure.data if line.mode == "markers")
     assert (point.x[0], point.y[0]) == (1 - counts.specificity, counts.sensitivity)
 
 
 def test_intervals_are_shown_beside_their_number(asked):
-    curve = roc(asked[0])
+    curve = roc_curve(asked[0])
     chart = evaluation_charts.roc([curve], DRAWN, {"pneumonia": (0.81, 0.93)})
     assert f"AUC {curve.auc:.3f} (0.810 to 0.930)" in chart.alt
     assert any("(0.810 to 0.930)" in (line.name or "") for line in chart.figure.data)
 
 
 def test_a_number_that_is_none_is_a_dash():
-    assert evaluation_charts.said(float("nan")) == "-"
-    assert evaluation_charts.said(0.5, (0.4, 0.6)) == "0.500 (0.400 to 0.600)"
+    assert evaluation_charts.number_text(float("nan")) == "-"
+    assert evaluation_charts.number_text(0.5, (0.4, 0.6)) == "0.500 (0.400 to 0.600)"
 
 
 def test_lines_differ_in_dash_as_well_as_in_colour(every_chart, asked):

@@ -5,7 +5,7 @@ from math import nan
 import pytest
 
 from cxr.evaluation.interval import Interval
-from cxr.evaluation.shortcuts.report import Deletion, Heat, Step, Told
+from cxr.evaluation.shortcuts.report import DeletionCurve, HeatmapShare, ProbeResult, RandomizationStep
 from cxr.presentation.evaluation_tables import MEANING, shortcut_numbers
 from cxr.ui.components.charts import shortcuts
 from tests.support.score_tables import about, measured, told
@@ -28,12 +28,12 @@ def test_of_several_classes_the_surest_is_drawn_and_all_are_in_the_table():
 
 
 def test_bounds_that_are_not_known_are_not_drawn():
-    chart = shortcuts.told(measured(probes=(Told(name="border", auc=Interval(0.9, nan, nan)),)))
+    chart = shortcuts.told(measured(probes=(ProbeResult(name="border", auc=Interval(0.9, nan, nan)),)))
     assert list(chart.figure.data[2].error_x.array) == [0]
 
 
 def test_heat_stands_beside_that_of_an_even_map():
-    found = [Heat(label="viral", lungs="box", films=20, share=about(0.4), uniform=0.3)]
+    found = [HeatmapShare(label="viral", lungs="box", films=20, share=about(0.4), uniform=0.3)]
     chart = shortcuts.heat(found)
     assert (chart.figure.data[0].y[0], chart.figure.data[1].y[0]) == (0.4, 0.3)
     assert chart.table.iloc[0].to_dict() == {
@@ -43,14 +43,17 @@ def test_heat_stands_beside_that_of_an_even_map():
 
 
 def test_steps_of_forgetting_are_drawn_in_their_order():
-    steps = [Step(block=name, correlation=about(value), ssim=0.3) for name, value in (("head", 0.8), ("block1", 0.1))]
+    steps = [
+        RandomizationStep(block=name, correlation=about(value), ssim=0.3)
+        for name, value in (("head", 0.8), ("block1", 0.1))
+    ]
     chart = shortcuts.shuffled(steps)
     assert list(chart.figure.data[0].x) == ["head", "block1"] and list(chart.figure.data[0].y) == [0.8, 0.1]
     assert "block1 0.10 (0.05 to 0.15)" in chart.alt and chart.table["ssim"].tolist() == [0.3, 0.3]
 
 
 def test_both_curves_of_hiding_are_drawn():
-    curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
     chart = shortcuts.hidden(curve)
     assert [list(line.y) for line in chart.figure.data] == [[1, 0.2], [1, 0.7]]
     assert [line.name for line in chart.figure.data] == ["the hottest parts", "parts elsewhere, at random"]
@@ -58,10 +61,11 @@ def test_both_curves_of_hiding_are_drawn():
 
 
 def test_no_legend_touches_the_title_of_an_axis_and_no_label_its_neighbour():
-    steps = [Step(block="head", correlation=about(0.8), ssim=0.3)]
-    curve = Deletion(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    steps = [RandomizationStep(block="head", correlation=about(0.8), ssim=0.3)]
+    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
     found = [
-        Heat(label="bacterial", lungs=lungs, films=9, share=about(0.4), uniform=0.3) for lungs in ("box", "outline")
+        HeatmapShare(label="bacterial", lungs=lungs, films=9, share=about(0.4), uniform=0.3)
+        for lungs in ("box", "outline")
     ]
     heat = shortcuts.heat(found)
     for chart in (heat, shortcuts.shuffled(steps), shortcuts.hidden(curve)):
