@@ -1,0 +1,1 @@
+"""The tests of the workbench; they mirror the rooms of `cxr`."""
