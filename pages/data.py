@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from cxr import DISCLAIMER
+from cxr.core.access import Action
 from cxr.core.paths import home
 from cxr.datasets import catalogue
 from cxr.datasets.catalogue import DatasetEntry
@@ -24,6 +25,8 @@ from cxr.jobs import runs
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form, tiles
 from cxr.ui.components.charts import data
+from cxr.ui.components.charts.chart import show_chart
+from cxr.ui.components.progress import progress_bar
 from cxr.ui.data import splits
 
 A_PAGE = 24  # films
@@ -41,7 +44,7 @@ def add_films() -> None:
     if not known:
         st.info("There are no films yet. Draw a phantom set to try everything with, or add your own films.")
         if phantom_form.draw_button("data_draw_at_once"):
-            take_in(phantom_form.draw_usual)
+            take_in(phantom_form.draw_default_set)
     with st.expander("Add films", expanded=not known, key=f"data_add_{known}"):  # one more closes it
         by_path, by_zip, drawn = st.tabs(["On this machine", "Upload a ZIP", "Draw phantoms"], key="data_ways")
         with by_path:
@@ -54,7 +57,7 @@ def add_films() -> None:
 
 def add_by_path(key: str) -> None:
     st.caption(OWN_SET + " The films stay where they are.")
-    if not sign_in.allowed("add a dataset by its path"):
+    if not sign_in.allowed(Action.ADD_DATASET):
         return
     with st.form("data_path_form", border=False):
         path = st.text_input("Path on this machine", key=key, placeholder="/home/me/films")
@@ -75,7 +78,7 @@ def add_zip() -> None:
         st.error("This file is no ZIP. Pack the folder with your films into one, and choose that.")
         return
     name = st.text_input("Name", catalogue.to_valid_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
-    if sign_in.button("make a dataset", "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
+    if sign_in.button(Action.CREATE_DATASET, "Keep this ZIP on this machine", type="primary", key="data_zip_keep"):
         with st.spinner("Writing and opening the ZIP ..."):
             take_in(lambda: catalogue.create(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
 
@@ -90,7 +93,7 @@ def draw_with_options() -> None:
         seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_draw_seed")
         pressed = st.form_submit_button("Draw", key="data_draw")
     if pressed:
-        take_in(lambda: phantom_form.draw(name, films, size_px, seed))
+        take_in(lambda: phantom_form.draw_set(name, films, size_px, seed))
 
 
 def take_in(work: Callable[[], DatasetEntry]) -> None:
@@ -112,7 +115,7 @@ def choose() -> DatasetEntry | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox("Dataset", list(places), key="data_place", persist_state="session", width=360)
         place = places[name]
-        if place.added and sign_in.button("forget a dataset", "Take off the list", key="data_forget"):
+        if place.added and sign_in.button(Action.REMOVE_DATASET, "Take off the list", key="data_forget"):
             confirm_forget(place)
     if said := st.session_state.pop("data_said", ""):
         st.success(said)
@@ -128,7 +131,7 @@ def confirm_forget(place: DatasetEntry) -> None:
     if place.created_here and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
         st.warning("A training is using these films. Stop it on the page Train, or let it end first.")
     elif sign_in.button(
-        "forget a dataset",
+        Action.REMOVE_DATASET,
         "Delete the films" if place.created_here else "Take off the list",
         type="primary",
         key="data_forget_sure",
@@ -222,7 +225,7 @@ def one_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
     row = dataset.table.iloc[i]
     label, name = row["label"] or "no label", Path(row["path"]).name
     if tile.jpeg:
-        frame.picture(tile.jpeg, tiles.SIDE_PX, f"{label}, {name}")
+        frame.show_image(tile.jpeg, tiles.SIDE_PX, f"{label}, {name}")
     else:
         with st.container(border=True, height=tiles.SIDE_PX):
             st.caption(f"Cannot be read. {tile.reason}")
@@ -238,7 +241,7 @@ def enlarge(dataset: Dataset, i: int) -> None:
     with picture, frame.errors_shown(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        frame.picture(jpeg_thumbnail(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
+        frame.show_image(jpeg_thumbnail(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
         for doubt in film.warnings:
             st.warning(doubt)
@@ -257,8 +260,8 @@ def look_for_faults(place: DatasetEntry, dataset: Dataset) -> None:
         "looks for copies, patients in two splits, broken films, and classes that something other than the lungs "
         "gives away."
     )
-    if sign_in.button("audit a dataset", "Audit these films", type="primary", key="data_audit"):
-        reading = frame.progress("Reading films")
+    if sign_in.button(Action.AUDIT_DATASET, "Audit these films", type="primary", key="data_audit"):
+        reading = progress_bar("Reading films")
         with frame.errors_shown(), st.spinner("The films are read, then compared with each other ..."), reading as move:
             audit_or_cached(dataset, move)
             st.rerun()
@@ -324,7 +327,7 @@ def draw_charts(place: DatasetEntry, dataset: Dataset) -> None:
     for place_of_chart, (name, title, chart) in enumerate(drawn):
         with columns[place_of_chart % 2]:
             st.markdown(f"**{title}**")
-            frame.chart(chart, f"data_{place.name}_by_{name}")
+            show_chart(chart, f"data_{place.name}_by_{name}")
     if found is None:
         st.caption("The sizes of the films are counted by the audit.")
 

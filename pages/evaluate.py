@@ -9,6 +9,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from cxr.core.access import Action
 from cxr.datasets import catalogue
 from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.labels import LabelSpace
@@ -25,9 +26,12 @@ from cxr.presentation.evaluation_tables import bounds, key_numbers, sure_numbers
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
+from cxr.ui.address import choice_in_address
 from cxr.ui.components import phantom_form
 from cxr.ui.components.charts import evaluation as evaluation_charts
-from cxr.ui.components.comparison import beside, differing_films, lead_to_a_second_model
+from cxr.ui.components.choosers import choose_datasets, choose_model, choose_option, show_first_steps
+from cxr.ui.components.comparison import beside, disagreements_panel, offer_second_model
+from cxr.ui.components.progress import progress_bar
 from cxr.ui.components.running_work import AUDIT, EVALUATION
 from cxr.ui.evaluate import panels as panel
 from cxr.ui.evaluate.panels import EvaluationView
@@ -40,14 +44,14 @@ def main() -> None:
     frame.start_page("Evaluate")
     model, films = st.columns(2)
     with model:
-        card = frame.model_choice("Model", "evaluate_model", in_address=True)
+        card = choose_model("Model", "evaluate_model", in_address=True)
     if card is None:
-        frame.lead_to_a_model()
+        show_first_steps()
         return
     stored = stored_evaluations(card)
     with films:
         chosen = _evaluation_choice(stored)
-    EVALUATION.tell(card)
+    EVALUATION.show_state(card)
     _run_one(card, expanded=not stored)
     for warning in card.warnings:
         st.warning(warning)
@@ -64,7 +68,7 @@ def _evaluation_choice(stored: list[StoredEvaluation]) -> StoredEvaluation | Non
     by_name = {one.name: one for one in stored}
     if new := st.session_state.pop("evaluate_new", None):  # run just now, and not to be set once its widget is drawn
         st.session_state["evaluate_films"] = new
-    name = frame.choice(
+    name = choose_option(
         "Judged by", list(by_name), "evaluate_films", format_func=_capital, placeholder="No evaluation yet"
     )
     return by_name.get(name) if name else None
@@ -104,11 +108,11 @@ def _outside(
 def _run_one(card: Card, expanded: bool) -> None:
     with st.expander("Run an evaluation on a dataset", expanded=expanded, key="evaluate_run"):
         if not catalogue.entries():
-            phantom_form.no_films("evaluate_datasets")
+            phantom_form.offer_first_dataset("evaluate_datasets")
             return
         datasets, split = st.columns(2)
         with datasets:
-            places = frame.dataset_choice("Datasets", "evaluate_datasets")
+            places = choose_datasets("Datasets", "evaluate_datasets")
         with split:
             words = st.selectbox(
                 "Films",
@@ -117,7 +121,7 @@ def _run_one(card: Card, expanded: bool) -> None:
                 key="evaluate_split",
                 persist_state="session",
             )
-        if sign_in.button("judge a model", "Run", type="primary", disabled=not places, key="evaluate_run_now"):
+        if sign_in.button(Action.EVALUATE_MODEL, "Run", type="primary", disabled=not places, key="evaluate_run_now"):
             with frame.errors_shown():
                 _judge(card, places, SPLITS[words])
                 st.rerun()
@@ -125,7 +129,7 @@ def _run_one(card: Card, expanded: bool) -> None:
 
 def _judge(card: Card, places: Sequence[DatasetEntry], which: str | None) -> None:
     """Run an evaluation and keep it, to be chosen when the page begins anew."""
-    with EVALUATION.under_way(card), frame.progress("Reading films; leave this page open") as progress:
+    with EVALUATION.announced(card), progress_bar("Reading films; leave this page open") as progress:
         judged = model_evaluation.evaluate_model(card.name, [place.path for place in places], which, progress)
         new = store_evaluation(card, "+".join(place.name for place in places), which, judged.scores)
     said = [f"{path} could not be read: {reason}" for path, reason in judged.unreadable.items()]
@@ -164,7 +168,7 @@ def _show(card: Card, chosen: StoredEvaluation, table: pd.DataFrame) -> None:
         label_visibility="collapsed",
         key="evaluate_section",
         persist_state="session",
-        on_change=frame.from_address("show", "evaluate_section", sections, "Confusion matrix"),
+        on_change=choice_in_address("show", "evaluate_section", sections, "Confusion matrix"),
     )
     sections[section or "Confusion matrix"](view)
 
@@ -181,7 +185,7 @@ def _what_it_is(chosen: StoredEvaluation, table: pd.DataFrame) -> None:
     if not chosen.role:
         with st.popover("Forget this evaluation", type="tertiary", key="evaluate_forget"):
             st.write("Its scores are deleted; the films and the model stay.")
-            if sign_in.button("forget an evaluation", "Forget it", key="evaluate_forget_now"):
+            if sign_in.button(Action.DELETE_EVALUATION, "Forget it", key="evaluate_forget_now"):
                 with frame.errors_shown():
                     chosen.delete()
                     st.rerun()
@@ -260,11 +264,11 @@ def _numbers(view: EvaluationView) -> None:
 
 def _another(view: EvaluationView) -> None:
     """A second model beside this one, on the films that both were judged by and neither was trained on."""
-    other = frame.model_choice("Compare with", "evaluate_other", empty=True)
+    other = choose_model("Compare with", "evaluate_other", empty=True)
     if other is None:
         st.caption("Choose a second model. Both are judged by films that neither was trained on, at their thresholds.")
         if len(registry.cards()) == 1:
-            lead_to_a_second_model()
+            offer_second_model()
         return
     with frame.errors_shown():
         mine = replace(ModelScores.from_card(view.card, held_out_only(view.table)), threshold=view.threshold)
@@ -272,14 +276,14 @@ def _another(view: EvaluationView) -> None:
         if other.name == view.card.name:
             theirs = replace(theirs, name=f"{other.name} (own threshold)")
         if found := beside(mine, theirs, key):
-            differing_films(found, view.card, key)
+            disagreements_panel(found, view.card, key)
 
 
 def _shortcuts(card: Card) -> None:
     """The audit of the model for shortcuts, and a way to run one."""
     st.subheader("Does it read the lungs, or the scanner?", anchor=False)
     found = report.load_audit(card)
-    AUDIT.tell(card)
+    AUDIT.show_state(card)
     if found:
         shortcuts_panel(found)
     else:
@@ -288,13 +292,13 @@ def _shortcuts(card: Card) -> None:
             "elsewhere. An audit asks what can be told while the lungs are hidden, and what the heatmaps are worth."
         )
     with st.expander("Run the audit again" if found else "Run the audit", expanded=not found, key="evaluate_audit"):
-        places = frame.dataset_choice("Films of at least two of its classes", "evaluate_audited")
+        places = choose_datasets("Films of at least two of its classes", "evaluate_audited")
         st.caption("At best all datasets that it was trained on, and others beside. It takes minutes.")
         if sign_in.button(
-            "audit a model", "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
+            Action.AUDIT_MODEL, "Run the audit", type="primary", disabled=not places, key="evaluate_audit_now"
         ):
             with frame.errors_shown():
-                with AUDIT.under_way(card), frame.progress("Reading films; leave this page open") as progress:
+                with AUDIT.announced(card), progress_bar("Reading films; leave this page open") as progress:
                     model_evaluation.audit_model(card.name, [place.path for place in places], progress)
                 st.rerun()
 

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import streamlit as st
 
+from cxr.core.access import Action
 from cxr.exchange import model_formats
 from cxr.presentation import model_card
 from cxr.presentation.promotion_caution import promotion_warning
 from cxr.registry import package, registry
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
+from cxr.ui.components.choosers import choose_model, show_first_steps
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 NUMBERS = {
     name: st.column_config.NumberColumn(format="%.3f", help=meaning) for name, meaning in model_card.FIGURES.items()
 }
 MIME = "application/octet-stream"
-FILE = frame.of_page("Models", "file")
+FILE = frame.page_only_key("Models", "file")
 SAID, IMPORTED = "models.said", "models.imported"  # what was done: at the page's head, below the import
 
 
@@ -29,12 +31,12 @@ def page() -> None:
     for name, reason in listing.damaged.items():
         _damaged(name, reason)
     if not listing.cards:
-        frame.lead_to_a_model()
+        show_first_steps()
     else:
         table = model_card.shelf_table(listing.cards, in_use)
         st.dataframe(table, hide_index=True, column_config=NUMBERS, key="models.table", alt="The models on the shelf")
         _roll_back()
-        card = frame.model_choice("Model", "model", in_address=True)
+        card = choose_model("Model", "model", in_address=True)
         if card:
             _head(card, in_use)
             _card(card)
@@ -48,11 +50,11 @@ def _head(card: Card, in_use: str | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if card.name == in_use:
             st.markdown("**This model is in use.**", width="content")
-        elif sign_in.button("promote a model", "Put into use", key="models.promote"):
+        elif sign_in.button(Action.PROMOTE_MODEL, "Put into use", key="models.promote"):
             _do(lambda: registry.promote(card.name), f"'{card.name}' is in use.")
         with st.popover("Rename", key="models.rename"):
             new = st.text_input("New name", card.name, max_chars=64, key=f"models.name.{card.name}")
-            if sign_in.button("rename a model", "Rename it", key="models.rename.go", disabled=new == card.name):
+            if sign_in.button(Action.RENAME_MODEL, "Rename it", key="models.rename.go", disabled=new == card.name):
                 _do(lambda: registry.rename(card.name, new), f"'{card.name}' is now '{new}'.", chosen=new)
         if card.name != in_use:
             _delete(card.name)
@@ -61,14 +63,14 @@ def _head(card: Card, in_use: str | None) -> None:
 def _delete(name: str) -> None:
     with st.popover("Delete", key=f"models.delete.{name}"):
         st.write(f"'{name}' goes for good: its weights, its card and its scores. Export it first to keep it.")
-        if sign_in.button("delete a model", f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
+        if sign_in.button(Action.DELETE_MODEL, f"Delete '{name}' for good", key=f"models.delete.go.{name}"):
             _do(lambda: registry.delete(name), f"'{name}' is deleted.")
 
 
 def _roll_back() -> None:
     before = registry.previous_name()
     said = f"Go back to '{before}', which was in use before"
-    if before and sign_in.button("roll back", said, key="models.back"):
+    if before and sign_in.button(Action.ROLL_BACK, said, key="models.back"):
         _do(registry.roll_back, f"'{before}' is in use again.")
 
 
@@ -129,7 +131,7 @@ def _export(card: Card) -> None:
         st.info(model_formats.HOW_TO_GET_ONNX)
         return
     wanted = (card.name, card.version, kind)
-    if sign_in.button("export a model", "Prepare the file", key="models.prepare"):
+    if sign_in.button(Action.EXPORT_MODEL, "Prepare the file", key="models.prepare"):
         with frame.errors_shown(), st.spinner(f"Preparing '{card.name}' as {FORMATS[kind]} ..."):
             st.session_state[FILE] = (wanted, *_file(card.name, kind))
     made = st.session_state.get(FILE)
@@ -154,7 +156,7 @@ def _file(name: str, kind: str) -> tuple[str, bytes]:
 
 def _import() -> None:
     with st.expander("Take in a model from a file", key="models.import"):
-        if not sign_in.allowed("import a model"):
+        if not sign_in.allowed(Action.IMPORT_MODEL):
             return
         turn = st.session_state.setdefault("models.turn", 0)  # a new uploader once a file was taken in
         file = st.file_uploader("A model that was exported as ZIP", key=f"models.upload.{turn}")

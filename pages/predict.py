@@ -34,7 +34,10 @@ from cxr.presentation.reading_summary import (
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui import frame
+from cxr.ui.components.choosers import choose_model, show_first_steps
+from cxr.ui.components.progress import progress_bar
 from cxr.ui.components.viewer import ViewerFilm, viewer
+from cxr.ui.loaded_model import load_classifier
 from cxr.ui.predict.batch import show_batch
 from cxr.ui.predict.downloads import offer_overlay, offer_pdf
 from cxr.ui.predict.reader_response import ask_opinion
@@ -50,7 +53,7 @@ def main() -> None:
     desk: ReadingSession = st.session_state.setdefault("predict.desk", ReadingSession())
     card, beside_the_model = top_row(desk)
     if card is None:
-        frame.lead_to_a_model()
+        show_first_steps()
         return
     if not desk.sources:
         offer_examples(desk, card)
@@ -69,7 +72,7 @@ def top_row(desk: ReadingSession) -> tuple[Card | None, DeltaGenerator]:
     """The model that is to read films; and, below the inbox and beside the model, room for a heading."""
     films, model = st.columns([2.4, 1], vertical_alignment="top" if desk.sources else "bottom")
     with model:
-        card = frame.model_choice("Model", "predict.model", in_address=True)
+        card = choose_model("Model", "predict.model", in_address=True)
         if card:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 frame.link("models", "The model's card", model=card.name)
@@ -116,7 +119,7 @@ def offer_examples(desk: ReadingSession, card: Card) -> None:
     with st.container(horizontal=True):
         for source in example_sources():
             with st.container(width=EXAMPLE_PX), frame.errors_shown():
-                frame.picture(example_picture(source.key, source), EXAMPLE_PX, source.name)
+                frame.show_image(example_picture(source.key, source), EXAMPLE_PX, source.name)
                 label = source.name if source.drawn else f"Own film, {source.name}"
                 st.button(label, key=f"predict.example.{source.key}", on_click=desk.add, args=([source],))
 
@@ -134,8 +137,8 @@ def read_waiting(desk: ReadingSession, card: Card, model: str) -> None:
     waiting = desk.waiting(model)
     if not waiting:
         return
-    classifier = frame.classifier(card)
-    with frame.progress("Reading films") as move:
+    classifier = load_classifier(card)
+    with progress_bar("Reading films") as move:
         for done, reading in enumerate(read_sources(classifier, waiting), 1):
             desk.record(reading, model)
             move(done, len(waiting))
@@ -274,8 +277,8 @@ def picture_of(desk: ReadingSession) -> ViewerFilm:
 def explained(desk: ReadingSession, card: Card, model: str, method: str, target: str) -> None:
     """Have the slow method's heatmap at hand."""
     if desk.heatmap(model, method, target) is None:
-        classifier = frame.classifier(card)
-        with frame.progress(f"{NAMES[method]} for {target}") as move:
+        classifier = load_classifier(card)
+        with progress_bar(f"{NAMES[method]} for {target}") as move:
             desk.keep_heatmap(model, method, target, explain(classifier, desk.film(), target, method, progress=move))
 
 

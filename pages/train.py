@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cxr.core.access import Action
+from cxr.core.number_format import duration
 from cxr.datasets.catalogue import entries
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.quality.audit import Audit
@@ -16,11 +18,13 @@ from cxr.learning.augmentation_preview import PreviewFilm, preview_films
 from cxr.learning.device import Device, device_without_tensorflow, find_device
 from cxr.learning.film_selection import excluded_films, select
 from cxr.presentation import model_card
-from cxr.presentation.duration import duration
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe, built_in_names
 from cxr.ui import frame, sign_in
+from cxr.ui.address import choice_in_address
 from cxr.ui.components import phantom_form
+from cxr.ui.components.choosers import choose_datasets
+from cxr.ui.components.progress import progress_bar
 from cxr.ui.train import runs as run_panels
 from cxr.ui.train.recipe_form import recipe_form
 
@@ -67,9 +71,9 @@ def _new(another: bool) -> None:
 def _paths() -> list[str]:
     st.subheader("Films")
     if not entries():
-        phantom_form.no_films("train.datasets")
+        phantom_form.offer_first_dataset("train.datasets")
         return []
-    chosen = frame.dataset_choice("Datasets (several are joined)", "train.datasets", in_address="films")
+    chosen = choose_datasets("Datasets (several are joined)", "train.datasets", in_address="films")
     if not chosen:
         st.caption("Choose the films to train with.")
     return [place.path for place in chosen]
@@ -90,10 +94,10 @@ def _audit(dataset: Dataset) -> None:
     if found is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{len(dataset)} films, not audited yet.", width="content")
-            asked = sign_in.button("audit a dataset", "Audit them (reads every film once)", key="train.audit")
+            asked = sign_in.button(Action.AUDIT_DATASET, "Audit them (reads every film once)", key="train.audit")
         if not asked:
             return
-        with frame.progress("Reading films") as move:
+        with progress_bar("Reading films") as move:
             audit_or_cached(dataset, move)
         st.rerun()
     _audit_line(found)
@@ -115,7 +119,7 @@ def _audit_line(found: Audit) -> None:
 
 def _recipe() -> Recipe:
     names = sorted(built_in_names(), key=lambda name: name != "vgg16-default")
-    changed = frame.from_address("recipe", "train.recipe", names, names[0])
+    changed = choice_in_address("recipe", "train.recipe", names, names[0])
     name = st.selectbox("Recipe", names, key="train.recipe", persist_state="session", on_change=changed)
     recipe = Recipe.read(name)
     table = model_card.shelf_table([card for card in registry.cards() if card.recipe == name], None)
@@ -172,7 +176,7 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
     if another:
         st.caption("Another training is under way; this one will wait in line.")
     with button:
-        pressed = sign_in.button("start a training", "Start training", type="primary", key="train.start")
+        pressed = sign_in.button(Action.START_RUN, "Start training", type="primary", key="train.start")
     if pressed:
         job = train.plan(recipe, paths, name)
         run_panels.watch([runs.start(job, recipe.name).id])

@@ -4,7 +4,7 @@ import pytest
 from keras.src.backend.common.global_state import clear_session
 from streamlit.runtime.scriptrunner.script_runner import _clean_problem_modules
 
-from cxr.ui import frame
+from cxr.ui import loaded_model
 
 
 def test_streamlit_does_not_clear_keras_between_pages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,6 +17,6 @@ def test_streamlit_does_not_clear_keras_between_pages(monkeypatch: pytest.Monkey
     built()
     _clean_problem_modules()
     assert built() == "re_lu", "Streamlit clears Keras no longer: what keeps it from that can go"
-    frame._keep_keras()
+    loaded_model._keep_keras()
     _clean_problem_modules()
     assert built() != "re_lu"

@@ -21,13 +21,14 @@ from cxr.presentation.evaluation_tables import MEANING
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.components.charts import evaluation
-from cxr.ui.components.film_table import film_rows, judged_film
+from cxr.ui.components.charts.chart import show_chart
+from cxr.ui.components.film_table import film_with_heatmap, select_film
 
 
-def beside(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
+def comparison_panel(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
     """The first model against the second on the films that both have scores of; or why there is no comparison: None."""
     try:
-        found = _compared((_known_by(first), _known_by(second)), first, second)
+        found = _cached_comparison((_scores_id(first), _scores_id(second)), first, second)
     except DatasetError as error:
         st.info(str(error))
         return None
@@ -49,11 +50,11 @@ def beside(first: ModelScores, second: ModelScores, key: str) -> Comparison | No
     rocs = [curves.roc_curve(one) for one in shared_questions(first, second) if one.answerable]
     if rocs:
         with st.container(width=640):
-            frame.chart(evaluation.roc(rocs, [one.question.name for one in rocs]), f"{key}_roc")
+            show_chart(evaluation.roc_chart(rocs, [one.question.name for one in rocs]), f"{key}_roc")
     return found
 
 
-def differing_films(found: Comparison, card: Card, key: str) -> None:
+def disagreements_panel(found: Comparison, card: Card, key: str) -> None:
     """The films on which they decide differently, the scores most apart first, and the one that is chosen.
 
     It is shown with the heatmap of the first model, whose card this is.
@@ -68,15 +69,15 @@ def differing_films(found: Comparison, card: Card, key: str) -> None:
         order = (-(films["p_first"] - films["p_second"]).abs()).argsort(kind="stable")
         films, told = films.iloc[order], told.iloc[order]
     alt = "Films on which the two models decide differently: label, decisions and scores."
-    row = film_rows(films, told, f"{key}_differing", alt)
+    row = select_film(films, told, f"{key}_differing", alt)
     if row is None:
         st.caption(f"Choose a row to see the film with the heatmap of {card.name}.")
         return
     with st.container(key="evaluate_differing_film"), frame.errors_shown():
-        judged_film(card, row)
+        film_with_heatmap(card, row)
 
 
-def lead_to_a_second_model() -> None:
+def offer_second_model() -> None:
     """What is said where there is one model alone, and the two ways to another."""
     st.info(
         "This is the only model so far. Train a second one, or take in one that was exported elsewhere. To see what "
@@ -88,10 +89,10 @@ def lead_to_a_second_model() -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")
-def _compared(of: tuple[object, ...], _first: ModelScores, _second: ModelScores) -> Comparison:
+def _cached_comparison(of: tuple[object, ...], _first: ModelScores, _second: ModelScores) -> Comparison:
     return compare_scores(_first, _second)
 
 
-def _known_by(one: ModelScores) -> tuple[object, ...]:
+def _scores_id(one: ModelScores) -> tuple[object, ...]:
     scores = int(pd.util.hash_pandas_object(one.scores, index=False).sum())
     return one.name, one.threshold, one.labels.classes, str(one.labels.groups), scores

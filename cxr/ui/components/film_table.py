@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
+from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.datasets.film_lookup import find_film
 from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
-from cxr.ui import frame
 from cxr.ui.components.thumbnails import thumbnails
 from cxr.ui.components.viewer import ViewerFilm, viewer
+from cxr.ui.loaded_model import load_classifier
 
 FILMS_A_PAGE = 6
 THUMBNAIL_PX = 96
 
 
-def film_rows(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
+def select_film(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
     """The row that is chosen of judged films, shown a page at a time: their pictures, and what is told of each."""
     pages = -(-len(films) // FILMS_A_PAGE)
     page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
@@ -27,7 +30,7 @@ def film_rows(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> pd
     with st.spinner("Reading films ..."):
         # Kept for this visit, not in a cache that all visitors share.
         pictures, missing = thumbnails(rows, THUMBNAIL_PX, st.session_state.setdefault("thumbnails", {}))
-    scores = frame.decimals([str(name) for name in shown.select_dtypes("float")])
+    scores = _decimals([str(name) for name in shown.select_dtypes("float")])
     shown.insert(0, "Film", pictures)
     chosen = st.dataframe(
         shown,
@@ -46,7 +49,7 @@ def film_rows(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> pd
     return rows.iloc[places[0]] if places else None
 
 
-def judged_film(card: Card, row: pd.Series) -> None:
+def film_with_heatmap(card: Card, row: pd.Series) -> None:
     """A film, and beside it where the model found what speaks for a class."""
     picture, prediction = _reading(card, row)
     heatmaps = {name: prediction.heatmap(name) for name in card.classes}
@@ -63,9 +66,14 @@ def _reading(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
     if st.session_state.get("film_panel_reading", (None,))[0] != key:
         film = read_isolated(find_film(row["dataset"], row["path"], row["film"]))
         with st.spinner("Reading the film ..."):
-            classifier = frame.classifier(card)
-            with audited("read films", card.name, classifier.card.version, film=row["film"]):
+            classifier = load_classifier(card)
+            with audited(Action.READ_FILMS, card.name, classifier.card.version, film=row["film"]):
                 prediction = classifier.read(film)
         st.session_state["film_panel_reading"] = (key, ViewerFilm.from_film(film, key), prediction)
     _, picture, prediction = st.session_state["film_panel_reading"]
     return picture, prediction
+
+
+def _decimals(names: list[str]) -> dict[str, Any]:
+    """The column settings of a table that shows these columns with three decimals."""
+    return {name: st.column_config.NumberColumn(format="%.3f") for name in names}

@@ -21,10 +21,10 @@ class RunningWork:
 
     kind: str
     running: str
-    broken_off: str
+    interrupted: str
 
     @contextmanager
-    def under_way(self, card: Card) -> Iterator[None]:
+    def announced(self, card: Card) -> Iterator[None]:
         """Has every page know that it is done on this model now, or that it was broken off."""
         begun, of = _begun(), self._of(card)
         begun[of] = self.running
@@ -34,11 +34,11 @@ class RunningWork:
             begun.pop(of, None)
             raise
         except BaseException:  # how Streamlit ends the run of a page that is left
-            begun[of] = self.broken_off
+            begun[of] = self.interrupted
             raise
         begun.pop(of, None)
 
-    def tell(self, card: Card) -> None:
+    def show_state(self, card: Card) -> None:
         """Says whether it is under way on this model, and begins the page anew when it ends."""
         of = self._of(card)
         said = _begun().get(of)

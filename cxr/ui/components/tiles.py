@@ -18,7 +18,7 @@ from cxr.films.isolation.pool import read_isolated
 from cxr.films.thumbnail import jpeg_thumbnail
 
 THREADS = 4
-KEPT = 3000  # of about 6 kB each
+CACHED_TILES = 3000  # of about 6 kB each
 SIDE_PX = 168
 
 
@@ -47,7 +47,7 @@ def _state(root: str, path: str) -> tuple[int, int]:
     return state.st_mtime_ns, state.st_size
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED_TILES)
 def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
     try:
         film = read_isolated(open_store(root).read(path))

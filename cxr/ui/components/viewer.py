@@ -26,7 +26,7 @@ class ViewerFilm:
     """A film for the viewer, and where a method says the model looked for each class."""
 
     key: str  # another film has another
-    film: str  # a data URL
+    data_url: str  # a data URL
     width_px: int
     height_px: int
 
@@ -47,7 +47,7 @@ def viewer(
         key=key,
         data={
             "film_key": view.key,
-            "film": view.film,
+            "film": view.data_url,
             "width": view.width_px,
             "height": view.height_px,
             "heat": {name: _cells(heatmap) for name, heatmap in heatmaps.items()},

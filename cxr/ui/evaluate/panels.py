@@ -31,9 +31,10 @@ from cxr.presentation.evaluation_tables import (
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.components.charts import evaluation as evaluation_charts
-from cxr.ui.components.charts.chart import CONFIG
+from cxr.ui.components.charts.chart import CONFIG, show_chart, show_data_table
 from cxr.ui.components.charts.training import accuracy_curves, loss_curves
-from cxr.ui.components.film_table import film_rows, judged_film
+from cxr.ui.components.choosers import choose_option
+from cxr.ui.components.film_table import film_with_heatmap, select_film
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,14 +84,14 @@ def confusion(view: EvaluationView) -> None:
             persist_state="session",
         )
         st.caption("Click a cell to see its films, or choose it here.")
-        label = frame.choice(
+        label = choose_option(
             "Labelled", [*names, *coarse], "evaluate_label", index=None, format_func=lambda name: _row(view, name)
         )
-        decision = frame.choice("Called", names, "evaluate_decision", index=None)
+        decision = choose_option("Called", names, "evaluate_decision", index=None)
         for name in coarse:
             st.caption(f"{coarse_label_name(name)}: films labelled {name}, which may be {_listed(view, name)}.")
     cell = (label, decision) if label and decision else None
-    chart = evaluation_charts.confusion(view.evaluation, unit == "Shares", cell)
+    chart = evaluation_charts.confusion_chart(view.evaluation, unit == "Shares", cell)
     with drawn:
         st.plotly_chart(
             chart.figure,
@@ -100,7 +101,7 @@ def confusion(view: EvaluationView) -> None:
             config=CONFIG,
             alt=chart.alt,
         )
-        frame.numbers_of(chart, "evaluate_confusion")
+        show_data_table(chart, "evaluate_confusion")
     if cell:
         _films(view, *cell)
 
@@ -135,12 +136,12 @@ def _films(view: EvaluationView, label: str, decision: str) -> None:
     films = found.assign(film=found.get("film", ""))
     alt = f"Films labelled {label} and called {decision}, with the probability of each class."
     told = film_table(films, view.labels.classes)
-    row = film_rows(films, told, f"evaluate_rows_{label}_{decision}", alt)
+    row = select_film(films, told, f"evaluate_rows_{label}_{decision}", alt)
     if row is None:
         st.caption("Choose a row to see the film with its heatmap.")
         return
     with st.container(key="evaluate_film"), frame.errors_shown():
-        judged_film(view.card, row)
+        film_with_heatmap(view.card, row)
 
 
 def roc_and_precision_recall(view: EvaluationView) -> None:
@@ -152,13 +153,13 @@ def roc_and_precision_recall(view: EvaluationView) -> None:
     with st.container(horizontal=True):
         with st.container(width=544):
             found = bounds(view.figures, figures_of(asked, "auc"))
-            frame.chart(
-                evaluation_charts.roc([curves.roc_curve(one) for one in asked], view.names, found), "evaluate_roc"
+            show_chart(
+                evaluation_charts.roc_chart([curves.roc_curve(one) for one in asked], view.names, found), "evaluate_roc"
             )
         with st.container(width=544):
             lines = [curves.precision_recall_curve(one) for one in asked]
             found = bounds(view.figures, figures_of(asked, "average_precision"))
-            frame.chart(evaluation_charts.precision_recall(lines, view.names, found), "evaluate_pr")
+            show_chart(evaluation_charts.precision_recall_chart(lines, view.names, found), "evaluate_pr")
     st.caption(
         "Diamonds are the decisions at the threshold, dotted lines are chance, brackets hold 95 % intervals. "
         "AP is the average precision.",
@@ -194,14 +195,16 @@ def explained(names: Iterable[str]) -> dict[str, Any]:
 
 def _question(view: EvaluationView) -> BinaryQuestion:
     names = {str(one): one for one in view.questions}
-    return names[frame.choice("Question", list(names), "evaluate_question", width=420) or str(view.questions[0])]
+    return names[choose_option("Question", list(names), "evaluate_question", width=420) or str(view.questions[0])]
 
 
 def spread(view: EvaluationView) -> None:
     """The scores of each label's films."""
     asked = _question(view)
     at = view.threshold if asked is view.questions[0] and view.labels.negative is not None else None
-    frame.chart(evaluation_charts.spread(curves.score_histogram(asked), view.names, at), "evaluate_scores")
+    show_chart(
+        evaluation_charts.score_histogram_chart(curves.score_histogram(asked), view.names, at), "evaluate_scores"
+    )
 
 
 def calibration(view: EvaluationView) -> None:
@@ -210,7 +213,7 @@ def calibration(view: EvaluationView) -> None:
     bins = curves.calibration_curve(asked)
     with st.container(horizontal=True):
         with st.container(width=544):
-            frame.chart(evaluation_charts.calibration(bins, view.names), "evaluate_calibration")
+            show_chart(evaluation_charts.calibration_chart(bins, view.names), "evaluate_calibration")
             st.caption(
                 f"Brier score {bins.brier:.3f}. On average, said and seen differ by {bins.expected_error:.3f} (ECE). "
                 "Films of another prevalence than in training move the points off the line.",
@@ -223,7 +226,7 @@ def calibration(view: EvaluationView) -> None:
 
 def _benefit(view: EvaluationView, name: str) -> None:
     worth = decision_curve(view.table, view.labels, prevalence=view.prevalence)
-    frame.chart(evaluation_charts.benefit(worth, name, view.names, view.threshold), "evaluate_benefit")
+    show_chart(evaluation_charts.decision_curve_chart(worth, name, view.names, view.threshold), "evaluate_benefit")
     st.caption(
         "Net benefit counts a film rightly called as 1 and a false alarm as the odds of acting (Vickers and Elkin "
         "2006). It takes the scores at their word, so it is worth what their calibration is; set the prevalence above."
@@ -245,7 +248,7 @@ def sureness(view: EvaluationView) -> None:
     answered = 1 - float(unsure[says].mean()) if own and unsure is not None else None
     found = coverage_curve(view.table, view.labels, view.threshold)
     with st.container(width=720):
-        frame.chart(evaluation_charts.coverage(found, asked.name, view.names, answered), "evaluate_coverage")
+        show_chart(evaluation_charts.coverage_chart(found, asked.name, view.names, answered), "evaluate_coverage")
     st.caption(
         "The surest film is the one whose score is farthest from the threshold, in log odds. The dashed line is the "
         f"share that the model's own unsure band leaves. The band was set so: {view.card.unsure_rule or 'it has none'}."
@@ -261,7 +264,7 @@ def training(view: EvaluationView) -> None:
     with st.container(horizontal=True):
         for name, drawn in (("loss", loss_curves), ("accuracy", accuracy_curves)):
             with st.container(width=544):
-                frame.chart(drawn(history, best_epoch=best), f"evaluate_{name}")
+                show_chart(drawn(history, best_epoch=best), f"evaluate_{name}")
     st.caption(f"The dashed line is epoch {best}, the best one, whose weights the model has.")
 
 
@@ -271,7 +274,7 @@ def groups(view: EvaluationView) -> None:
     if not parts:
         st.info("These films cannot be told apart by source, view, sex or age. A manifest with these columns helps.")
         return
-    by = frame.choice("Groups by", list(parts), "evaluate_groups", width=420)
+    by = choose_option("Groups by", list(parts), "evaluate_groups", width=420)
     found = _in_groups(view, parts[by or next(iter(parts))])
     st.dataframe(
         group_table(found),

@@ -10,8 +10,8 @@ import streamlit as st
 from cxr.evaluation.shortcuts.report import ShortcutAudit
 from cxr.evaluation.shortcuts.verdict import figure
 from cxr.presentation.evaluation_tables import shortcut_numbers
-from cxr.ui import frame
 from cxr.ui.components.charts import shortcuts
+from cxr.ui.components.charts.chart import show_chart
 
 HALF_PX = 544
 FIRST_REASONS = 3  # in sight; the others unfold
@@ -36,22 +36,22 @@ def shortcuts_panel(found: ShortcutAudit) -> None:
     with st.container(horizontal=True):
         with st.container(width=HALF_PX):
             st.markdown("**What tells the class, with and without the lungs**")
-            frame.chart(shortcuts.told(measured), "evaluate_told")
+            show_chart(shortcuts.probe_chart(measured), "evaluate_told")
         with st.container(width=HALF_PX):
             if measured.heat:
                 st.markdown("**Where the heat lies**")
-                frame.chart(shortcuts.heat(measured.heat), "evaluate_heat")
+                show_chart(shortcuts.lung_share_chart(measured.heat), "evaluate_heat")
             _sources(found)
     with st.container(horizontal=True):
         if measured.randomised:
             with st.container(width=HALF_PX):
                 st.markdown("**Heatmaps while the model forgets**")
-                frame.chart(shortcuts.shuffled(measured.randomised), "evaluate_shuffled")
+                show_chart(shortcuts.randomization_chart(measured.randomised), "evaluate_shuffled")
                 st.caption("Weights are shuffled from the model's last layers, its own head, down to its first block.")
         if measured.deletion:
             with st.container(width=HALF_PX):
                 st.markdown("**The score while the film is hidden**")
-                frame.chart(shortcuts.hidden(measured.deletion), "evaluate_hidden")
+                show_chart(shortcuts.deletion_chart(measured.deletion), "evaluate_hidden")
     _films(found)
 
 

@@ -12,7 +12,7 @@ from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation import report
 from cxr.presentation.reading_summary import finding_name, without_answer
 from cxr.registry.card import Card
-from cxr.ui import frame
+from cxr.ui.address import choice_in_address
 from cxr.ui.predict.rejection import held_back, read_by
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
         persist_state="session",
         wrap=True,
         format_func=lambda name: f"{name} ({int(choices[name].sum())})",
-        on_change=frame.from_address("show", "predict.show", choices, "all"),
+        on_change=choice_in_address("show", "predict.show", choices, "all"),
     )
     words = right.text_input("File name contains", key="predict.words", persist_state="session")
     shown = rows[choices[chosen or "all"]]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from cxr.core.access import current_person
+from cxr.core.access import Action, current_person
 from cxr.core.errors import CxrError
 from cxr.inference import reader_responses
 from cxr.inference.batch import Reading
@@ -71,8 +71,8 @@ def _offer_answers(mine: list[ReaderResponse]) -> None:
         _download(f"{_counted(mine)} of mine as CSV", mine, "predict.answers")
     everybody = reader_responses.saved_responses()
     if everybody:
-        may = current_person().may("see kept opinions")
-        why = "Those of all who read films here." if may else current_person().denial_reason("see kept opinions")
+        may = current_person().may(Action.VIEW_RESPONSES)
+        why = "Those of all who read films here." if may else current_person().denial_reason(Action.VIEW_RESPONSES)
         label = f"Kept on this machine: {_counted(everybody)}, as CSV"
         _download(label, everybody if may else [], "predict.kept", disabled=not may, help=why)
 

@@ -34,7 +34,7 @@ def show_refused(desk: ReadingSession, reading: Reading, prediction: Prediction,
         (st.error if doubt in refusal else st.warning)(doubt)
     pictures, words = st.columns([2.4, 1])
     with pictures:
-        frame.picture(
+        frame.show_image(
             jpeg_thumbnail(desk.film(), PICTURE_PX), min(PICTURE_PX, desk.film().width_px), "The refused film."
         )
     with words:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from cxr.core.access import Action
+from cxr.core.number_format import duration
 from cxr.evaluation.comparison import ModelScores
 from cxr.evaluation.stored import held_out_scores
 from cxr.jobs import runs
@@ -13,12 +15,12 @@ from cxr.jobs.estimate import time_left_s
 from cxr.jobs.model_names import earlier_models, planned_name
 from cxr.jobs.runs import Run, Status
 from cxr.presentation import model_card
-from cxr.presentation.duration import duration
 from cxr.presentation.promotion_caution import promotion_warning
 from cxr.registry import registry
 from cxr.registry.hyperparameters import with_form_labels
 from cxr.ui import frame, sign_in
-from cxr.ui.components.charts.training import MEASURES, accuracy_curves, compared, loss_curves, rate_curve
+from cxr.ui.components.charts.chart import show_chart
+from cxr.ui.components.charts.training import MEASURES, accuracy_curves, compare_runs, loss_curves, rate_curve
 from cxr.ui.components.comparison import beside
 from cxr.ui.train.run_tables import changed_values, differences, overview, title_of
 
@@ -71,7 +73,7 @@ def _stopping(run: Run) -> None:
         st.caption("It stops after this step; the best weights so far are kept.")
         return
     words = "After its step; it can be resumed."
-    if sign_in.button("stop a training", "Stop this training", key=f"run.stop.{run.id}", help=words):
+    if sign_in.button(Action.STOP_RUN, "Stop this training", key=f"run.stop.{run.id}", help=words):
         with frame.errors_shown():
             run.stop()
             st.rerun()
@@ -121,7 +123,7 @@ def _curves(run: Run, history: Sequence[dict[str, float]]) -> None:
     with st.container(horizontal=True):
         for name, drawn in charts.items():
             with st.container(width=384):
-                frame.chart(drawn, f"{run.id}_{name}")
+                show_chart(drawn, f"{run.id}_{name}")
 
 
 def _log(run: Run) -> None:
@@ -172,7 +174,7 @@ def _one(run: Run) -> None:
     (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(said)
     with st.container(horizontal=True):
         if status.state != "finished" and sign_in.button(
-            "resume a training", "Resume", key=f"run.resume.{run.id}", type="primary"
+            Action.RESUME_RUN, "Resume", key=f"run.resume.{run.id}", type="primary"
         ):
             with frame.errors_shown():
                 run.resume()
@@ -187,7 +189,7 @@ def _one(run: Run) -> None:
 def _delete(run: Run) -> None:
     with st.popover("Delete", key=f"run.delete.{run.id}"):
         st.write("The run's history, log and checkpoints go for good. Its model stays on the shelf.")
-        if sign_in.button("delete a run", "Delete this run for good", key=f"run.delete.go.{run.id}"):
+        if sign_in.button(Action.DELETE_RUN, "Delete this run for good", key=f"run.delete.go.{run.id}"):
             with frame.errors_shown():
                 run.delete()
                 st.rerun()
@@ -222,7 +224,7 @@ def _result(name: str) -> None:
         if name != in_use:
             frame.warn(promotion_warning(card))
     with st.container(horizontal=True):
-        if name != in_use and sign_in.button("promote a model", "Put it into use", key=f"run.promote.{name}"):
+        if name != in_use and sign_in.button(Action.PROMOTE_MODEL, "Put it into use", key=f"run.promote.{name}"):
             with frame.errors_shown():
                 registry.promote(name)
                 st.rerun()
@@ -242,7 +244,7 @@ def _several(chosen: Sequence[Run]) -> None:
     measure = st.selectbox(
         "Compare", list(MEASURES), format_func=MEASURES.__getitem__, key="run.measure", persist_state="session"
     )
-    frame.chart(compared({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
+    show_chart(compare_runs({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
     with frame.errors_shown():
         st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")
 

@@ -3,7 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr.core.access import LOCAL, Person
+from cxr.core.access import LOCAL, Action, Person
 from cxr.core.audit_trail import read_entries
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
@@ -31,10 +31,10 @@ def opened(row, person=LOCAL):
         from cxr.core.access import acting_as
         from cxr.registry import registry
         from cxr.ui import frame
-        from cxr.ui.components.film_table import judged_film
+        from cxr.ui.components.film_table import film_with_heatmap
 
         with acting_as(person), frame.errors_shown():
-            judged_film(registry.get_card("first"), pd.Series(row))
+            film_with_heatmap(registry.get_card("first"), pd.Series(row))
 
     return AppTest.from_function(page, default_timeout=120, args=(row, person)).run()
 
@@ -45,12 +45,12 @@ def test_a_film_that_is_opened_leaves_the_line_that_a_reading_leaves_once(row, p
     app = opened(row)
     assert not app.exception and not app.error
     app.run()  # what was read is kept, and not read again
-    readings = [one for one in read_entries() if one.action == "read films"]
+    readings = [one for one in read_entries() if one.action == Action.READ_FILMS]
     assert len(readings) == 2
     assert vars(readings[1]) | {"when": ""} == vars(line) | {"when": ""}
 
 
 def test_who_may_not_read_films_is_shown_none(row):
     app = opened(row, Person("nobody", None))
-    assert not [one for one in read_entries() if one.action == "read films"]
+    assert not [one for one in read_entries() if one.action == Action.READ_FILMS]
     assert "needs the role reader to read films" in app.error[0].value

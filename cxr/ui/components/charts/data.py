@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from cxr.datasets.dataset import ROLES, Dataset
 from cxr.datasets.quality.audit import Audit
 from cxr.ui.components.charts.chart import Chart
-from cxr.ui.components.charts.palette import NEUTRAL, colours
+from cxr.ui.components.charts.palette import NEUTRAL, colors
 
 HEIGHT_PX = 320
 Order = tuple[list[str], list[str]]  # of the bars, and of what is stacked in them
@@ -86,7 +86,7 @@ def _chart(counts: pd.DataFrame, order: Order) -> Chart:
     wide = wide.fillna(0).astype(int)
     named = [name for name in order[1] if name not in (NO_LABEL, NOT_PLACED)]
     # Splits begin further down, so that train is not the colour of the first class in the chart beside it.
-    shades = colours(["", "", "", *named] if kind == "split" else named)
+    shades = colors(["", "", "", *named] if kind == "split" else named)
     figure = go.Figure()
     for name in order[1]:
         figure.add_bar(

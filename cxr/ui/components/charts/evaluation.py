@@ -36,7 +36,7 @@ def number_text(value: float, interval: tuple[float, float] | None = None) -> st
     return f"{value:.3f}" + (f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else "")
 
 
-def confusion(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | None = None) -> Chart:
+def confusion_chart(evaluation: Evaluation, shares: bool, chosen: tuple[str, str] | None = None) -> Chart:
     """Labels against decisions, coloured by the share of each label's films; one cell may be outlined.
 
     Labels that name several classes stand below the classes. A label without films has no shares to show.
@@ -89,7 +89,7 @@ def _cell(count: int, share: float, shares: bool) -> tuple[str, str | None]:
     return f"<b>{large}</b><br><span style='font-size:0.8em'>{small}</span>", _ink(share)
 
 
-def roc(curves: Sequence[RocCurve], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
+def roc_chart(curves: Sequence[RocCurve], names: Sequence[str], intervals: Intervals = NONE) -> Chart:
     """ROC curves, each with the point of the decisions that were made; intervals are of the AUC, by question."""
     figure = empty("1 - specificity", "Sensitivity", 500)
     _line(figure, [0, 1], [0, 1])
@@ -113,7 +113,7 @@ def roc(curves: Sequence[RocCurve], names: Sequence[str], intervals: Intervals =
     return Chart(_square(figure), f"ROC curves: {'; '.join(words)}.", pd.concat(tables, ignore_index=True))
 
 
-def precision_recall(
+def precision_recall_chart(
     curves: Sequence[PrecisionRecallCurve], names: Sequence[str], intervals: Intervals = NONE
 ) -> Chart:
     """Precision-recall curves with the point of the decisions, and for each the precision of chance, dotted."""
@@ -137,9 +137,9 @@ def precision_recall(
     return Chart(_square(figure), alt, pd.concat(tables, ignore_index=True))
 
 
-def spread(scores: ScoreHistogram, names: Sequence[str], threshold: float | None = None) -> Chart:
+def score_histogram_chart(scores: ScoreHistogram, names: Sequence[str], threshold: float | None = None) -> Chart:
     """Histograms of the scores, a row for each label, with the threshold where the question has one."""
-    labels, colours = [name for name in names if name in scores.films], palette.colours(names)
+    labels, colours = [name for name in names if name in scores.films], palette.colors(names)
     rows = len(labels)
     figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.3 / (rows + 1))
     middle, width = (scores.edges[:-1] + scores.edges[1:]) / 2, scores.edges[1] - scores.edges[0]
@@ -167,10 +167,10 @@ def spread(scores: ScoreHistogram, names: Sequence[str], threshold: float | None
     return Chart(figure, f"Scores for {scores.question.name}: {', '.join(words)}.", table)
 
 
-def calibration(bins: CalibrationCurve, names: Sequence[str]) -> Chart:
+def calibration_chart(bins: CalibrationCurve, names: Sequence[str]) -> Chart:
     """What was said against what was so, with the number of films below."""
     name = bins.question.name
-    colour = palette.colours(names)[name]
+    colour = palette.colors(names)[name]
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.75, 0.25], vertical_spacing=0.06)
     _line(figure, [0, 1], [0, 1])
     figure.add_trace(
@@ -203,7 +203,7 @@ def calibration(bins: CalibrationCurve, names: Sequence[str]) -> Chart:
     return Chart(figure, alt, pd.DataFrame({"said": bins.mean_predicted, "seen": bins.observed, "films": bins.films}))
 
 
-def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: float | None = None) -> Chart:
+def decision_curve_chart(curve: DecisionCurve, name: str, names: Sequence[str], threshold: float | None = None) -> Chart:
     """Net benefit of acting on the model, on all and on none, by the probability from which one would act."""
     lines = {f"act on the model's {name}": curve.model, "act on all": curve.treat_all, "act on none": 0 * curve.model}
     most = max(float(curve.model.max()), float(curve.treat_all.max()), 0.01)
@@ -226,7 +226,7 @@ def benefit(curve: DecisionCurve, name: str, names: Sequence[str], threshold: fl
     return Chart(figure, alt, curve.table())
 
 
-def coverage(found: CoverageCurve, name: str, names: Sequence[str], answered: float | None = None) -> Chart:
+def coverage_chart(found: CoverageCurve, name: str, names: Sequence[str], answered: float | None = None) -> Chart:
     """How often the answer is right, against the share of films that get one; `answered` is what the band leaves."""
     figure = empty("Share of films that are answered, the surest first", "Share of answers that are right", 520)
     _curve(figure, name, names, "answered films", (found.share, found.accuracy), "hv")
@@ -276,13 +276,13 @@ def _square(figure: go.Figure) -> go.Figure:
 def _curve(
     figure: go.Figure, name: str, names: Sequence[str], legend: str, points: tuple[Any, Any], shape: str = "linear"
 ) -> None:
-    line = {"color": palette.colours(names)[name], "dash": palette.dashes(names)[name], "width": 2, "shape": shape}
+    line = {"color": palette.colors(names)[name], "dash": palette.dashes(names)[name], "width": 2, "shape": shape}
     x, y = points
     figure.add_scatter(x=x, y=y, name=legend, legendgroup=name, mode="lines", line=line)
 
 
 def _point(figure: go.Figure, name: str, names: Sequence[str], at: tuple[float, float], hover: str) -> None:
-    marker = {"size": 12, "symbol": "diamond", "color": palette.colours(names)[name]}
+    marker = {"size": 12, "symbol": "diamond", "color": palette.colors(names)[name]}
     figure.add_scatter(
         x=[at[0]], y=[at[1]], mode="markers", marker=marker, legendgroup=name, showlegend=False, name=name
     )

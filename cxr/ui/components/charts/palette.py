@@ -12,7 +12,7 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 NEUTRAL = "#7c868c"  # chance, grids, all that is not data
 
 
-def colours(names: Sequence[str]) -> dict[str, str]:
+def colors(names: Sequence[str]) -> dict[str, str]:
     """A colour for each name, in order; after six they begin again."""
     return {name: _HUES[i % len(_HUES)] for i, name in enumerate(names)}
 

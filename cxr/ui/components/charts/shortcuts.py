@@ -28,10 +28,10 @@ HEIGHT_PX = 340
 ABOVE = {"yanchor": "bottom", "y": 1.02}  # of the legend: below so low a chart it would touch the title of the axis
 
 
-def told(found: ShortcutMeasurements) -> Chart:
+def probe_chart(found: ShortcutMeasurements) -> Chart:
     """The AUC of every reading with its interval, and the two thresholds of the verdict."""
     groups = dict(zip(GROUPS, (found.heads, found.own, found.probes), strict=True))
-    colours, chart = palette.colours(GROUPS), empty("AUC: 0.5 is chance, 1 is without a mistake", "", HEIGHT_PX)
+    colours, chart = palette.colors(GROUPS), empty("AUC: 0.5 is chance, 1 is without a mistake", "", HEIGHT_PX)
     words, rows = [], []
     for group, members in groups.items():
         names = [f"{one.name}{' (own)' if group == GROUPS[1] else ''}" for one in members]
@@ -51,12 +51,12 @@ def told(found: ShortcutMeasurements) -> Chart:
     return Chart(chart, f"AUC of the class, surest class: {'; '.join(words)}.", pd.DataFrame(rows))
 
 
-def heat(found: Sequence[HeatmapShare]) -> Chart:
+def lung_share_chart(found: Sequence[HeatmapShare]) -> Chart:
     """The share of the heatmap in the lungs by label, beside that of a map without any preference."""
     names = [f"{one.label}, {one.lungs}" for one in found]
     ticks = [f"{one.label},<br>{one.lungs}" for one in found]  # on one line they would run together
     chart = empty("", "Share of the heat in the lungs", HEIGHT_PX)
-    _points(chart, "the model's heatmaps", ticks, [one.share for one in found], palette.colours(["heat"])["heat"])
+    _points(chart, "the model's heatmaps", ticks, [one.share for one in found], palette.colors(["heat"])["heat"])
     chart.add_scatter(
         x=ticks,
         y=[one.uniform for one in found],
@@ -73,9 +73,9 @@ def heat(found: Sequence[HeatmapShare]) -> Chart:
     return Chart(chart, f"Share of the heat in the lungs: {'; '.join(words)}.", table)
 
 
-def shuffled(steps: Sequence[RandomizationStep]) -> Chart:
+def randomization_chart(steps: Sequence[RandomizationStep]) -> Chart:
     """How far heatmaps are still those of the model, as more and more of its weights are shuffled."""
-    blocks, colours = [step.block for step in steps], palette.colours(["correlation", "ssim"])
+    blocks, colours = [step.block for step in steps], palette.colors(["correlation", "ssim"])
     chart = empty("Weights shuffled down to", "Likeness to the model's own", HEIGHT_PX)
     values = [step.correlation for step in steps]
     _points(chart, "rank correlation", blocks, values, colours["correlation"], mode="lines+markers")
@@ -89,10 +89,10 @@ def shuffled(steps: Sequence[RandomizationStep]) -> Chart:
     return Chart(chart, f"Rank correlation of heatmaps after shuffling: {'; '.join(words)}.", pd.DataFrame(rows))
 
 
-def hidden(curve: DeletionCurve) -> Chart:
+def deletion_chart(curve: DeletionCurve) -> Chart:
     """The score as more and more of the film is hidden, the hottest parts first or parts elsewhere."""
     lines = {"the hottest parts": curve.hottest, "parts elsewhere, at random": curve.elsewhere}
-    colours, dashes = palette.colours(list(lines)), palette.dashes(list(lines))
+    colours, dashes = palette.colors(list(lines)), palette.dashes(list(lines))
     chart = empty("Share of the film that is hidden", "Score, in parts of that at first", HEIGHT_PX)
     for name, values in lines.items():
         line = {"color": colours[name], "dash": dashes[name], "width": 2}

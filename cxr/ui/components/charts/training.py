@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cxr.ui.components.charts.chart import Chart
-from cxr.ui.components.charts.palette import NEUTRAL, colours, dashes
+from cxr.ui.components.charts.palette import NEUTRAL, colors, dashes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -46,15 +46,15 @@ def rate_curve(history: History) -> Chart:
     """The learning rate at the end of each epoch; its numbers are all that the history holds."""
     names = {"rate": MEASURES["rate"]}
     figure = _figure("Learning rate")
-    _line(figure, history, "rate", names["rate"], colours(["rate"])["rate"], "solid")
+    _line(figure, history, "rate", names["rate"], colors(["rate"])["rate"], "solid")
     figure.update_yaxes(exponentformat="power", rangemode="tozero")
     return Chart(figure, _alt("Learning rate by epoch", history, names), pd.DataFrame(list(history), dtype=float))
 
 
-def compared(histories: Mapping[str, History], measure: str) -> Chart:
+def compare_runs(histories: Mapping[str, History], measure: str) -> Chart:
     """One measure of several runs by epoch, a colour and a dash each."""
     runs = list(histories)
-    colour, dash = colours(runs), dashes(runs)
+    colour, dash = colors(runs), dashes(runs)
     figure = _figure(MEASURES[measure])
     columns = {}
     ends = []
@@ -69,7 +69,7 @@ def compared(histories: Mapping[str, History], measure: str) -> Chart:
 
 
 def _curves(kind: str, title: str, history: History, steps: Steps, best_epoch: int | None) -> Chart:
-    colour, dash = colours(_LINES[kind]), dashes(_LINES[kind])
+    colour, dash = colors(_LINES[kind]), dashes(_LINES[kind])
     names = {name: MEASURES[name] for name in _LINES[kind] if any(name in row for row in history) or not history}
     figure = _figure(title)
     if len(steps) >= LONG_EPOCH * max(row["epoch"] for row in steps or [{"epoch": 1}]):

@@ -41,13 +41,13 @@ def asked(table):
 @pytest.fixture(scope="module")
 def every_chart(table, asked):
     return {
-        "confusion": evaluation_charts.confusion(evaluate(table, LABELS, 0.5), shares=True, chosen=("viral", "normal")),
-        "roc": evaluation_charts.roc([roc_curve(one) for one in asked], DRAWN),
-        "precision_recall": evaluation_charts.precision_recall([precision_recall_curve(one) for one in asked], DRAWN),
-        "spread": evaluation_charts.spread(score_histogram(asked[0]), DRAWN, 0.5),
-        "calibration": evaluation_charts.calibration(calibration_curve(asked[0]), DRAWN),
-        "benefit": evaluation_charts.benefit(decision_curve(table, LABELS), "pneumonia", DRAWN, 0.5),
-        "coverage": evaluation_charts.coverage(coverage_curve(table, LABELS, 0.5), "pneumonia", DRAWN, 0.7),
+        "confusion": evaluation_charts.confusion_chart(evaluate(table, LABELS, 0.5), shares=True, chosen=("viral", "normal")),
+        "roc": evaluation_charts.roc_chart([roc_curve(one) for one in asked], DRAWN),
+        "precision_recall": evaluation_charts.precision_recall_chart([precision_recall_curve(one) for one in asked], DRAWN),
+        "spread": evaluation_charts.score_histogram_chart(score_histogram(asked[0]), DRAWN, 0.5),
+        "calibration": evaluation_charts.calibration_chart(calibration_curve(asked[0]), DRAWN),
+        "benefit": evaluation_charts.decision_curve_chart(decision_curve(table, LABELS), "pneumonia", DRAWN, 0.5),
+        "coverage": evaluation_charts.coverage_chart(coverage_curve(table, LABELS, 0.5), "pneumonia", DRAWN, 0.7),
     }
 
 
@@ -81,14 +81,14 @@ def test_the_confusion_matrix_has_a_point_to_choose_in_every_cell(every_chart, t
 def test_counts_or_shares_stand_first_in_a_cell(table):
     evaluation = evaluate(table, LABELS, 0.5)
     count = evaluation.confusion[0][0]
-    by_count = evaluation_charts.confusion(evaluation, shares=False).figure.layout.annotations[0].text
-    by_share = evaluation_charts.confusion(evaluation, shares=True).figure.layout.annotations[0].text
+    by_count = evaluation_charts.confusion_chart(evaluation, shares=False).figure.layout.annotations[0].text
+    by_share = evaluation_charts.confusion_chart(evaluation, shares=True).figure.layout.annotations[0].text
     assert by_count.startswith(f"<b>{count}</b>")
     assert by_share.startswith(f"<b>{count / sum(evaluation.confusion[0]):.1%}</b>")
 
 
 def test_only_a_chosen_cell_is_outlined(table, every_chart):
-    assert not evaluation_charts.confusion(evaluate(table, LABELS, 0.5), shares=True).figure.layout.shapes
+    assert not evaluation_charts.confusion_chart(evaluate(table, LABELS, 0.5), shares=True).figure.layout.shapes
     box = every_chart["confusion"].figure.layout.shapes[0]
     assert (round(box.x0), round(box.y0)) == (0, 2)
 
@@ -99,7 +99,7 @@ def test_a_cells_text_stands_out_from_it():
 
 
 def test_a_class_without_films_is_said_and_not_drawn_as_a_number(table):
-    chart = evaluation_charts.confusion(evaluate(table[table["label"] != "viral"], LABELS, 0.5), shares=True)
+    chart = evaluation_charts.confusion_chart(evaluate(table[table["label"] != "viral"], LABELS, 0.5), shares=True)
     assert "of 0 viral films there is none" in chart.alt
     assert np.isnan(chart.figure.data[0].z[2]).all()
     assert [one.text for one in chart.figure.layout.annotations if one.y == "viral"] == ["–"] * 3
@@ -110,7 +110,7 @@ def test_a_class_without_films_is_said_and_not_drawn_as_a_number(table):
 def test_films_labelled_with_a_group_have_a_row_of_their_own_below_the_classes(table):
     label = np.where(table["label"] == "viral", "pneumonia", table["label"])
     evaluation = evaluate(table.assign(label=label), LABELS, 0.5)
-    chart = evaluation_charts.confusion(evaluation, shares=False, chosen=("pneumonia", "normal"))
+    chart = evaluation_charts.confusion_chart(evaluation, shares=False, chosen=("pneumonia", "normal"))
     heat, points = chart.figure.data
     counts = np.array(evaluation.coarse["pneumonia"])
     assert list(heat.y) == [*LABELS.classes, "pneumonia (any)"] and heat.z[3] == pytest.approx(counts / counts.sum())
@@ -128,7 +128,7 @@ def test_the_roc_chart_has_the_point_of_the_decisions(every_chart, asked):
 
 def test_intervals_are_shown_beside_their_number(asked):
     curve = roc_curve(asked[0])
-    chart = evaluation_charts.roc([curve], DRAWN, {"pneumonia": (0.81, 0.93)})
+    chart = evaluation_charts.roc_chart([curve], DRAWN, {"pneumonia": (0.81, 0.93)})
     assert f"AUC {curve.auc:.3f} (0.810 to 0.930)" in chart.alt
     assert any("(0.810 to 0.930)" in (line.name or "") for line in chart.figure.data)
 
@@ -147,8 +147,8 @@ def test_a_class_has_one_colour_in_every_chart(every_chart, asked):
     bars = {name: bar.marker.color for name, bar in zip(LABELS.classes, every_chart["spread"].figure.data, strict=True)}
     drawn = every_chart["roc"].figure.data
     lines = {line.legendgroup: line.line.color for line in drawn if line.mode == "lines" and line.legendgroup}
-    assert bars.items() < palette.colours(DRAWN).items()
-    assert lines == palette.colours(DRAWN)
+    assert bars.items() < palette.colors(DRAWN).items()
+    assert lines == palette.colors(DRAWN)
 
 
 def test_the_precision_of_chance_is_drawn(every_chart, asked):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cxr.ui.components.charts.training import accuracy_curves, compared, loss_curves, rate_curve
+from cxr.ui.components.charts.training import accuracy_curves, compare_runs, loss_curves, rate_curve
 
 
 def rows(count, start=1.0):
@@ -46,7 +46,7 @@ def test_steps_are_drawn_where_epochs_are_long():
 
 
 def test_runs_are_told_apart_without_colour_too():
-    chart = compared({"a": rows(2), "b": rows(3, 2.0), "c": []}, "loss")
+    chart = compare_runs({"a": rows(2), "b": rows(3, 2.0), "c": []}, "loss")
     assert lines(chart) == {"a": [1.0, 0.5], "b": [2.0, 1.0, pytest.approx(2 / 3)], "c": []}
     assert len({trace.line.dash for trace in chart.figure.data}) == 3
     assert "a 0.5 after 2 epochs; b 0.6667 after 3 epochs" in chart.alt
@@ -54,7 +54,7 @@ def test_runs_are_told_apart_without_colour_too():
 
 
 def test_what_an_older_run_did_not_say_is_left_blank():
-    assert all(math.isnan(y) for y in lines(compared({"old": rows(2)}, "films_s"))["old"])
+    assert all(math.isnan(y) for y in lines(compare_runs({"old": rows(2)}, "films_s"))["old"])
 
 
 def test_the_best_epoch_is_marked_and_said():

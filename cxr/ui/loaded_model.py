@@ -1,0 +1,65 @@
+"""Classifiers in memory, shared by all visitors of this server."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cxr.core.errors import CxrError
+from cxr.films.isolation.pool import decoder_pool
+from cxr.registry import registry
+
+if TYPE_CHECKING:
+    from cxr.inference.classifier import Classifier
+    from cxr.registry.card import Card
+
+MOST_LOADED = 2
+WARM_UP_AFTER_S = 2.0  # so that the first page is drawn before TensorFlow takes the processor
+
+
+def load_classifier(card: Card) -> Classifier:
+    """The classifier of this card, loaded once for all visitors."""
+    with st.spinner("Loading the model"):
+        return _loaded(card.name, card.version, card.gate_sha256)
+
+
+@st.cache_resource(max_entries=MOST_LOADED, show_spinner=False)
+def _loaded(name: str, version: str, gate: str | None) -> Classifier:
+    return registry.load(name)
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> None:
+    """Loads TensorFlow, the default model and a decoder in the background, once for the server."""
+
+    def work() -> None:
+        time.sleep(WARM_UP_AFTER_S)
+        decoder_pool().warm_up()
+        from cxr.learning.device import import_tensorflow
+
+        import_tensorflow()
+        _keep_keras()
+        with suppress(CxrError):  # the visitor who asks for the model sees the error
+            name = registry.default_name()
+            if name:
+                card = registry.get_card(name)
+                _loaded(name, card.version, card.gate_sha256)
+        gc.freeze()  # Streamlit collects garbage after each run; what is loaded now stays and need not be searched
+
+    threading.Thread(target=work, name="warm-up", daemon=True).start()
+
+
+def _keep_keras() -> None:
+    """Keeps Streamlit from clearing Keras after each run of a page, as it does for scripts that build models in pages.
+
+    It would throw away the compiled kernels of the default model (0.2 s a page), and reset what another visitor's
+    page is building.
+    """
+    import keras
+
+    keras.backend.clear_session = lambda free_memory=True: None
