@@ -37,9 +37,10 @@ import psutil  # noqa: E402
 from cxr.core.paths import models_dir  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
 from cxr.jobs import (
-    runs,  # noqa: E402
+    run_store,  # noqa: E402
     train,  # noqa: E402
 )
+from cxr.jobs.run import PROCESS, Run  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.card import WEIGHTS  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
@@ -53,7 +54,7 @@ LATEST_S = 4.0  # after the moment from which a process may be killed
 WAIT_S = 600
 
 
-Breaking = Callable[[runs.Run, "Count"], None]
+Breaking = Callable[[Run, "Count"], None]
 
 
 @dataclass
@@ -81,8 +82,8 @@ def recipe_of(epochs: int) -> Recipe:
     )
 
 
-def unbroken(recipe: Recipe, films: Path) -> runs.Run:
-    run = runs.start(train.plan(recipe, [str(films)], "unbroken"), "tiny")
+def unbroken(recipe: Recipe, films: Path) -> Run:
+    run = run_store.start(train.plan(recipe, [str(films)], "unbroken"), "tiny")
     _wait(lambda: not run.status.alive)
     if run.status.state != "finished":
         raise SystemExit(f"The unbroken run is {run.status.state}: {run.status.sentence}")
@@ -90,9 +91,9 @@ def unbroken(recipe: Recipe, films: Path) -> runs.Run:
     return run
 
 
-def broken(recipe: Recipe, films: Path, model: str, most: int, breaking: Breaking) -> tuple[runs.Run, Count]:
+def broken(recipe: Recipe, films: Path, model: str, most: int, breaking: Breaking) -> tuple[Run, Count]:
     """A run that is broken and resumed until it is finished, or that many times; then it is let alone."""
-    run, count = runs.start(train.plan(recipe, [str(films)], model), "tiny"), Count(model)
+    run, count = run_store.start(train.plan(recipe, [str(films)], model), "tiny"), Count(model)
     while True:
         if count.broken.total() < most:
             if random.random() < 0.8:  # else at any time from the start of the process on
@@ -103,12 +104,12 @@ def broken(recipe: Recipe, films: Path, model: str, most: int, breaking: Breakin
             _wait(lambda: not run.status.alive)
         if run.status.state == "finished" or count.faults:
             return run, count
-        run.resume()
+        run_store.resume(run)
 
 
-def kill(run: runs.Run, count: Count) -> None:
+def kill(run: Run, count: Count) -> None:
     try:
-        victim = psutil.Process(json.loads((run.folder / runs.PROCESS).read_text())[0])
+        victim = psutil.Process(json.loads((run.folder / PROCESS).read_text())[0])
         phase = run.status.phase or run.status.state
         victim.kill()
     except psutil.NoSuchProcess:  # it had come to its end
@@ -121,7 +122,7 @@ def kill(run: runs.Run, count: Count) -> None:
     count.broken[phase] += 1
 
 
-def fill_the_disk(run: runs.Run, count: Count) -> None:
+def fill_the_disk(run: Run, count: Count) -> None:
     """Takes all room that is left, until the run has ended."""
     phase, filler = run.status.phase or run.status.state, run.folder.parent / "filler"
     if not run.status.alive:
@@ -141,7 +142,7 @@ def fill_the_disk(run: runs.Run, count: Count) -> None:
         count.faults.append(f"left behind: {left}")
 
 
-def compare(run: runs.Run, unbroken: runs.Run, count: Count) -> None:
+def compare(run: Run, unbroken: Run, count: Count) -> None:
     """Adds to the count where the run's epochs, weights or model are not those of the unbroken run."""
     if run.status.state != "finished":
         count.faults.append(f"{run.status.state}: {run.status.sentence}")

@@ -27,8 +27,9 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 import numpy as np  # noqa: E402
 
 from cxr.core.errors import CxrError  # noqa: E402
-from cxr.jobs import runs  # noqa: E402
-from cxr.jobs.worker import run_journal  # noqa: E402
+from cxr.jobs import run_store  # noqa: E402
+from cxr.jobs.run import Job, Run  # noqa: E402
+from cxr.jobs.run_journal import run_journal  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.card import WEIGHTS, ModelDraft  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
@@ -147,7 +148,7 @@ def seen_wrong() -> list[str]:
 
 def started(starts: int) -> Count:
     """That many runs are started at once: each is carried out exactly once, and one at a time on the device."""
-    all_runs = [runs.create(runs.Job("", (), None), "tiny") for _ in range(starts)]
+    all_runs = [run_store.create(Job("", (), None), "tiny") for _ in range(starts)]
     # Each twice: who clicks twice wants one training.
     children = [_child(f"carry_out({run.id!r})") for run in (*all_runs, *all_runs)]
     for child in children:
@@ -164,14 +165,14 @@ def started(starts: int) -> Count:
     return count
 
 
-def _spans(run: runs.Run) -> list[str]:
+def _spans(run: Run) -> list[str]:
     path = run.folder / "spans.txt"
     return path.read_text().splitlines() if path.exists() else []
 
 
 def carry_out(run_id: str) -> None:
     """What stands for a training: it says when it had the device."""
-    run = runs.find(run_id)
+    run = run_store.find(run_id)
     with run_journal(run) as worker:
         begun = time.monotonic()
         time.sleep(0.05)

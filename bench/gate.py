@@ -32,7 +32,7 @@ from cxr.films.film import Film  # noqa: E402
 from cxr.films.synthetic.corruptions import CORRUPTIONS  # noqa: E402
 from cxr.films.synthetic.non_xrays import draw_non_xray  # noqa: E402
 from cxr.inference.classifier import Classifier  # noqa: E402
-from cxr.inference.input_check.input_check import LATERAL, NO_FILM, InputCheck, InputCheckResult  # noqa: E402
+from cxr.inference.input_check.input_check import LATERAL, NOT_CHEST_XRAY, InputCheck, InputCheckResult  # noqa: E402
 from cxr.inference.input_check.training_data import InputCheckExamples, collect_examples, out_of_scope_films  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 
@@ -82,9 +82,9 @@ def main() -> None:
         if taught:
             row(f"{name} *", [judged(last, classifier, one) for one in pictures], right)
 
-    for kind in (NO_FILM, LATERAL):
+    for kind in (NOT_CHEST_XRAY, LATERAL):
         of_kind = np.flatnonzero(kinds == kind)
-        name = "CT slices" if kind == NO_FILM else "laterals"
+        name = "CT slices" if kind == NOT_CHEST_XRAY else "laterals"
         row(name, [judged(gate, classifier, odd[i]) for i in of_kind], kind)
         row(f"{name} *", [judged(taught[fold[i]], classifier, odd[i]) for i in of_kind], kind)
     held_out = held_out_films(everything, recipe.data.exclude_views, asked.films)
@@ -97,9 +97,9 @@ def main() -> None:
         for kind, films in spoiled(some(dataset, SPOILED_FILMS)).items():
             both(f"{kind}, {name.split(', ')[-1]}", seen(classifier, films), kind)
     for folder in sorted(path for path in asked.photographs.iterdir() if path.is_dir()) if asked.photographs else ():
-        both(folder.name, seen(classifier, readable(sorted(folder.iterdir()))), NO_FILM)
+        both(folder.name, seen(classifier, readable(sorted(folder.iterdir()))), NOT_CHEST_XRAY)
     drawn = [film_of(draw_non_xray(DRAWN_SEED + number, 256)) for number in range(180)]
-    both("drawn by the program, other seeds", seen(classifier, drawn), NO_FILM)
+    both("drawn by the program, other seeds", seen(classifier, drawn), NOT_CHEST_XRAY)
     blank = [film_of(np.full((300, 300), level, np.uint8)) for level in (0, 30, 127, 200, 255)]
     both("blank", seen(classifier, blank), "blank")
     print("\n* by a gate taught with laterals and CT slices of other patients; refused and questioned do not overlap.")
@@ -193,7 +193,7 @@ def row(name: str, verdicts: list[InputCheckResult], right: str = "") -> None:
         return
     n, refused = len(verdicts), sum(verdict.rejected for verdict in verdicts)
     questioned = sum(bool(verdict.reasons) and not verdict.rejected for verdict in verdicts)
-    reasons = Counter(reason.kind for verdict in verdicts for reason in verdict.reasons)
+    reasons = Counter(reason.code for verdict in verdicts for reason in verdict.reasons)
     words = ", ".join(f"{kind} {count}" for kind, count in reasons.most_common())
     if right:
         words = f"right {share(reasons[right], n)}: {words}"

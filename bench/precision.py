@@ -50,8 +50,8 @@ class Moves:
         self.decision.append(decided != otherwise)
         if maps[decided].std() and others[decided].std():
             self.heatmap.append(float(np.corrcoef(maps[decided].ravel(), others[decided].ravel())[0, 1]))
-        if classifier.gate:
-            verdicts = [classifier.gate.check(x, film, classifier.size_px) for x in (features, seen)]
+        if classifier.input_check:
+            verdicts = [classifier.input_check.check(x, film, classifier.size_px) for x in (features, seen)]
             self.verdict.append(verdicts[0] != verdicts[1])
 
     def line(self) -> str:
@@ -76,12 +76,12 @@ def main() -> None:
         parser.error("none of these films is a test film of this model")
     chosen = some(test, asked.films or len(test))
     exact, rough = (registry.load(asked.model, precision) for precision in PRECISIONS)
-    pairs = {f"{TENSORFLOW}, bfloat16 against float32": (exact, exact.look, rough.look)}
+    pairs = {f"{TENSORFLOW}, bfloat16 against float32": (exact, exact.forward, rough.forward)}
     for classifier in (exact, rough) if openvino_version() else ():
         trunk = openvino_trunk(classifier.network, classifier.precision)
         if trunk:
             name = f"{OPENVINO} against {TENSORFLOW}, both {classifier.precision}"
-            pairs[name] = classifier, classifier.look, classifier.use_engine(trunk)
+            pairs[name] = classifier, classifier.forward, classifier.forward_with(trunk)
     moves = {name: Moves() for name in pairs}
     with console.bar("Looking") as progress:
         for i in range(len(chosen)):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cxr.cli import console
 from cxr.datasets.dataset import open_datasets  # noqa: E402
 from cxr.jobs import (
-    runs,  # noqa: E402
+    run_store,  # noqa: E402
     train,  # noqa: E402
 )
 from cxr.learning.film_selection import label_space  # noqa: E402
@@ -36,7 +36,7 @@ def main() -> None:
     for draw in range(asked.draws):
         settings = [*asked.overrides, f"data.draw_seed={draw}", f"training.seed={draw}"]
         recipe = Recipe.read(asked.recipe, settings)
-        run = runs.start(train.plan(recipe, asked.data, None), recipe.name)
+        run = run_store.start(train.plan(recipe, asked.data, None), recipe.name)
         status = console.follow(run)
         if status.state != "finished":
             sys.exit(status.sentence)
@@ -50,7 +50,7 @@ def main() -> None:
             flush=True,
         )
         evaluations.append(evaluation)
-        run.delete()
+        run_store.delete(run)
     print(f"{asked.recipe} {' '.join(asked.overrides)}: {len(evaluations)} draws, {asked.role} films")
     for metric, value in train.mean_and_spread(evaluations).items():
         print(f"{metric:16} {value['mean']:.3f} +- {value['sd']:.3f}  ({value['min']:.3f} to {value['max']:.3f})")

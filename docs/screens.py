@@ -31,7 +31,7 @@ from cxr.datasets import catalogue  # noqa: E402
 from cxr.datasets.dataset import Dataset  # noqa: E402
 from cxr.datasets.quality.audit_cache import audit_or_cached  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
-from cxr.jobs import runs  # noqa: E402
+from cxr.jobs import run_store  # noqa: E402
 from cxr.jobs import train as train_job  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
 from tests.support.server import serving  # noqa: E402
@@ -75,7 +75,7 @@ def furnish() -> None:
     place = catalogue.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
     audit_or_cached(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
-    train_job.execute(runs.create(train_job.plan(recipe, [place.path], "drawn-films"), recipe.name))
+    train_job.execute(run_store.create(train_job.plan(recipe, [place.path], "drawn-films"), recipe.name))
 
 
 def take_all(home: Path) -> None:

@@ -20,8 +20,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit import Audit, Finding
 from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
 from cxr.films.synthetic.phantom import FEWEST_FILMS
-from cxr.films.thumbnail import jpeg_thumbnail
-from cxr.jobs import runs
+from cxr.jobs import run_store
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form, tiles
 from cxr.ui.components.charts import data
@@ -128,7 +127,7 @@ def confirm_forget(place: DatasetEntry) -> None:
         st.write(f"'{place.name}' was made here. Its films are deleted from this machine: `{place.path}`")
     else:
         st.write(f"'{place.name}' goes from the list. Its films stay where they are: `{place.path}`")
-    if place.created_here and any(run.status.alive and place.path in run.job.datasets for run in runs.all_runs()):
+    if place.created_here and any(run.status.alive and place.path in run.job.datasets for run in run_store.all_runs()):
         st.warning("A training is using these films. Stop it on the page Train, or let it end first.")
     elif sign_in.button(
         Action.REMOVE_DATASET,
@@ -241,10 +240,10 @@ def enlarge(dataset: Dataset, i: int) -> None:
     with picture, frame.errors_shown(), st.spinner("Reading the film ..."):
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        frame.show_image(jpeg_thumbnail(film, 2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
+        frame.show_image(film.jpeg_thumbnail(2 * LARGE_PX), width_px, f"The film {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} x {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
-        for doubt in film.warnings:
-            st.warning(doubt)
+        for warning in film.warnings:
+            st.warning(warning.sentence)
     row = dataset.table.iloc[i].drop(["root", "dataset"])
     known = row[row != ""].rename_axis("column").rename("value")
     facts.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")

@@ -12,7 +12,7 @@ from cxr.datasets.catalogue import entries
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.quality.audit import Audit
 from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
-from cxr.jobs import runs, train
+from cxr.jobs import run_store, train
 from cxr.jobs.estimate import estimate
 from cxr.learning.augmentation_preview import PreviewFilm, preview_films
 from cxr.learning.device import Device, device_without_tensorflow, find_device
@@ -34,7 +34,7 @@ RECENT_S = 12 * 3600  # a run that ended overnight is what one comes back for
 
 def page() -> None:
     frame.start_page("Train")
-    every = runs.all_runs()
+    every = run_store.all_runs()
     alive = [run for run in every if run.status.alive]
     if "train.next" in st.session_state:
         st.session_state["train.view"] = st.session_state.pop("train.next")
@@ -179,13 +179,13 @@ def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], another: bool
         pressed = sign_in.button(Action.START_RUN, "Start training", type="primary", key="train.start")
     if pressed:
         job = train.plan(recipe, paths, name)
-        run_panels.watch([runs.start(job, recipe.name).id])
+        run_panels.watch([run_store.start(job, recipe.name).id])
         st.session_state[_offered(recipe)] = name  # it is promised now: the next one gets another
         st.session_state["train.next"] = RUNS
         st.rerun()
     with facts:  # last: where there may be a GPU, TensorFlow is asked, and that takes seconds
         device = _device(recipe.training.precision)
-        found = estimate(recipe, Counter(dataset.table["role"]), device, runs.all_runs())
+        found = estimate(recipe, Counter(dataset.table["role"]), device, run_store.all_runs())
         took, memory = found.seconds, found.memory_bytes
         st.markdown(
             f"On {device.name} in {device.precision}, {device.why}: "

@@ -54,7 +54,7 @@ class Engines:
         trunk = openvino_trunk(classifier.network, classifier.precision)
         if trunk is None:
             raise CxrError("OpenVINO has no trunk of this model.")
-        classifier.alone = OPENVINO, classifier.use_engine(trunk)
+        classifier.single_image_engine = OPENVINO, classifier.forward_with(trunk)
         return classifier
 
     def torch(self, precision: str) -> Any:
@@ -88,7 +88,7 @@ class Engines:
     def trunks(self) -> dict[str, Trunk]:
         """Every engine's trunk by name; ours is the pass of `Classifier.read`, heatmaps and all."""
         return {
-            "ours": lambda films: [np.asarray(part) for part in self.classifier.look(films)],
+            "ours": lambda films: [np.asarray(part) for part in self.classifier.forward(films)],
             "ours, with OpenVINO": self._our_openvino_trunk(),
             "Keras float32": self._keras_trunk(),
             "torch float32": self._torch_trunk("float32"),
@@ -120,7 +120,7 @@ class Engines:
 
     def _our_openvino_trunk(self) -> Trunk:
         """Film by film, as a batch is never given to it."""
-        _, look = self.openvino_classifier.alone
+        _, look = self.openvino_classifier.single_image_engine
         return lambda films: [np.asarray(part) for film in films for part in look(film[None])]
 
     def _torch_trunk(self, precision: str) -> Trunk:

@@ -15,7 +15,7 @@ from bench.speed.contenders import Engines, Films, Reader
 from bench.speed.turns import Timing, in_turns
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
-from cxr.inference.batch import DECODERS, read_sources
+from cxr.inference.batch import DECODER_THREADS, read_sources
 from cxr.inference.classifier import Classifier
 from cxr.inference.sources import source_on_disk
 from cxr.presentation.report import batch_csv
@@ -59,7 +59,7 @@ def to_csv(classifier: Classifier, files: Sequence[Path]) -> str:
 
 
 def decoded(files: Sequence[Path]) -> list[Film]:
-    with ThreadPoolExecutor(DECODERS) as pool:
+    with ThreadPoolExecutor(DECODER_THREADS) as pool:
         return list(pool.map(Film.read, files))
 
 

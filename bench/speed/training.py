@@ -18,7 +18,7 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import read_films
 from cxr.films.synthetic.phantom import draw_phantom_set
-from cxr.jobs import runs, train
+from cxr.jobs import run_store, train
 from cxr.learning.film_selection import select
 from cxr.learning.network import build
 from cxr.registry.recipe import Recipe
@@ -43,7 +43,7 @@ def films(count: int) -> Iterator[Path]:
 
 def ours(recipe: Recipe, folder: Path) -> tuple[float, float, int]:
     """Seconds of the whole training, of an epoch without its first step, which compiles (median), and the films."""
-    run = runs.create(train.plan(recipe, [str(folder)], None), recipe.name)
+    run = run_store.create(train.plan(recipe, [str(folder)], None), recipe.name)
     started = time.perf_counter()
     train.execute(run)
     spent_s = time.perf_counter() - started

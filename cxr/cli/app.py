@@ -70,12 +70,12 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a recipe on films; the run lives on when the terminal is closed."""
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
     from cxr.jobs import train as train_job
     from cxr.registry.recipe import Recipe
 
     chosen = Recipe.read(recipe, set_ or ())
-    run = runs.start(train_job.plan(chosen, data, name or train_job.free_name(chosen.name)), chosen.name)
+    run = run_store.start(train_job.plan(chosen, data, name or train_job.free_name(chosen.name)), chosen.name)
     if not wait:
         said = f"Started run {run.id}. See: python -m cxr runs show {run.id}"
         console.print_json({"run": run.id}) if as_json else typer.echo(said)
@@ -159,7 +159,7 @@ def phantom(
 def work(run_id: str) -> None:
     """The process of a run; `train` and `runs resume` start it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
     from cxr.jobs import train as train_job
 
-    train_job.execute(runs.find(run_id))
+    train_job.execute(run_store.find(run_id))

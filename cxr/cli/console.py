@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cxr.evaluation.interval import Interval
     from cxr.evaluation.shortcuts.report import ProbeResult, ShortcutAudit
     from cxr.evaluation.subgroups import SubgroupMetrics
-    from cxr.jobs.runs import Run, Status
+    from cxr.jobs.run import Run, Status
 
 POLL_S = 0.5
 MOST_LISTED = 20
@@ -74,6 +74,8 @@ def follow(run: Run) -> Status:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from cxr.jobs import run_store
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     told, asked = 0, False
     screen = Console(stderr=True)
@@ -96,7 +98,7 @@ def follow(run: Run) -> Status:
                 asked = True
                 progress.console.print("Stopping after this step; the best weights so far are kept.")
                 with suppress(RunError):  # it may have ended just now
-                    run.stop()
+                    run_store.stop(run)
     for row in run.history()[told:]:
         typer.echo(epoch_line(row), err=True)
     return status

@@ -15,12 +15,12 @@ app = typer.Typer(help="Trainings under way and ended.", no_args_is_help=True)
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Every run, newest first."""
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
 
     if as_json:
-        console.print_json([console.run_dict(run) for run in runs.all_runs()])
+        console.print_json([console.run_dict(run) for run in run_store.all_runs()])
         return
-    for run in runs.all_runs():
+    for run in run_store.all_runs():
         status = run.status
         typer.echo(f"{run.id:44} {status.state:12} {console.run_line(status)}")
 
@@ -28,9 +28,9 @@ def list_(as_json: Json = False) -> None:
 @app.command("show")
 def show(run_id: str, as_json: Json = False) -> None:
     """A run's state, history and last log lines."""
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
 
-    run = runs.find(run_id)
+    run = run_store.find(run_id)
     if as_json:
         console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()})
         return
@@ -46,20 +46,20 @@ def show(run_id: str, as_json: Json = False) -> None:
 @app.command("stop")
 def stop(run_id: str, as_json: Json = False) -> None:
     """End a run after the step it is in; the best weights so far become its model."""
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
 
-    run = runs.find(run_id)
-    run.stop()
+    run = run_store.find(run_id)
+    run_store.stop(run)
     console.print_json({"run": run.id}) if as_json else typer.echo(f"Asked run {run.id} to stop.")
 
 
 @app.command("resume")
 def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] = True, as_json: Json = False) -> None:
     """Go on with a run from its last checkpoint."""
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
 
-    run = runs.find(run_id)
-    run.resume()
+    run = run_store.find(run_id)
+    run_store.resume(run)
     if wait:
         console.end_of(run, as_json)
     else:
@@ -69,8 +69,8 @@ def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] =
 @app.command("delete")
 def delete(run_id: str, as_json: Json = False) -> None:
     """Remove an ended run's folder; its model stays on the shelf."""
-    from cxr.jobs import runs
+    from cxr.jobs import run_store
 
-    run = runs.find(run_id)
-    run.delete()
+    run = run_store.find(run_id)
+    run_store.delete(run)
     console.print_json({"run": run.id}) if as_json else typer.echo(f"Deleted run {run.id}.")

@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 
 from cxr.core.errors import CxrError
-from cxr.jobs.runs import Run, Status
+from cxr.jobs.run import Run, Status
 from cxr.learning.backbone_costs import TRUNKS, blocks
 from cxr.learning.device import Device
 from cxr.registry.recipe import Recipe

@@ -15,13 +15,13 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.evaluation.model_evaluation import Progress, film_names, roles_in_training
 from cxr.inference.input_check.ages import age_range
 from cxr.inference.input_check.input_check import InputCheck
-from cxr.inference.input_check.training_data import Look, collect_examples, out_of_scope_films
+from cxr.inference.input_check.training_data import FeatureExtractor, collect_examples, out_of_scope_films
 from cxr.registry import registry
 from cxr.registry.card import Card, InputCheckRecord
 from cxr.registry.recipe import Recipe
 
 if TYPE_CHECKING:
-    from cxr.jobs.worker import RunJournal
+    from cxr.jobs.run_journal import RunJournal
     from cxr.learning.training import TrainingResult
 
 TEACHING = "Teaching the gate"
@@ -71,7 +71,7 @@ def add_input_check(name: str, paths: Sequence[str], progress: Progress) -> Card
 
 
 def _taught(
-    look: Look, recipe: Recipe, films: Dataset, everything: Dataset, progress: Callable[[int, int], None]
+    look: FeatureExtractor, recipe: Recipe, films: Dataset, everything: Dataset, progress: Callable[[int, int], None]
 ) -> TrainedInputCheck:
     """`films` have their role in the training; what the recipe left out is in `everything`."""
     place = ["dataset", "path"]

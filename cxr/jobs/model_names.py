@@ -7,7 +7,7 @@ from itertools import count
 
 from cxr.core.errors import RunError
 from cxr.core.paths import models_dir
-from cxr.jobs.runs import Run
+from cxr.jobs.run import Run
 from cxr.registry import registry
 from cxr.registry.card import Card
 

@@ -20,8 +20,9 @@ from cxr.evaluation.calibration import Temperature, apply_temperature, fit_tempe
 from cxr.evaluation.evaluation import Evaluation, choose_threshold, evaluate, read_films, read_scores, score_table
 from cxr.evaluation.operating_point import OperatingPoint, threshold_rule
 from cxr.inference.input_check.ages import age_range
-from cxr.jobs import runs
+from cxr.jobs import run_store
 from cxr.jobs.model_names import earlier_models, next_name, numbered, planned_name
+from cxr.jobs.run import Job, Run, Status
 from cxr.learning.backbone_costs import must_be_trainable
 from cxr.learning.film_selection import excluded_films, label_space, select, select_fold
 from cxr.registry import registry
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 SCORES = "evaluation.csv"
 
 
-def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[int, int] | None = None) -> runs.Job:
+def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[int, int] | None = None) -> Job:
     """A job whose recipe, films and name have been checked, so that what can be refused is refused before it starts."""
     dataset = open_datasets(paths)
     _, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
@@ -47,7 +48,7 @@ def plan(recipe: Recipe, paths: Sequence[str], model: str | None, fold: tuple[in
     if model is not None:
         registry.check_name_free(model)
     recipe = recipe.with_absolute_weights()
-    return runs.Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
+    return Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
 
 
 def _must_know_the_same(recipe: Recipe, labels: LabelSpace) -> None:
@@ -61,13 +62,13 @@ def _must_know_the_same(recipe: Recipe, labels: LabelSpace) -> None:
 
 def free_name(base: str) -> str:
     """`base`, or with the lowest number that no model on the shelf has and no run is about to take."""
-    promised = {planned_name(run) for run in runs.all_runs() if run.status.alive}
+    promised = {planned_name(run) for run in run_store.all_runs() if run.status.alive}
     return next(name for name in numbered(base) if name not in promised and not (models_dir() / name).exists())
 
 
-def execute(run: runs.Run) -> None:
+def execute(run: Run) -> None:
     """Do a run's job in this process: train, judge, put the model on the shelf."""
-    from cxr.jobs.worker import run_journal
+    from cxr.jobs.run_journal import run_journal
 
     with run_journal(run) as worker:
         started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of epochs before a break
@@ -110,7 +111,7 @@ def execute(run: runs.Run) -> None:
         worker.finish(sentence)
 
 
-def _shelved(run: runs.Run, trained: TrainingResult) -> str | None:
+def _shelved(run: Run, trained: TrainingResult) -> str | None:
     """The model that this training put on the shelf before it was killed on its way to its last word."""
     return next(
         (
@@ -129,7 +130,7 @@ def _those_before(name: str) -> str:
     )
 
 
-def _same_films(run: runs.Run, dataset: Dataset) -> None:
+def _same_films(run: Run, dataset: Dataset) -> None:
     """A resumed run goes on with the films and roles that it began with, or not at all."""
     path = run.folder / "films.csv"
     films = dataset.table[["dataset", "path", "label", "role"]].to_csv(index=False)
@@ -177,7 +178,7 @@ def leakage_warnings(recipe: Recipe, scores: pd.DataFrame) -> list[str]:
 
 def _shelve(
     name: str,
-    run: runs.Run,
+    run: Run,
     recipe: Recipe,
     labels: LabelSpace,
     trained: TrainingResult,
@@ -228,14 +229,14 @@ def _counts(table: pd.DataFrame, by: str) -> dict[str, dict[str, int]]:
 
 
 def cross_validate(
-    recipe: Recipe, paths: Sequence[str], folds: int, follow: Callable[[runs.Run], runs.Status]
+    recipe: Recipe, paths: Sequence[str], folds: int, follow: Callable[[Run], Status]
 ) -> list[Evaluation]:
     """The evaluation of each fold's held-out films; every fold is a run of its own, one after the other."""
     labels = label_space(recipe, open_datasets(paths))
     jobs = [plan(recipe, paths, None, (fold, folds)) for fold in range(folds)]
     evaluations = []
     for fold, job in enumerate(jobs):
-        run = runs.start(job, recipe.name)
+        run = run_store.start(job, recipe.name)
         status = follow(run)
         if status.state != "finished":
             raise RunError(f"Fold {fold + 1} of {folds} ended without a result: {status.sentence} (run {run.id})")
@@ -243,7 +244,7 @@ def cross_validate(
     return evaluations
 
 
-def evaluate_run(run: runs.Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> Evaluation:
+def evaluate_run(run: Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> Evaluation:
     """An ended run's evaluation on its films of that role, at the threshold of its validation films.
 
     `most_probable` decides for the most probable class instead, as publications without a threshold do.

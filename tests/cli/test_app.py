@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr.jobs import runs
+from cxr.jobs import run_store
 from tests.support.files import rows_of
 
 
@@ -90,7 +90,7 @@ def test_every_family_of_errors_has_its_code_and_one_sentence(home, tmp_path, mo
     assert "Traceback" not in err
     if code != 2:
         assert err.startswith("Error: ") and err.strip().endswith((".", ")")) and "\n" not in err.strip()
-    assert runs.all_runs() == []
+    assert run_store.all_runs() == []
 
 
 @pytest.mark.parametrize(

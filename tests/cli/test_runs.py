@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from cxr.cli.app import main
-from cxr.jobs import runs
-from cxr.jobs.runs import Job, Status
+from cxr.jobs import run_store
+from cxr.jobs.run import Job, Status
 from tests.support.files import rows_of
 from tests.support.training import tiny_recipe
 
@@ -53,7 +53,7 @@ def wait_for(true, seconds=90):
 
 
 def ended_run(state="stopped", **facts):
-    run = runs.create(Job("", (), None), "tiny")
+    run = run_store.create(Job("", (), None), "tiny")
     run.write_status(Status(state, **facts))
     return run
 
@@ -61,7 +61,7 @@ def ended_run(state="stopped", **facts):
 def start_long_run(answer, phantoms, recipe, epochs):
     """A run of its own process that is in its second epoch or later."""
     long = ("--set", f"training.epochs={epochs}", "--set", "training.steps_per_epoch=50")
-    run = runs.find(answer("train", recipe, "--data", phantoms, "--name", "long", "--detach", *long)["run"])
+    run = run_store.find(answer("train", recipe, "--data", phantoms, "--name", "long", "--detach", *long)["run"])
     wait_for(lambda: not run.status.alive or run.history())
     return run
 
@@ -92,7 +92,7 @@ def test_a_training_leaves_a_finished_run_with_its_history(trained, answer, cxr)
 def test_a_name_that_is_taken_is_refused_before_anything_starts(trained, phantoms, recipe, cxr):
     code, _, err = cxr("train", recipe, "--data", phantoms, "--name", "first")
     assert code == 7 and "already a model 'first'" in err
-    assert len(runs.all_runs()) == 1
+    assert len(run_store.all_runs()) == 1
 
 
 def test_a_cross_validation_holds_every_training_film_out_once(home, phantoms, recipe, answer):
@@ -102,7 +102,7 @@ def test_a_cross_validation_holds_every_training_film_out_once(home, phantoms, r
     assert found["spread"]["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
     assert found["spread"]["accuracy"]["sd"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / math.sqrt(2))
     assert answer("models", "list")["models"] == []
-    assert [run.status.state for run in runs.all_runs()] == ["finished", "finished"]
+    assert [run.status.state for run in run_store.all_runs()] == ["finished", "finished"]
 
 
 def test_a_run_whose_figures_are_no_numbers_is_still_strict_json(home, answer):
@@ -115,19 +115,19 @@ def test_runs_are_stopped_resumed_and_deleted_only_when_that_makes_sense(home, c
     finished = ended_run("finished")
     assert cxr("runs", "stop", finished.id)[0] == 6
     assert cxr("runs", "resume", finished.id)[0] == 6
-    waiting = runs.create(Job("", (), None), "waiting")
+    waiting = run_store.create(Job("", (), None), "waiting")
     code, _, err = cxr("runs", "delete", waiting.id)
     assert code == 6 and "stop it first" in err
     assert cxr("runs", "stop", waiting.id)[0] == 0 and (waiting.folder / "stop").exists()
     assert cxr("runs", "delete", finished.id)[0] == 0
-    assert runs.all_runs() == [waiting]
+    assert run_store.all_runs() == [waiting]
 
 
 def test_what_is_done_with_a_run_is_answered_in_json(home, answer):
-    waiting, ended = runs.create(Job("", (), None), "waiting"), ended_run("finished")
-    assert answer("runs", "stop", waiting.id) == {"run": waiting.id} and waiting.asked_to_stop
+    waiting, ended = run_store.create(Job("", (), None), "waiting"), ended_run("finished")
+    assert answer("runs", "stop", waiting.id) == {"run": waiting.id} and waiting.stop_requested
     assert answer("runs", "delete", ended.id) == {"run": ended.id}
-    assert runs.all_runs() == [waiting]
+    assert run_store.all_runs() == [waiting]
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_its_end(home, phantoms, recipe, answer):

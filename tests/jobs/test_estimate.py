@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from cxr.jobs import runs
+from cxr.jobs import run_store
 from cxr.jobs.estimate import estimate, time_left_s
-from cxr.jobs.runs import Job, Status
+from cxr.jobs.run import Job, Status
 from cxr.learning.backbone_costs import TRUNKS, blocks
 from cxr.learning.device import Device
 from cxr.registry.recipe import Recipe
@@ -63,7 +63,7 @@ def test_more_of_anything_takes_longer(home):
 
 
 def ended(recipe, epoch_s, before_s, device=CPU.name, films=FILMS, state="finished"):
-    run = runs.create(Job(recipe.to_toml(), ("/films",), None), recipe.name)
+    run = run_store.create(Job(recipe.to_toml(), ("/films",), None), recipe.name)
     rows = [{"epoch": i + 1, "loss": 0.5, "seconds": epoch_s} for i in range(recipe.training.epochs)]
     run.write_history(rows)
     lines = [f"d,{role}-{i}.png,x,{role}" for role, count in films.items() for i in range(count)]

@@ -6,7 +6,7 @@ import pytest
 
 from bench import broken_runs, faults
 from bench.broken_runs import Count, broken, compare, kill, recipe_of, shelf_faults, unbroken
-from cxr.jobs import runs
+from cxr.jobs import run_store
 from cxr.registry import registry
 from cxr.registry.weights_file import load_arrays, save_arrays
 
@@ -52,7 +52,7 @@ def unbroken_home(tmp_path_factory, phantoms):
 def first(unbroken_home, home):
     """That training, in a home of this test alone."""
     shutil.copytree(unbroken_home, home)
-    return runs.all_runs()[0]
+    return run_store.all_runs()[0]
 
 
 def test_a_training_killed_at_random_moments_ends_as_the_unbroken_one(first, phantoms):

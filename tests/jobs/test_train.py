@@ -18,10 +18,10 @@ from cxr.evaluation.card_results import card_results
 from cxr.evaluation.evaluation import BinaryMetrics, Evaluation, ThresholdRule, evaluate, probabilities_of, read_scores
 from cxr.evaluation.indeterminate import choose_band
 from cxr.films.film import Film
-from cxr.jobs import runs, train
+from cxr.jobs import run_store, train
 from cxr.jobs.model_names import planned_name
-from cxr.jobs.runs import Job, Status
-from cxr.jobs.worker import RunJournal
+from cxr.jobs.run import Job, Status
+from cxr.jobs.run_journal import RunJournal
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 from tests.support.training import carry_out, tiny_recipe
@@ -34,20 +34,20 @@ def stored(name="tiny"):
 
 
 def alive_run(model):
-    run = runs.create(Job("", (), model), "tiny")
+    run = run_store.create(Job("", (), model), "tiny")
     assert run.status.alive
     return run
 
 
 def test_the_duration_on_a_card_counts_the_epochs_before_a_break(home, phantoms):
-    run = runs.create(train.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
+    run = run_store.create(train.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
     run.write_history([{"epoch": 1, "seconds": 5000.0}])
     train.execute(run)
     assert 5000 < registry.get_card("tiny").duration_s < 6000
 
 
 def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home, phantoms, monkeypatch):
-    run = runs.create(train.plan(tiny_recipe(training={"epochs": 1}), [str(phantoms)], "tiny"), "tiny")
+    run = run_store.create(train.plan(tiny_recipe(training={"epochs": 1}), [str(phantoms)], "tiny"), "tiny")
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(RunJournal, "finish", lambda *_: sys.exit(1))
         train.execute(run)
@@ -58,7 +58,7 @@ def test_a_run_that_died_after_its_model_was_shelved_shelves_no_second_one(home,
 
 
 def test_a_run_that_was_resumed_says_that_its_earlier_model_stays_on_the_shelf(home, phantoms, monkeypatch):
-    run = runs.create(train.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
+    run = run_store.create(train.plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
     with monkeypatch.context() as patch:
         patch.setattr(RunJournal, "stopping", lambda worker: bool(worker.run.history()))
         train.execute(run)
@@ -168,7 +168,7 @@ def test_the_card_says_what_the_stored_scores_say(home, phantoms):
     assert card.films["test"] == dict.fromkeys(card.classes, 10)
     assert sum(sum(films.values()) for films in card.films.values()) == 160
     assert card.sources == {"phantom": dict.fromkeys(card.classes, 40)}
-    assert [dict(row) for row in card.history] == runs.all_runs()[0].history()
+    assert [dict(row) for row in card.history] == run_store.all_runs()[0].history()
 
 
 def test_a_plan_is_refused_where_recipe_films_or_name_do_not_hold(home, phantoms):
@@ -204,7 +204,7 @@ def test_a_run_whose_job_is_damaged_promises_no_name(home):
 
 def test_a_name_that_was_taken_meanwhile_costs_no_training(home, phantoms):
     recipe = tiny_recipe(training={"epochs": 1})
-    late = runs.create(train.plan(recipe, [str(phantoms)], "tiny"), "tiny")
+    late = run_store.create(train.plan(recipe, [str(phantoms)], "tiny"), "tiny")
     carry_out(recipe, [phantoms], "tiny")
     train.execute(late)
     assert late.status.state == "finished" and late.status.model == "tiny-2"
@@ -214,11 +214,11 @@ def test_a_name_that_was_taken_meanwhile_costs_no_training(home, phantoms):
 
 def test_a_run_that_cannot_be_carried_out_ends_with_the_reason(home, phantoms):
     job = train.plan(tiny_recipe(), [str(phantoms)], "tiny")
-    lost = runs.create(replace(job, datasets=(str(phantoms / "moved"),)), "tiny")
+    lost = run_store.create(replace(job, datasets=(str(phantoms / "moved"),)), "tiny")
     with pytest.raises(DatasetError):
         train.execute(lost)
     assert lost.status.state == "failed" and "no dataset at moved" in lost.status.sentence
-    odd = runs.create(replace(job, recipe_toml="colour = 'red'"), "tiny")
+    odd = run_store.create(replace(job, recipe_toml="colour = 'red'"), "tiny")
     with pytest.raises(RecipeError):
         train.execute(odd)
     assert odd.status.state == "failed" and "colour" in odd.status.sentence
@@ -226,8 +226,8 @@ def test_a_run_that_cannot_be_carried_out_ends_with_the_reason(home, phantoms):
 
 
 def test_a_run_that_was_told_to_stop_before_its_first_epoch_brings_no_model(home, phantoms):
-    run = runs.create(train.plan(tiny_recipe(), [str(phantoms)], "tiny"), "tiny")
-    run.stop()
+    run = run_store.create(train.plan(tiny_recipe(), [str(phantoms)], "tiny"), "tiny")
+    run_store.stop(run)
     with pytest.raises(RunError, match="nothing to keep"):
         train.execute(run)
     assert run.status.state == "stopped" and run.status.model == ""
@@ -241,7 +241,7 @@ def test_a_run_without_a_model_leaves_its_scores_in_its_folder(home, phantoms):
 
 
 def test_a_fold_that_fails_ends_the_cross_validation_with_its_reason(home, phantoms, monkeypatch):
-    monkeypatch.setattr(runs, "start", runs.create)  # no process: what it would say is said below
+    monkeypatch.setattr(run_store, "start", run_store.create)  # no process: what it would say is said below
     with pytest.raises(RunError, match="Fold 1 of 3 .* The loss became nan"):
         train.cross_validate(
             tiny_recipe(), [str(phantoms)], 3, lambda run: Status("failed", sentence="The loss became nan.")
@@ -284,7 +284,7 @@ def test_mean_and_spread_are_those_worked_out_by_hand():
 
 def test_a_resumed_run_refuses_films_that_are_no_longer_those_it_began_with(home, phantoms):
     recipe = tiny_recipe(data=TWO, training={"epochs": 2})
-    run = runs.create(train.plan(recipe, [str(phantoms)], "tiny"), recipe.name)
+    run = run_store.create(train.plan(recipe, [str(phantoms)], "tiny"), recipe.name)
     (run.folder / "films.csv").write_text("dataset,path,label,role\nphantoms,gone.png,normal,test\n")
     with pytest.raises(RunError, match="have changed since this run began"):
         train.execute(run)
@@ -318,7 +318,7 @@ def test_a_head_is_kept_for_the_same_classes_alone(trained, phantoms):
 
 
 def test_a_finished_run_keeps_no_checkpoints(trained):
-    (run,) = runs.all_runs()
+    (run,) = run_store.all_runs()
     assert run.status.state == "finished" and not list(run.folder.glob("*.npz"))
 
 

@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
-from cxr.jobs import runs
+from cxr.jobs import run_store
+from cxr.jobs.run import Job
 from cxr.registry import registry
 from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components import phantom_form
@@ -176,7 +177,7 @@ def test_a_name_that_nobody_typed_is_another_one_once_it_is_taken(with_films, tr
 
 def test_a_name_under_which_a_training_began_is_not_offered_again(with_films, monkeypatch):
     began = []
-    monkeypatch.setattr(runs, "start", lambda job, name: began.append(job.model) or runs.create(job, name))
+    monkeypatch.setattr(run_store, "start", lambda job, name: began.append(job.model) or run_store.create(job, name))
     with_films.text_input(key="train.name.vgg16-default").set_value("mine")
     shown(with_films).button(key="train.start").click()
     app = shown(with_films)
@@ -188,7 +189,7 @@ def test_a_name_under_which_a_training_began_is_not_offered_again(with_films, mo
 def test_the_measure_that_runs_are_compared_by_is_found_again_when_another_page_was_visited(trained, phantoms):
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
     app = entered()
-    app.multiselect(key="run.looked_at").set_value([run.id for run in runs.all_runs()])
+    app.multiselect(key="run.looked_at").set_value([run.id for run in run_store.all_runs()])
     measure = shown(app).selectbox(key="run.measure")
     usual = measure.value
     measure.select_index(1)
@@ -209,7 +210,7 @@ def test_a_poor_model_that_a_run_brought_is_not_offered_without_a_warning(traine
 
 
 def test_a_run_under_way_is_told_with_the_name_that_its_model_is_to_have(trained):
-    runs.create(runs.Job("", (), "first"), "tiny")  # under way, as far as anybody knows
+    run_store.create(Job("", (), "first"), "tiny")  # under way, as far as anybody knows
     app = shown()
     assert "It is to become the model 'first-2'." in [text.value for text in app.markdown]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from cxr.jobs import runs, train
-from cxr.jobs.runs import Run
+from cxr.jobs import run_store, train
+from cxr.jobs.run import Run
 from cxr.registry.recipe import Recipe
 
 
@@ -26,6 +26,6 @@ def tiny_recipe(**sections: dict[str, object]) -> Recipe:
 
 def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "tiny") -> Run:
     """A run of the recipe on the films in those places, carried out in this process to its end."""
-    run = runs.create(train.plan(recipe, [str(path) for path in paths], model), recipe.name)
+    run = run_store.create(train.plan(recipe, [str(path) for path in paths], model), recipe.name)
     train.execute(run)
     return run

@@ -8,8 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from cxr.core import access as core_access
-from cxr.core.access import REQUIRED_ROLE, ROLES, Person, acting_as
+from cxr.core.access import REQUIRED_ROLE, ROLES, Action, Person, acting_as
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import AccessError
 from cxr.datasets import catalogue, manifest
@@ -25,14 +24,15 @@ from cxr.inference import reader_responses
 from cxr.inference.batch import read_sources
 from cxr.inference.reader_responses import ReaderResponse
 from cxr.inference.sources import example_sources
-from cxr.jobs import input_check_training, runs, train
+from cxr.jobs import input_check_training, run_store, train
+from cxr.jobs.run import Job, Status
 from cxr.registry import package, registry
 from cxr.registry.card import Statement
 from cxr.ui import sign_in
 from tests.support.training import tiny_recipe
 
 PROJECT = Path(__file__).parents[2]
-PAGES = {page: PROJECT / "pages" / f"{page.lower()}.py" for page in sign_in.TO_SEE}
+PAGES = {page: PROJECT / "pages" / f"{page.lower()}.py" for page in sign_in.VIEW_ACTIONS}
 ADDRESS = "anna@hospital.example"
 
 
@@ -49,7 +49,7 @@ def furnished(trained_home, phantoms, tmp_path_factory):
         package.import_model(package.export_model("first", home / "first.zip"), "second")
         registry.promote("second")
         store_evaluation(registry.get_card("second"), "phantoms", None, read_scores(registry.evaluation_path("second")))
-        runs.create(train.plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
+        run_store.create(train.plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
         catalogue.add(phantoms)
     return home
 
@@ -62,12 +62,12 @@ def used(furnished, monkeypatch):
 
 def waiting():
     """The run that was made and not started."""
-    return next(run for run in runs.all_runs() if run.job.model == "third")
+    return next(run for run in run_store.all_runs() if run.job.model == "third")
 
 
 def started(home):
     recipe = tiny_recipe()
-    runs.start(runs.Job(recipe.to_toml(), (catalogue.entries()[0].path,)), recipe.name)
+    run_store.start(Job(recipe.to_toml(), (catalogue.entries()[0].path,)), recipe.name)
 
 
 def stored(home):
@@ -92,39 +92,39 @@ def dataset():
 
 
 DO = {
-    "read films": lambda home: list(read_sources(registry.load("first"), example_sources()[:1])),
-    "keep an opinion": lambda home: reader_responses.save_responses(
+    Action.READ_FILMS: lambda home: list(read_sources(registry.load("first"), example_sources()[:1])),
+    Action.SAVE_RESPONSE: lambda home: reader_responses.save_responses(
         ReaderResponse("f", "first@0", "normal", 0.5, "agree")
     ),
-    "judge a model": lambda home: model_evaluation.evaluate_model("first", [catalogue.entries()[0].path], None, quiet),
-    "audit a model": lambda home: model_evaluation.audit_model("first", [catalogue.entries()[0].path], quiet),
-    "forget an evaluation": lambda home: next(
+    Action.EVALUATE_MODEL: lambda home: model_evaluation.evaluate_model("first", [catalogue.entries()[0].path], None, quiet),
+    Action.AUDIT_MODEL: lambda home: model_evaluation.audit_model("first", [catalogue.entries()[0].path], quiet),
+    Action.DELETE_EVALUATION: lambda home: next(
         one for one in stored_evaluations(registry.get_card("second")) if not one.role
     ).delete(),
-    "audit a dataset": lambda home: audit_or_cached(dataset(), quiet),
-    "make a dataset": lambda home: catalogue.create("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
-    "start a training": started,
-    "stop a training": lambda home: waiting().stop(),
-    "resume a training": lambda home: waiting().resume(),
-    "delete a run": lambda home: waiting().delete(),
-    "train a model": stored,
-    "revise a model": lambda home: revise("first", "more", ["decision.sure=0.9"]),
-    "export a model": lambda home: package.export_model("first", home / "again.zip"),
-    "add a dataset by its path": lambda home: catalogue.add("/no/such/folder"),
-    "split a dataset": lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
-    "forget a dataset": lambda home: catalogue.remove("phantoms"),
-    "give a gate": lambda home: input_check_training.add_input_check("first", [catalogue.entries()[0].path], quiet),
-    "describe a model": lambda home: registry.set_statement("first", said()),
-    "import a model": lambda home: package.import_model(home / "first.zip", "fifth"),
-    "promote a model": lambda home: registry.promote("first"),
-    "roll back": lambda home: registry.roll_back(),
-    "rename a model": lambda home: registry.rename("first", "sixth"),
-    "delete a model": lambda home: registry.delete("first"),
+    Action.AUDIT_DATASET: lambda home: audit_or_cached(dataset(), quiet),
+    Action.CREATE_DATASET: lambda home: catalogue.create("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
+    Action.START_RUN: started,
+    Action.STOP_RUN: lambda home: run_store.stop(waiting()),
+    Action.RESUME_RUN: lambda home: run_store.resume(waiting()),
+    Action.DELETE_RUN: lambda home: run_store.delete(waiting()),
+    Action.TRAIN_MODEL: stored,
+    Action.REVISE_MODEL: lambda home: revise("first", "more", ["decision.sure=0.9"]),
+    Action.EXPORT_MODEL: lambda home: package.export_model("first", home / "again.zip"),
+    Action.ADD_DATASET: lambda home: catalogue.add("/no/such/folder"),
+    Action.SPLIT_DATASET: lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
+    Action.REMOVE_DATASET: lambda home: catalogue.remove("phantoms"),
+    Action.ADD_INPUT_CHECK: lambda home: input_check_training.add_input_check("first", [catalogue.entries()[0].path], quiet),
+    Action.DESCRIBE_MODEL: lambda home: registry.set_statement("first", said()),
+    Action.IMPORT_MODEL: lambda home: package.import_model(home / "first.zip", "fifth"),
+    Action.PROMOTE_MODEL: lambda home: registry.promote("first"),
+    Action.ROLL_BACK: lambda home: registry.roll_back(),
+    Action.RENAME_MODEL: lambda home: registry.rename("first", "sixth"),
+    Action.DELETE_MODEL: lambda home: registry.delete("first"),
 }
 
 
 def test_every_action_is_tried():
-    assert set(DO) == {action for action in REQUIRED_ROLE if not action.startswith("see ")}
+    assert set(DO) == {action for action in REQUIRED_ROLE if not action.only_views}
 
 
 def below(action):
@@ -141,9 +141,9 @@ def state(home):
     ("action", "role"), [(action, role) for action in sorted(DO) for role in below(action)], ids=str
 )
 def test_an_action_without_its_role_is_refused_and_changes_nothing(used, action, role):
-    waiting().write_status(runs.Status("starting" if action == "stop a training" else "stopped", heartbeat=time.time()))
+    waiting().write_status(Status("starting" if action == Action.STOP_RUN else "stopped", heartbeat=time.time()))
     before, lines = state(used), len(read_entries())
-    with acting_as(Person(ADDRESS, role)), pytest.raises(AccessError, match="needs the role"):
+    with acting_as(Person(ADDRESS, role)), pytest.raises(AccessError, match="need the role"):
         DO[action](used)
     assert state(used) == before and len(read_entries()) == lines
 
@@ -156,8 +156,7 @@ def test_other_formats_of_an_export_are_refused_too(used):
 @pytest.fixture
 def guarded(used, monkeypatch):
     """Opens a page, by its address, as somebody who is signed in with a role, or not."""
-    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
-    monkeypatch.setattr(sign_in, "_authlib", lambda: True)
+    monkeypatch.setattr(sign_in, "has_authlib", lambda: True)
 
     def opened(page, role=None, roles=None, **user):
         app = AppTest.from_file(str(PAGES[page]), default_timeout=60)
@@ -190,16 +189,16 @@ def test_who_is_not_signed_in_sees_nothing_of_any_page(guarded, page):
 def test_who_is_signed_in_without_a_role_sees_nothing_of_any_page(guarded, page):
     app = guarded(page)
     assert [button.label for button in app.button] == ["Sign out"]
-    assert "has no role here" in sentences(app) and not app.selectbox and not app.get("file_uploader")
+    assert "has no role" in sentences(app) and not app.selectbox and not app.get("file_uploader")
 
 
-@pytest.mark.parametrize(("page", "action"), sign_in.TO_SEE.items())
+@pytest.mark.parametrize(("page", "action"), sign_in.VIEW_ACTIONS.items())
 def test_a_page_is_shown_from_its_role_on_and_to_nobody_below(guarded, page, action):
     for role in ROLES:
-        assert (f"needs the role {REQUIRED_ROLE[action]}" in sentences(guarded(page, role))) == (role in below(action))
+        assert (f'need the role "{REQUIRED_ROLE[action]}"' in sentences(guarded(page, role))) == (role in below(action))
 
 
-BUTTONS = {"models.promote": "promote a model", "models.back": "roll back"}
+BUTTONS = {"models.promote": Action.PROMOTE_MODEL, "models.back": Action.ROLL_BACK}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -210,7 +209,7 @@ def test_a_button_is_dead_without_the_role_and_says_why(guarded, key, action, ro
     button = shown(app).button(key=key)
     assert button.disabled == (role in below(action))
     if button.disabled:
-        assert "needs the role admin" in button.help
+        assert 'need the role "admin"' in button.help
         button.proto.disabled = False  # as who speaks to the server without the page may
         button.click()
         shown(app)
@@ -223,7 +222,7 @@ def test_where_a_page_forgets_to_ask_the_action_refuses_and_the_page_says_so(gua
     app = guarded("Models", "trainer")
     app.selectbox(key="model").set_value("first")
     shown(app).button(key=key).click()
-    assert "needs the role admin" in shown(app).error[0].value
+    assert 'need the role "admin"' in shown(app).error[0].value
     assert registry.default_name() == "second"
 
 
@@ -233,7 +232,7 @@ def test_an_admin_promotes_and_the_trail_knows_who(guarded):
     shown(app).button(key="models.promote").click()
     shown(app)
     assert registry.default_name() == "first"
-    assert (read_entries()[-1].action, read_entries()[-1].who) == ("promote a model", ADDRESS)
+    assert (read_entries()[-1].action, read_entries()[-1].who) == (Action.PROMOTE_MODEL, ADDRESS)
     app.button(key="models.back").click()
     shown(app)
     assert registry.default_name() == "second"
@@ -244,7 +243,7 @@ def test_a_reader_reads_and_the_trail_knows_who(guarded):
     next(button for button in app.button if button.key == "predict.example.drawn/viral").click()
     shown(app)
     assert (read_entries()[-1].action, read_entries()[-1].who, read_entries()[-1].model) == (
-        "read films",
+        Action.READ_FILMS,
         ADDRESS,
         "second",
     )
@@ -258,7 +257,7 @@ def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role
     app = guarded("Predict", role)
     app.button(key="predict.example.drawn/viral").click()
     (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict.kept"]
-    assert kept.disabled == (role == "reader") == ("needs the role trainer" in kept.help) == (not told)
+    assert kept.disabled == (role == "reader") == ('need the role "trainer"' in kept.help) == (not told)
 
 
 def test_the_highest_of_several_roles_counts_and_letters_may_be_large_or_small(guarded):
@@ -278,28 +277,25 @@ def test_who_signed_in_too_long_ago_signs_in_again(guarded):
 
 
 def test_roles_without_a_way_to_sign_in_let_nobody_in(used, monkeypatch):
-    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
     app = AppTest.from_file(str(PAGES["Models"]), default_timeout=60)
     app.secrets["roles"] = {"admin": [ADDRESS]}
-    assert "nobody is let in" in shown(app).error[0].value and not app.selectbox
+    assert shown(app).error[0].value == sign_in.AUTH_MISSING and not app.selectbox
 
 
 def test_secrets_that_cannot_be_read_let_nobody_in(used, monkeypatch, tmp_path):
     from streamlit import config
 
-    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
     (tmp_path / "secrets.toml").write_text("[auth\n")
     before = config.get_option("secrets.files")
     config.set_option("secrets.files", [str(tmp_path / "secrets.toml")])
     try:
         app = shown(AppTest.from_file(str(PAGES["Models"]), default_timeout=60))
-        assert "cannot be read, so nobody is let in" in app.error[0].value and not app.selectbox
+        assert app.error[0].value == sign_in.SECRETS_UNREADABLE and not app.selectbox
     finally:
         config.set_option("secrets.files", before)
 
 
 def test_without_secrets_the_one_local_person_sees_all_and_is_asked_nothing(used, monkeypatch):
-    monkeypatch.setattr(core_access, "_ask", lambda: core_access.LOCAL)
     for page in PAGES.values():
         app = shown(AppTest.from_file(str(page), default_timeout=60))
         assert not [button for button in app.button if button.label in ("Sign in", "Sign out")]

@@ -9,7 +9,7 @@ from datetime import datetime
 import pandas as pd
 
 from cxr.core.errors import CxrError
-from cxr.jobs.runs import Run
+from cxr.jobs.run import Run
 from cxr.registry.hyperparameters import changes, hyperparameters
 from cxr.registry.recipe import Recipe
 

@@ -10,10 +10,10 @@ from cxr.core.access import Action
 from cxr.core.number_format import duration
 from cxr.evaluation.comparison import ModelScores
 from cxr.evaluation.stored import held_out_scores
-from cxr.jobs import runs
+from cxr.jobs import run_store
 from cxr.jobs.estimate import time_left_s
 from cxr.jobs.model_names import earlier_models, planned_name
-from cxr.jobs.runs import Run, Status
+from cxr.jobs.run import Run, Status
 from cxr.presentation import model_card
 from cxr.presentation.promotion_caution import promotion_warning
 from cxr.registry import registry
@@ -41,7 +41,7 @@ def show(alive: Sequence[Run]) -> None:
                 st.markdown(f"It is to become the model '{name}'.")
             _live(run)
             _stopping(run)
-    ended = [run for run in runs.all_runs() if run.id not in {one.id for one in alive}]
+    ended = [run for run in run_store.all_runs() if run.id not in {one.id for one in alive}]
     if not ended and not alive:
         st.info("Nothing has been trained here yet. Begin with a new training.")
     if ended:
@@ -69,13 +69,13 @@ def _live(run: Run) -> None:
 
 def _stopping(run: Run) -> None:
     """Outside of what is drawn anew every two seconds, so that no click is lost between two drawings."""
-    if run.asked_to_stop:
+    if run.stop_requested:
         st.caption("It stops after this step; the best weights so far are kept.")
         return
     words = "After its step; it can be resumed."
     if sign_in.button(Action.STOP_RUN, "Stop this training", key=f"run.stop.{run.id}", help=words):
         with frame.errors_shown():
-            run.stop()
+            run_store.stop(run)
             st.rerun()
 
 
@@ -177,7 +177,7 @@ def _one(run: Run) -> None:
             Action.RESUME_RUN, "Resume", key=f"run.resume.{run.id}", type="primary"
         ):
             with frame.errors_shown():
-                run.resume()
+                run_store.resume(run)
                 st.rerun()
         _delete(run)
     _result(status.model)
@@ -191,7 +191,7 @@ def _delete(run: Run) -> None:
         st.write("The run's history, log and checkpoints go for good. Its model stays on the shelf.")
         if sign_in.button(Action.DELETE_RUN, "Delete this run for good", key=f"run.delete.go.{run.id}"):
             with frame.errors_shown():
-                run.delete()
+                run_store.delete(run)
                 st.rerun()
 
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from cxr.jobs import runs
-from cxr.jobs.runs import Job, Status
+from cxr.jobs import run_store
+from cxr.jobs.run import Job, Run, Status
 from cxr.registry.hyperparameters import with_values
 from cxr.registry.recipe import Recipe
 from cxr.ui.train.run_tables import changed_values, differences, overview, title_of
@@ -15,7 +15,7 @@ from cxr.ui.train.run_tables import changed_values, differences, overview, title
 def run(home):
     def make(films="kermany", **values):
         recipe = with_values(Recipe.read("vgg16-default"), {key.replace("__", "."): v for key, v in values.items()})
-        return runs.create(Job(recipe.to_toml(), (f"/films/{films}",)), recipe.name)
+        return run_store.create(Job(recipe.to_toml(), (f"/films/{films}",)), recipe.name)
 
     return make
 
@@ -43,5 +43,5 @@ def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(run):
 
 
 def test_a_run_is_called_by_its_recipe_and_its_beginning(home):
-    folder = runs.runs_dir() / "20260102-030405123456-vgg16-default-ab12"
-    assert title_of(runs.Run(folder)) == "vgg16-default, 02 Jan 03:04 UTC (ab12)"
+    folder = run_store.runs_dir() / "20260102-030405123456-vgg16-default-ab12"
+    assert title_of(Run(folder)) == "vgg16-default, 02 Jan 03:04 UTC (ab12)"

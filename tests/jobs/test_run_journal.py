@@ -10,11 +10,13 @@ import pytest
 
 from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import CxrError, RunError
-from cxr.jobs import runs
-from cxr.jobs import worker as worker_module
-from cxr.jobs.runs import Job
-from cxr.jobs.worker import RunJournal, run_journal
+from cxr.jobs import run as run_module
+from cxr.jobs import run_journal as journal_module
+from cxr.jobs import run_store
+from cxr.jobs.run import Job
+from cxr.jobs.run_journal import RunJournal, run_journal
 from cxr.learning.history import StepProgress
+from tests.support.waiting import wait_until
 
 WEIGHTS = {"kernel": np.ones(3, np.float32)}
 
@@ -25,14 +27,7 @@ def run(home):
 
 
 def new_run():
-    return runs.create(Job("", (), None), "tiny")
-
-
-def wait_until(true, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    return run_store.create(Job("", (), None), "tiny")
 
 
 def test_a_run_is_working_while_its_process_works_on_it(run):
@@ -144,7 +139,7 @@ def test_a_run_can_be_stopped_while_it_waits_in_line(run):
     with run_journal(run) as worker:
         thread.start()
         wait_until(lambda: second.status.state == "waiting")
-        second.stop()
+        run_store.stop(second)
         thread.join(10)
         assert raised == ["The run was stopped while it waited in line."]
         assert second.status.state == "stopped" and second.status.sentence == raised[0]
@@ -183,7 +178,7 @@ def test_an_unexpected_failure_leaves_its_traceback_in_the_log(run, caplog):
 def test_a_run_that_was_asked_to_stop_ends_as_stopped(run):
     with pytest.raises(RunError), run_journal(run) as worker:
         assert not worker.stopping()
-        run.stop()
+        run_store.stop(run)
         assert worker.stopping()
         raise RunError("The run was stopped before its first epoch ended.")
     assert run.status.state == "stopped"
@@ -236,13 +231,13 @@ def test_a_run_says_that_the_disk_is_full_where_it_has_no_room_to_say_so(run, mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"), run_journal(run) as worker:
-        monkeypatch.setattr(runs, "write_atomically", no_room)
+        monkeypatch.setattr(run_module, "write_atomically", no_room)
         worker.phase("judging")
     assert run.status.state == "failed" and "The disk is full" in run.status.sentence
 
 
 def test_a_heart_beats_again_when_there_is_room_again(run, monkeypatch):
-    monkeypatch.setattr(worker_module, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(journal_module, "HEARTBEAT_S", 0.01)
     asked = []
 
     def no_room(path, text):
@@ -253,7 +248,7 @@ def test_a_heart_beats_again_when_there_is_room_again(run, monkeypatch):
 
     with run_journal(run) as worker:
         worker.update(epoch=7)
-        monkeypatch.setattr(runs, "write_atomically", no_room)
+        monkeypatch.setattr(run_module, "write_atomically", no_room)
         wait_until(lambda: run.status.epoch == 7)
         worker.update(state="finished")
     assert len(asked) >= 4

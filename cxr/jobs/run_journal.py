@@ -18,7 +18,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from cxr.core.errors import CxrError, RunError
-from cxr.jobs.runs import Run, Status, device_lock, try_lock
+from cxr.jobs.run import Run, Status
+from cxr.jobs.run_store import device_lock, try_lock
 from cxr.learning.device import gpu_peak_bytes
 from cxr.learning.history import StepProgress
 from cxr.registry.weights_file import load_arrays, save_arrays
@@ -103,7 +104,7 @@ class RunJournal:
         self.update(sentence=sentence)
 
     def stopping(self) -> bool:
-        return self.run.asked_to_stop
+        return self.run.stop_requested
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Keep the arrays; an older best is dropped once a checkpoint no longer speaks of it."""

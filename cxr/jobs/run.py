@@ -1,0 +1,196 @@
+"""A run as everyone sees it: the files in its folder. Only the run's own process writes its status and history."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from filelock import FileLock
+
+from cxr.core.access import LOCAL, REQUIRED_ROLE, Action, Person
+from cxr.core.atomic_files import write_atomically
+from cxr.core.errors import RunError
+
+FRESH_S = 10  # a heartbeat this recent belongs to a living process
+STARTING_S = 30  # how long a new process may take to write its first status
+ENDED = ("finished", "stopped", "failed")
+STEPS = "steps.csv"
+PROCESS = "process.json"  # the process that was started last, even if it never wrote a status
+STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
+INTERRUPTED = "Exited unexpectedly, for example after a crash or a restart. It can be resumed."
+STATUS_UNREADABLE = "The status of this run cannot be read."
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run has to do. Stored as job.json."""
+
+    recipe_toml: str
+    datasets: tuple[str, ...]
+    model: str | None = None  # the model's name in the registry; None: the model is not stored
+    fold: tuple[int, int] | None = None  # in a cross-validation: index of the fold, number of folds
+    by: str = LOCAL.name  # who started it
+
+    @property
+    def person(self) -> Person:
+        """The person on whose behalf the run's process works."""
+        return LOCAL if self.by == LOCAL.name else Person(self.by, REQUIRED_ROLE[Action.TRAIN_MODEL])
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a run's process last wrote to status.json. Readers take it from `Run.status`, which corrects `state`."""
+
+    state: str = "starting"  # starting, waiting, working, finished, stopped, failed; readers also see interrupted
+    phase: str = ""  # a `cxr.learning.journal.Phase`; runs of older versions have other words
+    done: int = 0
+    total: int = 0
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+    films_s: float = 0.0
+    sentence: str = ""
+    device: str = ""
+    model: str = ""
+    pid: int = 0
+    born: float = 0.0  # when the process was created: with the same pid but another time it is another process
+    started: float = 0.0
+    phase_started: float = 0.0
+    heartbeat: float = 0.0
+    memory_bytes: int = 0  # the peak of the process
+    gpu_bytes: int = 0  # its peak on a GPU
+
+    @property
+    def alive(self) -> bool:
+        """Whether the run has a process, or is about to get one."""
+        return self.state not in (*ENDED, "interrupted")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def job(self) -> Job:
+        """The run's job; RunError where job.json is damaged."""
+        try:
+            table = json.loads((self.folder / "job.json").read_text("utf-8"))
+            fold = tuple(table["fold"]) if table["fold"] else None
+            return Job(
+                table["recipe_toml"], tuple(table["datasets"]), table["model"], fold, table.get("by", LOCAL.name)
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(f"Run {self.id} is damaged: job.json cannot be read.", code="damaged") from error
+
+    @property
+    def status(self) -> Status:
+        """The status as written, or `interrupted` where the process is gone without having written an end."""
+        try:
+            status = Status(**json.loads((self.folder / "status.json").read_text("utf-8")))
+            gone = status.alive and not (_is_alive(status) if status.pid else self._is_starting(status))
+        except (OSError, ValueError, TypeError):
+            return Status("failed", sentence=STATUS_UNREADABLE)
+        return replace(status, state="interrupted", sentence=INTERRUPTED) if gone else status
+
+    def _is_starting(self, status: Status) -> bool:
+        """Whether the process that has not written a status yet exists, or is about to."""
+        try:
+            pid, born = json.loads((self.folder / PROCESS).read_text("utf-8"))
+        except (OSError, ValueError, TypeError):
+            return abs(time.time() - status.heartbeat) < STARTING_S
+        return _is_alive(replace(status, pid=pid, born=born))
+
+    def history(self) -> list[dict[str, float]]:
+        """One row per epoch; empty before the first epoch ends."""
+        try:
+            with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
+                return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        except OSError:
+            return []
+
+    def steps(self) -> list[dict[str, float]]:
+        """Epoch, step, steps, loss and accuracy, one row per heartbeat; steps repeated by a resumed run count once."""
+        steps: list[dict[str, float]] = []
+        try:
+            with (self.folder / STEPS).open(newline="", encoding="utf-8") as file:
+                rows = [
+                    {key: float(value) for key, value in zip(STEP_COLUMNS, row, strict=True)}
+                    for row in _complete_rows(file)
+                ]
+        except (OSError, ValueError):  # none yet, or damaged: the history by epoch has what matters
+            return []
+        for row in rows:
+            while steps and (steps[-1]["epoch"], steps[-1]["step"]) >= (row["epoch"], row["step"]):
+                steps.pop()
+            steps.append(row)
+        return steps
+
+    def log_tail(self, lines: int = 30) -> list[str]:
+        """The last lines of the log; empty where there is none."""
+        try:
+            return (self.folder / "log.txt").read_text("utf-8", "replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether someone has asked the run to stop."""
+        return (self.folder / "stop").exists()
+
+    def worker_lock(self) -> FileLock:
+        """The lock that the one process working on this run holds."""
+        return FileLock(self.folder / "worker.lock")
+
+    def write_status(self, status: Status) -> None:
+        """Replace status.json; a final status is written even where the disk is full."""
+        path, text = self.folder / "status.json", json.dumps(asdict(status))
+        try:
+            write_atomically(path, text)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or status.alive:
+                raise
+            with path.open("r+", encoding="utf-8") as file:  # overwriting in place needs no new disk block
+                file.write(text)
+                file.truncate()
+
+    def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Replace history.csv; columns that rows of an older version lack become NaN."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        lines = [",".join(names)] + [",".join(repr(row.get(name, math.nan)) for name in names) for row in rows]
+        write_atomically(self.folder / "history.csv", "\n".join(lines) + "\n")
+
+    def add_step(self, values: Sequence[float]) -> None:
+        """Append one row of what `steps` returns."""
+        with (self.folder / STEPS).open("a", encoding="utf-8") as file:
+            file.write(",".join(repr(value) for value in values) + "\n")
+
+
+def _is_alive(status: Status) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(status.pid)
+        # The creation time that the system reports moves with its clock; a fresh heartbeat settles it.
+        same = abs(process.create_time() - status.born) < 5 or abs(time.time() - status.heartbeat) < FRESH_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _complete_rows(lines: Iterable[str]) -> Iterator[list[str]]:
+    """The cells of each line that was written to its end."""
+    return csv.reader(line for line in lines if line.endswith("\n"))

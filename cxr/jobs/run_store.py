@@ -1,0 +1,142 @@
+"""The runs of this machine: create, start, find, stop, resume and delete them; the locks that keep them apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cxr.core.access import Action, current_person
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import audited
+from cxr.core.errors import RunError
+from cxr.core.paths import runs_dir
+from cxr.jobs.run import PROCESS, Job, Run, Status
+
+_ID = re.compile(r"^[0-9]{8}-[0-9]{6,12}-[a-z0-9._-]+$")
+
+
+def create(job: Job, recipe_name: str) -> Run:
+    """A new run's folder; no process is started."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S%f")  # to the microsecond: runs are listed in this order
+    run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
+    run.folder.mkdir(parents=True)
+    (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")
+    write_atomically(run.folder / "job.json", json.dumps(asdict(replace(job, by=current_person().name))))
+    run.write_status(Status(heartbeat=time.time(), started=time.time()))
+    return run
+
+
+def start(job: Job, recipe_name: str) -> Run:
+    """A new run, started in a process of its own."""
+    with audited(Action.START_RUN, job.model or "") as entry:
+        run = create(job, recipe_name)
+        entry.update(run=run.id)
+        _spawn(run)
+    return run
+
+
+def find(run_id: str) -> Run:
+    """The run with this id, or the only one whose id begins with it."""
+    matches = [run for run in all_runs() if run.id.startswith(run_id)] if run_id else []
+    exact = [run for run in matches if run.id == run_id]
+    if len(exact or matches) > 1:
+        raise RunError(f"More than one run begins with '{run_id}'. See: runs list.", code="ambiguous")
+    if not matches:
+        raise RunError(f"There is no run '{run_id}'. See: runs list.", code="not-found")
+    return (exact or matches)[0]
+
+
+def all_runs() -> list[Run]:
+    """Every run, newest first."""
+    if not runs_dir().is_dir():
+        return []
+    names = sorted((path.name for path in runs_dir().iterdir() if _ID.match(path.name)), reverse=True)
+    return [Run(runs_dir() / name) for name in names]
+
+
+def stop(run: Run) -> None:
+    """Ask the run to stop after its current step; it keeps the best weights so far."""
+    if not run.status.alive:
+        raise RunError(f"Run {run.id} is not in progress ({run.status.state}).", code="not-in-progress")
+    with audited(Action.STOP_RUN, run=run.id):
+        (run.folder / "stop").touch()
+
+
+def resume(run: Run) -> None:
+    """Start the run again from its last checkpoint."""
+    status = run.status
+    if status.alive or not _is_idle(run):
+        raise RunError(f"Run {run.id} is in progress.", code="in-progress")
+    if status.state == "finished":
+        raise RunError(f"Run {run.id} has finished; there is nothing to resume.", code="finished")
+    with audited(Action.RESUME_RUN, run=run.id):
+        (run.folder / "stop").unlink(missing_ok=True)
+        _spawn(run)
+
+
+def delete(run: Run) -> None:
+    """Delete an ended run's folder."""
+    if run.status.alive or not _is_idle(run):
+        raise RunError(f"Run {run.id} is in progress; stop it first.", code="in-progress")
+    with audited(Action.DELETE_RUN, run=run.id):
+        shutil.rmtree(run.folder)
+
+
+def device_lock() -> FileLock:
+    """The lock that the one training using this machine's device holds."""
+    runs_dir().mkdir(parents=True, exist_ok=True)
+    return FileLock(runs_dir() / "device.lock")
+
+
+def try_lock(lock: FileLock, timeout_s: float = 0) -> bool:
+    """Whether the lock could be taken in that time."""
+    try:
+        lock.acquire(timeout=timeout_s)
+    except Timeout:
+        return False
+    return True
+
+
+def _is_idle(run: Run) -> bool:
+    lock = run.worker_lock()
+    idle = try_lock(lock, 5)  # the threads of a killed process release it one after the other
+    lock.release()
+    return idle
+
+
+def _spawn(run: Run) -> None:
+    """Start the run's process in a session of its own: it outlives the page and the terminal that started it."""
+    import psutil
+
+    (run.folder / PROCESS).unlink(missing_ok=True)
+    run.write_status(Status(heartbeat=time.time(), started=time.time()))
+    with (run.folder / "log.txt").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cxr", "work", run.id],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=Path(__file__).parents[2],
+            env=os.environ | _absolute_folders() | {"PYTHONUNBUFFERED": "1"},
+        )
+    born = psutil.Process(process.pid).create_time()  # works for a zombie, too
+    write_atomically(run.folder / PROCESS, json.dumps([process.pid, born]))
+    threading.Thread(target=process.wait, daemon=True).start()  # otherwise it stays a zombie after its end
+
+
+def _absolute_folders() -> dict[str, str]:
+    """The folders named in the environment as absolute paths, for a process with another working directory."""
+    return {name: str(Path(os.environ[name]).resolve()) for name in ("CXR_HOME", "CXR_WEIGHTS") if os.environ.get(name)}
