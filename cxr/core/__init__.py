@@ -1,1 +1,1 @@
-"""What every room stands on: errors, paths, whole files, who acts, the audit trail and the log."""
+"""Errors, paths, atomic files, number formats, access control, the audit trail and the log; every room uses them."""

@@ -1,7 +1,8 @@
-"""Who acts, and what that person may do.
+"""The person who acts, and the actions that this person's role allows.
 
-Without access control it is always the one local person, who may do everything. The dashboard says who sits before a
-page (`told_by`), a run's process for whom it works (`acting_as`); a role holds what the roles before it may do, too.
+Without access control it is always the local person, who may do everything. The dashboard names a function that knows
+who uses a page (`identify_with`), and a job's process the person it works for (`acting_as`). A role includes the roles
+before it.
 """
 
 from __future__ import annotations
@@ -10,97 +11,145 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from cxr.core.errors import AccessError
 
 ROLES = ("reader", "trainer", "admin")
 
-# The least role that an action needs. What a reader changes is nobody else's; what a trainer changes can be made
-# again; an admin changes what all others read with, deletes for good, and lets files of elsewhere and paths in.
-REQUIRED_ROLE: Mapping[str, str] = MappingProxyType(
+
+class Action(StrEnum):
+    """Everything that needs a role, by the name that the audit trail and messages use."""
+
+    READ_FILMS = "read X-rays"
+    SAVE_RESPONSE = "save a reader response"
+    VIEW_EVALUATIONS = "view evaluations"
+    VIEW_MODELS = "view models"
+    VIEW_RESPONSES = "view reader responses"
+    VIEW_DATASETS = "view datasets"
+    VIEW_RUNS = "view training runs"
+    EVALUATE_MODEL = "evaluate a model"
+    AUDIT_MODEL = "audit a model"
+    DELETE_EVALUATION = "delete an evaluation"
+    AUDIT_DATASET = "audit a dataset"
+    CREATE_DATASET = "create a dataset"
+    SPLIT_DATASET = "split a dataset"
+    START_RUN = "start a training run"
+    STOP_RUN = "stop a training run"
+    RESUME_RUN = "resume a training run"
+    DELETE_RUN = "delete a training run"
+    TRAIN_MODEL = "train a model"
+    EXPORT_MODEL = "export a model"
+    REVISE_MODEL = "revise a model"
+    ADD_DATASET = "add a dataset by path"
+    REMOVE_DATASET = "remove a dataset"
+    ADD_INPUT_CHECK = "add an input check"
+    DESCRIBE_MODEL = "describe a model"
+    IMPORT_MODEL = "import a model"
+    PROMOTE_MODEL = "promote a model"
+    ROLL_BACK = "roll back the default model"
+    RENAME_MODEL = "rename a model"
+    DELETE_MODEL = "delete a model"
+
+    @property
+    def only_views(self) -> bool:
+        """Whether the action changes nothing, so that only pages ask for its role."""
+        return self.name.startswith("VIEW_")
+
+
+# What version 0.1 wrote into the audit trail.
+LEGACY_ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
-        "read films": "reader",
-        "keep an opinion": "reader",
-        "see evaluations": "reader",
-        "see models": "reader",
-        "see kept opinions": "trainer",
-        "see datasets": "trainer",
-        "see runs": "trainer",
-        "judge a model": "trainer",
-        "audit a model": "trainer",
-        "forget an evaluation": "trainer",
-        "audit a dataset": "trainer",
-        "make a dataset": "trainer",
-        "split a dataset": "trainer",
-        "start a training": "trainer",
-        "stop a training": "trainer",
-        "resume a training": "trainer",
-        "delete a run": "trainer",
-        "train a model": "trainer",
-        "export a model": "trainer",
-        "revise a model": "trainer",
-        "add a dataset by its path": "admin",
-        "forget a dataset": "admin",
-        "give a gate": "admin",
-        "describe a model": "admin",
-        "import a model": "admin",
-        "promote a model": "admin",
-        "roll back": "admin",
-        "rename a model": "admin",
-        "delete a model": "admin",
+        "read films": Action.READ_FILMS,
+        "keep an opinion": Action.SAVE_RESPONSE,
+        "judge a model": Action.EVALUATE_MODEL,
+        "forget an evaluation": Action.DELETE_EVALUATION,
+        "make a dataset": Action.CREATE_DATASET,
+        "start a training": Action.START_RUN,
+        "stop a training": Action.STOP_RUN,
+        "resume a training": Action.RESUME_RUN,
+        "delete a run": Action.DELETE_RUN,
+        "add a dataset by its path": Action.ADD_DATASET,
+        "forget a dataset": Action.REMOVE_DATASET,
+        "give a gate": Action.ADD_INPUT_CHECK,
+        "roll back": Action.ROLL_BACK,
     }
+)
+
+_READER_ACTIONS = (Action.READ_FILMS, Action.SAVE_RESPONSE, Action.VIEW_EVALUATIONS, Action.VIEW_MODELS)
+_ADMIN_ACTIONS = (
+    Action.ADD_DATASET,
+    Action.REMOVE_DATASET,
+    Action.ADD_INPUT_CHECK,
+    Action.DESCRIBE_MODEL,
+    Action.IMPORT_MODEL,
+    Action.PROMOTE_MODEL,
+    Action.ROLL_BACK,
+    Action.RENAME_MODEL,
+    Action.DELETE_MODEL,
+)
+# The lowest role that an action needs. A reader's changes affect nobody else; a trainer's can be made again; an admin
+# changes what everybody reads with, deletes permanently, and lets in files and paths from elsewhere.
+REQUIRED_ROLE: Mapping[Action, str] = MappingProxyType(
+    dict.fromkeys(Action, "trainer") | dict.fromkeys(_READER_ACTIONS, "reader") | dict.fromkeys(_ADMIN_ACTIONS, "admin")
 )
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a role, or without one: who may then do nothing."""
+    """A person with a role; without a role, every action is denied. The name is empty before signing in."""
 
     name: str
     role: str | None
 
-    def may(self, action: str) -> bool:
+    def may(self, action: Action) -> bool:
+        """Whether the person's role allows the action."""
         return self.role is not None and ROLES.index(self.role) >= ROLES.index(REQUIRED_ROLE[action])
 
-    def denial_reason(self, action: str) -> str:
-        """A sentence for who may not do this."""
-        has = f"has the role {self.role}" if self.role else "has no role here"
-        return (
-            f"One needs the role {REQUIRED_ROLE[action]} to {action}; {self.name or 'who is not signed in'} {has}. "
-            "Ask whoever runs this installation."
-        )
+    def denial_reason(self, action: Action) -> str:
+        """A sentence that tells a person without the role what the action needs."""
+        needed = f'You need the role "{REQUIRED_ROLE[action]}" to {action}.'
+        if not self.name:
+            return f"{needed} Sign in to continue."
+        current = f'the role "{self.role}"' if self.role else "no role"
+        return f"{needed} {self.name} has {current}. Ask the administrator of this installation."
 
 
 LOCAL = Person("local", ROLES[-1])
+PersonResolver = Callable[[], Person]
 
-_acting: ContextVar[Person | None] = ContextVar("acting", default=None)
-_ask: Callable[[], Person] = lambda: LOCAL  # noqa: E731
+
+def _local_person() -> Person:
+    return LOCAL
+
+
+_resolver: ContextVar[PersonResolver] = ContextVar("person_resolver", default=_local_person)
 
 
 def current_person() -> Person:
-    """Who acts in this thread now."""
-    return _acting.get() or _ask()
+    """The person who acts in this thread; the local person unless another one is named."""
+    return _resolver.get()()
 
 
-def told_by(ask: Callable[[], Person]) -> None:
-    """From now on this function knows who acts, wherever in this process."""
-    global _ask
-    _ask = ask
+def identify_with(resolver: PersonResolver) -> None:
+    """Ask this function who acts, each time, for the rest of this thread (of this context, to be exact)."""
+    _resolver.set(resolver)
 
 
 @contextmanager
 def acting_as(person: Person) -> Iterator[None]:
-    before = _acting.set(person)
+    """Inside the block, this person acts."""
+    before = _resolver.set(lambda: person)
     try:
         yield
     finally:
-        _acting.reset(before)
+        _resolver.reset(before)
 
 
-def authorize(action: str) -> Person:
-    """Who acts, where that person may do this; AccessError where not."""
+def authorize(action: Action) -> Person:
+    """The person who acts, if the role allows the action; else AccessError."""
     person = current_person()
     if not person.may(action):
-        raise AccessError(person.denial_reason(action))
+        raise AccessError(person.denial_reason(action), code="role")
     return person

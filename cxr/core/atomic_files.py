@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written: a kill, a full disk, a reader in between."""
+"""Writing files so that they are complete or absent, whatever interrupts the writing: a kill, a full disk, a reader."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SHOWN = 50  # characters of a file name in that of its partial one; file systems end at 255 bytes
+PREFIX_LENGTH = 50  # characters of a file's name in the name of its partial file; file systems allow 255 bytes
 
 
 @contextmanager
 def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
-    """A path to write to, which becomes `path` at the end; where that fails, nothing is left of it.
+    """A path to write to, which replaces `path` when the block succeeds and is deleted when it fails.
 
-    durable: it is on the disk when this ends, as after a loss of power it must be; else that is left to the system.
+    durable: the file is flushed to the disk before it replaces `path`, so that it survives a loss of power.
     """
-    partial = path.with_name(f".{path.name[:SHOWN]}.{os.getpid()}-{secrets.token_hex(4)}")
+    partial = path.with_name(f".{path.name[:PREFIX_LENGTH]}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         yield partial
         if durable:
@@ -30,15 +30,15 @@ def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str, durable: bool = False) -> None:
-    """Readers see the old text or the new, never half."""
+    """Replace the file's text; readers see the old or the new text, never a part."""
     with atomic_path(path, durable) as partial:
         partial.write_text(text, "utf-8")
 
 
 def sync_to_disk(path: Path) -> None:
-    """Wait until the file's or folder's content is on the disk."""
+    """Flush a file's or folder's content to the disk."""
     if os.name == "nt" and path.is_dir():
-        return  # Windows opens no folders
+        return  # Windows cannot open folders
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

@@ -1,11 +1,11 @@
-"""The audit trail: who did what, when and with which model, one JSON line each.
+"""The audit trail: who did what, when and with which model, one JSON line for each action.
 
-A film is the digest of its bytes: with it one finds all readings of a film that a bad model may have made, and who has
-the film can prove what was read; from the digest nobody finds the film or the patient. No film's, folder's or
-dataset's name is in it, as these are often patients'.
+A film is named by the digest of its bytes. Whoever has the film can find all readings of it, for example those of a
+model that turned out to be bad; from the digest alone, nobody finds the film or the patient. Names of films, folders
+and datasets are not written, because they are often patients' names.
 
-Lines are only ever added. A line goes to the file of its month in one write of the system, to the file's end whatever
-other processes do, so that lines of several never mix.
+Lines are only ever appended. Each goes to the file of its month in one system write in append mode, so that lines of
+several processes never mix.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 
-from cxr.core.access import LOCAL, Person, authorize
+from cxr.core.access import LEGACY_ACTIONS, LOCAL, Action, Person, authorize
 from cxr.core.errors import AccessError
 from cxr.core.paths import trail_dir
 
@@ -28,85 +28,93 @@ log = logging.getLogger("cxr.trail")
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One line. What is empty does not apply."""
+    """One line of the trail; fields that do not apply are empty."""
 
     action: str
     model: str = ""
-    version: str = ""  # the first digits of the digest of its weights
-    film: str = ""  # made of its bytes
+    version: str = ""  # the first digits of the digest of the model's weights
+    film: str = ""  # the digest of the film's bytes
     run: str = ""
-    more: str = ""  # another name that the model got, the format of an export
+    more: str = ""  # the model's new name, or the format of an export
     who: str = ""
     when: str = ""  # UTC
+
+    def matches_action(self, text: str) -> bool:
+        """Whether the action's name contains the text, or the name that version 0.1 gave the action."""
+        former = [name for name, action in LEGACY_ACTIONS.items() if action == self.action]
+        return any(text in name for name in (self.action, *former))
 
 
 @dataclass
 class PendingEntry:
-    """A line that is being written: what is known only when the work is done is said here."""
+    """A line whose action is still going on."""
 
     entry: AuditEntry
     person: Person = field(default=LOCAL)
 
     def update(self, **values: str) -> None:
+        """Set fields that are known only when the action is done."""
         self.entry = replace(self.entry, **values)
 
 
 @contextmanager
-def audited(action: str, model: str = "", version: str = "", **more: str) -> Iterator[PendingEntry]:
-    """Around an action: it is refused to who may not do it, and leaves a line when it is done.
+def audited(action: Action, model: str = "", version: str = "", **more: str) -> Iterator[PendingEntry]:
+    """Require the action's role before the block, and append a line to the trail when the block succeeds.
 
-    Where access is controlled, it is refused too where no line can be written.
+    With access control, AccessError is also raised where no line could be written.
     """
-    line = PendingEntry(AuditEntry(action, model, version, **more), authorize(action))
-    _prepare(line.person)
-    yield line
-    append_entry(line.entry, line.person)
+    pending = PendingEntry(AuditEntry(action, model, version, **more), authorize(action))
+    _check_writable(pending.person)
+    yield pending
+    append_entry(pending.entry, pending.person)
 
 
-def append_entry(done: AuditEntry, person: Person) -> None:
-    """Add a line to the trail; where it cannot be written, an error where access is controlled, else a warning."""
+def append_entry(entry: AuditEntry, person: Person) -> None:
+    """Append a line to the trail; if that fails, AccessError with access control, else a warning."""
     if not is_enabled():
         return
     now = datetime.now(UTC)
-    stamped = replace(done, who=person.name, when=now.isoformat(timespec="milliseconds"))
-    said = {"when": stamped.when, "who": stamped.who} | {key: value for key, value in asdict(stamped).items() if value}
+    stamped = replace(entry, who=person.name, when=now.isoformat(timespec="milliseconds"))
+    line = {"when": stamped.when, "who": stamped.who} | {key: value for key, value in asdict(stamped).items() if value}
     try:
         handle = _open(now)
         try:
-            _write(handle, json.dumps(said, ensure_ascii=False).encode() + b"\n")
+            _write(handle, json.dumps(line, ensure_ascii=False).encode() + b"\n")
         finally:
             os.close(handle)
     except OSError as error:
-        _unwritten(person, error)
+        _report_write_failure(person, error)
 
 
 def read_entries() -> list[AuditEntry]:
-    """All lines that can be read, oldest first."""
-    known = {one.name for one in fields(AuditEntry)}
-    found = []
-    for path in sorted(trail_dir().glob("*.jsonl")):
-        for text in path.read_text("utf-8", "replace").splitlines():
-            whole = text[max(text.rfind('{"when"'), 0) :]  # behind what a full disk cut off
-            try:
-                found.append(
-                    AuditEntry(**{key: str(value) for key, value in json.loads(whole).items() if key in known})
-                )
-            except (ValueError, TypeError, AttributeError):
-                continue
-    return found
+    """All readable lines, oldest first; actions that version 0.1 named differently have their present names."""
+    lines = (
+        line for path in sorted(trail_dir().glob("*.jsonl")) for line in path.read_text("utf-8", "replace").splitlines()
+    )
+    return [entry for line in lines if (entry := _parse(line))]
+
+
+def _parse(line: str) -> AuditEntry | None:
+    known = {field.name for field in fields(AuditEntry)}
+    complete = line[max(line.rfind('{"when"'), 0) :]  # skip the start of a line that a full disk cut off
+    try:
+        entry = AuditEntry(**{key: str(value) for key, value in json.loads(complete).items() if key in known})
+    except (ValueError, TypeError, AttributeError):
+        return None
+    return replace(entry, action=str(LEGACY_ACTIONS.get(entry.action, entry.action)))
 
 
 def is_enabled() -> bool:
-    """Whether this installation keeps a trail; CXR_TRAIL=off says that it does not."""
+    """Whether this installation writes a trail; CXR_TRAIL=off turns it off."""
     return os.environ.get("CXR_TRAIL", "").lower() not in ("off", "0", "no")
 
 
-def _prepare(person: Person) -> None:
+def _check_writable(person: Person) -> None:
     if is_enabled():
         try:
             os.close(_open(datetime.now(UTC)))
         except OSError as error:
-            _unwritten(person, error)
+            _report_write_failure(person, error)
 
 
 def _open(now: datetime) -> int:
@@ -116,13 +124,15 @@ def _open(now: datetime) -> int:
 
 def _write(handle: int, line: bytes) -> None:
     written = os.write(handle, line)
-    if written < len(line):  # the disk is full: half a line must not swallow the next one
+    if written < len(line):  # the disk is full: end the partial line, so that the next one stays readable
         os.write(handle, b"\n")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _unwritten(person: Person, error: OSError) -> None:
-    reason = f"The audit trail in {trail_dir()} cannot be written: {error.strerror or error}."
+def _report_write_failure(person: Person, error: OSError) -> None:
+    reason = f"Cannot write the audit trail in {trail_dir()}: {error.strerror or error}."
     if person != LOCAL:
-        raise AccessError(f"{reason} Without it nothing is done here. Make room, or make the folder writable.")
+        raise AccessError(
+            f"{reason} No action is allowed without it. Free disk space or make the folder writable.", code="trail"
+        ) from error
     log.warning(reason)

@@ -1,6 +1,6 @@
-"""Where this installation keeps its models, runs, evaluations, caches, datasets, starting weights, trail and logs.
+"""The folders of this installation: models, runs, evaluations, cache, datasets, pretrained weights, trail and logs.
 
-`CXR_HOME` moves all of them; without it they lie in the project's folder, beside the code.
+`CXR_HOME` moves all of them; by default they are in the project's folder, beside the code.
 """
 
 from __future__ import annotations
@@ -10,54 +10,59 @@ from pathlib import Path
 
 
 def home() -> Path:
+    """The folder that holds all others: CXR_HOME, or the project's folder."""
     return Path(os.environ.get("CXR_HOME") or Path(__file__).parents[2]).resolve()
 
 
 def models_dir() -> Path:
+    """The models of the registry, one folder each."""
     return home() / "models"
 
 
 def runs_dir() -> Path:
+    """Training runs and other jobs, one folder each."""
     return home() / "runs"
 
 
 def cache_dir() -> Path:
+    """Results that can be computed again."""
     return home() / "cache"
 
 
 def data_dir() -> Path:
-    """Datasets that were added, and films that were drawn or unpacked here."""
+    """The list of added datasets, and the films that were generated or unpacked here."""
     return home() / "data"
 
 
 def evaluations_dir() -> Path:
-    """Scores of evaluations that a person ran and wants to find again."""
+    """Scores of the evaluations that were saved."""
     return home() / "evaluations"
 
 
 def trail_dir() -> Path:
-    """Who did what, one file a month."""
+    """The audit trail, one file a month."""
     return home() / "trail"
 
 
 def logs_dir() -> Path:
+    """The dashboard's log files."""
     return home() / "logs"
 
 
 def extra_data_dir() -> Path | None:
-    """A folder of datasets that a person named in the environment."""
-    named = os.environ.get("CXR_DATA")
-    return Path(named).resolve() if named else None
+    """A further folder of datasets, if CXR_DATA names one."""
+    folder = os.environ.get("CXR_DATA")
+    return Path(folder).resolve() if folder else None
 
 
 def examples_dir() -> Path | None:
-    """A folder of films that a person wants to have at hand on the page Predict."""
-    named = os.environ.get("CXR_EXAMPLES")
-    return Path(named).resolve() if named else None
+    """A folder of example X-rays for the page Predict, if CXR_EXAMPLES names one."""
+    folder = os.environ.get("CXR_EXAMPLES")
+    return Path(folder).resolve() if folder else None
 
 
 def weights_dirs() -> list[Path]:
-    """Folders that are looked through for starting weights before anything is downloaded."""
-    named = os.environ.get("CXR_WEIGHTS")
+    """The folders that are searched for pretrained weights before anything is downloaded."""
+    folder = os.environ.get("CXR_WEIGHTS")
     project = Path(__file__).parents[2]
-    return [Path(named)] if named else [home() / "weights", project.parent / "shared" / "weights"]
+    return [Path(folder)] if folder else [home() / "weights", project.parent / "shared" / "weights"]

@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from filelock import FileLock
 
-from cxr.core.access import authorize
+from cxr.core.access import Action, authorize
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError, FilmError
@@ -74,11 +74,11 @@ def add(path: str | Path, name: str = "") -> DatasetEntry:
 
     It is opened, and a film of it is read, as any folder of folders looks like a dataset from outside.
     """
-    authorize("add a dataset by its path")  # before anything is said of what is there
+    authorize(Action.ADD_DATASET)  # before anything is said of what is there
     there = _resolved(path)
     _must_have_films(Dataset.open(there), there.name)
     name = name and _valid(name)
-    with audited("add a dataset by its path"), _locked():
+    with audited(Action.ADD_DATASET), _locked():
         known = _known()
         at = str(there)
         for other, its_path in known.items():
@@ -99,7 +99,7 @@ def create(name: str, fill: Callable[[Path], object], suffix: str = "") -> Datas
     In the list only once it is whole; where that fails or is broken off, nothing is left. A name that is
     taken gets a number.
     """
-    with audited("make a dataset"):
+    with audited(Action.CREATE_DATASET):
         return _made(_valid(name), fill, suffix)
 
 
@@ -124,7 +124,7 @@ def _made(name: str, fill: Callable[[Path], object], suffix: str) -> DatasetEntr
 
 def remove(name: str) -> None:
     """Take a dataset off the list. Its films stay where they are, unless they were made here."""
-    with audited("forget a dataset"):
+    with audited(Action.REMOVE_DATASET):
         _forgotten(find_entry(name))
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pandas as pd
 
+from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
@@ -55,7 +56,7 @@ def write_manifest(path: Path, dataset: Dataset) -> Path | None:
 
     What was written is opened and compared before anything is replaced.
     """
-    with audited("split a dataset"):
+    with audited(Action.SPLIT_DATASET):
         return _written(path, dataset)
 
 

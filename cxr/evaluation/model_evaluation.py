@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
@@ -25,7 +26,7 @@ from cxr.registry.card import Card
 
 CHUNK = 16  # small enough for a bar that moves
 DECODERS = 2
-KNOWING = "Looking which films it was trained on"
+CHECKING_TRAINING_FILMS = "Looking which films it was trained on"
 
 
 class Progress(Protocol):
@@ -59,14 +60,14 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
     if name is None:
         raise RegistryError("There is no model on the shelf yet. Train one: python -m cxr train RECIPE --data FOLDER.")
     card = registry.get_card(name)
-    with audited("judge a model", name, card.version):
+    with audited(Action.EVALUATE_MODEL, name, card.version):
         return _judged(card, paths, split, progress)
 
 
 def _judged(card: Card, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
     name, recipe, labels = card.name, registry.get_recipe(card.name), LabelSpace(card.classes, card.groups)
     dataset = open_datasets(paths)
-    names = film_names(dataset, progress)
+    names = film_ids(dataset, progress)
     films = evaluation_films(recipe, labels, dataset.with_column("film", names), split, roles_in_training(name, names))
     if not len(films):
         raise DatasetError(
@@ -97,7 +98,7 @@ def _judged(card: Card, paths: Sequence[str], split: str | None, progress: Progr
 def audit_model(name: str, paths: Sequence[str], progress: Progress) -> ShortcutAudit:
     """Whether a shelved model can answer without the lungs, on these films; kept with the model."""
     card = registry.get_card(name)
-    with audited("audit a model", name, card.version):
+    with audited(Action.AUDIT_MODEL, name, card.version):
         found = _audited(card, paths, progress)
         report.save_audit(card, found)
     return found
@@ -109,7 +110,7 @@ def _audited(card: Card, paths: Sequence[str], progress: Progress) -> ShortcutAu
 
     name, recipe = card.name, registry.get_recipe(card.name)
     dataset = open_datasets(paths)
-    names = film_names(dataset, progress)
+    names = film_ids(dataset, progress)
     labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, names)
     films = evaluation_films(recipe, labels, dataset, "all", roles)
     return conclude(card, measure(registry.load(name), films, progress), excluded_films(recipe, labels, dataset))
@@ -130,7 +131,7 @@ def compare_models(first: str, second: str, paths: Sequence[str], split: str | N
     return compare_scores(contender(first), contender(second))
 
 
-def film_names(dataset: Dataset, progress: Progress) -> list[str]:
+def film_ids(dataset: Dataset, progress: Progress) -> list[str]:
     """What each film is known by, or "" where it cannot be read: that is reported when it is to be judged."""
 
     def name(i: int) -> str:
@@ -143,7 +144,7 @@ def film_names(dataset: Dataset, progress: Progress) -> list[str]:
     with ThreadPoolExecutor(DECODERS) as pool:
         for found in pool.map(name, range(len(dataset))):
             names.append(found)
-            progress(len(names), len(dataset), KNOWING)
+            progress(len(names), len(dataset), CHECKING_TRAINING_FILMS)
     return names
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
@@ -29,7 +30,7 @@ class StoredEvaluation:
     role: str = ""  # of the films of a training that are meant
 
     @property
-    def state(self) -> tuple[str, str, int]:
+    def cache_key(self) -> tuple[str, str, int]:
         """What is another where the scores may be others: for what was computed from them and is kept."""
         return str(self.path), self.role, self.path.stat().st_mtime_ns
 
@@ -42,7 +43,7 @@ class StoredEvaluation:
         if self.role:
             raise DatasetError("These scores belong to the model and go with it.")
         model, _, version = self.path.parent.name.partition("@")
-        with audited("forget an evaluation", model, version):
+        with audited(Action.DELETE_EVALUATION, model, version):
             self.path.unlink(missing_ok=True)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.errors import CxrError, RegistryError
 from cxr.films.film import Film
@@ -50,7 +51,7 @@ def export_format(name: str, kind: str) -> Exported:
         raise RegistryError(f"There is no export as '{kind}'. Known: {', '.join(ENDINGS)}.")
     if kind == "onnx" and not has_onnx():
         raise RegistryError(HOW_TO_GET_ONNX)
-    with audited("export a model", name, registry.get_card(name).version, more=kind):
+    with audited(Action.EXPORT_MODEL, name, registry.get_card(name).version, more=kind):
         return _converted(name, kind)
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from cxr.core.access import authorize
+from cxr.core.access import Action, authorize
 from cxr.core.audit_trail import AuditEntry, append_entry
 from cxr.core.errors import FilmError
 from cxr.films.film import Film, film_id
 from cxr.inference.classifier import Classifier, Prediction
 from cxr.inference.sources import FilmSource
 
-DECODERS = 2
-BATCH = 8  # small enough for a bar that moves
+DECODER_THREADS = 2
+BATCH_SIZE = 8  # small enough for a bar that moves
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +35,12 @@ class Reading:
     @property
     def rejected(self) -> bool:
         """Whether the gate says that this is no film for the model."""
-        return bool(self.prediction and self.prediction.gate and self.prediction.gate.rejected)
+        return bool(self.prediction and self.prediction.input_check and self.prediction.input_check.rejected)
 
     @property
     def concerns(self) -> tuple[str, ...]:
         """What speaks against reading it, in sentences: what the gate says, then what its file shows."""
-        gate = self.prediction.gate if self.prediction else None
+        gate = self.prediction.input_check if self.prediction else None
         return (*(gate.sentences if gate else ()), *self.warnings)
 
     def as_dict(self) -> dict[str, Any]:
@@ -64,22 +64,22 @@ class Reading:
 
 def read_sources(classifier: Classifier, sources: Iterable[FilmSource]) -> Iterator[Reading]:
     """A reading of each source, in order; the next films are decoded while the model works."""
-    person = authorize("read films")
+    person = authorize(Action.READ_FILMS)
     todo = iter(sources)
-    with ThreadPoolExecutor(DECODERS) as pool:
-        ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
+    with ThreadPoolExecutor(DECODER_THREADS) as pool:
+        ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH_SIZE)]
         alone = len(ahead) == 1
         while ahead:
             together = [future.result() for future in ahead]
-            ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH)]
+            ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH_SIZE)]
             films = [decoded.film for decoded in together if decoded.film is not None]
-            predictions = iter(map(classifier.read, films) if alone else classifier.read_many(films, BATCH))
+            predictions = iter(map(classifier.read, films) if alone else classifier.read_many(films, BATCH_SIZE))
             for decoded in together:
                 if decoded.film is None:
                     yield decoded
                     continue
                 append_entry(
-                    AuditEntry("read films", classifier.card.name, classifier.card.version, film=decoded.film_id),
+                    AuditEntry(Action.READ_FILMS, classifier.card.name, classifier.card.version, film=decoded.film_id),
                     person,
                 )
                 yield replace(decoded, prediction=next(predictions))
@@ -90,8 +90,8 @@ def _decoded(source: FilmSource) -> Reading:
     start = time.perf_counter()
     try:
         data = source.read()
-        film, digest, error = source.decode(data), film_id(data) + source.mark, ""
+        film, digest, error = source.decode(data), film_id(data) + source.id_suffix, ""
     except FilmError as reason:
         film, digest, error = None, "", str(reason)
-    warnings = film.warnings if film else ()
+    warnings = tuple(warning.sentence for warning in film.warnings) if film else ()
     return Reading(source, film, digest, warnings, None, error, 1000 * (time.perf_counter() - start))

@@ -13,13 +13,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from cxr import DISCLAIMER
+from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import CxrError
 from cxr.core.paths import home
 
 ANSWERS = ("agree", "disagree", "unsure")
-LONGEST_NOTE = 500
+MAX_NOTE_LENGTH = 500
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ReaderResponse:
     def __post_init__(self) -> None:
         if self.answer not in ANSWERS:
             raise CxrError(f"An answer is one of {', '.join(ANSWERS)}, not '{self.answer}'.")
-        object.__setattr__(self, "note", " ".join(self.note.split())[:LONGEST_NOTE])
+        object.__setattr__(self, "note", " ".join(self.note.split())[:MAX_NOTE_LENGTH])
 
 
 def save_responses(*opinions: ReaderResponse) -> None:
@@ -46,7 +47,7 @@ def save_responses(*opinions: ReaderResponse) -> None:
     with ExitStack() as lines:
         for opinion in opinions:
             name, _, version = opinion.model.partition("@")
-            lines.enter_context(audited("keep an opinion", name, version, film=opinion.film))
+            lines.enter_context(audited(Action.SAVE_RESPONSE, name, version, film=opinion.film))
         _store({(one.film, one.model): one for one in opinions})
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from cxr.core.access import Action
 from cxr.core.atomic_files import atomic_path
 from cxr.core.audit_trail import audited
 from cxr.core.errors import CxrError, RegistryError
@@ -50,7 +51,7 @@ _CHUNK_BYTES = 1 << 20
 def export_model(name: str, path: Path) -> Path:
     """One ZIP file that holds the whole model."""
     card = registry.get_card(name)
-    with audited("export a model", name, card.version, more="zip"):
+    with audited(Action.EXPORT_MODEL, name, card.version, more="zip"):
         return _packed(card, path)
 
 
@@ -81,7 +82,7 @@ def _without_paths(scores: Path) -> str:
 
 def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
     """The card of the model that an exported file brought to the shelf, under its own name or another."""
-    with audited("import a model") as line:
+    with audited(Action.IMPORT_MODEL) as line:
         found = _taken_in(source, name)
         line.update(model=found.name, version=found.version)
     return found

@@ -18,6 +18,7 @@ from uuid import uuid4
 import numpy as np
 
 from cxr import __version__
+from cxr.core.access import Action
 from cxr.core.atomic_files import sync_to_disk, write_atomically
 from cxr.core.audit_trail import PendingEntry, audited
 from cxr.core.errors import CxrError, RegistryError
@@ -62,7 +63,7 @@ def store(
 
     The first model becomes the default.
     """
-    with audited("train a model", draft.name) as line:
+    with audited(Action.TRAIN_MODEL, draft.name) as line:
         return _stored(line, draft, recipe, (arrays, gate), evaluation)
 
 
@@ -70,7 +71,7 @@ def store_revised(
     draft: ModelDraft, recipe: Recipe, arrays: Arrays, evaluation: Path | str, gate: Arrays | None = None
 ) -> Card:
     """The same for a model that was not trained, but is another once more with other choices."""
-    with audited("revise a model", draft.name) as line:
+    with audited(Action.REVISE_MODEL, draft.name) as line:
         return _stored(line, draft, recipe, (arrays, gate), evaluation)
 
 
@@ -162,7 +163,7 @@ def attach_input_check(name: str, gate: Arrays, record: InputCheckRecord, ages: 
     folder = model_folder(name)
     try:
         # Each step leaves a sound model: with its old gate, with none, with the new one.
-        with audited("give a gate", name, bare.version), _locked():
+        with audited(Action.ADD_INPUT_CHECK, name, bare.version), _locked():
             _write_card(folder, bare)
             save_arrays(folder / GATE, gate)
             guarded = bare.model_copy(update={"gate": record, "gate_sha256": sha256(folder / GATE), "ages": ages})
@@ -175,7 +176,7 @@ def attach_input_check(name: str, gate: Arrays, record: InputCheckRecord, ages: 
 def set_statement(name: str, statement: Statement) -> Card:
     """The card of a model on the shelf, now with this statement of its makers."""
     try:
-        with audited("describe a model", name, get_card(name).version), _locked():
+        with audited(Action.DESCRIBE_MODEL, name, get_card(name).version), _locked():
             described = get_card(name).model_copy(update={"statement": statement})
             _write_card(model_folder(name), described)
     except OSError as error:
@@ -210,7 +211,7 @@ def load(name: str | None = None, precision: str = "auto") -> Classifier:
             if sha256(model_folder(chosen) / GATE) != found.gate_sha256:
                 raise RegistryError("the gate is not that of its card. Import it again.")
             gate = InputCheck.from_arrays(load_arrays(model_folder(chosen) / GATE))
-            if gate.features != network.maps_and_features.output[1].shape[-1]:
+            if gate.feature_count != network.maps_and_features.output[1].shape[-1]:
                 raise RegistryError("the gate is not one for this network. Import it again.")
         return Classifier(network, recipe, found, used, gate)
     except (CxrError, OSError, ValueError) as error:  # Keras says with a ValueError that a graph cannot be built
@@ -231,13 +232,13 @@ def previous_name() -> str | None:
 
 def promote(name: str) -> None:
     """Put a model into use; the one before it stays within reach of `roll_back`."""
-    with audited("promote a model", name, get_card(name).version), _locked():
+    with audited(Action.PROMOTE_MODEL, name, get_card(name).version), _locked():
         _write_history([*_history(), name])
 
 
 def roll_back() -> str:
     """The name of the model that was in use before and now is again."""
-    with audited("roll back") as line, _locked():
+    with audited(Action.ROLL_BACK) as line, _locked():
         history = _history()
         if len(history) < 2:
             raise RegistryError("There is no earlier model to go back to.")
@@ -249,7 +250,7 @@ def roll_back() -> str:
 def rename(name: str, new: str) -> Card:
     """The card under its new name; whether the model is in use, and what was in use before, stays as it is."""
     renamed = get_card(name).model_copy(update={"name": new})
-    with audited("rename a model", name, renamed.version, more=new):
+    with audited(Action.RENAME_MODEL, name, renamed.version, more=new):
         with new_folder(new) as folder:
             for member in files_of(get_card(name)):
                 shutil.copyfile(model_folder(name) / member, folder / member)
@@ -264,7 +265,7 @@ def rename(name: str, new: str) -> Card:
 def delete(name: str) -> None:
     """Take a model, sound or damaged, off the shelf for good."""
     model_folder(name)
-    with audited("delete a model", name, _version(name)), _locked():
+    with audited(Action.DELETE_MODEL, name, _version(name)), _locked():
         history = _history()
         if history and history[-1] == name:
             raise RegistryError(f"'{name}' is in use. Promote another model first.")

@@ -1,43 +1,63 @@
-"""Errors that nobody foresaw: written to the log under a number, and the page says the number."""
+"""Unexpected errors: logged under a number, which the page shows instead of the error's message."""
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
-from cxr.core.app_log import configure_logging, is_verbose, log_file, log_unexpected, message_for
+from cxr.core.app_log import configure_logging, is_verbose, log_unexpected, message_for
+
+STREAMLIT_ERRORS = "streamlit.error_util"  # the logger of errors that a page, a callback or a fragment did not catch
 
 
 @contextmanager
 def unexpected_errors_numbered() -> Iterator[None]:
-    """What goes wrong inside unforeseen is a sentence with its number."""
+    """Replace an unexpected error in the block by a sentence with the error's number."""
     try:
         yield
     except Exception as error:
-        st.error(message_for(log_unexpected(error)))
+        show_unexpected(error)
+
+
+def show_unexpected(error: BaseException) -> str:
+    """Log the error, show its number on the page, and return the sentence shown."""
+    sentence = message_for(log_unexpected(error))
+    st.error(sentence)
+    return sentence
 
 
 def watch() -> None:
-    """Have what goes wrong outside of `numbered`, in callbacks and fragments, in the log with a number as well."""
+    """Log and show errors that Streamlit catches itself, those of callbacks and fragments, under a number too.
+
+    Streamlit would write their messages, which may quote patients' names, to its console log.
+    """
     configure_logging()
-    streamlit = logging.getLogger("streamlit.error_util")
-    if not any(isinstance(one, _Numbering) for one in streamlit.filters):
-        streamlit.addFilter(_Numbering())
+    logger = logging.getLogger(STREAMLIT_ERRORS)
+    console = [handler for handler in logger.handlers if not isinstance(handler, UnexpectedErrorHandler)]
+    if console:
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+        logger.addHandler(UnexpectedErrorHandler(console))
 
 
-class _Numbering(logging.Filter):
-    """Says on the page, and in Streamlit's own log, a number in the place of the error's words."""
+class UnexpectedErrorHandler(logging.Handler):
+    """Shows a logged error on the page under a number, and passes the record on without the error's message."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
+    def __init__(self, targets: list[logging.Handler]) -> None:
+        super().__init__()
+        self.targets = targets
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report the record's error, if it has one, and pass the record to the handlers that had it before."""
         error = record.exc_info[1] if record.exc_info else None
-        if error is None:
-            return True
-        number = log_unexpected(error)
-        st.error(message_for(number))
-        record.msg, record.args = f"Something went wrong; number {number} in {log_file()}.", ()
-        if not is_verbose():
-            record.exc_info = record.exc_text = None
-        return True
+        if error is not None:
+            record = copy.copy(record)
+            record.msg, record.args = show_unexpected(error), ()
+            if not is_verbose():
+                record.exc_info = record.exc_text = None
+        for target in self.targets:
+            target.handle(record)

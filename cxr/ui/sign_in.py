@@ -1,74 +1,94 @@
-"""Who sits before a page, and what of the page is for that person.
+"""The person who uses a page, and what that person's role allows on it.
 
-Access is controlled where Streamlit's secrets have a section `[auth]`: who is not signed in sees nothing, and what a
-person may do says the section `[roles]`, by e-mail address or by the provider's number (`sub`). Without either, the
-one local person may do everything. Pages ask here what to show; the actions themselves ask `person.permit` again.
+Access control is on when Streamlit's secrets have a section `[auth]`: a visitor who is not signed in sees nothing, and
+the section `[roles]` names each role's people by e-mail address or by the provider's number (`sub`). Otherwise the
+local person may do everything. Pages ask here what to show; each action checks again with `access.authorize`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from cxr.core.access import LOCAL, ROLES, Person, current_person, told_by
+from cxr.core.access import LOCAL, ROLES, Action, Person, current_person, identify_with
 
-SIGNED_IN_S = 12 * 3600  # after which one signs in again: Streamlit's cookie alone would do for 30 days
-TO_SEE = {
-    "Predict": "read films",
-    "Evaluate": "see evaluations",
-    "Train": "see runs",
-    "Models": "see models",
-    "Data": "see datasets",
+SIGN_IN_LASTS_S = 12 * 3600  # Streamlit's cookie alone lasts for 30 days
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+VIEW_ACTIONS = {
+    "Predict": Action.READ_FILMS,
+    "Evaluate": Action.VIEW_EVALUATIONS,
+    "Train": Action.VIEW_RUNS,
+    "Models": Action.VIEW_MODELS,
+    "Data": Action.VIEW_DATASETS,
 }
-NOBODY = Person("", None)
-HOW_TO_GET_AUTHLIB = "Signing in needs two packages more: pip install -r requirements-login.txt"
+SIGNED_OUT = Person("", None)
+AUTHLIB_MISSING = "Signing in needs two more packages: pip install -r requirements-login.txt"
+SECRETS_UNREADABLE = "Cannot read secrets.toml, so nobody can sign in. Correct the file: see docs/access.md."
+AUTH_MISSING = "secrets.toml has roles but no section [auth], so nobody can sign in: see docs/access.md."
 
 
 def require_access(title: str) -> None:
-    """Goes on only where this visitor may see the page of this title; else says what to do, and ends the page."""
-    told_by(visitor)
-    if not controlled():
+    """Identify the visitor, and stop the page unless the visitor may view it.
+
+    Everything that the page's script does afterward is done by the visitor. Callbacks run before the script, and
+    fragments without it: what acts there is wrapped in `as_visitor`.
+    """
+    identify_with(visitor)
+    if not is_controlled():
         return
     if problem := _misconfigured():
         st.error(problem)
         st.stop()
     person = visitor()
-    if person == NOBODY:
-        _offer_to_sign_in()
+    if person == SIGNED_OUT:
+        _show_sign_in_buttons()
         st.stop()
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.caption(f"{person.name}, {person.role or 'no role'}", width="content")
         st.button("Sign out", key="access.out", on_click=st.logout, type="tertiary")
-    if not allowed(TO_SEE[title]):
+    if not allowed(VIEW_ACTIONS[title]):
         st.stop()
 
 
-def controlled() -> bool:
-    """Whether one must sign in: where there are secrets that say so, or secrets that cannot be read."""
+def as_visitor(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """The function, done by the visitor; for callbacks and fragments, which run without the page's script."""
+
+    @wraps(function)
+    def identified(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        identify_with(visitor)
+        return function(*args, **kwargs)
+
+    return identified
+
+
+def is_controlled() -> bool:
+    """Whether visitors must sign in: the secrets have roles or a provider, or cannot be read."""
     if st.secrets.load_if_toml_exists():
         return "auth" in st.secrets or "roles" in st.secrets
     return any(Path(path).exists() for path in st.get_option("secrets.files"))
 
 
 def visitor() -> Person:
-    """Who sits before the page that is drawn in this thread."""
-    return _person(st.user.to_dict(), _roles()) if controlled() else LOCAL
+    """The person who uses the page that runs in this thread."""
+    return _person(st.user.to_dict(), _roles()) if is_controlled() else LOCAL
 
 
-def allowed(action: str) -> bool:
-    """Whether the visitor may do this; where not, the page says so."""
+def allowed(action: Action) -> bool:
+    """Whether the visitor may do this; if not, the page shows the reason."""
     person = current_person()
     if not person.may(action):
         st.info(person.denial_reason(action))
     return person.may(action)
 
 
-def button(action: str, label: str, *, disabled: bool = False, help: str | None = None, **more: Any) -> bool:
-    """A button that who may not do this cannot press, and that then says why."""
+def button(action: Action, label: str, *, disabled: bool = False, help: str | None = None, **more: Any) -> bool:
+    """A button for an action; disabled, with the reason as its tooltip, if the visitor may not do it."""
     person = current_person()
     if not person.may(action):
         disabled, help = True, person.denial_reason(action)
@@ -76,45 +96,47 @@ def button(action: str, label: str, *, disabled: bool = False, help: str | None 
 
 
 def _person(user: Mapping[str, Any], roles: Mapping[str, Any]) -> Person:
-    """The person that a provider vouches for, with the highest role of those given to the address or the number."""
+    """The signed-in person, with the highest role that the address or the provider's number has."""
     issued = user.get("iat")
-    old = isinstance(issued, int | float) and time.time() - issued > SIGNED_IN_S
-    if not user.get("is_logged_in") or old:
-        return NOBODY
+    expired = isinstance(issued, int | float) and time.time() - issued > SIGN_IN_LASTS_S
+    if not user.get("is_logged_in") or expired:
+        return SIGNED_OUT
     address = "" if user.get("email_verified") is False else str(user.get("email") or "")
     names = {name.casefold() for name in (address, str(user.get("sub") or "")) if name}
     if not names:
-        return NOBODY
-    given = [role for role in ROLES if names & {str(one).casefold() for one in roles.get(role, ())}]
-    return Person(address or str(user["sub"]), given[-1] if given else None)
+        return SIGNED_OUT
+    held = [role for role in ROLES if names & {str(name).casefold() for name in roles.get(role, ())}]
+    return Person(address or str(user["sub"]), held[-1] if held else None)
 
 
 def _roles() -> Mapping[str, Any]:
-    found = st.secrets.get("roles", {}) if st.secrets.load_if_toml_exists() else {}
-    return {role: found[role] for role in ROLES if isinstance(found.get(role), list)}
+    roles = st.secrets.get("roles", {}) if st.secrets.load_if_toml_exists() else {}
+    return {role: roles[role] for role in ROLES if isinstance(roles.get(role), list)}
 
 
 def _misconfigured() -> str:
-    """What is wrong with the secrets, in a sentence; "" where nothing is."""
+    """A sentence about what is wrong with the secrets, or ""."""
     if not st.secrets.load_if_toml_exists():
-        return "The file secrets.toml cannot be read, so nobody is let in. Mend it: see docs/access.md."
+        return SECRETS_UNREADABLE
     if "auth" not in st.secrets:
-        return "secrets.toml gives roles, but no way to sign in, so nobody is let in: see docs/access.md."
-    if not _authlib():
-        return HOW_TO_GET_AUTHLIB
+        return AUTH_MISSING
+    if not has_authlib():
+        return AUTHLIB_MISSING
     return ""
 
 
-def _authlib() -> bool:
+def has_authlib() -> bool:
+    """Whether the package that signs people in is installed."""
     from importlib.util import find_spec
 
     return find_spec("authlib") is not None
 
 
-def _offer_to_sign_in() -> None:
+def _show_sign_in_buttons() -> None:
     auth = st.secrets["auth"]
-    providers = [None] if "client_id" in auth else [name for name, one in auth.items() if isinstance(one, Mapping)]
-    st.markdown("Sign in to read films.")
+    sections = [name for name, section in auth.items() if isinstance(section, Mapping)]
+    providers = [None] if "client_id" in auth else sections
+    st.markdown("Sign in to read X-rays.")
     for name in providers:
         if st.button(f"Sign in with {name}" if name else "Sign in", type="primary", key=f"access.in.{name or ''}"):
             st.login(name)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
 
+from cxr.core.app_log import UNEXPECTED
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.browser import WAIT_MS
 from tests.support.server import Server, serving
@@ -85,7 +86,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def _red(tab: Page) -> list[str]:
     """Errors on the page, once it goes on to no other."""
-    places = (tab.locator('[data-testid="stException"]'), tab.get_by_text("Something went wrong; number"))
+    places = (tab.locator('[data-testid="stException"]'), tab.get_by_text(UNEXPECTED))
     for _ in range(5):
         with contextlib.suppress(Error):  # it was just then left for another page
             return [text for place in places for text in place.all_inner_texts()]

@@ -67,19 +67,19 @@ def test_one_signs_in_sees_what_the_role_may_and_signs_out(page, guarded):
     settled(page)
     page.get_by_text("Take in a model from a file").click()
     page.get_by_text(
-        "One needs the role admin to import a model; anna@hospital.example has the role trainer."
+        'You need the role "admin" to import a model. anna@hospital.example has the role "trainer".'
     ).wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
     trail = "".join(path.read_text() for path in (guarded.home / "trail").iterdir())
-    assert '"who": "anna@hospital.example", "action": "read films", "model": "tiny"' in trail
+    assert '"who": "anna@hospital.example", "action": "read X-rays", "model": "tiny"' in trail
 
 
 def test_who_has_no_role_is_told_so(page, guarded, provider, monkeypatch):
     monkeypatch.setattr(provider, "claims", {"sub": "4712", "email": "bert@hospital.example"})
     page.goto(guarded.url)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_text("bert@hospital.example has no role here.").wait_for()
+    page.get_by_text("bert@hospital.example has no role.").wait_for()
     assert page.get_by_test_id("stFileUploader").count() == 0
 
 

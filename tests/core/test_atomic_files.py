@@ -1,11 +1,15 @@
-"""Files that are whole or absent."""
+"""Files that are complete or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from cxr.core.atomic_files import atomic_path, write_atomically
 
 
-def test_what_is_written_takes_the_place_of_what_was_there(tmp_path):
+def test_new_text_replaces_the_old_text(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     for text in ("first", "second"):
         write_atomically(path, text, durable=True)
@@ -14,7 +18,7 @@ def test_what_is_written_takes_the_place_of_what_was_there(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_what_fails_halfway_leaves_the_old_file_and_nothing_beside_it(tmp_path, error):
+def test_a_failure_leaves_the_old_file_and_no_partial_file(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "history.csv"
     path.write_text("old")
     with pytest.raises(error), atomic_path(path) as partial:
@@ -24,12 +28,12 @@ def test_what_fails_halfway_leaves_the_old_file_and_nothing_beside_it(tmp_path, 
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_name_as_long_as_a_file_system_takes_can_be_written(tmp_path):
+def test_the_longest_file_name_of_a_file_system_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 255)
     write_atomically(path, "text")
     assert path.read_text() == "text"
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "no" / "file", "text")

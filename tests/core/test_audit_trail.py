@@ -1,4 +1,6 @@
-"""The audit trail: every action leaves one whole line, whoever writes beside it; nothing in it tells a patient."""
+"""The audit trail: one complete line for each action, whatever else is written, and nothing that names a patient."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -10,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from cxr.cli.app import main
-from cxr.core import audit_trail
 from cxr.core.access import LOCAL, Action, Person, acting_as
 from cxr.core.audit_trail import AuditEntry, append_entry, audited, read_entries
 from cxr.core.errors import AccessError, CxrError, RegistryError
+from cxr.core.paths import trail_dir
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
@@ -22,7 +24,7 @@ from cxr.inference.batch import read_sources
 from cxr.inference.reader_responses import ReaderResponse, save_responses
 from cxr.inference.sources import source_on_disk
 from cxr.jobs import run_store, train
-from cxr.jobs.run import Status
+from cxr.jobs.run import Run, Status
 from cxr.registry import package, registry
 from tests.support.training import tiny_recipe
 
@@ -31,8 +33,8 @@ ANNA = Person("anna@hospital.example", "admin")
 
 
 @pytest.fixture
-def shelved(home, phantoms):
-    """A model of one epoch on the shelf."""
+def first_run(home: Path, phantoms: Path) -> Run:
+    """The run that trained the model "first" for one epoch."""
     recipe = tiny_recipe(training={"epochs": 1})
     with acting_as(ANNA):
         run = run_store.create(train.plan(recipe, [str(phantoms)], "first"), recipe.name)
@@ -40,17 +42,17 @@ def shelved(home, phantoms):
     return run
 
 
-def actions(since=0):
-    return [one.action for one in read_entries()][since:]
+def actions() -> list[str]:
+    return [entry.action for entry in read_entries()]
 
 
-def test_a_training_s_line_has_who_started_it_and_its_model_s_version(shelved):
+def test_the_line_of_a_training_has_its_starter_and_its_model_s_version(first_run: Run) -> None:
     line = read_entries()[-1]
     assert (line.action, line.who, line.model) == (Action.TRAIN_MODEL, ANNA.name, "first")
     assert line.version == registry.get_card("first").version
 
 
-def test_what_is_done_with_models_leaves_a_line_each(shelved, tmp_path):
+def test_each_action_on_a_model_leaves_a_line(first_run: Run, tmp_path: Path) -> None:
     before = len(read_entries())
     package.import_model(package.export_model("first", tmp_path / "first.zip"), "second")
     registry.promote("second")
@@ -58,7 +60,7 @@ def test_what_is_done_with_models_leaves_a_line_each(shelved, tmp_path):
     registry.rename("second", "third")
     registry.delete("third")
     version = registry.get_card("first").version
-    assert [(one.action, one.model, one.version, one.more, one.who) for one in read_entries()[before:]] == [
+    assert [(entry.action, entry.model, entry.version, entry.more, entry.who) for entry in read_entries()[before:]] == [
         (Action.EXPORT_MODEL, "first", version, "zip", "local"),
         (Action.IMPORT_MODEL, "second", version, "", "local"),
         (Action.PROMOTE_MODEL, "second", version, "", "local"),
@@ -68,7 +70,7 @@ def test_what_is_done_with_models_leaves_a_line_each(shelved, tmp_path):
     ]
 
 
-def test_what_fails_leaves_no_line(shelved):
+def test_an_action_that_fails_leaves_no_line(first_run: Run) -> None:
     before = read_entries()
     with pytest.raises(RegistryError):
         registry.delete("first")  # it is in use
@@ -77,7 +79,9 @@ def test_what_fails_leaves_no_line(shelved):
     assert read_entries() == before
 
 
-def test_a_reading_s_line_has_the_film_s_digest_and_no_name(shelved, phantoms, tmp_path):
+def test_the_line_of_a_reading_has_the_film_s_digest_and_no_name(
+    first_run: Run, phantoms: Path, tmp_path: Path
+) -> None:
     film = tmp_path / "Doe^Jane-19610203.png"
     film.write_bytes(next(phantoms.rglob("*.png")).read_bytes())
     broken = tmp_path / "broken.png"
@@ -86,130 +90,163 @@ def test_a_reading_s_line_has_the_film_s_digest_and_no_name(shelved, phantoms, t
     list(read_sources(registry.load("first"), [source_on_disk(film), source_on_disk(broken)]))
     (line,) = read_entries()[before:]
     assert (line.action, line.model, line.film) == (Action.READ_FILMS, "first", film_id(film.read_bytes()))
-    written = "".join(path.read_text("utf-8") for path in audit_trail.trail_dir().iterdir())
+    written = "".join(path.read_text("utf-8") for path in trail_dir().iterdir())
     assert "Doe" not in written and "1961" not in written and str(tmp_path) not in written
 
 
-def test_a_kept_opinion_s_line_has_film_and_model_and_neither_answer_nor_note(home):
+def test_the_line_of_a_reader_response_has_film_and_model_but_not_the_answer(home: Path) -> None:
     save_responses(
         ReaderResponse("f1", "first@abc", "viral", 0.9, "disagree", "a scar"),
         ReaderResponse("f2", "first@abc", "viral", 0.8, "agree"),
     )
-    assert sorted((one.action, one.model, one.version, one.film, one.more) for one in read_entries()) == [
+    assert sorted((entry.action, entry.model, entry.version, entry.film, entry.more) for entry in read_entries()) == [
         (Action.SAVE_RESPONSE, "first", "abc", "f1", ""),
         (Action.SAVE_RESPONSE, "first", "abc", "f2", ""),
     ]
-    assert not re.search("disagree|scar", next(audit_trail.trail_dir().iterdir()).read_text("utf-8"))
+    assert not re.search("disagree|scar", next(trail_dir().iterdir()).read_text("utf-8"))
 
 
-def test_an_opinion_that_could_not_be_kept_leaves_no_line(home):
+def test_a_reader_response_that_cannot_be_saved_leaves_no_line(home: Path) -> None:
     (home / "opinions.jsonl").mkdir(parents=True)
     with pytest.raises(CxrError):
         save_responses(ReaderResponse("f1", "first@abc", "viral", 0.9, "agree"))
     assert read_entries() == []
 
 
-def test_an_audit_leaves_a_line_where_films_are_looked_through_and_none_where_it_is_known(home, phantoms):
+def test_a_dataset_audit_leaves_a_line_unless_it_comes_from_the_cache(home: Path, phantoms: Path) -> None:
     dataset = Dataset.open(phantoms)
     assert audit_or_cached(dataset) == audit_or_cached(dataset)
     assert actions() == [Action.AUDIT_DATASET]
 
 
-def test_datasets_are_in_it_without_their_names(home, phantoms, tmp_path):
+def test_lines_about_datasets_do_not_name_them(home: Path, phantoms: Path, tmp_path: Path) -> None:
     named = tmp_path / "Doe_Jane"
     named.symlink_to(phantoms)
     catalogue.add(named)
     catalogue.remove(catalogue.entries()[0].name)
     assert actions() == [Action.ADD_DATASET, Action.REMOVE_DATASET]
-    assert not re.search("phantoms|doe", next(audit_trail.trail_dir().iterdir()).read_text("utf-8"), re.IGNORECASE)
+    assert not re.search("phantoms|doe", next(trail_dir().iterdir()).read_text("utf-8"), re.IGNORECASE)
 
 
-def test_a_run_s_start_stop_and_end_are_in_it(home, phantoms):
+def test_stopping_and_deleting_a_run_leave_lines(home: Path, phantoms: Path) -> None:
     recipe = tiny_recipe(training={"epochs": 1})
     run = run_store.create(train.plan(recipe, [str(phantoms)], None), recipe.name)
     run_store.stop(run)
     run.write_status(Status("stopped"))
     run_store.delete(run)
-    assert [(one.action, one.run) for one in read_entries()] == [(Action.STOP_RUN, run.id), (Action.DELETE_RUN, run.id)]
+    assert [(entry.action, entry.run) for entry in read_entries()] == [
+        (Action.STOP_RUN, run.id),
+        (Action.DELETE_RUN, run.id),
+    ]
 
 
-def test_lines_that_many_processes_write_at_once_are_all_there_and_whole(home):
+def test_lines_that_several_processes_write_at_once_are_complete(home: Path) -> None:
     code = (
-        "from cxr.core.access import Person; from cxr.core.audit_trail import Deed, leave; import sys\n"
+        "import sys\n"
+        "from cxr.core.access import Action, Person\n"
+        "from cxr.core.audit_trail import AuditEntry, append_entry\n"
         "for n in range(200):\n"
-        "    leave(Deed('read films', film=f'{sys.argv[1]}-{n}', more='x' * 500), Person('p', 'reader'))"
+        "    entry = AuditEntry(Action.READ_FILMS, film=f'{sys.argv[1]}-{n}', more='x' * 500)\n"
+        "    append_entry(entry, Person('p', 'reader'))"
     )
     children = [
         subprocess.Popen([sys.executable, "-c", code, str(n)], cwd=PROJECT, env=os.environ | {"CXR_HOME": str(home)})
         for n in range(4)
     ]
     assert [child.wait(60) for child in children] == [0] * 4
-    (path,) = audit_trail.trail_dir().iterdir()
+    (path,) = trail_dir().iterdir()
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert {line["film"] for line in lines} == {f"{n}-{i}" for n in range(4) for i in range(200)}
     assert len(lines) == 800
 
 
-def test_a_line_that_a_full_disk_cut_off_takes_no_other_with_it(home):
+def test_a_line_that_a_full_disk_cut_off_does_not_damage_the_next_one(home: Path) -> None:
     append_entry(AuditEntry(Action.ROLL_BACK, model="first"), LOCAL)
-    with next(audit_trail.trail_dir().iterdir()).open("a") as file:
+    with next(trail_dir().iterdir()).open("a") as file:
         file.write('{"when": "2026-01-01T00:00:00", "who": "lo')
     append_entry(AuditEntry(Action.ROLL_BACK, model="second"), LOCAL)
-    assert [one.model for one in read_entries()] == ["first", "second"]
+    assert [entry.model for entry in read_entries()] == ["first", "second"]
 
 
 @pytest.fixture
-def unwritable(home):
-    """A trail that cannot be written, also by root: where its folder should be, there is a file."""
+def unwritable(home: Path) -> None:
+    """A trail that not even root can write: there is a file in the place of its folder."""
     home.mkdir()
     (home / "trail").write_text("")
 
 
-def test_where_no_line_can_be_written_a_signed_in_person_is_refused_before_anything_is_done(unwritable):
-    done = []
+def test_a_signed_in_person_s_action_is_denied_when_no_line_can_be_written(unwritable: None) -> None:
+    done = False
     with (
         acting_as(ANNA),
-        pytest.raises(AccessError, match="audit trail .* cannot be written"),
+        pytest.raises(AccessError) as denied,
         audited(Action.ROLL_BACK),
     ):
-        done.append(1)
+        done = True
+    assert denied.value.code == "access.trail"
     assert not done
 
 
-def test_where_no_line_can_be_written_the_local_person_is_warned_and_goes_on(unwritable, caplog):
+def test_the_local_person_s_action_is_done_with_a_warning_when_no_line_can_be_written(
+    unwritable: None, caplog: pytest.LogCaptureFixture
+) -> None:
     with audited(Action.ROLL_BACK):
         pass
-    assert "cannot be written" in caplog.text
+    assert [(record.name, record.levelname) for record in caplog.records] == [("cxr.trail", "WARNING")]
 
 
-def test_a_trail_that_is_turned_off_keeps_nothing(home, monkeypatch, capsys):
+def test_a_trail_that_is_turned_off_writes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CXR_TRAIL", "off")
     with audited(Action.ROLL_BACK):
         pass
     assert read_entries() == []
     main_ends(["trail"])
-    assert "keeps no trail" in capsys.readouterr().err
+    assert "CXR_TRAIL=off" in capsys.readouterr().err
 
 
-def main_ends(arguments):
+def main_ends(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert not end.value.code
 
 
-def test_the_command_line_shows_it_by_action_model_and_film(home, tmp_path, capsys):
+def test_the_command_line_filters_by_action_model_and_film(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     film = tmp_path / "film.png"
     film.write_bytes(b"some bytes")
     append_entry(AuditEntry(Action.READ_FILMS, "first", "abc", film=film_id(b"some bytes")), ANNA)
     append_entry(AuditEntry(Action.READ_FILMS, "second", "def", film="0" * 16), LOCAL)
     append_entry(AuditEntry(Action.DELETE_MODEL, "second", "def"), LOCAL)
 
-    def shown(*words):
+    def shown(*words: str) -> list[tuple[str, str]]:
         main_ends(["trail", "--json", *words])
-        return [(one["who"], one["model"]) for one in json.loads(capsys.readouterr().out)]
+        return [(entry["who"], entry["model"]) for entry in json.loads(capsys.readouterr().out)]
 
     assert len(shown()) == 3 and len(shown("--last", "1")) == 1
     assert shown("--film", str(film)) == shown("--model", "first") == [(ANNA.name, "first")]
     assert shown("--action", "delete") == [("local", "second")]
     main_ends(["trail"])
     assert "anna@hospital.example" in capsys.readouterr().out
+
+
+FORMER_LINES = """\
+{"when": "2026-01-01T10:00:00.000+00:00", "who": "local", "action": "judge a model", "model": "first"}
+{"when": "2026-01-02T10:00:00.000+00:00", "who": "local", "action": "give a gate", "model": "first"}
+{"when": "2026-01-03T10:00:00.000+00:00", "who": "local", "action": "sing a song", "model": "second"}
+"""
+
+
+def test_lines_of_version_0_1_are_found_by_the_present_and_the_former_names(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail_dir().mkdir(parents=True)
+    (trail_dir() / "2026-01.jsonl").write_text(FORMER_LINES)
+    assert actions() == [Action.EVALUATE_MODEL, Action.ADD_INPUT_CHECK, "sing a song"]
+    for words, model in (("evaluate", "first"), ("judge", "first"), ("gate", "first"), ("sing", "second")):
+        main_ends(["trail", "--json", "--action", words])
+        (line,) = json.loads(capsys.readouterr().out)
+        assert line["model"] == model
+    assert (trail_dir() / "2026-01.jsonl").read_text() == FORMER_LINES

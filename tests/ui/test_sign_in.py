@@ -96,13 +96,17 @@ DO = {
     Action.SAVE_RESPONSE: lambda home: reader_responses.save_responses(
         ReaderResponse("f", "first@0", "normal", 0.5, "agree")
     ),
-    Action.EVALUATE_MODEL: lambda home: model_evaluation.evaluate_model("first", [catalogue.entries()[0].path], None, quiet),
+    Action.EVALUATE_MODEL: lambda home: model_evaluation.evaluate_model(
+        "first", [catalogue.entries()[0].path], None, quiet
+    ),
     Action.AUDIT_MODEL: lambda home: model_evaluation.audit_model("first", [catalogue.entries()[0].path], quiet),
     Action.DELETE_EVALUATION: lambda home: next(
         one for one in stored_evaluations(registry.get_card("second")) if not one.role
     ).delete(),
     Action.AUDIT_DATASET: lambda home: audit_or_cached(dataset(), quiet),
-    Action.CREATE_DATASET: lambda home: catalogue.create("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
+    Action.CREATE_DATASET: lambda home: catalogue.create(
+        "more", lambda folder: draw_phantom_set(folder, 8, size_px=32)
+    ),
     Action.START_RUN: started,
     Action.STOP_RUN: lambda home: run_store.stop(waiting()),
     Action.RESUME_RUN: lambda home: run_store.resume(waiting()),
@@ -113,7 +117,9 @@ DO = {
     Action.ADD_DATASET: lambda home: catalogue.add("/no/such/folder"),
     Action.SPLIT_DATASET: lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
     Action.REMOVE_DATASET: lambda home: catalogue.remove("phantoms"),
-    Action.ADD_INPUT_CHECK: lambda home: input_check_training.add_input_check("first", [catalogue.entries()[0].path], quiet),
+    Action.ADD_INPUT_CHECK: lambda home: input_check_training.add_input_check(
+        "first", [catalogue.entries()[0].path], quiet
+    ),
     Action.DESCRIBE_MODEL: lambda home: registry.set_statement("first", said()),
     Action.IMPORT_MODEL: lambda home: package.import_model(home / "first.zip", "fifth"),
     Action.PROMOTE_MODEL: lambda home: registry.promote("first"),

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.paths import cache_dir
@@ -36,7 +37,7 @@ def audit_or_cached(dataset: Dataset, progress: Progress | None = None) -> Audit
     known = cached_audit(dataset)
     if known is not None:
         return known
-    with audited("audit a dataset"):
+    with audited(Action.AUDIT_DATASET):
         signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
         found = audit(dataset, progress)
         path = _file(dataset)

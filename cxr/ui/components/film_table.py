@@ -54,7 +54,7 @@ def film_with_heatmap(card: Card, row: pd.Series) -> None:
     picture, prediction = _reading(card, row)
     heatmaps = {name: prediction.heatmap(name) for name in card.classes}
     viewer(picture, heatmaps, prediction.decision, "Grad-CAM", f"film_panel_viewer_{picture.key}")
-    for sentence in prediction.gate.sentences if prediction.gate else ():
+    for sentence in prediction.input_check.sentences if prediction.input_check else ():
         st.warning(sentence)
     said = ", ".join(f"{name} {prediction.probability(name):.3f}" for name in card.classes)
     st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from cxr.core.access import Action
 from cxr.datasets import manifest
 from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.dataset import Dataset
@@ -62,7 +63,7 @@ def _write_split(place: DatasetEntry, dealt: Dataset) -> None:
         if (
             path
             and place.added
-            and sign_in.button("split a dataset", "Write it into the dataset", key="data_deal_write")
+            and sign_in.button(Action.SPLIT_DATASET, "Write it into the dataset", key="data_deal_write")
         ):
             _confirm_write(path, dealt)
     if path is None:
@@ -76,7 +77,7 @@ def _confirm_write(path: Path, dealt: Dataset) -> None:
     st.write(f"The split is written to `{path}`.")
     if path.exists():
         st.write("The manifest that is there is kept beside it, under a name with the date and time.")
-    if sign_in.button("split a dataset", "Write it", type="primary", key="data_deal_sure"):
+    if sign_in.button(Action.SPLIT_DATASET, "Write it", type="primary", key="data_deal_sure"):
         with frame.errors_shown(), st.spinner("Writing and checking the manifest ..."):
             before = manifest.write_manifest(path, dealt)
             kept = f" The one before is `{before.name}`." if before else ""

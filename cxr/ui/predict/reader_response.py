@@ -1,4 +1,4 @@
-"""What a reader says to a reading, and the way to what was said: on this desk, and kept on this machine."""
+"""The reader's own interpretation of an open X-ray, held for this visit and saved on this computer on request."""
 
 from __future__ import annotations
 
@@ -8,86 +8,91 @@ import streamlit as st
 
 from cxr.core.access import Action, current_person
 from cxr.core.errors import CxrError
+from cxr.core.number_format import counted
 from cxr.inference import reader_responses
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
-from cxr.inference.reader_responses import ANSWERS, LONGEST_NOTE, ReaderResponse
+from cxr.inference.reader_responses import ANSWERS, MAX_NOTE_LENGTH, ReaderResponse
 from cxr.inference.session import ReadingSession
+from cxr.ui.predict.upload import PROBLEMS
 
-KEEP = "predict.keep"
+SAVE = "predict_save_responses"
 
 
-def ask_opinion(desk: ReadingSession, reading: Reading, prediction: Prediction) -> None:
-    """What the reader says to the reading; kept on this machine only where the reader wants that."""
+def ask_response(session: ReadingSession, reading: Reading, prediction: Prediction) -> None:
+    """Asks whether the reader agrees; the response is saved on this computer only where the reader wants that."""
     place = (reading.film_id, prediction.model)
-    said = desk.responses.get(place)
-    key = f"predict.opinion.{reading.film_id}.{prediction.model}"
+    earlier = session.responses.get(place)
+    key = f"predict_response_{reading.film_id}_{prediction.model}"
 
-    def answer() -> None:
-        chosen = st.session_state[f"{key}.answer"]
-        if chosen is None:
-            desk.responses.pop(place, None)
+    def respond() -> None:
+        answer = st.session_state[f"{key}_answer"]
+        if answer is None:
+            session.responses.pop(place, None)
             return
-        note = st.session_state.get(f"{key}.note", "")
-        opinion = ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), chosen, note)
-        desk.responses[place] = opinion
-        _keep([opinion])
+        note = st.session_state.get(f"{key}_note", "")
+        response = ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), answer, note)
+        session.responses[place] = response
+        _save([response])
 
-    with st.expander("Your own reading", expanded=True):
+    with st.expander("Your interpretation", expanded=True):
         st.segmented_control(
-            "Do you agree?", ANSWERS, default=said.answer if said else None, key=f"{key}.answer", on_change=answer
+            "Do you agree with the prediction?",
+            ANSWERS,
+            default=earlier.answer if earlier else None,
+            format_func=str.capitalize,
+            key=f"{key}_answer",
+            on_change=respond,
         )
         st.text_input(
-            "Note (no names)",
-            said.note if said else "",
-            key=f"{key}.note",
-            on_change=answer,
-            max_chars=LONGEST_NOTE,
+            "Note (no patient names)",
+            earlier.note if earlier else "",
+            key=f"{key}_note",
+            on_change=respond,
+            max_chars=MAX_NOTE_LENGTH,
         )
         st.toggle(
-            "Keep my answers on this machine",
-            key=KEEP,
+            "Save responses on this computer",
+            key=SAVE,
             persist_state="session",
-            on_change=lambda: _keep(desk.responses.values()),
-            help="Without this they are gone when the page is reloaded, as the films are. Kept are the answer, the "
-            "note, the model and a number made of the film's bytes; no film and no name. Those that you have given "
-            "since the page was loaded are kept as well.",
+            on_change=lambda: _save(session.responses.values()),
+            help="Otherwise they are lost when the page is reloaded, as the images are. Saved are the response, the "
+            "note, the model and a hash of the file, but no image and no name. Responses that you have already given "
+            "are saved, too.",
         )
-        _offer_answers(list(desk.responses.values()))
+        _offer_downloads(list(session.responses.values()))
 
 
-def _keep(answers: Iterable[ReaderResponse]) -> None:
-    """Store them where the reader wants that."""
-    if st.session_state.get(KEEP):
+def _save(responses: Iterable[ReaderResponse]) -> None:
+    """Saves responses where the reader wants that."""
+    if st.session_state.get(SAVE):
         try:
-            reader_responses.save_responses(*answers)
+            reader_responses.save_responses(*responses)
         except CxrError as error:
-            st.session_state["predict.problems"] = [str(error)]
+            st.session_state[PROBLEMS] = [str(error)]
 
 
-def _offer_answers(mine: list[ReaderResponse]) -> None:
-    """The reader's own answers as a file; and all that are kept here, to whoever may see what others said."""
-    if mine:
-        _download(f"{_counted(mine)} of mine as CSV", mine, "predict.answers")
-    everybody = reader_responses.saved_responses()
-    if everybody:
-        may = current_person().may(Action.VIEW_RESPONSES)
-        why = "Those of all who read films here." if may else current_person().denial_reason(Action.VIEW_RESPONSES)
-        label = f"Kept on this machine: {_counted(everybody)}, as CSV"
-        _download(label, everybody if may else [], "predict.kept", disabled=not may, help=why)
-
-
-def _counted(answers: list[ReaderResponse]) -> str:
-    return f"{len(answers)} answer{'' if len(answers) == 1 else 's'}"
+def _offer_downloads(own: list[ReaderResponse]) -> None:
+    """Offers the reader's own responses as a file, and all that are saved here to who may see them."""
+    if own:
+        label = f"Download my {counted(len(own), 'response')} (CSV)"
+        _download(label, own, "predict_own_responses")
+    saved = reader_responses.saved_responses()
+    if saved:
+        person, action = current_person(), Action.VIEW_RESPONSES
+        allowed = person.may(action)
+        why = "Responses of all readers on this computer." if allowed else person.denial_reason(action)
+        label = f"Download {counted(len(saved), 'saved response')} (CSV)"
+        _download(label, saved if allowed else [], "predict_saved_responses", disabled=not allowed, help=why)
 
 
 def _download(
-    label: str, answers: list[ReaderResponse], key: str, *, disabled: bool = False, help: str | None = None
+    label: str, responses: list[ReaderResponse], key: str, *, disabled: bool = False, help: str | None = None
 ) -> None:
     st.download_button(
         label,
-        reader_responses.to_csv(answers),
-        f"{key.replace('predict.', '')}.csv",
+        reader_responses.to_csv(responses),
+        f"{key.removeprefix('predict_').replace('_', '-')}.csv",
         "text/csv",
         key=key,
         on_click="ignore",
