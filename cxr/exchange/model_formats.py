@@ -160,7 +160,7 @@ def _write_tflite(model: keras.Model, path: Path) -> None:
 
 
 def _read_tflite(path: Path, films: Probabilities) -> Probabilities:
-    from cxr.learning.device import import_tensorflow
+    from cxr.learning.tensorflow_import import import_tensorflow
 
     tf = import_tensorflow()
     reader = tf.lite.Interpreter(model_path=str(path))
@@ -176,7 +176,7 @@ def _read_tflite(path: Path, films: Probabilities) -> Probabilities:
 
 def _function(model: keras.Model) -> tuple[Any, list[Any]]:
     """The model as a function of named pixels to named probabilities, and its signature."""
-    from cxr.learning.device import import_tensorflow
+    from cxr.learning.tensorflow_import import import_tensorflow
 
     tf = import_tensorflow()
     for layer in model.layers:

@@ -1,34 +1,34 @@
-"""What a training or a reading runs on, and in which precision."""
+"""The device that trains and predicts, and the precision that it computes in."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-_WRAPPERS = "keras.src.wrappers.sklearn_wrapper"
+from cxr.learning.tensorflow_import import import_tensorflow
 
 
 @dataclass(frozen=True)
 class Device:
+    """A CPU or the GPUs of this machine, with the precision to use on it."""
+
     name: str  # for the record: "CPU (AMD EPYC, 2 cores)", "2 GPUs (NVIDIA ...)"
     precision: str  # "float32" or "bfloat16"
     strategy: Any = None
-    why: str = ""  # that precision, as the end of a sentence
+    why: str = ""  # the reason for the precision, as the end of a sentence
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Build and compile a network inside it, so that several GPUs share the work."""
+        """A context to build and compile a network in, so that several GPUs share the work."""
         return self.strategy.scope() if self.strategy else nullcontext()
 
 
 def find_device(precision: str = "auto") -> Device:
-    """The GPUs that TensorFlow sees, or the CPU; `auto` is bfloat16 where the hardware multiplies it natively."""
+    """The GPUs that TensorFlow finds, or the CPU; `auto` is bfloat16 where the hardware multiplies it natively."""
     tf = import_tensorflow()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -48,14 +48,14 @@ def find_device(precision: str = "auto") -> Device:
 
 
 def device_without_tensorflow(precision: str = "auto") -> Device | None:
-    """The CPU where this machine has no GPU to ask TensorFlow about, which takes seconds; None where it may have."""
-    signs = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-    none = sys.platform == "linux" and not any(Path(sign).exists() for sign in signs)
-    return _cpu(precision) if none else None
+    """The CPU where this machine has no GPU; None where it may have one, so that TensorFlow must look (seconds)."""
+    drivers = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+    no_gpu = sys.platform == "linux" and not any(Path(driver).exists() for driver in drivers)
+    return _cpu(precision) if no_gpu else None
 
 
 def gpu_peak_bytes() -> int:
-    """The most memory that this process has had on a GPU; 0 without one, or before TensorFlow is there."""
+    """The peak memory of this process on a GPU; 0 without a GPU or before TensorFlow is imported."""
     if "tensorflow" not in sys.modules:
         return 0
     tf = import_tensorflow()
@@ -69,49 +69,19 @@ def _cpu(precision: str) -> Device:
 
 
 def _chosen(precision: str, native: bool) -> tuple[str, str]:
-    """The precision, and why; not by a stopwatch, as it moves what a model says (docs/speed.md)."""
+    """The precision and the reason; not chosen by timing, because it changes the probabilities (docs/speed.md)."""
     if precision != "auto":
-        return precision, "as was asked for"
-    return ("bfloat16", "which it multiplies natively") if native else ("float32", "as it multiplies no bfloat16")
-
-
-def _keep_wrappers_out() -> None:
-    """Keras brings scikit-learn and SciPy's statistics for wrappers that nobody here uses: 0.7 s of a start."""
-    if "keras" not in sys.modules and _WRAPPERS not in sys.modules:
-        stand_in = ModuleType(_WRAPPERS, "Keras' wrappers for scikit-learn, left out by cxr.")
-        stand_in.__getattr__ = _left_out  # type: ignore[method-assign]
-        sys.modules[_WRAPPERS] = stand_in
-
-
-def _left_out(name: str) -> type:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return type(name, (), {"__doc__": "Left out by cxr."})
-
-
-def import_tensorflow() -> Any:
-    """TensorFlow, without the lines that it writes past every log setting when it is first imported."""
-    _keep_wrappers_out()
-    if "tensorflow" in sys.modules or os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
-        return importlib.import_module("tensorflow")
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        tf = importlib.import_module("tensorflow")
-        tf.config.list_physical_devices()  # looks for GPUs, and says so too
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-    return tf
+        return precision, "as requested"
+    return (
+        ("bfloat16", "which this hardware supports") if native else ("float32", "because this hardware lacks bfloat16")
+    )
 
 
 def _cpu_info(key: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return ""  # not Linux: nothing is known, and float32 is right everywhere
+        return ""  # not Linux: nothing is known, and float32 works everywhere
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 

@@ -40,7 +40,7 @@ def warm_up() -> None:
     def work() -> None:
         time.sleep(WARM_UP_AFTER_S)
         decoder_pool().warm_up()
-        from cxr.learning.device import import_tensorflow
+        from cxr.learning.tensorflow_import import import_tensorflow
 
         import_tensorflow()
         _keep_keras()
