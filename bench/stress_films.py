@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 
 from cxr.datasets.archive import may_be_film  # noqa: E402
-from tests.support.mutants import seeds, small_seeds, tried  # noqa: E402
+from tests.support.mutants import read_mutant, seeds, small_seeds  # noqa: E402
 
 BLOCK, BLOCKS = 2_000, 50
 BLOCK_LIMIT_S = 3_600
@@ -75,9 +75,9 @@ def block(first: int, count: int, data: Path) -> Block:
 
     own = real_films(data)[first // BLOCK :: BLOCKS]
     among = small_seeds() + seeds({f"film {path.stem[:8]}": path.read_bytes() for path in own})
-    outcomes = [tried(first + n, among) for n in range(count)]
+    outcomes = [read_mutant(first + n, among) for n in range(count)]
     return Block(
-        wrong=[f"{outcome.was}: {outcome.wrong}" for outcome in outcomes if outcome.wrong],
+        wrong=[f"{outcome.mutant}: {outcome.fault}" for outcome in outcomes if outcome.fault],
         slowest_s=max(outcome.seconds for outcome in outcomes),
         peak_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         tried=len(outcomes),

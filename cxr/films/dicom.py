@@ -1,8 +1,7 @@
-"""DICOM becomes what the viewer and the model see: rescaled, windowed, the right way round, without identity.
+"""DICOM files, decoded to what a viewer shows: rescaled, windowed, not inverted, without identity.
 
-Only the elements in `ELEMENTS` are ever read out of a file, so that no name, number or date of a patient is
-in memory to leak. pydicom's errors can quote values all the same: they are never chained, and every sentence
-here is ours.
+Only the elements in `ELEMENTS` are ever read from a file, so that no name, number or date of a patient is in memory
+to leak. pydicom's errors can quote values all the same: they are never chained, and every sentence is our own.
 """
 
 import zlib
@@ -26,8 +25,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.core.errors import FilmError
+from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
+from cxr.films.read_failure import ReadFailure
 from cxr.films.window import code_word, header_number, render, window
 
 ELEMENTS = [
@@ -43,30 +44,34 @@ VIEWS = {"PA": "PA", "AP": "AP", "L": "L", "LL": "L", "RL": "L", "LAT": "L", "LA
 }
 RADIOGRAPHS = {"CR", "DX", "DR", "RG"}
 OTHER_MODALITIES = {
-    **{"CT": "CT", "MR": "MR", "US": "ultrasound", "MG": "mammography", "XA": "angiography"},
-    **{"RF": "fluoroscopy", "NM": "nuclear medicine", "PT": "PET", "PX": "dental", "IO": "dental"},
+    "CT": FilmWarning.CT,
+    "MR": FilmWarning.MR,
+    "US": FilmWarning.ULTRASOUND,
+    "MG": FilmWarning.MAMMOGRAPHY,
+    "XA": FilmWarning.ANGIOGRAPHY,
+    "RF": FilmWarning.FLUOROSCOPY,
+    "NM": FilmWarning.NUCLEAR_MEDICINE,
+    "PT": FilmWarning.PET,
+    "PX": FilmWarning.DENTAL,
+    "IO": FilmWarning.DENTAL,
 }
-HEADER_BYTES = 1 << 22  # of a deflated file: all before the picture; a table of 65,536 entries takes 1 << 17
-_SLACK_BYTES = 1 << 20  # for what may follow the picture
-
-UNFOLDS = "This DICOM file unpacks to more than can be read. Export a single film."
-NO_PICTURE = "This DICOM file holds no picture, or was cut off before it. Choose the image itself."
-DAMAGED = "This DICOM file is damaged or was cut off. Export it again."
+HEADER_BYTES = 1 << 22  # of a deflated file: all before the image; a table of 65,536 entries takes 1 << 17
+_SLACK_BYTES = 1 << 20  # for what may follow the image
 
 
 @dataclass(frozen=True)
 class DicomImage:
-    """The picture in a DICOM file as a viewer shows it: grey (height, width) or RGB (height, width, 3)."""
+    """The image in a DICOM file as a viewer shows it: gray (height, width) or RGB (height, width, 3)."""
 
     pixels: NDArray[np.uint8]
     bits: int
     view: str | None
     pixel_spacing_mm: tuple[float, float] | None
-    warnings: tuple[str, ...]
+    warnings: tuple[FilmWarning, ...]
 
 
 def read_dicom(data: bytes, max_pixels: int) -> DicomImage:
-    """The picture in these bytes; raises only `FilmError`."""
+    """The image in these bytes; raises only `FilmError`."""
     try:
         dataset = _parsed(data, max_pixels)
         _check_header(dataset, max_pixels)
@@ -76,18 +81,18 @@ def read_dicom(data: bytes, max_pixels: int) -> DicomImage:
             bits=int(dataset.BitsStored),
             view=VIEWS.get(code_word(dataset, "ViewPosition")),
             pixel_spacing_mm=_spacing(dataset),
-            warnings=_doubts(dataset),
+            warnings=_header_warnings(dataset),
         )
     except (FilmError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
-    # BaseException: a panic in the RLE decoder, written in Rust, is no Exception.
+    # BaseException: a panic in the RLE decoder, written in Rust, is not an Exception.
     # None: the cause's text may hold the file's values, and would be logged.
     except BaseException:
-        raise UnreadableFilm(DAMAGED) from None
+        raise ReadFailure.DAMAGED_DICOM.error from None
 
 
 def _parsed(data: bytes, max_pixels: int) -> Dataset:
-    """The few elements of the file that a picture needs, with a transfer syntax if it had none."""
+    """The few elements that an image needs, with a transfer syntax where the file has none."""
     has_preamble = data[128:132] == b"DICM"
     plain = _inflated(data, 132 if has_preamble else 0, max_pixels)
     dataset = dcmread(BytesIO(plain), force=not has_preamble, specific_tags=ELEMENTS)
@@ -99,108 +104,100 @@ def _parsed(data: bytes, max_pixels: int) -> Dataset:
 
 
 def _inflated(data: bytes, start: int, max_pixels: int) -> bytes:
-    """The file with a deflated data set inflated, as far as its picture can reach; others as they are."""
+    """The file with a deflated data set inflated, as far as its image can reach; other files unchanged."""
     deflated = DeflatedExplicitVRLittleEndian.encode()
     if deflated not in data[start : start + 4096]:
         return data
     if data[start : start + 6] != b"\x02\x00\x00\x00UL":
-        raise UnreadableFilm(DAMAGED)
+        raise ReadFailure.DAMAGED_DICOM.error
     body = start + 12 + int.from_bytes(data[start + 8 : start + 12], "little")
     meta = data[:body].replace(deflated, ExplicitVRLittleEndian.encode().ljust(len(deflated), b"\0"))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     head = inflater.decompress(data[body:], HEADER_BYTES)
     header = dcmread(BytesIO(meta + head), force=True, stop_before_pixels=True, specific_tags=ELEMENTS)
     _check_shape(header, max_pixels)
-    rest = inflater.decompress(inflater.unconsumed_tail, _picture_bytes(header) + _SLACK_BYTES)
+    rest = inflater.decompress(inflater.unconsumed_tail, _image_bytes(header) + _SLACK_BYTES)
     if inflater.unconsumed_tail:
-        raise FilmTooLarge(UNFOLDS)
+        raise ReadFailure.UNPACKS_TO_TOO_MUCH.error
     if not inflater.eof:
-        raise UnreadableFilm(DAMAGED)
+        raise ReadFailure.DAMAGED_DICOM.error
     return b"".join((meta, head, rest))
 
 
 def _check_header(dataset: Dataset, max_pixels: int) -> None:
-    """Refuses what cannot or must not be decoded, before anything is."""
+    """Refuse what cannot or must not be decoded, before anything is."""
     if "PixelData" not in dataset:
-        raise UnsupportedFilm(NO_PICTURE)
+        raise ReadFailure.NO_PIXEL_DATA.error
     _check_shape(dataset, max_pixels)
     _check_syntax(dataset)
 
 
 def _check_shape(dataset: Dataset, max_pixels: int) -> None:
-    """Refuses what is no single grey or colour picture of a bearable size, and fills in what may be left out."""
+    """Refuse all but a single gray or color image within the limits, and fill in elements that may be left out."""
     if not dataset.get("Rows") or not dataset.get("Columns"):
-        raise UnsupportedFilm(NO_PICTURE)
+        raise ReadFailure.NO_PIXEL_DATA.error
     if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise UnsupportedFilm("This DICOM file holds several frames. Export the one film by itself.")
+        raise ReadFailure.SEVERAL_FRAMES.error
     if int(dataset.Rows) * int(dataset.Columns) > max_pixels:
-        raise FilmTooLarge(f"This film has more than {max_pixels // 1_000_000} million pixels. Export it smaller.")
-    photometric, samples = (
-        code_word(dataset, "PhotometricInterpretation"),
-        int(dataset.get("SamplesPerPixel") or 1),
-    )
-    grey = photometric in ("MONOCHROME1", "MONOCHROME2") and samples == 1
-    colour = (photometric == "RGB" or photometric.startswith("YBR_")) and samples == 3
+        raise ReadFailure.TOO_MANY_PIXELS.error
+    photometric = code_word(dataset, "PhotometricInterpretation")
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    gray = photometric in ("MONOCHROME1", "MONOCHROME2") and samples == 1
+    color = (photometric == "RGB" or photometric.startswith("YBR_")) and samples == 3
     allocated, stored = int(dataset.BitsAllocated), int(dataset.get("BitsStored") or dataset.BitsAllocated)
-    dataset.BitsStored, dataset.SamplesPerPixel, dataset.PhotometricInterpretation = (
-        stored,
-        samples,
-        photometric,
-    )
-    if not (grey or colour):
-        raise UnsupportedFilm("This DICOM file's kind of colour is not read. Export it as a grey image.")
-    if allocated not in ((8, 16) if grey else (8,)) or not 1 <= stored <= allocated:
-        raise UnsupportedFilm("This DICOM file's kind of pixel is not read: only grey of up to 16 bits is.")
+    dataset.BitsStored, dataset.SamplesPerPixel = stored, samples
+    dataset.PhotometricInterpretation = photometric
+    if not (gray or color):
+        raise ReadFailure.UNSUPPORTED_COLOR.error
+    if allocated not in ((8, 16) if gray else (8,)) or not 1 <= stored <= allocated:
+        raise ReadFailure.UNSUPPORTED_PIXELS.error
 
 
-def _picture_bytes(dataset: Dataset) -> int:
-    """What the picture takes as the header that was checked declares it."""
+def _image_bytes(dataset: Dataset) -> int:
+    """The size of the image in bytes, uncompressed, as the checked header declares it."""
     return int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
 
 
 def _check_syntax(dataset: Dataset) -> None:
-    """Refuses an encoding without a decoder, and a picture that is not of the size that the file declares."""
+    """Refuse a compression without a decoder, and an image that is not of the size that the file declares."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
     try:
         available = get_decoder(syntax).is_available
     except NotImplementedError:
         available = False
     if not available or (syntax == JPEGExtended12Bit and dataset.BitsStored > 8):
-        raise UnsupportedFilm(
-            "This DICOM file's compression is not read here. Export it uncompressed or as JPEG 2000 lossless."
-        )
-    # More than the padding of an odd length: columns are missing from the header, and the film would be read askew.
-    if not syntax.is_encapsulated and dataset.PixelData[_picture_bytes(dataset) + 1 :].strip(b"\0"):
-        raise UnreadableFilm(DAMAGED)
-    if syntax == RLELossless and len(dataset.PixelData) > 2 * _picture_bytes(dataset) + _SLACK_BYTES:
-        raise UnreadableFilm(DAMAGED)  # runs unfold to 64 times their bytes
+        raise ReadFailure.UNSUPPORTED_COMPRESSION.error
+    # More than the padding of an odd length: the header names too few columns, and rows would be shifted.
+    if not syntax.is_encapsulated and dataset.PixelData[_image_bytes(dataset) + 1 :].strip(b"\0"):
+        raise ReadFailure.DAMAGED_DICOM.error
+    if syntax == RLELossless and len(dataset.PixelData) > 2 * _image_bytes(dataset) + _SLACK_BYTES:
+        raise ReadFailure.DAMAGED_DICOM.error  # runs unpack to 64 times their bytes
     if syntax.is_encapsulated and syntax != RLELossless:
         frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-        # Decoders make do with half a picture, or unpack one far larger than the header that was checked.
-        # The end mark may have a byte of padding behind it, and not always zero.
+        # Decoders accept half an image, or unpack one far larger than the header that was checked.
+        # The end marker may have a byte of padding behind it, which is not always zero.
         if b"\xff\xd9" not in frame.rstrip(b"\0")[-3:]:
-            raise UnreadableFilm(DAMAGED)
+            raise ReadFailure.DAMAGED_DICOM.error
         if codestream_px(frame) != (dataset.Rows, dataset.Columns, dataset.SamplesPerPixel):
-            raise UnreadableFilm(DAMAGED)
+            raise ReadFailure.DAMAGED_DICOM.error
         is_jpeg = syntax in (JPEGBaseline8Bit, JPEGExtended12Bit)
         if is_jpeg and scanned_pixels(frame, int(dataset.Rows) * int(dataset.Columns)) > MAX_SCANNED_PIXELS:
-            raise FilmTooLarge(
-                "This film is packed in so many layers that reading it would take minutes. Export it again."
-            )
+            raise ReadFailure.TOO_MANY_SCANS.error
 
 
 def _stored_values(dataset: Dataset) -> NDArray[Any]:
-    """The decoded values, of 8 or 16 bits in this machine's byte order; RGB where the file has colour."""
-    # pydicom's own run-length decoder is written in Python, and would take minutes over what the quick one refuses.
+    """The decoded values, of 8 or 16 bits in this machine's byte order; RGB where the file has color."""
+    # pydicom's own run-length decoder is written in Python, and would take minutes for what the fast one refuses.
     plugin = "pylibjpeg" if dataset.file_meta.TransferSyntaxUID == RLELossless else ""
     values = pixel_array(dataset, decoding_plugin=plugin)
     shape = (dataset.Rows, dataset.Columns) + ((3,) if dataset.SamplesPerPixel == 3 else ())
     if values.shape != shape or values.dtype.kind not in "iu" or values.dtype.itemsize > 2:
-        raise UnreadableFilm(DAMAGED)
+        raise ReadFailure.DAMAGED_DICOM.error
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
 def _spacing(dataset: Dataset) -> tuple[float, float] | None:
+    """The height and width of a pixel in millimeters, if the file has them."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         row, column = header_number(dataset, keyword, 0), header_number(dataset, keyword, 1)
         if row and column and row > 0 and column > 0:
@@ -208,21 +205,14 @@ def _spacing(dataset: Dataset) -> tuple[float, float] | None:
     return None
 
 
-def _doubts(dataset: Dataset) -> tuple[str, ...]:
-    """Sentences on what the file says about itself that makes a reading doubtful."""
-    doubts = []
+def _header_warnings(dataset: Dataset) -> tuple[FilmWarning, ...]:
+    """The warnings that the file's header gives reason for."""
+    warnings = []
     modality = code_word(dataset, "Modality")
-    if modality in OTHER_MODALITIES:
-        doubts.append(
-            f"The file says that it is {OTHER_MODALITIES[modality]}, not a radiograph; "
-            "the model knows chest films only."
-        )
-    elif modality not in RADIOGRAPHS:
-        doubts.append("The file does not say that it is a radiograph; the model knows chest films only.")
+    if modality not in RADIOGRAPHS:
+        warnings.append(OTHER_MODALITIES.get(modality, FilmWarning.UNKNOWN_MODALITY))
     if code_word(dataset, "BurnedInAnnotation") == "YES":
-        doubts.append(
-            "The file says that text is burned into the picture. It may name the patient, and may mislead the model."
-        )
+        warnings.append(FilmWarning.BURNED_IN_ANNOTATION)
     if "WindowWidth" in dataset and not window(dataset) and not dataset.get("VOILUTSequence"):
-        doubts.append("The file's window cannot be used; the film is shown at its full range.")
-    return tuple(doubts)
+        warnings.append(FilmWarning.UNUSABLE_WINDOW)
+    return tuple(warnings)

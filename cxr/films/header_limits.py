@@ -1,4 +1,4 @@
-"""What a file claims of its picture, read from a few bytes of it: sizes, scans, pages, rows that it does not name."""
+"""Limits checked on a file's header before it is decoded: declared size, scans, strips and rows."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from PIL import Image
 
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 60_000_000
-MAX_SCANNED_PIXELS = 12 * MAX_PIXELS  # cameras write 10 scans; each is a walk over the whole picture
-_MOST_PIXELS_A_BYTE = 8 * 64  # of a JPEG: its first scan takes a bit or more for each block
-_MOST_INFLATED = 1032  # of a byte of a PNG, as deflate has it
-_PNG_SAMPLES = {2: 3, 4: 2, 6: 4}  # of a pixel, by the kind of colour
+MAX_SCANNED_PIXELS = 12 * MAX_PIXELS  # cameras write 10 scans; each is a pass over the whole image
+_MOST_PIXELS_A_BYTE = 8 * 64  # of a JPEG: its first scan takes at least a bit for each block
+_MOST_INFLATED = 1032  # bytes from one byte of a PNG, the limit of deflate
+_PNG_SAMPLES = {2: 3, 4: 2, 6: 4}  # per pixel, by color type
 _JPEG_IN_TIFF = (6, 7)
-_PADDING_BYTES = 3  # of a strip, or behind a BMP
+_PADDING_BYTES = 3  # after a strip or a BMP
 _BMP_UNPACKED = (0, 3, 6)  # Pillow unpacks the others byte by byte, in Python
 
 
 def scanned_pixels(jpeg: bytes, pixels: int) -> int:
-    """Pixels that are walked over to decode a JPEG of so many; within its scans the mark stands for nothing else."""
+    """The pixels that decoding a JPEG of so many passes over; inside its scans the marker means nothing else."""
     return pixels * jpeg.count(b"\xff\xda")
 
 
 def image_scanned_pixels(image: Image.Image, data: bytes) -> int:
-    """The same of an opened image, which may be no JPEG."""
-    is_jpeg = image.format in ("JPEG", "MPO") or (image.format == "TIFF" and _whole(image, 259) in _JPEG_IN_TIFF)
+    """The pixels that decoding passes over for an opened image; 0 where it is not a JPEG."""
+    is_jpeg = image.format in ("JPEG", "MPO") or (image.format == "TIFF" and _tag_number(image, 259) in _JPEG_IN_TIFF)
     return scanned_pixels(data, image.width * image.height) if is_jpeg else 0
 
 
 def is_packed_bmp(image: Image.Image, data: bytes) -> bool:
-    """True for a run-length coded BMP."""
+    """True for a run-length encoded BMP."""
     return image.format == "BMP" and len(data) > 34 and data[14] >= 40 and data[30] not in _BMP_UNPACKED
 
 
 def holds_more_than_declared(image: Image.Image, data: bytes) -> bool:
-    """True where the file holds more rows or columns than its header names: it would be read in part, or askew."""
+    """True where the file has more rows or columns than its header declares: it would be read in part, or shifted."""
     if image.format == "BMP":
         return _bmp_holds_more(data)
     if image.format != "TIFF":
         return False
-    width, height = _whole(image, 256), _whole(image, 257)
-    samples, bits = _whole(image, 277) or 1, _whole(image, 258) or 1
-    rows, strips = _whole(image, 278), _parts(image, 273)
-    planes = samples if _whole(image, 284) == 2 else 1
+    width, height = _tag_number(image, 256), _tag_number(image, 257)
+    samples, bits = _tag_number(image, 277) or 1, _tag_number(image, 258) or 1
+    rows, strips = _tag_number(image, 278), _tag_numbers(image, 273)
+    planes = samples if _tag_number(image, 284) == 2 else 1
     if rows and len(strips) > -(-height // rows) * planes:
         return True
     expected = -(-width * samples // planes * bits // 8) * height * planes
-    return _whole(image, 259) == 1 and sum(_parts(image, 279)) > expected + _PADDING_BYTES * len(strips)
+    return _tag_number(image, 259) == 1 and sum(_tag_numbers(image, 279)) > expected + _PADDING_BYTES * len(strips)
 
 
 def holds_less_than_declared(image: Image.Image, data: bytes) -> bool:
-    """True where a JPEG or PNG cannot possibly hold all that it declares: most of it would be made up."""
+    """True where a JPEG or PNG is too short for the size that it declares: most of it would be filled in."""
     if image.format in ("JPEG", "MPO"):
         return image.width * image.height > _MOST_PIXELS_A_BYTE * len(data)
     if image.format != "PNG":
@@ -62,7 +62,7 @@ def holds_less_than_declared(image: Image.Image, data: bytes) -> bool:
 
 def _bmp_holds_more(data: bytes) -> bool:
     start, header, width, height = struct.unpack_from("<4xIIii", data, 6)
-    if header != 40:  # newer headers may have a colour profile behind the picture; the oldest has smaller fields
+    if header != 40:  # newer headers may have a color profile behind the image; the oldest has smaller fields
         return False
     (bits,) = struct.unpack_from("<H", data, 28)
     expected = (width * bits + 31) // 32 * 4 * abs(height)
@@ -70,11 +70,12 @@ def _bmp_holds_more(data: bytes) -> bool:
 
 
 def codestream_px(frame: bytes) -> tuple[int, int, int] | None:
-    """Height, width and samples that a JPEG, JPEG-LS or JPEG 2000 picture itself declares; None where it is unclear."""
+    """Height, width and samples that a JPEG, JPEG-LS or JPEG 2000 stream itself declares; None where unclear."""
     if frame.startswith(b"\xff\xd8"):
         return _jpeg_px(frame)
-    # JPEG 2000 begins with SOC and SIZ; in a JP2 file anything may lie before, even another beginning.
-    starts = [0] if frame.startswith(b"\xff\x4f") else [at.start() for at in re.finditer(rb"\xff\x4f\xff\x51", frame)]
+    # JPEG 2000 begins with SOC and SIZ; in a JP2 file anything may come before, even another beginning.
+    begins = frame.startswith(b"\xff\x4f")
+    starts = [0] if begins else [match.start() for match in re.finditer(rb"\xff\x4f\xff\x51", frame)]
     sizes = {_jpeg_2000_px(frame, start) for start in starts}
     return sizes.pop() if len(sizes) == 1 else None
 
@@ -100,11 +101,11 @@ def _jpeg_px(frame: bytes) -> tuple[int, int, int] | None:
     return None
 
 
-def _parts(image: Image.Image, tag: int) -> tuple[int, ...]:
-    """The numbers under a TIFF's tag."""
-    found = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
-    return tuple(found) if isinstance(found, tuple) else (int(found),)
+def _tag_numbers(image: Image.Image, tag: int) -> tuple[int, ...]:
+    """The numbers of a TIFF's tag."""
+    value = image.tag_v2.get(tag, ())  # type: ignore[attr-defined]
+    return tuple(value) if isinstance(value, tuple) else (int(value),)
 
 
-def _whole(image: Image.Image, tag: int) -> int:
-    return int(next(iter(_parts(image, tag)), 0))
+def _tag_number(image: Image.Image, tag: int) -> int:
+    return int(next(iter(_tag_numbers(image, tag)), 0))

@@ -1,49 +1,42 @@
-"""Stored DICOM values become grey as a viewer shows it: rescaled, windowed, the right way round."""
+"""Stored DICOM values, rendered to gray levels as a viewer shows them: rescaled, windowed, not inverted."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-BAND_PX = 1 << 20  # pixels are looked up in bands of so many: indices take eight bytes each
+from cxr.films.gray_pixels import row_bands
 
 
 def render(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
-    """Stored values as shown: modality LUT or rescale, VOI LUT or first window, MONOCHROME1 turned round.
+    """Gray levels of stored values: modality LUT or rescale, VOI LUT or first window, MONOCHROME1 inverted.
 
-    Every step looks at one value alone, so each possible value is carried through once, not each pixel.
+    Every step maps a value by itself, so each possible value is computed once, not each pixel.
     """
     codes = np.arange(1 << 8 * stored.dtype.itemsize, dtype=f"u{stored.dtype.itemsize}")
-    meant = _rescaled(codes.view(stored.dtype).astype(np.float64), dataset)
+    rescaled = _rescaled(codes.view(stored.dtype).astype(np.float64), dataset)
     first = window(dataset)
     voi = dataset.get("VOILUTSequence")
     if voi:
-        looked_up = _lookup(voi[0], meant, dataset)
-        grey = _between(looked_up, looked_up.min(), looked_up.max())
+        looked_up = _lookup(voi[0], rescaled, dataset)
+        gray = _between(looked_up, looked_up.min(), looked_up.max())
     elif first:
-        grey = _windowed(meant, *first, code_word(dataset, "VOILUTFunction"))
+        gray = _windowed(rescaled, *first, code_word(dataset, "VOILUTFunction"))
     else:
-        grey = _between(meant, *_full_range(meant, codes, stored, dataset))
+        gray = _between(rescaled, *_full_range(rescaled, codes, stored, dataset))
     if dataset.PhotometricInterpretation == "MONOCHROME1":
-        grey = 1 - grey
-    table = np.rint(255 * grey).astype(np.uint8)
-    film, places = np.empty(stored.shape, np.uint8), stored.view(codes.dtype)
-    for band in _bands(stored):
-        film[band] = table[places[band]]
-    return film
-
-
-def _bands(stored: NDArray[Any]) -> Iterator[slice]:
-    """The rows, some at a time."""
-    rows = max(1, BAND_PX // stored.shape[1])
-    return (slice(top, top + rows) for top in range(0, len(stored), rows))
+        gray = 1 - gray
+    table = np.rint(255 * gray).astype(np.uint8)
+    pixels, indexes = np.empty(stored.shape, np.uint8), stored.view(codes.dtype)
+    for band in row_bands(stored):  # indexing casts to eight bytes a pixel
+        pixels[band] = table[indexes[band]]
+    return pixels
 
 
 def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
-    """The values in the modality's unit."""
+    """The values in the modality's unit, by its LUT or its slope and intercept."""
     lut = dataset.get("ModalityLUTSequence")
     if lut:
         return _lookup(lut[0], values, dataset)
@@ -52,7 +45,7 @@ def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float
 
 
 def _lookup(item: Dataset, values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
-    """The values looked up in a table of the file, its ends standing for what is beyond."""
+    """The values looked up in a table of the file, whose ends stand for all values beyond them."""
     count, first, bits = (int(part) for part in item.LUTDescriptor)
     count = count % 65536 or 65536
     table = item.LUTData
@@ -65,18 +58,18 @@ def _lookup(item: Dataset, values: NDArray[np.float64], dataset: Dataset) -> NDA
 
 
 def window(dataset: Dataset) -> tuple[float, float] | None:
-    """Centre and width of the first window, if there is one that can be used."""
-    centre, width = header_number(dataset, "WindowCenter"), header_number(dataset, "WindowWidth")
-    return (centre, width) if centre is not None and width is not None and width > 0 else None
+    """Center and width of the first window, if there is a valid one."""
+    center, width = header_number(dataset, "WindowCenter"), header_number(dataset, "WindowWidth")
+    return (center, width) if center is not None and width is not None and width > 0 else None
 
 
-def _windowed(values: NDArray[np.float64], centre: float, width: float, kind: str) -> NDArray[np.float64]:
+def _windowed(values: NDArray[np.float64], center: float, width: float, kind: str) -> NDArray[np.float64]:
     """The values as 0 to 1 through a window (DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3)."""
     if kind == "SIGMOID":
-        return 1 / (1 + np.exp(np.clip(-4 * (values - centre) / width, -500, 500)))
+        return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -500, 500)))
     if kind == "LINEAR_EXACT":
-        return _between(values, centre - width / 2, centre + width / 2)
-    return _between(values, centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2)
+        return _between(values, center - width / 2, center + width / 2)
+    return _between(values, center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
 
 
 def _between(values: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
@@ -87,25 +80,25 @@ def _between(values: NDArray[np.float64], low: float, high: float) -> NDArray[np
 
 
 def _full_range(
-    meant: NDArray[np.float64], codes: NDArray[Any], stored: NDArray[Any], dataset: Dataset
+    rescaled: NDArray[np.float64], codes: NDArray[Any], stored: NDArray[Any], dataset: Dataset
 ) -> tuple[float, float]:
-    """The range to show where the file names no window: what 8 bits can hold, or what the film uses of more.
+    """The range to show where the file has no window: all of 8 bits, or what the image uses of more bits.
 
-    So films of 8 bits look as they do in a PNG, and padding does not eat the range.
+    So 8-bit images look as they do in a PNG, and padding does not compress the contrast.
     """
     if dataset.BitsStored == 8:
         used = codes < 256 if stored.dtype.kind == "u" else abs(codes.view(stored.dtype) + 0.5) < 128
     else:
         used = np.zeros(codes.shape, np.bool_)
-        for band in _bands(stored):
+        for band in row_bands(stored):
             used[stored[band].view(codes.dtype)] = True
         unpadded = used & ~_padding(codes.view(stored.dtype), dataset)
         used = unpadded if unpadded.any() else used
-    return float(meant[used].min()), float(meant[used].max())
+    return float(rescaled[used].min()), float(rescaled[used].max())
 
 
 def _padding(values: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
-    """Which of the values only fill the frame around the picture."""
+    """Whether each value is only padding around the image."""
     padding = header_number(dataset, "PixelPaddingValue")
     if padding is None:
         return np.zeros(values.shape, np.bool_)
@@ -115,16 +108,16 @@ def _padding(values: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
 
 
 def header_number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:
-    """An element's number, or the one at `index`; None where it is missing, empty or no number."""
+    """The element's value at `index` as a number; None where it is missing, empty or not a number."""
     try:
         value = dataset.get(keyword)
-        found = float(value[index] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
+        number = float(value[index] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found if math.isfinite(found) else None
+    return number if math.isfinite(number) else None
 
 
 def code_word(dataset: Dataset, keyword: str) -> str:
-    """An element's first code word in capitals, to be compared with our own and never passed on."""
+    """The element's first code word in capitals, to compare with known words and never to pass on."""
     value = dataset.get(keyword) or ""
     return str(value if isinstance(value, str) else value[0]).strip().upper()

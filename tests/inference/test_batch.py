@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from cxr.films.film import Film
-from cxr.films.isolation.pool import DIED, DecoderPool
+from cxr.films.isolation.pool import DecoderPool
+from cxr.films.read_failure import ReadFailure
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference.batch import BATCH, read_sources
+from cxr.inference.batch import BATCH_SIZE, read_sources
 from cxr.inference.sources import FilmSource, source_on_disk
 from tests.support.misbehaving import MARK, MISBEHAVING
 
@@ -21,11 +22,11 @@ from tests.support.misbehaving import MARK, MISBEHAVING
 def files(tmp_path_factory):
     """More files than one batch, two of them no films."""
     folder = tmp_path_factory.mktemp("batch")
-    paths = [folder / f"{n:02d}.png" for n in range(BATCH + 3)]
+    paths = [folder / f"{n:02d}.png" for n in range(BATCH_SIZE + 3)]
     for n, path in enumerate(paths):
         Image.fromarray(draw_phantom("normal", n, 32).pixels).save(path)
     paths[1].write_text("no film")
-    paths[BATCH].unlink()
+    paths[BATCH_SIZE].unlink()
     return paths
 
 
@@ -33,7 +34,7 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
     classifier = make_classifier()
     readings = list(read_sources(classifier, map(source_on_disk, files)))
     assert [reading.source.name for reading in readings] == [str(path) for path in files]
-    assert [n for n, reading in enumerate(readings) if reading.error] == [1, BATCH]
+    assert [n for n, reading in enumerate(readings) if reading.error] == [1, BATCH_SIZE]
     for path, reading in zip(files, readings, strict=True):
         if not reading.error:
             alone = classifier.read(Film.read(path))
@@ -46,7 +47,7 @@ def test_a_film_that_breaks_its_reader_is_an_entry_that_says_so(make_classifier,
     data = [MARK + b"signal 11", files[0].read_bytes(), MARK + b"exit 3", files[2].read_bytes()]
     laid = [FilmSource(str(n), f"{n}", partial(bytes, one), pool.read) for n, one in enumerate(data)]
     readings = list(read_sources(make_classifier(), laid))
-    assert [reading.error for reading in readings] == [DIED, "", DIED, ""]
+    assert [reading.error for reading in readings] == [ReadFailure.DECODER_DIED.sentence, ""] * 2
     pool.close()
 
 
@@ -86,7 +87,7 @@ def test_files_of_which_none_is_a_film_are_read_without_the_model(files):
             assert films == []
             return []
 
-    assert all(reading.error for reading in read_sources(NeverAsked(), map(source_on_disk, [files[1], files[BATCH]])))
+    assert all(reading.error for reading in read_sources(NeverAsked(), map(source_on_disk, [files[1], files[BATCH_SIZE]])))
     assert list(read_sources(NeverAsked(), [])) == []
 
 
@@ -94,7 +95,7 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     taken, lock = [], threading.Lock()
 
     def asked():
-        for path in [files[0]] * (5 * BATCH):
+        for path in [files[0]] * (5 * BATCH_SIZE):
             with lock:
                 taken.append(path)
             yield path
@@ -107,11 +108,11 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
 
     readings = read_sources(Echo(), map(source_on_disk, asked()))
     next(readings)
-    assert len(taken) <= 2 * BATCH
+    assert len(taken) <= 2 * BATCH_SIZE
     readings.close()
 
 
-@pytest.mark.parametrize(("count", "asked"), [(1, {"read"}), (2, {"read_many"}), (BATCH + 1, {"read_many"})])
+@pytest.mark.parametrize(("count", "asked"), [(1, {"read"}), (2, {"read_many"}), (BATCH_SIZE + 1, {"read_many"})])
 def test_a_film_that_comes_alone_is_read_alone_and_the_last_of_many_is_not(files, home, make_classifier, count, asked):
     classifier, calls = make_classifier(), []
     alone, many = classifier.read, classifier.read_many

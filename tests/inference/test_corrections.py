@@ -35,7 +35,7 @@ def test_what_was_spoiled_is_the_film_again(mend):
     again = corrected(source, mend)
     film = again.decode(again.read())
     assert np.array_equal(film.pixels, UPRIGHT)
-    assert film.warnings[-1] == f"This film was {mend.how} before it was read, as its reader asked."
+    assert film.warnings[-1] == mend.warning
 
 
 def test_it_has_a_key_a_name_and_a_number_of_its_own(make_classifier):
@@ -44,7 +44,7 @@ def test_it_has_a_key_a_name_and_a_number_of_its_own(make_classifier):
     first, second = read_sources(make_classifier(), [source, again])
     assert second.film_id == f"{first.film_id}-inverted"
     assert (again.key, again.name) == ("k-inverted", "f.png, inverted")
-    assert "inverted" in second.concerns[-1]
+    assert second.concerns[-1] == CORRECTIONS[0].warning.sentence
     assert not np.array_equal(first.prediction.probabilities, second.prediction.probabilities)
 
 
@@ -52,8 +52,8 @@ def test_what_may_set_a_film_right_goes_by_what_the_gate_says():
     def said(*kinds):
         return InputCheckResult(False, tuple(InputCheckReason(kind, SENTENCES[kind]) for kind in kinds))
 
-    assert [mend.how for mend in corrections_for(said("negative"))] == ["inverted"]
-    assert [mend.how for mend in corrections_for(said("on its side"))] == ["turned to the left", "turned to the right"]
+    assert [mend.action for mend in corrections_for(said("negative"))] == ["inverted"]
+    assert [mend.action for mend in corrections_for(said("on its side"))] == ["turned to the left", "turned to the right"]
     assert (
         corrections_for(said("unlike", "small"))
         == corrections_for(InputCheckResult(False, ()))

@@ -11,7 +11,6 @@ from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm
 from cxr.films.film import Film
 from cxr.films.isolation.pool import read_isolated
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
-from cxr.films.thumbnail import jpeg_thumbnail
 from cxr.inference import sources
 from cxr.inference.sources import example_sources, sources_from_upload
 
@@ -37,12 +36,12 @@ def test_a_dropped_file_is_one_film_whatever_its_name():
 
 
 def test_the_pictures_at_hand_are_those_of_the_drawn_films():
-    drawn = {one.name: one for one in example_sources() if one.drawn}
-    made = {name: jpeg_thumbnail(Film.read(one.read()), 150, square=True) for name, one in drawn.items()}
+    drawn = {one.name: one for one in example_sources() if one.synthetic}
+    made = {name: Film.read(one.read()).jpeg_thumbnail(150, square=True) for name, one in drawn.items()}
     for name, one in drawn.items():
-        kept = Film.read(one.picture).pixels.astype(float)
+        kept = Film.read(one.thumbnail).pixels.astype(float)
         far = {other: np.abs(kept - Film.read(data).pixels).mean() for other, data in made.items()}
-        assert far.pop(name) < 1 < min(far.values()), f"Write what `made` holds of '{name}' to {one.picture}."
+        assert far.pop(name) < 1 < min(far.values()), f"Write what `made` holds of '{name}' to {one.thumbnail}."
 
 
 def test_what_is_dropped_is_decoded_apart_and_what_lies_here_is_not(tmp_path):
@@ -94,7 +93,7 @@ def test_the_examples_are_a_drawn_film_of_each_finding(monkeypatch):
     monkeypatch.delenv("CXR_EXAMPLES", raising=False)
     found = example_sources()
     assert [source.name for source in found] == [f"Drawn film, {finding}" for finding in FINDINGS]
-    assert all(source.drawn and Film.read(source.read()).format == "PNG" for source in found)
+    assert all(source.synthetic and Film.read(source.read()).format == "PNG" for source in found)
 
 
 def test_a_person_s_own_examples_follow_the_drawn_ones(monkeypatch, tmp_path):
@@ -104,4 +103,4 @@ def test_a_person_s_own_examples_follow_the_drawn_ones(monkeypatch, tmp_path):
     monkeypatch.setenv("CXR_EXAMPLES", str(tmp_path))
     own = example_sources()[len(FINDINGS) :]
     assert [source.name for source in own] == ["mine"]
-    assert not own[0].drawn and own[0].read() == png()
+    assert not own[0].synthetic and own[0].read() == png()

@@ -1,4 +1,4 @@
-"""Small films in every kind of file that is read: where tests begin, and what is damaged on purpose."""
+"""Small drawn films in every file format that is read."""
 
 from __future__ import annotations
 
@@ -33,31 +33,32 @@ COMPRESSED = [RLELossless, JPEGLSLossless, JPEG2000Lossless]
 
 @contextmanager
 def quiet_writing() -> Iterator[None]:
-    """Files are odd on purpose, and pydicom says so while they are written."""
+    """Suppress pydicom's warnings about files that are invalid on purpose."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pydicom")
         yield
 
 
 def drawn(height_px: int = 140, width_px: int = 180) -> np.ndarray:
-    """Grey from 0 to 255 that differs at each corner, with some grain."""
+    """Gray levels from 0 to 255 that differ at each corner, with some grain."""
     rows, columns = np.mgrid[0:height_px, 0:width_px]
-    grey = 90 * rows / (height_px - 1) + 150 * columns / (width_px - 1)
-    grey += np.random.default_rng(0).integers(0, 16, grey.shape)
-    return np.round(255 * (grey - grey.min()) / np.ptp(grey)).astype(np.uint8)
+    gray = 90 * rows / (height_px - 1) + 150 * columns / (width_px - 1)
+    gray += np.random.default_rng(0).integers(0, 16, gray.shape)
+    return np.round(255 * (gray - gray.min()) / np.ptp(gray)).astype(np.uint8)
 
 
-def saved(image: Image.Image | np.ndarray, kind: str, **options: object) -> bytes:
+def saved(image: Image.Image | np.ndarray, kind: str, **options: Any) -> bytes:
+    """The image as a file of this format."""
     stream = BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(stream, kind, **options)
     return stream.getvalue()
 
 
-def png_of(width_px: int, height_px: int, bits: int, colour: int, rows: bytes, packed: bool = False) -> bytes:
-    """A PNG with this header; its rows are deflated unless they are packed already."""
+def png_of(width_px: int, height_px: int, bits: int, color: int, rows: bytes, packed: bool = False) -> bytes:
+    """A PNG with this header; its rows are deflated unless they are already."""
     stream = BytesIO(b"\x89PNG\r\n\x1a\n")
     stream.seek(8)
-    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes([bits, colour, 0, 0, 0])
+    header = b"".join(side.to_bytes(4, "big") for side in (width_px, height_px)) + bytes([bits, color, 0, 0, 0])
     content = rows if packed else zlib.compress(rows)
     for name, chunk in ((b"IHDR", header), (b"IDAT", content), (b"IEND", b"")):
         PngImagePlugin.putchunk(stream, name, chunk)
@@ -65,45 +66,45 @@ def png_of(width_px: int, height_px: int, bits: int, colour: int, rows: bytes, p
 
 
 def lossless(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
-    """The drawn film in every file that keeps it as it is; the first word is the kind of file."""
+    """The drawn film in every lossless format; the first word is the file's format."""
     pixels = drawn(height_px, width_px)
-    grey = Image.fromarray(pixels)
+    gray = Image.fromarray(pixels)
     return {
-        "PNG": saved(grey, "PNG"),
-        "TIFF": saved(grey, "TIFF"),
-        "TIFF deflated": saved(grey, "TIFF", compression="tiff_adobe_deflate"),
-        "TIFF LZW": saved(grey, "TIFF", compression="tiff_lzw"),
-        "WEBP": saved(grey, "WEBP", lossless=True),
-        "BMP": saved(grey, "BMP"),
-        "PNG RGB": saved(grey.convert("RGB"), "PNG"),
-        "PNG RGBA": saved(grey.convert("RGBA"), "PNG"),
-        "PNG LA": saved(grey.convert("LA"), "PNG"),
-        "PNG P": saved(grey.quantize(256), "PNG"),
-        "TIFF CMYK": saved(grey.convert("RGB").convert("CMYK"), "TIFF"),
-        "TIFF F": saved(grey.convert("F"), "TIFF"),
-        "TIFF I": saved(grey.convert("I"), "TIFF"),
+        "PNG": saved(gray, "PNG"),
+        "TIFF": saved(gray, "TIFF"),
+        "TIFF deflated": saved(gray, "TIFF", compression="tiff_adobe_deflate"),
+        "TIFF LZW": saved(gray, "TIFF", compression="tiff_lzw"),
+        "WEBP": saved(gray, "WEBP", lossless=True),
+        "BMP": saved(gray, "BMP"),
+        "PNG RGB": saved(gray.convert("RGB"), "PNG"),
+        "PNG RGBA": saved(gray.convert("RGBA"), "PNG"),
+        "PNG LA": saved(gray.convert("LA"), "PNG"),
+        "PNG P": saved(gray.quantize(256), "PNG"),
+        "TIFF CMYK": saved(gray.convert("RGB").convert("CMYK"), "TIFF"),
+        "TIFF F": saved(gray.convert("F"), "TIFF"),
+        "TIFF I": saved(gray.convert("I"), "TIFF"),
         "PNG 16": saved(pixels.astype(np.uint16) * 257, "PNG"),
         "TIFF 16": saved(pixels.astype(np.uint16) * 257, "TIFF"),
     }
 
 
 def lossy(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
-    """The drawn film in every file that keeps it nearly as it is."""
-    grey = Image.fromarray(drawn(height_px, width_px))
+    """The drawn film in every lossy format."""
+    gray = Image.fromarray(drawn(height_px, width_px))
     return {
-        "JPEG": saved(grey, "JPEG", quality=95),
-        "JPEG progressive": saved(grey, "JPEG", quality=95, progressive=True),
-        "JPEG RGB": saved(grey.convert("RGB"), "JPEG", quality=95),
-        "JPEG CMYK": saved(grey.convert("CMYK"), "JPEG", quality=95),
-        "TIFF JPEG": saved(grey, "TIFF", compression="jpeg"),
-        "TIFF YCbCr": saved(grey.convert("YCbCr"), "TIFF"),
-        "TIFF LAB": saved(Image.merge("LAB", (grey, *[Image.new("L", grey.size, 128)] * 2)), "TIFF"),
-        "WEBP": saved(grey.convert("RGB"), "WEBP", quality=95),
+        "JPEG": saved(gray, "JPEG", quality=95),
+        "JPEG progressive": saved(gray, "JPEG", quality=95, progressive=True),
+        "JPEG RGB": saved(gray.convert("RGB"), "JPEG", quality=95),
+        "JPEG CMYK": saved(gray.convert("CMYK"), "JPEG", quality=95),
+        "TIFF JPEG": saved(gray, "TIFF", compression="jpeg"),
+        "TIFF YCbCr": saved(gray.convert("YCbCr"), "TIFF"),
+        "TIFF LAB": saved(Image.merge("LAB", (gray, *[Image.new("L", gray.size, 128)] * 2)), "TIFF"),
+        "WEBP": saved(gray.convert("RGB"), "WEBP", quality=95),
     }
 
 
 def ramp(bits: int = 12, signed: bool = False, height_px: int = 140, width_px: int = 180) -> np.ndarray:
-    """Stored values from the smallest to the largest that so many bits hold."""
+    """Stored values from the smallest to the largest of so many bits."""
     lowest = -(1 << bits - 1) if signed else 0
     values = np.linspace(lowest, lowest + (1 << bits) - 1, height_px * width_px).round()
     kind = f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}"
@@ -111,7 +112,7 @@ def ramp(bits: int = 12, signed: bool = False, height_px: int = 140, width_px: i
 
 
 def dataset_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Dataset:
-    """A chest film with these stored values; every element that names somebody holds the canary."""
+    """A chest X-ray with these stored values; every element that may identify a person holds the canary."""
     dataset = Dataset()
     dataset.PatientName = dataset.PatientID = dataset.AccessionNumber = dataset.InstitutionName = CANARY
     dataset.StudyDescription = dataset.ReferringPhysicianName = dataset.ImageComments = CANARY
@@ -130,7 +131,7 @@ def dataset_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Datase
 
 
 def written(dataset: Dataset, syntax: str = ExplicitVRLittleEndian, packed: bool = False) -> bytes:
-    """The file of this data set, its pixels compressed as the syntax says unless they are packed already."""
+    """The file of this data set, its pixels compressed by the transfer syntax unless they are already."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     stream = BytesIO()
@@ -144,22 +145,22 @@ def written(dataset: Dataset, syntax: str = ExplicitVRLittleEndian, packed: bool
 
 
 def frame_of(stored: np.ndarray, syntax: str, bits: int = 8) -> bytes:
-    """The codestream of these values."""
+    """The compressed stream of these values."""
     dataset = dataset_of(stored, bits)
     written(dataset, syntax)
     return get_frame(dataset.PixelData, 0, number_of_frames=1)
 
 
 def encapsulated(frame: bytes, syntax: str, stored: np.ndarray, bits: int = 8, **elements: object) -> bytes:
-    """A film that says what these stored values would say, whatever is in its frame."""
+    """A DICOM file with the header of these stored values, whatever is in its frame."""
     dataset = dataset_of(stored, bits, PixelData=encapsulate([frame]), **elements)
     dataset["PixelData"].is_undefined_length = True
     return written(dataset, syntax, packed=True)
 
 
 def dicom(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
-    """A ramp in every transfer syntax that is read, and the harder kinds of each."""
-    grey = ramp(12, height_px=height_px, width_px=width_px)
+    """A ramp in every transfer syntax that is read, and in special pixel formats."""
+    gray = ramp(12, height_px=height_px, width_px=width_px)
     eight = ramp(8, height_px=height_px, width_px=width_px)
     elements: dict[str, Any] = {
         "WindowCenter": 2000,
@@ -173,12 +174,12 @@ def dicom(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
     lut.add_new("LUTData", "OW", np.arange(4096, dtype="<u2").tobytes())
     with quiet_writing():
         files = {
-            f"DICOM {syntax.name}": written(dataset_of(grey, **elements), syntax) for syntax in [*RAW, *COMPRESSED]
+            f"DICOM {syntax.name}": written(dataset_of(gray, **elements), syntax) for syntax in [*RAW, *COMPRESSED]
         }
         files["DICOM JPEG"] = encapsulated(saved(eight, "JPEG", quality=95), JPEGBaseline8Bit, eight)
         files["DICOM 8"] = written(dataset_of(eight, 8, PhotometricInterpretation="MONOCHROME1"))
         files["DICOM signed"] = written(dataset_of(ramp(16, True, height_px, width_px), 16, RescaleSlope=2))
-        files["DICOM LUT"] = written(dataset_of(grey, VOILUTSequence=[lut]))
-        colour = dataset_of(np.dstack([eight] * 3), 8, PhotometricInterpretation="RGB", PlanarConfiguration=0)
-        files["DICOM RGB"] = written(colour)
+        files["DICOM LUT"] = written(dataset_of(gray, VOILUTSequence=[lut]))
+        color = dataset_of(np.dstack([eight] * 3), 8, PhotometricInterpretation="RGB", PlanarConfiguration=0)
+        files["DICOM RGB"] = written(color)
     return files

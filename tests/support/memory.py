@@ -1,4 +1,4 @@
-"""Memory that a process has held, and streams that unpack to a lot of it."""
+"""The peak memory of a process, and streams that unpack to a lot of it."""
 
 import resource
 import struct
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def zeros(count: int, wbits: int = -zlib.MAX_WBITS) -> bytes:
-    """A deflated stream of so many zeros, made without packing them: the same block again and again."""
+    """A deflated stream of so many zeros, made without compressing them: one block, repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     packer.compress(bytes(1 << 20))
     packer.flush(zlib.Z_FULL_FLUSH)
@@ -18,7 +18,7 @@ def zeros(count: int, wbits: int = -zlib.MAX_WBITS) -> bytes:
 
 
 def peak_bytes(reset: bool = False) -> int:
-    """The most memory that this process has held since the last reset; without Linux, since its start."""
+    """The peak memory of this process since the last reset; without Linux, since its start."""
     if not sys.platform.startswith("linux"):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if reset:

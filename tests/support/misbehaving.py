@@ -1,4 +1,4 @@
-"""A reader of films that does, for a film that says so, what a decoder that crashes or was taken over might do."""
+"""A decoder process that does, where a file asks for it, what a crashing or compromised decoder might do."""
 
 import os
 import resource
@@ -16,26 +16,29 @@ from cxr.films.isolation import worker
 
 MARK = b"misbehave:"
 MISBEHAVING = (sys.executable, __file__)
-OUT = os.dup(1)  # before it is hidden from decoders: one that was taken over would find the pipe
+OUT = os.dup(1)  # before it is hidden from decoders: a compromised one would find the pipe
 
 
 def say(data: bytes) -> None:
+    """Write these bytes to the pipe of replies."""
     while data:
         data = data[os.write(OUT, data) :]
 
 
-def header(**changes: object) -> bytes:
-    """An answer that would be sound but for these changes; its token is not known here, as it is not to a decoder."""
-    facts = dict(token="0" * 32, kind="film", height_px=4, width_px=4, format="PNG", bits=8, view=None)
-    text = worker._facts(**facts | dict(pixel_spacing_mm=None, warnings=[]) | changes)
+SOUND_REPLY: dict[str, object] = {
+    **{"token": "0" * 32, "height_px": 4, "width_px": 4, "format": "PNG", "bits": 8, "view": "PA"},
+    **{"pixel_spacing_mm": [0.1, 0.1], "warnings": ["color"]},
+}
+
+
+def forged_reply() -> bytes:
+    """A reply that is sound but for its token, which a decoder does not know."""
+    text = worker._to_json(**SOUND_REPLY)
     return struct.pack("<I", len(text)) + text
 
 
-def take(count: int) -> bytearray:
-    return bytearray(count)
-
-
 def misbehave(way: str) -> None:
+    """Do what this word, and what follows it, stands for."""
     kind, _, rest = way.partition(" ")
     if kind == "signal":
         os.kill(os.getpid(), int(rest))
@@ -48,9 +51,8 @@ def misbehave(way: str) -> None:
     elif kind == "say-and-hang":
         say(bytes.fromhex(rest))
         time.sleep(60)
-    elif kind == "answer":
-        changes = eval(rest)  # written by the test beside it
-        say(header(**changes) + bytes(16))
+    elif kind == "forge":
+        say(forged_reply() + bytes(16))
         time.sleep(60)
     elif kind == "close":
         os.close(OUT)
@@ -64,7 +66,7 @@ def misbehave(way: str) -> None:
         while True:
             pass
     elif kind == "memory":
-        take(int(rest))
+        bytearray(int(rest))
     elif kind == "recursion":
         sys.setrecursionlimit(1 << 30)
         deeper = lambda: deeper()  # noqa: E731
@@ -93,6 +95,7 @@ def misbehave(way: str) -> None:
 
 
 def read(data: bytes) -> Film:
+    """The film in these bytes, unless they ask for misbehavior."""
     if data.startswith(MARK):
         misbehave(data.removeprefix(MARK).decode())
     return Film.read(data)

@@ -1,4 +1,4 @@
-"""Films damaged on purpose, each by its number alone: cut off, bits turned, lengths and tags changed, nested."""
+"""Damaged image files, each made from its number alone: truncated, bits flipped, lengths and tags changed, nested."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ import pydicom.data
 
 from cxr.core.errors import FilmError
 from cxr.films.film import Film
+from cxr.films.read_failure import failure_of
 from tests.support.file_seeds import dicom, lossless, lossy
 
 Rng = np.random.Generator
 LIMIT_S = 5.0
 SIDES_PX = (32, 40)  # JPEG 2000 wants no fewer
-SMALL_BYTES = 12_000  # of pydicom's files: the larger ones say no more, and take long
-# Kinds whose bytes are pixels, so that a film with fewer of them than its seed has lost some.
-BARE = ("TIFF", "BMP", "TIFF CMYK", "TIFF F", "TIFF I", "TIFF 16", "DICOM 8", "DICOM signed", "DICOM RGB") + tuple(
+SMALL_BYTES = 12_000  # of pydicom's files: larger ones test nothing more, and take long
+# Formats without compression: a film with fewer pixels than its seed has lost some.
+UNCOMPRESSED = (
+    "TIFF",
+    "BMP",
+    "TIFF CMYK",
+    "TIFF F",
+    "TIFF I",
+    "TIFF 16",
+    "DICOM 8",
+    "DICOM signed",
+    "DICOM RGB",
+) + tuple(
     f"DICOM {syntax} VR {order} Endian"
     for syntax, order in (("Explicit", "Little"), ("Implicit", "Little"), ("Explicit", "Big"))
 )
-ODD = (
-    0,
-    1,
-    2,
-    0x7F,
-    0x80,
-    0xFF,
-    0x100,
-    0x7FFF,
-    0x8000,
-    0xFFFF,
-    0x10000,
-    0x7FFFFFFF,
-    0x80000000,
-    0xFFFFFFFE,
-    0xFFFFFFFF,
+EXTREME_NUMBERS = (
+    *(0, 1, 2, 0x7F, 0x80, 0xFF, 0x100, 0x7FFF, 0x8000, 0xFFFF),
+    *(0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF),
 )
 
 
 @dataclass(frozen=True)
 class Seed:
+    """A sound file to damage, and the pixels that it becomes."""
+
     name: str
     data: bytes
     pixels: np.ndarray | None  # None: it is refused as it is
@@ -54,16 +54,17 @@ class Seed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant, and the processor's time for it; `wrong` is a sentence where that must not be."""
+    """What became of a mutant, and the CPU time for it; `fault` says what must not have happened."""
 
-    was: str
+    mutant: str
+    way: str
     seconds: float
     read: bool
-    wrong: str = ""
+    fault: str = ""
 
 
 def small_seeds() -> list[Seed]:
-    """Drawn films in every kind of file, and the files that pydicom brings along."""
+    """Drawn films in every file format, and pydicom's own test files."""
     files = lossless(*SIDES_PX) | {f"{name} lossy": data for name, data in lossy(*SIDES_PX).items()} | dicom(*SIDES_PX)
     folder = Path(pydicom.data.__file__).parent / "test_files"
     shipped = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size < SMALL_BYTES)
@@ -71,6 +72,7 @@ def small_seeds() -> list[Seed]:
 
 
 def seeds(files: Mapping[str, bytes]) -> list[Seed]:
+    """The seeds of these files."""
     return [Seed(name, data, _pixels(data)) for name, data in files.items()]
 
 
@@ -81,40 +83,40 @@ def _pixels(data: bytes) -> np.ndarray | None:
         return None
 
 
-def tried(number: int, among: list[Seed], first: int = 7) -> Outcome:
+def read_mutant(number: int, sources: list[Seed]) -> Outcome:
     """What becomes of the mutant of this number."""
-    rng = np.random.default_rng([first, number])
-    seed, other = among[number % len(among)], among[int(rng.integers(len(among)))]
+    rng = np.random.default_rng([7, number])
+    seed, other = sources[number % len(sources)], sources[int(rng.integers(len(sources)))]
     way = list(WAYS)[int(rng.integers(len(WAYS)))]
     data = WAYS[way](seed.data, other.data, rng)
-    was, began, film, wrong = f"{seed.name}, {way}, number {number}", time.process_time(), None, ""
+    began, film, fault = time.process_time(), None, ""
     try:
         film = Film.read(data)
     except FilmError as error:
-        wrong = "" if str(error).endswith(".") else "the error is no sentence"
-    except BaseException as error:  # whatever it is, it must not have come out
-        wrong = f"{type(error).__name__} came out"
+        fault = "" if failure_of(error) else "the error has no code"
+    except BaseException as error:  # nothing else may be raised
+        fault = f"{type(error).__name__} was raised"
     seconds = time.process_time() - began
     if seconds > LIMIT_S:
-        wrong = f"it took {seconds:.1f} s"
+        fault = f"it took {seconds:.1f} s"
     elif film is not None and seed.pixels is not None and _is_half(seed, way, film):
-        wrong = "a part was read as the whole"
-    return Outcome(was, seconds, film is not None, wrong)
+        fault = "a part was read as the whole"
+    return Outcome(f"{seed.name}, {way}, number {number}", way, seconds, film is not None, fault)
 
 
 def _is_half(seed: Seed, way: str, film: Film) -> bool:
-    """Whether pixels are missing that the seed had; kinds that pack them can tell only where they are cut off."""
+    """Whether pixels of the seed are missing; compressed formats can be checked only where they were truncated."""
     assert seed.pixels is not None
-    if way == "cut off":
+    if way == "truncated":
         return not np.array_equal(film.pixels, seed.pixels)
-    return way in DAMAGED_IN_PLACE and seed.name in BARE and film.pixels.size < seed.pixels.size
+    return way in DAMAGED_IN_PLACE and seed.name in UNCOMPRESSED and film.pixels.size < seed.pixels.size
 
 
-def _cut_off(data: bytes, other: bytes, rng: Rng) -> bytes:
+def _truncated(data: bytes, other: bytes, rng: Rng) -> bytes:
     return data[: rng.integers(0, max(1, len(data)))]
 
 
-def _bits_turned(data: bytes, other: bytes, rng: Rng) -> bytes:
+def _bits_flipped(data: bytes, other: bytes, rng: Rng) -> bytes:
     return _at_places(data, rng, len(data), lambda old: old ^ 1 << int(rng.integers(8)))
 
 
@@ -134,37 +136,36 @@ def _at_places(data: bytes, rng: Rng, reach: int, change: Callable[[int], int]) 
 
 
 def _number_changed(data: bytes, other: bytes, rng: Rng) -> bytes:
-    """A number of 2 or 4 bytes in the header becomes an extreme one: a length, a count, a side."""
+    """The file with an extreme number of 2 or 4 bytes somewhere in its header: a length, a count, a side."""
     kind = ("<H", ">H", "<I", ">I")[int(rng.integers(4))]
     size = struct.calcsize(kind)
     reach = min(len(data), 1500) - size
     if reach < 1:
         return data
     changed = bytearray(data)
-    odd = ODD[int(rng.integers(len(ODD)))] & (1 << 8 * size) - 1
-    struct.pack_into(kind, changed, int(rng.integers(reach)), odd)
+    number = EXTREME_NUMBERS[int(rng.integers(len(EXTREME_NUMBERS)))] & (1 << 8 * size) - 1
+    struct.pack_into(kind, changed, int(rng.integers(reach)), number)
     return bytes(changed)
 
 
 def _field_changed(data: bytes, other: bytes, rng: Rng) -> bytes:
-    """One field where the format keeps it, and all that must agree with it put right: a chunk, an entry, a tag."""
+    """The file with one field changed where its format has fields (chunk, entry, tag), and its checksum corrected."""
     if data.startswith(b"\x89PNG"):
         return _png_field(data, rng)
     if data[:4] in (b"II*\0", b"MM\0*"):
         return _tiff_field(data, rng)
     if data.startswith(b"\xff\xd8"):
-        places = [at.start() + 2 for at in re.finditer(rb"\xff[\xc0-\xcf\xda-\xef]", data)]
+        places = [match.start() + 2 for match in re.finditer(rb"\xff[\xc0-\xcf\xda-\xef]", data)]
         return _near(data, places, 18, rng)
     if b"DICM" in data[:132]:
-        places = [
-            at.start() for at in re.finditer(rb"[\x28\x08\x02]\x00..|\x00\x28..|\xe0\x7f\x10\x00", data[132:], re.S)
-        ]
+        elements = re.finditer(rb"[\x28\x08\x02]\x00..|\x00\x28..|\xe0\x7f\x10\x00", data[132:], re.S)
+        places = [match.start() for match in elements]
         return _near(data, [132 + place for place in places], 14, rng)
     return _number_changed(data, other, rng)
 
 
 def _near(data: bytes, places: list[int], reach: int, rng: Rng) -> bytes:
-    """A byte or two behind one of these places changed."""
+    """The file with a byte or two changed behind one of these places."""
     if not places:
         return data
     changed = bytearray(data)
@@ -198,12 +199,15 @@ def _tiff_field(data: bytes, rng: Rng) -> bytes:
     changed = bytearray(data)
     if place + 4 <= len(data):
         struct.pack_into(
-            order + "I", changed, place, int(rng.choice(ODD)) if rng.random() < 0.5 else int(rng.integers(300))
+            order + "I",
+            changed,
+            place,
+            int(rng.choice(EXTREME_NUMBERS)) if rng.random() < 0.5 else int(rng.integers(300)),
         )
     return bytes(changed)
 
 
-def _part_doubled(data: bytes, other: bytes, rng: Rng) -> bytes:
+def _part_repeated(data: bytes, other: bytes, rng: Rng) -> bytes:
     first, last = np.sort(rng.integers(0, len(data) + 1, 2))
     return data[:last] + data[first:]
 
@@ -218,21 +222,21 @@ def _spliced(data: bytes, other: bytes, rng: Rng) -> bytes:
 
 
 def _nested(data: bytes, other: bytes, rng: Rng) -> bytes:
-    """A whole file within the other."""
+    """The file with another whole file inside."""
     place = int(rng.integers(0, len(data) + 1))
     return data[:place] + other + data[place:]
 
 
 WAYS: dict[str, Callable[[bytes, bytes, Rng], bytes]] = {
-    "cut off": _cut_off,
-    "bits turned": _bits_turned,
+    "truncated": _truncated,
+    "bits flipped": _bits_flipped,
     "bytes changed": _bytes_changed,
     "header changed": _header_changed,
     "number changed": _number_changed,
     "field changed": _field_changed,
-    "part doubled": _part_doubled,
+    "part repeated": _part_repeated,
     "part lost": _part_lost,
     "spliced": _spliced,
     "nested": _nested,
 }
-DAMAGED_IN_PLACE = ("bits turned", "bytes changed", "header changed", "number changed", "field changed")
+DAMAGED_IN_PLACE = ("bits flipped", "bytes changed", "header changed", "number changed", "field changed")

@@ -18,6 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from cxr.films.film import Film
+from cxr.films.film_warning import FilmWarning
 
 SIDE_PX = 64
 
@@ -45,7 +46,7 @@ class Fingerprint:
     width_px: int
     height_px: int
     format: str
-    warnings: tuple[str, ...]
+    warnings: tuple[FilmWarning, ...]
     digest: bytes
 
     @classmethod

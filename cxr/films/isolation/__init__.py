@@ -1,1 +1,1 @@
-"""Untrusted files are decoded in processes of their own."""
+"""Decoding of untrusted files in separate processes."""

@@ -1,10 +1,10 @@
-"""Films read in processes of their own, so that what breaks a decoder breaks no page.
+"""A pool of processes that decode untrusted files, so that a file that breaks a decoder breaks no page.
 
-The decoders are large C libraries, and uploads are anybody's bytes. A few child processes read them, one film at a
-time each; one that dies, hangs, takes too much memory or talks nonsense is replaced, and its film is refused in a
-sentence. They are started plainly, not forked (threads and TensorFlow do not survive that) and not by
-`multiprocessing` (which would start the dashboard's own script again, and passes objects as pickles): what comes
-back is a line of JSON that is checked, and bare pixels, so that a decoder that was taken over owns nothing here.
+The decoders are large C libraries, and uploads are anybody's bytes. A few child processes decode them, one file at a
+time each; one that dies, hangs, takes too much memory or replies nonsense is replaced, and its file is refused. They
+are started as programs, not forked (threads and TensorFlow do not survive that) and not by `multiprocessing` (which
+would start the dashboard's own script again, and passes objects as pickles). A reply is a line of JSON with numbers
+and known codes, which is checked, and bare pixels: a compromised decoder cannot put text or code into this process.
 """
 
 from __future__ import annotations
@@ -21,224 +21,221 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Annotated, Literal
+from typing import IO, Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
 from cxr.films.film import Film
+from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
-from cxr.films.isolation.worker import ANSWER, FILM, LIMIT_S, QUESTION, READY
+from cxr.films.isolation.worker import LIMIT_S, READY, REPLY_SIZE, REQUEST_HEADER
+from cxr.films.read_failure import ReadFailure
 
 COMMAND = (sys.executable, "-m", "cxr.films.isolation.worker")
-COUNT = 2
+PROCESSES = 2
 START_LIMIT_S = 60.0
-_MOST_HEADER_BYTES = 1 << 16
+_MOST_REPLY_BYTES = 1 << 16
 _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP")  # no secrets
 _PIPE_BYTES = 1 << 20
 
-DIED = "Reading this file broke the program that reads films; it was replaced. Export the film again."
-SLOW = "Reading this file took too long and was stopped. Export the film again, or at a lower resolution."
-NO_READER = "The program that reads films cannot be started. Close other programs, and try again."
 
-Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9 ,.:;()'-]{1,400}$")]  # nothing that a page would obey
-_KINDS: dict[str, type[FilmError]] = {kind.__name__: kind for kind in (UnreadableFilm, UnsupportedFilm, FilmTooLarge)}
-
-
-class _Answer(BaseModel):
-    """What comes back before the pixels, or in their place."""
+class _Reply(BaseModel):
+    """The part of a reply before the pixels: the film's facts, or why there is no film."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
     token: str
-    kind: Literal["film", "UnreadableFilm", "UnsupportedFilm", "FilmTooLarge"]
-    sentence: Sentence | None = None
+    failure: ReadFailure | None = None
     height_px: int = Field(0, ge=0, le=MAX_PIXELS)
     width_px: int = Field(0, ge=0, le=MAX_PIXELS)
     format: Literal["", "PNG", "JPEG", "TIFF", "WEBP", "BMP", "DICOM"] = ""
     bits: int = Field(8, ge=1, le=64)
     view: Annotated[str, StringConstraints(pattern="^[A-Z]{1,3}$")] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
-    warnings: tuple[Sentence, ...] = Field((), max_length=20)
+    warnings: tuple[FilmWarning, ...] = Field((), max_length=20)
+
+    @model_validator(mode="after")
+    def _describes_an_image(self) -> Self:
+        if self.failure is None and not (self.format and 0 < self.height_px * self.width_px <= MAX_PIXELS):
+            raise ValueError("neither an image nor a failure")
+        return self
 
 
-class _Broken(Exception):
-    """The child did not answer as it should."""
+class _DecoderBroken(Exception):
+    """A decoder process did not reply as it should."""
 
 
-class _Child:
-    """One process that reads films, and the pipes to it."""
+class _DecoderProcess:
+    """One process that decodes files, and the pipes to it."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        self._late = self._ready = False
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        self._timed_out = self._ready = False
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # decoders' messages quote the file
             cwd=Path(__file__).parents[3],
-            env=kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,
         )
         assert self._process.stdin and self._process.stdout
-        self._to, self._from = self._process.stdin, self._process.stdout
-        _widen(self._to, self._from)
+        self._requests, self._replies = self._process.stdin, self._process.stdout
+        _enlarge(self._requests, self._replies)
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def read(self, data: bytes, limit_s: float) -> Film:
-        """The film that the child made of it, or the `FilmError` that it says; `_Broken` for anything else."""
+        """The decoded film; raises the `FilmError` of the reply, and `_DecoderBroken` for anything else."""
         with self._killed_after(limit_s):
             token = secrets.token_bytes(16)
-            self._to.write(QUESTION.pack(token, len(data)))
-            self._to.write(data)
-            self._to.flush()
-            return self._answer(token.hex())
+            self._requests.write(REQUEST_HEADER.pack(token, len(data)))
+            self._requests.write(data)
+            self._requests.flush()
+            return self._reply(token.hex())
 
     def wait(self) -> None:
-        """Return when it has started; `_Broken` where it does not."""
+        """Wait until the process is ready; `_DecoderBroken` where it does not start."""
         if not self._ready:
             with self._killed_after(START_LIMIT_S):
                 self._ready = self._exactly(len(READY)) == READY
             if not self._ready:
-                raise _Broken
+                raise _DecoderBroken
 
     @contextmanager
     def _killed_after(self, limit_s: float) -> Iterator[None]:
-        """Where what happens inside takes longer, the child dies, and so do the pipes that are waited for."""
-        watch = threading.Timer(limit_s, self._stop)
-        watch.daemon = True
-        watch.start()
+        """Kill the process, which ends all waiting for its pipes, where the body takes longer than the limit."""
+        timer = threading.Timer(limit_s, self._time_out)
+        timer.daemon = True
+        timer.start()
         try:
             yield
         except (OSError, ValueError) as error:
-            raise _Broken from error
+            raise _DecoderBroken from error
         finally:
-            watch.cancel()
+            timer.cancel()
 
-    def _answer(self, token: str) -> Film:
-        (size,) = ANSWER.unpack(self._exactly(ANSWER.size))
-        if size > _MOST_HEADER_BYTES:
-            raise _Broken
-        answer = _Answer.model_validate_json(self._exactly(size))
-        if answer.token != token:
-            raise _Broken
-        if answer.kind != FILM:
-            raise _KINDS[answer.kind](answer.sentence or DIED)
-        if not 0 < answer.height_px * answer.width_px <= MAX_PIXELS or not answer.format:
-            raise _Broken
-        pixels = np.empty((answer.height_px, answer.width_px), np.uint8)
-        if self._from.readinto(pixels.data.cast("B")) != pixels.size:  # type: ignore[attr-defined]
-            raise _Broken
-        facts = (answer.format, answer.bits, answer.view, answer.pixel_spacing_mm, answer.warnings)
-        return Film(pixels, *facts)
+    def _reply(self, token: str) -> Film:
+        (size,) = REPLY_SIZE.unpack(self._exactly(REPLY_SIZE.size))
+        if size > _MOST_REPLY_BYTES:
+            raise _DecoderBroken
+        reply = _Reply.model_validate_json(self._exactly(size))
+        if reply.token != token:
+            raise _DecoderBroken
+        if reply.failure is not None:
+            raise reply.failure.error
+        pixels = np.empty((reply.height_px, reply.width_px), np.uint8)
+        if self._replies.readinto(pixels.data.cast("B")) != pixels.size:  # type: ignore[attr-defined]
+            raise _DecoderBroken
+        return Film(pixels, reply.format, reply.bits, reply.view, reply.pixel_spacing_mm, reply.warnings)
 
     def _exactly(self, count: int) -> bytes:
-        found = self._from.read(count)
-        if len(found) != count:
-            raise _Broken
-        return found
+        data = self._replies.read(count)
+        if len(data) != count:
+            raise _DecoderBroken
+        return data
 
-    def _stop(self) -> None:
-        self._late = True
+    def _time_out(self) -> None:
+        self._timed_out = True
         self.kill()
 
     def kill(self) -> None:
-        """End it, with whatever it may have started."""
+        """Kill the process, with whatever it may have started."""
         with suppress(OSError):
-            if self._process.returncode is None and hasattr(os, "killpg"):  # not yet waited for: the number is its own
+            if self._process.returncode is None and hasattr(os, "killpg"):  # not yet waited for: the id is its own
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
 
-    def end(self) -> str:
-        """Kill it and clear up; the sentence that says what became of it."""
+    def end(self) -> ReadFailure:
+        """Why the process had to be ended, after killing it and closing its pipes."""
         self.kill()
         self._process.wait()
-        for pipe in (self._to, self._from):
+        for pipe in (self._requests, self._replies):
             with suppress(OSError):
                 pipe.close()
-        return SLOW if self._late else DIED
+        return ReadFailure.DECODER_TOO_SLOW if self._timed_out else ReadFailure.DECODER_DIED
 
 
 class DecoderPool:
-    """A few children, started when they are wanted; each reads one film at a time, for whoever asks."""
+    """A few decoder processes, started when needed; each decodes one file at a time, for any thread."""
 
-    def __init__(self, command: Sequence[str] = COMMAND, count: int = COUNT, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, command: Sequence[str] = COMMAND, count: int = PROCESSES, limit_s: float = LIMIT_S) -> None:
         self._command, self._count, self._limit_s = command, count, limit_s
-        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()  # the last one used is the warm one
+        self._idle: queue.LifoQueue[_DecoderProcess | None] = queue.LifoQueue()  # last used first: it is warm
         for _ in range(count):
             self._idle.put(None)
 
     def warm_up(self) -> None:
-        """Start a child before somebody waits for it; returns at once."""
-        child = self._idle.get()
+        """Start a process before anybody waits for it; returns at once."""
+        process = self._idle.get()
         with suppress(OSError):
-            child = child or _Child(self._command)
-        self._idle.put(child)
+            process = process or _DecoderProcess(self._command)
+        self._idle.put(process)
 
     def read(self, data: bytes) -> Film:
         """The film in these bytes."""
         if len(data) > MAX_BYTES:
-            raise FilmTooLarge(f"This file is larger than {MAX_BYTES // 1_000_000} MB. Export a single film.")
-        child = self._idle.get()
+            raise ReadFailure.TOO_MANY_BYTES.error
+        process = self._idle.get()
         try:
-            child = self._living(child)
-            return child.read(data, self._limit_s)
-        except _Broken:
-            assert child
-            sentence = child.end()
-            child = None
+            process = self._running(process)
+            return process.read(data, self._limit_s)
+        except _DecoderBroken:
+            assert process
+            failure = process.end()
+            process = None
             with suppress(OSError):
-                child = _Child(self._command)  # it gets ready while the sentence is read
-            raise UnreadableFilm(sentence) from None
+                process = _DecoderProcess(self._command)  # it starts while the person reads the error
+            raise failure.error from None
         finally:
-            self._idle.put(child)
+            self._idle.put(process)
 
-    def _living(self, child: _Child | None) -> _Child:
-        """This child or another that is ready; `FilmError` where there is none to be had."""
-        for _ in range(2):  # one that died while it was idle is nobody's fault
+    def _running(self, process: _DecoderProcess | None) -> _DecoderProcess:
+        """This process or a new one, ready to decode; `FilmError` where none can be started."""
+        for _ in range(2):  # a process that died while idle says nothing about this file
             try:
-                child = child or _Child(self._command)
-                child.wait()
-                if child.lives:
-                    return child
+                process = process or _DecoderProcess(self._command)
+                process.wait()
+                if process.is_alive:
+                    return process
             except OSError:
                 break
-            except _Broken:
+            except _DecoderBroken:
                 pass
-            if child:
-                child.end()
-            child = None
-        raise UnreadableFilm(NO_READER)
+            if process:
+                process.end()
+            process = None
+        raise ReadFailure.NO_DECODER.error
 
     def close(self) -> None:
-        """End the children that are idle."""
+        """End the processes that are idle."""
         for _ in range(self._count):
             with suppress(queue.Empty):
-                child = self._idle.get_nowait()
-                if child:
-                    child.end()
+                process = self._idle.get_nowait()
+                if process:
+                    process.end()
 
 
 @lru_cache(maxsize=1)
 def decoder_pool() -> DecoderPool:
-    """The children of this process."""
-    shared = DecoderPool()
-    atexit.register(shared.close)
-    return shared
+    """The decoder pool that this whole process shares."""
+    pool = DecoderPool()
+    atexit.register(pool.close)
+    return pool
 
 
 def read_isolated(data: bytes) -> Film:
-    """The film in these bytes, decoded in a process of its own."""
+    """The film in these bytes, decoded in a separate process."""
     return decoder_pool().read(data)
 
 
-def _widen(*pipes: IO[bytes]) -> None:
-    """Let films through in large pieces, where the system can."""
+def _enlarge(*pipes: IO[bytes]) -> None:
+    """Enlarge the pipes' buffers, where the system can, so that images pass in large pieces."""
     try:
         from fcntl import F_SETPIPE_SZ, fcntl
     except ImportError:

@@ -1,4 +1,4 @@
-"""The inside of a process that reads films for another: bytes come in by a pipe, facts and bare pixels go out."""
+"""The program of a decoder process: files come in by a pipe, the film's facts and bare pixels go out."""
 
 from __future__ import annotations
 
@@ -11,20 +11,18 @@ from contextlib import suppress
 
 import numpy as np
 
-from cxr.core.errors import FilmError, FilmTooLarge, UnreadableFilm, UnsupportedFilm
+from cxr.core.errors import FilmError
 from cxr.films.film import Film
+from cxr.films.read_failure import ReadFailure, failure_of
 
-LIMIT_S = 20.0  # a PNG of 60 million grey pixels takes 0.9 s of a processor, one of 16 bits 2.3 s
-MEMORY_BYTES = 3 << 30  # of addresses; such a PNG takes 0.5 GB of them, one of 16 bits 0.7 GB
-QUESTION, ANSWER = struct.Struct("<16sQ"), struct.Struct("<I")  # token and size; size of the facts
+LIMIT_S = 20.0  # a PNG of 60 million gray pixels takes 0.9 s of a CPU, one of 16 bits 2.3 s
+MEMORY_BYTES = 3 << 30  # of address space; such a PNG takes 0.5 GB of it, one of 16 bits 0.7 GB
+REQUEST_HEADER, REPLY_SIZE = struct.Struct("<16sQ"), struct.Struct("<I")  # token and size; size of the JSON
 READY = b"ready"
-FILM = "film"
-NO_MEMORY = "Reading this film takes more memory than one film may have. Export it at a lower resolution."
-_KINDS = (UnreadableFilm, UnsupportedFilm, FilmTooLarge)
 
 
 def _load_decoders() -> None:
-    """Import what any film may need while nobody waits, and while files may still be opened at will."""
+    """Import what any file may need, while nobody waits and before files can no longer be opened."""
     from PIL import Image
     from pydicom.pixels import get_decoder
     from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
@@ -38,37 +36,35 @@ def _load_decoders() -> None:
 
 
 def serve(read: Callable[[bytes], Film] = Film.read, prepare: Callable[[], None] = _load_decoders) -> None:
-    """The inside of a child: films come in and go out until the pipe is closed."""
+    """Decode files until the pipe is closed."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1):  # what a library prints or asks is no part of an answer
+    for standard in (0, 1):  # what a library prints or asks for is no part of a reply
         os.dup2(nothing, standard)
     prepare()
-    _confine()
+    _limit_resources()
     outgoing.write(READY)
     outgoing.flush()
-    while question := incoming.read(QUESTION.size):
-        token, size = QUESTION.unpack(question)
+    while request := incoming.read(REQUEST_HEADER.size):
+        token, size = REQUEST_HEADER.unpack(request)
         data = incoming.read(size)
-        _allow_time()
-        header, pixels = _answered(read, data, token.hex())
-        outgoing.write(ANSWER.pack(len(header)) + header)
+        _limit_cpu_time()
+        header, pixels = _reply(read, data, token.hex())
+        outgoing.write(REPLY_SIZE.pack(len(header)) + header)
         outgoing.write(pixels)
         outgoing.flush()
 
 
-def _answered(read: Callable[[bytes], Film], data: bytes, token: str) -> tuple[bytes, bytes | memoryview]:
-    """Facts and pixels, or which error it is and its sentence."""
+def _reply(read: Callable[[bytes], Film], data: bytes, token: str) -> tuple[bytes, bytes | memoryview]:
+    """The film's facts as JSON and its pixels; or the code of the failure, without pixels."""
     try:
         film = read(data)
     except FilmError as error:
-        kind = next((kind for kind in _KINDS if isinstance(error, kind)), UnreadableFilm)
-        return _facts(token=token, kind=kind.__name__, sentence=str(error)), b""
+        return _to_json(token=token, failure=failure_of(error) or ReadFailure.DAMAGED_IMAGE), b""
     except MemoryError:
-        return _facts(token=token, kind=FilmTooLarge.__name__, sentence=NO_MEMORY), b""
-    facts = _facts(
+        return _to_json(token=token, failure=ReadFailure.TOO_MUCH_MEMORY), b""
+    facts = _to_json(
         token=token,
-        kind=FILM,
         height_px=film.height_px,
         width_px=film.width_px,
         format=film.format,
@@ -80,23 +76,23 @@ def _answered(read: Callable[[bytes], Film], data: bytes, token: str) -> tuple[b
     return facts, np.ascontiguousarray(film.pixels).data.cast("B")
 
 
-def _facts(**facts: object) -> bytes:
+def _to_json(**facts: object) -> bytes:
     return json.dumps(facts).encode()
 
 
-def _confine() -> None:
-    """Bound what the child may take; Windows knows no such limits, and there the time alone is bounded."""
+def _limit_resources() -> None:
+    """Limit memory and files of this process; Windows has no such limits, and there only the time is bounded."""
     if sys.platform == "win32":
         return
     import resource
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the film
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the image
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # decoders write no files
 
 
-def _allow_time() -> None:
-    """So much processor time from now on; should the dashboard itself be gone, this ends a child that hangs."""
+def _limit_cpu_time() -> None:
+    """Limit the CPU time from now on, which ends a process that hangs even where the dashboard is gone."""
     if sys.platform == "win32":
         return
     import resource

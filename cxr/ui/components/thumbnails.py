@@ -7,7 +7,7 @@ import pandas as pd
 from cxr.core.errors import FilmError
 from cxr.datasets.film_lookup import find_film
 from cxr.films.isolation.pool import read_isolated
-from cxr.films.thumbnail import data_url, jpeg_thumbnail
+from cxr.films.image_file import data_url
 
 
 def thumbnails(films: pd.DataFrame, side_px: int, known: dict[str, str]) -> tuple[list[str | None], list[str]]:
@@ -19,7 +19,7 @@ def thumbnails(films: pd.DataFrame, side_px: int, known: dict[str, str]) -> tupl
     for dataset, path, digest in zip(films["dataset"], films["path"], films["film"], strict=True):
         try:
             if digest not in known:
-                known[digest] = data_url(jpeg_thumbnail(read_isolated(find_film(dataset, path, digest)), side_px))
+                known[digest] = data_url(read_isolated(find_film(dataset, path, digest)).jpeg_thumbnail(side_px))
         except FilmError as error:
             reasons[str(error)] = None
     return [known.get(digest) for digest in films["film"]], list(reasons)

@@ -15,7 +15,6 @@ from cxr.core.errors import CxrError
 from cxr.datasets.archive import open_store
 from cxr.datasets.dataset import Dataset
 from cxr.films.isolation.pool import read_isolated
-from cxr.films.thumbnail import jpeg_thumbnail
 
 THREADS = 4
 CACHED_TILES = 3000  # of about 6 kB each
@@ -53,4 +52,4 @@ def _tile(root: str, path: str, changed_ns: int, size: int) -> Tile:
         film = read_isolated(open_store(root).read(path))
     except CxrError as error:
         return Tile(None, str(error))
-    return Tile(jpeg_thumbnail(film, SIDE_PX, square=True))
+    return Tile(film.jpeg_thumbnail(SIDE_PX, square=True))
