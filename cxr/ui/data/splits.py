@@ -1,4 +1,4 @@
-"""A dataset dealt into splits on a page: how, what comes of it, and where it is written."""
+"""The split of a dataset into train, validation and test: shares and seed, a preview, and ways to save it."""
 
 from __future__ import annotations
 
@@ -7,79 +7,88 @@ from pathlib import Path
 import streamlit as st
 
 from cxr.core.access import Action
+from cxr.core.number_format import counted
 from cxr.datasets import manifest
 from cxr.datasets.catalogue import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.ui import frame, sign_in
+from cxr.ui.data.add import MESSAGE
+
+SAME_SPLIT = "This is the current split."
+IN_A_ZIP = "A ZIP cannot be changed. Unpack it, and save the manifest next to the X-rays."
+READ_ONLY = "Read-only: this dataset is in the folder CXR_DATA. Save the manifest next to the X-rays yourself."
+RULE = "All X-rays of a patient are in one split. The same data and seed always give the same split."
 
 
-def deal(place: DatasetEntry, dataset: Dataset) -> None:
-    """What the films' splits would be, as asked here, and the ways to keep them."""
-    split = dataset.table["split"]
-    placed = int((split != "").sum())
+def show_splits(entry: DatasetEntry, dataset: Dataset) -> None:
+    """Shows what the split would be with these settings, and the ways to save it."""
+    before = dataset.table["split"]
     controls, preview = st.columns([2, 3], gap="medium")
     with controls:
-        dealt = _deal_as_asked(dataset, placed)
+        split = _split(dataset)
     with preview:
-        st.write("All films of a patient go to one split. Films and seed alone decide.")
-        st.dataframe(manifest.split_counts(dealt), hide_index=True, key="data_deal_counts")
-        if (dealt.table["split"] == split).all():
-            st.caption("This is the split that these films have.")
+        st.write(RULE)
+        st.dataframe(manifest.split_counts(split), hide_index=True, key="data_split_counts")
+        if (split.table["split"] == before).all():
+            st.caption(SAME_SPLIT)
         alone = int((dataset.table["patient_id"] == dataset.table["path"]).sum())
         if alone:
-            st.warning(f"{alone:,} films have no patient id: each counts as a patient of its own.")
-        _write_split(place, dealt)
+            st.warning(
+                f"Leakage risk: {counted(alone, 'X-ray')} without a patient ID. Each counts as a patient of its own."
+            )
+        _offer_to_save(entry, split)
 
 
-def _deal_as_asked(dataset: Dataset, placed: int) -> Dataset:
-    """The films in the splits that the shares, the seed and what is kept make; `placed` films have one already."""
-    split, anew = dataset.table["split"], True
-    if placed:
-        keep = f"Keep the split that {placed:,} films have"  # short: on a narrow screen the rest would be cut off
-        anew = not st.checkbox(keep, True, key="data_deal_keep", persist_state="session")
+def _split(dataset: Dataset) -> Dataset:
+    """The dataset with the splits that the settings on the page make."""
+    before, replace = dataset.table["split"], True
+    assigned = int((before != "").sum())
+    if assigned:
+        label = f"Keep the current split of {counted(assigned, 'X-ray')}"
+        replace = not st.checkbox(label, True, key="data_split_keep", persist_state="session")
     test = st.slider(
-        "Test, % of the films to be placed",
+        "Test, % of X-rays to assign",
         *(0, 50, 20),
-        key="data_deal_test",
+        key="data_split_test",
         persist_state="session",
-        disabled=not anew and placed == len(split),
+        disabled=not replace and assigned == len(before),
     )
     validation = st.slider(
-        "Validation, % of the films that are not for test",
+        "Validation, % of X-rays not in test",
         *(0, 50, 15),
-        key="data_deal_validation",
+        key="data_split_validation",
         persist_state="session",
-        disabled=not anew and bool((split == "val").any()),
+        disabled=not replace and bool((before == "val").any()),
     )
-    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_deal_seed", persist_state="session")
-    return manifest.assign_splits(dataset, validation / 100, test / 100, seed, anew)
+    seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="data_split_seed", persist_state="session")
+    return manifest.assign_splits(dataset, validation / 100, test / 100, seed, replace)
 
 
-def _write_split(place: DatasetEntry, dealt: Dataset) -> None:
+def _offer_to_save(entry: DatasetEntry, split: Dataset) -> None:
+    path = manifest.manifest_path(entry, split)
     with st.container(horizontal=True):
-        data = manifest.manifest_csv(dealt)
-        st.download_button("Download manifest.csv", data, "manifest.csv", "text/csv", key="data_deal_csv")
-        path = manifest.manifest_path(place, dealt)
+        data = manifest.manifest_csv(split)
+        st.download_button("Download manifest.csv", data, "manifest.csv", "text/csv", key="data_split_csv")
         if (
             path
-            and place.added
-            and sign_in.button(Action.SPLIT_DATASET, "Write it into the dataset", key="data_deal_write")
+            and entry.added
+            and sign_in.button(Action.SPLIT_DATASET, "Save split in the dataset", key="data_split_save")
         ):
-            _confirm_write(path, dealt)
+            _confirm_save(path, split)
     if path is None:
-        st.caption("Nothing is written into a ZIP. Unpack it, and put the manifest beside the films.")
-    elif not place.added:
-        st.caption("Put the manifest beside the films: a dataset in the folder CXR_DATA is written to by nobody here.")
+        st.caption(IN_A_ZIP)
+    elif not entry.added:
+        st.caption(READ_ONLY)
 
 
-@st.dialog("Write the split into the dataset")
-def _confirm_write(path: Path, dealt: Dataset) -> None:
-    st.write(f"The split is written to `{path}`.")
+@st.dialog("Save split")
+def _confirm_save(path: Path, split: Dataset) -> None:
+    st.write(f"The split is saved in `{path}`.")
     if path.exists():
-        st.write("The manifest that is there is kept beside it, under a name with the date and time.")
-    if sign_in.button(Action.SPLIT_DATASET, "Write it", type="primary", key="data_deal_sure"):
-        with frame.errors_shown(), st.spinner("Writing and checking the manifest ..."):
-            before = manifest.write_manifest(path, dealt)
-            kept = f" The one before is `{before.name}`." if before else ""
-            st.session_state["data_said"] = f"The split is in `{path.name}`.{kept}"
+        st.write("The current manifest is renamed, with the date and time in its name.")
+    if sign_in.button(Action.SPLIT_DATASET, "Save split", type="primary", key="data_split_confirmed"):
+        with frame.errors_shown(), st.spinner("Saving and checking the manifest"):
+            before = manifest.write_manifest(path, split)
+            renamed = f" The previous manifest is `{before.name}`." if before else ""
+            st.session_state[MESSAGE] = f"The split is saved in `{path.name}`.{renamed}"
             st.rerun()

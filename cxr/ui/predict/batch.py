@@ -1,4 +1,4 @@
-"""Many films on a page: a table of what was read of them, the most suspicious first, with its filter and its files."""
+"""Many X-rays: what is new is read, then a table lists the most suspicious first, with a filter and files."""
 
 from __future__ import annotations
 
@@ -6,165 +6,209 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from cxr.datasets.labels import LabelSpace
+from cxr.core.number_format import counted
+from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
+from cxr.inference.batch import read_sources
 from cxr.inference.classifier import Prediction
+from cxr.inference.engines.selection import engine_selector
 from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation import report
-from cxr.presentation.reading_summary import finding_name, without_answer
+from cxr.presentation.reading_summary import positive_label, without_prediction
 from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
-from cxr.ui.predict.rejection import held_back, read_by
+from cxr.ui.components.progress import progress_bar
+from cxr.ui.loaded_model import load_classifier
+from cxr.ui.predict.withheld import is_withheld, model_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HIDDEN = ("key", "positive", "unsure", "refused")  # what the filter goes by
+ROW_PX, HEAD_PX, TABLE_PX = 60, 38, 278
+READING = "Reading X-rays"
+NO_MATCHES = "No matches. Show all, or clear the search."
+REJECTED, SHOWN = "Rejected", "●"
+FILTER_ONLY = ("key", "positive", "indeterminate", "rejected")  # columns that the filter uses
+OPTIONAL = ("warnings", "response", "error")  # columns that are shown where a row has something in them
+# The keys stand in the page's address.
+FILTERS = {
+    "all": "All",
+    "findings": "Positive",
+    "unsure": "Indeterminate",
+    "no finding": "Negative",
+    "with warnings": "With warnings",
+    "refused": "Rejected",
+    "not readable": "Unreadable",
+}
 
 
-def show_batch(desk: ReadingSession, seen: list[SessionReading], card: Card) -> list[SessionReading]:
-    """All films, the most suspicious first; choosing a row opens it. Returns those that the filter lets through."""
+def read_new_films(session: ReadingSession, card: Card) -> list[SessionReading]:
+    """All readings by this model, the most suspicious first; those that are missing are made.
+
+    Where a run is interrupted, the next one goes on from there.
+    """
+    model = model_key(card)
+    if waiting := session.waiting(model):
+        classifier = load_classifier(card)
+        with progress_bar(READING) as move:
+            for done, reading in enumerate(read_sources(classifier, waiting), 1):
+                session.record(reading, model)
+                move(done, len(waiting))
+        engine_selector().start_in_background(classifier)
+    return session.readings(model)
+
+
+def show_batch(session: ReadingSession, readings: list[SessionReading], card: Card) -> list[SessionReading]:
+    """The readings that pass the filter, shown as a table in which choosing a row opens it."""
     import pandas as pd  # late: the first page needs none of it, and it takes a third of a second
 
     labels = LabelSpace(card.classes, card.groups)
-    rows = pd.DataFrame([_row(one, labels, desk, held_back(desk, one.reading, card)) for one in seen])
+    rows = pd.DataFrame([_row(item, labels, session, is_withheld(session, item.reading, card)) for item in readings])
     shown = _filtered(rows)
-    listed = [seen[i] for i in shown.index]
+    listed = [readings[i] for i in shown.index]
     if listed:
-        desk.current(read_by(card), listed)
-        _table(desk, shown, labels, card)
+        session.current(model_key(card), listed)
+        _show_table(session, shown, labels, card)
     else:
-        st.info("No film is like that. Show all, or clear the search.")
-    _files(desk, seen, rows, labels, card)
+        st.info(NO_MATCHES)
+    _show_files(session, readings, rows, card)
     return listed
 
 
-def _files(
-    desk: ReadingSession, seen: list[SessionReading], rows: pd.DataFrame, labels: LabelSpace, card: Card
-) -> None:
-    """All readings as files, the way to an empty desk, and how many films there are of each kind."""
+def _show_files(session: ReadingSession, readings: list[SessionReading], rows: pd.DataFrame, card: Card) -> None:
+    """Shows all readings as files, a button that clears them, and the counts."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        said = [
-            without_answer(one.reading.as_dict()) if held_back(desk, one.reading, card) else one.reading.as_dict()
-            for one in seen
-        ]
-        if not st.session_state.get("predict.names"):
-            said = report.without_file_names(said)
-        data = report.batch_csv(said, labels.classes)
-        st.download_button("All as CSV", data, "readings.csv", "text/csv", key="predict.csv", on_click="ignore")
-        data = report.batch_json(said)
-        st.download_button(
-            "All as JSON", data, "readings.json", "application/json", key="predict.json", on_click="ignore"
-        )
+        entries = [item.reading.as_dict() for item in readings]
+        for i, item in enumerate(readings):
+            if is_withheld(session, item.reading, card):
+                entries[i] = without_prediction(entries[i])
+        if not st.session_state.get("predict_file_names"):
+            entries = report.without_file_names(entries)
+        for label, ending, media_type, data in (
+            ("Download CSV", "csv", "text/csv", report.batch_csv(entries, card.classes)),
+            ("Download JSON", "json", "application/json", report.batch_json(entries)),
+        ):
+            key = f"predict_batch_{ending}"
+            st.download_button(label, data, f"readings.{ending}", media_type, key=key, on_click="ignore")
         st.checkbox(
-            "With file names",
-            key="predict.names",
+            "Include file names",
+            key="predict_file_names",
             persist_state="session",
-            help="File names often name the patient. Without them a reading has its place among all films, the most "
-            "suspicious first, and a number made of the film's bytes.",
+            help="File names often contain the patient's name. Without them, a row has its position in the table and "
+            "a hash of the file.",
         )
-        st.button("Clear all films", key="predict.clear", on_click=desk.clear)
-        st.caption(_counted(rows, card))
+        st.button("Clear all", key="predict_clear", on_click=session.clear)
+        st.caption(_summary(rows, card))
 
 
-def _counted(rows: pd.DataFrame, card: Card) -> str:
-    unread = int((rows["problem"] != "").sum())
-    broken = f", {unread} could not be read" if unread else ""
-    refused = f", {int(rows['refused'].sum())} refused" if rows["refused"].any() else ""
-    found = "" if card.threshold is None else f" {int(rows['positive'].sum())} at or above the threshold."
-    if rows["unsure"].any():
-        found += f" Of {int(rows['unsure'].sum())} the model is unsure: read them yourself."
-    return f"{len(rows)} files{broken}{refused}.{found}"
+def _summary(rows: pd.DataFrame, card: Card) -> str:
+    """The number of files, and how many there are of each outcome."""
+    outcomes = filter_masks(rows)
+    names = ["findings", "no finding"] if LabelSpace(card.classes, card.groups).negative is not None else []
+    counts = {name: int(outcomes[name].sum()) for name in (*names, "unsure", "refused", "not readable")}
+    parts = [f"{count} {FILTERS[name].lower()}" for name, count in counts.items() if count]
+    return f"{counted(len(rows), 'file')}: {', '.join(parts)}."
 
 
-def _table(desk: ReadingSession, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
-    # Another filter is another table: a row's number would mean another film.
-    key = f"predict.table.{card.version}.{hash(tuple(shown['key']))}"
+def _show_table(session: ReadingSession, shown: pd.DataFrame, labels: LabelSpace, card: Card) -> None:
+    # Another filter makes another table: a row number would mean another film.
+    key = f"predict_table_{card.version}_{hash(tuple(shown['key']))}"
 
     def open_row() -> None:
         chosen = st.session_state[key].selection.rows
         if chosen:
-            desk.open_key = shown["key"].iloc[chosen[0]]
+            session.current_key = shown["key"].iloc[chosen[0]]
 
-    marked = shown.assign(open=["open" if one == desk.open_key else "" for one in shown["key"]])
+    marked = shown.assign(open=[SHOWN if key == session.current_key else "" for key in shown["key"]])
     st.dataframe(
-        marked[["open", *(name for name in shown if name not in HIDDEN)]],
+        marked[["open", *(name for name in shown if name not in FILTER_ONLY)]],
         key=key,
         on_select=open_row,
         selection_mode="single-row",
         hide_index=True,
-        height=min(60 * len(shown) + 38, 278),
-        row_height=60,
+        height=min(ROW_PX * len(shown) + HEAD_PX, TABLE_PX),
+        row_height=ROW_PX,
         placeholder="",
         column_config={
-            "open": st.column_config.TextColumn("", width=50),
+            "open": st.column_config.TextColumn("", width=30),
             "thumbnail": st.column_config.ImageColumn("", width="small"),
+            "file": "File",
+            "decision": "Prediction",
             "suspicion": st.column_config.ProgressColumn(
-                finding_name(labels), min_value=0, max_value=100, format="%.1f %%"
+                f"P({display_in_sentence(positive_label(labels))})", min_value=0, max_value=100, format="%.1f%%"
             ),
-            **{f"p {name}": st.column_config.NumberColumn(format="%.1f %%") for name in labels.classes},
+            **{
+                f"p {name}": st.column_config.NumberColumn(f"P({display_in_sentence(name)})", format="%.1f%%")
+                for name in labels.classes
+            },
+            "warnings": "Warnings",
+            "response": "Reader response",
+            "error": "Error",
         },
-        alt=f"{len(shown)} films, the most suspicious first; choose a row to open it.",
+        alt=f"{counted(len(shown), 'file')}, the most suspicious first; select a row to open it.",
     )
 
 
-def _row(seen: SessionReading, labels: LabelSpace, desk: ReadingSession, refused: bool) -> dict[str, object]:
-    reading = seen.reading
-    prediction = None if refused else reading.prediction
-    row: dict[str, object] = {"key": reading.source.key, "thumbnail": seen.thumbnail, "file": reading.source.name}
+def _row(item: SessionReading, labels: LabelSpace, session: ReadingSession, withheld: bool) -> dict[str, object]:
+    reading = item.reading
+    prediction = None if withheld else reading.prediction
     negative = "" if labels.negative is None else labels.classes[labels.negative]
-    answer = desk.responses.get((reading.film_id, prediction.model if prediction else ""))
-    return row | {
-        "decision": "refused" if refused else _decision(prediction, labels) if prediction else "",
-        "suspicion": 100 * prediction.suspicion if prediction else None,
+    response = session.responses.get((reading.film_id, prediction.model if prediction else ""))
+    return {
+        "key": reading.source.key,
+        "thumbnail": item.thumbnail,
+        "file": reading.source.name,
+        "decision": REJECTED if withheld else decision_text(prediction, labels) if prediction else "",
+        "suspicion": 100 * prediction.positive_probability if prediction else None,
         **{f"p {name}": 100 * prediction.probability(name) if prediction else None for name in labels.classes},
         "warnings": " ".join(reading.concerns),
-        "reader": answer.answer if answer else "",
-        "problem": reading.error,
-        "refused": refused,
+        "response": response.answer.capitalize() if response else "",
+        "error": reading.error,
+        "rejected": withheld,
         "positive": prediction is not None and prediction.decision != negative,
-        "unsure": prediction is not None and bool(prediction.unsure),
+        "indeterminate": prediction is not None and bool(prediction.indeterminate),
     }
 
 
-def _decision(prediction: Prediction, labels: LabelSpace) -> str:
-    """The decision; where the negative class is likelier than any other, yet the threshold reached, what that means."""
-    if prediction.unsure:
-        return f"unsure ({prediction.decision})"
+def decision_text(prediction: Prediction, labels: LabelSpace) -> str:
+    """The decision; where the threshold is reached though the negative class is the likeliest, both."""
+    if prediction.indeterminate:
+        return "Indeterminate"
     likeliest = labels.classes[int(prediction.probabilities.argmax())]
     if labels.negative is not None and prediction.decision != likeliest == labels.classes[labels.negative]:
-        return f"{finding_name(labels)} not ruled out"
-    return prediction.decision
+        return f"{display_name(positive_label(labels))} (most likely {display_in_sentence(likeliest)})"
+    return display_name(prediction.decision)
 
 
-def kinds_of(rows: pd.DataFrame) -> dict[str, pd.Series]:
-    """What the filter offers, and which films are of that kind; what the model is unsure of is neither way decided."""
-    answered = ~rows["unsure"] & ~rows["refused"] & (rows["problem"] == "")
+def filter_masks(rows: pd.DataFrame) -> dict[str, pd.Series]:
+    """Which rows each filter lets through; an indeterminate prediction is neither positive nor negative."""
+    decided = ~rows["indeterminate"] & ~rows["rejected"] & (rows["error"] == "")
     return {
         "all": rows["file"] != "",
-        "findings": rows["positive"] & answered,
-        "unsure": rows["unsure"],
-        "no finding": ~rows["positive"] & answered,
+        "findings": rows["positive"] & decided,
+        "unsure": rows["indeterminate"],
+        "no finding": ~rows["positive"] & decided,
         "with warnings": rows["warnings"] != "",
-        "refused": rows["refused"],
-        "not readable": rows["problem"] != "",
+        "refused": rows["rejected"],
+        "not readable": rows["error"] != "",
     }
 
 
 def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows and columns that the chosen filter and the search let through."""
     left, right = st.columns([2, 1], vertical_alignment="bottom")
-    choices = kinds_of(rows)
-    st.session_state.setdefault("predict.show", "all")
+    masks = filter_masks(rows)
+    st.session_state.setdefault("predict_show", "all")
     chosen = left.segmented_control(
         "Show",
-        list(choices),
+        list(masks),
         required=True,
-        key="predict.show",
+        key="predict_show",
         persist_state="session",
         wrap=True,
-        format_func=lambda name: f"{name} ({int(choices[name].sum())})",
-        on_change=choice_in_address("show", "predict.show", choices, "all"),
+        format_func=lambda name: f"{FILTERS[name]} ({int(masks[name].sum())})",
+        on_change=choice_in_address("show", "predict_show", masks, "all"),
     )
-    words = right.text_input("File name contains", key="predict.words", persist_state="session")
-    shown = rows[choices[chosen or "all"]]
-    shown = shown[shown["file"].str.contains(words, case=False, regex=False)]
-    return shown.loc[:, [name for name in shown if name not in ("warnings", "reader", "problem") or shown[name].any()]]
+    text = right.text_input("Filter by file name", key="predict_search", persist_state="session")
+    shown = rows[masks[chosen or "all"]]
+    shown = shown[shown["file"].str.contains(text, case=False, regex=False)]
+    return shown.loc[:, [name for name in shown if name not in OPTIONAL or shown[name].any()]]

@@ -1,4 +1,4 @@
-"""The widgets that a recipe's hyperparameters are set with; the recipe's own values first, changed ones marked."""
+"""The form of a recipe's hyperparameters: the recipe's own values at first, changed ones marked."""
 
 from __future__ import annotations
 
@@ -23,118 +23,117 @@ from cxr.registry.hyperparameters import (
 from cxr.registry.recipe import Recipe
 
 COLUMNS = 3
+EMPTY = "none"
+INVALID = "Invalid settings"
+TRAINABLE_LAYERS, STARTING_WEIGHTS, LEARNING_RATE = "trunk.train", "trunk.weights", "optimiser.rate"
 
 
 def recipe_form(recipe: Recipe, starts: Sequence[str]) -> Recipe | None:
-    """The recipe as it was set; None, with a sentence on the page, where it does not hold.
+    """The recipe with the values of the form; None, with a sentence on the page, where they are invalid.
 
-    `starts` are the weights that a trunk may start from, beside a file's path.
+    `starts` are the weights that a backbone may start from, beside a file's path.
     """
-    by_key = {one.key: one for one in hyperparameters()}
+    by_key = {item.key: item for item in hyperparameters()}
     values: dict[str, Value] = {}
     try:
-        values |= _grid([by_key[key] for key in COMMON], recipe, starts)
+        values |= _show_grid([by_key[key] for key in COMMON], recipe, starts)
         for section, title in SECTIONS.items():
-            rest = [one for one in hyperparameters() if one.section == section and one.key not in COMMON]
-            changed = sum(_is_changed(one, recipe) for one in rest)
-            with st.expander(f"{title} ({changed} changed)" if changed else title, key=f"form.{section}"):
-                values |= _grid(rest, recipe, starts)
+            items = [item for item in hyperparameters() if item.section == section and item.key not in COMMON]
+            changed = sum(_is_changed(item, recipe) for item in items)
+            with st.expander(f"{title} ({changed} changed)" if changed else title, key=f"train_form_{section}"):
+                values |= _show_grid(items, recipe, starts)
         chosen = with_values(recipe, values)
     except RecipeError as error:
-        st.error(with_form_labels(str(error)))
+        st.error(f"{INVALID}: {with_form_labels(str(error))}")
         chosen = None
-    _summary(recipe, chosen)
+    _show_changes(recipe, chosen)
     return chosen
 
 
-def _summary(recipe: Recipe, chosen: Recipe | None) -> None:
+def _show_changes(recipe: Recipe, chosen: Recipe | None) -> None:
+    """Shows which values differ from the recipe's, and a button that resets them."""
     changed = changes(recipe, chosen) if chosen else {}
     if chosen and not changed:
         st.caption(f"All values are those of {recipe.name}.")
         return
     if changed:
-        labels = {one.key: one.label for one in hyperparameters()}
-        said = "; ".join(
-            f"{labels[key]} {was or 'nothing'} → {now or 'nothing'}" for key, (was, now) in changed.items()
+        labels = {item.key: item.label for item in hyperparameters()}
+        listed = "; ".join(
+            f"{labels[key]} {before or EMPTY} → {now or EMPTY}" for key, (before, now) in changed.items()
         )
-        st.caption(f"Changed from {recipe.name}: {said}")
-    st.button(f"Back to the values of {recipe.name}", key="form.back", on_click=_put_back, args=(recipe,))
+        st.caption(f"Changed from {recipe.name}: {listed}")
+    st.button(f"Reset to {recipe.name}", key="train_form_reset", on_click=_reset, args=(recipe,))
 
 
-def _put_back(recipe: Recipe) -> None:
-    for one in hyperparameters():
-        st.session_state[_key(one, recipe)] = _as_widget(one, one.value_in(recipe))
+def _reset(recipe: Recipe) -> None:
+    for item in hyperparameters():
+        st.session_state[_key(item, recipe)] = _widget_value(item, item.value_in(recipe))
 
 
-def _grid(those: Sequence[Hyperparameter], recipe: Recipe, starts: Sequence[str]) -> dict[str, Value]:
+def _show_grid(items: Sequence[Hyperparameter], recipe: Recipe, starts: Sequence[str]) -> dict[str, Value]:
     values = {}
-    for row in range(0, len(those), COLUMNS):
-        for column, one in zip(st.columns(COLUMNS), those[row : row + COLUMNS], strict=False):
+    for row in range(0, len(items), COLUMNS):
+        for column, item in zip(st.columns(COLUMNS), items[row : row + COLUMNS], strict=False):
             with column:
-                values[one.key] = _asked(one, recipe, starts)
+                values[item.key] = _ask(item, recipe, starts)
     return values
 
 
-def _asked(one: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> Value:
-    """The widget of one setting, with its meaning, range and the recipe's value below."""
-    own, key = one.value_in(recipe), _key(one, recipe)
-    label = f"{one.label} (changed)" if _is_changed(one, recipe) else one.label
-    options = _options(one, recipe, starts)
-    if one.key == "trunk.train" and st.session_state.get(key, own) not in options:
-        st.session_state[key] = "head"  # the trunk was changed for one that has no such block
-    value = _widget(one, label, own, key, options)
-    bounds = f" {one.range.capitalize()}." if one.range else ""
-    st.caption(f"{one.meaning}{bounds} Recipe: {one.format(own) or 'nothing'}.")
+def _ask(item: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> Value:
+    """The value of one setting's widget, which has its meaning, range and the recipe's value below."""
+    own, key = item.value_in(recipe), _key(item, recipe)
+    label = f"{item.label} (changed)" if _is_changed(item, recipe) else item.label
+    options = _options(item, recipe, starts)
+    if item.key == TRAINABLE_LAYERS and st.session_state.get(key, own) not in options:
+        st.session_state[key] = "head"  # the backbone was changed for one that has no such block
+    value = _show_widget(item, label, own, key, options)
+    bounds = f" {item.range.capitalize()}." if item.range else ""
+    st.caption(f"{item.meaning}{bounds} Recipe: {item.format(own) or EMPTY}.")
     return value
 
 
-def _widget(one: Hyperparameter, label: str, own: Value, key: str, options: list[str]) -> Value:
-    keep: dict[str, Any] = {"key": key, "persist_state": "session"}
-    if one.kind == "switch":
-        return st.toggle(label, value=own, **keep)
+def _show_widget(item: Hyperparameter, label: str, own: Value, key: str, options: list[str]) -> Value:
+    more: dict[str, Any] = {"key": key, "persist_state": "session"}
+    if item.kind == "switch":
+        return st.toggle(label, value=own, **more)
     if options:
-        free = one.key == "trunk.weights"
-        return st.selectbox(
-            label, options, index=options.index(own) if own in options else 0, accept_new_options=free, **keep
-        )
-    if one.kind == "whole":
+        index = options.index(own) if own in options else 0
+        return st.selectbox(label, options, index=index, accept_new_options=item.key == STARTING_WEIGHTS, **more)
+    if item.kind == "whole":
         # Without bounds here: the recipe says in a sentence what is out of range, and nothing is started meanwhile.
-        return int(st.number_input(label, value=own, step=1, **keep))
-    if one.kind == "real":
-        step = _step(one, own)
-        return st.number_input(label, value=own, step=step, format="%g", **keep)
-    return one.parse(st.text_input(label, value=one.format(own), **keep))
+        return int(st.number_input(label, value=own, step=1, **more))
+    if item.kind == "real":
+        return st.number_input(label, value=own, step=_step(item, own), format="%g", **more)
+    return item.parse(st.text_input(label, value=item.format(own), **more))
 
 
-def _options(one: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> list[str]:
-    """What is chosen from."""
-    if one.key == "trunk.train":
-        backbone = st.session_state.get(f"form.{recipe.name}.trunk.backbone", recipe.trunk.backbone)
-        found = ["head", *blocks(backbone), "all"]
-    elif one.key == "trunk.weights":
-        found = list(starts)
-    else:
-        return list(one.choices)
-    own = one.value_in(recipe)
-    return found if own in found or one.key == "trunk.train" else [own, *found]
+def _options(item: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> list[str]:
+    """The options of a setting; empty where any value may be entered."""
+    if item.key == TRAINABLE_LAYERS:
+        backbone = st.session_state.get(f"train_form_{recipe.name}_trunk.backbone", recipe.trunk.backbone)
+        return ["head", *blocks(backbone), "all"]
+    if item.key != STARTING_WEIGHTS:
+        return list(item.choices)
+    own = item.value_in(recipe)
+    return list(starts) if own in starts else [own, *starts]
 
 
-def _key(one: Hyperparameter, recipe: Recipe) -> str:
-    return f"form.{recipe.name}.{one.key}"
+def _key(item: Hyperparameter, recipe: Recipe) -> str:
+    return f"train_form_{recipe.name}_{item.key}"
 
 
-def _is_changed(one: Hyperparameter, recipe: Recipe) -> bool:
-    own = _as_widget(one, one.value_in(recipe))
-    return st.session_state.get(_key(one, recipe), own) != own
+def _is_changed(item: Hyperparameter, recipe: Recipe) -> bool:
+    own = _widget_value(item, item.value_in(recipe))
+    return bool(st.session_state.get(_key(item, recipe), own) != own)
 
 
-def _as_widget(one: Hyperparameter, value: Value) -> Value:
+def _widget_value(item: Hyperparameter, value: Value) -> Value:
     """The value as the setting's widget holds it."""
-    return one.format(value) if one.kind in ("text", "words", "numbers", "groups", "counts") else value
+    return item.format(value) if item.kind in ("text", "words", "numbers", "groups", "counts") else value
 
 
-def _step(one: Hyperparameter, own: float) -> float:
+def _step(item: Hyperparameter, own: float) -> float:
     """A step that suits the value: a tenth of a rate, a hundredth of a share."""
     if own > 0:
-        return 10.0 ** (math.floor(math.log10(own)) - (0 if one.key == "optimiser.rate" else 1))
-    return 0.01 if one.high is not None and one.high <= 1 else 1.0
+        return 10.0 ** (math.floor(math.log10(own)) - (0 if item.key == LEARNING_RATE else 1))
+    return 0.01 if item.high is not None and item.high <= 1 else 1.0

@@ -1,0 +1,191 @@
+"""The open X-ray: its heading, warnings, viewer, prediction, facts and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
+
+from cxr.datasets.labels import display_in_sentence
+from cxr.inference.batch import Reading
+from cxr.inference.classifier import Prediction
+from cxr.inference.corrections import corrected, corrections_for
+from cxr.inference.input_check.ages import age_warning
+from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_NAMES, explain
+from cxr.inference.session import ReadingSession, SessionReading
+from cxr.presentation.reading_summary import (
+    bars_html,
+    decision_sentence,
+    limits,
+    probability_bars,
+    test_performance,
+    trained_on,
+)
+from cxr.presentation.report import Report
+from cxr.registry.card import Card
+from cxr.ui.components.progress import progress_bar
+from cxr.ui.components.viewer import ViewerFilm, viewer
+from cxr.ui.loaded_model import load_classifier
+from cxr.ui.predict.exports import show_exports
+from cxr.ui.predict.reader_response import ask_response
+from cxr.ui.predict.upload import SYNTHETIC_NOTE
+from cxr.ui.predict.withheld import is_withheld, model_key, show_rejected
+
+OLDEST = 130  # years, as on the command line
+USUAL_METHOD = "gradcam"
+AGE_LABEL = "Patient age in years (optional)"
+
+
+def show_reading(session: ReadingSession, card: Card, listed: list[SessionReading], place: DeltaGenerator) -> None:
+    """Shows the open X-ray of those listed, its heading in `place`."""
+    reading = session.current(model_key(card), listed).reading
+    prediction = reading.prediction
+    with place:
+        _show_heading(session, reading, listed)
+    if prediction is None:
+        st.error(reading.error)
+        return
+    if is_withheld(session, reading, card):
+        show_rejected(session, reading, prediction, card)
+        return
+    reading = _with_age_warning(reading, card)
+    for warning in (*reading.concerns, *card.warnings):
+        st.warning(warning)
+    _offer_corrections(session, reading)
+    if reading.source.synthetic:
+        st.caption(SYNTHETIC_NOTE)
+    with st.container(key="cxr-reading"):
+        image_place, text_place = st.columns([2.4, 1])
+        with text_place:
+            st.markdown(f"**{decision_sentence(prediction, card)}**")
+            st.html(bars_html(probability_bars(prediction, card)))
+            method = _choose_method()
+            _ask_age(reading, card)
+        with image_place:
+            target, heatmap = _show_film(session, prediction, card, method)
+        with text_place:
+            _show_facts(reading, prediction, card)
+            ask_response(session, reading, prediction)
+            response = session.responses.get((reading.film_id, prediction.model))
+            content = (session.film(), reading.film_id, prediction, card, target, METHOD_NAMES[method], heatmap)
+            show_exports(Report(*content, reading.concerns, response))
+
+
+def _show_heading(session: ReadingSession, reading: Reading, listed: list[SessionReading]) -> None:
+    """Shows the file's name, and buttons to its neighbors in the list."""
+    order = [listed_reading.reading.source.key for listed_reading in listed]
+    position = order.index(reading.source.key)
+
+    def step(by: int) -> None:
+        session.current_key = order[position + by]
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"#### {_escaped(reading.source.name)}")
+        if len(session.sources) == 1:
+            st.button("Clear", key="predict_clear", on_click=session.clear)
+            return
+        st.button("Previous", key="predict_previous", disabled=not position, on_click=step, args=(-1,))
+        st.caption(f"{position + 1} of {len(order)}", width="content")
+        st.button("Next", key="predict_next", disabled=position + 1 == len(order), on_click=step, args=(1,))
+
+
+def _escaped(name: str) -> str:
+    """A file's name without any effect in Markdown."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in name)
+
+
+def _offer_corrections(session: ReadingSession, reading: Reading) -> None:
+    """Offers to read a film again as it should lie; the original stays in the session."""
+    with st.container(horizontal=True):
+        for correction in corrections_for(reading.prediction.input_check if reading.prediction else None):
+            source = corrected(session.sources[reading.source.key], correction)
+            if source.key not in session.sources:
+                key = f"predict_correct{correction.id_suffix}"
+                st.button(f"Read again, {correction.action}", key=key, on_click=session.add, args=([source],))
+
+
+def _ask_age(reading: Reading, card: Card) -> None:
+    """Asks the patient's age, where the model's ages are known; it is held by this widget alone."""
+    if card.ages is not None:
+        st.number_input(
+            AGE_LABEL,
+            0,
+            OLDEST,
+            None,
+            key=_age_key(reading),
+            placeholder="not given",
+            help="Warns where the model was trained on patients of other ages. Not read from the file, not stored; "
+            "the prediction does not change.",
+        )
+
+
+def _with_age_warning(reading: Reading, card: Card) -> Reading:
+    """The reading, with a warning where the patient's age lies outside the model's training data."""
+    years = st.session_state.get(_age_key(reading))
+    reason = None if years is None else age_warning(card.ages, years)
+    return replace(reading, warnings=(*reading.warnings, reason.sentence)) if reason else reading
+
+
+def _age_key(reading: Reading) -> str:
+    return f"predict_age_{reading.source.key}"
+
+
+def _choose_method() -> str:
+    """The heatmap method that is chosen; slow ones are marked."""
+    chosen = st.selectbox(
+        "Heatmap method",
+        list(METHOD_NAMES),
+        format_func=lambda method: (
+            f"{METHOD_NAMES[method]} (slow)" if method in DEFAULT_SAMPLES else METHOD_NAMES[method]
+        ),
+        key="predict_method",
+        persist_state="session",
+    )
+    return chosen or USUAL_METHOD
+
+
+def _show_film(
+    session: ReadingSession, prediction: Prediction, card: Card, method: str
+) -> tuple[str, NDArray[np.floating]]:
+    """Shows the film beside its overlay; returns the class whose heatmap is shown, and that heatmap."""
+    image: ViewerFilm | None = st.session_state.get("predict_image")
+    if image is None or image.key != session.current_key:  # made once while the film is open, not at every rerun
+        image = st.session_state["predict_image"] = ViewerFilm.from_film(session.film(), session.current_key)
+    key = f"predict_viewer_{session.current_key}_{card.version}"
+    requested = str((st.session_state.get(key) or {}).get("target") or "")
+    target = requested if requested in prediction.classes else prediction.decision
+    heatmaps: Mapping[str, NDArray[np.floating] | None]
+    if method == USUAL_METHOD:
+        heatmaps = {name: prediction.heatmap(name) for name in prediction.classes}
+    else:
+        _compute_heatmap(session, card, prediction.model, method, target)
+        heatmaps = {name: session.heatmap(prediction.model, method, name) for name in prediction.classes}
+    viewer(image, heatmaps, target, METHOD_NAMES[method], key)
+    shown = heatmaps[target]
+    return target, prediction.heatmap(target) if shown is None else shown
+
+
+def _compute_heatmap(session: ReadingSession, card: Card, model: str, method: str, target: str) -> None:
+    """Computes a slow method's heatmap of the open film, unless the session has it."""
+    if session.heatmap(model, method, target) is None:
+        classifier = load_classifier(card)
+        with progress_bar(f"{METHOD_NAMES[method]} for {display_in_sentence(target)}") as move:
+            heatmap = explain(classifier, session.film(), target, method, progress=move)
+            session.store_heatmap(model, method, target, heatmap)
+
+
+def _show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
+    """Shows what the model was trained and tested on, how long it took, and its limitations."""
+    model_ms, total_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
+    st.markdown(f"{trained_on(card)} {test_performance(card)}")
+    st.caption(
+        f"Inference {model_ms:.0f} ms, total {total_ms:.0f} ms ({prediction.engine}). {card.name}, "
+        f"version {card.version}."
+    )
+    with st.expander("Limitations"):
+        for limit in limits(card):
+            st.markdown(f"- {limit}")

@@ -1,0 +1,47 @@
+"""A film that the input check rejects: image and reasons, and the prediction only when a person insists."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cxr.inference.batch import Reading
+from cxr.inference.classifier import Prediction
+from cxr.inference.session import ReadingSession
+from cxr.presentation.report import Report
+from cxr.registry.card import Card
+from cxr.ui import frame
+from cxr.ui.predict.exports import show_exports
+
+IMAGE_PX = 520
+IMAGE_ALT = "Rejected image"
+REJECTED = "Rejected: no prediction"
+
+
+def model_key(card: Card) -> str:
+    """The key under which the session holds a model's readings: another version or input check has its own."""
+    return f"{card.name}@{card.version}.{(card.gate_sha256 or '')[:12]}"
+
+
+def is_withheld(session: ReadingSession, reading: Reading, card: Card) -> bool:
+    """Whether a rejected film's prediction is withheld; that of a synthetic one never is, as it is marked as such."""
+    insisted = (reading.source.key, model_key(card)) in session.shown_anyway
+    return reading.rejected and not insisted and not reading.source.synthetic
+
+
+def show_rejected(session: ReadingSession, reading: Reading, prediction: Prediction, card: Card) -> None:
+    """Shows the open film, the reasons for its rejection, and a button that shows the prediction anyway."""
+    for reason in prediction.input_check.reasons if prediction.input_check else ():
+        st.error(reason.sentence)
+    for warning in reading.warnings:
+        st.warning(warning)
+    film = session.film()
+    image_place, text_place = st.columns([2.4, 1])
+    with image_place:
+        frame.show_image(film.jpeg_thumbnail(IMAGE_PX), min(IMAGE_PX, film.width_px), IMAGE_ALT)
+    with text_place:
+        st.markdown(f"**{REJECTED}.** A prediction for this image would mean nothing.")
+        insist = (reading.source.key, model_key(card))
+        st.button("Show anyway", key="predict_show_anyway", on_click=session.shown_anyway.add, args=(insist,))
+        st.caption(f"Input check of {card.name}, version {card.version}.")
+        heatmap, concerns = prediction.heatmap(), reading.concerns
+        show_exports(Report(film, reading.film_id, prediction, card, "", "", heatmap, concerns, withheld=True))

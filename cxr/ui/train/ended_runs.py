@@ -1,0 +1,153 @@
+"""Runs that have ended: a table, and one run with its model, or several compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from cxr.core.access import Action
+from cxr.evaluation.comparison import ModelScores
+from cxr.evaluation.stored import held_out_scores
+from cxr.jobs import run_store
+from cxr.jobs.model_names import earlier_models
+from cxr.jobs.run import Run
+from cxr.presentation import model_card
+from cxr.presentation.promotion_caution import promotion_warning
+from cxr.registry import registry
+from cxr.registry.card import Card
+from cxr.registry.hyperparameters import with_form_labels
+from cxr.ui import frame, sign_in
+from cxr.ui.components.charts.chart import show_chart
+from cxr.ui.components.charts.training import MEASURES, compare_runs
+from cxr.ui.components.comparison import comparison_panel
+from cxr.ui.train.live_run import show_curves, show_log
+from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview, title_of
+
+WATCHED, CHOSEN = "train_run_watched", "train_run_chosen"
+IS_DEFAULT = "This is the default model."
+
+
+def show_ended(ended: Sequence[Run], newest: bool) -> None:
+    """Shows the runs that have ended; with `newest`, the newest is chosen before anyone chooses."""
+    st.subheader("Ended")
+    st.dataframe(
+        overview(ended),
+        hide_index=True,
+        column_config={
+            LOSS: st.column_config.NumberColumn(format="%.4f"),
+            RANKING: st.column_config.NumberColumn(format="%.3f"),
+            MINUTES: st.column_config.NumberColumn(format="%.1f"),
+        },
+        key="train_run_overview",
+        alt="Runs that have ended, newest first",
+    )
+    by_id = {run.id: run for run in ended}
+    _choose_first(by_id, newest)
+    chosen = st.multiselect(
+        "Select one run, or several to compare",
+        list(by_id),
+        format_func=lambda run_id: title_of(by_id[run_id]),
+        key=CHOSEN,
+        persist_state="session",
+    )
+    if len(chosen) == 1:
+        _show_run(by_id[chosen[0]])
+    elif chosen:
+        _compare([by_id[run_id] for run_id in chosen])
+
+
+def _choose_first(by_id: Mapping[str, Run], newest: bool) -> None:
+    """Chooses, before anyone does, the run that ended since the page was last drawn, or the newest."""
+    just_ended = next((run_id for run_id in by_id if run_id in st.session_state.get(WATCHED, ())), None)
+    before = st.session_state.get(CHOSEN)
+    chosen = [run_id for run_id in before or [] if run_id in by_id]
+    if just_ended in by_id:
+        chosen = [just_ended]
+    elif before is None or (before and not chosen):
+        chosen = [next(iter(by_id))] if newest else []
+    if chosen != before:
+        st.session_state[CHOSEN] = chosen
+
+
+def _show_run(run: Run) -> None:
+    """Shows a run that has ended: its end, its model, its curves, values and log."""
+    status = run.status
+    sentence = with_form_labels(status.sentence) or f"{status.state.capitalize()}."
+    (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(sentence)
+    with st.container(horizontal=True):
+        if status.state != "finished" and sign_in.button(
+            Action.RESUME_RUN, "Resume", key=f"train_run_resume_{run.id}", type="primary"
+        ):
+            with frame.errors_shown():
+                run_store.resume(run)
+                st.rerun()
+        _offer_deletion(run)
+    if status.model and status.model in registry.names():
+        with frame.errors_shown():
+            _show_model(registry.get_card(status.model))
+    show_curves(run, run.history())
+    _show_values(run)
+    show_log(run)
+
+
+def _offer_deletion(run: Run) -> None:
+    with st.popover("Delete", key=f"train_run_delete_{run.id}"):
+        st.write("The run's history, log and checkpoints are deleted permanently. Its model stays in the registry.")
+        if sign_in.button(Action.DELETE_RUN, "Delete this run", key=f"train_run_delete_confirmed_{run.id}"):
+            with frame.errors_shown():
+                run_store.delete(run)
+                st.rerun()
+
+
+def _show_model(card: Card) -> None:
+    """Shows the model of a run, compared with the default model, and the button that makes it the default."""
+    name, default = card.name, registry.default_name()
+    if name == default or default is None:
+        st.subheader(f"Model {name}")
+    else:
+        st.subheader(f"Model {name} compared with the default model {default}")
+        current = registry.get_card(default)
+        comparison_panel(
+            ModelScores.from_card(card, held_out_scores(card)),
+            ModelScores.from_card(current, held_out_scores(current)),
+            f"{name}_{default}",
+        )
+    if name == default:
+        st.markdown(IS_DEFAULT)
+    with st.expander("Test and validation results", expanded=default in (None, name), key="train_run_results"):
+        results = model_card.results_table(card)
+        st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by metric")
+    for earlier in earlier_models(card):
+        frame.link("models", f"{earlier.name}, saved before this run was resumed", model=earlier.name)
+    if name != default:
+        frame.warn(promotion_warning(card))
+    with st.container(horizontal=True):
+        if name != default and sign_in.button(Action.PROMOTE_MODEL, "Set as default", key=f"train_run_promote_{name}"):
+            registry.promote(name)
+            st.rerun()
+        frame.link("models", "Model card", model=name)
+        frame.link("evaluate", "Full evaluation", model=name)
+
+
+def _show_values(run: Run) -> None:
+    """Shows the run's hyperparameters, those that differ from its recipe first."""
+    with st.expander("Hyperparameters", key=f"train_run_values_{run.id}"), frame.errors_shown():
+        changed = changed_values(run)
+        if len(changed):
+            st.table(changed, border="horizontal", hide_index=True, width="content", alt="Changed values")
+        st.code(run.job.recipe_toml, "toml")
+
+
+def _compare(chosen: Sequence[Run]) -> None:
+    """Shows one measure of several runs, and in which hyperparameters they differ."""
+    measure = st.selectbox(
+        "Measure",
+        list(MEASURES),
+        format_func=MEASURES.__getitem__,
+        key="train_run_measure",
+        persist_state="session",
+    )
+    show_chart(compare_runs({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
+    with frame.errors_shown():
+        st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")

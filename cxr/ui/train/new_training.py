@@ -1,0 +1,159 @@
+"""A new training: recipe, composition of the data, augmentation preview, name, start."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import streamlit as st
+
+from cxr.core.access import Action
+from cxr.core.number_format import counted, decimal, duration, gigabytes
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import display_name
+from cxr.jobs import run_store, train
+from cxr.jobs.estimate import estimate
+from cxr.learning.augmentation_preview import PreviewFilm, preview_films
+from cxr.learning.device import Device, device_without_tensorflow, find_device
+from cxr.learning.film_selection import excluded_films, select
+from cxr.registry import registry
+from cxr.registry.card import Card
+from cxr.registry.recipe import Recipe, built_in_names
+from cxr.ui import frame, sign_in
+from cxr.ui.address import choice_in_address
+from cxr.ui.train.recipe_form import recipe_form
+from cxr.ui.train.runs import show_next_time, watch
+from cxr.ui.train.training_data import choose_training_data
+
+FIRST_RECIPE = "vgg16-default"
+QUEUED = "Another training run is in progress; this one will wait for it."
+
+
+def show_new_training(queued: bool) -> None:
+    """Shows the form of a new training; `queued` says that another run is in progress."""
+    dataset, paths = choose_training_data()
+    st.subheader("Recipe")
+    recipe = recipe_form(_choose_recipe(), ["imagenet", "none", *(f"shelf:{name}" for name in registry.names())])
+    if dataset is None or recipe is None:
+        return
+    with frame.errors_shown():
+        selected, labels = select(recipe, dataset)
+        _show_composition(selected, labels.classes, excluded_films(recipe, labels, dataset))
+        _show_augmentation(selected, recipe)
+        _offer_start(recipe, dataset, selected, paths, queued)
+
+
+def _choose_recipe() -> Recipe:
+    """The recipe that is chosen, with a few facts about it."""
+    names = sorted(built_in_names(), key=lambda name: name != FIRST_RECIPE)
+    changed = choice_in_address("recipe", "train_recipe", names, names[0])
+    name = st.selectbox("Recipe", names, key="train_recipe", persist_state="session", on_change=changed)
+    recipe = Recipe.read(name)
+    models = [card for card in registry.cards() if card.recipe == name]
+    facts = {
+        "About": recipe.about,
+        "Source": recipe.origin,
+        "Published": recipe.published,
+        "Trained with it": "; ".join(filter(None, map(_test_accuracy, models))),
+    }
+    st.markdown("  \n".join(f"{title}: {text}" for title, text in facts.items() if text))
+    return recipe
+
+
+def _test_accuracy(card: Card) -> str:
+    """The name of a model with its accuracy on its test set, empty where it has none."""
+    test = card.results.test
+    if test is None:
+        return ""
+    return f"{card.name} (multiclass accuracy {decimal(test.accuracy)} on {counted(test.n, 'test X-ray')})"
+
+
+def _show_composition(dataset: Dataset, classes: Sequence[str], excluded: Sequence[str]) -> None:
+    """Shows the classes, the sizes of the splits and what is left out."""
+    roles = Counter(dataset.table["role"])
+    st.subheader("Summary")
+    st.markdown(
+        f"**{roles['train']} train / {roles['val']} validation / {roles['test']} test.** All X-rays of a patient are "
+        f"in one split. Classes: {', '.join(map(display_name, classes))}."
+    )
+    for sentence in excluded:
+        st.caption(sentence)
+
+
+def _show_augmentation(dataset: Dataset, recipe: Recipe) -> None:
+    """Shows a few films as they are and as the training would augment them."""
+    with st.expander("Augmentation preview", key="train_preview"):
+        if not recipe.augmentation.active:
+            st.write("This recipe does not use augmentation.")
+            return
+        view = st.session_state.setdefault("train_preview_view", 0)
+        films = _preview_films(dataset, recipe.input.size_px)
+        for column, film in zip(st.columns(max(len(films), 1)), films, strict=False):
+            name = display_name(film.label)
+            column.image(film.pixels, f"{name}, original", width="stretch", alt=f"{name}, original")
+            augmented = film.view(recipe, view)
+            caption = f"Augmented, view {view + 1}"
+            column.image(augmented, caption, width="stretch", alt=f"{name}, augmented, view {view + 1}")
+        if st.button("Show another view", key="train_preview_next"):
+            st.session_state["train_preview_view"] = view + 1
+            st.rerun()
+
+
+def _preview_films(dataset: Dataset, size_px: int) -> list[PreviewFilm]:
+    """The films of the preview; read once for a choice of films and size, and held for this visitor alone."""
+    wanted = hash((dataset.name, tuple(dataset.table["path"]), size_px))
+    cached = st.session_state.get("train_preview_films")
+    if cached is None or cached[0] != wanted:
+        cached = (wanted, preview_films(dataset, size_px))
+        st.session_state["train_preview_films"] = cached
+    films: list[PreviewFilm] = cached[1]
+    return films
+
+
+def _offer_start(recipe: Recipe, dataset: Dataset, selected: Dataset, paths: Sequence[str], queued: bool) -> None:
+    """Asks the model's name and starts the run, with an estimate of its time and memory."""
+    name = _ask_name(recipe)
+    button_place, estimate_place = st.container(), st.container()
+    if queued:
+        st.caption(QUEUED)
+    with button_place:
+        pressed = sign_in.button(Action.START_RUN, "Start training", type="primary", key="train_start")
+    if pressed:
+        job = train.plan(recipe, paths, name)
+        watch([run_store.start(job, recipe.name).id])
+        st.session_state[_suggested_key(recipe)] = name  # it is taken now: the next run gets another
+        show_next_time()
+        st.rerun()
+    with estimate_place:  # last: where there may be a GPU, TensorFlow is imported, which takes seconds
+        _show_estimate(recipe, selected)
+
+
+def _show_estimate(recipe: Recipe, selected: Dataset) -> None:
+    precision = recipe.training.precision
+    device = device_without_tensorflow(precision) or _device(precision)
+    expected = estimate(recipe, Counter(selected.table["role"]), device, run_store.all_runs())
+    took, memory = expected.seconds, expected.memory_bytes
+    st.markdown(
+        f"Estimated {duration(took.low)} to {duration(took.high)} and {gigabytes(memory.low)} to "
+        f"{gigabytes(memory.high)} of memory on {device.name} in {device.precision} ({device.why})."
+    )
+    st.caption(expected.rests_on)
+
+
+def _ask_name(recipe: Recipe) -> str:
+    """The new model's name: what was typed, or else the first one that is free now."""
+    key, free = f"train_name_{recipe.name}", train.free_name(recipe.name)
+    if st.session_state.get(key) == st.session_state.get(_suggested_key(recipe)):
+        st.session_state[key] = free
+    st.session_state[_suggested_key(recipe)] = free
+    return st.text_input("Model name", max_chars=64, key=key, persist_state="session")
+
+
+def _suggested_key(recipe: Recipe) -> str:
+    """The session key of the name that was suggested, and that nobody typed."""
+    return f"train_suggested_name_{recipe.name}"
+
+
+@st.cache_resource(show_spinner="Looking for a GPU")
+def _device(precision: str) -> Device:
+    return find_device(precision)
