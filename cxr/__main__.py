@@ -1,5 +1,8 @@
-"""`python -m cxr`."""
+"""The command line: `python -m cxr`, and `cxr` where the package is installed."""
 
 from cxr.cli.app import main
 
-main()
+__all__ = ["main"]
+
+if __name__ == "__main__":
+    main()

@@ -1,59 +1,68 @@
-"""`cxr doctor`: problems of this installation and their remedies."""
+"""`cxr doctor`: problems of this installation, and their remedies."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import typer
 
-from cxr.cli import console
+from cxr.cli import console, installation_checks, reading_checks
+from cxr.cli.installation_checks import REINSTALL, CheckResult, Level
 from cxr.cli.options import Json
 from cxr.core.errors import CxrError
+from cxr.core.number_format import counted
+
+Check = Callable[[], Iterable[CheckResult]]
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "Python": installation_checks.python_version,
+        "packages": installation_checks.packages,
+        "folders": installation_checks.folders,
+        "disk": installation_checks.disk,
+        "memory": installation_checks.memory,
+        "network": installation_checks.network,
+        "image file": reading_checks.image_file,
+        "models": reading_checks.models,
+        "pretrained weights": reading_checks.pretrained_weights,
+        "TensorFlow": reading_checks.tensorflow,
+        "engine": reading_checks.engine,
+        "prediction": reading_checks.prediction,
+    }
+)
+LABELS = {Level.OK: "OK", Level.WARNING: "WARNING", Level.ERROR: "ERROR"}
 
 
-def examine(disk: Callable[[Path], int] | None = None) -> Iterator[HealthCheck]:
-    """Findings, what is quick first; a check that fails itself is a finding too."""
-    free = disk or _free_bytes
-    checks: list[tuple[str, Callable[[], Iterable[HealthCheck]]]] = [
-        ("Python", _python),
-        ("packages", lambda: packages(PROJECT / "requirements.txt")),
-        ("folders", folders),
-        ("disk", lambda: _disk(free)),
-        ("memory", _memory),
-        ("network", lambda: network(PROJECT / ".streamlit")),
-        ("a film", _film),
-        ("models", models),
-        ("starting weights", starting_weights),
-        ("TensorFlow", tensorflow),
-        ("engine", engine),
-        ("a reading", reading),
-    ]
-    for about, check in checks:
+def examine(checks: Mapping[str, Check] = CHECKS) -> Iterator[CheckResult]:
+    """The results of the checks, in their order; a check that fails itself is an error like any other."""
+    for subject, check in checks.items():
         try:
             yield from check()
         except CxrError as error:
-            yield HealthCheck(about, "wrong", str(error))
-        except Exception as error:  # whatever is broken here, the other checks are still wanted
-            yield HealthCheck(about, "wrong", f"It could not be looked at ({type(error).__name__}).", _AGAIN)
+            yield CheckResult(subject, Level.ERROR, str(error), code=error.code)
+        except Exception as error:  # the other checks matter all the more
+            sentence = f"The check itself failed ({type(error).__name__})."
+            yield CheckResult(subject, Level.ERROR, sentence, REINSTALL, "check-failed")
+
+
+def report(results: Iterable[CheckResult], as_json: bool = False) -> int:
+    """Print the results as they come, and return the number of errors."""
+    printed = []
+    for result in results:
+        printed.append(result)
+        if not as_json:
+            typer.echo(f"{LABELS[result.level]:8} {result.subject}: {result.sentence}")
+            if result.remedy:
+                typer.echo(f"{'':8} {result.remedy}")
+    errors = sum(result.level == Level.ERROR for result in printed)
+    if as_json:
+        console.print_json({"works": not errors, "findings": [result.as_dict() for result in printed]})
+    else:
+        typer.echo(f"{counted(errors, 'error')}." if errors else "No problems found.")
+    return errors
 
 
 def doctor(as_json: Json = False) -> None:
-    """What is wrong with this installation, and how to mend it; ends with 1 where something does not work."""
-    from cxr.cli.doctor import examine
-
-    found = []
-    for one in examine():
-        found.append(one)
-        if not as_json:
-            typer.echo(f"{one.level.upper():6} {one.about}: {one.sentence}")
-            if one.remedy:
-                typer.echo(f"       {one.remedy}")
-    wrong = sum(one.level == "wrong" for one in found)
-    if as_json:
-        console.print_json({"works": not wrong, "findings": [asdict(one) for one in found]})
-    else:
-        typer.echo("Everything works." if not wrong else f"{wrong} things to mend.")
-    if wrong:
+    """Check this installation and suggest remedies; the exit code is 1 if something does not work."""
+    if report(examine(), as_json):
         raise typer.Exit(1)

@@ -1,101 +1,124 @@
-"""`cxr evaluate`, `cxr compare`, `cxr audit-model`: how far a model can be trusted, on the command line."""
+"""`cxr evaluate`, `cxr compare`, `cxr audit-model`: evaluations on the command line."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cxr.cli import console
-from cxr.cli.console import Data, Json, Model, writing
+from cxr.cli import console, evaluation_text
+from cxr.cli.console import writing
+from cxr.cli.options import Data, Json, Model, takes_options
 
 
 class Split(StrEnum):
+    """The splits of a dataset that a model can be evaluated on."""
+
     train = "train"
     val = "val"
     test = "test"
     all = "all"
 
 
-def evaluate(
-    data: Data,
-    model: Model = None,
-    split: Annotated[Split | None, typer.Option(help="Without it: the films that the model may be judged by.")] = None,
-    scores: Annotated[Path | None, typer.Option(help="Write the score of every film to this CSV.")] = None,
-    intervals: Annotated[bool, typer.Option("--intervals", help="Every figure with its 95 % interval.")] = False,
-    by: Annotated[str | None, typer.Option(help="Judge groups of films too: by source, view, sex or age.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the scores for the page Evaluate.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Judge a model on labelled films."""
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """The arguments of `cxr evaluate`."""
+
+    data: Data
+    model: Model = None
+    split: Annotated[Split | None, typer.Option(help="By default, the held-out X-rays only.")] = None
+    scores: Annotated[Path | None, typer.Option(help="Write the scores of each X-ray to this CSV file.")] = None
+    intervals: Annotated[bool, typer.Option("--intervals", help="Add a 95% CI to each metric.")] = False
+    by: Annotated[str | None, typer.Option(help="Add subgroup metrics by source, view, sex or age.")] = None
+    save: Annotated[bool, typer.Option("--save", help="Save the evaluation for the page Evaluate.")] = False
+    keep: Annotated[bool, typer.Option("--keep", hidden=True)] = False  # the name of --save in version 0.1
+    as_json: Json = False
+
+    @property
+    def saves(self) -> bool:
+        """Whether the evaluation is saved."""
+        return self.save or self.keep
+
+
+@takes_options(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> None:
+    """Evaluate a model on labeled X-rays."""
     from cxr.evaluation import model_evaluation
-    from cxr.evaluation import stored as stored_scores
+    from cxr.evaluation import stored_evaluations as stored_scores
+    from cxr.evaluation.cases import labeled_cases
     from cxr.evaluation.indeterminate import selective_metrics
     from cxr.evaluation.intervals import metric_intervals
     from cxr.evaluation.subgroups import subgroup_metrics
 
-    with console.bar("Reading films") as progress:
-        judged = model_evaluation.evaluate_model(model, data, split, progress)
-    if scores:
-        with writing(scores):
-            judged.scores.to_csv(scores, index=False)
-    what = (judged.scores, judged.labels, judged.card.threshold)
-    figures = metric_intervals(*what) if intervals else {}
-    groups = subgroup_metrics(*what, by) if by else None
-    band = judged.card.unsure if intervals else None
-    sure = selective_metrics(*what, band) if band else None
-    if keep:
-        stored_scores.store_evaluation(judged.card, "+".join(judged.scores["dataset"].unique()), split, judged.scores)
-    if as_json:
-        said = judged.evaluation.as_dict() | {"unreadable": judged.unreadable, "takes_no_part": judged.left_out}
-        if intervals:
-            said["intervals"] = {name: figure.as_dict() for name, figure in figures.items()}
-            said["sure"] = sure.as_dict() if sure else None
+    with console.bar("Reading X-rays") as progress:
+        result = model_evaluation.evaluate_model(options.model, options.data, options.split, progress)
+    if options.scores:
+        with writing(options.scores):
+            result.scores.to_csv(options.scores, index=False)
+    cases = labeled_cases(result.scores, result.labels, result.card.threshold)
+    metrics = metric_intervals(cases) if options.intervals else {}
+    groups = subgroup_metrics(cases, options.by) if options.by else None
+    band = result.card.unsure if options.intervals else None
+    selective = selective_metrics(cases, band) if band else None
+    if options.saves:
+        stored_scores.store_evaluation(
+            result.card, "+".join(result.scores["dataset"].unique()), options.split, result.scores
+        )
+    if options.as_json:
+        answer = result.evaluation.as_dict() | {"unreadable": result.unreadable, "takes_no_part": result.left_out}
+        if options.intervals:
+            answer["intervals"] = {name: interval.as_dict() for name, interval in metrics.items()}
+            answer["sure"] = selective.as_dict() if selective else None
         if groups:
-            said["groups"] = groups.as_dict()
-        console.print_json(said)
+            answer["groups"] = groups.as_dict()
+        console.print_json(answer)
         return
-    for path, reason in judged.unreadable.items():
-        typer.echo(f"Left out {path}: {reason}", err=True)
-    for sentence in judged.left_out:
+    for path, reason in result.unreadable.items():
+        typer.echo(f"Excluded {path}: {reason}", err=True)
+    for sentence in result.left_out:
         typer.echo(sentence, err=True)
-    console.print_evaluation(judged.evaluation)
-    if intervals:
-        console.print_intervals(figures)
-    if sure:
-        console.print_outside(sure)
+    evaluation_text.print_evaluation(result.evaluation)
+    if options.intervals:
+        evaluation_text.print_intervals(metrics)
+    if selective:
+        evaluation_text.print_selective(selective)
     if groups:
-        console.print_subgroups(groups)
+        evaluation_text.print_subgroups(groups)
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A model on the shelf.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
-    data: Annotated[list[str] | None, typer.Option("--data", help="Films to read with both.")] = None,
-    split: Annotated[Split | None, typer.Option(help="Without it: the films that both may be judged by.")] = None,
-    stored: Annotated[bool, typer.Option("--stored", help="The test films whose scores are stored with both.")] = False,
+    first: Annotated[str, typer.Argument(help="A model in the registry.")],
+    second: Annotated[str, typer.Argument(help="Another model.")],
+    data: Annotated[list[str] | None, typer.Option("--data", help="X-rays for both models to read.")] = None,
+    split: Annotated[
+        Split | None, typer.Option(help="By default, the X-rays held out from the training of both.")
+    ] = None,
+    stored: Annotated[
+        bool, typer.Option("--stored", help="Compare the stored scores of both held-out test sets.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare two models on the same films: differences with their intervals, and the films they differ on."""
+    """Compare two models on the same X-rays: differences with 95% CI, and discordant predictions."""
     from cxr.evaluation import model_evaluation
 
     if bool(data) == stored:
-        raise typer.BadParameter("Give films with --data, or --stored, and not both.")
-    with console.bar("Reading films") as progress:
-        found = model_evaluation.compare_models(first, second, data or [], split, progress)
-    console.print_json(found.as_dict()) if as_json else console.print_comparison(found)
+        raise typer.BadParameter("Use either --data or --stored.")
+    with console.bar("Reading X-rays") as progress:
+        result = model_evaluation.compare_models(first, second, data or [], split, progress)
+    console.print_json(result.as_dict()) if as_json else evaluation_text.print_comparison(result)
 
 
 def audit_model(
-    name: Annotated[str, typer.Argument(help="A model on the shelf.")],
+    name: Annotated[str, typer.Argument(help="A model in the registry.")],
     data: Data,
     as_json: Json = False,
 ) -> None:
-    """Ask whether a model can answer without the lungs and whether its heatmaps mean something; kept with it."""
+    """Audit a model for shortcut learning and test its heatmaps; the audit is stored with the model."""
     from cxr.evaluation import model_evaluation
 
-    with console.bar("Reading films") as progress:
-        found = model_evaluation.audit_model(name, data, progress)
-    console.print_json(found.as_dict()) if as_json else console.print_shortcuts(found)
+    with console.bar("Reading X-rays") as progress:
+        result = model_evaluation.audit_model(name, data, progress)
+    console.print_json(result.as_dict()) if as_json else evaluation_text.print_shortcuts(result)

@@ -1,4 +1,4 @@
-"""`cxr models`: the shelf on the command line."""
+"""`cxr models`: the model registry on the command line."""
 
 from __future__ import annotations
 
@@ -10,26 +10,29 @@ from typing import Annotated
 import typer
 
 from cxr.cli import console
-from cxr.cli.console import Data, Json
+from cxr.cli.options import Data, Json
 from cxr.core.errors import RegistryError
+from cxr.core.number_format import counted, decimal
 
 
-class Kind(StrEnum):
+class ExportFormat(StrEnum):
+    """The formats that a model can be exported in."""
+
     zip = "zip"
     keras = "keras"
     onnx = "onnx"
     tflite = "tflite"
 
 
-app = typer.Typer(help="The shelf: every model, and which one is in use.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, import and promote models.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Every model on the shelf; the one in use is starred."""
-    from cxr.registry import registry
+    """List all models; a star marks the default model."""
+    from cxr.registry import default_model, registry
 
-    listing, default = registry.list_models(), registry.default_name()
+    listing, default = registry.list_models(), default_model.default_name()
     if as_json:
         models = [card.model_dump(mode="json") | {"default": card.name == default} for card in listing.cards]
         console.print_json({"models": models, "damaged": listing.damaged})
@@ -40,12 +43,12 @@ def list_(as_json: Json = False) -> None:
     for name, reason in listing.damaged.items():
         typer.echo(f"! {name:28} {reason}")
     if not listing.cards and not listing.damaged:
-        typer.echo("The shelf is empty. Train a model: python -m cxr train RECIPE --data FOLDER")
+        typer.echo("There is no model yet. Train one: cxr train RECIPE --data FOLDER")
 
 
 @app.command("show")
 def show(name: str, as_json: Json = False) -> None:
-    """A model's card."""
+    """Show a model card."""
     from cxr.registry import registry
 
     card = registry.get_card(name).model_dump(mode="json")
@@ -56,19 +59,21 @@ def show(name: str, as_json: Json = False) -> None:
         typer.echo(f"{key:18} {value if isinstance(value, str) else json.dumps(value)}")
 
 
-@app.command("gate")
-def gate(name: str, data: Data, as_json: Json = False) -> None:
-    """Give a model a gate, taught with films it was trained on: it then says what the model must not be asked about."""
+@app.command("input-check")
+@app.command("gate", hidden=True)  # its name in version 0.1
+def input_check(name: str, data: Data, as_json: Json = False) -> None:
+    """Train an input check for a model, on the X-rays of its training; it rejects images unlike them."""
     from cxr.jobs import input_check_training
 
-    with console.bar("Reading films") as progress:
+    with console.bar("Reading X-rays") as progress:
         record = input_check_training.add_input_check(name, data, progress).gate
     if record and as_json:
         console.print_json({"model": name, "gate": record.model_dump(mode="json")})
     elif record:
         typer.echo(
-            f"'{name}' has a gate, taught with {record.films} of its training films. Of {record.held_out} validation "
-            f"films it lets {record.let_through} through, {record.unquestioned} of them without a warning."
+            f"Added an input check to '{name}', trained on {counted(record.films, 'X-ray')}. "
+            f"Of {counted(record.held_out, 'validation X-ray')} it accepts {record.let_through}, "
+            f"{record.unquestioned} of them without a warning."
         )
 
 
@@ -78,65 +83,71 @@ def revise(
     new: str,
     overrides: Annotated[
         list[str],
-        typer.Option("--set", help="As decision.rule=sensitivity; may be given again."),
+        typer.Option(
+            "--set", help="Override a value of the recipe, for example decision.rule=sensitivity; repeatable."
+        ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Put a model on the shelf once more, with another rule for its threshold or another band; nothing is trained."""
+    """Copy a model with another decision threshold or indeterminate band; nothing is trained."""
     from cxr.evaluation.revision import revise as revised
 
     card = revised(name, new, overrides)
     if as_json:
         console.print_json(card.model_dump(mode="json"))
         return
-    said = "no threshold" if card.threshold is None else f"the threshold {card.threshold:.4f} ({card.threshold_rule})"
-    typer.echo(f"'{new}' is on the shelf, with {said}.")
+    threshold = (
+        "no threshold" if card.threshold is None else f"threshold {decimal(card.threshold, 4)} ({card.threshold_rule})"
+    )
+    typer.echo(f"Added '{new}' with {threshold}.")
 
 
 @app.command("describe")
-def describe(name: str, path: Annotated[Path, typer.Argument(help="A TOML file, as docs/shipped-model.toml.")]) -> None:
-    """Put what its makers say of it on a model's card: intended use, data, known failures."""
+def describe(
+    name: str, path: Annotated[Path, typer.Argument(help="A TOML file like docs/shipped-model.toml.")]
+) -> None:
+    """Add intended use, training data and limitations to a model card."""
     from cxr.registry import registry
     from cxr.registry.card import Statement
 
     registry.set_statement(name, Statement.read(path))
-    typer.echo(f"The card of '{name}' says so now.")
+    typer.echo(f"Updated the model card of '{name}'.")
 
 
 @app.command("promote")
 def promote(name: str, as_json: Json = False) -> None:
-    """Put a model into use."""
-    from cxr.registry import registry
+    """Set the default model."""
+    from cxr.registry import default_model
 
-    registry.promote(name)
-    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is in use.")
+    default_model.promote(name)
+    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is the default model.")
 
 
 @app.command("rollback")
 def rollback(as_json: Json = False) -> None:
-    """Put the model that was in use before back into use."""
-    from cxr.registry import registry
+    """Restore the previous default model."""
+    from cxr.registry import default_model
 
-    name = registry.roll_back()
-    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is in use again.")
+    name = default_model.roll_back()
+    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is the default model again.")
 
 
 @app.command("rename")
 def rename(name: str, new: str, as_json: Json = False) -> None:
-    """Give a model another name; it stays in use if it was."""
+    """Rename a model; a default model stays the default."""
     from cxr.registry import registry
 
-    named = registry.rename(name, new).name
-    console.print_json({"model": named}) if as_json else typer.echo(f"'{name}' is now '{named}'.")
+    renamed = registry.rename(name, new).name
+    console.print_json({"model": renamed}) if as_json else typer.echo(f"Renamed '{name}' to '{renamed}'.")
 
 
 @app.command("delete")
 def delete(name: str, as_json: Json = False) -> None:
-    """Take a model off the shelf for good; never the one in use."""
+    """Delete a model permanently; the default model cannot be deleted."""
     from cxr.registry import registry
 
     registry.delete(name)
-    console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is deleted.")
+    console.print_json({"model": name}) if as_json else typer.echo(f"Deleted '{name}'.")
 
 
 @app.command("export")
@@ -144,12 +155,13 @@ def export(
     name: str,
     path: Path,
     kind: Annotated[
-        Kind, typer.Option("--format", help="zip: the whole model, to be imported elsewhere; else the network alone.")
-    ] = Kind.zip,
+        ExportFormat,
+        typer.Option("--format", help="zip: the complete model, for import elsewhere; otherwise the network only."),
+    ] = ExportFormat.zip,
     as_json: Json = False,
 ) -> None:
-    """Write a model to one file."""
-    if kind is Kind.zip:
+    """Export a model to a file."""
+    if kind is ExportFormat.zip:
         from cxr.registry import package
 
         written = package.export_model(name, path)
@@ -162,22 +174,22 @@ def export(
     try:
         path.write_bytes(made.data)
     except OSError as error:
-        raise RegistryError(f"{path} cannot be written: {error.strerror}.") from error
-    said = (
-        f"Wrote {path}. It takes grey pixels 0..255, (films, {card.size_px}, {card.size_px}, 1), and gives the "
-        f"probabilities of {', '.join(card.classes)}."
+        raise RegistryError(f"Cannot write {path}: {error.strerror}.", code="not-writable") from error
+    message = (
+        f"Wrote {path}. Input: grayscale pixels from 0 to 255, shape (batch, {card.size_px}, {card.size_px}, 1). "
+        f"Output: probabilities of {', '.join(card.classes)}."
     )
-    console.print_json({"model": name, "file": str(path)}) if as_json else typer.echo(said)
+    console.print_json({"model": name, "file": str(path)}) if as_json else typer.echo(message)
 
 
 @app.command("import")
 def import_(
     path: Path,
-    name: Annotated[str | None, typer.Option(help="Another name for it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Import it under another name.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in a model that was exported; it is checked first."""
+    """Import an exported model after checking the file."""
     from cxr.registry import package
 
-    taken_in = package.import_model(path, name).name
-    console.print_json({"model": taken_in}) if as_json else typer.echo(f"'{taken_in}' is on the shelf.")
+    imported = package.import_model(path, name).name
+    console.print_json({"model": imported}) if as_json else typer.echo(f"Imported '{imported}'.")

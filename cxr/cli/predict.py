@@ -1,8 +1,9 @@
-"""`cxr predict`: films read on the command line."""
+"""`cxr predict`: predictions on the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,116 +11,143 @@ import typer
 
 from cxr import DISCLAIMER
 from cxr.cli import console
-from cxr.cli.console import Json, Model, writing
+from cxr.cli.console import writing
+from cxr.cli.options import Json, Model, takes_options
 from cxr.core.errors import CxrError, FilmError
+from cxr.core.number_format import counted, probability
 
 if TYPE_CHECKING:
     from cxr.inference.batch import Reading
     from cxr.inference.classifier import Classifier
 
+REJECTED, INDETERMINATE = "rejected by the input check", "indeterminate"
 
-def predict(
-    files: Annotated[list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, WebP, BMP, DICOM) or folders.")],
-    model: Model = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the readings as a table, a row each.")] = None,
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """The arguments of `cxr predict`."""
+
+    files: Annotated[list[Path], typer.Argument(help="X-rays (PNG, JPEG, TIFF, WebP, BMP, DICOM) or folders of them.")]
+    model: Model = None
+    csv: Annotated[Path | None, typer.Option(help="Write a table with a row for each X-ray to this file.")] = None
     heatmap: Annotated[
-        Path | None, typer.Option(help="Write the film with its heatmap: a .png for one film, a folder for many.")
-    ] = None,
-    method: Annotated[str, typer.Option(help="gradcam, gradcam++, scorecam or smoothgrad.")] = "gradcam",
-    insist: Annotated[
-        bool, typer.Option("--insist", help="Show what the model says of pictures that its gate refuses, too.")
-    ] = False,
+        Path | None, typer.Option(help="Write X-rays with heatmaps: a .png file for one X-ray, a folder for several.")
+    ] = None
+    method: Annotated[str, typer.Option(help="gradcam, gradcam++, scorecam or smoothgrad.")] = "gradcam"
+    show_rejected: Annotated[
+        bool, typer.Option("--show-rejected", help="Show predictions for images that the input check rejects.")
+    ] = False
+    insist: Annotated[bool, typer.Option("--insist", hidden=True)] = False  # the name of that option in version 0.1
     age: Annotated[
-        float | None, typer.Option(min=0, max=130, help="The patient's age in years, to be warned where it matters.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Read films: probabilities, decision, and where the model looked."""
+        float | None, typer.Option(min=0, max=130, help="The patient's age in years, compared with the training data.")
+    ] = None
+    as_json: Json = False
+
+    @property
+    def shows_rejected(self) -> bool:
+        """Whether predictions for rejected images are shown."""
+        return self.show_rejected or self.insist
+
+
+@takes_options(PredictOptions)
+def predict(options: PredictOptions) -> None:
+    """Read X-rays: predicted class, probabilities and heatmaps."""
     from cxr.inference.batch import read_sources
     from cxr.inference.input_check.ages import age_warning
+    from cxr.inference.loading import load_classifier
     from cxr.inference.saliency import METHODS
     from cxr.inference.sources import source_on_disk
-    from cxr.presentation.reading_summary import is_rejected, without_answer
-    from cxr.registry import registry
+    from cxr.presentation.reading_summary import is_rejected, without_prediction
 
-    if method not in METHODS:
-        raise CxrError(f"There is no method '{method}'. Known: {', '.join(METHODS)}.")
-    if heatmap and any(file.resolve() == heatmap.resolve() for file in files):
-        raise CxrError("--heatmap names a film that is to be read; choose another file.")
-    files = list(_films_of(files))
+    if options.method not in METHODS:
+        known = ", ".join(METHODS)
+        raise CxrError(f"There is no heatmap method '{options.method}'. Methods: {known}.", code="unknown-method")
+    if options.heatmap and any(file.resolve() == options.heatmap.resolve() for file in options.files):
+        raise CxrError("--heatmap is one of the input files. Choose another file.", code="overwrites-input")
+    files = list(_image_files(options.files))
     if not files:
-        raise FilmError("There is no film in there.")
-    classifier = registry.load(model)
-    of_age = None if age is None else age_warning(classifier.card.ages, age)
-    readings: list[dict[str, Any]] = []
+        raise FilmError("These folders contain no X-rays.", code="none")
+    classifier = load_classifier(options.model)
+    warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
+    rows: list[dict[str, Any]] = []
     failed = 0
-    with console.bar("Reading films") as progress:
+    with console.bar("Reading X-rays") as progress:
         for reading in read_sources(classifier, map(source_on_disk, files)):
-            progress(len(readings) + 1, len(files))
-            said = reading.as_dict()
-            if of_age and reading.film:
-                said["warnings"].append(of_age.sentence)
-            readings.append(said if insist else without_answer(said))
+            progress(len(rows) + 1, len(files))
+            row = reading.as_dict()
+            if warning and reading.film:
+                row["warnings"].append(warning.sentence)
+            rows.append(row if options.shows_rejected else without_prediction(row))
             failed += reading.film is None
-            if heatmap and reading.film and (insist or not reading.rejected):
-                _write_overlay(classifier, reading, method, _heatmap_path(heatmap, reading.source.name, files))
-    if csv:
-        _write_csv(csv, readings, classifier.classes)
-    if as_json:
-        console.print_json(readings)
+            if options.heatmap and reading.film and (options.shows_rejected or not reading.rejected):
+                path = _heatmap_path(options.heatmap, reading.source.name, files)
+                _write_overlay(classifier, reading, options.method, path)
+    if options.csv:
+        _write_csv(options.csv, rows, classifier.classes)
+    if options.as_json:
+        console.print_json(rows)
     else:
-        for said in readings:
-            typer.echo(f"{said['file']}: {said.get('error') or _in_words(said)}")
-            for warning in said.get("warnings", ()):
-                typer.echo(f"    {warning}")
-        if not insist and any(map(is_rejected, readings)):
-            typer.echo("What the model says of refused pictures is withheld: it means nothing. --insist shows it.")
+        _print(rows)
+        if not options.shows_rejected and any(map(is_rejected, rows)):
+            typer.echo("Predictions for rejected images are not shown; --show-rejected shows them.")
         typer.echo(DISCLAIMER)
     if failed:
-        raise FilmError(f"{failed} of {len(files)} files could not be read.")
+        raise FilmError(f"{failed} of {counted(len(files), 'file')} could not be read.", code="some-unreadable")
 
 
-def _films_of(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files, and what may be a film in the folders among them."""
+def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files, and all files in the folders that may be X-rays."""
     from cxr.datasets.archive import may_be_film
 
     for path in paths:
         if path.is_dir():
-            yield from sorted(one for one in path.rglob("*") if one.is_file() and may_be_film(one.name))
+            yield from sorted(file for file in path.rglob("*") if file.is_file() and may_be_film(file.name))
         else:
             yield path
 
 
-def _write_csv(path: Path, readings: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
+def _print(rows: Iterable[dict[str, Any]]) -> None:
+    for row in rows:
+        typer.echo(f"{row['file']}: {row.get('error') or _prediction_text(row)}")
+        for warning in row.get("warnings", ()):
+            typer.echo(f"    {warning}")
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> None:
     from cxr.presentation.report import batch_csv
 
-    with console.writing(path):
-        path.write_text(batch_csv(readings, classes), "utf-8")
+    with writing(path):
+        path.write_text(batch_csv(rows, classes), "utf-8")
 
 
-def _in_words(said: dict[str, Any]) -> str:
-    if said["decision"] is None:
-        return "refused"
-    decision = f"{said['decision']} (unsure)" if said["unsure"] else said["decision"]
-    return ", ".join([decision, *(f"{name} {p:.2f}" for name, p in said["probabilities"].items())])
+def _prediction_text(row: dict[str, Any]) -> str:
+    from cxr.datasets.labels import display_name
+
+    if row["decision"] is None:
+        return REJECTED
+    predicted = f"{display_name(row['decision'])}{f' ({INDETERMINATE})' if row['unsure'] else ''}"
+    return f"{predicted}. " + ", ".join(
+        f"{display_name(name)} {probability(share)}" for name, share in row["probabilities"].items()
+    )
 
 
-def _heatmap_path(asked: Path, file: str, files: list[Path]) -> Path:
-    if len(files) == 1 and asked.suffix:
-        return asked
-    return asked / f"{files.index(Path(file)) + 1:04d}-{Path(file).stem}.png"
+def _heatmap_path(path: Path, file: str, files: list[Path]) -> Path:
+    """The path itself for a single X-ray, otherwise a numbered file in that folder."""
+    if len(files) == 1 and path.suffix:
+        return path
+    return path / f"{files.index(Path(file)) + 1:04d}-{Path(file).stem}.png"
 
 
 def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: Path) -> None:
-    from cxr.inference.saliency import NAMES, explain
+    from cxr.inference.saliency import METHOD_NAMES, explain
     from cxr.presentation.report import Report, overlay_png
 
     film, prediction = reading.film, reading.prediction
     if film is None or prediction is None:
         return
-    own = method == "gradcam"
-    heatmap = prediction.heatmap() if own else explain(classifier, film, prediction.decision, method)
+    is_stored = method == "gradcam"  # every prediction has its Grad-CAM heatmaps
+    heatmap = prediction.heatmap() if is_stored else explain(classifier, film, prediction.decision, method)
     target, card = prediction.decision, classifier.card
-    picture = overlay_png(Report(film, reading.film_id, prediction, card, target, NAMES[method], heatmap))
+    picture = overlay_png(Report(film, reading.film_id, prediction, card, target, METHOD_NAMES[method], heatmap))
     with writing(path):
         path.write_bytes(picture)

@@ -1,4 +1,4 @@
-"""`cxr runs`: trainings on the command line."""
+"""`cxr runs`: training runs on the command line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from cxr.cli import console
-from cxr.cli.console import Json
+from cxr.cli.options import Json
 
-app = typer.Typer(help="Trainings under way and ended.", no_args_is_help=True)
+app = typer.Typer(help="List, show, stop, resume and delete training runs.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Every run, newest first."""
+    """List all runs, newest first."""
     from cxr.jobs import run_store
 
     if as_json:
@@ -27,7 +27,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command("show")
 def show(run_id: str, as_json: Json = False) -> None:
-    """A run's state, history and last log lines."""
+    """Show a run's state, history and latest log lines."""
     from cxr.jobs import run_store
 
     run = run_store.find(run_id)
@@ -45,30 +45,30 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 @app.command("stop")
 def stop(run_id: str, as_json: Json = False) -> None:
-    """End a run after the step it is in; the best weights so far become its model."""
+    """Stop a run after its current step; the best weights so far become its model."""
     from cxr.jobs import run_store
 
     run = run_store.find(run_id)
     run_store.stop(run)
-    console.print_json({"run": run.id}) if as_json else typer.echo(f"Asked run {run.id} to stop.")
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Run {run.id} stops after its current step.")
 
 
 @app.command("resume")
 def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] = True, as_json: Json = False) -> None:
-    """Go on with a run from its last checkpoint."""
+    """Resume a run from its last checkpoint."""
     from cxr.jobs import run_store
 
     run = run_store.find(run_id)
     run_store.resume(run)
     if wait:
-        console.end_of(run, as_json)
+        console.follow_to_end(run, as_json)
     else:
         console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed run {run.id}.")
 
 
 @app.command("delete")
 def delete(run_id: str, as_json: Json = False) -> None:
-    """Remove an ended run's folder; its model stays on the shelf."""
+    """Delete a run that has ended; its model stays in the registry."""
     from cxr.jobs import run_store
 
     run = run_store.find(run_id)

@@ -1,0 +1,65 @@
+"""`cxr audit`, `cxr phantom`: datasets on the command line."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cxr.cli import console
+from cxr.cli.options import Json
+from cxr.core.number_format import counted
+
+MAX_PATHS = 5  # printed for a finding; all of them are in the JSON
+
+
+class Shortcut(StrEnum):
+    """The artifacts that synthetic X-rays can have."""
+
+    corner = "corner"
+    border = "border"
+    brightness = "brightness"
+
+
+def audit(
+    data: Annotated[list[str], typer.Argument(help="A dataset, or several to combine.")], as_json: Json = False
+) -> None:
+    """Audit a dataset for problems: duplicates, leakage between splits, confounding of source and class."""
+    from cxr.datasets.dataset import open_datasets
+    from cxr.datasets.quality.audit import audit as audit_dataset
+
+    with console.bar("Reading X-rays") as progress:
+        result = audit_dataset(open_datasets(data), progress)
+    if as_json:
+        console.print_json(result.to_dict())
+        return
+    films, patients = counted(result.films, "X-ray"), counted(result.patients, "patient")
+    typer.echo(f"{films} of {patients}: {console.listed(result.by_label)}")
+    for finding in result.findings:
+        typer.echo(f"{finding.severity.upper()}: {finding.sentence}")
+        for path in finding.paths[:MAX_PATHS]:
+            typer.echo(f"    {path}")
+        if len(finding.paths) > MAX_PATHS:
+            typer.echo(f"    and {len(finding.paths) - MAX_PATHS} more")
+
+
+def phantom(
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    films: Annotated[int, typer.Option(min=8, max=100_000, help="The number of X-rays.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the random numbers.")] = 0,
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Width and height in pixels.")] = 256,
+    shortcut: Annotated[
+        Shortcut | None,
+        typer.Option("--shortcut", "--plant", help="Add this artifact to every X-ray with a finding, to test audits."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Generate a dataset of synthetic X-rays."""
+    from cxr.films.synthetic.phantom import draw_phantom_set
+
+    with console.bar("Generating X-rays") as progress:
+        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, plant=shortcut, progress=progress)
+    message = f"Generated {films} synthetic X-rays. To train on them: cxr train vgg16-default --data {manifest.parent}"
+    console.print_json({"dataset": str(manifest.parent), "films": films}) if as_json else typer.echo(message)

@@ -1,0 +1,74 @@
+"""`cxr train`, `cxr crossval`: training on the command line."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from cxr.cli import console
+from cxr.cli.options import Data, Json
+from cxr.core.number_format import counted, decimal, interval_range
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a value of the recipe, for example head.dropout=0.4; repeatable."),
+]
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="The name of a recipe, or a .toml file.")],
+    data: Data,
+    name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
+    set_: Overrides = None,
+    wait: Annotated[bool, typer.Option("--wait/--detach", help="Show the progress, or run in the background.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Train a model; the run continues when the terminal is closed."""
+    from cxr.jobs import run_store
+    from cxr.jobs.model_names import free_name
+    from cxr.jobs.training_plan import plan
+    from cxr.jobs.training_plan import plan
+    from cxr.registry.recipe import Recipe
+
+    chosen = Recipe.read(recipe, set_ or ())
+    run = run_store.start(plan(chosen, data, name or free_name(chosen.name)), chosen.name)
+    if not wait:
+        message = f"Started run {run.id}. Show its progress: cxr runs show {run.id}"
+        console.print_json({"run": run.id}) if as_json else typer.echo(message)
+        return
+    console.follow_to_end(run, as_json)
+
+
+def crossval(
+    recipe: Annotated[str, typer.Argument(help="The name of a recipe, or a .toml file.")],
+    data: Data,
+    folds: Annotated[int, typer.Option(min=2, max=20, help="The number of folds.")] = 5,
+    set_: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics."""
+    from cxr.jobs.crossval import cross_validate, mean_and_spread
+    from cxr.jobs.crossval import cross_validate, mean_and_spread
+    from cxr.registry.recipe import Recipe
+
+    evaluations = cross_validate(Recipe.read(recipe, set_ or ()), data, folds, console.follow)
+    spread = mean_and_spread(evaluations)
+    if as_json:
+        console.print_json({"folds": [evaluation.as_dict() for evaluation in evaluations], "spread": spread})
+        return
+    films = counted(sum(evaluation.n for evaluation in evaluations), "X-ray")
+    typer.echo(f"{folds} folds; {films}, each held out once. Mean ± SD (range):")
+    for metric, value in spread.items():
+        spread_text = f"{decimal(value['mean'])} ± {decimal(value['sd'])}"
+        typer.echo(f"  {metric:20} {spread_text}  ({interval_range(value['min'], value['max'])})")
+
+
+def work(run_id: str) -> None:
+    """Execute a run in this process; started by `train` and `runs resume`."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    from cxr.jobs import run_store
+    from cxr.jobs.train import execute
+
+    execute(run_store.find(run_id))
