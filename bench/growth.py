@@ -1,10 +1,10 @@
-"""How time and memory grow with the number of films: the audit, the frozen trunk's maps, an evaluation, the page Data.
+"""How time and memory grow with the number of X-rays: audit, features of the frozen backbone, evaluation, page Data.
 
     python -m bench.growth [--most 50000]
 
-Films are made of noise, 64 px, each another one. Every measurement is a process of its own, so that its memory is its
-own. Prints a table, and draws it as bench/growth.svg: both axes by powers of ten, so that a straight line of one decade
-a decade is linear growth.
+X-rays are noise, 64 px, each another one. Every measurement is a process of its own, so that its memory is its
+own. Prints a table, and draws it as bench/growth.svg with logarithmic axes: a straight line of one decade
+for each decade is linear growth.
 """
 
 from __future__ import annotations
@@ -110,13 +110,14 @@ def _evaluation(folder: Path) -> Callable[[], object]:
     import pandas as pd
 
     from cxr.datasets.labels import LabelSpace
+    from cxr.evaluation.cases import labeled_cases
     from cxr.evaluation.intervals import metric_intervals
 
     count, rng = sum(1 for _ in folder.rglob("*.png")), np.random.default_rng(0)
     p = rng.dirichlet(np.ones(len(CLASSES)), count)
     scores = pd.DataFrame({"label": rng.choice(CLASSES, count), "patient": np.arange(count) // 2})
     scores = scores.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(CLASSES)})
-    return lambda: metric_intervals(scores, LabelSpace(CLASSES), 0.5)
+    return lambda: metric_intervals(labeled_cases(scores, LabelSpace(CLASSES), 0.5))
 
 
 def _page(folder: Path) -> Callable[[], object]:
@@ -137,7 +138,7 @@ TASKS: dict[str, Callable[[Path], Callable[[], object]]] = {
 }
 
 WIDTH, HEIGHT, EDGE = 640, 400, 60
-COLOURS = ("#0b6b78", "#b3541e", "#5b4a9e", "#6b7a1e")
+COLORS = ("#0b6b78", "#b3541e", "#5b4a9e", "#6b7a1e")
 
 
 def plot(found: dict[str, list[tuple[int, float, float]]]) -> str:
@@ -159,7 +160,7 @@ def plot(found: dict[str, list[tuple[int, float, float]]]) -> str:
             parts.append(
                 f'<text x="{EDGE - 8}" y="{y + 4:.0f}" font-size="11" text-anchor="end">{10.0**power:g} s</text>'
             )
-    for (task, of), ink in zip(found.items(), COLOURS, strict=True):
+    for (task, of), ink in zip(found.items(), COLORS, strict=True):
         line = " ".join(f"{across(count):.1f},{up(seconds):.1f}" for count, seconds, _ in of)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{ink}" stroke-width="2"/>')
         parts.append(f'<text x="{WIDTH - 122}" y="{up(of[-1][1]) + 4:.0f}" font-size="12" fill="{ink}">{task}</text>')

@@ -19,10 +19,14 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 from cxr.datasets.labels import LabelSpace  # noqa: E402
-from cxr.evaluation.evaluation import probabilities_of, read_scores  # noqa: E402
-from cxr.evaluation.interval import Interval  # noqa: E402
-from cxr.evaluation.intervals import metric_intervals, wilson_interval  # noqa: E402
-from cxr.registry import registry  # noqa: E402
+from cxr.evaluation.cases import labeled_cases  # noqa: E402
+from cxr.evaluation.intervals import (  # noqa: E402
+    Interval,  # noqa: E402
+    metric_intervals,
+    wilson_interval,
+)
+from cxr.evaluation.scores import probabilities_of, read_scores  # noqa: E402
+from cxr.registry import default_model, registry  # noqa: E402
 from cxr.registry.card import Card  # noqa: E402
 
 CHILDREN, HEALTHY_ADULTS = "kermany", "nih-adult"
@@ -30,7 +34,7 @@ CHILDREN, HEALTHY_ADULTS = "kermany", "nih-adult"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=registry.default_name())
+    parser.add_argument("--model", default=default_model.default_name())
     parser.add_argument("--role", choices=("test", "val"), default="test")
     asked = parser.parse_args()
     card = registry.get_card(asked.model)
@@ -46,7 +50,7 @@ def rows(scores: pd.DataFrame, card: Card) -> Iterator[tuple[str, int, Interval,
     """Name, number of films, figure, and what it is held against."""
     labels = LabelSpace(card.classes, card.groups)
     children = scores[scores["dataset"] == CHILDREN]
-    of_children = metric_intervals(children, labels, card.threshold)
+    of_children = metric_intervals(labeled_cases(children, labels, card.threshold))
     yield "children, pneumonia against normal, AUC", len(children), of_children["binary.auc"], "0.985"
     yield "children, accuracy at the threshold", len(children), of_children["binary.accuracy"], "0.93"
     yield "children, sensitivity", len(children), of_children["binary.sensitivity"], ""
@@ -54,12 +58,17 @@ def rows(scores: pd.DataFrame, card: Card) -> Iterator[tuple[str, int, Interval,
     two = two_kinds(children)
     yield "children, bacterial against viral, AUC", len(two), viral_auc(two), "0.955"
     yield "children, three classes, accuracy", len(children), of_children["accuracy"], "0.91"
-    everything = metric_intervals(scores, labels, card.threshold)
+    everything = metric_intervals(labeled_cases(scores, labels, card.threshold))
     yield "all, four classes, macro F1", len(scores), everything["macro_f1"], "0.87"
     yield "all, pneumonia against normal, AUC", len(scores), everything["binary.auc"], ""
     for dataset in sorted(set(scores["dataset"]) - {CHILDREN}):
         of_set = scores[scores["dataset"] == dataset]
-        yield f"{dataset}, AUC", len(of_set), metric_intervals(of_set, labels, card.threshold)["binary.auc"], ""
+        yield (
+            f"{dataset}, AUC",
+            len(of_set),
+            metric_intervals(labeled_cases(of_set, labels, card.threshold))["binary.auc"],
+            "",
+        )
     healthy = scores[(scores["dataset"] == HEALTHY_ADULTS) & (scores["label"] == "normal")]
     called = np.array(card.classes)[labels.decide(probabilities_of(healthy, card.classes), card.threshold)]
     for name in ("covid19", "normal"):
@@ -82,7 +91,7 @@ def two_kinds(children: pd.DataFrame) -> pd.DataFrame:
 
 
 def viral_auc(scores: pd.DataFrame) -> Interval:
-    return metric_intervals(scores, LabelSpace(("bacterial", "viral")), None)["auc.viral"]
+    return metric_intervals(labeled_cases(scores, LabelSpace(("bacterial", "viral")), None))["auc.viral"]
 
 
 if __name__ == "__main__":

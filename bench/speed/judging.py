@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.intervals import metric_intervals
 
 CLASSES = ("normal", "bacterial", "viral", "covid19")
@@ -26,7 +27,7 @@ def scores(films: int) -> pd.DataFrame:
 
 
 def ours(table: pd.DataFrame, resamples: int) -> None:
-    metric_intervals(table, LabelSpace(CLASSES), THRESHOLD, resamples)
+    metric_intervals(labeled_cases(table, LabelSpace(CLASSES), THRESHOLD), resamples)
 
 
 def scikit_learn_s(table: pd.DataFrame, measured: int, resamples: int) -> float:

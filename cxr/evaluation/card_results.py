@@ -1,4 +1,4 @@
-"""What a card keeps of an evaluation: its figures, their intervals, and how parts of its films do."""
+"""What a card stores of an evaluation: its metrics with their intervals, and the metrics of subgroups of its films."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ from typing import Any
 import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.intervals import metric_intervals
-from cxr.evaluation.subgroups import SubgroupMetrics, groupings, subgroup_metrics
-
-COUNTS = ("name", "n", "patients", "positive", "negative")
-OF_A_GROUP = (*COUNTS, "accuracy", "binary.auc", "binary.sensitivity", "binary.specificity")
+from cxr.evaluation.subgroups import SubgroupMetrics, grouping_columns, subgroup_metrics
+from cxr.registry.results import SUBGROUP_KEYS, EvaluationResults, ModelResults
 
 
-def card_results(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> dict[str, Any]:
-    """The evaluation of these films ready for JSON, with `intervals` by flat name, and `groups` by column.
+def model_results(scores: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> ModelResults:
+    """The results on the validation and test films among those that were scored, as far as there are any."""
+    films = {role: scores[scores["role"] == role] for role in ("val", "test")}
+    return ModelResults(**{role: card_results(table, labels, threshold) for role, table in films.items() if len(table)})
 
-    The columns are those of source, view, sex and age that part the films; cards of earlier days have `sources` alone.
+
+def card_results(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> EvaluationResults:
+    """The results on these films, with intervals by metric and subgroups by column.
+
+    The columns are those of source, view, sex and age that divide the films.
     """
-    found = evaluate(table, labels, threshold).as_dict()
-    found["intervals"] = {
-        name: interval.as_dict() for name, interval in metric_intervals(table, labels, threshold).items()
-    }
-    parted = {column: _of_groups(subgroup_metrics(table, labels, threshold, column)) for column in groupings(table)}
-    return found | {"groups": parted} if parted else found
+    cases = labeled_cases(table, labels, threshold)
+    results = evaluate(cases).as_dict()
+    results["intervals"] = {name: interval.as_dict() for name, interval in metric_intervals(cases).items()}
+    results["groups"] = {column: _of_subgroups(subgroup_metrics(cases, column)) for column in grouping_columns(table)}
+    return EvaluationResults.model_validate(results)
 
 
-def _of_groups(found: SubgroupMetrics) -> dict[str, Any]:
-    """What a card keeps of groups: how many films each has, and the figures by which they are told apart."""
-    said = found.as_dict()
-    groups = [{name: value for name, value in group.items() if name in OF_A_GROUP} for group in said["groups"]]
-    return said | {"groups": groups}
+def _of_subgroups(metrics: SubgroupMetrics) -> dict[str, Any]:
+    """What a card has of each subgroup: its counts, and the metrics by which subgroups are compared.
+
+    All metrics of all subgroups would make a card four times as large.
+    """
+    table = metrics.as_dict()
+    groups = [{name: value for name, value in group.items() if name in SUBGROUP_KEYS} for group in table["groups"]]
+    return table | {"groups": groups}

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import labeled_cases
-from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, delong_covariance, percentile_interval
-from cxr.evaluation.metrics import Floats, LabeledCases, metric_values, ranking_metrics
+from cxr.evaluation.cases import LabeledCases, labeled_cases
+from cxr.evaluation.intervals import RESAMPLES, Interval, bootstrap_weights, delong_covariance, percentile_interval
+from cxr.evaluation.metrics import Floats, metric_values, ranking_metrics
 from cxr.registry.card import Card
 
 OR_NOT = " or not"
@@ -156,9 +155,9 @@ def _known(one: ModelScores) -> pd.DataFrame:
 def _answers(cases: LabeledCases, question: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
     """Whether each answer is right, and the answer in words."""
     if question == "class":
-        return cases.correct, np.array(cases.labels.classes)[cases.decided]
-    called, negative = cases.decided != cases.labels.negative, question.removesuffix(OR_NOT)
-    return called == (cases.positive == 1), np.where(called, f"not {negative}", negative)
+        return cases.correct, np.array(cases.labels.classes)[cases.predicted]
+    called, negative = cases.predicted != cases.labels.negative, question.removesuffix(OR_NOT)
+    return called == (cases.binary_reference == 1), np.where(called, f"not {negative}", negative)
 
 
 def _both(cases: list[LabeledCases], rights: tuple[NDArray[np.bool_], ...], weights: Floats) -> Floats:
@@ -170,7 +169,7 @@ def _both(cases: list[LabeledCases], rights: tuple[NDArray[np.bool_], ...], weig
 def _area(cases: LabeledCases, weights: Floats) -> Floats:
     if cases.labels.negative is None:
         return metric_values(cases, weights)["macro_auc"]
-    return ranking_metrics(cases.score, cases.positive == 1, weights)[0]
+    return ranking_metrics(cases.binary_scores, cases.binary_reference == 1, weights)[0]
 
 
 def _delong_p(cases: list[LabeledCases]) -> float:
@@ -179,7 +178,9 @@ def _delong_p(cases: list[LabeledCases]) -> float:
 
     if cases[0].labels.negative is None:
         return nan
-    areas, covariance = delong_covariance(cases[0].positive == 1, np.stack([one.score for one in cases]))
+    areas, covariance = delong_covariance(
+        cases[0].binary_reference == 1, np.stack([one.binary_scores for one in cases])
+    )
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     if not variance > 1e-15:
         return nan
@@ -197,7 +198,7 @@ def _differing(
     found = table[[name for name in SHOWN if name in table]]
     found = found.assign(first=decisions[0], second=decisions[1], right=right)
     if cases[0].labels.negative is not None:
-        found = found.assign(p_first=cases[0].score.round(6), p_second=cases[1].score.round(6))
+        found = found.assign(p_first=cases[0].binary_scores.round(6), p_second=cases[1].binary_scores.round(6))
     return found[decisions[0] != decisions[1]].reset_index(drop=True)
 
 

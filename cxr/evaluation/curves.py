@@ -1,4 +1,4 @@
-"""Answers to a question at every threshold: ROC, precision and recall, how scores are spread, whether they hold."""
+"""Curves of a binary question over all thresholds: ROC, precision-recall, score histogram, calibration."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr.core.ranking import roc_auc
 from cxr.evaluation.decisions import BinaryQuestion
-from cxr.evaluation.evaluation import auc
-from cxr.evaluation.metrics import BINS, bin_of
+from cxr.evaluation.metrics import BINS, bin_index
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class RocCurve:
-    """From everything called negative, a point for each distinct score downwards."""
+    """The points of an ROC curve: first all films negative, then one point for each distinct score downwards."""
 
     question: BinaryQuestion
-    threshold: Values  # the first is infinite
-    false_positives: Values  # 1 - specificity
+    thresholds: Values  # the first is infinite
+    false_positive_rate: Values  # 1 - specificity
     sensitivity: Values
     auc: float
 
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecallCurve:
-    """From the highest score, a point for each distinct score downwards."""
+    """The points of a precision-recall curve, one for each distinct score from the highest down."""
 
     question: BinaryQuestion
-    threshold: Values
+    thresholds: Values
     recall: Values
     precision: Values
     average_precision: float
-    prevalence: float  # the precision of chance
+    prevalence: float  # the precision of a random score
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreHistogram:
-    """How many films of each label have a score in each bin."""
+    """The number of films of each label in each bin of scores."""
 
     question: BinaryQuestion
     edges: Values
@@ -49,63 +49,67 @@ class ScoreHistogram:
 
 @dataclass(frozen=True, eq=False)
 class CalibrationCurve:
-    """Bins of scores that hold films: what was said there, and what was so."""
+    """The mean predicted score and the observed frequency in each bin that has films."""
 
     question: BinaryQuestion
-    mean_predicted: Values  # mean score
-    observed: Values  # share of films of which the answer is yes
+    mean_predicted: Values
+    observed_frequency: Values  # share of films that are positive
     films: NDArray[np.int64]
     brier: float
-    expected_error: float  # mean distance of said and seen, weighted by films
+    expected_error: float  # mean distance of the two, weighted by films
 
 
 def roc_curve(question: BinaryQuestion) -> RocCurve:
-    threshold, yes, no = _steps(question)
+    """The ROC curve of the question."""
+    thresholds, positives, negatives = _cumulative_counts(question)
     return RocCurve(
         question,
-        np.append(np.inf, threshold),
-        np.append(0, no) / no[-1],
-        np.append(0, yes) / yes[-1],
-        auc(question.truth, question.score),
+        np.append(np.inf, thresholds),
+        np.append(0, negatives) / negatives[-1],
+        np.append(0, positives) / positives[-1],
+        roc_auc(question.reference, question.scores),
     )
 
 
 def precision_recall_curve(question: BinaryQuestion) -> PrecisionRecallCurve:
-    threshold, yes, no = _steps(question)
-    precision, recall = yes / (yes + no), yes / yes[-1]
+    """The precision-recall curve of the question."""
+    thresholds, positives, negatives = _cumulative_counts(question)
+    precision, recall = positives / (positives + negatives), positives / positives[-1]
     average = float((np.diff(recall, prepend=0) * precision).sum())
-    return PrecisionRecallCurve(question, threshold, recall, precision, average, float(question.truth.mean()))
+    return PrecisionRecallCurve(question, thresholds, recall, precision, average, float(question.reference.mean()))
 
 
 def score_histogram(question: BinaryQuestion, bins: int = 25) -> ScoreHistogram:
+    """The histogram of the question's scores for each label."""
     edges = np.linspace(0, 1, bins + 1)
-    labels = np.unique(question.label)
-    films = {str(label): np.histogram(question.score[question.label == label], edges)[0] for label in labels}
+    labels = np.unique(question.labels)
+    films = {str(label): np.histogram(question.scores[question.labels == label], edges)[0] for label in labels}
     return ScoreHistogram(question, edges, films)
 
 
 def calibration_curve(question: BinaryQuestion) -> CalibrationCurve:
-    truth, score = question.truth.astype(float), question.score
-    place = bin_of(score)
-    films = np.bincount(place, minlength=BINS)
-    there = films > 0
-    said = np.bincount(place, score, BINS)[there] / films[there]
-    seen = np.bincount(place, truth, BINS)[there] / films[there]
+    """The calibration curve of the question's scores, with its Brier score and expected calibration error."""
+    reference, scores = question.reference.astype(float), question.scores
+    bins = bin_index(scores)
+    films = np.bincount(bins, minlength=BINS)
+    filled = films > 0
+    predicted = np.bincount(bins, scores, BINS)[filled] / films[filled]
+    observed = np.bincount(bins, reference, BINS)[filled] / films[filled]
     return CalibrationCurve(
         question,
-        said,
-        seen,
-        films[there],
-        brier=float(((score - truth) ** 2).mean()),
-        expected_error=float((np.abs(said - seen) * films[there]).sum() / len(score)),
+        predicted,
+        observed,
+        films[filled],
+        brier=float(((scores - reference) ** 2).mean()),
+        expected_error=float((np.abs(predicted - observed) * films[filled]).sum() / len(scores)),
     )
 
 
-def _steps(question: BinaryQuestion) -> tuple[Values, Values, Values]:
-    """Distinct scores, highest first, and how many films of each answer have that score or a higher one."""
+def _cumulative_counts(question: BinaryQuestion) -> tuple[Values, Values, Values]:
+    """The distinct scores, highest first, and how many positive and negative films have that score or a higher one."""
     if not question.answerable:
-        raise ValueError(f"There are not films of both answers to '{question}'.")
-    order = np.argsort(-question.score, kind="stable")
-    score, truth = question.score[order], question.truth[order]
-    last = np.flatnonzero(np.append(np.diff(score) != 0, True))
-    return score[last], np.cumsum(truth, dtype=float)[last], np.cumsum(~truth, dtype=float)[last]
+        raise ValueError(f"There are not both positive and negative films of '{question}'.")
+    order = np.argsort(-question.scores, kind="stable")
+    scores, reference = question.scores[order].astype(float), question.reference[order]
+    last = np.flatnonzero(np.append(np.diff(scores) != 0, True))
+    return scores[last], np.cumsum(reference, dtype=float)[last], np.cumsum(~reference, dtype=float)[last]

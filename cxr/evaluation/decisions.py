@@ -1,4 +1,4 @@
-"""What decisions at a threshold amount to: yes-or-no questions, counts of right and wrong, the films of a cell."""
+"""Decisions at a threshold: binary questions, their confusion counts, the report of classes, the films of a cell."""
 
 from __future__ import annotations
 
@@ -9,66 +9,76 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import Evaluation, probabilities_of
+from cxr.evaluation.cases import LabeledCases
+from cxr.evaluation.evaluation import Evaluation
+from cxr.evaluation.metrics import Floats
 
-REST = "the rest"
+REST = "rest"
 
 
 @dataclass(frozen=True, eq=False)
 class BinaryQuestion:
-    """A yes-or-no question to each film that has an answer, and what the model said to it."""
+    """A class against another, or against the rest: the reference, scores and predictions of the films it applies to."""
 
-    name: str  # the answer yes: "pneumonia"
-    against: str  # the answer no: "normal"
-    label: NDArray[np.str_]  # the films' own labels
-    truth: NDArray[np.bool_]
-    score: NDArray[np.float64]
-    predicted: NDArray[np.bool_]  # decided at the threshold
+    positive: str  # "pneumonia"
+    negative: str  # "normal", or REST
+    labels: NDArray[np.str_]  # the films' own labels
+    reference: NDArray[np.bool_]
+    scores: Floats
+    predicted: NDArray[np.bool_]  # at the threshold
 
     @property
     def answerable(self) -> bool:
-        """Whether there are films of both answers, without which no curve can be drawn."""
-        return bool(self.truth.any() and not self.truth.all())
-
-    def subset(self, films: NDArray[np.bool_]) -> BinaryQuestion:
-        """The same question to these films alone."""
-        label, truth, score, said = self.label[films], self.truth[films], self.score[films], self.predicted[films]
-        return BinaryQuestion(self.name, self.against, label, truth, score, said)
+        """Whether there are positive and negative films, without which no curve can be drawn."""
+        return bool(self.reference.any() and not self.reference.all())
 
     def __str__(self) -> str:
-        return f"{self.name} against {self.against}"
+        return f"{self.positive} vs {self.negative}"
 
 
-def binary_questions(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> tuple[BinaryQuestion, ...]:
-    """Everything else against the negative class, where there is one; then each class against the rest."""
-    p = probabilities_of(table, labels.classes)
-    names = table["label"].to_numpy(str)
-    decided, targets = labels.decide(p, threshold), labels.targets(names)
-    asked = []
+def binary_questions(cases: LabeledCases) -> tuple[BinaryQuestion, ...]:
+    """Any finding against the negative class, where there is one; then each class against the rest."""
+    labels, questions = cases.labels, []
     if labels.negative is not None:
-        truth, score = labels.positive(names), 1 - p[:, labels.negative]
-        negative = labels.classes[labels.negative]
-        whole = BinaryQuestion(positive_name(labels), negative, names, truth == 1, score, decided != labels.negative)
-        asked.append(whole.subset(truth >= 0))
-    single = targets.sum(axis=1) == 1
+        known = cases.binary_reference >= 0
+        questions.append(
+            BinaryQuestion(
+                positive_name(labels),
+                labels.classes[labels.negative],
+                cases.film_labels[known],
+                cases.binary_reference[known] == 1,
+                cases.binary_scores[known],
+                cases.predicted[known] != labels.negative,
+            )
+        )
+    single = cases.has_single_class
     for k, name in enumerate(labels.classes):
-        if not asked or name != asked[0].name:  # of two classes, the other one has been asked for
-            asked.append(BinaryQuestion(name, REST, names, targets[:, k] == 1, p[:, k], decided == k).subset(single))
-    return tuple(asked)
+        if not questions or name != questions[0].positive:  # of two classes, the first question is about the other one
+            questions.append(
+                BinaryQuestion(
+                    name,
+                    REST,
+                    cases.film_labels[single],
+                    cases.targets[single, k],
+                    cases.probabilities[single, k],
+                    cases.predicted[single] == k,
+                )
+            )
+    return tuple(questions)
 
 
 def positive_name(labels: LabelSpace) -> str:
-    """What everything but the negative class is called: a class, a group that holds all of them, or "any finding"."""
+    """The name of everything but the negative class: a class, a group that holds all of them, or "any finding"."""
     others = [name for k, name in enumerate(labels.classes) if k != labels.negative]
     if len(others) == 1:
         return others[0]
-    whole = (group for group, members in labels.groups.items() if set(others) <= set(members))
-    return next(whole, "any finding")
+    groups = (group for group, members in labels.groups.items() if set(others) <= set(members))
+    return next(groups, "any finding")
 
 
 @dataclass(frozen=True)
 class ConfusionCounts:
-    """Right and wrong answers to a question, and the shares made of them; not a number where nothing is to share."""
+    """The confusion counts of a question and the metrics made of them; a metric without films is NaN."""
 
     true_positive: int
     false_negative: int
@@ -77,77 +87,94 @@ class ConfusionCounts:
 
     @classmethod
     def from_question(cls, question: BinaryQuestion) -> ConfusionCounts:
-        truth, said = question.truth, question.predicted
-        return cls(*(int(n.sum()) for n in (truth & said, truth & ~said, ~truth & said, ~truth & ~said)))
+        """The counts of the question's predictions."""
+        reference, predicted = question.reference, question.predicted
+        cells = (reference & predicted, reference & ~predicted, ~reference & predicted, ~reference & ~predicted)
+        return cls(*(int(cell.sum()) for cell in cells))
 
     @property
     def films(self) -> int:
+        """The number of films."""
         return self.true_positive + self.false_negative + self.false_positive + self.true_negative
 
     @property
     def prevalence(self) -> float:
+        """The share of films that are positive."""
         return _share(self.true_positive + self.false_negative, self.films)
 
     @property
     def sensitivity(self) -> float:
+        """The share of positive films that are predicted positive."""
         return _share(self.true_positive, self.true_positive + self.false_negative)
 
     @property
     def specificity(self) -> float:
+        """The share of negative films that are predicted negative."""
         return _share(self.true_negative, self.true_negative + self.false_positive)
 
     @property
     def precision(self) -> float:
+        """The share of films predicted positive that are."""
         return _share(self.true_positive, self.true_positive + self.false_positive)
 
     @property
     def accuracy(self) -> float:
+        """The share of films that are predicted correctly."""
         return _share(self.true_positive + self.true_negative, self.films)
 
     @property
     def f1(self) -> float:
+        """The harmonic mean of sensitivity and precision."""
         twice = 2 * self.true_positive
         return _share(twice, twice + self.false_positive + self.false_negative)
 
     def ppv(self, prevalence: float) -> float:
-        """Of the films called positive, the share that are, were they met at this prevalence (Bayes)."""
-        right = self.sensitivity * prevalence
-        return _share(right, right + (1 - self.specificity) * (1 - prevalence))
+        """The positive predictive value at this prevalence (Bayes)."""
+        true = self.sensitivity * prevalence
+        return _share(true, true + (1 - self.specificity) * (1 - prevalence))
 
     def npv(self, prevalence: float) -> float:
-        """Of the films called negative, the share that are, were they met at this prevalence."""
-        right = self.specificity * (1 - prevalence)
-        return _share(right, right + (1 - self.sensitivity) * prevalence)
+        """The negative predictive value at this prevalence (Bayes)."""
+        true = self.specificity * (1 - prevalence)
+        return _share(true, true + (1 - self.sensitivity) * prevalence)
 
 
 def class_report(evaluation: Evaluation) -> pd.DataFrame:
-    """Precision, recall, F1 and films of each class, then their mean and their mean weighted by films."""
+    """Precision, recall, F1 and films of each class, then their macro and weighted averages."""
     names = evaluation.classes
     films = np.array(evaluation.confusion).sum(axis=1)
-    of_class = {"precision": evaluation.precision, "recall": evaluation.recall, "F1": evaluation.f1}
-    shares = {column: [of[name] for name in names] for column, of in of_class.items()}
-    rows = pd.DataFrame({"class": names, **shares, "films": films})
-    there = rows[rows["films"] > 0].fillna(0.0)  # as scikit-learn: what was never decided has a precision of 0
-    means: list[dict[str, object]] = []
-    for name, weights in (("mean of classes", np.ones(len(there))), ("mean of films", there["films"].to_numpy(float))):
-        mean = {column: float(np.average(there[column], weights=weights)) for column in ("precision", "recall", "F1")}
-        means.append({"class": name, **mean, "films": int(films.sum())})
-    return pd.concat([rows, pd.DataFrame(means)], ignore_index=True)
+    metrics = {"precision": evaluation.precision, "recall": evaluation.recall, "F1": evaluation.f1}
+    columns = {metric: [by_class[name] for name in names] for metric, by_class in metrics.items()}
+    rows = pd.DataFrame({"class": names, **columns, "films": films})
+    with_films = rows[rows["films"] > 0].fillna(0.0)  # as scikit-learn: a class never predicted has a precision of 0
+    weights = {"macro average": np.ones(len(with_films)), "weighted average": with_films["films"].to_numpy(float)}
+    averages = [
+        {"class": name, **{metric: _average(with_films[metric], by) for metric in metrics}, "films": int(films.sum())}
+        for name, by in weights.items()
+    ]
+    return pd.concat([rows, pd.DataFrame(averages)], ignore_index=True)
 
 
-def cell_films(
-    table: pd.DataFrame, labels: LabelSpace, threshold: float | None, truth: str, decision: str
-) -> pd.DataFrame:
-    """The films of one class, or of one label that names several, that the model called that.
+def cell_films(cases: LabeledCases, reference: str, predicted: str) -> pd.DataFrame:
+    """The films in a cell of the confusion matrix; the reference is a class, or a label that allows several.
 
-    Those come first to whose class, or classes together, it gave the least probability.
+    Worst errors come first: those whose allowed classes together have the lowest probability.
     """
-    p, members = probabilities_of(table, labels.classes), labels.members(truth)
-    names = table["label"]
-    asked = names == truth if len(members) > 1 else names.map(lambda name: labels.members(name) == members)
-    chosen = asked.to_numpy(bool) & (labels.decide(p, threshold) == labels.classes.index(decision))
-    order = np.argsort(p[chosen][:, list(members)].sum(axis=1), kind="stable")
-    return table[chosen].iloc[order].reset_index(drop=True)
+    labels, names = cases.labels, cases.film_labels
+    members = labels.members(reference)
+    same = names == reference if len(members) > 1 else _labeled_as(labels, names, members)
+    chosen = same & (cases.predicted == labels.classes.index(predicted))
+    order = np.argsort(cases.probabilities[chosen][:, list(members)].sum(axis=1), kind="stable")
+    return cases.films[chosen].iloc[order].reset_index(drop=True)
+
+
+def _labeled_as(labels: LabelSpace, names: NDArray[np.str_], members: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which labels allow exactly these classes."""
+    return np.array([labels.members(str(name)) == members for name in names], bool)
+
+
+def _average(values: pd.Series, weights: NDArray[np.floating]) -> float:
+    return float(np.average(values, weights=weights))
 
 
 def _share(part: float, whole: float) -> float:

@@ -1,47 +1,50 @@
-"""A model revised without training: another rule for its threshold, or another unsure band, from its stored scores."""
+"""A stored model revised without training: another threshold rule or indeterminate band, from its stored scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from cxr.core.access import Action
 from cxr.core.errors import RecipeError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import read_scores
 from cxr.evaluation.operating_point import OperatingPoint
-from cxr.evaluation.shortcuts import report
+from cxr.evaluation.scores import read_scores
 from cxr.registry import registry
-from cxr.registry.card import GATE, WEIGHTS, Card, ModelDraft
+from cxr.registry.card import Card, ModelDraft
+from cxr.registry.evaluation_file import check_evaluation
 from cxr.registry.hyperparameters import changes
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import load_arrays
+from cxr.registry.verification import StoredModel, load_verified
 
 OPEN = ("decision.rule", "decision.sensitivity", "decision.sure")
 
 
 def revise(name: str, new: str, overrides: Iterable[str]) -> Card:
-    """The card of a model `new` on the shelf: weights, scores, gate and audit of `name`, and these choices."""
-    card, folder = registry.get_card(name), registry.model_folder(name)
-    recipe = _revised(registry.get_recipe(name), overrides)
-    labels, stored = LabelSpace(card.classes, card.groups), registry.evaluation_path(name)
-    choices = OperatingPoint.choose(recipe, labels, read_scores(stored))
-    kept = {field: getattr(card, field) for field in ModelDraft.model_fields}
-    revised = registry.store_revised(
-        ModelDraft(**kept | vars(choices) | {"name": new}),
-        recipe,
-        load_arrays(folder / WEIGHTS),
-        stored,
-        load_arrays(folder / GATE) if card.gate_sha256 else None,
-    )
-    if audit := report.load_audit(card):
-        report.save_audit(revised, audit)
-    return revised
+    """The card of the model `new`, stored now: weights, scores, input check and audit of `name`, with these choices."""
+    model = load_verified(name)
+    recipe = _revised_recipe(model.recipe, overrides)
+    check_evaluation(model.evaluation, model.card.classes)
+    labels = LabelSpace(model.card.classes, model.card.groups)
+    choices = OperatingPoint.choose(recipe, labels, read_scores(model.evaluation))
+    card = registry.store(_revised_model(model, new, recipe, choices), Action.REVISE_MODEL)
+    if model.shortcuts is not None:
+        return registry.attach_shortcut_audit(new, card.version, model.shortcuts)
+    return card
 
 
-def _revised(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+def _revised_model(model: StoredModel, new: str, recipe: Recipe, choices: OperatingPoint) -> registry.NewModel:
+    unchanged = {field: getattr(model.card, field) for field in ModelDraft.model_fields}
+    draft = ModelDraft(**unchanged | vars(choices) | {"name": new})
+    return registry.NewModel(draft, recipe, model.arrays, model.evaluation.decode("utf-8"), model.input_check)
+
+
+def _revised_recipe(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
     revised = recipe.with_overrides(overrides)
     changed = changes(recipe, revised)
     if not changed:
-        raise RecipeError(f"Nothing would be another. Change one of: {', '.join(OPEN)}.")
+        raise RecipeError(f"Nothing to change. Change one of: {', '.join(OPEN)}.", code="nothing-to-change")
     if fixed := [key for key in changed if key not in OPEN]:
-        raise RecipeError(f"{', '.join(fixed)} cannot be changed without a training; {', '.join(OPEN)} can.")
+        raise RecipeError(
+            f"{', '.join(fixed)} cannot be changed without training; {', '.join(OPEN)} can.", code="needs-training"
+        )
     return revised

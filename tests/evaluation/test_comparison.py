@@ -9,6 +9,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.comparison import ModelScores, compare_scores, mcnemar
 from cxr.evaluation.evaluation import evaluate
 
@@ -36,7 +37,7 @@ def test_values_are_those_of_each_evaluation(drawn):
         old, new = pair(drawn, labels)
         found = compare_scores(old, new, 100)
         for k, one in enumerate((old, new)):
-            alone = evaluate(one.scores, labels, 0.5)
+            alone = evaluate(labeled_cases(one.scores, labels, 0.5))
             assert found.accuracy[k].value == pytest.approx(alone.accuracy)
             assert found.auc[k].value == pytest.approx(alone.binary.auc)
         assert found.accuracy_difference.value == pytest.approx(found.accuracy[0].value - found.accuracy[1].value)
@@ -152,7 +153,7 @@ def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
     labels = LabelSpace(("bacterial", "viral", "covid19"))
     old, new = pair(drawn, labels)
     found = compare_scores(old, new, 50)
-    assert found.auc[0].value == pytest.approx(evaluate(old.scores, labels, 0.5).macro_auc)
+    assert found.auc[0].value == pytest.approx(evaluate(labeled_cases(old.scores, labels, 0.5)).macro_auc)
     assert np.isnan(found.delong_p) and "p_first" not in found.differing
 
 

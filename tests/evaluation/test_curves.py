@@ -7,6 +7,7 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.curves import calibration_curve, precision_recall_curve, roc_curve, score_histogram
 from cxr.evaluation.decisions import BinaryQuestion, binary_questions
 from cxr.evaluation.evaluation import evaluate
@@ -31,9 +32,9 @@ def test_roc_is_scikit_learns(drawn):
     false_positives, sensitivity, threshold = sklearn_metrics.roc_curve(
         drawn.truth, drawn.score, drop_intermediate=False
     )
-    assert curve.false_positives == pytest.approx(false_positives)
+    assert curve.false_positive_rate == pytest.approx(false_positives)
     assert curve.sensitivity == pytest.approx(sensitivity)
-    assert curve.threshold == pytest.approx(threshold)
+    assert curve.thresholds == pytest.approx(threshold)
     assert curve.auc == pytest.approx(roc_auc_score(drawn.truth, drawn.score))
 
 
@@ -42,17 +43,17 @@ def test_precision_and_recall_are_scikit_learns(drawn):
     precision, recall, threshold = sklearn_metrics.precision_recall_curve(drawn.truth, drawn.score)
     assert curve.precision[::-1] == pytest.approx(precision[:-1])
     assert curve.recall[::-1] == pytest.approx(recall[:-1])
-    assert curve.threshold[::-1] == pytest.approx(threshold)
+    assert curve.thresholds[::-1] == pytest.approx(threshold)
     assert curve.average_precision == pytest.approx(average_precision_score(drawn.truth, drawn.score))
     assert curve.prevalence == drawn.truth.mean()
 
 
 def test_the_decisions_at_a_score_lie_on_the_curve(drawn):
     curve = roc_curve(drawn)
-    place = int(np.searchsorted(-curve.threshold, -curve.threshold[len(curve.threshold) // 2]))
-    said = drawn.score >= curve.threshold[place]
+    place = int(np.searchsorted(-curve.thresholds, -curve.thresholds[len(curve.thresholds) // 2]))
+    said = drawn.score >= curve.thresholds[place]
     assert curve.sensitivity[place] == pytest.approx(said[drawn.truth].mean())
-    assert curve.false_positives[place] == pytest.approx(said[~drawn.truth].mean())
+    assert curve.false_positive_rate[place] == pytest.approx(said[~drawn.truth].mean())
 
 
 def test_no_curve_is_drawn_of_films_with_one_answer():
@@ -74,7 +75,7 @@ def test_calibration_is_that_worked_out_by_hand():
     bins = calibration_curve(question([0, 1, 0, 1, 1, 1], [0.08, 0.1, 0.12, 0.95, 0.96, 1.0]))
     assert bins.films.tolist() == [3, 3]
     assert bins.mean_predicted == pytest.approx([0.1, 0.97])
-    assert bins.observed == pytest.approx([1 / 3, 1])
+    assert bins.observed_frequency == pytest.approx([1 / 3, 1])
     assert bins.expected_error == pytest.approx((abs(1 / 3 - 0.1) + 0.03) / 2)
 
 
@@ -84,8 +85,8 @@ def test_calibration_differs_by_the_calibration_error_that_stands_among_the_figu
     labels, score = LabelSpace(("normal", "ill")), np.round(rng.random(90), 1 + seed)  # many lie on edges of bins
     label = np.where(rng.random(90) < score, "ill", "normal")
     table = pd.DataFrame({"label": label, "p_normal": 1 - score, "p_ill": score})
-    found = calibration_curve(binary_questions(table, labels, 0.5)[0])
-    assert found.expected_error == pytest.approx(evaluate(table, labels, 0.5).binary.ece)
+    found = calibration_curve(binary_questions(labeled_cases(table, labels, 0.5))[0])
+    assert found.expected_error == pytest.approx(evaluate(labeled_cases(table, labels, 0.5)).binary.ece)
 
 
 def test_the_brier_score_is_scikit_learns(drawn):

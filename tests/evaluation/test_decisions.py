@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import classification_report
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.decisions import ConfusionCounts, binary_questions, cell_films, class_report, positive_name
 from cxr.evaluation.evaluation import evaluate
 
@@ -29,30 +30,32 @@ def table():
 
 
 def test_everything_else_is_asked_first_and_then_each_class(table):
-    asked = binary_questions(table, THREE, 0.5)
+    asked = binary_questions(labeled_cases(table, THREE, 0.5))
     assert [str(one) for one in asked] == [
         "pneumonia against normal",
         "normal against the rest",
         "bacterial against the rest",
         "viral against the rest",
     ]
-    assert len(asked[0].truth) == 7  # a film of pneumonia of either cause has an answer here
-    assert len(asked[2].truth) == 6  # but none there
+    assert len(asked[0].reference) == 7  # a film of pneumonia of either cause has an answer here
+    assert len(asked[2].reference) == 6  # but none there
     assert asked[0].predicted.tolist() == [False, True, True, True, True, False, True]
-    assert asked[0].score[:2] == pytest.approx([0.1, 0.7])
+    assert asked[0].scores[:2] == pytest.approx([0.1, 0.7])
 
 
 def test_of_two_classes_the_positive_one_is_asked_for_once():
     table = pd.DataFrame({"label": ["normal", "covid19"], "p_normal": [0.8, 0.1], "p_covid19": [0.2, 0.9]})
-    names = [str(one) for one in binary_questions(table, LabelSpace(("normal", "covid19")), 0.5)]
+    names = [str(one) for one in binary_questions(labeled_cases(table, LabelSpace(("normal", "covid19")), 0.5))]
     assert names == ["covid19 against normal", "normal against the rest"]
 
 
 def test_without_a_negative_class_only_classes_are_asked_for():
     columns = {"p_a": [0.8, 0.1, 0.1], "p_b": [0.1, 0.8, 0.1], "p_c": [0.1, 0.1, 0.8]}
-    asked = binary_questions(pd.DataFrame({"label": ["a", "b", "c"], **columns}), LabelSpace(("a", "b", "c")), None)
-    assert [one.name for one in asked] == ["a", "b", "c"]
-    assert all((one.predicted == one.truth).all() for one in asked)
+    asked = binary_questions(
+        labeled_cases(pd.DataFrame({"label": ["a", "b", "c"], **columns}), LabelSpace(("a", "b", "c")), None)
+    )
+    assert [one.positive for one in asked] == ["a", "b", "c"]
+    assert all((one.predicted == one.reference).all() for one in asked)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,7 @@ def test_what_is_not_normal_has_a_name(space, name):
 
 
 def test_counts_are_those_worked_out_by_hand(table):
-    counts = ConfusionCounts.from_question(binary_questions(table, THREE, 0.5)[0])
+    counts = ConfusionCounts.from_question(binary_questions(labeled_cases(table, THREE, 0.5))[0])
     assert counts == ConfusionCounts(true_positive=4, false_negative=1, false_positive=1, true_negative=1)
     assert (counts.sensitivity, counts.specificity) == (0.8, 0.5)
     assert (counts.precision, counts.f1, counts.accuracy) == (0.8, 0.8, pytest.approx(5 / 7))
@@ -92,28 +95,29 @@ def test_a_share_of_nothing_is_not_a_number():
 
 def test_the_report_of_classes_is_scikit_learns(table):
     table = table[table["label"] != "pneumonia"]
-    evaluation = evaluate(table, THREE, 0.5)
+    evaluation = evaluate(labeled_cases(table, THREE, 0.5))
     report = class_report(evaluation).set_index("class")
     decided = THREE.decide(table[["p_normal", "p_bacterial", "p_viral"]].to_numpy(), 0.5)
     said = np.array(THREE.classes)[decided]
     theirs = classification_report(table["label"], said, output_dict=True, zero_division=0)
-    for name, of in {**dict(zip(THREE.classes, THREE.classes, strict=True)), "mean of classes": "macro avg"}.items():
+    for name, of in {**dict(zip(THREE.classes, THREE.classes, strict=True)), "macro average": "macro avg"}.items():
         mine = report.loc[name, ["precision", "recall", "F1"]].tolist()
         assert mine == pytest.approx([theirs[of][key] for key in ("precision", "recall", "f1-score")])
-    weighted = report.loc["mean of films", ["precision", "recall", "F1"]].tolist()
+    weighted = report.loc["weighted average", ["precision", "recall", "F1"]].tolist()
     assert weighted == pytest.approx([theirs["weighted avg"][key] for key in ("precision", "recall", "f1-score")])
 
 
 def test_the_films_of_a_cell_begin_with_the_most_wrong(table):
-    films = cell_films(table, THREE, 0.5, "bacterial", "viral")
+    films = cell_films(labeled_cases(table, THREE, 0.5), "bacterial", "viral")
     assert films["p_bacterial"].tolist() == [0.25, 0.3]
-    assert cell_films(table, THREE, 0.5, "viral", "bacterial").empty
+    assert cell_films(labeled_cases(table, THREE, 0.5), "viral", "bacterial").empty
 
 
 def test_the_films_of_all_cells_are_those_counted(table):
-    evaluation = evaluate(table, THREE, 0.5)
+    evaluation = evaluate(labeled_cases(table, THREE, 0.5))
     counted = [
-        [len(cell_films(table, THREE, 0.5, truth, decision)) for decision in THREE.classes] for truth in THREE.classes
+        [len(cell_films(labeled_cases(table, THREE, 0.5), truth, decision)) for decision in THREE.classes]
+        for truth in THREE.classes
     ]
     assert counted == [list(row) for row in evaluation.confusion]
 
@@ -121,7 +125,7 @@ def test_the_films_of_all_cells_are_those_counted(table):
 def test_the_films_of_a_label_that_names_several_classes_begin_with_the_least_of_them_together(table):
     more = [("pneumonia", 0.2, 0.6, 0.2), ("pneumonia", 0.05, 0.5, 0.45), ("pneumonia", 0.9, 0.06, 0.04)]
     table = pd.concat([table, pd.DataFrame(more, columns=table.columns)], ignore_index=True)
-    films = cell_films(table, THREE, 0.5, "pneumonia", "bacterial")
+    films = cell_films(labeled_cases(table, THREE, 0.5), "pneumonia", "bacterial")
     assert set(films["label"]) == {"pneumonia"} and films["p_normal"].tolist() == [0.2, 0.1, 0.05]
-    counted = [len(cell_films(table, THREE, 0.5, "pneumonia", decision)) for decision in THREE.classes]
-    assert tuple(counted) == evaluate(table, THREE, 0.5).coarse["pneumonia"] == (1, 3, 0)
+    counted = [len(cell_films(labeled_cases(table, THREE, 0.5), "pneumonia", decision)) for decision in THREE.classes]
+    assert tuple(counted) == evaluate(labeled_cases(table, THREE, 0.5)).coarse["pneumonia"] == (1, 3, 0)

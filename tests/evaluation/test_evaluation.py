@@ -9,17 +9,12 @@ import pytest
 from sklearn.metrics import confusion_matrix, f1_score, recall_score, roc_auc_score
 
 from cxr.core.errors import DatasetError
+from cxr.core.ranking import roc_auc
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import (
-    YOUDEN,
-    ThresholdRule,
-    auc,
-    choose_threshold,
-    evaluate,
-    probabilities_of,
-    read_scores,
-    score_table,
-)
+from cxr.evaluation.cases import labeled_cases
+from cxr.evaluation.evaluation import evaluate
+from cxr.evaluation.operating_point import YOUDEN, ThresholdRule, choose_threshold
+from cxr.evaluation.scores import probabilities_of, read_scores, score_table
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -71,7 +66,7 @@ def test_binary_results_are_those_worked_out_by_hand():
             ("covid19", 0.45, 0.55),
         ],
     )
-    found = evaluate(table, TWO, 0.5)
+    found = evaluate(labeled_cases(table, TWO, 0.5))
     assert found.confusion == ((2, 1), (1, 3))
     assert found.n == 7 and found.left_out == 0
     assert found.accuracy == pytest.approx(5 / 7)
@@ -85,9 +80,9 @@ def test_binary_results_are_those_worked_out_by_hand():
 
 def test_the_threshold_decides_and_a_score_that_reaches_it_is_positive():
     table = scores_of(TWO.classes, [("normal", 0.75, 0.25), ("covid19", 0.5, 0.5)])
-    assert evaluate(table, TWO, 0.25).confusion == ((0, 1), (0, 1))
-    assert evaluate(table, TWO, 0.5).confusion == ((1, 0), (0, 1))
-    assert evaluate(table, TWO, 0.75).confusion == ((1, 0), (1, 0))
+    assert evaluate(labeled_cases(table, TWO, 0.25)).confusion == ((0, 1), (0, 1))
+    assert evaluate(labeled_cases(table, TWO, 0.5)).confusion == ((1, 0), (0, 1))
+    assert evaluate(labeled_cases(table, TWO, 0.75)).confusion == ((1, 0), (1, 0))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -96,7 +91,7 @@ def test_results_agree_with_scikit_learn_with_ties(labels, seed):
     table = drawn_scores(labels, seed)
     p, truth = probabilities_of(table, labels.classes), np.array([labels.classes.index(x) for x in table["label"]])
     decided, everything = p.argmax(axis=1), range(len(labels.classes))
-    found = evaluate(table, labels, None)
+    found = evaluate(labeled_cases(table, labels, None))
     np.testing.assert_array_equal(found.confusion, confusion_matrix(truth, decided, labels=everything))
     assert found.accuracy == pytest.approx((truth == decided).mean())
     assert found.macro_f1 == pytest.approx(f1_score(truth, decided, average="macro"))
@@ -108,7 +103,7 @@ def test_results_agree_with_scikit_learn_with_ties(labels, seed):
 
 def test_macro_f1_is_the_mean_over_the_classes_that_occur():
     table = scores_of(FOUR.classes, [("normal", 1, 0, 0, 0), ("viral", 0, 0, 1, 0), ("viral", 0, 0, 0, 1)])
-    found = evaluate(table, FOUR, None)
+    found = evaluate(labeled_cases(table, FOUR, None))
     assert found.macro_f1 == pytest.approx(f1_score([0, 2, 2], [0, 2, 3], labels=[0, 2], average="macro"))
     assert math.isnan(found.recall["bacterial"]) and math.isnan(found.auc["bacterial"])
 
@@ -117,13 +112,13 @@ def test_macro_f1_is_the_mean_over_the_classes_that_occur():
 def test_auc_agrees_with_scikit_learn_where_all_but_a_few_scores_are_tied(seed):
     rng = np.random.default_rng(seed)
     truth, score = rng.random(30) < 0.5, rng.integers(0, 3, 30) / 2
-    assert auc(truth, score) == pytest.approx(roc_auc_score(truth, score))
+    assert roc_auc(truth, score) == pytest.approx(roc_auc_score(truth, score))
 
 
 def test_a_film_of_a_coarse_label_is_right_with_any_of_its_classes():
     rows = [("pneumonia", 0.1, 0.6, 0.2, 0.1), ("pneumonia", 0.1, 0.1, 0.1, 0.7), ("pneumonia", 0.7, 0.1, 0.1, 0.1)]
     table = scores_of(FOUR.classes, [*rows, ("normal", 0.9, 0.1, 0, 0), ("viral", 0.2, 0.1, 0.6, 0.1)])
-    found = evaluate(table, FOUR, 0.5)
+    found = evaluate(labeled_cases(table, FOUR, 0.5))
     assert found.n == 5 and found.left_out == 0
     assert found.accuracy == pytest.approx(4 / 5)
     assert np.sum(found.confusion) == 2  # it cannot be said in which row of a class a coarse label belongs
@@ -137,7 +132,7 @@ def test_a_film_of_a_coarse_label_is_right_with_any_of_its_classes():
 def test_sensitivity_and_specificity_are_those_of_the_matrix_with_its_coarse_rows():
     rows = [("pneumonia", 0.1, 0.6, 0.2, 0.1), ("pneumonia", 0.7, 0.1, 0.1, 0.1), ("viral", 0.9, 0.1, 0, 0)]
     rows += [("normal", 0.9, 0.1, 0, 0), ("normal", 0.1, 0.9, 0, 0)]
-    found = evaluate(scores_of(FOUR.classes, rows), FOUR, 0.5)
+    found = evaluate(labeled_cases(scores_of(FOUR.classes, rows), FOUR, 0.5))
     positives = np.array([row for name, row in found.rows.items() if name != "normal"])
     assert found.binary.sensitivity == positives[:, 1:].sum() / positives.sum() == 1 / 3
     assert found.binary.specificity == found.rows["normal"][0] / sum(found.rows["normal"])
@@ -146,33 +141,35 @@ def test_sensitivity_and_specificity_are_those_of_the_matrix_with_its_coarse_row
 def test_a_coarse_label_that_is_itself_a_class_takes_its_members_films():
     labels = LabelSpace(("normal", "pneumonia"), {"pneumonia": ("bacterial", "viral")})
     table = scores_of(labels.classes, [("bacterial", 0.1, 0.9), ("viral", 0.8, 0.2), ("normal", 0.6, 0.4)])
-    assert evaluate(table, labels, None).confusion == ((1, 0), (1, 1))
+    assert evaluate(labeled_cases(table, labels, None)).confusion == ((1, 0), (1, 1))
 
 
 def test_without_a_negative_class_there_is_no_binary_result_and_the_threshold_says_nothing():
     labels = LabelSpace(("bacterial", "viral", "covid19"))
     table = scores_of(labels.classes, [("bacterial", 0.4, 0.3, 0.3), ("viral", 0.2, 0.5, 0.3)])
-    assert evaluate(table, labels, 0.99).confusion == evaluate(table, labels, None).confusion
-    assert evaluate(table, labels, None).binary is None
-    assert evaluate(table, labels, None).as_dict()["binary"] is None
+    assert (
+        evaluate(labeled_cases(table, labels, 0.99)).confusion == evaluate(labeled_cases(table, labels, None)).confusion
+    )
+    assert evaluate(labeled_cases(table, labels, None)).binary is None
+    assert evaluate(labeled_cases(table, labels, None)).as_dict()["binary"] is None
     assert choose_threshold(table, labels) is None
 
 
 def test_films_that_the_model_knows_no_label_for_are_counted_and_left_out():
     rows = [("normal", 0.9, 0.1), ("covid19", 0.2, 0.8)]
     unknown = [("tuberculosis", 0.9, 0.1), ("pneumonia", 0.2, 0.8), ("", 0.5, 0.5)]
-    found = evaluate(scores_of(TWO.classes, unknown + rows), TWO, 0.5)
+    found = evaluate(labeled_cases(scores_of(TWO.classes, unknown + rows), TWO, 0.5))
     assert (found.n, found.left_out, found.accuracy) == (2, 3, 1.0)
     assert found.binary.n == 2
 
 
 def test_films_of_unknown_labels_alone_cannot_be_evaluated():
     with pytest.raises(DatasetError, match="nothing to evaluate"):
-        evaluate(scores_of(TWO.classes, [("tuberculosis", 0.9, 0.1)]), TWO, 0.5)
+        evaluate(labeled_cases(scores_of(TWO.classes, [("tuberculosis", 0.9, 0.1)]), TWO, 0.5))
 
 
 def test_what_one_class_alone_cannot_tell_is_not_a_number_and_null_in_json():
-    found = evaluate(scores_of(TWO.classes, [("normal", 0.9, 0.1), ("normal", 0.3, 0.7)]), TWO, 0.5)
+    found = evaluate(labeled_cases(scores_of(TWO.classes, [("normal", 0.9, 0.1), ("normal", 0.3, 0.7)]), TWO, 0.5))
     assert math.isnan(found.auc["covid19"]) and math.isnan(found.binary.auc) and math.isnan(found.binary.sensitivity)
     assert math.isnan(found.recall["covid19"])
     assert found.binary.specificity == 0.5
@@ -183,7 +180,7 @@ def test_what_one_class_alone_cannot_tell_is_not_a_number_and_null_in_json():
 
 
 def youden(table, labels, threshold):
-    binary = evaluate(table, labels, threshold).binary
+    binary = evaluate(labeled_cases(table, labels, threshold)).binary
     return binary.sensitivity + binary.specificity - 1
 
 
@@ -204,10 +201,10 @@ def test_no_cut_is_better_than_the_chosen_threshold(decimals):
 def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, seed):
     table = drawn_scores(TWO, seed)
     chosen = choose_threshold(table, TWO, ThresholdRule(sensitivity=floor))
-    assert evaluate(table, TWO, chosen).binary.sensitivity >= floor
+    assert evaluate(labeled_cases(table, TWO, chosen)).binary.sensitivity >= floor
     next_score = np.sort(np.unique(1 - table["p_normal"]))
     above = next_score[next_score > chosen]
-    assert len(above) < 2 or evaluate(table, TWO, above[1]).binary.sensitivity < floor
+    assert len(above) < 2 or evaluate(labeled_cases(table, TWO, above[1])).binary.sensitivity < floor
 
 
 def test_a_rule_says_what_it_is_and_refuses_what_no_sensitivity_can_be():
@@ -257,7 +254,7 @@ def test_scores_come_back_from_a_file_as_they_were_stored(tmp_path):
     assert list(back["dataset"]) == ["2020", "2020", "2020", "007"]
     assert list(back["age"]) == ["044", "12", "", "61"]
     np.testing.assert_allclose(probabilities_of(back, TWO.classes), p, atol=5.1e-7)
-    assert evaluate(back, TWO, 0.5) == evaluate(table, TWO, 0.5)
+    assert evaluate(labeled_cases(back, TWO, 0.5)) == evaluate(labeled_cases(table, TWO, 0.5))
 
 
 @pytest.mark.parametrize("text", ["", "p_normal,p_covid19\n0.5,0.5\n"])

@@ -9,8 +9,9 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import choose_threshold
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.indeterminate import MIN_PATIENTS, IndeterminateBand, choose_band, coverage_curve, selective_metrics
+from cxr.evaluation.operating_point import choose_threshold
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -86,47 +87,49 @@ def test_the_upper_end_is_sure_and_the_lower_is_not():
 
 def test_coverage_starts_with_the_surest_and_ends_with_all(drawn):
     table = drawn(TWO, films=500, help=0.5)
-    curve = coverage_curve(table, TWO, 0.5)
+    curve = coverage_curve(labeled_cases(table, TWO, 0.5))
     right = (1 - table["p_normal"] >= 0.5) == (table["label"] == "covid19")
-    assert curve.share[-1] == 1 and curve.accuracy[-1] == pytest.approx(right.mean())
-    assert (np.diff(curve.share) > 0).all() and (np.diff(curve.margin) < 0).all()
-    assert curve.accuracy[: len(curve.share) // 4].mean() > curve.accuracy[-1]
-    half = int(np.searchsorted(curve.share, 0.5))
+    assert curve.coverage[-1] == 1 and curve.accuracy[-1] == pytest.approx(right.mean())
+    assert (np.diff(curve.coverage) > 0).all() and (np.diff(curve.margin) < 0).all()
+    assert curve.accuracy[: len(curve.coverage) // 4].mean() > curve.accuracy[-1]
+    half = int(np.searchsorted(curve.coverage, 0.5))
     distance = np.abs(np.log((1 - table["p_normal"]).clip(5e-7, 1 - 5e-7) / table["p_normal"].clip(5e-7, 1 - 5e-7)))
     far = distance >= curve.margin[half] - 1e-9
-    assert curve.accuracy[half] == pytest.approx(right[far].mean()) and far.mean() == pytest.approx(curve.share[half])
+    assert curve.accuracy[half] == pytest.approx(right[far].mean()) and far.mean() == pytest.approx(
+        curve.coverage[half]
+    )
 
 
 def test_scores_of_0_and_1_are_at_the_ends_of_the_curve():
     table = pd.DataFrame({"label": ["normal", "covid19", "normal"], "p_normal": [1.0, 0.0, 0.6]})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        curve = coverage_curve(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5)
-    assert curve.accuracy.tolist() == [1, 1] and curve.share == pytest.approx([2 / 3, 1])
+        curve = coverage_curve(labeled_cases(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5))
+    assert curve.accuracy.tolist() == [1, 1] and curve.coverage == pytest.approx([2 / 3, 1])
 
 
 def test_what_holds_outside_is_given_with_intervals(drawn):
     table = drawn(TWO, films=600, help=0.7)
     threshold = choose_threshold(table, TWO)
     band = choose_band(table, TWO, threshold, 0.95).range
-    found = selective_metrics(table, TWO, threshold, band, 200)
+    found = selective_metrics(labeled_cases(table, TWO, threshold), band, 200)
     (npv, _), (ppv, _) = sides(table, TWO, threshold, band)
     assert (found.npv.value, found.ppv.value) == (pytest.approx(npv), pytest.approx(ppv))
     assert found.accuracy.low < found.accuracy.value < found.accuracy.high
-    assert found.n == round(found.share * 600) < 600
+    assert found.n == round(found.coverage * 600) < 600
 
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["accuracy"]["value"] == found.accuracy.value
 
 
 def test_a_model_that_is_never_sure_has_no_figures_there(drawn):
-    found = selective_metrics(drawn(TWO), TWO, 0.5, (0.0, 1.1), 10)
-    assert (found.n, found.share) == (0, 0) and np.isnan(found.accuracy.value)
+    found = selective_metrics(labeled_cases(drawn(TWO), TWO, 0.5), (0.0, 1.1), 10)
+    assert (found.n, found.coverage) == (0, 0) and np.isnan(found.accuracy.value)
     json.dumps(found.as_dict(), allow_nan=False)
 
 
 def test_films_whose_label_says_nothing_have_no_curve(drawn):
     with pytest.raises(DatasetError, match="nothing to evaluate"):
-        coverage_curve(drawn(TWO).assign(label="tuberculosis"), TWO, 0.5)
+        coverage_curve(labeled_cases(drawn(TWO).assign(label="tuberculosis"), TWO, 0.5))
     either = LabelSpace(("normal", "viral", "covid19"), {"clear-or-viral": ("normal", "viral")})
     with pytest.raises(DatasetError, match="says whether something was found"):
-        coverage_curve(drawn(either).assign(label="clear-or-viral"), either, 0.5)
+        coverage_curve(labeled_cases(drawn(either).assign(label="clear-or-viral"), either, 0.5))

@@ -12,9 +12,10 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import evaluate, labeled_cases
-from cxr.evaluation.interval import Interval
+from cxr.evaluation.cases import labeled_cases
+from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.intervals import (
+    Interval,
     bootstrap_weights,
     delong_covariance,
     delong_interval,
@@ -142,7 +143,7 @@ def slow_bootstrap(table, figure, resamples, seed):
 
 def test_intervals_agree_with_a_bootstrap_in_a_loop(drawn):
     table = drawn(TWO, films=150, patients=50)
-    found = metric_intervals(table, TWO, 0.5, resamples=4000)
+    found = metric_intervals(labeled_cases(table, TWO, 0.5), resamples=4000)
 
     def accuracy(films):
         return accuracy_score(films["label"] == "covid19", 1 - films["p_normal"] >= 0.5)
@@ -157,7 +158,10 @@ def test_intervals_agree_with_a_bootstrap_in_a_loop(drawn):
 
 def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds(drawn):
     table = drawn(films=400)
-    found, evaluation = metric_intervals(table, FOUR, 0.7, resamples=300), evaluate(table, FOUR, 0.7)
+    found, evaluation = (
+        metric_intervals(labeled_cases(table, FOUR, 0.7), resamples=300),
+        evaluate(labeled_cases(table, FOUR, 0.7)),
+    )
     for name, interval in found.items():
         head, _, tail = name.partition(".")
         if head == "binary":
@@ -173,30 +177,36 @@ def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds
 
 def test_classes_without_a_negative_one_have_the_figures_of_classes_alone(drawn):
     labels = LabelSpace(("bacterial", "viral", "covid19"))
-    found = metric_intervals(drawn(labels), labels, None, 100)
+    found = metric_intervals(labeled_cases(drawn(labels), labels, None), 100)
     assert found["accuracy"].low < found["accuracy"].value and not [name for name in found if "binary" in name]
 
 
 def test_one_seed_gives_one_answer(drawn):
     table = drawn()
-    assert metric_intervals(table, FOUR, 0.7, 100, seed=1) == metric_intervals(table, FOUR, 0.7, 100, seed=1)
-    assert metric_intervals(table, FOUR, 0.7, 100, seed=1) != metric_intervals(table, FOUR, 0.7, 100, seed=2)
+    assert metric_intervals(labeled_cases(table, FOUR, 0.7), 100, seed=1) == metric_intervals(
+        labeled_cases(table, FOUR, 0.7), 100, seed=1
+    )
+    assert metric_intervals(labeled_cases(table, FOUR, 0.7), 100, seed=1) != metric_intervals(
+        labeled_cases(table, FOUR, 0.7), 100, seed=2
+    )
 
 
 def test_many_films_of_few_patients_are_less_sure_than_films_of_many(drawn):
     once = drawn(TWO, films=60)
     ten_times = pd.concat([once] * 10, ignore_index=True)
-    one, copies = metric_intervals(once, TWO, 0.5), metric_intervals(ten_times, TWO, 0.5)
+    one, copies = metric_intervals(labeled_cases(once, TWO, 0.5)), metric_intervals(labeled_cases(ten_times, TWO, 0.5))
     assert copies["accuracy"] == one["accuracy"]  # the same patients: ten copies say no more
-    strangers = metric_intervals(ten_times.assign(patient=np.arange(600)), TWO, 0.5)
+    strangers = metric_intervals(labeled_cases(ten_times.assign(patient=np.arange(600)), TWO, 0.5))
     assert strangers["accuracy"].high - strangers["accuracy"].low < 0.5 * (one["accuracy"].high - one["accuracy"].low)
 
 
 def test_the_bounds_hold_the_truth_about_as_often_as_they_say(drawn):
-    truth = evaluate(drawn(TWO, films=40_000, decimals=6), TWO, 0.5)
+    truth = evaluate(labeled_cases(drawn(TWO, films=40_000, decimals=6), TWO, 0.5))
     held = []
     for seed in range(100):
-        found = metric_intervals(drawn(TWO, films=120, seed=1000 + seed, decimals=6), TWO, 0.5, resamples=300)
+        found = metric_intervals(
+            labeled_cases(drawn(TWO, films=120, seed=1000 + seed, decimals=6), TWO, 0.5), resamples=300
+        )
         held.append(
             [
                 found[name].low <= value <= found[name].high
@@ -209,7 +219,7 @@ def test_the_bounds_hold_the_truth_about_as_often_as_they_say(drawn):
 def test_no_error_is_not_certainty():
     table = pd.DataFrame({"label": ["normal"] * 20 + ["covid19"] * 20, "patient": np.repeat(np.arange(20), 2)})
     table = table.assign(p_normal=np.where(table["label"] == "normal", 0.9, 0.1)).eval("p_covid19 = 1 - p_normal")
-    found = metric_intervals(table, TWO, 0.5, 200)
+    found = metric_intervals(labeled_cases(table, TWO, 0.5), 200)
     assert found["accuracy"] == wilson_interval(20, 20)
     assert (
         found["binary.sensitivity"] == found["recall.covid19"] == found["precision.normal"] == wilson_interval(10, 10)
@@ -220,7 +230,7 @@ def test_no_error_is_not_certainty():
 def test_a_class_of_two_patients_has_no_bounds():
     table = pd.DataFrame({"label": ["normal"] * 50 + ["covid19"] * 2})
     table["p_normal"] = np.linspace(1, 0.4, 52)
-    found = metric_intervals(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5, 200)
+    found = metric_intervals(labeled_cases(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5), 200)
     assert found["binary.auc"].value == 1 and np.isnan(found["binary.auc"].low)
     assert found["binary.specificity"].low < found["binary.specificity"].value
 
@@ -238,7 +248,7 @@ def test_a_class_of_two_patients_has_no_bounds():
 def test_tiny_sets_have_answers_without_a_warning(table):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = metric_intervals(pd.DataFrame(table), TWO, 0.5, 50)
+        found = metric_intervals(labeled_cases(pd.DataFrame(table), TWO, 0.5), 50)
     assert found["accuracy"].low <= found["accuracy"].value <= found["accuracy"].high
     assert found["accuracy"].high - found["accuracy"].low > 0.3
     assert (
@@ -249,19 +259,19 @@ def test_tiny_sets_have_answers_without_a_warning(table):
 
 def test_an_empty_table_is_refused_in_a_sentence():
     with pytest.raises(DatasetError, match="nothing to evaluate"):
-        metric_intervals(pd.DataFrame({"label": [], "p_normal": [], "p_covid19": []}), TWO, 0.5)
+        metric_intervals(labeled_cases(pd.DataFrame({"label": [], "p_normal": [], "p_covid19": []}), TWO, 0.5))
 
 
 def test_patients_may_have_any_numbers(drawn):
     table = drawn(TWO, films=60, patients=20)
     odd = table.assign(patient=table["patient"] * 1000 + 7)
     assert labeled_cases(odd, TWO, 0.5).patients == table["patient"].nunique()
-    assert metric_intervals(odd, TWO, 0.5, 50) == metric_intervals(table, TWO, 0.5, 50)
+    assert metric_intervals(labeled_cases(odd, TWO, 0.5), 50) == metric_intervals(labeled_cases(table, TWO, 0.5), 50)
 
 
 def test_predictive_values_have_intervals_at_a_chosen_prevalence(drawn):
-    rare = metric_intervals(drawn(TWO), TWO, 0.5, 200, prevalence=0.02)
-    as_found = metric_intervals(drawn(TWO), TWO, 0.5, 200)
+    rare = metric_intervals(labeled_cases(drawn(TWO), TWO, 0.5), 200, prevalence=0.02)
+    as_found = metric_intervals(labeled_cases(drawn(TWO), TWO, 0.5), 200)
     assert rare["binary.ppv"].high < as_found["binary.ppv"].low
     assert rare["binary.sensitivity"] == as_found["binary.sensitivity"]
 
@@ -274,5 +284,5 @@ def test_too_many_resamples_without_a_figure_leave_no_bounds():
 def test_two_thousand_resamples_of_five_thousand_films_are_a_matter_of_seconds(drawn):
     table = drawn(films=5000, patients=3000, decimals=6)
     started = time.process_time()
-    metric_intervals(table, FOUR, 0.7)
+    metric_intervals(labeled_cases(table, FOUR, 0.7))
     assert time.process_time() - started < 4  # about 1 s of one core; elsewhere it may be a slower one

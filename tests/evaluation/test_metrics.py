@@ -8,7 +8,8 @@ import pytest
 from sklearn import metrics as sk
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import evaluate, labeled_cases
+from cxr.evaluation.cases import labeled_cases
+from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.metrics import calibration_error, metric_values, predictive_values, ranking_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
@@ -60,7 +61,7 @@ def by_scikit_learn(cases, w):
 @pytest.mark.parametrize("labels", [TWO, FOUR], ids=["two", "four"])
 def test_every_figure_agrees_with_scikit_learn_for_any_weights_and_ties(drawn, labels, decimals, seed):
     cases = labeled_cases(drawn(labels, seed=seed, decimals=decimals), labels, 0.7)
-    weights = np.random.default_rng(seed).poisson(1.0, (len(cases.p), 3)).astype(float)
+    weights = np.random.default_rng(seed).poisson(1.0, (len(cases.probabilities), 3)).astype(float)
     found = metric_values(cases, weights)
     for column, w in enumerate(weights.T):
         expected = by_scikit_learn(cases, w)
@@ -122,7 +123,7 @@ def test_films_that_are_all_of_one_class_or_all_called_one_make_no_noise():
 
 def test_a_test_without_false_alarms_has_an_infinite_likelihood_ratio_which_json_has_as_null():
     table = pd.DataFrame({"label": ["normal", "covid19"], "p_normal": [0.9, 0.2], "p_covid19": [0.1, 0.8]})
-    found = evaluate(table, TWO, 0.5)
+    found = evaluate(labeled_cases(table, TWO, 0.5))
     assert found.binary.lr_positive == np.inf and found.binary.lr_negative == 0
     assert found.as_dict()["binary"]["lr_positive"] is None
 
@@ -143,7 +144,7 @@ def test_predictive_values_at_a_prevalence_are_those_of_bayes():
 
 def test_the_predictive_values_of_the_films_are_those_at_their_own_prevalence(drawn):
     cases, ones = labeled_cases(drawn(TWO), TWO, 0.5), np.ones((200, 1))
-    prevalence = float((cases.positive == 1).mean())
+    prevalence = float((cases.binary_reference == 1).mean())
     own, same = metric_values(cases, ones), metric_values(cases, ones, prevalence)
     assert same["binary.ppv"] == pytest.approx(own["binary.ppv"])
     assert metric_values(cases, ones, 0.01)["binary.ppv"] < own["binary.ppv"]
@@ -165,7 +166,7 @@ def test_certain_and_impossible_have_a_bin():
 def test_a_film_of_a_coarse_label_counts_for_accuracy_and_the_binary_question_alone(drawn):
     table = drawn()
     coarse = table.iloc[:1].assign(label="pneumonia", p_normal=0.0, p_viral=1.0, p_bacterial=0.0, p_covid19=0.0)
-    alone, both = (evaluate(one, FOUR, 0.7) for one in (table, pd.concat([table, coarse])))
+    alone, both = (evaluate(labeled_cases(one, FOUR, 0.7)) for one in (table, pd.concat([table, coarse])))
     assert both.n == alone.n + 1 and both.binary.n == alone.binary.n + 1
     for name in ("macro_f1", "mcc", "brier", "ece", "micro_auc"):
         assert getattr(both, name) == getattr(alone, name)

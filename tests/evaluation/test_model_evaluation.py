@@ -8,8 +8,8 @@ import pytest
 
 from cxr.core.errors import DatasetError, RegistryError
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.evaluation import read_scores
-from cxr.evaluation.model_evaluation import KNOWING, evaluate_model
+from cxr.evaluation.model_evaluation import CHECKING_TRAINING_FILMS, evaluate_model
+from cxr.evaluation.scores import read_scores
 from cxr.films.film import film_id
 from cxr.learning.film_selection import select
 from cxr.registry import registry
@@ -53,7 +53,7 @@ def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_pat
 def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(trained, phantoms):
     said = []
     evaluate_model("first", [str(phantoms)], None, lambda *moved: said.append(moved))
-    looking = [(done, 160, KNOWING) for done in range(1, 161)]
+    looking = [(done, 160, CHECKING_TRAINING_FILMS) for done in range(1, 161)]
     assert said == [*looking, (0, 40), (16, 40), (32, 40), (40, 40)]
 
 

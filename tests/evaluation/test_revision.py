@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
+from cxr.core.access import Action
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import RecipeError, RegistryError
-from cxr.evaluation.evaluation import read_films
 from cxr.evaluation.revision import revise
+from cxr.evaluation.scores import read_films
 from cxr.evaluation.shortcuts import report
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
+from cxr.inference.loading import load_classifier
 from cxr.registry import registry
 from cxr.registry.weights_file import load_arrays
 from tests.support.score_tables import measured
@@ -36,9 +38,9 @@ def test_weights_scores_gate_and_what_the_training_knew_stay(trained):
     assert old.keys() == new.keys() and all(np.array_equal(old[name], new[name]) for name in old)
     assert read_films(folders[0] / "evaluation.csv").equals(read_films(folders[1] / "evaluation.csv"))
     film = Film.from_pixels(draw_phantom("viral", 3, 64).pixels)
-    readings = [registry.load(name, "float32").read(film) for name in ("first", "second")]
+    readings = [load_classifier(name, "float32").read(film) for name in ("first", "second")]
     assert np.array_equal(readings[0].probabilities, readings[1].probabilities)
-    assert readings[0].gate == readings[1].gate
+    assert readings[0].input_check == readings[1].input_check
 
 
 def test_an_audit_of_the_weights_holds_for_them_under_their_new_name_too(trained):
@@ -52,7 +54,7 @@ def test_an_audit_of_the_weights_holds_for_them_under_their_new_name_too(trained
 
 def test_the_trail_calls_it_a_revision(trained):
     revise("first", "second", HALF_FOUND)
-    assert ("revise a model", "second") in [(one.action, one.model) for one in read_entries()]
+    assert (Action.REVISE_MODEL, "second") in [(one.action, one.model) for one in read_entries()]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.core.paths import evaluations_dir
-from cxr.evaluation.stored import held_out_only, held_out_scores, store_evaluation, stored_evaluations
+from cxr.evaluation.stored_evaluations import held_out_only, held_out_scores, store_evaluation, stored_evaluations
 from cxr.registry import registry
 from cxr.registry.card import ModelDraft
 from tests.support.training import tiny_recipe
@@ -30,7 +30,9 @@ def card(home):
             "p_viral": [0.05, 0.1, 0.7, 0.1],
         }
     )
-    return registry.store(draft, tiny_recipe(), {"logits/bias": np.zeros(3, np.float32)}, scores.to_csv(index=False))
+    return registry.store(
+        registry.NewModel(draft, tiny_recipe(), {"logits/bias": np.zeros(3, np.float32)}, scores.to_csv(index=False))
+    )
 
 
 def test_a_models_own_scores_are_kept_by_role(card):

@@ -8,9 +8,10 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.intervals import metric_intervals
-from cxr.evaluation.subgroups import age_band, groupings, subgroup_metrics
+from cxr.evaluation.subgroups import age_band, grouping_columns, subgroup_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
 
@@ -28,17 +29,17 @@ def grouped(sizes):
 
 
 def worst_of(sizes, **how):
-    return subgroup_metrics(grouped(sizes), TWO, 0.5, "view", resamples=400, **how)
+    return subgroup_metrics(labeled_cases(grouped(sizes), TWO, 0.5), "view", resamples=400, **how)
 
 
 def test_each_group_has_the_figures_of_its_own_films():
     table = grouped({"AP": (60, 40), "PA": (80, 75)})
-    found = subgroup_metrics(table, TWO, 0.5, "view", resamples=50)
+    found = subgroup_metrics(labeled_cases(table, TWO, 0.5), "view", resamples=50)
     for group in found.groups:
         alone = table[table["view"] == group.name]
         assert (group.n, group.patients) == (len(alone), len(alone))
-        assert group.figures == metric_intervals(alone, TWO, 0.5, 50)
-        assert group.figures["accuracy"].value == pytest.approx(evaluate(alone, TWO, 0.5).accuracy)
+        assert group.metrics == metric_intervals(labeled_cases(alone, TWO, 0.5), 50)
+        assert group.metrics["accuracy"].value == pytest.approx(evaluate(labeled_cases(alone, TWO, 0.5)).accuracy)
 
 
 def test_the_group_of_which_it_is_sure_is_named_not_the_smallest():
@@ -53,7 +54,7 @@ def test_a_group_of_few_patients_is_shown_and_never_named():
     assert [group.name for group in found.groups] == ["AP", "LL", "PA"] and found.worst == "PA"
     many_films = grouped({"AP": (100, 10), "PA": (100, 90), "LL": (100, 95)})
     many_films.loc[many_films["view"] == "AP", "patient"] = 0
-    assert subgroup_metrics(many_films, TWO, 0.5, "view", resamples=100).worst == "PA"
+    assert subgroup_metrics(labeled_cases(many_films, TWO, 0.5), "view", resamples=100).worst == "PA"
 
 
 def test_with_one_group_that_counts_none_is_the_worst():
@@ -76,7 +77,7 @@ def test_a_figure_of_a_side_with_a_handful_of_films_names_no_group():
     table = grouped({"AP": (100, 60), "PA": (100, 90), "LL": (100, 80)})
     few = table[(table["view"] != "AP") | (table["label"] == "covid19")]
     few = pd.concat([few, table[(table["view"] == "AP") & (table["label"] == "normal")][:9]], ignore_index=True)
-    found = subgroup_metrics(few, TWO, 0.5, "view", "binary.auc", resamples=100)
+    found = subgroup_metrics(labeled_cases(few, TWO, 0.5), "view", "binary.auc", resamples=100)
     (group,) = (group for group in found.groups if group.name == "AP")
     assert (group.positive, group.negative) == (50, 9) and found.worst == "LL"
     assert [group.too_few(f"binary.{name}") for name in ("auc", "sensitivity", "specificity", "ppv")] == [
@@ -95,10 +96,10 @@ def test_the_gap_is_against_all_other_films_and_says_when_it_may_be_chance():
 def test_a_source_of_one_class_has_no_auc_and_is_judged_by_what_it_has():
     table = grouped({"AP": (200, 149), "PA": (200, 190)})
     table["source"] = np.where(table["label"] == "normal", "nih", "covid-chestxray")
-    found = subgroup_metrics(table, TWO, 0.5, "source", resamples=50)
-    assert all(np.isnan(group.figures["binary.auc"].value) for group in found.groups)
+    found = subgroup_metrics(labeled_cases(table, TWO, 0.5), "source", resamples=50)
+    assert all(np.isnan(group.metrics["binary.auc"].value) for group in found.groups)
     assert found.worst == "covid-chestxray"
-    assert subgroup_metrics(table, TWO, 0.5, "source", "binary.auc", resamples=50).worst == ""
+    assert subgroup_metrics(labeled_cases(table, TWO, 0.5), "source", "binary.auc", resamples=50).worst == ""
 
 
 @pytest.mark.parametrize(
@@ -114,28 +115,33 @@ def test_ages_go_into_bands(age, band):
 def test_bands_of_age_rise_and_what_is_not_stated_comes_last():
     table = grouped({"AP": (100, 80)})
     ages = ["", "70", "5", "044Y", "30"]
-    found = subgroup_metrics(table.assign(age=[ages[i % 5] for i in range(100)]), TWO, 0.5, "age", resamples=20)
+    found = subgroup_metrics(
+        labeled_cases(table.assign(age=[ages[i % 5] for i in range(100)]), TWO, 0.5), "age", resamples=20
+    )
     assert [group.name for group in found.groups] == ["0 to 17", "18 to 39", "40 to 64", "65 and older", "not stated"]
 
 
 def test_films_that_the_model_knows_no_label_for_make_no_group():
     table = grouped({"AP": (50, 40), "PA": (50, 40), "LL": (30, 30)})
     table.loc[table["view"] == "LL", "label"] = "tuberculosis"
-    assert [group.name for group in subgroup_metrics(table, TWO, 0.5, "view", resamples=20).groups] == ["AP", "PA"]
+    assert [group.name for group in subgroup_metrics(labeled_cases(table, TWO, 0.5), "view", resamples=20).groups] == [
+        "AP",
+        "PA",
+    ]
 
 
 def test_what_cannot_be_grouped_is_said_in_a_sentence():
     table = grouped({"AP": (50, 40), "PA": (50, 40)})
     with pytest.raises(DatasetError, match="no column 'sex'. They can be grouped by: view"):
-        subgroup_metrics(table, TWO, 0.5, "sex")
+        subgroup_metrics(labeled_cases(table, TWO, 0.5), "sex")
     with pytest.raises(DatasetError, match="too many for groups"):
-        subgroup_metrics(table.assign(source=range(100)), TWO, 0.5, "source")
+        subgroup_metrics(labeled_cases(table.assign(source=range(100)), TWO, 0.5), "source")
     with pytest.raises(DatasetError, match="no figure 'beauty'"):
-        subgroup_metrics(table, TWO, 0.5, "view", "beauty", resamples=5)
+        subgroup_metrics(labeled_cases(table, TWO, 0.5), "view", "beauty", resamples=5)
     with pytest.raises(DatasetError, match="better when higher"):
-        subgroup_metrics(table, TWO, 0.5, "view", "brier")
+        subgroup_metrics(labeled_cases(table, TWO, 0.5), "view", "brier")
     with pytest.raises(DatasetError, match="no column 'patient'"):
-        subgroup_metrics(table, TWO, 0.5, "patient")
+        subgroup_metrics(labeled_cases(table, TWO, 0.5), "patient")
 
 
 def test_groups_are_strict_json():
@@ -145,6 +151,6 @@ def test_groups_are_strict_json():
 
 def test_films_are_grouped_by_what_tells_them_apart():
     films = pd.DataFrame({"source": ["a"] * 40, "sex": ["F", ""] * 20, "age": ["20", "30"] * 20})
-    assert groupings(films) == ["sex"]  # one source, one band of ages, no views
-    assert groupings(films.assign(age=["20", "70"] * 20)) == ["sex", "age"]
-    assert groupings(films.assign(source=[f"{i}" for i in range(40)])) == ["sex"]  # too many to be groups
+    assert grouping_columns(films) == ["sex"]  # one source, one band of ages, no views
+    assert grouping_columns(films.assign(age=["20", "70"] * 20)) == ["sex", "age"]
+    assert grouping_columns(films.assign(source=[f"{i}" for i in range(40)])) == ["sex"]  # too many to be groups

@@ -13,8 +13,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, percentile_interval, wilson_interval
+from cxr.evaluation.intervals import RESAMPLES, Interval, bootstrap_weights, percentile_interval, wilson_interval
 from cxr.evaluation.metrics import Floats, ranking_metrics, ratio
 
 FOLDS = 5
@@ -26,8 +25,8 @@ MACRO = "macro"
 class ProbeTarget:
     """What a head is to tell of each film, and whose film it is."""
 
-    names: tuple[str, ...]
-    kind: NDArray[np.int64]  # index of a name, a film
+    classes: tuple[str, ...]
+    class_index: NDArray[np.int64]  # index of a name, a film
     patient: NDArray[np.int64]  # numbered from 0
 
     @classmethod
@@ -38,12 +37,12 @@ class ProbeTarget:
         return cls(tuple(names), np.array([names.index(value) for value in values]), patient)
 
     def where(self, mask: NDArray[np.bool_]) -> ProbeTarget:
-        return ProbeTarget(self.names, self.kind[mask], np.unique(self.patient[mask], return_inverse=True)[1])
+        return ProbeTarget(self.classes, self.class_index[mask], np.unique(self.patient[mask], return_inverse=True)[1])
 
     @property
     def sides(self) -> list[NDArray[np.bool_]]:
         """Which films are of each name."""
-        return [self.kind == k for k in range(len(self.names))]
+        return [self.class_index == k for k in range(len(self.classes))]
 
     @property
     def patients(self) -> NDArray[np.int64]:
@@ -56,9 +55,11 @@ def held_out_probabilities(numbers: Floats, truth: ProbeTarget, seed: int = 0) -
     from sklearn.model_selection import StratifiedGroupKFold
 
     folds = StratifiedGroupKFold(min(FOLDS, int(truth.patients.min())), shuffle=True, random_state=seed)
-    scores = np.zeros((len(numbers), len(truth.names)))
-    for learnt, judged in folds.split(numbers, truth.kind, truth.patient):
-        scores[judged] = head_probabilities(numbers[learnt], truth.kind[learnt], numbers[judged], len(truth.names))
+    scores = np.zeros((len(numbers), len(truth.classes)))
+    for learnt, judged in folds.split(numbers, truth.class_index, truth.patient):
+        scores[judged] = head_probabilities(
+            numbers[learnt], truth.class_index[learnt], numbers[judged], len(truth.classes)
+        )
     return scores
 
 
@@ -90,8 +91,8 @@ def auc_intervals(scores: Floats, truth: ProbeTarget, resamples: int = RESAMPLES
     drawn = auc_resamples(scores, truth, resamples, seed)
     values = auc_resamples(scores, truth, 0, seed)
     people = [min(len(np.unique(truth.patient[side])) for side in (of, ~of)) for of in truth.sides]
-    fewest = {MACRO: min(filter(None, people), default=0), **dict(zip(truth.names, people, strict=True))}
-    names = [MACRO] if len(truth.names) == 2 else [MACRO, *truth.names]
+    fewest = {MACRO: min(filter(None, people), default=0), **dict(zip(truth.classes, people, strict=True))}
+    names = [MACRO] if len(truth.classes) == 2 else [MACRO, *truth.classes]
     return {name: _bounded(percentile_interval(float(values[name][0]), drawn[name]), fewest[name]) for name in names}
 
 
@@ -103,7 +104,7 @@ def auc_resamples(scores: Floats, truth: ProbeTarget, resamples: int, seed: int 
     found = np.concatenate(parts, axis=1).astype(float)
     there = np.isfinite(found)
     mean = ratio(np.where(there, found, 0).sum(axis=0), there.sum(axis=0))
-    return {MACRO: mean, **dict(zip(truth.names, found, strict=True))}
+    return {MACRO: mean, **dict(zip(truth.classes, found, strict=True))}
 
 
 def _bounded(found: Interval, patients: int) -> Interval:

@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from scipy.stats import rankdata
 
-from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, percentile_interval
+from cxr.core.ranking import midranks
+from cxr.evaluation.intervals import RESAMPLES, Interval, percentile_interval
 from cxr.evaluation.shortcuts.report import DeletionCurve, RandomizationStep
 from cxr.films.film import Film
 
@@ -91,8 +90,8 @@ def deletion_curve(
         films=len(films),
         shares=shares,
         hottest=tuple(own.mean(axis=0)),
-        elsewhere=tuple(other.mean(axis=0)),
-        between=_mean(between(shares, own, other), seed),
+        random=tuple(other.mean(axis=0)),
+        area_between=_mean(between(shares, own, other), seed),
     )
 
 
@@ -117,7 +116,7 @@ def at_size(heatmap: Floats, size_px: int) -> Floats:
 
 def rank_correlation(one: Floats, other: Floats) -> float:
     """Spearman's; 0 where a map is the same everywhere, as it then says nothing of the other."""
-    first, second = (rankdata(cells) - (cells.size + 1) / 2 for cells in (one, other))
+    first, second = (midranks(cells.ravel()) - (cells.size + 1) / 2 for cells in (one, other))
     size = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / size if size else 0.0
 

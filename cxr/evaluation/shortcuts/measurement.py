@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError, FilmError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.confounding import cramers_v
-from cxr.evaluation.interval import Interval
-from cxr.evaluation.intervals import RESAMPLES, bootstrap_weights, percentile_interval, wilson_interval
+from cxr.evaluation.intervals import RESAMPLES, Interval, bootstrap_weights, percentile_interval, wilson_interval
 from cxr.evaluation.metrics import Floats, ratio
 from cxr.evaluation.shortcuts import heatmap_checks, lungs
 from cxr.evaluation.shortcuts.heads import (
@@ -32,7 +31,7 @@ from cxr.evaluation.shortcuts.heatmap_checks import CheckedFilm, at_size
 from cxr.evaluation.shortcuts.lungs import Mask, Pixels
 from cxr.evaluation.shortcuts.probes import PROBES, ProbeFilm, probe, thumbnail
 from cxr.evaluation.shortcuts.report import HeatmapShare, ProbeResult, ShortcutMeasurements, SourceResult
-from cxr.evaluation.shortcuts.sampling import FEWEST_PATIENTS, ORDER, sampled, sources_of, usable_films
+from cxr.evaluation.shortcuts.sampling import FEWEST_PATIENTS, ROLE_ORDER, sampled, sources_of, usable_films
 from cxr.films.film import Film
 
 if TYPE_CHECKING:
@@ -45,7 +44,11 @@ VIEWS: dict[str, Callable[[Pixels, Mask], Pixels]] = {
     "lungs only": lungs.lungs_only,
     "lungs hidden": lungs.lungs_hidden,
 }
-LEARNING, SHUFFLING, HIDING = "Training light heads", "Shuffling the weights", "Hiding parts of films"
+TRAINING_PROBES, RANDOMIZING_WEIGHTS, DELETING_REGIONS = (
+    "Training light heads",
+    "Shuffling the weights",
+    "Hiding parts of films",
+)
 NOT_KNOWN = Interval(nan, nan, nan)
 
 Progress = Callable[..., None]
@@ -75,7 +78,7 @@ class _Films:
     def scores(self, view: str) -> Floats:
         """The model's own probabilities of the classes that there are films of."""
         found = self.predictions[view]
-        columns = [found[0].classes.index(name) for name in self.truth.names]
+        columns = [found[0].classes.index(name) for name in self.truth.classes]
         return np.stack([one.probabilities for one in found])[:, columns].astype(float)
 
 
@@ -89,34 +92,36 @@ def measure(classifier: Classifier, dataset: Dataset, progress: Progress, seed: 
     looked = _look(classifier, picked, progress)
     if len(looked.films) < len(picked):
         notes.append(f"{len(picked) - len(looked.films)} films could not be read.")
-    progress(0, 2, LEARNING)
+    progress(0, 2, TRAINING_PROBES)
     told = _heads(looked, seed)
-    progress(1, 2, LEARNING)
+    progress(1, 2, TRAINING_PROBES)
     source, sources = _sources(looked, seed)
-    progress(2, 2, LEARNING)
+    progress(2, 2, TRAINING_PROBES)
     shown = _shown(looked, classifier, seed)
     steps = heatmap_checks.randomization_check(
-        classifier, shown, lambda done, total: progress(done, total, SHUFFLING), seed
+        classifier, shown, lambda done, total: progress(done, total, RANDOMIZING_WEIGHTS), seed
     )
-    deletion = heatmap_checks.deletion_curve(classifier, shown, lambda done, total: progress(done, total, HIDING), seed)
+    deletion = heatmap_checks.deletion_curve(
+        classifier, shown, lambda done, total: progress(done, total, DELETING_REGIONS), seed
+    )
     table = looked.films.table
     return ShortcutMeasurements(
         datasets=tuple(table["dataset"].unique()),
         notes=tuple(notes),
-        classes=looked.truth.names,
+        classes=looked.truth.classes,
         films=len(table),
         patients=int(looked.truth.patient.max()) + 1,
-        by_role={role: count for role in ORDER if (count := int((table["role"] == role).sum()))},
+        by_role={role: count for role in ROLE_ORDER if (count := int((table["role"] == role).sum()))},
         by_source=_counted(looked.films),
         lungs="outline" if looked.outlined else "box",
-        heads=told["heads"],
-        own=told["own"],
-        probes=told["probes"],
+        probes_on_features=told["heads"],
+        model_scores=told["own"],
+        probes_outside_lungs=told["probes"],
         source=source,
-        together=_together(able, seed),
+        class_by_source=_together(able, seed),
         sources=sources,
-        heat=_heat(looked, seed),
-        randomised=steps,
+        heatmap_shares=_heat(looked, seed),
+        randomization=steps,
         deletion=deletion,
     )
 
@@ -137,7 +142,7 @@ def _look(classifier: Classifier, films: Dataset, progress: Progress) -> _Films:
         read = [one for one in pool.map(look, range(len(films))) if one is not None]
     kept = films.where(np.isin(np.arange(len(films)), [i for i, _, _ in read]))
     truth = ProbeTarget.from_values(kept.labels, pd.factorize(kept.patients)[0], classifier.classes)
-    if len(truth.names) < 2 or truth.patients.min() < 2:
+    if len(truth.classes) < 2 or truth.patients.min() < 2:
         raise DatasetError("Too few of these films can be read for an audit. See: python -m cxr audit DATA.")
     looked, outlines = [one for _, one, _ in read], [found for _, _, found in read]
     if any(one is None for one in outlines):
@@ -165,7 +170,7 @@ def _heads(found: _Films, seed: int) -> dict[str, tuple[ProbeResult, ...]]:
         areas_ = auc_intervals(scores, found.truth, seed=seed)
         kept = None if whole is None else retained_share(scores, whole, found.truth, seed=seed)
         classes = {one: area for one, area in areas_.items() if one != MACRO}
-        return ProbeResult(name=name, auc=areas_[MACRO], classes=classes, kept=kept)
+        return ProbeResult(name=name, auc=areas_[MACRO], classes=classes, retained=kept)
 
     scores = {name: held_out_probabilities(values, found.truth, seed) for name, values in (numbers | varied).items()}
     whole = scores["whole film"]
@@ -199,14 +204,18 @@ def _source(
     inside = auc_intervals(scores[own], here, seed=seed)[MACRO]
     outside, right = NOT_KNOWN, NOT_KNOWN
     if known.sum() > 1:
-        learnt = known[elsewhere.kind]
-        asked = head_probabilities(features[~own][learnt], elsewhere.kind[learnt], features[own], len(truth.names))
-        judged = known[here.kind]
+        learnt = known[elsewhere.class_index]
+        asked = head_probabilities(
+            features[~own][learnt], elsewhere.class_index[learnt], features[own], len(truth.classes)
+        )
+        judged = known[here.class_index]
         if judged.any():
             there = here.where(judged)
             outside = auc_intervals(asked[judged], there, seed=seed)[MACRO]
-            right = _mean((asked[judged].argmax(axis=1) == there.kind).astype(float), there.patient, seed)
-    return SourceResult(name=name, films=int(own.sum()), inside=inside, outside=outside, right=right)
+            right = _mean((asked[judged].argmax(axis=1) == there.class_index).astype(float), there.patient, seed)
+    return SourceResult(
+        name=name, films=int(own.sum()), auc_within=inside, auc_held_out=outside, accuracy_held_out=right
+    )
 
 
 def _together(films: Dataset, seed: int) -> Interval | None:

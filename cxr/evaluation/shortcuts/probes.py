@@ -15,7 +15,7 @@ Floats = NDArray[np.floating]
 
 THUMBNAIL_PX = 8
 PROBES = ("corners", "border", "brightness", "sharpness", "shape")
-MEANT = {  # what a sentence calls them
+DESCRIPTIONS = {  # what a sentence calls them
     "corners": "the corners",
     "border": "the border",
     "brightness": "brightness and contrast outside of the lungs",

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import RegistryError
-from cxr.evaluation.interval import StoredInterval
+from cxr.evaluation.intervals import StoredInterval
 from cxr.registry import registry
-from cxr.registry.card import SHORTCUTS, Card
+from cxr.registry.card import Card
+from cxr.registry.verification import read_shortcuts
 
 Level = Literal["none found", "suspected", "shown"]
 
@@ -26,10 +26,10 @@ class ProbeResult(Frozen):
     name: str
     auc: StoredInterval
     classes: dict[str, StoredInterval] = {}  # each class against the rest, where there are more than two
-    kept: StoredInterval | None = None  # the share of what the whole film tells above chance
+    retained: StoredInterval | None = None  # the share of what the whole film tells above chance
 
     @property
-    def surest(self) -> tuple[str, StoredInterval]:
+    def most_certain(self) -> tuple[str, StoredInterval]:
         """The class that is told with most certainty, and its AUC; "" where there are but two."""
         return max([("", self.auc), *self.classes.items()], key=lambda one: (one[1].low == one[1].low, one[1].low))
 
@@ -39,9 +39,9 @@ class SourceResult(Frozen):
 
     name: str
     films: int
-    inside: StoredInterval  # AUC of held-out films within the source
-    outside: StoredInterval  # AUC of a head that was trained without the source
-    right: StoredInterval  # share of its films that such a head calls what they are labelled
+    auc_within: StoredInterval  # AUC of held-out films within the source
+    auc_held_out: StoredInterval  # AUC of a head that was trained without the source
+    accuracy_held_out: StoredInterval  # share of its films that such a head calls what they are labelled
 
 
 class HeatmapShare(Frozen):
@@ -68,8 +68,8 @@ class DeletionCurve(Frozen):
     films: int
     shares: tuple[float, ...]  # of the area, from 0 on
     hottest: tuple[float, ...]
-    elsewhere: tuple[float, ...]
-    between: (
+    random: tuple[float, ...]
+    area_between: (
         StoredInterval  # area between the curves: how much lower the score is, on the mean, where the hottest is hidden
     )
 
@@ -92,14 +92,14 @@ class ShortcutMeasurements(Frozen):
     by_role: dict[str, int]  # what the films were to the model's training; "" for films it has not seen
     by_source: dict[str, dict[str, int]]  # source -> label -> films
     lungs: Literal["outline", "box"]  # what is hidden in the films
-    heads: tuple[ProbeResult, ...]  # whole film, lungs only, lungs hidden, thumbnail
-    own: tuple[ProbeResult, ...]  # the model's own scores of the first three
-    probes: tuple[ProbeResult, ...]
+    probes_on_features: tuple[ProbeResult, ...]  # whole film, lungs only, lungs hidden, thumbnail
+    model_scores: tuple[ProbeResult, ...]  # the model's own scores of the first three
+    probes_outside_lungs: tuple[ProbeResult, ...]
     source: ProbeResult | None  # can the source be told from the features? None where there is but one
-    together: StoredInterval | None  # Cramer's V of class and source
+    class_by_source: StoredInterval | None  # Cramer's V of class and source
     sources: tuple[SourceResult, ...]
-    heat: tuple[HeatmapShare, ...]
-    randomised: tuple[RandomizationStep, ...] = ()
+    heatmap_shares: tuple[HeatmapShare, ...]
+    randomization: tuple[RandomizationStep, ...] = ()
     deletion: DeletionCurve | None = None
 
 
@@ -107,9 +107,9 @@ class ShortcutAudit(Frozen):
     """An audit as it is kept."""
 
     format: Literal[1] = 1
-    model: str  # version of the model
-    made: str
-    measured: ShortcutMeasurements
+    model_version: str  # version of the model
+    created: str
+    measurements: ShortcutMeasurements
     verdict: ShortcutVerdict
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,17 +119,15 @@ class ShortcutAudit(Frozen):
 
 
 def save_audit(card: Card, found: ShortcutAudit) -> None:
-    """Lay the audit beside the model, in the place of an earlier one."""
-    try:
-        write_atomically(registry.model_folder(card.name) / SHORTCUTS, found.model_dump_json(indent=1) + "\n")
-    except OSError as error:
-        raise RegistryError(f"The audit could not be kept: {error.strerror or error}.") from error
+    """Store the audit with the model, in the place of an earlier one."""
+    registry.attach_shortcut_audit(card.name, card.version, f"{found.model_dump_json(indent=1)}\n".encode())
 
 
 def load_audit(card: Card) -> ShortcutAudit | None:
     """The audit of this version of the model; None where there is none, or none that can be read."""
     try:
-        found = ShortcutAudit.model_validate_json((registry.model_folder(card.name) / SHORTCUTS).read_bytes())
-    except (OSError, RegistryError, ValidationError):
+        data = read_shortcuts(card.name)
+        found = None if data is None else ShortcutAudit.model_validate_json(data)
+    except (RegistryError, ValidationError):
         return None
-    return found if found.model == card.version else None
+    return found if found is not None and found.model_version == card.version else None

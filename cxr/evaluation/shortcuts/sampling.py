@@ -10,10 +10,10 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 
-OF_ONE_KIND = 100  # films of a class and source at most
-ALTOGETHER = 600  # films at most: each is read three times by the model
+FILMS_PER_GROUP = 100  # films of a class and source at most
+FILMS_IN_TOTAL = 600  # films at most: each is read three times by the model
 FEWEST_PATIENTS = 10  # of a class or of a source, to say anything about it
-ORDER = {"": 0, "test": 0, "val": 1, "train": 2}  # what a film was to the training
+ROLE_ORDER = {"": 0, "test": 0, "val": 1, "train": 2}  # what a film was to the training
 
 
 def usable_films(dataset: Dataset, labels: LabelSpace) -> tuple[Dataset, list[str]]:
@@ -52,11 +52,11 @@ def sampled(films: Dataset, seed: int) -> NDArray[np.bool_]:
     table = pd.DataFrame(
         {
             "kind": films.labels.to_numpy(object) + "\0" + sources_of(films),
-            "seen": films.table["role"].map(ORDER).to_numpy(),
+            "seen": films.table["role"].map(ROLE_ORDER).to_numpy(),
             "patient": films.patients.to_numpy(object),
         }
     ).iloc[np.random.default_rng(seed).permutation(len(films))]
     table["visit"] = table.groupby("patient").cumcount()
-    most = max(1, min(OF_ONE_KIND, ALTOGETHER // table["kind"].nunique()))
+    most = max(1, min(FILMS_PER_GROUP, FILMS_IN_TOTAL // table["kind"].nunique()))
     taken = table.sort_values(["seen", "visit"], kind="stable").groupby("kind").head(most)
     return np.isin(np.arange(len(films)), taken.index)

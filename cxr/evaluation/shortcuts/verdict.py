@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 
-from cxr.evaluation.interval import Interval
-from cxr.evaluation.shortcuts.probes import MEANT
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.shortcuts.probes import DESCRIPTIONS
 from cxr.evaluation.shortcuts.report import (
     Level,
     ProbeResult,
@@ -41,17 +41,17 @@ def conclude(card: Card, found: ShortcutMeasurements, notes: Sequence[str] = ())
     """The audit as it is kept with the model; `notes` are more sentences on films that took no part."""
     found = found.model_copy(update={"notes": (*notes, *found.notes)})
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    return ShortcutAudit(model=card.version, made=made, measured=found, verdict=verdict_on(found))
+    return ShortcutAudit(model_version=card.version, created=made, measurements=found, verdict=verdict_on(found))
 
 
 def verdict_on(found: ShortcutMeasurements) -> ShortcutVerdict:
     """The verdict on what was measured."""
     without = _without_lungs(found)
-    shown = [one for one in without if one.surest[1].low >= SHOWN and one.name != "shape"]
-    suspected = [one for one in without if one.surest[1].low >= SUSPECTED]
+    shown = [one for one in without if one.most_certain[1].low >= SHOWN and one.name != "shape"]
+    suspected = [one for one in without if one.most_certain[1].low >= SUSPECTED]
     reasons = [_reason(one, found) for one in suspected]
-    if found.together and found.together.low >= TOGETHER:
-        reasons.append(_together(found.together, found.source))
+    if found.class_by_source and found.class_by_source.low >= TOGETHER:
+        reasons.append(_together(found.class_by_source, found.source))
     reasons += [sentence for one in found.sources for sentence in _lost(one, found)]
     level: Level = "none found"
     sentence = f"No shortcut found on {found.films} films of {found.patients} patients."
@@ -68,32 +68,36 @@ def verdict_on(found: ShortcutMeasurements) -> ShortcutVerdict:
 
 def _without_lungs(found: ShortcutMeasurements) -> list[ProbeResult]:
     """All that was told without the lungs, the surest first."""
-    head = [one for one in found.heads if one.name == "lungs hidden"]
-    own = [one.model_copy(update={"name": "own"}) for one in found.own if one.name == "lungs hidden"]
-    known = [one for one in (*head, *own, *found.probes) if isfinite(one.surest[1].low)]
-    return sorted(known, key=lambda one: -one.surest[1].low)
+    head = [one for one in found.probes_on_features if one.name == "lungs hidden"]
+    own = [one.model_copy(update={"name": "own"}) for one in found.model_scores if one.name == "lungs hidden"]
+    known = [one for one in (*head, *own, *found.probes_outside_lungs) if isfinite(one.most_certain[1].low)]
+    return sorted(known, key=lambda one: -one.most_certain[1].low)
 
 
 def _reason(one: ProbeResult, found: ShortcutMeasurements) -> str:
-    name, area = one.surest
+    name, area = one.most_certain
     if one.name in _FROM:
         told = f"{name} from the rest" if name else f"{_and(found.classes)} apart"
         whole = _whole(one, name, found)
         return f"{_FROM[one.name]} tells {told} at an AUC of {figure(area)}; of the whole film, {whole}."
     told = f"{name} is told from the rest" if name else f"{_and(found.classes)} are told apart"
-    return f"From {MEANT[one.name]} alone, {told} at an AUC of {figure(area)}."
+    return f"From {DESCRIPTIONS[one.name]} alone, {told} at an AUC of {figure(area)}."
 
 
 def _whole(one: ProbeResult, name: str, found: ShortcutMeasurements) -> str:
-    whole = next(all_ for all_ in (found.own if one.name == "own" else found.heads) if all_.name == "whole film")
+    whole = next(
+        all_
+        for all_ in (found.model_scores if one.name == "own" else found.probes_on_features)
+        if all_.name == "whole film"
+    )
     return figure(whole.classes.get(name, whole.auc))
 
 
 def _what(told: list[ProbeResult], found: ShortcutMeasurements) -> str:
     """What can be told without the lungs, and by what."""
-    classes = list(dict.fromkeys(one.surest[0] for one in told if one.surest[0]))
-    parts = [MEANT[one.name] for one in told if one.name in MEANT]
-    best = max(one.surest[1].value for one in told)
+    classes = list(dict.fromkeys(one.most_certain[0] for one in told if one.most_certain[0]))
+    parts = [DESCRIPTIONS[one.name] for one in told if one.name in DESCRIPTIONS]
+    best = max(one.most_certain[1].value for one in told)
     whose = _and(classes) if classes else _and(found.classes)
     seen = f"; it shows in {_and(parts)}" if parts else ""
     return f"{whose} can be told without the lungs (AUC up to {best:.2f}){seen}"
@@ -109,22 +113,22 @@ def _together(v: Interval, source: ProbeResult | None) -> str:
 
 def _lost(one: SourceResult, found: ShortcutMeasurements) -> Iterator[str]:
     """A sentence where a head does worse within the source, or on it without having seen it, surely."""
-    whole = found.heads[0].auc
-    if one.inside.high <= whole.low - LOST:
-        yield f"Within {one.name} alone, a head's AUC is {figure(one.inside)}; over all sources it is {figure(whole)}."
-    if one.outside.high <= whole.low - LOST:
+    whole = found.probes_on_features[0].auc
+    if one.auc_within.high <= whole.low - LOST:
+        yield f"Within {one.name} alone, a head's AUC is {figure(one.auc_within)}; over all sources it is {figure(whole)}."
+    if one.auc_held_out.high <= whole.low - LOST:
         yield (
-            f"Trained without {one.name} and asked about its films, a head has an AUC of {figure(one.outside)}, "
+            f"Trained without {one.name} and asked about its films, a head has an AUC of {figure(one.auc_held_out)}, "
             f"against {figure(whole)} where all sources were known."
         )
-    if one.right.high < 1 / len(found.classes):
-        right = _share(one.right)
+    if one.accuracy_held_out.high < 1 / len(found.classes):
+        right = _share(one.accuracy_held_out)
         yield f"Trained without {one.name}, a head calls {right} of its films what they are: chance does better."
 
 
 def _unused(suspected: list[ProbeResult], found: ShortcutMeasurements) -> Iterator[str]:
     """Where a class can be told without the lungs, and the model's own scores surely tell little of it."""
-    own = {one.name: one for one in found.own}
+    own = {one.name: one for one in found.model_scores}
     if "lungs hidden" not in own or not any(one.name != "shape" for one in suspected):
         return
     hidden = own["lungs hidden"]
@@ -150,16 +154,16 @@ def _room(without: list[ProbeResult]) -> str:
 
 def _remarks(found: ShortcutMeasurements) -> Iterator[str]:
     """What is good to know, and no ground of the verdict."""
-    for one in found.heads[1:]:
-        if one.kept and one.kept.low >= NEAR and one.name == "thumbnail":
-            much = "all" if one.kept.low >= 1 else _share(one.kept)
+    for one in found.probes_on_features[1:]:
+        if one.retained and one.retained.low >= NEAR and one.name == "thumbnail":
+            much = "all" if one.retained.low >= 1 else _share(one.retained)
             yield (
                 f"64 grey values, the film as 8 by 8 pixels, tell {much} of what the features of the whole film tell "
                 "above chance: a coarse look at light and dark is enough for these films."
             )
-        elif one.kept and one.kept.low >= NEAR and one.name == "lungs hidden":
-            yield f"Without the lungs, {_share(one.kept)} of what the whole film tells above chance can still be told."
-    for heat in found.heat:
+        elif one.retained and one.retained.low >= NEAR and one.name == "lungs hidden":
+            yield f"Without the lungs, {_share(one.retained)} of what the whole film tells above chance can still be told."
+    for heat in found.heatmap_shares:
         if heat.share.high < heat.uniform:
             what = "the lungs" if heat.lungs == "outline" else "the box that holds the lungs"
             yield (
@@ -170,8 +174,8 @@ def _remarks(found: ShortcutMeasurements) -> Iterator[str]:
 
 
 def _on_heatmaps(found: ShortcutMeasurements) -> Iterator[str]:
-    if found.randomised:
-        last = found.randomised[-1].correlation
+    if found.randomization:
+        last = found.randomization[-1].correlation
         said = f"rank correlation {figure(last)} once all weights are shuffled"
         if last.value == last.low == last.high == 0:
             yield "The heatmaps vanish once all weights are shuffled, which says little of what they show before."
@@ -182,8 +186,8 @@ def _on_heatmaps(found: ShortcutMeasurements) -> Iterator[str]:
         else:
             yield f"Whether the heatmaps depend on what the model learnt cannot be told from these films ({said})."
     if found.deletion:
-        gap, where = found.deletion.between, "as much as elsewhere, as far as these films can tell"
-        if min(*found.deletion.hottest, *found.deletion.elsewhere) > UNMOVED:
+        gap, where = found.deletion.area_between, "as much as elsewhere, as far as these films can tell"
+        if min(*found.deletion.hottest, *found.deletion.random) > UNMOVED:
             where = "no more than elsewhere: the model is so sure that it does not miss half of a film"
         elif gap.low > 0:
             where = "more than elsewhere: the heatmaps point to what the model uses"

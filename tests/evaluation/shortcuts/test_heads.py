@@ -25,19 +25,19 @@ def truth_of(kinds, patients=None, names=("a", "b", "c")):
 
 def test_a_truth_has_the_names_that_there_are_in_their_order():
     truth = ProbeTarget.from_values(["b", "a", "b"], np.array([0, 0, 1]), ("c", "a", "b"))
-    assert truth.names == ("a", "b") and truth.kind.tolist() == [1, 0, 1] and truth.patients.tolist() == [1, 2]
+    assert truth.classes == ("a", "b") and truth.class_index.tolist() == [1, 0, 1] and truth.patients.tolist() == [1, 2]
 
 
 def test_a_part_of_a_truth_numbers_its_patients_anew():
     part = truth_of([0, 1, 0, 1], [0, 5, 7, 7]).where(np.array([False, True, True, True]))
-    assert part.patient.tolist() == [0, 1, 1] and part.kind.tolist() == [1, 0, 1]
+    assert part.patient.tolist() == [0, 1, 1] and part.class_index.tolist() == [1, 0, 1]
 
 
 def test_what_separates_the_classes_is_told_and_noise_is_not():
     rng = np.random.default_rng(0)
     truth = truth_of(rng.integers(0, 2, 200))
     noise = rng.normal(size=(200, 6))
-    told = auc_intervals(held_out_probabilities(noise + 3 * truth.kind[:, None], truth), truth, 200)[MACRO]
+    told = auc_intervals(held_out_probabilities(noise + 3 * truth.class_index[:, None], truth), truth, 200)[MACRO]
     chance = auc_intervals(held_out_probabilities(noise, truth), truth, 200)[MACRO]
     assert told.low > 0.95 and chance.low < 0.5 < chance.high + 0.05
 
@@ -48,7 +48,7 @@ def test_a_head_never_saw_the_patient_that_it_is_asked_about():
     truth = truth_of(rng.integers(0, 2, 40)[person], person)
     marks = np.eye(40)[person] * 10
     assert auc_intervals(held_out_probabilities(marks, truth), truth, 200)[MACRO].value < 0.65
-    alone = truth_of(truth.kind)  # as if films were patients, the marks give them away
+    alone = truth_of(truth.class_index)  # as if films were patients, the marks give them away
     assert auc_intervals(held_out_probabilities(marks, alone), alone, 200)[MACRO].value > 0.95
 
 
@@ -67,7 +67,7 @@ def test_areas_are_those_of_each_class_against_the_rest_and_their_mean():
     truth = truth_of(rng.integers(0, 3, 60))
     scores = rng.random((60, 3))
     found = auc_intervals(scores, truth, 50)
-    each = [ranking_metrics(scores[:, k], truth.kind == k, np.ones((60, 1)))[0][0] for k in range(3)]
+    each = [ranking_metrics(scores[:, k], truth.class_index == k, np.ones((60, 1)))[0][0] for k in range(3)]
     assert [found[name].value for name in "abc"] == pytest.approx(each)
     assert found[MACRO].value == pytest.approx(np.mean(each))
 
@@ -80,14 +80,14 @@ def test_of_two_classes_there_is_one_question():
 
 def test_no_bound_is_surer_than_the_patients_of_the_smaller_side_allow():
     truth = truth_of([0] * 30 + [1] * 10)
-    perfect = np.eye(2)[truth.kind]
+    perfect = np.eye(2)[truth.class_index]
     found = auc_intervals(perfect, truth, 100)[MACRO]
     assert (found.value, found.low, found.high) == (1, wilson_interval(10, 10).low, 1)
 
 
 def test_resamples_are_of_patients():
     truth = truth_of([0, 0, 1, 1], [0, 0, 1, 1])
-    drawn = auc_resamples(np.eye(2)[truth.kind], truth, 200)[MACRO]
+    drawn = auc_resamples(np.eye(2)[truth.class_index], truth, 200)[MACRO]
     assert np.isnan(drawn).mean() == pytest.approx(0.5, abs=0.1)  # two patients: half of the draws have one class
 
 

@@ -112,15 +112,15 @@ def test_hiding_what_the_model_uses_lowers_its_score_faster_than_hiding_the_same
     heat[1:3, 5:7] = 1
     steps, progress = told()
     found = deletion_curve(Lamp(), [CheckedFilm(LIT, "lamp", heat)] * 5, progress)
-    assert found.shares == (0, *SHARES) and found.hottest[0] == found.elsewhere[0] == 1
-    assert found.hottest[2] < 0.5 < found.elsewhere[2]
-    assert found.between.low > 0.1 and steps[-1] == (5, 5)
+    assert found.shares == (0, *SHARES) and found.hottest[0] == found.random[0] == 1
+    assert found.hottest[2] < 0.5 < found.random[2]
+    assert found.area_between.low > 0.1 and steps[-1] == (5, 5)
 
 
 def test_a_heatmap_at_another_place_does_not_lower_the_score_faster():
     heat = np.zeros((8, 8))
     heat[6:, :2] = np.linspace(0.5, 1, 4).reshape(2, 2)
-    assert deletion_curve(Lamp(), [CheckedFilm(LIT, "lamp", heat)] * 5, lambda done, total: None).between.low <= 0
+    assert deletion_curve(Lamp(), [CheckedFilm(LIT, "lamp", heat)] * 5, lambda done, total: None).area_between.low <= 0
 
 
 def test_a_heatmap_is_brought_to_the_films_size_smoothly():

@@ -9,7 +9,7 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.shortcuts import sampling
 from cxr.evaluation.shortcuts.measurement import VIEWS, measure
-from cxr.evaluation.shortcuts.probes import MEANT
+from cxr.evaluation.shortcuts.probes import DESCRIPTIONS
 from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom_set
 from tests.support.score_tables import tiny_classifier
@@ -41,8 +41,8 @@ def plain(classifier, tmp_path_factory):
 def test_a_planted_shortcut_is_shown_and_named(classifier, tmp_path, plant, named):
     verdict = verdict_on(measure(classifier, drawn(tmp_path / "set", plant), lambda *step: None))
     assert verdict.level == "shown", verdict
-    assert MEANT[named] in verdict.sentence
-    assert any(MEANT[named].lower() in reason.lower() for reason in verdict.reasons)
+    assert DESCRIPTIONS[named] in verdict.sentence
+    assert any(DESCRIPTIONS[named].lower() in reason.lower() for reason in verdict.reasons)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -83,7 +83,7 @@ def test_one_film_without_an_outline_and_all_are_hidden_by_the_box(classifier, t
     films = drawn(tmp_path / "set", films=80)
     (tmp_path / "set" / films.table["lungs"].iat[0]).unlink()
     found = measure(classifier, films, lambda *step: None)
-    assert found.lungs == "box" and {heat.lungs for heat in found.heat} == {"outline"}
+    assert found.lungs == "box" and {heat.lungs for heat in found.heatmap_shares} == {"outline"}
 
 
 def test_films_that_cannot_be_read_are_told(classifier, tmp_path):
@@ -97,10 +97,10 @@ def test_a_class_that_goes_with_its_source_is_told(classifier, tmp_path):
     films = drawn(tmp_path / "set")
     source = np.where(films.labels == "normal", "north", "south")
     found = measure(classifier, films.with_column("source", source), lambda *step: None)
-    assert found.together.value == pytest.approx(1, abs=0.02) and found.source is not None
+    assert found.class_by_source.value == pytest.approx(1, abs=0.02) and found.source is not None
     north, south = found.sources
     assert (north.name, north.films, south.name, south.films) == ("north", 30, "south", 90)
-    assert np.isnan(north.inside.value) and np.isnan(north.outside.value)  # one class alone has no AUC
+    assert np.isnan(north.auc_within.value) and np.isnan(north.auc_held_out.value)  # one class alone has no AUC
     verdict = verdict_on(found)
     assert verdict.level == "suspected" and "Class and source go together" in verdict.reasons[0]
 
@@ -109,9 +109,9 @@ def test_sources_that_all_have_the_same_films_do_not_go_with_the_class(classifie
     films = drawn(tmp_path / "set")
     source = np.where(films.patients.str[-1].isin(list("01234")), "north", "south")
     found = measure(classifier, films.with_column("source", source), lambda *step: None)
-    assert found.together.high < 0.5 and found.source.auc.low < 0.6
+    assert found.class_by_source.high < 0.5 and found.source.auc.low < 0.6
     for one in found.sources:
-        assert one.outside.high > 0.6 and one.inside.value > 0.6 and one.right.high > 0.25
+        assert one.auc_held_out.high > 0.6 and one.auc_within.value > 0.6 and one.accuracy_held_out.high > 0.25
     assert verdict_on(found).level == "none found"
 
 
@@ -134,4 +134,6 @@ def test_childrens_normals_against_adults_covid19_are_called_shown(films):
     found = measure(tiny_classifier(("normal", "covid19"), SIZE_PX), both, lambda *step: None)
     verdict = verdict_on(found)
     assert verdict.level == "shown", verdict
-    assert found.together.low > 0.95 and any("Class and source go together" in reason for reason in verdict.reasons)
+    assert found.class_by_source.low > 0.95 and any(
+        "Class and source go together" in reason for reason in verdict.reasons
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cxr.core.errors import RegistryError
-from cxr.evaluation.interval import Interval
+from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.report import ProbeResult, load_audit, save_audit
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.presentation import model_card, reading_summary
@@ -22,7 +22,7 @@ def store(name="tiny"):
 
     network = build(tiny_recipe(), 2)
     draft = ModelDraft(name=name, classes=("normal", "covid19"))
-    return registry.store(draft, tiny_recipe(), arrays_of(network.model.weights), SCORES)
+    return registry.store(registry.NewModel(draft, tiny_recipe(), arrays_of(network.model.weights), SCORES))
 
 
 def test_an_audit_comes_back_as_it_was_kept(home):
@@ -31,8 +31,8 @@ def test_an_audit_comes_back_as_it_was_kept(home):
     found = conclude(card, measured(probes=(unknown,)), ["One film was left out."])
     save_audit(card, found)
     assert load_audit(card).model_dump_json() == found.model_dump_json()
-    back = load_audit(card).measured
-    assert isinstance(back.probes[0].auc, Interval) and np.isnan(back.probes[0].auc.low)
+    back = load_audit(card).measurements
+    assert isinstance(back.probes_outside_lungs[0].auc, Interval) and np.isnan(back.probes_outside_lungs[0].auc.low)
     assert back.notes == ("One film was left out.",) and load_audit(card).verdict == found.verdict
 
 

@@ -4,7 +4,7 @@ from math import nan
 
 import pytest
 
-from cxr.evaluation.interval import Interval
+from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.report import DeletionCurve, HeatmapShare, ProbeResult, RandomizationStep, SourceResult
 from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED, TOGETHER, verdict_on
 from tests.support.score_tables import about, measured, told
@@ -113,7 +113,9 @@ def test_class_and_source_that_go_together_raise_a_suspicion(low, level):
 
 
 def source(inside=0.95, outside=0.95, right=0.9):
-    return SourceResult(name="north", films=50, inside=about(inside), outside=about(outside), right=about(right))
+    return SourceResult(
+        name="north", films=50, auc_within=about(inside), auc_held_out=about(outside), accuracy_held_out=about(right)
+    )
 
 
 def test_a_head_that_does_worse_on_a_source_that_it_has_not_seen_raises_a_suspicion():
@@ -135,7 +137,7 @@ def test_a_source_that_is_called_wrong_more_often_than_by_chance_raises_a_suspic
 
 def test_what_a_source_cannot_tell_is_no_reason():
     unknown = Interval(nan, nan, nan)
-    one = SourceResult(name="north", films=50, inside=unknown, outside=unknown, right=unknown)
+    one = SourceResult(name="north", films=50, auc_within=unknown, auc_held_out=unknown, accuracy_held_out=unknown)
     assert verdict_on(measured(heads=heads(whole_film=0.9), sources=(one,))).level == "none found"
 
 
@@ -177,5 +179,5 @@ def test_heatmaps_that_vanish_when_all_is_forgotten_are_no_evidence_either():
     ],
 )
 def test_what_hiding_the_hottest_does_is_told(gap, last, said):
-    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, last), elsewhere=(1, last), between=about(gap))
+    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, last), random=(1, last), area_between=about(gap))
     assert said in verdict_on(measured(deletion=curve)).remarks[0]

@@ -1,0 +1,107 @@
+"""The labeled cases of an evaluation: reference labels, probabilities and decisions, derived once from stored scores.
+
+Curves, metrics, intervals, subgroups and the indeterminate band are all computed from the same `LabeledCases`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr.core.errors import DatasetError
+from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.scores import probabilities_of
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledCases:
+    """The films whose label the model knows, one row each, and its decisions at the threshold."""
+
+    labels: LabelSpace
+    threshold: float | None  # None: the most probable class is predicted
+    films: pd.DataFrame  # their rows of the score table
+    probabilities: Floats  # (films, classes)
+    targets: NDArray[np.bool_]  # (films, classes): the classes that the film's label allows
+    predicted: NDArray[np.int64]  # index of a class
+    binary_reference: NDArray[np.int64]  # 1 finding, 0 none, -1 where the label does not say or no class is negative
+    patient: NDArray[np.int64]  # numbered from 0
+    left_out: int = 0  # films of the table whose label the model does not know
+
+    @property
+    def n(self) -> int:
+        """The number of films."""
+        return len(self.predicted)
+
+    @property
+    def patients(self) -> int:
+        """The number of patients."""
+        return int(self.patient.max()) + 1
+
+    @property
+    def film_labels(self) -> NDArray[np.str_]:
+        """The label of each film as its dataset has it."""
+        return self.films["label"].to_numpy(str)
+
+    @property
+    def has_single_class(self) -> NDArray[np.bool_]:
+        """Which films have a label that allows one class only."""
+        return self.targets.sum(axis=1) == 1
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Which films are predicted as a class that their label allows."""
+        return self.targets[np.arange(self.n), self.predicted]
+
+    @property
+    def binary_scores(self) -> Floats:
+        """The probability of any class but the negative one."""
+        return 1 - self.probabilities[:, self.labels.negative]
+
+    def subset(self, chosen: NDArray[np.bool_]) -> LabeledCases:
+        """These films alone, with their patients numbered anew."""
+        return replace(
+            self,
+            films=self.films.iloc[np.flatnonzero(chosen)],
+            probabilities=self.probabilities[chosen],
+            targets=self.targets[chosen],
+            predicted=self.predicted[chosen],
+            binary_reference=self.binary_reference[chosen],
+            patient=_numbered(self.patient[chosen]),
+            left_out=0,
+        )
+
+
+def labeled_cases(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> LabeledCases:
+    """The labeled cases of a score table at a threshold; a DatasetError where the model knows none of the labels.
+
+    A table without the column `patient` has one film for each patient.
+    """
+    targets = labels.targets(table["label"]) > 0
+    known = targets.any(axis=1)
+    if not known.any():
+        raise DatasetError("The model knows none of these labels, so there is nothing to evaluate.", code="no-labels")
+    films = table.iloc[np.flatnonzero(known)]
+    probabilities = probabilities_of(films, labels.classes)
+    unknown = np.full(len(films), -1)
+    return LabeledCases(
+        labels=labels,
+        threshold=threshold,
+        films=films,
+        probabilities=probabilities,
+        targets=targets[known],
+        predicted=labels.decide(probabilities, threshold),
+        binary_reference=unknown if labels.negative is None else labels.positive(films["label"]),
+        patient=_numbered(films["patient"]) if "patient" in films else np.arange(len(films)),
+        left_out=int((~known).sum()),
+    )
+
+
+def _numbered(patients: Any) -> NDArray[np.int64]:
+    """Each film's patient as a number from 0, in the order in which patients first appear."""
+    return pd.factorize(patients)[0]

@@ -1,0 +1,59 @@
+"""Score tables: one row for each film, with its label and the model's probabilities, as stored beside a model."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr.core.errors import DatasetError
+
+PREFIX = "p_"  # of a column of probabilities
+TEXT_COLUMNS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role")
+REQUIRED_COLUMNS = {"dataset", "path", "label", "role"}
+
+
+def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classes: tuple[str, ...]) -> pd.DataFrame:
+    """The score table to store: each film's origin, label, role in training and probabilities. Patients are numbered.
+
+    Films that the model was trained on have no probabilities; they are listed so that no evaluation uses them.
+    """
+    table = films[[column for column in TEXT_COLUMNS if column in films]].copy()
+    person = films["dataset"] + "/" + films["patient_id"]
+    table.insert(2, "patient", pd.factorize(person)[0])
+    for k, name in enumerate(classes):
+        table[PREFIX + name] = np.round(probabilities[:, k].astype(float), 6)
+    return table.reset_index(drop=True)
+
+
+def read_scores(source: Path | bytes) -> pd.DataFrame:
+    """The films of a stored score table that have probabilities: those that the model was not trained on."""
+    table = read_films(source)
+    scores = table[[name for name in table if str(name).startswith(PREFIX)]]
+    return table[scores.notna().all(axis=1)].reset_index(drop=True)
+
+
+def read_films(source: Path | bytes) -> pd.DataFrame:
+    """All films of a stored score table, a file or its bytes; a DatasetError where it is not one."""
+    try:
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        names = pd.read_csv(io.BytesIO(data), nrows=0).columns
+        missing = {name: [""] for name in names if name.startswith(PREFIX)}
+        texts = dict.fromkeys(TEXT_COLUMNS, str)
+        table = pd.read_csv(io.BytesIO(data), keep_default_na=False, na_values=missing, dtype=texts)
+    except (OSError, ValueError) as error:
+        raise DatasetError("The stored scores cannot be read.", code="scores-unreadable") from error
+    if absent := REQUIRED_COLUMNS - set(table):
+        raise DatasetError(f"The stored scores lack the columns {', '.join(sorted(absent))}.", code="scores-unreadable")
+    return table
+
+
+def probabilities_of(table: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64]:
+    """The probabilities (films, classes) in a score table; a DatasetError where a class has no column."""
+    columns = [PREFIX + name for name in classes]
+    if absent := [name for name in columns if name not in table]:
+        raise DatasetError(f"The stored scores lack the columns {', '.join(absent)}.", code="scores-unreadable")
+    return table[columns].to_numpy(float)
