@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -124,7 +125,7 @@ def wrapped(codestream: bytes) -> bytes:
     return signature + kind + header + box + struct.pack(">I4s", 8 + len(codestream), b"jp2c") + codestream
 
 
-def deflated(tail: bytes, **elements: object) -> bytes:
+def deflated(tail: bytes, **elements: Any) -> bytes:
     """A deflated film with its pixels replaced by another stream."""
     data = written(dataset_of(ramp(), **elements), DeflatedExplicitVRLittleEndian)
     meta = 132 + 12 + int.from_bytes(data[140:144], "little")
@@ -145,7 +146,7 @@ def nested(depth: int) -> bytes:
     return data[:meta] + opened * depth + closed * depth + data[meta:]
 
 
-HUGE = {"Rows": 65_535, "Columns": 65_535}
+HUGE: dict[str, Any] = {"Rows": 65_535, "Columns": 65_535}
 BOMBS: dict[str, tuple[Callable[[], bytes], type[FilmError]]] = {
     "a PNG of 30,000 x 30,000": (
         lambda: png_of(SIDE_PX, SIDE_PX, 8, 0, zeros(SIDE_PX * (SIDE_PX + 1), zlib.MAX_WBITS), packed=True),

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom.data
@@ -18,6 +19,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing
 from pydicom.uid import (
+    UID,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -42,7 +44,7 @@ def quiet_while_writing() -> Iterator[None]:
         yield
 
 
-def film_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Film:
+def film_of(stored: np.ndarray, bits: int = 12, **elements: Any) -> Film:
     """The film of a DICOM file with these stored values and elements."""
     return Film.read(written(dataset_of(stored, bits, **elements)))
 
@@ -86,7 +88,7 @@ def test_signed_values_keep_their_order(syntax: str, bits: int) -> None:
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
-def test_a_bare_data_set_without_preamble_is_read(syntax: str) -> None:
+def test_a_bare_data_set_without_preamble_is_read(syntax: UID) -> None:
     dataset = dataset_of(ramp(8), 8)
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = syntax.is_little_endian, syntax.is_implicit_VR
@@ -110,7 +112,7 @@ def test_twelve_of_sixteen_bits_without_a_window_use_the_full_range() -> None:
     assert film_of(ramp(12), bits=16).pixels.max() == 255
 
 
-WINDOWS = [
+WINDOWS: list[dict[str, Any]] = [
     {"WindowCenter": 2000, "WindowWidth": 1000},
     {"WindowCenter": [2000, 5], "WindowWidth": [1000, 5]},
     {"WindowCenter": 2000.5, "WindowWidth": 333.3, "VOILUTFunction": "LINEAR_EXACT"},
@@ -122,7 +124,7 @@ WINDOWS = [
 
 @pytest.mark.parametrize("elements", WINDOWS)
 @pytest.mark.parametrize("signed", [False, True])
-def test_rescale_and_the_first_window_agree_with_pydicom(elements: dict[str, object], signed: bool) -> None:
+def test_rescale_and_the_first_window_agree_with_pydicom(elements: dict[str, Any], signed: bool) -> None:
     dataset = dataset_of(ramp(signed=signed), **elements)
     shown = apply_windowing(apply_modality_lut(ramp(signed=signed), dataset), dataset)
     ends = apply_modality_lut(np.array([-2048, 2047] if signed else [0, 4095]), dataset)
@@ -201,7 +203,7 @@ def test_another_modality_and_burned_in_annotations_get_a_warning() -> None:
         assert film_of(ramp(), Modality=modality).warnings == ()
 
 
-UNSUPPORTED: list[tuple[dict[str, object], ReadFailure]] = [
+UNSUPPORTED: list[tuple[dict[str, Any], ReadFailure]] = [
     ({"NumberOfFrames": 2}, ReadFailure.SEVERAL_FRAMES),
     ({"PhotometricInterpretation": "PALETTE COLOR"}, ReadFailure.UNSUPPORTED_COLOR),
     ({"BitsAllocated": 32}, ReadFailure.UNSUPPORTED_PIXELS),
@@ -212,9 +214,7 @@ UNSUPPORTED: list[tuple[dict[str, object], ReadFailure]] = [
 
 
 @pytest.mark.parametrize(("elements", "failure"), UNSUPPORTED, ids=str)
-def test_an_unsupported_image_is_refused_before_it_is_decoded(
-    elements: dict[str, object], failure: ReadFailure
-) -> None:
+def test_an_unsupported_image_is_refused_before_it_is_decoded(elements: dict[str, Any], failure: ReadFailure) -> None:
     assert refusal(written(dataset_of(ramp(), **elements))) == failure
 
 
@@ -282,7 +282,12 @@ def mutants(data: bytes, count: int, seed: int) -> Iterator[bytes]:
 def test_damaged_files_raise_film_errors_without_names(
     syntax: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    elements = {"WindowCenter": 2000, "WindowWidth": 1500, "PixelSpacing": [0.1, 0.1], "ViewPosition": "AP"}
+    elements: dict[str, Any] = {
+        "WindowCenter": 2000,
+        "WindowWidth": 1500,
+        "PixelSpacing": [0.1, 0.1],
+        "ViewPosition": "AP",
+    }
     data = written(dataset_of(ramp(height_px=40, width_px=50), **elements), syntax)
     texts = []
     logging.getLogger().setLevel(logging.DEBUG)

@@ -111,7 +111,7 @@ def ramp(bits: int = 12, signed: bool = False, height_px: int = 140, width_px: i
     return values.reshape(height_px, width_px).astype(kind)
 
 
-def dataset_of(stored: np.ndarray, bits: int = 12, **elements: object) -> Dataset:
+def dataset_of(stored: np.ndarray, bits: int = 12, **elements: Any) -> Dataset:
     """A chest X-ray with these stored values; every element that may identify a person holds the canary."""
     dataset = Dataset()
     dataset.PatientName = dataset.PatientID = dataset.AccessionNumber = dataset.InstitutionName = CANARY
@@ -151,7 +151,7 @@ def frame_of(stored: np.ndarray, syntax: str, bits: int = 8) -> bytes:
     return get_frame(dataset.PixelData, 0, number_of_frames=1)
 
 
-def encapsulated(frame: bytes, syntax: str, stored: np.ndarray, bits: int = 8, **elements: object) -> bytes:
+def encapsulated(frame: bytes, syntax: str, stored: np.ndarray, bits: int = 8, **elements: Any) -> bytes:
     """A DICOM file with the header of these stored values, whatever is in its frame."""
     dataset = dataset_of(stored, bits, PixelData=encapsulate([frame]), **elements)
     dataset["PixelData"].is_undefined_length = True

@@ -1,5 +1,6 @@
 """A decoder process that does, where a file asks for it, what a crashing or compromised decoder might do."""
 
+import ctypes
 import os
 import resource
 import signal
@@ -37,6 +38,11 @@ def forged_reply() -> bytes:
     return struct.pack("<I", len(text)) + text
 
 
+def recurse() -> None:
+    """Overflow the stack."""
+    recurse()
+
+
 def misbehave(way: str) -> None:
     """Do what this word, and what follows it, stands for."""
     kind, _, rest = way.partition(" ")
@@ -69,10 +75,7 @@ def misbehave(way: str) -> None:
         bytearray(int(rest))
     elif kind == "recursion":
         sys.setrecursionlimit(1 << 30)
-        deeper = lambda: deeper()  # noqa: E731
-        import ctypes
-
-        ctypes.string_at(0) if rest == "null" else deeper()
+        ctypes.string_at(0) if rest == "null" else recurse()
     elif kind == "child":
         if os.fork() == 0:
             time.sleep(60)

@@ -1,4 +1,4 @@
-"""What is wrong with a dataset before anything is trained on it, each finding in a sentence."""
+"""The audit of a dataset: what is wrong with it before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -15,48 +15,50 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.core.errors import FilmError
+from cxr.core.number_format import counted, joined
 from cxr.datasets.dataset import ROLES, Dataset
-from cxr.datasets.quality.confounding import TOO_FEW_FILMS, Strings, confounding_findings, revealing_findings
+from cxr.datasets.labels import display_in_sentence, display_name
+from cxr.datasets.quality.confounding import MINIMUM_FILMS, Strings, confounding_findings, revealing_findings
 from cxr.datasets.quality.duplicates import SIDE_PX, Fingerprint, Thumbnails, groups_of_copies, thumbnails_on_disk
-from cxr.datasets.quality.finding import SEVERITIES, Finding, join_names
-from cxr.films.film import SMALL_PX
+from cxr.datasets.quality.finding import Finding, FindingCode, Severity
+from cxr.films.film_warning import SMALL_PX, FilmWarning
 
-CHECKS = 1  # counts changes in what is checked and said: what an older audit found is looked for again
+CHECKS = 2  # version of the checks and their sentences: audits of an older one are repeated
 THREADS = 4
 FEW_FILMS = 20
 IMBALANCE = 5
-COPIES_TOLD = 20  # groups of copies of one kind that get a sentence each; harmless ones get one together
-STEPS_PX = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)  # of the shorter side, in which films are counted
+MOST_COPY_FINDINGS = 20  # groups of copies of one code that get a finding each
+STEPS_PX = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)  # of the shorter side, for counts of films by size
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Audit:
-    """A dataset in numbers, and what was found, gravest first."""
+    """A dataset in numbers, and its findings, most severe first."""
 
     films: int
     patients: int
     by_label: dict[str, int]
     by_split: dict[str, int]
     by_source: dict[str, int]
-    by_size: dict[str, dict[str, int]]  # films that could be read, by the step of their shorter side and label
+    by_size: dict[str, dict[str, int]]  # readable films by the step of their shorter side and label
     findings: tuple[Finding, ...]
 
     @property
-    def worst(self) -> str:
-        """The gravest severity among the findings; `info` where there are none."""
-        return max((finding.severity for finding in self.findings), key=SEVERITIES.index, default="info")
+    def worst(self) -> Severity:
+        """The highest severity among the findings; `info` where there are none."""
+        return max((finding.severity for finding in self.findings), key=lambda each: each.rank, default=Severity.INFO)
 
     def to_dict(self) -> dict[str, Any]:
-        """The audit in what JSON knows."""
-        findings = [{**asdict(finding), "paths": list(finding.paths)} for finding in self.findings]
-        return {**asdict(self), "worst": self.worst, "findings": findings}
+        """The audit as JSON knows it."""
+        findings = [finding.to_dict() for finding in self.findings]
+        return {**asdict(self), "worst": self.worst.value, "findings": findings}
 
 
 @dataclass(frozen=True, eq=False)
-class _Films:
-    """The films' columns as the checks want them: blank where not known."""
+class _FilmColumns:
+    """The films' columns for the checks, empty where not known."""
 
     names: Strings  # dataset/path
     label: Strings
@@ -64,15 +66,19 @@ class _Films:
     split: Strings
     source: Strings
 
+    def paths(self, rows: Any) -> tuple[str, ...]:
+        """The names of the films in these rows."""
+        return tuple(self.names[np.asarray(rows, np.intp)])
+
 
 def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
-    """All findings on a dataset; reads every film once, and keeps a thumbnail of each on disk as long as it looks.
+    """The audit of a dataset; reads every film once, and stores a thumbnail of each on disk for the comparison.
 
-    The split is the column `role` where films were dealt, otherwise what the manifest says.
+    The split is the column `role` where films were assigned to one, otherwise the manifest's.
     """
     table = dataset.table
     source = table["source"].where(table["source"] != "", table["dataset"])
-    films = _Films(
+    films = _FilmColumns(
         names=(table["dataset"] + "/" + table["path"]).to_numpy(object),
         label=dataset.labels.to_numpy(object),
         patient=dataset.patients.to_numpy(object),
@@ -80,16 +86,16 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         source=source.to_numpy(object),
     )
     with thumbnails_on_disk() as thumbnails:
-        seen, unread = _look(dataset, thumbnails, progress)
-        copies = list(_copies(films, seen, thumbnails))
+        fingerprints, failures = _read_films(dataset, thumbnails, progress)
+        copies = list(_copy_findings(films, fingerprints, thumbnails))
     findings = [
-        *_unread(films, unread),
-        *_listing(films, table),
-        *_classes(films),
-        *_splits(films),
+        *_unreadable_findings(films, failures),
+        *_manifest_findings(films, table),
+        *_class_findings(films),
+        *_split_findings(films),
         *copies,
-        *_pictures(films, seen),
-        *_coincidences(films, dataset),
+        *_image_findings(films, fingerprints),
+        *_confounding_findings(films, dataset),
     ]
     return Audit(
         films=len(dataset),
@@ -97,190 +103,180 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         by_label=_counts(films.label, "no label"),
         by_split=_counts(films.split, "not placed"),
         by_source=_counts(films.source, "not known"),
-        by_size=_by_size(films, seen),
-        findings=tuple(sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))),
+        by_size=_by_size(films, fingerprints),
+        findings=tuple(sorted(findings, key=lambda finding: -finding.severity.rank)),
     )
 
 
-def _look(
+def _read_films(
     dataset: Dataset, thumbnails: Thumbnails, progress: Progress | None
 ) -> tuple[dict[int, Fingerprint], dict[int, str]]:
-    """The fingerprint of each film that can be read, whose thumbnail is added, and the reason of each that cannot."""
+    """The fingerprint of each readable film, whose thumbnail is added, and the reason for each that is not readable."""
 
-    def look(i: int) -> tuple[Fingerprint, NDArray[np.uint8]] | str:
+    def read(i: int) -> tuple[Fingerprint, NDArray[np.uint8]] | str:
         try:
             film = dataset.read(i)
             return Fingerprint.from_film(film), film.fitted(SIDE_PX)
         except FilmError as error:
             return str(error)
 
-    seen: dict[int, Fingerprint] = {}
-    unread: dict[int, str] = {}
+    fingerprints: dict[int, Fingerprint] = {}
+    failures: dict[int, str] = {}
     pool = ThreadPoolExecutor(THREADS)
     try:
-        for i, result in enumerate(pool.map(look, range(len(dataset)))):
+        for i, result in enumerate(pool.map(read, range(len(dataset)))):
             if isinstance(result, str):
-                unread[i] = result
+                failures[i] = result
             else:
-                seen[i], thumbnail = result
+                fingerprints[i], thumbnail = result
                 thumbnails.append(thumbnail)
             if progress:
                 progress(i + 1, len(dataset))
     finally:
-        pool.shutdown(cancel_futures=True)  # where progress stops the audit, films not yet begun are let be
-    return seen, unread
+        pool.shutdown(cancel_futures=True)  # where progress stops the audit, the other films are not read
+    return fingerprints, failures
 
 
-def _unread(films: _Films, unread: dict[int, str]) -> Iterator[Finding]:
+def _unreadable_findings(films: _FilmColumns, failures: dict[int, str]) -> Iterator[Finding]:
     by_reason = defaultdict(list)
-    for i, reason in unread.items():
+    for i, reason in failures.items():
         by_reason[reason].append(i)
     for reason, rows in by_reason.items():
-        yield Finding("unreadable", "error", f"{_films(rows)} cannot be read: {reason}", _paths(films, rows))
+        yield FindingCode.UNREADABLE.finding(films.paths(rows), films=_counted(rows), reason=reason)
 
 
-def _listing(films: _Films, table: pd.DataFrame) -> Iterator[Finding]:
-    """What the manifest leaves open or says twice."""
-    alone = np.flatnonzero(table["patient_id"] == table["path"])
-    if len(alone):
-        sentence = (
-            f"{_films(alone)} of {len(table)} have no patient id, and each counts as a patient of its own: "
-            "splits cannot keep patients together."
-        )
-        yield Finding("no-patients", "info", sentence)
-    blank = np.flatnonzero(films.label == "")
-    if len(blank):
-        sentence = f"{_films(blank)} have no label. Label them or leave them out."
-        yield Finding("no-label", "warning", sentence, _paths(films, blank))
+def _manifest_findings(films: _FilmColumns, table: pd.DataFrame) -> Iterator[Finding]:
+    """What the manifest leaves out or lists twice."""
+    without_patient = np.flatnonzero(table["patient_id"] == table["path"])
+    if len(without_patient):
+        yield FindingCode.NO_PATIENTS.finding(films=_counted(without_patient), total=len(table))
+    without_label = np.flatnonzero(films.label == "")
+    if len(without_label):
+        yield FindingCode.NO_LABEL.finding(films.paths(without_label), films=_counted(without_label))
     if "times_listed" in table:
         twice = np.flatnonzero(~table["times_listed"].isin(["", "1"]))
-        sentence = f"{_films(twice)} were listed more than once in the manifest; the first row of each counts."
-        yield Finding("listed-twice", "info", sentence, _paths(films, twice))
+        yield FindingCode.LISTED_TWICE.finding(films.paths(twice), films=_counted(twice))
 
 
-def _classes(films: _Films) -> Iterator[Finding]:
-    """Classes with too few films, or too few beside the others."""
+def _class_findings(films: _FilmColumns) -> Iterator[Finding]:
+    """Classes with too few films, or too few compared with the others."""
     counts = Counter(label for label in films.label if label)
     for label, count in sorted(counts.items()):
         if count < FEW_FILMS:
-            severity = "error" if count < TOO_FEW_FILMS else "warning"
-            sentence = f"{label} has only {count} films: too few to learn from or to be judged by."
-            yield Finding("small-class", severity, sentence, _paths(films, np.flatnonzero(films.label == label)))
+            code = FindingCode.CLASS_TOO_SMALL if count < MINIMUM_FILMS else FindingCode.SMALL_CLASS
+            rows = np.flatnonzero(films.label == label)
+            yield code.finding(films.paths(rows), label=display_name(label), films=_counted(rows))
     if len(counts) > 1:
         (most, many), (least, few) = counts.most_common()[0], counts.most_common()[-1]
         if many > IMBALANCE * few:
-            sentence = (
-                f"{most} has {many / few:.0f} times the films of {least} ({many} against {few}): "
-                "weigh the classes, and do not judge by accuracy."
+            yield FindingCode.IMBALANCE.finding(
+                most=display_in_sentence(most), least=display_in_sentence(least), ratio=many / few, many=many, few=few
             )
-            yield Finding("imbalance", "warning", sentence)
 
 
-def _splits(films: _Films) -> Iterator[Finding]:
+def _split_findings(films: _FilmColumns) -> Iterator[Finding]:
     """Patients in two splits, and splits that lack a class."""
     placed = pd.DataFrame({"patient": films.patient, "split": films.split, "label": films.label})
     placed = placed[placed["split"] != ""]
-    torn = placed.groupby("patient")["split"].transform("nunique") > 1
-    rows = placed.index[torn].to_numpy()
+    leaking = placed.groupby("patient")["split"].transform("nunique") > 1
+    rows = placed.index[leaking].to_numpy()
     if len(rows):
-        people = placed["patient"][torn].nunique()
-        sentence = (
-            f"{people} {'patient has' if people == 1 else 'patients have'} films in more than one split "
-            f"({_films(rows)}): the test would show patients that the model knows."
-        )
-        yield Finding("patients-across-splits", "error", sentence, _paths(films, rows))
+        patients = counted(placed["patient"][leaking].nunique(), "patient")
+        yield FindingCode.PATIENTS_ACROSS_SPLITS.finding(films.paths(rows), patients=patients, films=_counted(rows))
     labels = set(placed["label"]) - {""}
-    for split, there in placed.groupby("split")["label"]:
-        lacking = sorted(labels - set(there))
-        if lacking:
-            sentence = f"{split} has no film of {join_names(lacking)}."
-            yield Finding("split-without-label", "warning", sentence)
+    for split, present in placed.groupby("split")["label"]:
+        missing = sorted(labels - set(present))
+        if missing:
+            yield FindingCode.SPLIT_WITHOUT_LABEL.finding(split=split, labels=joined(_names(missing), "or"))
 
 
-def _copies(films: _Films, seen: dict[int, Fingerprint], thumbnails: Thumbnails) -> Iterator[Finding]:
-    rows = list(seen)
-    by_kind: dict[tuple[str, str], list[tuple[str, list[int]]]] = defaultdict(list)
-    for group in groups_of_copies(list(seen.values()), thumbnails):
+def _copy_findings(
+    films: _FilmColumns, fingerprints: dict[int, Fingerprint], thumbnails: Thumbnails
+) -> Iterator[Finding]:
+    """Groups of films that show the same image: a finding each, those of one patient all in one."""
+    rows = list(fingerprints)
+    by_code: dict[FindingCode, list[tuple[list[int], dict[str, str]]]] = defaultdict(list)
+    for group in groups_of_copies(list(fingerprints.values()), thumbnails):
         members = [rows[i] for i in group]
-        exact = len({seen[i].digest for i in members}) == 1
-        kind, severity, meaning = _meaning(films, members)
-        picture = "the same picture" if exact else "the same or nearly the same picture"
-        by_kind[kind, severity].append((f"{len(members)} films show {picture}{meaning}", members))
-    for (kind, severity), told in by_kind.items():
-        singly = 0 if severity == "info" and len(told) > 1 else COPIES_TOLD
-        for sentence, members in told[:singly]:
-            yield Finding(kind, severity, sentence, _paths(films, members))
-        rest = [i for _, members in told[singly:] for i in members]
-        if rest and singly:
-            sentence = f"{len(told) - singly} more groups of copies are of this kind ({_films(rest)})."
-            yield Finding(kind, severity, sentence, _paths(films, rest))
-        elif rest:
-            sentence = f"{_films(rest)} form {len(told)} groups of copies, each of one patient. Keep one of each."
-            yield Finding(kind, severity, sentence, _paths(films, rest))
+        is_exact = len({fingerprints[i].digest for i in members}) == 1
+        code, values = _copies_of(films, members)
+        image = "the same image" if is_exact else "the same or nearly the same image"
+        by_code[code].append((members, {"image": image, **values}))
+    for code, groups in by_code.items():
+        if code is FindingCode.COPIES:
+            harmless = [i for members, _ in groups for i in members]
+            values = {"films": _counted(harmless), "groups": counted(len(groups), "group")}
+            yield code.finding(films.paths(harmless), **values)
+            continue
+        for members, values in groups[:MOST_COPY_FINDINGS]:
+            yield code.finding(films.paths(members), films=_counted(members), **values)
+        rest = [i for members, _ in groups[MOST_COPY_FINDINGS:] for i in members]
+        if rest:
+            yield code.more_copies(films.paths(rest), len(groups) - MOST_COPY_FINDINGS, _counted(rest))
 
 
-def _meaning(films: _Films, members: list[int]) -> tuple[str, str, str]:
-    """Kind, severity and what follows from these films being one picture."""
+def _copies_of(films: _FilmColumns, members: list[int]) -> tuple[FindingCode, dict[str, str]]:
+    """The code for these films that show the same image, and the values for its sentence."""
     splits = sorted(set(films.split[members]) - {""})
     labels = sorted(set(films.label[members]) - {""})
     if len(labels) > 1:
-        also = f" and lie in {join_names(splits)}" if len(splits) > 1 else ""
-        return "copies-across-labels", "error", f" but are labelled {join_names(labels)}{also}. Find out which."
+        across = f", in different splits ({joined(splits)})" if len(splits) > 1 else ""
+        return FindingCode.COPIES_ACROSS_LABELS, {"labels": joined(_names(labels)), "splits": across}
     if len(splits) > 1:
-        return "copies-across-splits", "error", f" and lie in {join_names(splits)}: what is judged was learnt."
+        return FindingCode.COPIES_ACROSS_SPLITS, {"splits": joined(splits)}
     if len(set(films.patient[members])) > 1:
-        return "copies", "warning", " under different patients, whom a split may part. Keep one."
-    return "copies", "info", " of one patient. Keep one."
+        return FindingCode.COPIES_ACROSS_PATIENTS, {}
+    return FindingCode.COPIES, {}
 
 
-def _pictures(films: _Films, seen: dict[int, Fingerprint]) -> Iterator[Finding]:
-    """Small and doubtful films, and classes that size, shape or file format give away."""
-    rows = np.array(list(seen), np.intp)
-    small = [i for i, film in seen.items() if min(film.width_px, film.height_px) < SMALL_PX]
+def _image_findings(films: _FilmColumns, fingerprints: dict[int, Fingerprint]) -> Iterator[Finding]:
+    """Small films and films with warnings, and classes that size, shape or file format separates."""
+    small = [i for i, film in fingerprints.items() if min(film.width_px, film.height_px) < SMALL_PX]
     if small:
-        sentence = f"{_films(small)} are smaller than {SMALL_PX} pixels; findings may be lost at that size."
-        yield Finding("small-films", "warning", sentence, _paths(films, small))
-    doubts = defaultdict(list)
-    for i, film in seen.items():
-        for doubt in film.warnings:
-            if i not in small or "pixels; " not in doubt:
-                doubts[doubt].append(i)
-    for doubt, doubtful in doubts.items():
-        yield Finding("doubtful", "info", f"{_films(doubtful)}: {doubt}", _paths(films, doubtful))
-    label = films.label[rows]
-    sizes = np.array([min(film.width_px, film.height_px) for film in seen.values()], float)
-    shapes = np.array([film.width_px / film.height_px for film in seen.values()])
-    yield from revealing_findings("size", "shorter side in pixels", sizes, label)
-    yield from revealing_findings("shape", "width by height", shapes, label)
-    formats = np.array([film.format for film in seen.values()], dtype=object)
-    yield from confounding_findings("format", "warning", label, formats)
+        yield FindingCode.SMALL_FILMS.finding(films.paths(small), films=_counted(small))
+    by_warning = defaultdict(list)
+    for i, film in fingerprints.items():
+        for warning in film.warnings:
+            if warning is not FilmWarning.SMALL:
+                by_warning[warning].append(i)
+    for warning, rows in by_warning.items():
+        yield FindingCode.IMAGE_WARNING.finding(films.paths(rows), films=_counted(rows), warning=warning.sentence)
+    label = films.label[np.array(list(fingerprints), np.intp)]
+    sizes = np.array([min(film.width_px, film.height_px) for film in fingerprints.values()], float)
+    shapes = np.array([film.width_px / film.height_px for film in fingerprints.values()])
+    yield from revealing_findings(FindingCode.SIZE_BY_CLASS, sizes, label)
+    yield from revealing_findings(FindingCode.SHAPE_BY_CLASS, shapes, label)
+    formats = np.array([film.format for film in fingerprints.values()], dtype=object)
+    yield from confounding_findings(FindingCode.FORMAT_BY_CLASS, label, formats)
 
 
-def _coincidences(films: _Films, dataset: Dataset) -> Iterator[Finding]:
-    """Sources, views and ages that go with a class."""
-    yield from confounding_findings("source", "error", films.label, films.source)
-    yield from confounding_findings("view", "warning", films.label, dataset.table["view"].to_numpy(object))
+def _confounding_findings(films: _FilmColumns, dataset: Dataset) -> Iterator[Finding]:
+    """Sources, views and ages that are associated with a class."""
+    yield from confounding_findings(FindingCode.SOURCE_BY_CLASS, films.label, films.source)
+    views = dataset.table["view"].to_numpy(object)
+    yield from confounding_findings(FindingCode.VIEW_BY_CLASS, films.label, views)
     years = np.asarray(dataset.ages, float)
-    bands = np.select([years < 18, years < 65, years >= 65], ["children", "adults under 65", "65 and older"], "")
-    yield from confounding_findings("age", "warning", films.label, bands.astype(object))
+    groups = ["children", "adults under 65", "adults of 65 or older"]
+    bands = np.select([years < 18, years < 65, years >= 65], groups, "")
+    yield from confounding_findings(FindingCode.AGE_BY_CLASS, films.label, bands.astype(object))
 
 
 def _counts(values: Strings, blank: str) -> dict[str, int]:
     return dict(Counter(value or blank for value in values).most_common())
 
 
-def _by_size(films: _Films, seen: dict[int, Fingerprint]) -> dict[str, dict[str, int]]:
+def _by_size(films: _FilmColumns, fingerprints: dict[int, Fingerprint]) -> dict[str, dict[str, int]]:
     names = [f"below {STEPS_PX[0]}", *(f"{a} to {b - 1}" for a, b in pairwise(STEPS_PX)), f"{STEPS_PX[-1]} and more"]
-    step = {i: bisect_right(STEPS_PX, min(film.width_px, film.height_px)) for i, film in seen.items()}
+    steps = {i: bisect_right(STEPS_PX, min(film.width_px, film.height_px)) for i, film in fingerprints.items()}
     return {
-        names[one]: _counts(films.label[[i for i in seen if step[i] == one]], "no label")
-        for one in sorted(set(step.values()))
+        names[step]: _counts(films.label[[i for i in fingerprints if steps[i] == step]], "no label")
+        for step in sorted(set(steps.values()))
     }
 
 
-def _films(rows: Any) -> str:
-    return "1 film" if len(rows) == 1 else f"{len(rows)} films"
+def _names(labels: list[str]) -> list[str]:
+    return [display_in_sentence(label) for label in labels]
 
 
-def _paths(films: _Films, rows: Any) -> tuple[str, ...]:
-    return tuple(films.names[np.asarray(rows, np.intp)])
+def _counted(rows: Any) -> str:
+    return counted(len(rows), "X-ray")

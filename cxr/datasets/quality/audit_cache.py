@@ -1,6 +1,6 @@
-"""Audits kept on disk, so that films that have not changed are looked through once.
+"""Audits stored on disk, so that a dataset that has not changed is audited once.
 
-Films are kept as row numbers: file names may tell the patient, and stay in the dataset's own folder.
+Films are stored as row numbers: file names may identify patients, and stay in the dataset's own folder.
 """
 
 from __future__ import annotations
@@ -19,42 +19,43 @@ from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.paths import cache_dir
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit import CHECKS, Audit, Finding, Progress, audit
+from cxr.datasets.quality.audit import CHECKS, Audit, Progress, audit
+from cxr.datasets.quality.finding import Finding, FindingCode
 from cxr.films.film import READER
 
 
-def cached_audit(dataset: Dataset) -> Audit | None:
-    """What the audit of these films found; None where there was none, or where they changed since."""
+def cached_audit(dataset: Dataset, checks: int = CHECKS) -> Audit | None:
+    """The stored audit of this dataset; None where there is none, or where the dataset or the checks changed since."""
     try:
-        kept = json.loads(_file(dataset).read_text("utf-8"))
-        return _unfolded(kept["audit"], dataset) if kept["signature"] == _signature(dataset) else None
+        stored = json.loads(_file(dataset).read_text("utf-8"))
+        return _from_json(stored["audit"], dataset) if stored["signature"] == _signature(dataset, checks) else None
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 
 
 def audit_or_cached(dataset: Dataset, progress: Progress | None = None) -> Audit:
-    """The audit of these films as they are now: the one that is known, or a new one that is kept for the next time."""
-    known = cached_audit(dataset)
-    if known is not None:
-        return known
+    """The audit of this dataset as it is now: the stored one, or a new one, which is stored."""
+    stored = cached_audit(dataset)
+    if stored is not None:
+        return stored
     with audited(Action.AUDIT_DATASET):
-        signature = _signature(dataset)  # first: what changes while it is looked at makes the audit an old one
-        found = audit(dataset, progress)
+        signature = _signature(dataset, CHECKS)  # first: a change during the audit makes it an old one
+        result = audit(dataset, progress)
         path = _file(dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps({"signature": signature, "audit": _folded(found, dataset)}))
-    return found
+        write_atomically(path, json.dumps({"signature": signature, "audit": _to_json(result, dataset)}))
+    return result
 
 
 def _file(dataset: Dataset) -> Path:
-    """One file for the films of these places, however often they change."""
+    """The file for all films of these folders or ZIPs, however often they change."""
     places = "\n".join(sorted(dataset.table["root"].unique()))
     return cache_dir() / "audits" / f"{hashlib.sha256(places.encode()).hexdigest()[:24]}.json"
 
 
-def _signature(dataset: Dataset) -> str:
-    """A digest of all that an audit depends on: the table, and the size and time of every film's file."""
-    digest = hashlib.blake2b(f"{CHECKS} {READER} {list(dataset.table)}".encode(), digest_size=16)
+def _signature(dataset: Dataset, checks: int) -> str:
+    """A digest of all that an audit depends on: the checks, the table, and size and time of every film's file."""
+    digest = hashlib.blake2b(f"{checks} {READER} {list(dataset.table)}".encode(), digest_size=16)
     digest.update(pd.util.hash_pandas_object(dataset.table).to_numpy().tobytes())
     for file in _files(dataset):
         try:
@@ -66,22 +67,28 @@ def _signature(dataset: Dataset) -> str:
 
 
 def _files(dataset: Dataset) -> Iterator[Path]:
-    """The films' files, or the one ZIP that they are in."""
+    """The films' files, or the one ZIP that has them all."""
     for root, films in dataset.table.groupby("root", sort=False)["path"]:
-        at = Path(str(root))
-        yield from [at] if at.is_file() else [at / film for film in films]
+        place = Path(str(root))
+        yield from [place] if place.is_file() else [place / film for film in films]
 
 
-def _folded(found: Audit, dataset: Dataset) -> dict[str, Any]:
+def _to_json(result: Audit, dataset: Dataset) -> dict[str, Any]:
+    """The audit with row numbers in place of paths."""
     row = {name: i for i, name in enumerate(_names(dataset))}
-    findings = [{**asdict(one), "paths": [row[path] for path in one.paths]} for one in found.findings]
-    return {**asdict(found), "findings": findings}
+    findings = [{**asdict(finding), "paths": [row[path] for path in finding.paths]} for finding in result.findings]
+    return {**asdict(result), "findings": findings}
 
 
-def _unfolded(kept: dict[str, Any], dataset: Dataset) -> Audit:
+def _from_json(stored: dict[str, Any], dataset: Dataset) -> Audit:
+    """The audit with paths in place of row numbers; KeyError where a code is unknown."""
     names = _names(dataset)
-    findings = [Finding(**{**one, "paths": tuple(names[i] for i in one["paths"])}) for one in kept["findings"]]
-    return Audit(**{**kept, "findings": tuple(findings)})
+    codes = {code.value: code for code in FindingCode}
+    findings = [
+        Finding(codes[each["code"]], str(each["sentence"]), tuple(names[i] for i in each["paths"]))
+        for each in stored["findings"]
+    ]
+    return Audit(**{**stored, "findings": tuple(findings)})
 
 
 def _names(dataset: Dataset) -> list[str]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -121,7 +121,12 @@ def test_a_film_decoded_in_isolation_is_the_same_film(kind: str) -> None:
 
 
 def test_warnings_and_facts_cross_the_process_boundary() -> None:
-    header = {"Modality": "CT", "BurnedInAnnotation": "YES", "ViewPosition": "LL", "PixelSpacing": [0.2, 0.1]}
+    header: dict[str, Any] = {
+        "Modality": "CT",
+        "BurnedInAnnotation": "YES",
+        "ViewPosition": "LL",
+        "PixelSpacing": [0.2, 0.1],
+    }
     film = read_isolated(written(dataset_of(ramp(), **header)))
     assert film.warnings == (FilmWarning.CT, FilmWarning.BURNED_IN_ANNOTATION)
     assert (film.view, film.pixel_spacing_mm) == ("L", (0.2, 0.1))
