@@ -3,9 +3,10 @@
     python docs/screens.py [--home FOLDER]
     python docs/screens.py --charts
 
-All films in them are drawn: a set of phantoms, and a model trained on it. Needs Chromium and VGG16's ImageNet weights.
-With --home the set and the model are made in that folder once, and found there the next time. With --charts, charts of
-the model that comes with the project are taken instead, from what is stored with it: docs/screens/chart-NAME.webp.
+All X-rays in them are synthetic: a dataset of phantoms, and a model trained on it. Needs Chromium and VGG16's ImageNet
+weights. With --home the dataset and the model are made in that folder once, and reused the next time. With --charts,
+charts of the model that comes with the project are taken instead, from what is stored with it:
+docs/screens/chart-NAME.webp.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -33,6 +35,7 @@ from cxr.datasets.quality.audit_cache import audit_or_cached  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
 from cxr.jobs import run_store  # noqa: E402
 from cxr.jobs import train as train_job  # noqa: E402
+from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
 from tests.support.server import serving  # noqa: E402
 
@@ -45,7 +48,7 @@ SHIPPED = "vgg16-broad"
 CHARTS = {  # the part of Evaluate, and the chart's key there
     "scores": ("Scores", "evaluate_scores"),
     "calibration": ("Calibration", "evaluate_calibration"),
-    "coverage": ("When it is sure", "evaluate_coverage"),
+    "coverage": ("Selective prediction", "evaluate_coverage"),
     "told": ("Shortcuts", "evaluate_told"),
     "heat": ("Shortcuts", "evaluate_heat"),
 }
@@ -56,26 +59,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path)
     parser.add_argument("--charts", action="store_true")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        if asked.charts:
+        if args.charts:
             shutil.copytree(PROJECT / "models" / SHIPPED, Path(scratch) / "models" / SHIPPED)
             take_charts(Path(scratch))
             return
-        home = (asked.home or Path(scratch)).resolve()
+        home = (args.home or Path(scratch)).resolve()
         os.environ["CXR_HOME"] = str(home)
         if not (home / "models").is_dir():
-            furnish()
+            make_home()
         take_all(home)
 
 
-def furnish() -> None:
-    """A home with drawn films, their audit, a model trained on them, and its run."""
+def make_home() -> None:
+    """Makes a dataset of synthetic X-rays, its audit, a model trained on it, and its run."""
     place = catalogue.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
     audit_or_cached(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
-    train_job.execute(run_store.create(train_job.plan(recipe, [place.path], "drawn-films"), recipe.name))
+    train_job.execute(run_store.create(plan(recipe, [place.path], "synthetic"), recipe.name))
 
 
 def take_all(home: Path) -> None:
@@ -125,7 +128,7 @@ def keep(png: bytes, name: str) -> None:
 
 
 def predict(tab: Page) -> None:
-    tab.get_by_role("button", name="Drawn film, bacterial").click()
+    tab.get_by_role("button", name=re.compile("^Synthetic: Bacterial")).click()
     tab.locator(".viewer[data-shows]").wait_for()
     tab.get_by_role("button", name="Report (PDF)").wait_for()
 
@@ -141,11 +144,11 @@ def train(tab: Page) -> None:
 
 
 def models(tab: Page) -> None:
-    tab.get_by_text("What it is", exact=True).wait_for()
+    tab.get_by_text("Overview", exact=True).wait_for()
 
 
 def data(tab: Page) -> None:
-    tab.get_by_text("Films 1 to").wait_for()
+    tab.get_by_text("1–24 of").wait_for()
 
 
 PAGES: dict[str, Callable[[Page], None]] = {

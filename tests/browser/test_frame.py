@@ -1,17 +1,23 @@
-"""Every page stands in its frame, by the menu and by its own address."""
+"""Every page has its shell, through the menu and by its own address."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from cxr import DISCLAIMER
 from tests.support.browser import settled
-from tests.support.server import serving
+from tests.support.server import Server, serving
 
 PAGES = ("", "evaluate", "train", "models", "data")
 
 
 @pytest.mark.parametrize("which", ["server", "empty_server"])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_opens_by_its_own_address_also_where_there_is_nothing_yet(page, request, which, path):
+def test_a_page_opens_by_its_own_address_with_and_without_models_and_datasets(
+    page: Page, request: pytest.FixtureRequest, which: str, path: str
+) -> None:
     page.goto(f"{request.getfixturevalue(which).url}/{path}")
     settled(page)
     page.get_by_text(DISCLAIMER).first.wait_for()
@@ -19,12 +25,12 @@ def test_a_page_opens_by_its_own_address_also_where_there_is_nothing_yet(page, r
 
 
 @pytest.fixture(scope="module")
-def empty_server(tmp_path_factory):
+def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("empty") / "home") as running:
         yield running
 
 
-def test_the_very_first_visit_to_a_server_may_be_to_any_page(page, tmp_path):
+def test_the_first_visit_to_a_server_may_be_to_any_page(page: Page, tmp_path: Path) -> None:
     with serving(tmp_path / "home") as fresh:
         page.goto(f"{fresh.url}/models?model=x")
         page.get_by_role("heading", name="Models", level=1).wait_for()
@@ -32,15 +38,15 @@ def test_the_very_first_visit_to_a_server_may_be_to_any_page(page, tmp_path):
         settled(page)
         assert page.url.endswith("/models?model=x")
         assert page.locator('[data-testid="stSidebarNav"]').count() == 0
-        page.goto("about:blank")  # before the server goes, which the page would complain of
+        page.goto("about:blank")  # before the server goes, or the page would report errors
 
 
-def test_the_first_look_is_dark_and_a_chosen_light_one_stays(browser, server):
+def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser, server: Server) -> None:
     context = browser.new_context(color_scheme="light")
     tab = context.new_page()
 
-    def ground():
-        return tab.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
+    def background() -> str:
+        return str(tab.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"))
 
     tab.goto(server.url)
     tab.wait_for_function(
@@ -50,8 +56,8 @@ def test_the_first_look_is_dark_and_a_chosen_light_one_stays(browser, server):
     tab.evaluate("localStorage.setItem('stActiveTheme-/-v2', '\"Light\"')")
     tab.reload()
     settled(tab)
-    assert ground() == "rgb(251, 251, 250)"
+    assert background() == "rgb(251, 251, 250)"
     tab.goto(f"{server.url}/models")
     settled(tab)
-    assert ground() == "rgb(251, 251, 250)"
+    assert background() == "rgb(251, 251, 250)"
     context.close()

@@ -1,24 +1,30 @@
-"""Reading films as a clinician does: drop, look, compare, answer, export; nobody sees another's films."""
+"""Predict as a clinician uses it: drop, view, compare, respond, export; nobody sees another's X-rays."""
 
 import io
+import re
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from playwright.sync_api import Browser, Page
 
+from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.synthetic.phantom import draw_phantom
+from cxr.ui.predict.upload import EXAMPLES_LABEL
+from cxr.ui.predict.withheld import IMAGE_ALT, REJECTED
 from tests.support.browser import settled
+from tests.support.server import Server
 
 
-def png(seed=1, bits=8):
+def png(seed: int = 1, bits: int = 8) -> bytes:
     pixels = draw_phantom("viral", seed, 128).pixels
     file = io.BytesIO()
     Image.fromarray(pixels if bits == 8 else pixels.astype(np.uint16) * 257).save(file, "PNG")
     return file.getvalue()
 
 
-def dicom(seed=1):
+def dicom(seed: int = 1) -> bytes:
     pixels = draw_phantom("bacterial", seed, 128).pixels
     data = pydicom.Dataset()
     data.file_meta = pydicom.dataset.FileMetaDataset()
@@ -35,34 +41,35 @@ def dicom(seed=1):
     return file.getvalue()
 
 
-def drop(tab, *files):
+def drop(tab: Page, *files: tuple[str, bytes]) -> None:
     tab.locator("input[type=file]").set_input_files(
         [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
     )
 
 
-def heat(tab):
-    """How much colour there is in the right-hand picture: a film alone has none."""
-    return tab.evaluate("""() => {
+def colored_share(tab: Page) -> float:
+    """The share of colored pixels in the right-hand image; an X-ray alone has none."""
+    share: float = tab.evaluate("""() => {
         const roots = [...document.querySelectorAll('*')].map((node) => node.shadowRoot);
         const root = roots.find((root) => root?.querySelector('.panes'));
         const canvas = root?.querySelectorAll('canvas')[1];
         if (!canvas) return 0;
         const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-        let coloured = 0;
-        for (let i = 0; i < data.length; i += 4) coloured += Math.abs(data[i] - data[i + 2]) > 12;
-        return coloured / (data.length / 4);
+        let colored = 0;
+        for (let i = 0; i < data.length; i += 4) colored += Math.abs(data[i] - data[i + 2]) > 12;
+        return colored / (data.length / 4);
     }""")
+    return share
 
 
-def looked_at(tab):
-    """Wait for a heatmap on the film."""
+def wait_for_heatmap(tab: Page) -> None:
+    """Waits until a heatmap is drawn on the X-ray."""
     tab.locator(".frame canvas").nth(1).wait_for()
     for _ in range(100):
-        if heat(tab) > 0.005:
+        if colored_share(tab) > 0.005:
             return
         tab.wait_for_timeout(100)
-    pytest.fail("There is no heat on the film.")
+    pytest.fail("There is no heatmap on the X-ray.")
 
 
 @pytest.mark.parametrize(
@@ -70,94 +77,95 @@ def looked_at(tab):
     [("film.png", png()), ("deep.png", png(bits=16)), ("1.2.3", dicom())],
     ids=["PNG", "16 bit", "DICOM"],
 )
-def test_a_dropped_film_gets_a_heatmap(page, server, name, data):
+def test_a_dropped_film_gets_a_heatmap(page: Page, server: Server, name: str, data: bytes) -> None:
     page.goto(server.url)
     drop(page, (name, data))
-    looked_at(page)
-    assert page.get_by_text("The model").first.is_visible()
+    wait_for_heatmap(page)
+    assert page.locator("ul.cxr-bars").is_visible()
 
 
-def test_the_view_changes_in_the_browser_alone(page, server):
+def test_the_view_changes_without_the_server(page: Page, server: Server) -> None:
     page.goto(server.url)
     drop(page, ("film.png", png(3)))
-    looked_at(page)
+    wait_for_heatmap(page)
     settled(page)
-    before = heat(page)
+    before = colored_share(page)
     page.get_by_label("Opacity").fill("0")
-    assert heat(page) < before / 10
+    assert colored_share(page) < before / 10
     page.get_by_label("Opacity").fill("80")
-    assert heat(page) > before
+    assert colored_share(page) > before
     page.get_by_role("button", name="Zoom in").click()
-    assert page.locator(".scale").inner_text() == "125 %"
+    assert page.locator(".scale").inner_text() == "125%"
     page.locator(".frame").first.focus()
     page.keyboard.press("+")
-    assert page.locator(".scale").inner_text() == "156 %"
+    assert page.locator(".scale").inner_text() == "156%"
     page.get_by_role("button", name="Reset view").click()
-    assert page.locator(".scale").inner_text() == "100 %"
-    page.get_by_text("Heatmap", exact=True).first.click()
-    page.locator(".shown").uncheck()
-    assert heat(page) == 0
+    assert page.locator(".scale").inner_text() == "Fit"
+    page.locator(".overlay").uncheck()
+    assert colored_share(page) == 0
 
 
-def test_another_class_has_another_heatmap_and_the_report_follows_it(page, server):
+def test_another_class_has_another_heatmap_and_the_report_follows_it(page: Page, server: Server) -> None:
     page.goto(server.url)
     drop(page, ("film.png", png(4)))
-    looked_at(page)
-    for name in ("normal", "covid19"):
-        page.get_by_role("radio", name=name, exact=True).check(force=True)
-        page.get_by_text(f"what speaks for {name}").wait_for()
+    wait_for_heatmap(page)
+    for label in ("normal", "covid19"):
+        page.get_by_role("radio", name=display_name(label), exact=True).check(force=True)
+        page.locator(".method", has_text=display_in_sentence(label)).wait_for()
     settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Report (PDF)").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
 
-def test_of_twenty_files_two_are_broken_and_the_rest_are_read(page, server):
+def test_two_of_twenty_files_are_unreadable_and_the_rest_are_read(page: Page, server: Server) -> None:
     page.goto(server.url)
     drop(page, *((f"film-{n:02d}.png", png(n)) for n in range(18)), ("broken.png", b"no"), ("cut.png", png()[:400]))
-    page.get_by_text("20 files, 2 could not be read.").wait_for()
-    looked_at(page)
+    page.get_by_text(re.compile("20 files: .*2 unreadable")).wait_for()
+    wait_for_heatmap(page)
     page.get_by_role("button", name="Next").click()
     page.get_by_text("2 of 20", exact=True).wait_for()
-    page.get_by_text("not readable (2)").click()
+    page.get_by_text("Unreadable (2)").click()
     page.get_by_text("1 of 2", exact=True).wait_for()
     settled(page)
     with page.expect_download() as download:
-        page.get_by_role("button", name="All as CSV").click()
+        page.get_by_role("button", name="Download CSV").click()
     assert len(download.value.path().read_text().splitlines()) == 21
 
 
-def test_a_refused_picture_has_no_heatmap_until_somebody_insists(page, server):
+def test_a_rejected_image_has_no_heatmap_before_a_person_insists(page: Page, server: Server) -> None:
     file = io.BytesIO()
     Image.new("L", (400, 300), 120).save(file, "PNG")
     page.goto(server.url)
     drop(page, ("blank.png", file.getvalue()))
-    page.get_by_text("next to nothing").first.wait_for()
-    page.get_by_alt_text("The refused film.").wait_for()
+    page.get_by_text(REJECTED).first.wait_for()
+    page.get_by_alt_text(IMAGE_ALT).wait_for()
     assert not page.locator(".frame canvas").count()
     settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Report (PDF)").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
-    page.get_by_role("button", name="Show it all the same").click()
+    page.get_by_role("button", name="Show anyway").click()
     page.locator(".frame canvas").first.wait_for()
-    assert page.get_by_text("next to nothing").first.is_visible()
+    assert not page.get_by_text(REJECTED).count()
 
 
-def test_films_stay_when_the_page_is_left_and_come_to_nobody_else(page, browser, server):
+def test_films_stay_when_the_page_is_left_and_nobody_else_sees_them(
+    page: Page, browser: Browser, server: Server
+) -> None:
     page.goto(server.url)
     drop(page, ("mine.png", png(5)))
-    looked_at(page)
+    wait_for_heatmap(page)
     page.get_by_role("link", name="Models").click()
     page.wait_for_url("**/models")
     settled(page)
     page.get_by_role("link", name="Predict").click()
-    looked_at(page)
+    wait_for_heatmap(page)
     assert page.get_by_text("mine.png").count()
     other = browser.new_context(color_scheme="dark")
     tab = other.new_page()
     tab.goto(server.url)
-    tab.get_by_text("Or read an example").wait_for()
+    tab.get_by_text(EXAMPLES_LABEL).wait_for()
     assert tab.get_by_text("mine.png").count() == 0
     drop(tab, ("theirs.png", png(6)))
     tab.locator(".frame canvas").nth(1).wait_for()
@@ -165,10 +173,10 @@ def test_films_stay_when_the_page_is_left_and_come_to_nobody_else(page, browser,
     other.close()
 
 
-def test_nothing_that_was_dropped_is_on_the_disk(page, server):
+def test_no_dropped_file_is_on_the_disk(page: Page, server: Server) -> None:
     page.goto(server.url)
     drop(page, ("canary-7319.png", png(7)))
-    looked_at(page)
+    wait_for_heatmap(page)
     assert not [path for path in server.home.rglob("*") if path.is_file() and "canary-7319" in path.name]
     mark = png(7)[60:120]
     files = [path for path in server.home.rglob("*") if path.is_file() and path.stat().st_size < 50_000_000]

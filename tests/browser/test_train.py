@@ -1,101 +1,117 @@
-"""Training from the page: from the form to a model in use, with the browser closed on the way."""
+"""Training from the page: from the form to the default model, with the browser closed on the way."""
 
 import re
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import TimeoutError, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
+from cxr.registry.hyperparameters import SECTIONS, hyperparameters
+from cxr.ui.train.ended_runs import IS_DEFAULT
+from cxr.ui.train.live_run import STOPPING
+from cxr.ui.train.runs import NEW
+from cxr.ui.train.training_data import NOT_CHOSEN
 from tests.support.browser import settled
+from tests.support.server import Server
 
 LONG_MS = 120_000  # a training starts a process that imports TensorFlow
+LABELS = {item.key: item.label for item in hyperparameters()}
+ESTIMATE = re.compile(r"^Estimated .* of memory")
+START, STOP = ".st-key-train_start button", "[class*=st-key-train_run_stop_] button"
+RESUME, DELETE = "[class*=st-key-train_run_resume_] button", "[class*=st-key-train_run_delete_] button"
 
 
 @pytest.fixture
-def form(page, server):
-    """The page Train with a tiny network set in the form, and the drawn films chosen."""
-    page.goto(f"{server.url}/train")
+def form(page: Page, server: Server) -> Page:
+    """The page Train with a tiny network set in the form, and a synthetic dataset chosen."""
+    page.goto(f"{server.url}/train?films=phantoms")
     settled(page)
-    page.get_by_text("New training").click()
-    expect(page.get_by_text("Choose the films to train with.")).to_be_visible()
-    page.get_by_role("combobox", name="Datasets").click()
-    page.get_by_role("option", name="phantoms").click()
-    page.keyboard.press("Escape")
-    expect(page.get_by_text(re.compile("On CPU .* of memory"))).to_be_visible()  # the last line of the page
+    page.get_by_text(NEW).click()
+    expect(page.get_by_text(ESTIMATE)).to_be_visible()  # the last line of the page
     settled(page)
-    page.get_by_text("Trunk", exact=True).click()
-    choose(page, "Backbone", "tiny")
-    choose(page, "Weights", "none")
-    fill(page, "Film size, px", "32")
-    fill(page, "Views", "0")
-    choose(page, "Trained part", "all")
+    page.get_by_text(SECTIONS["trunk"], exact=True).click()
+    choose(page, "trunk.backbone", "tiny")
+    choose(page, "trunk.weights", "none")
+    fill(page, "input.size_px", "32")
+    fill(page, "training.views", "0")
+    choose(page, "trunk.train", "all")
     return page
 
 
-def choose(tab, label, option):
+def choose(tab: Page, key: str, option: str) -> None:
     for _ in range(3):  # a list closes when the page moves below it, before the click or under it
-        tab.get_by_role("combobox", name=label).click()
+        tab.get_by_role("combobox", name=LABELS[key]).click()
         with suppress(TimeoutError, AssertionError):
             tab.get_by_role("option", name=option, exact=True).click(timeout=5_000)
-            expect(tab.get_by_text(f"{label} (changed)").first).to_be_attached(timeout=10_000)
+            expect(tab.get_by_text(f"{LABELS[key]} (changed)").first).to_be_attached(timeout=10_000)
             break
         tab.keyboard.press("Escape")
-    marked(tab, label)
+    wait_for_change(tab, key)
 
 
-def fill(tab, label, value):
-    box = tab.get_by_label(re.compile(f"^{re.escape(label)}")).first
+def fill(tab: Page, key: str, value: str) -> None:
+    box = tab.get_by_label(re.compile(f"^{re.escape(LABELS[key])}")).first
     box.fill(value)
     box.press("Enter")
-    marked(tab, label)
+    wait_for_change(tab, key)
 
 
-def marked(tab, label):
-    """The page has taken the value: it marks those that are not the recipe's."""
-    expect(tab.get_by_text(f"{label} (changed)").first).to_be_attached()
+def wait_for_change(tab: Page, key: str) -> None:
+    """Waits until the page has taken the value: it marks those that differ from the recipe's."""
+    expect(tab.get_by_text(f"{LABELS[key]} (changed)").first).to_be_attached()
     settled(tab)
 
 
-def start(tab, epochs, name):
-    fill(tab, "Epochs", str(epochs))
-    tab.get_by_label("The model's name").fill(name)
-    tab.get_by_label("The model's name").press("Enter")
+def start(tab: Page, epochs: int, name: str) -> None:
+    fill(tab, "training.epochs", str(epochs))
+    tab.get_by_label("Model name").fill(name)
+    tab.get_by_label("Model name").press("Enter")
     expect(tab.get_by_text("Epochs 10 →")).to_be_visible()
-    expect(tab.get_by_text(re.compile("On CPU .* of memory"))).to_be_visible()
-    tab.get_by_role("button", name="Start training").click()
+    expect(tab.get_by_text(ESTIMATE)).to_be_visible()
+    tab.locator(START).click()
 
 
-def stop(tab):
+def stop(tab: Page) -> None:
     settled(tab)
-    tab.get_by_role("button", name="Stop this training").click()
-    heard = tab.get_by_text("It stops after this step").or_(tab.get_by_role("button", name="Resume"))
-    expect(heard.first).to_be_visible(timeout=LONG_MS)
+    tab.locator(STOP).click()
+    expect(tab.get_by_text(STOPPING).or_(tab.locator(RESUME)).first).to_be_visible(timeout=LONG_MS)
 
 
-def test_a_model_is_trained_while_the_browser_comes_and_goes_and_is_put_into_use(form):
+def test_datasets_are_chosen_on_the_page(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/train")
+    settled(page)
+    page.get_by_text(NEW).click()
+    expect(page.get_by_text(NOT_CHOSEN)).to_be_visible()
+    page.get_by_role("combobox", name="Datasets").click()
+    page.get_by_role("option", name="phantoms").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text(ESTIMATE)).to_be_visible()
+
+
+def test_a_model_is_trained_while_the_browser_comes_and_goes_and_becomes_the_default(form: Page) -> None:
     start(form, 3, "from-the-page")
-    expect(form.get_by_role("button", name="Stop this training")).to_be_visible(timeout=LONG_MS)
+    expect(form.locator(STOP)).to_be_visible(timeout=LONG_MS)
     form.reload()  # who comes back finds the run
-    expect(form.get_by_text(re.compile(r"Finished after 3 epochs"))).to_be_visible(timeout=LONG_MS)
-    expect(form.get_by_text("The model 'from-the-page' beside 'tiny', which is in use")).to_be_visible()
-    expect(form.get_by_text(re.compile("that neither was trained on.*McNemar"))).to_be_visible()
+    promote = form.locator(".st-key-train_run_promote_from-the-page button")
+    expect(promote).to_be_visible(timeout=LONG_MS)
+    expect(form.get_by_text(re.compile("McNemar"))).to_be_visible()
     expect(form.locator(".js-plotly-plot").first).to_be_visible()
-    form.get_by_role("button", name="Put it into use").click()
-    expect(form.get_by_text("It is in use.")).to_be_visible()
+    promote.click()
+    expect(form.get_by_text(IS_DEFAULT)).to_be_visible()
     settled(form)
-    expect(form.get_by_role("link", name="Its card")).to_have_count(1)
-    form.get_by_role("link", name="Its card").click()
-    expect(form.get_by_role("combobox", name="Model")).to_have_value("from-the-page (in use)")
+    expect(form.get_by_role("link", name="Model card")).to_have_count(1)
+    form.get_by_role("link", name="Model card").click()
+    expect(form.get_by_role("combobox", name="Model")).to_have_value("from-the-page (default)")
 
 
-def test_a_run_is_stopped_resumed_and_deleted(form):
+def test_a_run_is_stopped_resumed_and_deleted(form: Page) -> None:
     start(form, 400, "stopped")
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
     expect(form.locator(".js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
     stop(form)
-    form.get_by_role("button", name="Resume").click(timeout=LONG_MS)
+    form.locator(RESUME).click(timeout=LONG_MS)
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
     stop(form)
-    form.get_by_role("button", name="Delete").click(timeout=LONG_MS)
-    form.get_by_role("button", name="Delete this run for good").click()
-    expect(form.get_by_role("button", name="Resume")).to_have_count(0)
+    form.locator(DELETE).first.click(timeout=LONG_MS)
+    form.locator("[class*=st-key-train_run_delete_confirmed_] button").click()
+    expect(form.locator(RESUME)).to_have_count(0)

@@ -1,10 +1,16 @@
 """The pages fit screens of 1280, 1024 and 800 pixels: nothing scrolls sideways, no button or label is cut off."""
 
+import re
 from urllib.parse import quote
 
 import pytest
+from playwright.sync_api import Page
 
+from cxr.ui.data.splits import RULE
+from cxr.ui.train.runs import NEW
+from cxr.ui.train.training_data import NOT_CHOSEN
 from tests.support.browser import settled
+from tests.support.server import Server
 
 WIDTHS_PX = (1280, 1024, 800)
 PLACES = {
@@ -48,38 +54,39 @@ BEYOND = """
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_page_fits_the_screen(page, server, place):
+def test_a_page_fits_the_screen(page: Page, server: Server, place: str) -> None:
     page.goto(f"{server.url}/{PLACES[place]}")
     settled(page)
-    turn_to(page, place)
-    found = {}
+    open_part(page, place)
+    misfits: dict[int, list[object]] = {}
     for width_px in WIDTHS_PX:
         page.set_viewport_size({"width": width_px, "height": 900})
-        found[width_px] = fitting(page)
-    assert not any(found.values()), found
+        misfits[width_px] = misfits_of(page)
+    assert not any(misfits.values()), misfits
 
 
-def turn_to(page, place):
-    """The part of the page that is meant."""
+def open_part(page: Page, place: str) -> None:
+    """Opens the part of the page that is to be measured."""
     if place == "predict, read":
-        page.get_by_role("button", name="Drawn film, bacterial").click()
+        page.get_by_role("button", name=re.compile("^Synthetic: Bacterial")).click()
         page.locator(".viewer[data-shows]").wait_for()
     elif place == "train, new":
-        page.get_by_text("New training").click()
-        page.get_by_text("Choose the films to train with.").wait_for()
+        page.get_by_text(NEW).click()
+        page.get_by_text(NOT_CHOSEN).wait_for()
     elif place == "data, splits":
         page.get_by_text("Splits", exact=True).click()
-        page.get_by_text("Films and seed alone decide.").wait_for()
+        page.get_by_text(RULE).wait_for()
     elif place.startswith("evaluate"):
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
     settled(page)
 
 
-def fitting(page):
+def misfits_of(page: Page) -> list[object]:
     """What does not fit once the page has come to rest."""
+    misfits: list[object] = []
     for _ in range(6):
         page.wait_for_timeout(300)  # charts are drawn anew for the new width
-        found = page.evaluate(BEYOND) + page.evaluate(CUT_OFF)
-        if not found:
+        misfits = page.evaluate(BEYOND) + page.evaluate(CUT_OFF)
+        if not misfits:
             break
-    return found
+    return misfits

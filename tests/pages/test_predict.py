@@ -1,378 +1,391 @@
-"""The page Predict without a browser: what it says with and without a model, films, and trouble."""
+"""The page Predict without a browser: with and without a model, with X-rays, and where something is wrong."""
 
 import io
 import json
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ButtonGroup, NumberInput
 
 from cxr.core.audit_trail import read_entries
-from cxr.evaluation.shortcuts import report
+from cxr.evaluation.shortcuts.audit_file import save_audit
 from cxr.evaluation.shortcuts.verdict import conclude
+from cxr.films.film_warning import FilmWarning
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference import reader_responses
-from cxr.inference.input_check.input_check import SENTENCES, InputCheck, InputCheckReason, InputCheckResult
-from cxr.registry import registry
-from cxr.registry.card import CARD, SHORTCUTS
-from tests.support.score_tables import measured, told
+from cxr.inference.corrections import CORRECTIONS
+from cxr.inference.input_check.detector import InputCheck
+from cxr.inference.input_check.findings import SENTENCES, InputCheckReason, InputCheckResult
+from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_NAMES
+from cxr.presentation import report
+from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
+from cxr.registry import stored_models
+from cxr.registry.card import CARD, SHORTCUTS, Card
+from cxr.ui.components.choosers import NO_MODEL
+from cxr.ui.predict.batch import NO_MATCHES, SHOWN
+from cxr.ui.predict.batch import REJECTED as ROW_REJECTED
+from cxr.ui.predict.upload import EXAMPLES_LABEL, SYNTHETIC_NOTE
+from cxr.ui.predict.withheld import REJECTED, model_key
+from tests.support.score_tables import measured
+from tests.support.score_tables import told as probe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
 
 
-def png(seed=1, finding="viral"):
+def reason_of(code: str) -> InputCheckReason:
+    return InputCheckReason(code, SENTENCES[code])
+
+
+def png(seed: int = 1, finding: str = "viral") -> bytes:
     file = io.BytesIO()
     Image.fromarray(draw_phantom(finding, seed, 64).pixels).save(file, "PNG")
     return file.getvalue()
 
 
-def blank():
+def blank() -> bytes:
     file = io.BytesIO()
     Image.new("L", (300, 300), 90).save(file, "PNG")
     return file.getvalue()
 
 
 @pytest.fixture(scope="module")
-def shelf_home(trained_home, tmp_path_factory):
+def model_home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shutil.copytree(trained_home, tmp_path_factory.mktemp("predict") / "home")
 
 
 @pytest.fixture
-def app(shelf_home, monkeypatch):
-    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+def app(model_home: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("CXR_HOME", str(model_home))
     return run(AppTest.from_file(PAGE, default_timeout=60))
 
 
-def run(app):
+def run(app: AppTest) -> AppTest:
     app.run()
     assert not app.exception
     return app
 
 
-def drop(app, *files):
+def drop(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
     app.file_uploader[0].set_value([(name, data, "application/octet-stream") for name, data in files])
     return run(app)
 
 
-def button(app, key):
-    return next(one for one in app.button if one.key == key)
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click()
+    return run(app)
 
 
-def files(app):
-    """What can be taken away of the open film."""
-    return [one.label for one in app.get("download_button") if one.key in ("predict.pdf", "predict.png")]
+def download_keys(app: AppTest) -> set[str]:
+    return {str(button.key) for button in app.get("download_button")}
 
 
-def words(app):
-    return " ".join(one.value for one in app.markdown)
+def text(app: AppTest) -> str:
+    return " ".join(element.value for element in app.markdown)
 
 
-def test_without_a_model_the_page_leads_to_one(home):
+def test_a_page_without_a_model_shows_how_to_get_one(home: Path) -> None:
     app = run(AppTest.from_file(PAGE, default_timeout=60))
-    assert "There is no model yet" in app.info[0].value
+    assert app.info[0].value == NO_MODEL
     assert not app.file_uploader
 
 
-def test_the_address_chooses_a_model_and_one_that_is_not_there_is_said(shelf_home, monkeypatch):
-    monkeypatch.setenv("CXR_HOME", str(shelf_home))
-    other = shutil.copytree(registry.model_folder("first"), registry.model_folder("first").with_name("other"))
-    (other / CARD).write_text((other / CARD).read_text().replace('"first"', '"other"', 1))
+def test_the_address_chooses_the_model_and_an_unknown_one_is_a_warning(
+    model_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXR_HOME", str(model_home))
+    other = model_with({})
     try:
         for page in (PAGE, ENTRY):
             app = AppTest.from_file(page, default_timeout=60)
             app.query_params["model"] = "other"
-            assert run(app).selectbox(key="predict.model").value == "other" and not app.warning
+            assert run(app).selectbox(key="predict_model").value == "other" and not app.warning
             app.query_params["model"] = "gone"
-            assert run(app).selectbox(key="predict.model").value == "other"
-            assert [one.value for one in app.warning] == ["There is no model 'gone' on the shelf; this is 'other'."]
+            assert run(app).selectbox(key="predict_model").value == "other"
+            assert ['"gone"' in warning.value for warning in app.warning] == [True]
     finally:
         shutil.rmtree(other)
 
 
-def test_an_example_is_read_with_one_click_and_called_drawn(app):
-    button(app, "predict.example.drawn/viral").click()
-    run(app)
-    assert "The model" in words(app)
-    assert any("drawn film" in one.value for one in app.caption)
-    assert not app.error
+def test_an_example_is_read_with_one_click_and_marked_as_synthetic(app: AppTest) -> None:
+    example = next(str(button.key) for button in app.button if str(button.key).endswith("/viral"))
+    press(app, example)
+    assert app.selectbox(key="predict_method") and not app.error
+    assert SYNTHETIC_NOTE in [caption.value for caption in app.caption]
 
 
-def test_a_dropped_film_is_read_and_can_be_cleared(app):
+def test_a_dropped_film_is_read_and_can_be_cleared(app: AppTest) -> None:
     drop(app, ("anything", png()))
-    assert "anything" in words(app) and not app.error
-    button(app, "predict.clear").click()
-    assert "Or read an example" in words(run(app))
+    assert "anything" in text(app) and not app.error
+    press(app, "predict_clear")
+    assert EXAMPLES_LABEL in text(app)
 
 
-def test_of_a_batch_every_file_is_a_row_and_broken_ones_say_why(app):
+def test_every_file_of_a_batch_is_a_row_and_an_unreadable_one_comes_last_with_its_reason(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"), ("c.png", png(3)))
     table = app.dataframe[0].value
     assert sorted(table["file"]) == ["a.png", "b.png", "broken.png", "c.png"]
-    assert table["file"].iloc[-1] == "broken.png" and "neither an image nor DICOM" in table["problem"].iloc[-1]
+    assert table["file"].iloc[-1] == "broken.png"
+    assert (table["error"] != "").tolist() == [False, False, False, True]
     assert list(table["suspicion"].iloc[:3]) == sorted(table["suspicion"].iloc[:3], reverse=True)
 
 
-def test_the_filter_and_the_search_show_some_of_the_films(app):
+def test_the_filter_and_the_search_show_some_of_the_films(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"))
-    app.segmented_control[0].set_value("not readable")
+    app.segmented_control(key="predict_show").set_value("not readable")
     assert list(run(app).dataframe[0].value["file"]) == ["broken.png"]
-    app.segmented_control[0].set_value("all")
-    app.text_input[0].set_value("A.p")
+    app.segmented_control(key="predict_show").set_value("all")
+    app.text_input(key="predict_search").set_value("A.p")
     assert list(run(app).dataframe[0].value["file"]) == ["a.png"]
+    app.text_input(key="predict_search").set_value("nothing")
+    assert [info.value for info in run(app).info] == [NO_MATCHES]
 
 
-def test_filter_row_and_answer_are_found_again_when_another_page_was_visited(shelf_home, monkeypatch):
-    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+def test_filter_row_and_response_are_the_same_after_a_visit_to_another_page(
+    model_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXR_HOME", str(model_home))
     app = drop(run(AppTest.from_file(ENTRY, default_timeout=60)), *((f"{n}.png", png(n)) for n in range(4)))
-    app.segmented_control(key="predict.show").set_value("with warnings")
-    run(app)
-    button(app, "predict.next").click()
-    run(app)
-    next(one for one in app.segmented_control if one.key.endswith(".answer")).set_value("unsure")
-    listed, opened = run(app).dataframe[0].value, words(app)
-    assert list(listed["open"]).index("open") == 1 and list(listed["reader"]).count("unsure") == 1
+    app.segmented_control(key="predict_show").set_value("with warnings")
+    press(run(app), "predict_next")
+    respond(app, "unsure")
+    listed, opened = app.dataframe[0].value, text(app)
+    assert list(listed["open"]).index(SHOWN) == 1 and list(listed["response"] != "").count(True) == 1
     run(app.switch_page("pages/models.py"))
     app.switch_page("pages/predict.py")
-    assert run(app).dataframe[0].value.equals(listed) and words(app) == opened
-    assert app.segmented_control(key="predict.show").value == "with warnings"
+    assert run(app).dataframe[0].value.equals(listed) and text(app) == opened
+    assert app.segmented_control(key="predict_show").value == "with warnings"
     assert app.query_params["show"] == "with warnings"
-    assert next(one for one in app.segmented_control if one.key.endswith(".answer")).value == "unsure"
+    assert answer_control(app).value == "unsure"
 
 
-def test_after_a_reload_the_filter_is_that_of_the_address(shelf_home, monkeypatch):
-    monkeypatch.setenv("CXR_HOME", str(shelf_home))
+def test_after_a_reload_the_filter_is_that_of_the_address(model_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXR_HOME", str(model_home))
     app = AppTest.from_file(PAGE, default_timeout=60)
     app.query_params["show"] = "not readable"
     drop(run(app), ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"))
     assert list(app.dataframe[0].value["file"]) == ["broken.png"]
-    app.segmented_control[0].set_value("all")
+    app.segmented_control(key="predict_show").set_value("all")
     assert len(run(app).dataframe[0].value) == 3 and "show" not in app.query_params
 
 
-def test_a_refused_picture_is_shown_with_its_reason_and_no_answer_until_somebody_insists(app):
+def test_a_rejected_image_has_no_prediction_before_a_person_insists(app: AppTest) -> None:
     drop(app, ("blank.png", blank()))
-    assert any("next to nothing" in one.value for one in app.error)
-    assert "Trained on" not in words(app) and not [one for one in app.selectbox if one.key == "predict.method"]
-    assert files(app) == ["Report (PDF)"]
-    button(app, "predict.insist").click()
-    run(app)
-    assert files(app) == ["Report (PDF)", "Overlay (PNG)"]
-    assert "Trained on" in words(app) and app.selectbox(key="predict.method")
-    assert any("next to nothing" in one.value for one in app.warning)
+    assert REJECTED in text(app) and len(app.error) == 1
+    assert not [box for box in app.selectbox if box.key == "predict_method"]
+    assert {"predict_pdf", "predict_png"} & download_keys(app) == {"predict_pdf"}
+    reason = app.error[0].value
+    press(app, "predict_show_anyway")
+    assert {"predict_pdf", "predict_png"} <= download_keys(app)
+    assert app.selectbox(key="predict_method") and not app.error
+    assert reason in [warning.value for warning in app.warning]
 
 
-def test_refused_pictures_are_rows_of_their_own_that_come_last(app):
+def test_rejected_images_are_rows_without_a_prediction_that_come_last(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("blank.png", blank()), ("b.png", png(2)))
     table = app.dataframe[0].value
-    assert table["file"].iloc[-1] == "blank.png" and table["decision"].iloc[-1] == "refused"
+    assert table["file"].iloc[-1] == "blank.png" and table["decision"].iloc[-1] == ROW_REJECTED
     assert table["suspicion"].isna().tolist() == [False, False, True]
-    assert "next to nothing" in table["warnings"].iloc[-1]
-    app.segmented_control[0].set_value("refused")
+    assert table["warnings"].iloc[-1]
+    app.segmented_control(key="predict_show").set_value("refused")
     assert list(run(app).dataframe[0].value["file"]) == ["blank.png"]
-    button(app, "predict.insist").click()
-    app.segmented_control[0].set_value("all")
+    app.button(key="predict_show_anyway").click()
+    app.segmented_control(key="predict_show").set_value("all")
     assert run(app).dataframe[0].value["suspicion"].notna().all()
 
 
-def test_next_and_previous_go_through_the_films_in_their_order(app):
+def test_next_and_previous_step_through_the_films_in_their_order(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
     first, second = (name.replace(".", "\\.") for name in app.dataframe[0].value["file"])
-    assert f"#### {first}" in words(app)
-    button(app, "predict.next").click()
-    assert f"#### {second}" in words(run(app))
-    button(app, "predict.previous").click()
-    assert f"#### {first}" in words(run(app))
+    assert f"#### {first}" in text(app)
+    assert f"#### {second}" in text(press(app, "predict_next"))
+    assert f"#### {first}" in text(press(app, "predict_previous"))
 
 
-def test_slow_methods_are_called_slow(app):
+def test_slow_methods_are_marked_as_slow(app: AppTest) -> None:
     drop(app, ("a.png", png(1)))
-    assert [name for name in app.selectbox(key="predict.method").options if "slow" in name] == [
-        "Score-CAM (slow)",
-        "SmoothGrad (slow)",
-    ]
+    slow = {method for method in app.selectbox(key="predict_method").options if "slow" in method}
+    assert slow == {f"{METHOD_NAMES[method]} (slow)" for method in DEFAULT_SAMPLES}
 
 
-def test_the_open_film_s_picture_is_made_once(app, monkeypatch):
+def test_the_image_of_the_open_film_is_made_once(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
-    made = []
-    monkeypatch.setattr("cxr.ui.components.viewer._text", lambda data: made.append(data) or "")
-    app.toggle(key="predict.keep").set_value(True)
-    run(app)
-    assert not [data for data in made if data.startswith(b"\x89PNG")]
-    button(app, "predict.next").click()
-    run(app)
-    assert len([data for data in made if data.startswith(b"\x89PNG")]) == 1
+    image = app.session_state["predict_image"]
+    app.toggle(key="predict_save_responses").set_value(True)
+    assert run(app).session_state["predict_image"] is image
+    assert press(app, "predict_next").session_state["predict_image"] is not image
 
 
-def test_a_slow_method_is_worked_out_once(app, monkeypatch):
+def test_a_slow_heatmap_is_computed_once(app: AppTest) -> None:
     drop(app, ("a.png", png(1)))
-    app.selectbox(key="predict.method").set_value("gradcam++")
+    app.selectbox(key="predict_method").set_value("gradcam++")
     run(app)
-    assert not app.error
-    monkeypatch.setattr("cxr.inference.saliency._gradcam_plus_plus", None)  # would fail if asked again
-    assert not run(app).error
+    session = app.session_state["predict_session"]
+    prediction = session.readings(model_key(model_card()))[0].reading.prediction
+    heatmap = session.heatmap(prediction.model, "gradcam++", prediction.decision)
+    assert heatmap is not None and not app.error
+    run(app)
+    assert session.heatmap(prediction.model, "gradcam++", prediction.decision) is heatmap
 
 
-def test_an_answer_is_kept_on_disk_only_when_the_reader_says_so(app):
-    drop(app, ("a.png", png(1)))
-    answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
-    answer.set_value("disagree")
-    run(app)
-    assert reader_responses.saved_responses() == []
-    app.toggle(key="predict.keep").set_value(True)
-    run(app)
-    answer = next(one for one in app.segmented_control if one.key.endswith(".answer"))
-    answer.set_value("agree")
-    run(app)
-    assert [one.answer for one in reader_responses.saved_responses()] == ["agree"]
+def answer_control(app: AppTest) -> ButtonGroup[Any]:
+    return next(control for control in app.segmented_control if str(control.key).endswith("_answer"))
 
 
-def answered(app, answer):
-    next(one for one in app.segmented_control if one.key.endswith(".answer")).set_value(answer)
+def respond(app: AppTest, answer: str) -> AppTest:
+    answer_control(app).set_value(answer)
     return run(app)
 
 
 @pytest.fixture
-def no_answers(shelf_home):
-    """Before and after the test no answer is kept."""
-    (shelf_home / "opinions.jsonl").unlink(missing_ok=True)
+def no_responses(model_home: Path) -> Iterator[None]:
+    """Before and after the test no response is saved."""
+    (model_home / "opinions.jsonl").unlink(missing_ok=True)
     yield
-    (shelf_home / "opinions.jsonl").unlink(missing_ok=True)
+    (model_home / "opinions.jsonl").unlink(missing_ok=True)
 
 
-def test_who_wants_answers_kept_has_those_kept_too_that_were_given_before(no_answers, app):
-    answered(drop(app, ("a.png", png(1)), ("b.png", png(2))), "disagree")
-    button(app, "predict.next").click()
-    answered(run(app), "agree")
-    app.toggle(key="predict.keep").set_value(True)
+def saved_answers() -> list[str]:
+    return sorted(response.answer for response in reader_responses.saved_responses())
+
+
+@pytest.mark.usefixtures("no_responses")
+def test_a_response_is_saved_on_disk_only_when_the_reader_wants_it(app: AppTest) -> None:
+    respond(drop(app, ("a.png", png(1))), "disagree")
+    assert saved_answers() == []
+    app.toggle(key="predict_save_responses").set_value(True)
+    respond(run(app), "agree")
+    assert saved_answers() == ["agree"]
+
+
+@pytest.mark.usefixtures("no_responses")
+def test_a_reader_who_saves_responses_saves_the_earlier_ones_too(app: AppTest) -> None:
+    respond(drop(app, ("a.png", png(1)), ("b.png", png(2))), "disagree")
+    respond(press(app, "predict_next"), "agree")
+    app.toggle(key="predict_save_responses").set_value(True)
     run(app)
-    assert sorted(one.answer for one in reader_responses.saved_responses()) == ["agree", "disagree"]
-    app.toggle(key="predict.keep").set_value(False)
-    answered(run(app), "unsure")
-    assert sorted(one.answer for one in reader_responses.saved_responses()) == ["agree", "disagree"] and not app.error
+    assert saved_answers() == ["agree", "disagree"]
+    app.toggle(key="predict_save_responses").set_value(False)
+    respond(run(app), "unsure")
+    assert saved_answers() == ["agree", "disagree"] and not app.error
 
 
-def test_kept_answers_can_be_taken_away_after_a_reload(no_answers, app, monkeypatch):
-    keys = [one.key for one in drop(app, ("a.png", png(1))).get("download_button")]
-    assert "predict.kept" not in keys and "predict.answers" not in keys
+@pytest.mark.usefixtures("no_responses")
+def test_saved_responses_can_be_downloaded_after_a_reload(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"predict_saved_responses", "predict_own_responses"}
+    assert not keys & download_keys(drop(app, ("a.png", png(1))))
     earlier = reader_responses.ReaderResponse("f1", "first@0", "viral", 0.5, "unsure", "a scar")
     reader_responses.save_responses(earlier)
-    told = []
-    monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.append(list(answers)) or "")
-    labels = {one.key: one.label for one in run(app).get("download_button")}
-    assert labels["predict.kept"] == "Kept on this machine: 1 answer, as CSV" and "predict.answers" not in labels
-    assert told == [[earlier]]
+    written: list[list[reader_responses.ReaderResponse]] = []
+    monkeypatch.setattr(reader_responses, "to_csv", lambda responses: written.append(list(responses)) or "")
+    assert keys & download_keys(run(app)) == {"predict_saved_responses"}
+    assert written == [[earlier]]
 
 
-def with_card(change):
-    """A copy of the model, 'other', whose card is changed; to be removed."""
-    other = shutil.copytree(registry.model_folder("first"), registry.model_folder("first").with_name("other"))
+def model_card() -> Card:
+    return stored_models.get_card("first")
+
+
+def model_with(change: dict[str, Any]) -> Path:
+    """The folder of a copy of the model, named other, whose card is changed."""
+    other = shutil.copytree(stored_models.model_folder("first"), stored_models.model_folder("first").with_name("other"))
     card = json.loads((other / CARD).read_text("utf-8"))
     (other / CARD).write_text(json.dumps(card | {"name": "other"} | change), "utf-8")
     return other
 
 
-def ages(app):
-    return [one for one in app.number_input if one.label == "Age in years, if you know it"]
+def age_inputs(app: AppTest) -> list[NumberInput]:
+    return [number for number in app.number_input if str(number.key).startswith("predict_age_")]
 
 
-def of_years(app):
-    return [one.value for one in app.warning if "years old" in one.value]
-
-
-def test_an_age_that_the_model_does_not_know_is_a_warning_and_nothing_is_read_again(app, monkeypatch):
-    reported = []
-    monkeypatch.setattr("cxr.ui.predict.downloads.offer_pdf", reported.append)
-    known = registry.get_card("first").ages
+def test_an_age_outside_the_training_data_is_a_warning_and_nothing_is_read_again(app: AppTest) -> None:
+    known = model_card().ages
+    assert known is not None
     drop(app, ("a.png", png(1)))
-    before = read_entries()
-    assert ages(app)[0].value is None and not of_years(app)
-    ages(app)[0].set_value(round(known.oldest) + 5)
-    (warning,) = of_years(run(app))
-    assert f"{round(known.oldest) + 5} years old" in warning and reported[-1].warnings[-1] == warning
-    ages(app)[0].set_value(round((known.youngest + known.oldest) / 2))
-    assert not of_years(run(app)) and read_entries() == before
+    before, warnings = read_entries(), len(app.warning)
+    assert age_inputs(app)[0].value is None
+    age_inputs(app)[0].set_value(round(known.oldest) + 5)
+    assert len(run(app).warning) == warnings + 1
+    age_inputs(app)[0].set_value(round((known.youngest + known.oldest) / 2))
+    assert len(run(app).warning) == warnings and read_entries() == before
 
 
-def test_an_age_is_that_of_one_film_and_is_in_no_table(app, monkeypatch):
-    rows = []
-    monkeypatch.setattr("cxr.presentation.report.batch_csv", lambda said, classes: rows.extend(said) or "")
+def test_an_age_belongs_to_one_film_and_is_in_no_file(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[Mapping[str, Any]] = []
+    monkeypatch.setattr(report, "batch_csv", lambda entries, classes: rows.extend(entries) or "")
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
-    ages(app)[0].set_value(120)
-    assert len(of_years(run(app))) == 1
-    assert not [one for row in rows for one in row["warnings"] if "years old" in one]
-    button(app, "predict.next").click()
-    assert not of_years(run(app)) and ages(app)[0].value is None
+    before, warnings = json.dumps(rows), len(app.warning)
+    rows.clear()
+    age_inputs(app)[0].set_value(120)
+    assert len(run(app).warning) == warnings + 1
+    assert json.dumps(rows) == before
+    assert len(press(app, "predict_next").warning) == warnings and age_inputs(app)[0].value is None
 
 
-def test_a_model_whose_ages_are_not_known_is_not_asked_about_one(shelf_home, app):
-    other = with_card({"ages": None})
+def test_no_age_is_asked_for_a_model_whose_ages_are_not_known(app: AppTest) -> None:
+    other = model_with({"ages": None})
     try:
-        assert ages(drop(run(app), ("a.png", png(1))))
-        app.selectbox(key="predict.model").set_value("other")
-        assert run(app).selectbox(key="predict.model").value == "other" and not app.error
-        assert app.selectbox(key="predict.method") and not ages(app)
+        assert age_inputs(drop(run(app), ("a.png", png(1))))
+        app.selectbox(key="predict_model").set_value("other")
+        assert run(app).selectbox(key="predict_model").value == "other" and not app.error
+        assert app.selectbox(key="predict_method") and not age_inputs(app)
     finally:
         shutil.rmtree(other)
 
 
-def test_a_name_full_of_markdown_is_shown_as_it_is(app):
+def test_a_name_full_of_markdown_is_shown_as_it_is(app: AppTest) -> None:
     drop(app, ("**x** [y](http://z).png", png(1)))
-    assert "\\*\\*x\\*\\*" in words(app)
+    assert "\\*\\*x\\*\\*" in text(app)
 
 
-def test_what_an_audit_found_stands_beside_the_model(shelf_home, app):
-    def marked(text):
-        return [one.help for one in app.markdown if one.value == text]
-
-    assert marked("Not audited for shortcuts.") == ["Whether it reads the lungs or the scanner has not been audited."]
-    card = registry.get_card("first")
-    found = conclude(card, measured(probes=(told("border", 0.9),)))
-    report.save_audit(card, found)
+def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest) -> None:
+    card = model_card()
+    marks = [element.help for element in app.markdown if element.value == shortcut_mark(card)]
+    assert marks == [shortcut_line(card)]
+    audit = conclude(card, measured(probes=(probe("border", 0.9),)))
+    save_audit(card, audit)
     try:
         run(app)
-        mark = "**Shortcut shown**: films like its own can be told without the lungs."
-        assert marked(mark) == [found.verdict.sentence]
+        marks = [element.help for element in app.markdown if element.value == shortcut_mark(card)]
+        assert marks == [audit.verdict.sentence]
     finally:
-        (registry.model_folder("first") / SHORTCUTS).unlink()
+        (stored_models.model_folder("first") / SHORTCUTS).unlink()
 
 
-def test_file_names_are_in_no_file_unless_they_are_asked_for(app, monkeypatch):
-    told = []
-    monkeypatch.setattr(
-        "cxr.presentation.report.batch_json", lambda rows: told.append([row["file"] for row in rows]) or ""
-    )
+def test_files_have_no_file_names_unless_the_reader_wants_them(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: list[list[str]] = []
+    monkeypatch.setattr(report, "batch_json", lambda rows: names.append([row["file"] for row in rows]) or "")
     drop(app, ("DOE^JANE.png", png(1)), ("DOE^JOHN.png", png(2)))
-    assert told[-1] == ["file 1", "file 2"]
-    next(one for one in app.checkbox if one.key == "predict.names").check()
+    assert not [name for name in names[-1] if "DOE" in name]
+    app.checkbox(key="predict_file_names").check()
     run(app)
-    assert sorted(told[-1]) == ["DOE^JANE.png", "DOE^JOHN.png"]
+    assert sorted(names[-1]) == ["DOE^JANE.png", "DOE^JOHN.png"]
 
 
-def test_a_negative_can_be_read_inverted_and_stays_on_the_desk_beside_it(app, monkeypatch):
-    negative = InputCheckResult(False, (InputCheckReason("negative", SENTENCES["negative"]),))
-    monkeypatch.setattr(InputCheck, "check", lambda *_: negative)
+def test_an_inverted_film_can_be_read_corrected_and_both_stay(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    correction = CORRECTIONS[0]
+    key = f"predict_correct{correction.id_suffix}"
+    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(False, (reason_of(correction.code),)))
     drop(app, ("f.png", png()))
-    assert any("negative" in one.value for one in app.warning)
+    assert reason_of(correction.code).sentence in [warning.value for warning in app.warning]
     monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(False, ()))
-    button(app, "predict.mend-inverted").click()
-    run(app)
-    assert app.warning[-1].value == "This film was inverted before it was read, as its reader asked."
-    assert any("f\\.png, inverted" in one.value for one in app.markdown)
-    assert sorted(app.dataframe[0].value["file"]) == ["f.png", "f.png, inverted"]
-    other = "predict.next" if button(app, "predict.previous").disabled else "predict.previous"
-    button(app, other).click()
-    run(app)
-    assert not any(one.key == "predict.mend-inverted" for one in app.button)  # it was read so already
+    press(app, key)
+    assert app.warning[-1].value == correction.warning.sentence
+    names = sorted(app.dataframe[0].value["file"])
+    assert names == ["f.png", f"f.png, {correction.action}"]
+    press(app, "predict_next" if app.button(key="predict_previous").disabled else "predict_previous")
+    assert not any(button.key == key for button in app.button)  # the corrected film is there already
 
 
-def test_only_the_refusal_is_red_and_what_else_speaks_against_a_refused_film_is_a_warning(app, monkeypatch):
-    monkeypatch.setattr(
-        InputCheck, "check", lambda *_: InputCheckResult(True, (InputCheckReason("blank", SENTENCES["blank"]),))
-    )
+def test_the_reasons_of_a_rejection_are_errors_and_other_concerns_are_warnings(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(True, (reason_of("blank"),)))
     drop(app, ("f.png", png()))
-    assert [one.value for one in app.error] == [SENTENCES["blank"]]
-    assert ["64 x 64 pixels" in one.value for one in app.warning] == [True]
+    assert [error.value for error in app.error] == [reason_of("blank").sentence]
+    assert [warning.value for warning in app.warning] == [FilmWarning.SMALL.sentence]

@@ -1,4 +1,4 @@
-"""What a list of many films calls a decision, and what its filters count."""
+"""The table of many X-rays: the text of a decision, and what its filters let through."""
 
 import numpy as np
 import pandas as pd
@@ -6,47 +6,57 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.inference.classifier import Prediction
-from cxr.ui.predict.batch import _decision, kinds_of
+from cxr.ui.predict.batch import decision_text, filter_masks
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
 
 
-def prediction(probabilities, decision, unsure=False):
+def prediction(probabilities: tuple[float, ...], decision: str, indeterminate: bool) -> Prediction:
     p = np.array(probabilities, np.float32)
-    nothing = np.zeros((3, 2, 2), np.float32)
     return Prediction(
-        LABELS.classes, p, decision, 0.3, nothing, np.zeros(3), float(1 - p[0]), np.zeros(1), 1.0, unsure=unsure
+        classes=LABELS.classes,
+        probabilities=p,
+        decision=decision,
+        threshold=0.3,
+        heatmaps=np.zeros((3, 2, 2), np.float32),
+        peaks=np.zeros(3, np.float32),
+        positive_probability=float(1 - p[0]),
+        features=np.zeros(1, np.float32),
+        model_ms=1.0,
+        indeterminate=indeterminate,
     )
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "decision", "unsure", "said"),
+    ("probabilities", "decision", "indeterminate", "text"),
     [
-        ((0.9, 0.05, 0.05), "normal", False, "normal"),
-        ((0.1, 0.7, 0.2), "bacterial", False, "bacterial"),
-        ((0.5, 0.3, 0.2), "bacterial", False, "pneumonia not ruled out"),
-        ((0.6, 0.3, 0.1), "normal", True, "unsure (normal)"),
+        ((0.9, 0.05, 0.05), "normal", False, "Normal"),
+        ((0.1, 0.7, 0.2), "bacterial", False, "Bacterial pneumonia"),
+        ((0.5, 0.3, 0.2), "bacterial", False, "Pneumonia (most likely normal)"),
+        ((0.6, 0.3, 0.1), "normal", True, "Indeterminate"),
     ],
 )
-def test_a_decision_against_the_likeliest_class_is_not_called_by_one_class(probabilities, decision, unsure, said):
-    assert _decision(prediction(probabilities, decision, unsure), LABELS) == said
+def test_a_decision_against_the_likeliest_class_names_both(
+    probabilities: tuple[float, ...], decision: str, indeterminate: bool, text: str
+) -> None:
+    assert decision_text(prediction(probabilities, decision, indeterminate), LABELS) == text
 
 
-def test_a_film_of_which_the_model_is_unsure_counts_neither_as_a_finding_nor_as_none():
-    columns = ["file", "positive", "unsure", "refused", "problem", "warnings"]
+def test_an_indeterminate_prediction_is_neither_positive_nor_negative() -> None:
+    columns = ["file", "positive", "indeterminate", "rejected", "error", "warnings"]
     rows = [
         ("ill", True, False, False, "", ""),
         ("healthy", False, False, False, "", "small"),
-        ("unsure, ill", True, True, False, "", ""),
-        ("unsure, healthy", False, True, False, "", ""),
-        ("a cat", False, False, True, "", "no film"),
+        ("indeterminate, ill", True, True, False, "", ""),
+        ("indeterminate, healthy", False, True, False, "", ""),
+        ("a cat", False, False, True, "", "not an X-ray"),
         ("a letter", False, False, False, "not an image", ""),
     ]
     films = pd.DataFrame(rows, columns=columns)
-    assert {kind: films["file"][of].tolist() for kind, of in kinds_of(films).items()} == {
+    assert {name: films["file"][mask].tolist() for name, mask in filter_masks(films).items()} == {
         "all": films["file"].tolist(),
         "findings": ["ill"],
-        "unsure": ["unsure, ill", "unsure, healthy"],
+        "unsure": ["indeterminate, ill", "indeterminate, healthy"],
         "no finding": ["healthy"],
         "with warnings": ["healthy", "a cat"],
         "refused": ["a cat"],

@@ -1,47 +1,55 @@
-"""Runs as rows say how they ended and in what they differ."""
+"""Runs as tables: their names, how they ended, and in what they differ."""
 
 import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cxr.core.paths import runs_dir
 from cxr.jobs import run_store
 from cxr.jobs.run import Job, Run, Status
-from cxr.registry.hyperparameters import with_values
+from cxr.registry.hyperparameters import hyperparameters, with_values
 from cxr.registry.recipe import Recipe
-from cxr.ui.train.run_tables import changed_values, differences, overview, title_of
+from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview, title_of
+
+LABELS = {item.key: item.label for item in hyperparameters()}
+MakeRun = Callable[..., Run]
 
 
 @pytest.fixture
-def run(home):
-    def make(films="kermany", **values):
+def make_run(home: Path) -> MakeRun:
+    def make(dataset: str = "kermany", **values: Any) -> Run:
         recipe = with_values(Recipe.read("vgg16-default"), {key.replace("__", "."): v for key, v in values.items()})
-        return run_store.create(Job(recipe.to_toml(), (f"/films/{films}",)), recipe.name)
+        return run_store.create(Job(recipe.to_toml(), (f"/films/{dataset}",)), recipe.name)
 
     return make
 
 
-def test_runs_differ_in_the_values_that_differ(run):
-    one, other = run(), run("nih", optimiser__rate=1e-3)
-    table = differences([one, other]).set_index("hyperparameter")
-    assert list(table.index) == ["films", "optimiser.rate"]
-    assert table.loc["optimiser.rate"].tolist() == ["0.0002", "0.001"]
+def test_runs_differ_in_the_values_that_differ(make_run: MakeRun) -> None:
+    table = differences([make_run(), make_run("nih", optimiser__rate=1e-3)])
+    names = table.iloc[:, 0].tolist()
+    assert len(names) == 2 and names[0] == "Datasets" and names[1].endswith(LABELS["optimiser.rate"])
+    assert table.iloc[1, 1:].tolist() == ["0.0002", "0.001"]
 
 
-def test_what_was_changed_from_the_recipe_is_told(run):
-    assert changed_values(run()).empty
-    assert changed_values(run(head__dropout=0.5)).values.tolist() == [["head.dropout", "0.3", "0.5"]]
+def test_the_values_that_differ_from_the_recipe_are_listed(make_run: MakeRun) -> None:
+    assert changed_values(make_run()).empty
+    (row,) = changed_values(make_run(head__dropout=0.5)).values.tolist()
+    assert row[0].endswith(LABELS["head.dropout"]) and row[1:] == ["0.3", "0.5"]
 
 
-def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(run):
-    one, other = run(), run()
-    one.write_history([{"val_loss": 0.5, "val_auc": math.nan}, {"val_loss": 0.4, "val_auc": 0.9}])
-    one.write_status(Status("finished", started=100.0, heartbeat=220.0, model="made"))
-    table = overview([one, other])
-    assert table["best validation loss"].tolist()[0] == 0.4 and table["best validation AUC"].tolist()[0] == 0.9
-    assert (table["minutes"].iloc[0], table["model"].iloc[0]) == (2.0, "made")
-    assert math.isnan(table["best validation loss"].iloc[1])
+def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_run: MakeRun) -> None:
+    first, second = make_run(), make_run()
+    first.write_history([{"val_loss": 0.5, "val_auc": math.nan}, {"val_loss": 0.4, "val_auc": 0.9}])
+    first.write_status(Status("finished", started=100.0, heartbeat=220.0, model="made"))
+    table = overview([first, second])
+    assert table[LOSS].iloc[0] == 0.4 and table[RANKING].iloc[0] == 0.9
+    assert (table[MINUTES].iloc[0], table["Model"].iloc[0]) == (2.0, "made")
+    assert math.isnan(table[LOSS].iloc[1])
 
 
-def test_a_run_is_called_by_its_recipe_and_its_beginning(home):
-    folder = run_store.runs_dir() / "20260102-030405123456-vgg16-default-ab12"
+def test_the_name_of_a_run_is_its_recipe_and_its_start(home: Path) -> None:
+    folder = runs_dir() / "20260102-030405123456-vgg16-default-ab12"
     assert title_of(Run(folder)) == "vgg16-default, 02 Jan 03:04 UTC (ab12)"
