@@ -26,10 +26,10 @@ ROOMS = (
 )
 WITH_TENSORFLOW = {
     f"cxr.learning.{name}"
-    for name in ("epochs", "network", "objective", "optimizer", "resnet18", "training", "whitening")
+    for name in ("backbones", "checkpoint", "epoch", "network", "optimization", "training", "whitening")
 }
 # Still on their way to their rooms: what they reach for stands below them.
-ON_THE_WAY = {"cxr.presentation.evaluation_tables", "cxr.registry.package", "cxr.registry.registry"}
+ON_THE_WAY = {"cxr.registry.package", "cxr.registry.registry"}
 
 
 def module_name(path):

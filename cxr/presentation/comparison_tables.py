@@ -1,4 +1,4 @@
-"""Two models beside each other: their figures and films in tables, in words, and their answers to one question."""
+"""The comparison of two models: its tables, its sentences, and the binary question that both answer."""
 
 from __future__ import annotations
 
@@ -7,83 +7,98 @@ from dataclasses import replace
 
 import pandas as pd
 
+from cxr.core.number_format import counted
+from cxr.datasets.labels import display_name
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.comparison import RIGHT, Comparison, ModelScores
 from cxr.evaluation.decisions import BinaryQuestion, binary_questions
-from cxr.presentation.evaluation_tables import MEANING, with_interval
+from cxr.presentation.evaluation_tables import question_title
+from cxr.presentation.metric_definitions import DEFINITIONS
+
+DIFFERENCE = "Difference"
+SAME_PREDICTIONS = "Both models predict the same on all {count}."
 
 
-def comparison_table(found: Comparison) -> pd.DataFrame:
-    """Accuracy and AUC of either model and their difference, with 95 % intervals."""
-    what = "right class" if found.question == "class" else found.question
+def comparison_table(comparison: Comparison) -> pd.DataFrame:
+    """Accuracy and AUC of both models and their difference, with 95% confidence intervals."""
+    accuracy = "Multiclass accuracy" if comparison.question == "class" else f"Accuracy ({comparison.question})"
     rows = [
-        (f"Accuracy ({what})", *map(with_interval, (*found.accuracy, found.accuracy_difference))),
-        ("AUC", *map(with_interval, (*found.auc, found.auc_difference))),
+        (accuracy, *(x.text() for x in (*comparison.accuracy, comparison.accuracy_difference))),
+        ("AUC", *(x.text() for x in (*comparison.auc, comparison.auc_difference))),
     ]
-    return pd.DataFrame(rows, columns=["", found.first, found.second, "Difference"])
+    return pd.DataFrame(rows, columns=["Metric", comparison.first, comparison.second, DIFFERENCE])
 
 
-def comparison_words(found: Comparison) -> str:
-    """What the table is of, and what the tests say."""
-    films = f"{found.n} films of {found.patients} patients that neither was trained on"
-    alone = (
-        f"{found.first} alone is right on {found.only_first_right} of them, {found.second} alone on "
-        f"{found.only_second_right} (McNemar {_p(found.mcnemar_p)})"
+def comparison_sentence(comparison: Comparison) -> str:
+    """Which X-rays the models are compared on, and the results of the tests."""
+    films, patients = counted(comparison.n, "X-ray"), counted(comparison.patients, "patient")
+    mcnemar = (
+        f"Only {comparison.first} is correct on {comparison.only_first_right}, only {comparison.second} on "
+        f"{comparison.only_second_right} (McNemar {_p_value(comparison.mcnemar_p)})."
     )
-    areas = "" if math.isnan(found.delong_p) else f" The areas differ with {_p(found.delong_p)} (DeLong)."
-    return f"On {films}. {alone}.{areas} An interval of the difference that holds 0 may be chance."
+    delong = "" if math.isnan(comparison.delong_p) else f" Difference in AUC: DeLong {_p_value(comparison.delong_p)}."
+    return f"{films} of {patients}, used for training neither model. {mcnemar}{delong}"
 
 
-def words_on_tests(found: Comparison) -> str:
-    """What each test asks that was made."""
-    every = "every film for a patient of its own."
-    if math.isnan(found.delong_p):
-        return f"{MEANING['McNemar']} It takes {every}"
-    return f"{MEANING['McNemar']} {MEANING['DeLong']} Both take {every}"
+def significance_definitions(comparison: Comparison) -> str:
+    """What the tests that were made mean."""
+    independent = "assumes that every X-ray is from a different patient."
+    if math.isnan(comparison.delong_p):
+        return f"{DEFINITIONS['McNemar']} It {independent}"
+    return f"{DEFINITIONS['McNemar']} {DEFINITIONS['DeLong']} Each test {independent}"
 
 
-def figures_words(found: Comparison) -> str:
-    """What the figures of the table mean."""
-    accuracy = MEANING["Right class" if found.question == "class" else "Accuracy"]
-    return f"Accuracy: {accuracy} AUC: {MEANING['AUC']}"
+def comparison_definitions(comparison: Comparison) -> str:
+    """What the metrics of the table mean."""
+    name = "Multiclass accuracy" if comparison.question == "class" else "Accuracy"
+    return f"{name}: {DEFINITIONS[name]} AUC: {DEFINITIONS['AUC']}"
 
 
-def differing_table(found: Comparison) -> pd.DataFrame:
-    """A row a film on which they decide differently: its label, either decision and score, which of them is right."""
-    films = found.differing
-    shown = {"Label": films["label"], found.first: films["first"], found.second: films["second"]}
-    names = {"first": found.first, "second": found.second}
-    shown["Right"] = films["right"].map(lambda one: names.get(one, one))
+def disagreement_table(comparison: Comparison) -> pd.DataFrame:
+    """A row for each X-ray with different predictions: reference, predictions, which is correct, and scores."""
+    films, first, second = comparison.differing, comparison.first, comparison.second
+    columns = {
+        "Reference": films["label"].map(display_name),
+        first: films["first"].map(display_name),
+        second: films["second"].map(display_name),
+    }
+    names = {"first": first, "second": second}
+    columns["Correct"] = films["right"].map(lambda which: names.get(which, which))
     if "p_first" in films:
-        shown |= {f"Score, {found.first}": films["p_first"], f"Score, {found.second}": films["p_second"]}
-    return pd.DataFrame(shown | {"Dataset": films["dataset"]})
+        columns |= {f"Score, {first}": films["p_first"], f"Score, {second}": films["p_second"]}
+    return pd.DataFrame(columns | {"Dataset": films["dataset"]})
 
 
-def differing_words(found: Comparison) -> str:
-    """On how many films they decide differently, and how often which of them is right there."""
-    films = found.differing
+def disagreement_sentence(comparison: Comparison) -> str:
+    """On how many X-rays the predictions differ, and how often each model is correct there."""
+    films = comparison.differing
     if films.empty:
-        return f"They decide alike on all {found.n} films."
+        return SAME_PREDICTIONS.format(count=counted(comparison.n, "X-ray"))
     first, second, both, neither = (int((films["right"] == which).sum()) for which in RIGHT)
-    coarse = f", both on {both} whose label is coarse" if both else ""
+    parts = [f"{comparison.first} is correct on {first}", f"{comparison.second} on {second}"]
+    parts += [f"both on {both} with a label for several classes"] if both else []
     return (
-        f"They decide differently on {len(films)} of {found.n} films: {found.first} is right on {first} of them, "
-        f"{found.second} on {second}{coarse}, neither on {neither}."
+        f"Predictions differ on {len(films):,} of {counted(comparison.n, 'X-ray')}: {', '.join(parts)}, "
+        f"neither on {neither}."
     )
 
 
-def shared_questions(first: ModelScores, second: ModelScores) -> list[BinaryQuestion]:
-    """Whether there is a finding, asked of either model on the films that both have scores of; named by the model."""
+def shared_questions(first: ModelScores, second: ModelScores) -> dict[str, BinaryQuestion]:
+    """The question of each model whether there is a finding, by its title, on the X-rays with scores of both.
+
+    The positive answer has the model's name, so that each model has a color of its own.
+    """
     if first.labels.negative is None or second.labels.negative is None:
-        return []
+        return {}
     if "film" not in first.scores or "film" not in second.scores:
-        return []
-    asked = []
-    for one, other in ((first, second), (second, first)):
-        films = one.scores[one.scores["film"].isin(other.scores["film"])]
-        question = binary_questions(films, one.labels, one.threshold)[0]
-        asked.append(replace(question, name=f"{one.name}: {question.name}"))
-    return asked
+        return {}
+    questions = {}
+    for model, other in ((first, second), (second, first)):
+        films = model.scores[model.scores["film"].isin(other.scores["film"])]
+        question = binary_questions(labeled_cases(films, model.labels, model.threshold))[0]
+        questions[f"{model.name}: {question_title(question)}"] = replace(question, positive=model.name)
+    return questions
 
 
-def _p(value: float) -> str:
+def _p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"

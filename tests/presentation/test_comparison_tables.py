@@ -85,8 +85,8 @@ def test_without_a_negative_class_the_films_they_differ_on_have_no_scores(pair):
 def test_both_are_asked_of_the_same_films(pair):
     first, second = shared_questions(*pair)
     assert (first.name, second.name) == ("one: covid19", "other: covid19")
-    assert len(first.truth) == 30
-    assert (first.truth == second.truth).all()
+    assert len(first.reference) == 30
+    assert (first.reference == second.reference).all()
 
 
 def test_without_a_negative_class_there_is_no_question_to_both(pair):

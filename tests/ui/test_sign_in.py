@@ -15,18 +15,20 @@ from cxr.datasets import catalogue, manifest
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.evaluation import model_evaluation
-from cxr.evaluation.evaluation import read_scores
 from cxr.evaluation.revision import revise
-from cxr.evaluation.stored import store_evaluation, stored_evaluations
+from cxr.evaluation.scores import read_scores
+from cxr.evaluation.stored_evaluations import store_evaluation, stored_evaluations
 from cxr.exchange import model_formats
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference import reader_responses
 from cxr.inference.batch import read_sources
+from cxr.inference.loading import load_classifier
 from cxr.inference.reader_responses import ReaderResponse
 from cxr.inference.sources import example_sources
-from cxr.jobs import input_check_training, run_store, train
+from cxr.jobs import input_check_training, run_store
 from cxr.jobs.run import Job, Status
-from cxr.registry import package, registry
+from cxr.jobs.training_plan import plan
+from cxr.registry import default_model, package, registry
 from cxr.registry.card import Statement
 from cxr.ui import sign_in
 from tests.support.training import tiny_recipe
@@ -47,9 +49,9 @@ def furnished(trained_home, phantoms, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CXR_HOME", str(home))
         package.import_model(package.export_model("first", home / "first.zip"), "second")
-        registry.promote("second")
+        default_model.promote("second")
         store_evaluation(registry.get_card("second"), "phantoms", None, read_scores(registry.evaluation_path("second")))
-        run_store.create(train.plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
+        run_store.create(plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
         catalogue.add(phantoms)
     return home
 
@@ -79,7 +81,7 @@ def stored(home):
     }
     draft = ModelDraft.model_validate(fields | {"name": "fourth"})
     arrays = load_arrays(registry.model_folder("first") / "weights.npz")
-    registry.store(draft, registry.get_recipe("first"), arrays, registry.evaluation_path("first"))
+    registry.store(registry.NewModel(draft, registry.get_recipe("first"), arrays, registry.evaluation_path("first").read_text()))
 
 
 def said():
@@ -92,7 +94,7 @@ def dataset():
 
 
 DO = {
-    Action.READ_FILMS: lambda home: list(read_sources(registry.load("first"), example_sources()[:1])),
+    Action.READ_FILMS: lambda home: list(read_sources(load_classifier("first"), example_sources()[:1])),
     Action.SAVE_RESPONSE: lambda home: reader_responses.save_responses(
         ReaderResponse("f", "first@0", "normal", 0.5, "agree")
     ),
@@ -122,8 +124,8 @@ DO = {
     ),
     Action.DESCRIBE_MODEL: lambda home: registry.set_statement("first", said()),
     Action.IMPORT_MODEL: lambda home: package.import_model(home / "first.zip", "fifth"),
-    Action.PROMOTE_MODEL: lambda home: registry.promote("first"),
-    Action.ROLL_BACK: lambda home: registry.roll_back(),
+    Action.PROMOTE_MODEL: lambda home: default_model.promote("first"),
+    Action.ROLL_BACK: lambda home: default_model.roll_back(),
     Action.RENAME_MODEL: lambda home: registry.rename("first", "sixth"),
     Action.DELETE_MODEL: lambda home: registry.delete("first"),
 }
@@ -204,14 +206,14 @@ def test_a_page_is_shown_from_its_role_on_and_to_nobody_below(guarded, page, act
         assert (f'need the role "{REQUIRED_ROLE[action]}"' in sentences(guarded(page, role))) == (role in below(action))
 
 
-BUTTONS = {"models.promote": Action.PROMOTE_MODEL, "models.back": Action.ROLL_BACK}
+BUTTONS = {"models_promote": Action.PROMOTE_MODEL, "models_roll_back": Action.ROLL_BACK}
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(("key", "action"), BUTTONS.items())
 def test_a_button_is_dead_without_the_role_and_says_why(guarded, key, action, role):
     app = guarded("Models", role)
-    app.selectbox(key="model").set_value("first")
+    app.selectbox(key="models_model").set_value("first")
     button = shown(app).button(key=key)
     assert button.disabled == (role in below(action))
     if button.disabled:
@@ -219,34 +221,34 @@ def test_a_button_is_dead_without_the_role_and_says_why(guarded, key, action, ro
         button.proto.disabled = False  # as who speaks to the server without the page may
         button.click()
         shown(app)
-    assert registry.default_name() == "second"
+    assert default_model.default_name() == "second"
 
 
 @pytest.mark.parametrize("key", BUTTONS)
 def test_where_a_page_forgets_to_ask_the_action_refuses_and_the_page_says_so(guarded, monkeypatch, key):
     monkeypatch.setattr(sign_in, "button", lambda action, label, **more: st.button(label, **more))
     app = guarded("Models", "trainer")
-    app.selectbox(key="model").set_value("first")
+    app.selectbox(key="models_model").set_value("first")
     shown(app).button(key=key).click()
     assert 'need the role "admin"' in shown(app).error[0].value
-    assert registry.default_name() == "second"
+    assert default_model.default_name() == "second"
 
 
 def test_an_admin_promotes_and_the_trail_knows_who(guarded):
     app = guarded("Models", "admin")
-    app.selectbox(key="model").set_value("first")
-    shown(app).button(key="models.promote").click()
+    app.selectbox(key="models_model").set_value("first")
+    shown(app).button(key="models_promote").click()
     shown(app)
-    assert registry.default_name() == "first"
+    assert default_model.default_name() == "first"
     assert (read_entries()[-1].action, read_entries()[-1].who) == (Action.PROMOTE_MODEL, ADDRESS)
-    app.button(key="models.back").click()
+    app.button(key="models_roll_back").click()
     shown(app)
-    assert registry.default_name() == "second"
+    assert default_model.default_name() == "second"
 
 
 def test_a_reader_reads_and_the_trail_knows_who(guarded):
     app = guarded("Predict", "reader")
-    next(button for button in app.button if button.key == "predict.example.drawn/viral").click()
+    next(button for button in app.button if button.key == "predict_example_drawn/viral").click()
     shown(app)
     assert (read_entries()[-1].action, read_entries()[-1].who, read_entries()[-1].model) == (
         Action.READ_FILMS,
@@ -261,8 +263,8 @@ def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role
     told = []
     monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.extend(answers) or "")
     app = guarded("Predict", role)
-    app.button(key="predict.example.drawn/viral").click()
-    (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict.kept"]
+    app.button(key="predict_example_drawn/viral").click()
+    (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict_saved_responses"]
     assert kept.disabled == (role == "reader") == ('need the role "trainer"' in kept.help) == (not told)
 
 

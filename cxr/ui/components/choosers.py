@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import streamlit as st
 
-from cxr.registry import registry
+from cxr.registry import default_model, registry
 from cxr.ui import frame
 from cxr.ui.address import choice_in_address, choices_in_address
 
@@ -31,7 +31,7 @@ def choose_model(label: str, key: str, empty: bool = False, in_address: bool = F
     as in `?model=NAME`, and follows the choice, so that a reload finds it again.
     """
     cards = {card.name: card for card in registry.cards()}
-    default = registry.default_name()
+    default = default_model.default_name()
     names = sorted(cards, key=lambda name: name != default)
     if not names:
         return None

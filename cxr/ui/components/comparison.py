@@ -1,4 +1,4 @@
-"""Two models beside each other on a page: their figures with the difference, their curves, where they differ."""
+"""The comparison of two models: their metrics with the difference, their ROC curves, and where they disagree."""
 
 from __future__ import annotations
 
@@ -6,93 +6,85 @@ import pandas as pd
 import streamlit as st
 
 from cxr.core.errors import DatasetError
-from cxr.evaluation import curves
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
+from cxr.evaluation.curves import roc_curve
 from cxr.presentation.comparison_tables import (
+    DIFFERENCE,
+    comparison_definitions,
+    comparison_sentence,
     comparison_table,
-    comparison_words,
-    differing_table,
-    differing_words,
-    figures_words,
+    disagreement_sentence,
+    disagreement_table,
     shared_questions,
-    words_on_tests,
+    significance_definitions,
 )
-from cxr.presentation.evaluation_tables import MEANING
+from cxr.presentation.metric_definitions import DEFINITIONS
 from cxr.registry.card import Card
 from cxr.ui import frame
-from cxr.ui.components.charts import evaluation
 from cxr.ui.components.charts.chart import show_chart
-from cxr.ui.components.film_table import film_with_heatmap, select_film
+from cxr.ui.components.charts.curves import roc_chart
+from cxr.ui.components.film_table import select_film, show_film_with_heatmap
 
 
-def comparison_panel(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
-    """The first model against the second on the films that both have scores of; or why there is no comparison: None."""
+def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
+    """Shows the first model against the second on the X-rays with scores of both; None where there are none."""
     try:
-        found = _cached_comparison((_scores_id(first), _scores_id(second)), first, second)
+        comparison = _cached_comparison((_scores_id(first), _scores_id(second)), first, second)
     except DatasetError as error:
         st.info(str(error))
         return None
-    words = comparison_words(found)
-    columns = {
-        "": st.column_config.Column("Figure", help=figures_words(found)),
-        "Difference": st.column_config.Column(help=MEANING["Difference"]),
-    }
+    sentence = comparison_sentence(comparison)
     st.dataframe(
-        comparison_table(found),
-        column_config=columns,
+        comparison_table(comparison),
+        column_config={
+            "Metric": st.column_config.Column(help=comparison_definitions(comparison)),
+            DIFFERENCE: st.column_config.Column(help=DEFINITIONS[DIFFERENCE]),
+        },
         hide_index=True,
         width="content",
         key=f"{key}_table",
-        alt=words,
+        alt=sentence,
     )
-    st.caption(words)
-    st.caption(words_on_tests(found))
-    rocs = [curves.roc_curve(one) for one in shared_questions(first, second) if one.answerable]
-    if rocs:
+    st.caption(sentence, help=significance_definitions(comparison))
+    questions = {title: question for title, question in shared_questions(first, second).items() if question.answerable}
+    if questions:
+        names = [question.positive for question in questions.values()]
+        titles = dict(zip(names, questions, strict=True))
+        chart = roc_chart([roc_curve(question) for question in questions.values()], names, titles=titles)
         with st.container(width=640):
-            show_chart(evaluation.roc_chart(rocs, [one.question.name for one in rocs]), f"{key}_roc")
-    return found
+            show_chart(chart, f"{key}_roc")
+    return comparison
 
 
-def disagreements_panel(found: Comparison, card: Card, key: str) -> None:
-    """The films on which they decide differently, the scores most apart first, and the one that is chosen.
+def show_disagreements(comparison: Comparison, card: Card, key: str) -> None:
+    """Shows the X-rays with different predictions, largest score difference first.
 
-    It is shown with the heatmap of the first model, whose card this is.
+    The selected one is shown with the heatmap of the first model, whose card this is.
     """
-    st.subheader("Where they decide differently", anchor=False)
-    st.markdown(differing_words(found))
-    films = found.differing.assign(film=found.differing.get("film", ""))
+    st.subheader("Disagreements", anchor=False)
+    st.markdown(disagreement_sentence(comparison))
+    films = comparison.differing.assign(film=comparison.differing.get("film", ""))
     if films.empty:
         return
-    told = differing_table(found)
+    table = disagreement_table(comparison)
     if "p_first" in films:
         order = (-(films["p_first"] - films["p_second"]).abs()).argsort(kind="stable")
-        films, told = films.iloc[order], told.iloc[order]
-    alt = "Films on which the two models decide differently: label, decisions and scores."
-    row = select_film(films, told, f"{key}_differing", alt)
+        films, table = films.iloc[order], table.iloc[order]
+    alt = "X-rays on which the two models disagree: reference, predictions and scores."
+    row = select_film(films, table, f"{key}_disagreements", alt)
     if row is None:
-        st.caption(f"Choose a row to see the film with the heatmap of {card.name}.")
+        st.caption(f"Select a row to see the X-ray with the heatmap of {card.name}.")
         return
-    with st.container(key="evaluate_differing_film"), frame.errors_shown():
-        film_with_heatmap(card, row)
+    with st.container(key="evaluate_disagreement"), frame.errors_shown():
+        show_film_with_heatmap(card, row)
 
 
-def offer_second_model() -> None:
-    """What is said where there is one model alone, and the two ways to another."""
-    st.info(
-        "This is the only model so far. Train a second one, or take in one that was exported elsewhere. To see what "
-        "another threshold changes, move it above and compare this model with itself."
-    )
-    with st.container(horizontal=True, gap="small"):
-        frame.link("train", "Train")
-        frame.link("models", "Models")
-
-
-@st.cache_data(max_entries=16, show_spinner="Comparing the two models ...")
-def _cached_comparison(of: tuple[object, ...], _first: ModelScores, _second: ModelScores) -> Comparison:
+@st.cache_data(max_entries=16, show_spinner="Comparing the models ...")
+def _cached_comparison(cache_key: tuple[object, ...], _first: ModelScores, _second: ModelScores) -> Comparison:
     return compare_scores(_first, _second)
 
 
-def _scores_id(one: ModelScores) -> tuple[object, ...]:
-    scores = int(pd.util.hash_pandas_object(one.scores, index=False).sum())
-    return one.name, one.threshold, one.labels.classes, str(one.labels.groups), scores
+def _scores_id(model: ModelScores) -> tuple[object, ...]:
+    """What identifies a model's scores and decisions in the cache."""
+    scores = int(pd.util.hash_pandas_object(model.scores, index=False).sum())
+    return model.name, model.threshold, model.labels.classes, str(model.labels.groups), scores

@@ -1,4 +1,4 @@
-"""Films that a model was judged by: a table to choose from, and the one that is chosen with its heatmap."""
+"""A table of evaluated X-rays to select from, and the selected one with its heatmap."""
 
 from __future__ import annotations
 
@@ -9,32 +9,38 @@ import streamlit as st
 
 from cxr.core.access import Action
 from cxr.core.audit_trail import audited
+from cxr.core.errors import FilmError
+from cxr.core.number_format import probability
 from cxr.datasets.film_lookup import find_film
+from cxr.datasets.labels import display_name
+from cxr.films.image_file import data_url
 from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
-from cxr.ui.components.thumbnails import thumbnails
 from cxr.ui.components.viewer import ViewerFilm, viewer
 from cxr.ui.loaded_model import load_classifier
 
-FILMS_A_PAGE = 6
+ROWS_PER_PAGE = 6
 THUMBNAIL_PX = 96
+IMAGE = "Image"  # the thumbnail column
+THUMBNAILS, READING = "film_table_thumbnails", "film_table_reading"  # session keys
 
 
-def select_film(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
-    """The row that is chosen of judged films, shown a page at a time: their pictures, and what is told of each."""
-    pages = -(-len(films) // FILMS_A_PAGE)
+def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
+    """The selected row of `films`; each is shown with its thumbnail and its row of `table`, a page at a time."""
+    pages = -(-len(films) // ROWS_PER_PAGE)
     page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
-    here = slice((page - 1) * FILMS_A_PAGE, page * FILMS_A_PAGE)
-    rows, shown = films.iloc[here].reset_index(drop=True), told.iloc[here].reset_index(drop=True)
-    with st.spinner("Reading films ..."):
-        # Kept for this visit, not in a cache that all visitors share.
-        pictures, missing = thumbnails(rows, THUMBNAIL_PX, st.session_state.setdefault("thumbnails", {}))
-    scores = _decimals([str(name) for name in shown.select_dtypes("float")])
-    shown.insert(0, "Film", pictures)
-    chosen = st.dataframe(
+    rows_here = slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE)
+    rows = films.iloc[rows_here].reset_index(drop=True)
+    shown = table.iloc[rows_here].reset_index(drop=True)
+    with st.spinner("Reading X-rays ..."):
+        # Stored in this session, not in a cache that all visitors share.
+        images, reasons = _thumbnails(rows, st.session_state.setdefault(THUMBNAILS, {}))
+    decimals = _decimals([str(name) for name in shown.select_dtypes("float")])
+    shown.insert(0, IMAGE, images)
+    event = st.dataframe(
         shown,
-        column_config=scores | {"Film": st.column_config.ImageColumn(width="small")},
+        column_config=decimals | {IMAGE: st.column_config.ImageColumn(width="small")},
         hide_index=True,
         height="content",
         row_height=72,
@@ -43,35 +49,51 @@ def select_film(films: pd.DataFrame, told: pd.DataFrame, key: str, alt: str) -> 
         key=f"{key}_{'_'.join(rows['film'])}",
         alt=alt,
     )
-    for sentence in missing:
-        st.caption(sentence)
-    places = chosen["selection"]["rows"]
-    return rows.iloc[places[0]] if places else None
+    for reason in reasons:
+        st.caption(reason)
+    selected = event["selection"]["rows"]
+    return rows.iloc[selected[0]] if selected else None
 
 
-def film_with_heatmap(card: Card, row: pd.Series) -> None:
-    """A film, and beside it where the model found what speaks for a class."""
-    picture, prediction = _reading(card, row)
+def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
+    """Shows an X-ray beside its heatmap, with the model's probabilities."""
+    image, prediction = _read_once(card, row)
     heatmaps = {name: prediction.heatmap(name) for name in card.classes}
-    viewer(picture, heatmaps, prediction.decision, "Grad-CAM", f"film_panel_viewer_{picture.key}")
+    viewer(image, heatmaps, prediction.decision, "Grad-CAM", f"film_table_viewer_{image.key}")
     for sentence in prediction.input_check.sentences if prediction.input_check else ():
         st.warning(sentence)
-    said = ", ".join(f"{name} {prediction.probability(name):.3f}" for name in card.classes)
-    st.caption(f"Labelled {row['label']}. The model's probabilities: {said}.")
+    values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
+    st.caption(f"Reference: {display_name(row['label'])}. Probabilities: {values}.")
 
 
-def _reading(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
-    """The film and what the model makes of it. The last one of this visit is kept, so that no slider reads again."""
+def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
+    """The X-ray and its prediction; the last one stays in the session, so that no control reads it again."""
     key = f"{card.version}-{row['film']}"
-    if st.session_state.get("film_panel_reading", (None,))[0] != key:
+    if st.session_state.get(READING, (None,))[0] != key:
         film = read_isolated(find_film(row["dataset"], row["path"], row["film"]))
-        with st.spinner("Reading the film ..."):
+        with st.spinner("Reading the X-ray ..."):
             classifier = load_classifier(card)
             with audited(Action.READ_FILMS, card.name, classifier.card.version, film=row["film"]):
                 prediction = classifier.read(film)
-        st.session_state["film_panel_reading"] = (key, ViewerFilm.from_film(film, key), prediction)
-    _, picture, prediction = st.session_state["film_panel_reading"]
-    return picture, prediction
+        st.session_state[READING] = (key, ViewerFilm.from_film(film, key), prediction)
+    _, image, prediction = st.session_state[READING]
+    return image, prediction
+
+
+def _thumbnails(films: pd.DataFrame, known: dict[str, str]) -> tuple[list[str | None], list[str]]:
+    """A data URL of each X-ray's thumbnail, and the reasons why some have none.
+
+    Those in `known`, by digest, are not read again; new ones are added to it.
+    """
+    reasons: dict[str, None] = {}
+    for dataset, path, digest in zip(films["dataset"], films["path"], films["film"], strict=True):
+        try:
+            if digest not in known:
+                film = read_isolated(find_film(dataset, path, digest))
+                known[digest] = data_url(film.jpeg_thumbnail(THUMBNAIL_PX))
+        except FilmError as error:
+            reasons[str(error)] = None
+    return [known.get(digest) for digest in films["film"]], list(reasons)
 
 
 def _decimals(names: list[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A set of phantoms drawn from a page, for a machine that has no films."""
+"""A dataset of synthetic X-rays (phantoms) made on a page, for a machine without X-rays."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from cxr.ui import frame, sign_in
 from cxr.ui.components.progress import progress_bar
 
 NAME, FILMS, SIZE_PX = "phantoms", 160, 256
+NO_DATASETS = "There are no datasets yet. Create a synthetic dataset to try everything, or add your own X-rays."
 
 
-def offer_first_dataset(chosen: str) -> None:
-    """What a page without any films says, and the two ways out; a set that is drawn here is chosen under this key."""
-    st.info("There are no datasets yet. Draw a phantom set to try everything with, or add your own films.")
+def offer_first_dataset(key: str) -> None:
+    """Shows that there is no dataset and the two ways to one; a new synthetic set is selected under this key."""
+    st.info(NO_DATASETS)
     with st.container(horizontal=True, vertical_alignment="center"):
-        pressed = draw_button(f"{chosen}.draw")
-        frame.link("data", "Add films")
+        pressed = draw_button(f"{key}_draw")
+        frame.link("data", "Add X-rays")
     if pressed:
         with frame.errors_shown():
-            st.session_state[chosen] = [draw_default_set().name]
+            st.session_state[key] = [draw_default_set().name]
             st.rerun()
 
 
 def draw_button(key: str) -> bool:
-    """Whether a set of the usual kind was asked for just now."""
-    return sign_in.button(Action.CREATE_DATASET, "Draw a phantom set", type="primary", key=key)
+    """Whether the button that makes a synthetic dataset was just pressed."""
+    return sign_in.button(Action.CREATE_DATASET, "Create synthetic dataset", type="primary", key=key)
 
 
 def draw_default_set() -> DatasetEntry:
-    """A new dataset of the usual kind."""
+    """A new synthetic dataset with the default settings."""
     return draw_set(NAME, FILMS, SIZE_PX, 0)
 
 
 def draw_set(name: str, films: int, size_px: int, seed: int) -> DatasetEntry:
-    """A new dataset in the list; a bar moves while its films are drawn."""
-    with progress_bar("Drawing films") as move:
+    """A new synthetic dataset in the catalogue; a progress bar shows while it is made."""
+    with progress_bar("Creating synthetic X-rays") as move:
         return catalogue.create(
             name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
         )

@@ -1,4 +1,4 @@
-"""Works that end with the page that began them: whoever looks is told that one is under way, or was broken off."""
+"""Work that ends with the page that started it: every visitor sees that it is running, or that it was interrupted."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import streamlit as st
 from cxr.core.errors import CxrError
 from cxr.registry.card import Card
 
-LOOK_S = 2.0  # between two looks whether a work is still under way
-Of = tuple[str, str, str]  # the kind of work, and the model's name and version
+REFRESH_S = 2.0
+READING = "Reading X-rays; leave this page open"  # the title of the progress bar
+WorkKey = tuple[str, str, str]  # the kind of work, and the model's name and version
 
 
 @dataclass(frozen=True)
 class RunningWork:
-    """A kind of work on a model that takes minutes, and what is said of it."""
+    """A kind of work on a model that takes minutes, and the messages about it."""
 
     kind: str
     running: str
@@ -25,54 +26,54 @@ class RunningWork:
 
     @contextmanager
     def announced(self, card: Card) -> Iterator[None]:
-        """Has every page know that it is done on this model now, or that it was broken off."""
-        begun, of = _begun(), self._of(card)
-        begun[of] = self.running
+        """Tells every page that the work runs on this model, or that it was interrupted."""
+        messages, key = _messages(), self._key(card)
+        messages[key] = self.running
         try:
             yield
-        except CxrError:  # said on the page
-            begun.pop(of, None)
+        except CxrError:  # shown on the page
+            messages.pop(key, None)
             raise
-        except BaseException:  # how Streamlit ends the run of a page that is left
-            begun[of] = self.interrupted
+        except BaseException:  # Streamlit ends the run of a page that is left with one
+            messages[key] = self.interrupted
             raise
-        begun.pop(of, None)
+        messages.pop(key, None)
 
     def show_state(self, card: Card) -> None:
-        """Says whether it is under way on this model, and begins the page anew when it ends."""
-        of = self._of(card)
-        said = _begun().get(of)
-        if said == self.running:
-            _watch(of, said)
-        elif said:
-            st.warning(said)
+        """Shows whether the work runs on this model or was interrupted; reruns the page when it ends."""
+        key = self._key(card)
+        message = _messages().get(key)
+        if message == self.running:
+            _watch(key, message)
+        elif message:
+            st.warning(message)
 
-    def _of(self, card: Card) -> Of:
+    def _key(self, card: Card) -> WorkKey:
         return self.kind, card.name, card.version
 
 
 AUDIT = RunningWork(
     "audit",
-    "This model is being audited. The verdict comes here, as long as the page that began it stays open.",
-    "The last audit of this model ended without a verdict: its page was left, loaded again, or asked for something "
-    "else meanwhile. Run it again, and leave the page open.",
+    "An audit of this model is running. Its result appears here if the page that started it stays open.",
+    "The last audit of this model was interrupted: its page was left, reloaded, or used for something else. Run it "
+    "again and leave the page open.",
 )
 EVALUATION = RunningWork(
     "evaluation",
-    "This model is being judged. The evaluation comes here, as long as the page that began it stays open.",
-    "The last evaluation of this model ended without a result: its page was left, loaded again, or asked for something "
-    "else meanwhile. Run it again, and leave the page open.",
+    "An evaluation of this model is running. Its result appears here if the page that started it stays open.",
+    "The last evaluation of this model was interrupted: its page was left, reloaded, or used for something else. Run "
+    "it again and leave the page open.",
 )
 
 
 @st.cache_resource(show_spinner=False)
-def _begun() -> dict[Of, str]:
-    """Of each work that came to no end of its own, what is said of it; for all who look."""
+def _messages() -> dict[WorkKey, str]:
+    """The message about each work that is running or was interrupted; for all visitors."""
     return {}
 
 
-@st.fragment(run_every=LOOK_S)
-def _watch(of: Of, running: str) -> None:
-    if _begun().get(of) != running:
+@st.fragment(run_every=REFRESH_S)
+def _watch(key: WorkKey, message: str) -> None:
+    if _messages().get(key) != message:
         st.rerun()
-    st.info(running)
+    st.info(message)

@@ -1,6 +1,6 @@
-"""A dataset's films made small, to be looked through: read once, by several threads, and kept in memory.
+"""Thumbnails of a dataset's X-rays: read once, by several threads, and cached in memory.
 
-Only films that lie on this machine's disk are kept, and a few thousand of them: never an upload.
+Only X-rays on this machine's disk are cached, a few thousand of them: never an upload.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SIDE_PX = 168
 
 @dataclass(frozen=True)
 class Tile:
-    """A film's small picture, a JPEG on a black square; where it cannot be read, the reason instead."""
+    """A thumbnail as JPEG on a black square, or the reason why the X-ray cannot be read."""
 
     jpeg: bytes | None = field(repr=False)
     reason: str = ""
 
 
 def tiles(dataset: Dataset, rows: Sequence[int]) -> list[Tile]:
-    """A tile of each of these films, in order."""
+    """The tiles of these X-rays of the dataset, in order."""
     table = dataset.table
     films = [(str(table["root"].iat[i]), str(table["path"].iat[i])) for i in rows]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -38,7 +38,7 @@ def tiles(dataset: Dataset, rows: Sequence[int]) -> list[Tile]:
 
 
 def _state(root: str, path: str) -> tuple[int, int]:
-    """What tells that a film's file, or the ZIP that it is in, has changed."""
+    """The time and size of the X-ray's file or ZIP, which differ once it has changed."""
     try:
         state = (Path(root) if Path(root).is_file() else Path(root) / path).stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The film beside its overlay, moved and windowed in the browser; the server hears only which class is looked at."""
+"""The X-ray beside its heatmap overlay, zoomed and windowed in the browser; the server learns only the chosen class."""
 
 from __future__ import annotations
 
@@ -14,60 +14,64 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.film import Film
-from cxr.presentation.overlay import OPACITY, colour, place_of_peak
+from cxr.presentation.overlay import OPACITY, apply_colormap, describe_peak
 
-SIDE_PX = 1400  # a larger film is reduced for the screen, which has no more pixels to show it on
+SIDE_PX = 1400  # larger X-rays are reduced, as the screen has no more pixels
 _ASSETS = Path(__file__).parent / "viewer_assets"
 
 
 @dataclass(frozen=True, eq=False)
 class ViewerFilm:
-    """A film for the viewer, and where a method says the model looked for each class."""
+    """An X-ray as the viewer needs it."""
 
-    key: str  # another film has another
-    data_url: str  # a data URL
+    key: str  # unique to the X-ray
+    data_url: str
     width_px: int
     height_px: int
 
     @classmethod
     def from_film(cls, film: Film, key: str) -> ViewerFilm:
+        """The film as a PNG of at most the screen's size."""
         image = Image.fromarray(film.pixels)
         image.thumbnail((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
         file = io.BytesIO()
         image.save(file, "PNG", compress_level=1)
-        return cls(key, "data:image/png;base64," + _text(file.getvalue()), film.width_px, film.height_px)
+        return cls(key, "data:image/png;base64," + _base64(file.getvalue()), film.width_px, film.height_px)
 
 
 def viewer(
-    view: ViewerFilm, heatmaps: Mapping[str, NDArray[np.floating] | None], target: str, method: str, key: str
+    image: ViewerFilm, heatmaps: Mapping[str, NDArray[np.floating] | None], target: str, method: str, key: str
 ) -> str:
-    """Draws the viewer; returns the class that is looked at. A heatmap that is None has not been made yet."""
-    shown = _component(
+    """Shows the viewer and returns the class whose heatmap is chosen; a heatmap that is None is not computed yet."""
+    state = _component(
         key=key,
         data={
-            "film_key": view.key,
-            "film": view.data_url,
-            "width": view.width_px,
-            "height": view.height_px,
-            "heat": {name: _cells(heatmap) for name, heatmap in heatmaps.items()},
+            "film_key": image.key,
+            "film": image.data_url,
+            "width": image.width_px,
+            "height": image.height_px,
+            "heatmaps": {name: _cells(heatmap) for name, heatmap in heatmaps.items()},
+            "labels": {name: {"name": display_name(name), "inline": display_in_sentence(name)} for name in heatmaps},
             "target": target,
             "method": method,
             "opacity": OPACITY,
-            "palette": _text(colour(np.linspace(0, 1, 256)).tobytes()),
-            "names": {
-                "film": f"Chest film, {view.width_px} by {view.height_px} pixels.",
-                "heat": {name: f"For {name}: {_place(heatmap)}" for name, heatmap in heatmaps.items()},
+            "palette": _base64(apply_colormap(np.linspace(0, 1, 256)).tobytes()),
+            "alt": {
+                "film": f"Chest X-ray, {image.width_px} × {image.height_px} pixels.",
+                "heatmaps": {name: _alt(name, heatmap) for name, heatmap in heatmaps.items()},
             },
         },
         on_target_change=lambda: None,
     )
-    chosen = str(shown.get("target") or "")
+    chosen = str(state.get("target") or "")
     return chosen if chosen in heatmaps else target
 
 
-def _place(heatmap: NDArray[np.floating] | None) -> str:
-    return "the heatmap is being made." if heatmap is None else place_of_peak(heatmap)
+def _alt(name: str, heatmap: NDArray[np.floating] | None) -> str:
+    peak = "the heatmap is being computed." if heatmap is None else describe_peak(heatmap)
+    return f"{display_name(name)}: {peak}"
 
 
 def _cells(heatmap: NDArray[np.floating] | None) -> dict[str, Any] | None:
@@ -75,10 +79,10 @@ def _cells(heatmap: NDArray[np.floating] | None) -> dict[str, Any] | None:
         return None
     rows, columns = heatmap.shape
     cells = np.rint(np.clip(heatmap, 0, 1) * 255).astype(np.uint8)
-    return {"rows": rows, "columns": columns, "cells": _text(cells.tobytes())}
+    return {"rows": rows, "columns": columns, "cells": _base64(cells.tobytes())}
 
 
-def _text(data: bytes) -> str:
+def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 

@@ -1,107 +1,128 @@
-"""An audit for shortcuts on a page: the verdict with its reasons, the numbers, the charts."""
+"""The shortcut audit of a model: its verdict, its measurements in charts, and the form that runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
-from cxr.evaluation.shortcuts.report import ShortcutAudit
-from cxr.evaluation.shortcuts.verdict import figure
-from cxr.presentation.evaluation_tables import shortcut_numbers
-from cxr.ui.components.charts import shortcuts
+from cxr.core.access import Action
+from cxr.core.number_format import counted, percent
+from cxr.datasets.labels import display_in_sentence
+from cxr.evaluation import model_evaluation
+from cxr.evaluation.shortcuts.audit_file import load_audit
+from cxr.evaluation.shortcuts.report import ShortcutAudit, ShortcutMeasurements
+from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED
+from cxr.presentation.shortcut_tables import NOT_AVAILABLE, PLACES, shortcut_metrics, source_table
+from cxr.registry.card import Card
+from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
+from cxr.ui.components.charts.shortcuts import deletion_chart, lung_share_chart, probe_chart, randomization_chart
+from cxr.ui.components.choosers import choose_datasets
+from cxr.ui.components.progress import progress_bar
+from cxr.ui.components.running_work import AUDIT, READING
+from cxr.ui.evaluate.metrics import show_metric
 
 HALF_PX = 544
-FIRST_REASONS = 3  # in sight; the others unfold
-HEAD = (
-    "A head, below, is a small classifier that the audit trains anew on features: what the inner layers of the model, "
-    "its trunk, make of a film. It says what can be told from them, not what the model itself answers."
+TILE_PX = 168
+FIRST_REASONS = 3  # visible; the others are collapsed
+TITLE = "Shortcut audit"
+PURPOSE = (
+    "A model whose classes come from different sources can learn the scanner instead of the disease, and then fails "
+    "elsewhere. The audit measures what can be predicted with the lungs masked, and tests the heatmaps."
 )
+PROBES = (
+    "A probe is a small classifier that the audit trains on features from the model's inner layers (its backbone). It "
+    "shows what these features contain, not what the model itself predicts."
+)
+PROBES_TITLE = "Class prediction with and without the lungs"
+SHARE_TITLE = "Heatmap share inside the lungs"
+RANDOMIZATION_TITLE, DELETION_TITLE = "Weight-randomization check", "Deletion curve"
+SOURCES_TITLE = "Results by source"
+RANDOMIZATION_NOTE = "Weights are randomized from the last layer (head) down to the first block."
+PROBES_NOTE = f"Dashed lines: limits for a suspected shortcut ({SUSPECTED:.2f}) and for a shortcut risk ({SHOWN:.2f})."
+SOURCES_NOTE = f"AUC is {NOT_AVAILABLE} for a source with X-rays of only one class."
 
 
-def shortcuts_panel(found: ShortcutAudit) -> None:
-    """What an audit found, the verdict first."""
-    tell = {"shown": st.error, "suspected": st.warning, "none found": st.success}[found.verdict.level]
-    tell(found.verdict.sentence)
-    st.caption(HEAD)
-    reasons = [*found.verdict.reasons, *found.verdict.remarks]
-    st.markdown(_list(reasons[:FIRST_REASONS]))
+def show_shortcuts(card: Card) -> None:
+    """Shows the model's audit, if there is one, and the form that runs one."""
+    st.subheader(TITLE, anchor=False)
+    audit = load_audit(card)
+    AUDIT.show_state(card)
+    if audit:
+        _audit_panel(audit)
+    else:
+        st.markdown(PURPOSE)
+    title = "Run the audit again" if audit else "Run the audit"
+    with st.expander(title, expanded=not audit, key="evaluate_audit"):
+        entries = choose_datasets("Datasets with at least two of the classes", "evaluate_audit_datasets")
+        st.caption("Best: all datasets that the model was trained on, and others. This takes minutes.")
+        if sign_in.button(
+            Action.AUDIT_MODEL, "Run audit", type="primary", disabled=not entries, key="evaluate_audit_start"
+        ):
+            with frame.errors_shown():
+                with AUDIT.announced(card), progress_bar(READING) as progress:
+                    model_evaluation.audit_model(card.name, [entry.path for entry in entries], progress)
+                st.rerun()
+
+
+def _audit_panel(audit: ShortcutAudit) -> None:
+    """Shows an audit, the verdict first."""
+    show = {"shown": st.error, "suspected": st.warning, "none found": st.success}[audit.verdict.level]
+    show(audit.verdict.sentence)
+    st.caption(PROBES)
+    reasons = [*audit.verdict.reasons, *audit.verdict.remarks]
+    st.markdown(_bullets(reasons[:FIRST_REASONS]))
     if more := reasons[FIRST_REASONS:]:
         with st.expander(f"{len(more)} more", key="evaluate_reasons"):
-            st.markdown(_list(more))
-    _numbers(found)
-    measured = found.measured
-    with st.container(horizontal=True):
-        with st.container(width=HALF_PX):
-            st.markdown("**What tells the class, with and without the lungs**")
-            show_chart(shortcuts.probe_chart(measured), "evaluate_told")
-        with st.container(width=HALF_PX):
-            if measured.heat:
-                st.markdown("**Where the heat lies**")
-                show_chart(shortcuts.lung_share_chart(measured.heat), "evaluate_heat")
-            _sources(found)
-    with st.container(horizontal=True):
-        if measured.randomised:
-            with st.container(width=HALF_PX):
-                st.markdown("**Heatmaps while the model forgets**")
-                show_chart(shortcuts.randomization_chart(measured.randomised), "evaluate_shuffled")
-                st.caption("Weights are shuffled from the model's last layers, its own head, down to its first block.")
-        if measured.deletion:
-            with st.container(width=HALF_PX):
-                st.markdown("**The score while the film is hidden**")
-                show_chart(shortcuts.deletion_chart(measured.deletion), "evaluate_hidden")
-    _films(found)
+            st.markdown(_bullets(more))
+    measured = audit.measurements
+    with st.container(horizontal=True, gap="small"):
+        for metric in shortcut_metrics(measured):
+            show_metric(metric, TILE_PX, PLACES)
+    _charts(measured)
+    st.caption(f"{_films_sentence(measured)} Audited {audit.created[:10]}. {' '.join(measured.notes)}")
 
 
-def _list(sentences: Sequence[str]) -> str:
+def _bullets(sentences: Sequence[str]) -> str:
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
-def _numbers(found: ShortcutAudit) -> None:
-    with st.container(horizontal=True, gap="small"):
-        for number in shortcut_numbers(found.measured):
-            low_high = "{:.2f} to {:.2f}".format(*number.interval) if number.interval else None
-            st.metric(
-                number.name,
-                f"{number.value:.2f}",
-                low_high,
-                delta_color="off",
-                delta_arrow="off",
-                help=number.meaning,
-                width=150,
-            )
+def _charts(measured: ShortcutMeasurements) -> None:
+    with st.container(horizontal=True):
+        with st.container(width=HALF_PX):
+            st.markdown(f"**{PROBES_TITLE}**")
+            show_chart(probe_chart(measured), "evaluate_probes")
+            st.caption(PROBES_NOTE)
+        with st.container(width=HALF_PX):
+            if measured.heatmap_shares:
+                st.markdown(f"**{SHARE_TITLE}**")
+                show_chart(lung_share_chart(measured.heatmap_shares), "evaluate_lung_share")
+            if measured.sources:
+                st.markdown(f"**{SOURCES_TITLE}**")
+                st.table(source_table(measured), border="horizontal", hide_index=True, alt=SOURCES_TITLE)
+                st.caption(SOURCES_NOTE)
+    with st.container(horizontal=True):
+        if measured.randomization:
+            with st.container(width=HALF_PX):
+                st.markdown(f"**{RANDOMIZATION_TITLE}**")
+                show_chart(randomization_chart(measured.randomization), "evaluate_randomization")
+                st.caption(RANDOMIZATION_NOTE)
+        if measured.deletion:
+            with st.container(width=HALF_PX):
+                st.markdown(f"**{DELETION_TITLE}**")
+                show_chart(deletion_chart(measured.deletion), "evaluate_deletion")
 
 
-def _sources(found: ShortcutAudit) -> None:
-    rows = [
-        {
-            "Source": one.name,
-            "Films": one.films,
-            "AUC within it": figure(one.inside),
-            "AUC trained without it": figure(one.outside),
-            "Right, trained without it": figure(one.right),
-        }
-        for one in found.measured.sources
-    ]
-    if rows:
-        st.markdown("**Each source by itself**")
-        table = pd.DataFrame(rows).replace("nan", "cannot be told")
-        st.table(table, border="horizontal", hide_index=True, alt="Each source by itself")
-        st.caption("An AUC cannot be told where a source has films of one class alone.")
-
-
-def _films(found: ShortcutAudit) -> None:
-    """Which films were looked at, and where their lungs are from."""
-    measured = found.measured
+def _films_sentence(measured: ShortcutMeasurements) -> str:
+    """Which X-rays the audit used, and how their lungs were masked."""
     counts = "; ".join(
-        f"{source}: {', '.join(f'{count} {label}' for label, count in of.items())}"
-        for source, of in measured.by_source.items()
+        f"{source}: {', '.join(f'{count} {display_in_sentence(label)}' for label, count in labels.items())}"
+        for source, labels in measured.by_source.items()
     )
-    seen = sum(count for role, count in measured.by_role.items() if role in ("train", "val"))
-    lungs = "by their outlines" if measured.lungs == "outline" else "by a box, as not all films have outlines"
-    st.caption(
-        f"{measured.films} films of {measured.patients} patients ({counts}), {seen} of them from its training or "
-        f"validation; lungs hidden {lungs}. Audited {found.made[:10]}. {' '.join(measured.notes)}"
+    used = sum(count for role, count in measured.by_role.items() if role in ("train", "val"))
+    lungs = "by their outlines" if measured.lungs == "outline" else "by a box, as not all X-rays have lung outlines"
+    return (
+        f"{counted(measured.films, 'X-ray')} of {counted(measured.patients, 'patient')} ({counts}); {used} "
+        f"({percent(used / max(measured.films, 1))}) from the model's training or validation. Lungs masked {lungs}."
     )

@@ -9,6 +9,7 @@ from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
+from cxr.inference.loading import load_classifier
 from cxr.inference.sources import source_on_disk
 from cxr.registry import registry
 
@@ -29,18 +30,17 @@ def opened(row, person=LOCAL):
         import pandas as pd
 
         from cxr.core.access import acting_as
-        from cxr.registry import registry
         from cxr.ui import frame
-        from cxr.ui.components.film_table import film_with_heatmap
+        from cxr.ui.components.film_table import show_film_with_heatmap
 
         with acting_as(person), frame.errors_shown():
-            film_with_heatmap(registry.get_card("first"), pd.Series(row))
+            show_film_with_heatmap(registry.get_card("first"), pd.Series(row))
 
     return AppTest.from_function(page, default_timeout=120, args=(row, person)).run()
 
 
 def test_a_film_that_is_opened_leaves_the_line_that_a_reading_leaves_once(row, phantoms):
-    list(read_sources(registry.load("first"), [source_on_disk(phantoms / row["path"])]))
+    list(read_sources(load_classifier("first"), [source_on_disk(phantoms / row["path"])]))
     line = read_entries()[-1]
     app = opened(row)
     assert not app.exception and not app.error

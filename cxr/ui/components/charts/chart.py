@@ -1,7 +1,12 @@
-"""What every chart is: a figure, the same in words, and its numbers."""
+"""A chart with its text alternative and its data, how it is shown, and the colors and axes that all charts share.
+
+The colors are ColorBrewer's Dark2 (Brewer, Harrower; Apache 2.0): distinct for color-blind readers, with a contrast of
+3:1 or better on the dark and on the light background. Lines differ in their dashes too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,18 +19,23 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CLEAR = "rgba(0,0,0,0)"
+NEUTRAL = "#7c868c"  # chance, grids, all that is not data
+MARK_LINE = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+_HUES = ("#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#a6761d")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 @dataclass(frozen=True, eq=False)
 class Chart:
-    """A figure, the same in words, and the numbers that it is made of."""
+    """A figure, its text alternative, and the numbers that it is made of."""
 
     figure: go.Figure
     alt: str
     table: pd.DataFrame
 
     def csv(self) -> str:
-        """The numbers, below a line of comment that says what they are not for."""
+        """The numbers as CSV, below a comment line with the disclaimer."""
         return f"# {DISCLAIMER}\n{self.table.to_csv(index=False)}"
 
 
@@ -42,3 +52,43 @@ def show_data_table(chart: Chart, key: str) -> None:
         with section:
             st.dataframe(chart.table, hide_index=True, height=240, key=f"{key}_table")
             st.download_button("Download CSV", chart.csv(), f"{key}.csv", "text/csv", key=f"{key}_csv")
+
+
+def colors(names: Sequence[str]) -> dict[str, str]:
+    """A color for each name, in order; after six they repeat."""
+    return {name: _HUES[i % len(_HUES)] for i, name in enumerate(names)}
+
+
+def dashes(names: Sequence[str]) -> dict[str, str]:
+    """A Plotly dash for each name, in order; after six they repeat."""
+    return {name: _DASHES[i % len(_DASHES)] for i, name in enumerate(names)}
+
+
+def blank_figure(x_title: str, y_title: str, height_px: int) -> go.Figure:
+    """A figure with these axes and no data yet."""
+    import plotly.graph_objects as go  # late: a page without charts does not load it
+
+    figure = style_figure(go.Figure(), height_px)
+    figure.update_xaxes(title_text=x_title)
+    figure.update_yaxes(title_text=y_title)
+    return figure
+
+
+def style_figure(figure: go.Figure, height_px: int) -> go.Figure:
+    """The figure with transparent backgrounds, small margins and the legend below."""
+    figure.update_layout(
+        height=height_px,
+        margin={"l": 8, "r": 8, "t": 36, "b": 8},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        legend={"orientation": "h", "yanchor": "top", "y": -0.18, "x": 0, "title": None},
+    )
+    figure.update_xaxes(zeroline=False, automargin=True)
+    figure.update_yaxes(zeroline=False, automargin=True)
+    return figure
+
+
+def add_reference_line(figure: go.Figure, x: Sequence[float], y: Sequence[float], group: str | None = None) -> None:
+    """Adds a dotted line: chance, or perfect calibration."""
+    line = {"color": NEUTRAL, "width": 1, "dash": "dot"}
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False, legendgroup=group)

@@ -1,4 +1,4 @@
-"""A dataset's films, counted: by class and split, source, size, age and sex."""
+"""The X-rays of a dataset, counted by class and split, source, size, age and sex, as charts."""
 
 from __future__ import annotations
 
@@ -8,39 +8,40 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from cxr.core.number_format import counted
 from cxr.datasets.dataset import ROLES, Dataset
+from cxr.datasets.labels import display_name
 from cxr.datasets.quality.audit import Audit
-from cxr.ui.components.charts.chart import Chart
-from cxr.ui.components.charts.palette import NEUTRAL, colors
+from cxr.ui.components.charts.chart import NEUTRAL, Chart, colors, style_figure
 
 HEIGHT_PX = 320
 Order = tuple[list[str], list[str]]  # of the bars, and of what is stacked in them
-NO_LABEL, NOT_PLACED, NOT_KNOWN = "no label", "not placed", "not known"
-_CLEAR = "rgba(0,0,0,0)"
-_WIDTH_YEARS = 10
+NO_LABEL, NOT_ASSIGNED, UNKNOWN = "no label", "not assigned", "unknown"
+SPLITS = {"train": "Train", "val": "Validation", "test": "Test", NOT_ASSIGNED: "Not assigned"}
+_DECADE = 10
 
 
 def classes(dataset: Dataset) -> list[str]:
-    """The classes in the order in which they have their colours, films without a label last."""
+    """The classes in the order of their colors, films without a label last."""
     labels = set(dataset.labels)
     return [*sorted(labels - {""}), *([NO_LABEL] if "" in labels else [])]
 
 
 def by_split(dataset: Dataset) -> Chart:
-    """Films by class, stacked by split."""
-    split = dataset.table["split"].replace("", NOT_PLACED)
-    stacks = [name for name in (*ROLES, NOT_PLACED) if (split == name).any()]
+    """X-rays by class, stacked by split."""
+    split = dataset.table["split"].replace("", NOT_ASSIGNED)
+    stacks = [name for name in (*ROLES, NOT_ASSIGNED) if (split == name).any()]
     return _stacked("class", _label(dataset), "split", split, (classes(dataset), stacks))
 
 
 def by_source(dataset: Dataset) -> Chart:
-    """Films by source, the largest first, stacked by class."""
-    source = dataset.table["source"].replace("", NOT_KNOWN)
+    """X-rays by source, the largest first, stacked by class."""
+    source = dataset.table["source"].replace("", UNKNOWN)
     return _stacked("source", source, "class", _label(dataset), (list(source.value_counts().index), classes(dataset)))
 
 
 def by_size(audit: Audit) -> Chart:
-    """Films by their shorter side, stacked by class; of those that the audit could read."""
+    """X-rays by their shorter side, stacked by class; of those that the audit could read."""
     rows = [(size, label, films) for size, labels in audit.by_size.items() for label, films in labels.items()]
     counts = pd.DataFrame(rows, columns=["shorter side in pixels", "class", "films"])
     names = sorted(set(audit.by_label) - {NO_LABEL}) + [NO_LABEL] * (NO_LABEL in audit.by_label)
@@ -48,25 +49,28 @@ def by_size(audit: Audit) -> Chart:
 
 
 def by_age(dataset: Dataset) -> Chart | None:
-    """Films by the patient's age in tens of years, stacked by class; None where no age is known."""
+    """X-rays by decade of the patient's age, stacked by class; None where no age is known."""
     years = dataset.ages
     if years.isna().all():
         return None
-    tens = [
-        NOT_KNOWN if pd.isna(year) else f"{int(year) // 10 * 10} to {int(year) // 10 * 10 + _WIDTH_YEARS - 1}"
-        for year in years
-    ]
-    order = sorted({*tens} - {NOT_KNOWN}, key=lambda name: int(name.split()[0])) + [NOT_KNOWN] * (NOT_KNOWN in tens)
-    return _stacked("age in years", tens, "class", _label(dataset), (order, classes(dataset)))
+    decades = [UNKNOWN if pd.isna(year) else _decade(int(year)) for year in years]
+    known = sorted({*decades} - {UNKNOWN}, key=lambda name: int(name.split("–")[0]))
+    order = known + [UNKNOWN] * (UNKNOWN in decades)
+    return _stacked("age in years", decades, "class", _label(dataset), (order, classes(dataset)))
 
 
 def by_sex(dataset: Dataset) -> Chart | None:
-    """Films by the patient's sex, stacked by class; None where it is known of nobody."""
+    """X-rays by the patient's sex, stacked by class; None where no sex is known."""
     sex = dataset.table["sex"]
     if not (sex != "").any():
         return None
-    order = sorted(set(sex) - {""}) + [NOT_KNOWN] * bool((sex == "").any())
-    return _stacked("sex", sex.replace("", NOT_KNOWN), "class", _label(dataset), (order, classes(dataset)))
+    order = sorted(set(sex) - {""}) + [UNKNOWN] * bool((sex == "").any())
+    return _stacked("sex", sex.replace("", UNKNOWN), "class", _label(dataset), (order, classes(dataset)))
+
+
+def _decade(age: int) -> str:
+    first = age // _DECADE * _DECADE
+    return f"{first}–{first + _DECADE - 1}"
 
 
 def _label(dataset: Dataset) -> pd.Series:
@@ -74,48 +78,55 @@ def _label(dataset: Dataset) -> pd.Series:
 
 
 def _stacked(across: str, bars: Iterable[Any], kind: str, stacks: Iterable[Any], order: Order) -> Chart:
-    """Bars of films with these two properties, in this order of bars and of stacks."""
+    """The chart of X-rays with these two properties, in this order of bars and of stacks."""
     films = pd.DataFrame({across: list(bars), kind: list(stacks)})
     return _chart(films.value_counts(sort=False).rename("films").reset_index(), order)
 
 
 def _chart(counts: pd.DataFrame, order: Order) -> Chart:
-    """The chart of a table of bar, stack and films."""
-    across, kind, _ = counts.columns
+    """The chart of a table of bar, stack and number of films."""
+    across, kind, _ = (str(name) for name in counts.columns)
     wide = counts.pivot(index=across, columns=kind, values="films").reindex(index=order[0], columns=order[1])
     wide = wide.fillna(0).astype(int)
-    named = [name for name in order[1] if name not in (NO_LABEL, NOT_PLACED)]
-    # Splits begin further down, so that train is not the colour of the first class in the chart beside it.
-    shades = colors(["", "", "", *named] if kind == "split" else named)
-    figure = go.Figure()
-    for name in order[1]:
+    figure = style_figure(go.Figure(), HEIGHT_PX)
+    bars = [_display(across, str(bar)) for bar in wide.index]
+    for name, color in _stack_colors(kind, order[1]).items():
+        stack = _display(kind, name)
         figure.add_bar(
-            x=list(wide.index),
+            x=bars,
             y=wide[name].tolist(),
-            name=name,
-            marker={"color": shades.get(name, NEUTRAL), "line": {"width": 0}},
-            hovertemplate=f"%{{x}}, {name}: %{{y}} films<extra></extra>",
+            name=stack,
+            marker={"color": color, "line": {"width": 0}},
+            hovertemplate=f"%{{x}}, {stack}: %{{y}} X-rays<extra></extra>",
         )
     figure.update_layout(
         barmode="stack",
-        bargap=max(0.35, 1 - 0.14 * len(wide)),  # a single bar is no wall
-        height=HEIGHT_PX,
-        margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        paper_bgcolor=_CLEAR,
-        plot_bgcolor=_CLEAR,
+        bargap=max(0.35, 1 - 0.14 * len(wide)),  # a single bar does not fill the chart
         showlegend=True,
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": None, "traceorder": "normal"},
+        legend={"yanchor": "bottom", "y": 1.02, "traceorder": "normal"},
     )
-    figure.update_xaxes(title_text=across.capitalize(), type="category", automargin=True, fixedrange=True)
-    figure.update_yaxes(title_text="Films", rangemode="tozero", automargin=True, fixedrange=True)
-    told = [_bar_in_words(str(bar), wide.loc[bar]) for bar in wide.index]
-    return Chart(
-        figure,
-        f"Films by {across} and {kind}: {'; '.join(told) or 'none'}.",
-        wide.reset_index().rename_axis(columns=None),
-    )
+    figure.update_xaxes(title_text=across.capitalize(), type="category", fixedrange=True)
+    figure.update_yaxes(title_text="X-rays", rangemode="tozero", fixedrange=True)
+    words = [_bar_in_words(bar, kind, wide.loc[key]) for bar, key in zip(bars, wide.index, strict=True)]
+    alt = f"X-rays by {across} and {kind}: {'; '.join(words) or 'none'}."
+    return Chart(figure, alt, wide.reset_index().rename_axis(columns=None))
 
 
-def _bar_in_words(name: str, stacks: pd.Series) -> str:
-    parts = ", ".join(f"{films} {stack}" for stack, films in stacks.items() if films)
-    return f"{name} {stacks.sum()} ({parts})" if parts else f"{name} none"
+def _stack_colors(kind: str, stacks: list[str]) -> dict[str, str]:
+    """A color for each stack; gray for what has no label or split."""
+    named = [name for name in stacks if name not in (NO_LABEL, NOT_ASSIGNED)]
+    # Splits take later colors, so that train differs from the first class in the chart beside it.
+    known = colors(["", "", "", *named] if kind == "split" else named)
+    return {name: known.get(name, NEUTRAL) for name in stacks}
+
+
+def _display(kind: str, value: str) -> str:
+    """The name under which a person reads a class or split; all else is shown as it is."""
+    if kind == "class":
+        return display_name(value)
+    return SPLITS.get(value, value) if kind == "split" else value.capitalize() if value == UNKNOWN else value
+
+
+def _bar_in_words(bar: str, kind: str, stacks: pd.Series) -> str:
+    parts = ", ".join(f"{_display(kind, str(stack))} {count}" for stack, count in stacks.items() if count)
+    return f"{bar} {counted(int(stacks.sum()), 'X-ray')} ({parts})" if parts else f"{bar} none"

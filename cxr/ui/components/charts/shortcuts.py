@@ -1,15 +1,16 @@
-"""An audit for shortcuts becomes charts: what is told without the lungs, where heat lies, what heatmaps are worth."""
+"""The measurements of a shortcut audit as charts: probes, heatmap share, weight randomization, deletion curve."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
-from cxr.evaluation.interval import Interval
+from cxr.core.number_format import decimal, percent
+from cxr.datasets.labels import display_name
+from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.heads import MACRO
 from cxr.evaluation.shortcuts.report import (
     DeletionCurve,
@@ -18,132 +19,159 @@ from cxr.evaluation.shortcuts.report import (
     RandomizationStep,
     ShortcutMeasurements,
 )
-from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED, figure
-from cxr.ui.components.charts import palette
-from cxr.ui.components.charts.chart import Chart
-from cxr.ui.components.charts.evaluation import empty
+from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED
+from cxr.presentation.shortcut_tables import probe_name, short_interval
+from cxr.ui.components.charts.chart import MARK_LINE, NEUTRAL, Chart, blank_figure, colors, dashes
 
-GROUPS = ("a head trained anew on", "the model itself", "a head on this alone")
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+FEATURES, MODEL, REGION = "Probe trained on model features", "Model output", "Probe trained on this region alone"
+HOTTEST, RANDOM = "Hottest regions first", "Random regions"
+MODEL_MAPS, UNIFORM_MAP = "Model heatmaps", "Uniform map"
+CORRELATION = "Rank correlation"
 HEIGHT_PX = 340
-ABOVE = {"yanchor": "bottom", "y": 1.02}  # of the legend: below so low a chart it would touch the title of the axis
+LEGEND_ABOVE = {"yanchor": "bottom", "y": 1.02}  # below so low a chart it would touch the title of the axis
 
 
-def probe_chart(found: ShortcutMeasurements) -> Chart:
-    """The AUC of every reading with its interval, and the two thresholds of the verdict."""
-    groups = dict(zip(GROUPS, (found.heads, found.own, found.probes), strict=True))
-    colours, chart = palette.colors(GROUPS), empty("AUC: 0.5 is chance, 1 is without a mistake", "", HEIGHT_PX)
+def probe_chart(measured: ShortcutMeasurements) -> Chart:
+    """The AUC of every probe with its interval, and the two thresholds of the verdict."""
+    groups = {
+        FEATURES: measured.probes_on_features,
+        MODEL: measured.model_scores,
+        REGION: measured.probes_outside_lungs,
+    }
+    palette, figure = colors(list(groups)), blank_figure("AUC (0.5 is chance)", "", HEIGHT_PX)
     words, rows = [], []
-    for group, members in groups.items():
-        names = [f"{one.name}{' (own)' if group == GROUPS[1] else ''}" for one in members]
-        values = [one.surest[1] for one in members]
-        _points(chart, group, names, values, colours[group], across=True)
-        words += [f"{name} {figure(value)}" for name, value in zip(names, values, strict=True)]
+    for group, probes in groups.items():
+        names = [f"{probe_name(probe.name)}{' (model)' if group == MODEL else ''}" for probe in probes]
+        values = [probe.most_certain[1] for probe in probes]
+        _add_points(figure, (group, palette[group]), names, values, horizontal=True)
+        words += [f"{name} {short_interval(value)}" for name, value in zip(names, values, strict=True)]
         rows += [
-            _row(group, one, name, area) for one in members for name, area in {MACRO: one.auc, **one.classes}.items()
+            _probe_row(group, probe, label, area)
+            for probe in probes
+            for label, area in {MACRO: probe.auc, **probe.classes}.items()
         ]
-    for at, text in ((SUSPECTED, "suspected"), (SHOWN, "shown")):
-        chart.add_vline(x=at, line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dash"})
-        chart.add_annotation(x=at, y=1, xref="x", yref="paper", text=text, showarrow=False, yanchor="bottom")
-    chart.add_vline(x=0.5, line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"})
-    chart.update_layout(height=160 + 27 * len(words))
-    chart.update_xaxes(range=[0.25, 1.03])
-    chart.update_yaxes(autorange="reversed", showgrid=False)
-    return Chart(chart, f"AUC of the class, surest class: {'; '.join(words)}.", pd.DataFrame(rows))
+    for threshold in (SUSPECTED, SHOWN):
+        text = {"text": decimal(threshold, 2), "showarrow": False, "yanchor": "bottom"}
+        figure.add_vline(x=threshold, line=MARK_LINE)
+        figure.add_annotation(x=threshold, y=1, xref="x", yref="paper", **text)
+    figure.add_vline(x=0.5, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+    figure.update_layout(height=160 + 27 * len(words))
+    figure.update_xaxes(range=[0.25, 1.03])
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return Chart(figure, f"AUC of the class, highest class: {'; '.join(words)}.", pd.DataFrame(rows))
 
 
-def lung_share_chart(found: Sequence[HeatmapShare]) -> Chart:
-    """The share of the heatmap in the lungs by label, beside that of a map without any preference."""
-    names = [f"{one.label}, {one.lungs}" for one in found]
-    ticks = [f"{one.label},<br>{one.lungs}" for one in found]  # on one line they would run together
-    chart = empty("", "Share of the heat in the lungs", HEIGHT_PX)
-    _points(chart, "the model's heatmaps", ticks, [one.share for one in found], palette.colors(["heat"])["heat"])
-    chart.add_scatter(
+def lung_share_chart(shares: Sequence[HeatmapShare]) -> Chart:
+    """The share of the heatmaps inside the lungs by reference label, beside that of a uniform map."""
+    names = [f"{display_name(share.label)}, {share.lungs}" for share in shares]
+    ticks = [name.replace(" ", "<br>") for name in names]  # on one line they would overlap
+    figure = blank_figure("", "Heatmap share inside the lungs", HEIGHT_PX)
+    _add_points(figure, (MODEL_MAPS, colors([MODEL_MAPS])[MODEL_MAPS]), ticks, [share.share for share in shares])
+    figure.add_scatter(
         x=ticks,
-        y=[one.uniform for one in found],
-        name="without any preference",
+        y=[share.uniform for share in shares],
+        name=UNIFORM_MAP,
         mode="markers",
-        marker={"symbol": "line-ew-open", "size": 22, "color": palette.NEUTRAL, "line": {"width": 3}},
+        marker={"symbol": "line-ew-open", "size": 22, "color": NEUTRAL, "line": {"width": 3}},
         hovertemplate="%{y:.3f}",
     )
-    chart.update_layout(legend=ABOVE)
-    chart.update_yaxes(rangemode="tozero")
-    words = [f"{name} {figure(one.share)}, even {one.uniform:.2f}" for name, one in zip(names, found, strict=True)]
-    rows = [{"label": one.label, "lungs": one.lungs, "films": one.films} | _of(one.share) for one in found]
-    table = pd.DataFrame(rows).assign(even=[one.uniform for one in found])
-    return Chart(chart, f"Share of the heat in the lungs: {'; '.join(words)}.", table)
+    figure.update_layout(legend=LEGEND_ABOVE)
+    figure.update_yaxes(rangemode="tozero")
+    words = [
+        f"{name} {short_interval(share.share)}, uniform {decimal(share.uniform, 2)}"
+        for name, share in zip(names, shares, strict=True)
+    ]
+    rows = [
+        {"reference": share.label, "lungs": share.lungs, "images": share.films} | _interval_row(share.share)
+        for share in shares
+    ]
+    table = pd.DataFrame(rows).assign(uniform=[share.uniform for share in shares])
+    return Chart(figure, f"Heatmap share inside the lungs: {'; '.join(words)}.", table)
 
 
 def randomization_chart(steps: Sequence[RandomizationStep]) -> Chart:
-    """How far heatmaps are still those of the model, as more and more of its weights are shuffled."""
-    blocks, colours = [step.block for step in steps], palette.colors(["correlation", "ssim"])
-    chart = empty("Weights shuffled down to", "Likeness to the model's own", HEIGHT_PX)
+    """The similarity of the heatmaps to the model's own as more and more of its weights are randomized."""
+    blocks, palette = [step.block for step in steps], colors([CORRELATION, "SSIM"])
+    figure = blank_figure("Weights randomized down to", "Similarity to original heatmap", HEIGHT_PX)
     values = [step.correlation for step in steps]
-    _points(chart, "rank correlation", blocks, values, colours["correlation"], mode="lines+markers")
-    line = {"color": colours["ssim"], "dash": "dash", "width": 2}
+    _add_points(figure, (CORRELATION, palette[CORRELATION]), blocks, values, mode="lines+markers")
+    line = {"color": palette["SSIM"], "dash": "dash", "width": 2}
     ssim = [step.ssim for step in steps]
-    chart.add_scatter(x=blocks, y=ssim, name="SSIM", mode="lines+markers", line=line, hovertemplate="%{y:.3f}")
-    chart.update_layout(legend=ABOVE)
-    chart.update_yaxes(range=[-1.05, 1.05])
-    words = [f"{step.block} {figure(step.correlation)}" for step in steps]
-    rows = [{"block": step.block, "ssim": step.ssim} | _of(step.correlation) for step in steps]
-    return Chart(chart, f"Rank correlation of heatmaps after shuffling: {'; '.join(words)}.", pd.DataFrame(rows))
+    figure.add_scatter(x=blocks, y=ssim, name="SSIM", mode="lines+markers", line=line, hovertemplate="%{y:.3f}")
+    figure.update_layout(legend=LEGEND_ABOVE)
+    figure.update_yaxes(range=[-1.05, 1.05])
+    words = [f"{step.block} {short_interval(step.correlation)}" for step in steps]
+    rows = [{"block": step.block, "ssim": step.ssim} | _interval_row(step.correlation) for step in steps]
+    alt = f"Rank correlation of the heatmaps after weight randomization: {'; '.join(words)}."
+    return Chart(figure, alt, pd.DataFrame(rows))
 
 
 def deletion_chart(curve: DeletionCurve) -> Chart:
-    """The score as more and more of the film is hidden, the hottest parts first or parts elsewhere."""
-    lines = {"the hottest parts": curve.hottest, "parts elsewhere, at random": curve.elsewhere}
-    colours, dashes = palette.colors(list(lines)), palette.dashes(list(lines))
-    chart = empty("Share of the film that is hidden", "Score, in parts of that at first", HEIGHT_PX)
+    """The score as more and more of the X-ray is masked: the hottest regions first, or random regions."""
+    lines = {HOTTEST: curve.hottest, RANDOM: curve.random}
+    palette, styles = colors(list(lines)), dashes(list(lines))
+    figure = blank_figure("Share of image masked", "Score relative to unmasked", HEIGHT_PX)
     for name, values in lines.items():
-        line = {"color": colours[name], "dash": dashes[name], "width": 2}
-        chart.add_scatter(x=curve.shares, y=values, name=name, mode="lines+markers", line=line)
-    chart.update_traces(hovertemplate="%{x:.0%} hidden: %{y:.3f}")
-    chart.update_layout(legend=ABOVE)
-    chart.update_xaxes(tickformat=".0%")
-    chart.update_yaxes(rangemode="tozero")
-    most, here, there = curve.shares[-1], curve.hottest[-1], curve.elsewhere[-1]
-    left = f"{here:.2f} where the hottest {most:.0%} is hidden, {there:.2f} elsewhere"
-    alt = f"Score left: {left}; area between them {figure(curve.between)}."
-    return Chart(chart, alt, pd.DataFrame({"hidden": curve.shares, **lines}))
+        line = {"color": palette[name], "dash": styles[name], "width": 2}
+        figure.add_scatter(x=curve.shares, y=values, name=name, mode="lines+markers", line=line)
+    figure.update_traces(hovertemplate="%{x:.0%} masked: %{y:.3f}")
+    figure.update_layout(legend=LEGEND_ABOVE)
+    figure.update_xaxes(tickformat=".0%")
+    figure.update_yaxes(rangemode="tozero")
+    most = percent(curve.shares[-1])
+    alt = (
+        f"Deletion curve: relative score {decimal(curve.hottest[-1], 2)} with the hottest {most} masked, "
+        f"{decimal(curve.random[-1], 2)} with a random {most} masked; area between the curves "
+        f"{short_interval(curve.area_between)}."
+    )
+    columns = {"masked": curve.shares, "hottest": curve.hottest, "random": curve.random}
+    return Chart(figure, alt, pd.DataFrame(columns))
 
 
-def _points(
-    chart: go.Figure,
-    name: str,
-    at: Sequence[str],
+def _add_points(
+    figure: go.Figure,
+    name_and_color: tuple[str, str],
+    positions: Sequence[str],
     values: Sequence[Interval],
-    colour: str,
-    across: bool = False,
+    horizontal: bool = False,
     mode: str = "markers",
 ) -> None:
-    """Points with their intervals, upright or lying."""
+    """Adds points with their intervals as error bars."""
+    name, color = name_and_color
     bars = {
         "type": "data",
         "symmetric": False,
-        "array": [_reach(one.high - one.value) for one in values],
-        "arrayminus": [_reach(one.value - one.low) for one in values],
+        "array": [_finite(value.high - value.value) for value in values],
+        "arrayminus": [_finite(value.value - value.low) for value in values],
     }
-    middle = [one.value for one in values]
-    places: dict[str, Any] = (
-        {"x": middle, "y": at, "error_x": bars} if across else {"x": at, "y": middle, "error_y": bars}
+    centers = [value.value for value in values]
+    axes: dict[str, Any] = (
+        {"x": centers, "y": positions, "error_x": bars}
+        if horizontal
+        else {"x": positions, "y": centers, "error_y": bars}
     )
-    chart.add_scatter(
-        **places,
+    figure.add_scatter(
+        **axes,
         name=name,
         mode=mode,
-        marker={"size": 9, "color": colour},
-        customdata=[figure(one) for one in values],
+        marker={"size": 9, "color": color},
+        customdata=[short_interval(value) for value in values],
         hovertemplate="%{customdata}",
     )
 
 
-def _reach(length: float) -> float:
+def _finite(length: float) -> float:
     return length if isfinite(length) else 0
 
 
-def _row(group: str, one: ProbeResult, name: str, area: Interval) -> dict[str, Any]:
-    return {"by": group, "of": one.name, "class": "all" if name == MACRO else name} | _of(area)
+def _probe_row(group: str, probe: ProbeResult, label: str, area: Interval) -> dict[str, Any]:
+    return {"trained on": group, "region": probe.name, "class": "all" if label == MACRO else label} | _interval_row(
+        area
+    )
 
 
-def _of(one: Interval) -> dict[str, float]:
-    return {"value": one.value, "low": one.low, "high": one.high}
+def _interval_row(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}

@@ -10,6 +10,7 @@ import pytest
 
 from cxr import DISCLAIMER
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.curves import calibration_curve, precision_recall_curve, roc_curve, score_histogram
 from cxr.evaluation.decision_curve import decision_curve
 from cxr.evaluation.decisions import ConfusionCounts, binary_questions
@@ -35,19 +36,19 @@ def table():
 
 @pytest.fixture(scope="module")
 def asked(table):
-    return binary_questions(table, LABELS, 0.5)
+    return binary_questions(labeled_cases(table, LABELS, 0.5))
 
 
 @pytest.fixture(scope="module")
 def every_chart(table, asked):
     return {
-        "confusion": evaluation_charts.confusion_chart(evaluate(table, LABELS, 0.5), shares=True, chosen=("viral", "normal")),
+        "confusion": evaluation_charts.confusion_chart(evaluate(labeled_cases(table, LABELS, 0.5)), shares=True, chosen=("viral", "normal")),
         "roc": evaluation_charts.roc_chart([roc_curve(one) for one in asked], DRAWN),
         "precision_recall": evaluation_charts.precision_recall_chart([precision_recall_curve(one) for one in asked], DRAWN),
         "spread": evaluation_charts.score_histogram_chart(score_histogram(asked[0]), DRAWN, 0.5),
         "calibration": evaluation_charts.calibration_chart(calibration_curve(asked[0]), DRAWN),
-        "benefit": evaluation_charts.decision_curve_chart(decision_curve(table, LABELS), "pneumonia", DRAWN, 0.5),
-        "coverage": evaluation_charts.coverage_chart(coverage_curve(table, LABELS, 0.5), "pneumonia", DRAWN, 0.7),
+        "benefit": evaluation_charts.decision_curve_chart(decision_curve(labeled_cases(table, LABELS, None)), "pneumonia", DRAWN, 0.5),
+        "coverage": evaluation_charts.coverage_chart(coverage_curve(labeled_cases(table, LABELS, 0.5)), "pneumonia", DRAWN, 0.7),
     }
 
 
@@ -72,14 +73,14 @@ def test_a_chart_leaves_ground_and_text_to_the_theme(every_chart, name):
 def test_the_confusion_matrix_has_a_point_to_choose_in_every_cell(every_chart, table):
     heat, points = every_chart["confusion"].figure.data
     assert heat.type == "heatmap"
-    matrix = np.array(evaluate(table, LABELS, 0.5).confusion)
+    matrix = np.array(evaluate(labeled_cases(table, LABELS, 0.5)).confusion)
     assert heat.z == pytest.approx(matrix / matrix.sum(axis=1, keepdims=True))
     assert [tuple(cell) for cell in points.customdata] == list(zip(points.y, points.x, strict=True))
     assert every_chart["confusion"].table["films"].tolist() == matrix.ravel().tolist()
 
 
 def test_counts_or_shares_stand_first_in_a_cell(table):
-    evaluation = evaluate(table, LABELS, 0.5)
+    evaluation = evaluate(labeled_cases(table, LABELS, 0.5))
     count = evaluation.confusion[0][0]
     by_count = evaluation_charts.confusion_chart(evaluation, shares=False).figure.layout.annotations[0].text
     by_share = evaluation_charts.confusion_chart(evaluation, shares=True).figure.layout.annotations[0].text
@@ -88,7 +89,7 @@ def test_counts_or_shares_stand_first_in_a_cell(table):
 
 
 def test_only_a_chosen_cell_is_outlined(table, every_chart):
-    assert not evaluation_charts.confusion_chart(evaluate(table, LABELS, 0.5), shares=True).figure.layout.shapes
+    assert not evaluation_charts.confusion_chart(evaluate(labeled_cases(table, LABELS, 0.5)), shares=True).figure.layout.shapes
     box = every_chart["confusion"].figure.layout.shapes[0]
     assert (round(box.x0), round(box.y0)) == (0, 2)
 
@@ -99,7 +100,7 @@ def test_a_cells_text_stands_out_from_it():
 
 
 def test_a_class_without_films_is_said_and_not_drawn_as_a_number(table):
-    chart = evaluation_charts.confusion_chart(evaluate(table[table["label"] != "viral"], LABELS, 0.5), shares=True)
+    chart = evaluation_charts.confusion_chart(evaluate(labeled_cases(table[table["label"] != "viral"], LABELS, 0.5)), shares=True)
     assert "of 0 viral films there is none" in chart.alt
     assert np.isnan(chart.figure.data[0].z[2]).all()
     assert [one.text for one in chart.figure.layout.annotations if one.y == "viral"] == ["–"] * 3
@@ -109,7 +110,7 @@ def test_a_class_without_films_is_said_and_not_drawn_as_a_number(table):
 
 def test_films_labelled_with_a_group_have_a_row_of_their_own_below_the_classes(table):
     label = np.where(table["label"] == "viral", "pneumonia", table["label"])
-    evaluation = evaluate(table.assign(label=label), LABELS, 0.5)
+    evaluation = evaluate(labeled_cases(table.assign(label=label), LABELS, 0.5))
     chart = evaluation_charts.confusion_chart(evaluation, shares=False, chosen=("pneumonia", "normal"))
     heat, points = chart.figure.data
     counts = np.array(evaluation.coarse["pneumonia"])
@@ -163,7 +164,7 @@ def test_a_histogram_counts_every_film_of_every_label(every_chart, table):
 
 
 def test_the_decision_curve_stands_against_acting_on_all_and_on_none(every_chart, table):
-    chart, curve = every_chart["benefit"], decision_curve(table, LABELS)
+    chart, curve = every_chart["benefit"], decision_curve(labeled_cases(table, LABELS, None))
     drawn = {line.name: list(line.y) for line in chart.figure.data}
     assert drawn["act on the model's pneumonia"] == list(curve.model)
     assert drawn["act on all"] == list(curve.treat_all)
@@ -177,7 +178,7 @@ def test_the_decision_curve_stands_against_acting_on_all_and_on_none(every_chart
 def test_the_coverage_curve_ends_at_the_accuracy_of_all_films_and_marks_what_the_band_leaves(every_chart, table):
     chart = every_chart["coverage"]
     curve = chart.figure.data[0]
-    assert curve.x[-1] == 1 and curve.y[-1] == pytest.approx(evaluate(table, LABELS, 0.5).binary.accuracy)
+    assert curve.x[-1] == 1 and curve.y[-1] == pytest.approx(evaluate(labeled_cases(table, LABELS, 0.5)).binary.accuracy)
     assert [line.x0 for line in chart.figure.layout.shapes] == [0.7]
     assert chart.figure.layout.yaxis.range[0] < min(curve.y[len(curve.y) // 10 :])
 

@@ -4,7 +4,7 @@ from math import nan
 
 import pytest
 
-from cxr.evaluation.interval import Interval
+from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.report import DeletionCurve, HeatmapShare, ProbeResult, RandomizationStep
 from cxr.presentation.evaluation_tables import MEANING, shortcut_numbers
 from cxr.ui.components.charts import shortcuts
@@ -53,7 +53,7 @@ def test_steps_of_forgetting_are_drawn_in_their_order():
 
 
 def test_both_curves_of_hiding_are_drawn():
-    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), random=(1, 0.7), area_between=about(0.25))
     chart = shortcuts.deletion_chart(curve)
     assert [list(line.y) for line in chart.figure.data] == [[1, 0.2], [1, 0.7]]
     assert [line.name for line in chart.figure.data] == ["the hottest parts", "parts elsewhere, at random"]
@@ -62,7 +62,7 @@ def test_both_curves_of_hiding_are_drawn():
 
 def test_no_legend_touches_the_title_of_an_axis_and_no_label_its_neighbour():
     steps = [RandomizationStep(block="head", correlation=about(0.8), ssim=0.3)]
-    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), elsewhere=(1, 0.7), between=about(0.25))
+    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), random=(1, 0.7), area_between=about(0.25))
     found = [
         HeatmapShare(label="bacterial", lungs=lungs, films=9, share=about(0.4), uniform=0.3)
         for lungs in ("box", "outline")

@@ -1,0 +1,65 @@
+"""The measurements of a shortcut audit as people read them: names of probes, key metrics, and a table of sources."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.shortcuts.report import ShortcutMeasurements
+from cxr.presentation.evaluation_tables import KeyMetric, bounds_by_name
+
+PROBE_NAMES = {  # by the names that stored audits have
+    "whole film": "Whole image",
+    "lungs only": "Lungs only",
+    "lungs hidden": "Lungs masked",
+    "thumbnail": "8×8 thumbnail",
+    "corners": "Corners",
+    "border": "Border",
+    "brightness": "Brightness outside lungs",
+    "sharpness": "Sharpness outside lungs",
+    "shape": "Image size and shape",
+}
+PLACES = 2
+NOT_AVAILABLE = "not available"
+
+
+def probe_name(name: str) -> str:
+    """The name under which people read a probe."""
+    return PROBE_NAMES.get(name, name.capitalize())
+
+
+def short_interval(interval: Interval) -> str:
+    """An AUC of an audit with its interval, as in 0.87 (0.82–0.92)."""
+    return interval.text(PLACES)
+
+
+def shortcut_metrics(measured: ShortcutMeasurements) -> list[KeyMetric]:
+    """The main metrics of an audit; with several classes, each is the mean of one-vs-rest."""
+    shown: dict[str, Interval] = {probe_name(probe.name): probe.auc for probe in measured.probes_on_features}
+    own = next((probe.auc for probe in measured.model_scores if probe.name == "lungs hidden"), None)
+    shown |= {"Model, lungs masked": own} if own else {}
+    shown |= {"Source": measured.source.auc} if measured.source else {}
+    shown |= {"Class–source association": measured.class_by_source} if measured.class_by_source else {}
+    bounds = bounds_by_name(shown, {name: name for name in shown})
+    return [KeyMetric(name, interval.value, bounds.get(name)) for name, interval in shown.items()]
+
+
+def source_table(measured: ShortcutMeasurements) -> pd.DataFrame:
+    """A row for each source: probes trained with it and without it."""
+    rows = [
+        {
+            "Source": source.name,
+            "X-rays": source.films,
+            "AUC within the source": _known(source.auc_within),
+            "AUC when held out of training": _known(source.auc_held_out),
+            "Accuracy when held out": _known(source.accuracy_held_out),
+        }
+        for source in measured.sources
+    ]
+    return pd.DataFrame(rows)
+
+
+def _known(interval: Interval) -> str:
+    return short_interval(interval) if math.isfinite(interval.value) else NOT_AVAILABLE

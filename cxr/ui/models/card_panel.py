@@ -1,0 +1,68 @@
+"""The list of models, and the model card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from cxr.presentation import model_card
+from cxr.presentation.model_limitations import limitations
+from cxr.registry import registry
+from cxr.registry.card import Card
+from cxr.ui import frame
+
+STATEMENT_PX = 720
+
+
+def show_model_list(cards: Sequence[Card], default: str | None) -> None:
+    """Shows a row for each model: what one chooses by."""
+    numbers = {
+        name: st.column_config.NumberColumn(format="%.3f", help=definition)
+        for name, definition in model_card.LISTED_METRICS.items()
+    }
+    table = model_card.models_table(cards, default)
+    st.dataframe(table, hide_index=True, column_config=numbers, key="models_table", alt="The models and their results")
+
+
+def show_card(card: Card) -> None:
+    """Shows the card: overview, training data, limitations, performance and the makers' statement."""
+    with frame.errors_shown():
+        left, right = st.columns([3, 2])
+        with left:
+            _overview(card)
+        with right:
+            st.subheader("Training data")
+            st.table(
+                model_card.training_data_table(card),
+                border="horizontal",
+                hide_index=True,
+                alt="X-rays by label and split",
+            )
+            st.subheader("Limitations")
+            st.markdown("\n".join(f"- {limitation.sentence}" for limitation in limitations(card)))
+        _performance(card)
+        for title, text in model_card.statement_sections(card).items():
+            st.markdown(f"**{title}**")
+            st.text(text, width=STATEMENT_PX)
+
+
+def _overview(card: Card) -> None:
+    recipe = registry.get_recipe(card.name)
+    facts = model_card.overview_table(card, recipe)
+    st.subheader("Overview")
+    st.table(facts, border="horizontal", hide_index=True, hide_header=True, alt="Facts about the model")
+    with st.expander("SHA-256 of the weights", key="models_hash"):
+        st.code(card.weights_sha256, language=None, wrap_lines=True)
+    with st.expander("Full recipe", key="models_recipe"):
+        st.code(recipe.to_toml(), "toml")
+
+
+def _performance(card: Card) -> None:
+    st.subheader("Performance")
+    results = model_card.performance_table(card)
+    st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by metric")
+    for part in model_card.subgroup_tables(card):
+        st.table(part.table, border="horizontal", hide_index=True, width="content", alt=f"Results by {part.column}")
+        st.caption(part.sentence)
+    frame.link("evaluate", "Full evaluation", model=card.name)
