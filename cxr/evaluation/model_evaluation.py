@@ -20,7 +20,7 @@ from cxr.evaluation.cases import LabeledCases, labeled_cases
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.scores import read_films, read_scores, score_table
-from cxr.evaluation.shortcuts import report
+from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.shortcuts.report import ShortcutAudit
 from cxr.films.film import Film, film_id
 from cxr.inference.loading import load_classifier
@@ -112,7 +112,7 @@ def audit_model(name: str, paths: Sequence[str], progress: Progress) -> Shortcut
     card = registry.get_card(name)
     with audited(Action.AUDIT_MODEL, name, card.version):
         audit = _audit(card, paths, progress)
-        report.save_audit(card, audit)
+        audit_file.save_audit(card, audit)
     return audit
 
 
@@ -129,7 +129,7 @@ def _audit(card: Card, paths: Sequence[str], progress: Progress) -> ShortcutAudi
 
 
 def compare_models(first: str, second: str, paths: Sequence[str], split: str | None, progress: Progress) -> Comparison:
-    """The comparison of two registered models on films held out from both; without paths, on their stored test scores."""
+    """The comparison of two models on films held out from both; without paths, on their stored test scores."""
 
     def model_scores(name: str) -> ModelScores:
         card = registry.get_card(name)

@@ -21,6 +21,7 @@ from cxr.core.audit_trail import audited
 from cxr.core.errors import CxrError, RegistryError
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
+from cxr.inference.loading import load_classifier
 from cxr.registry import registry
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def export_format(name: str, kind: str) -> Exported:
 
 
 def _converted(name: str, kind: str) -> Exported:
-    classifier = registry.load(name, "float32")
+    classifier = load_classifier(name, "float32")
     films = [_drawn(finding, seed, classifier.size_px) for seed, finding in enumerate(FINDINGS)]
     expected = np.stack([reading.probabilities for reading in classifier.read_many(films)])
     pixels = np.stack([film.fitted(classifier.size_px) for film in films])[..., None].astype(np.float32)
@@ -107,7 +108,7 @@ def _whitened(layer: Any, x: Any) -> Any:
     """What the layer does, of standard layers."""
     from keras import layers
 
-    from cxr.learning.whitening import GREY, SPREAD
+    from cxr.learning.whitening import GRAY, GRAY_LEVELS_PER_SD
 
     mean, deviation = float(layer.mean), float(layer.deviation)
     x = layers.Rescaling(1 / deviation, -mean / deviation, name="centre")(x)
@@ -122,7 +123,7 @@ def _whitened(layer: Any, x: Any) -> Any:
         back.set_weights([components.T])
         flat = layers.Add(name="evened_out")([layers.Rescaling(rest, name="the_rest")(flat), inside])
         x = layers.Reshape(shape, name="as_film")(flat)
-    return layers.Rescaling(SPREAD, GREY / 2, name="grey_again")(x)
+    return layers.Rescaling(GRAY_LEVELS_PER_SD, GRAY / 2, name="grey_again")(x)
 
 
 def _drawn(finding: str, seed: int, side_px: int) -> Film:

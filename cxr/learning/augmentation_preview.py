@@ -1,4 +1,4 @@
-"""What a recipe's augmentation makes of a few of a dataset's own films, as the training would show them."""
+"""A preview of a recipe's augmentation on a few films of a dataset, as the training would see them."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ FILMS = 4
 
 @dataclass(frozen=True, eq=False)
 class PreviewFilm:
-    """A training film at the size that the model sees, and its name made of its bytes."""
+    """A training film at the model's input size, with the hash of its file."""
 
     label: str
     pixels: NDArray[np.uint8]
     digest: bytes
 
     def view(self, recipe: Recipe, number: int) -> NDArray[np.uint8]:
-        """The film as the training would show it in its view of that number."""
+        """The film as the training would see it in the view of that number."""
         return augment(self.pixels, recipe.augmentation, view_rng(recipe.training.seed, self.digest, number))
 
 
 def preview_films(dataset: Dataset, size_px: int) -> list[PreviewFilm]:
-    """Up to four training films, of as many labels as there are; those that cannot be read are passed over."""
-    found: list[PreviewFilm] = []
+    """Up to four readable training films, of as many different labels as possible."""
+    films: list[PreviewFilm] = []
     for i in _by_turns(dataset):
         try:
             data = dataset.read_bytes(i)
             pixels = Film.read(data).fitted(size_px)
         except FilmError:
             continue
-        found.append(PreviewFilm(str(dataset.labels.iloc[i]), pixels, hashlib.sha256(data).digest()))
-        if len(found) == FILMS:
+        films.append(PreviewFilm(str(dataset.labels.iloc[i]), pixels, hashlib.sha256(data).digest()))
+        if len(films) == FILMS:
             break
-    return found
+    return films
 
 
 def _by_turns(dataset: Dataset) -> list[int]:
-    """Training films, one of each label after the other."""
+    """The training films in turns: one of each label, then the next of each."""
     train = np.flatnonzero(dataset.table["role"] == "train")
     labels = dataset.labels.iloc[train]
     turn = labels.groupby(labels.to_numpy()).cumcount().to_numpy()

@@ -1,4 +1,4 @@
-"""What a frozen trunk makes of each film and view: computed once, kept on disk, found again by content."""
+"""Features of the frozen backbone for each film and view, computed once and cached on disk by content."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from cxr.registry.recipe import Recipe
 KEY_BYTES = 16
 BATCH = 32
 DECODERS = 2
-CACHE_BYTES = {"pixels": 10_000_000_000, "features": 30_000_000_000}  # beyond it, the longest unused go
-PLAIN = -1  # the view that is the film itself
+CACHE_BYTES = {"pixels": 10_000_000_000, "features": 30_000_000_000}  # limits; the least recently used go first
+PLAIN = -1  # the number of the view without augmentation
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Rows of one shape on disk, appended only, each under a key of its content.
+    """An append-only file of rows of one shape, each with a key made of its content.
 
     Rows are written before their keys; a row without a key, left by a crash, is cut off by the next append.
     """
@@ -49,12 +49,12 @@ class FeatureStore:
     def row_bytes(self) -> int:
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
-    def index(self) -> dict[bytes, int]:
-        """The row of each key."""
+    def row_by_key(self) -> dict[bytes, int]:
+        """The row number of each key."""
         keys, data = self.folder / "keys.bin", self.folder / "rows.bin"
         raw = keys.read_bytes() if keys.exists() else b""
-        there = data.stat().st_size // self.row_bytes if raw else 0  # read second: rows come before keys
-        count = min(len(raw) // KEY_BYTES, there)
+        rows = data.stat().st_size // self.row_bytes if raw else 0  # read second: rows are written before keys
+        count = min(len(raw) // KEY_BYTES, rows)
         return {raw[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in range(count)}
 
     def append(self, keys: Sequence[bytes], rows: NDArray[Any]) -> None:
@@ -72,8 +72,8 @@ class FeatureStore:
             names.write(b"".join(keys))
 
     def rows(self) -> NDArray[Any]:
-        """All rows, mapped from disk and not loaded."""
-        if not self.index():
+        """All rows, memory-mapped."""
+        if not self.row_by_key():
             return np.empty((0, *self.shape), self.dtype)
         flat = np.memmap(self.folder / "rows.bin", np.uint8, mode="r")
         count = len(flat) // self.row_bytes
@@ -87,130 +87,132 @@ class FeatureStore:
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """Rows of a store for each film (and view) of a dataset, in its order."""
+    """Rows of a store for each film and view of a dataset, in its order."""
 
     rows: NDArray[Any]
-    places: NDArray[np.int64]  # (films, views)
+    row_numbers: NDArray[np.int64]  # (films, views)
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.row_numbers)
 
     def take(self, films: NDArray[np.int64], views: NDArray[np.int64] | int = 0) -> NDArray[Any]:
-        places = self.places[films, views]
+        places = self.row_numbers[films, views]
         if (places < 0).any():
-            raise IndexError("a film that this table does not hold")
+            raise IndexError("the table has no row for one of these films")
         return self.rows[places]
 
 
 @dataclass(frozen=True, eq=False)
 class PixelTable:
-    """A dataset's films as squares of grey pixels; those that cannot be read are named with the reason."""
+    """The films of a dataset as square gray images, and the reason for each that cannot be read."""
 
     table: FeatureTable
-    digests: tuple[bytes, ...]  # a film's name, made of its bytes alone
-    broken: dict[int, str]
+    digests: tuple[bytes, ...]  # SHA-256 of each film's file
+    unreadable: dict[int, str]
 
 
 def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTable:
-    """Every film brought to the model's size; a film that was read before is not decoded again."""
+    """Every film at the model's size; a film in the cache is not decoded again."""
     store = FeatureStore(cache_dir() / "pixels" / f"{size_px}-{READER}", (size_px, size_px), np.dtype(np.uint8))
     make_room(store, len(dataset))
-    known = set(store.index())
+    known = set(store.row_by_key())
 
-    def look(i: int) -> tuple[bytes, NDArray[np.uint8] | None, str]:
+    def decode(i: int) -> tuple[bytes, NDArray[np.uint8] | None, str]:
         try:
             data = dataset.read_bytes(i)
             digest = hashlib.sha256(data).digest()
-            fresh = digest[:KEY_BYTES] not in known
-            return digest, Film.read(data).fitted(size_px) if fresh else None, ""
+            is_new = digest[:KEY_BYTES] not in known
+            return digest, Film.read(data).fitted(size_px) if is_new else None, ""
         except FilmError as error:
             return b"", None, str(error)
 
     digests: list[bytes] = []
-    broken: dict[int, str] = {}
+    unreadable: dict[int, str] = {}
     with ThreadPoolExecutor(DECODERS) as pool:
-        for batch in _batches(_ahead(pool, look, range(len(dataset))), BATCH):
+        for batch in _batches(_ahead(pool, decode, range(len(dataset))), BATCH):
             new = {digest[:KEY_BYTES]: pixels for digest, pixels, _ in batch if pixels is not None}
-            new = {key: pixels for key, pixels in new.items() if key not in known}  # read ahead, before it was kept
+            new = {
+                key: pixels for key, pixels in new.items() if key not in known
+            }  # decoded ahead, before an equal film was stored
             if new:
                 store.append(list(new), np.stack(list(new.values())))
                 known.update(new)
-            broken.update({len(digests) + i: why for i, (_, _, why) in enumerate(batch) if why})
+            unreadable.update({len(digests) + i: reason for i, (_, _, reason) in enumerate(batch) if reason})
             digests.extend(digest for digest, _, _ in batch)
             progress(len(digests), len(dataset))
-    index = store.index()
-    places = [[index.get(digest[:KEY_BYTES], -1)] for digest in digests]
-    return PixelTable(FeatureTable(store.rows(), np.array(places, np.int64)), tuple(digests), broken)
+    by_key = store.row_by_key()
+    numbers = [[by_key.get(digest[:KEY_BYTES], -1)] for digest in digests]
+    return PixelTable(FeatureTable(store.rows(), np.array(numbers, np.int64)), tuple(digests), unreadable)
 
 
 def feature_table(
-    front: Any, recipe: Recipe, films: NDArray[np.int64], pixels: PixelTable, views: int, progress: Progress
+    frozen: Any, recipe: Recipe, films: NDArray[np.int64], pixels: PixelTable, views: int, progress: Progress
 ) -> FeatureTable:
-    """What `front` makes of the chosen films as they are (no views) or of so many augmented views of each.
+    """The output of the frozen part for the given films: without augmentation (no views), or of each film's views.
 
-    The table has a row for every film of the dataset, so that one index serves everywhere; those that were
-    not chosen have no place.
+    The table has an entry for every film of the dataset, so that one index serves everywhere; films that are not
+    given have no row.
     """
-    views_of_film = list(range(views)) if views else [PLAIN]
+    view_numbers = list(range(views)) if views else [PLAIN]
     digests = pixels.digests
     settings, seed = recipe.augmentation, recipe.training.seed
-    shape = tuple(front.output.shape[1:])
-    name = np.dtype(ml_dtypes.bfloat16) if str(front.output.dtype) == "bfloat16" else np.dtype(np.float32)
-    folder = f"{_front_key(front, recipe)}-{_views_key(recipe) if views else 'plain'}"
-    store = FeatureStore(cache_dir() / "features" / folder, shape, name)
-    make_room(store, len(films) * len(views_of_film))
-    plan = [(int(film), view) for film in films for view in views_of_film]
+    shape = tuple(frozen.output.shape[1:])
+    dtype = np.dtype(ml_dtypes.bfloat16) if str(frozen.output.dtype) == "bfloat16" else np.dtype(np.float32)
+    folder = f"{_network_key(frozen, recipe)}-{_views_key(recipe) if views else 'plain'}"
+    store = FeatureStore(cache_dir() / "features" / folder, shape, dtype)
+    make_room(store, len(films) * len(view_numbers))
+    plan = [(int(film), view) for film in films for view in view_numbers]
     keys = [_row_key(digests[film], view) for film, view in plan]
 
-    def look(k: int) -> NDArray[np.uint8]:
+    def image(k: int) -> NDArray[np.uint8]:
         film, view = plan[k]
         plain = pixels.table.take(np.array(film))
         return plain if view == PLAIN else augment(plain, settings, view_rng(seed, digests[film], view))
 
     def forward(batch: NDArray[np.uint8]) -> NDArray[Any]:
-        short = BATCH - len(batch)  # a full batch always: one graph, and the same sums for the same film
-        padded = np.pad(batch, ((0, short), (0, 0), (0, 0))) if short else batch
-        return np.asarray(front.predict_on_batch(padded[..., None].astype(np.float32)))[: len(batch)]
+        missing = BATCH - len(batch)  # always a full batch: one graph, and the same result for the same film
+        padded = np.pad(batch, ((0, missing), (0, 0), (0, 0))) if missing else batch
+        return np.asarray(frozen.predict_on_batch(padded[..., None].astype(np.float32)))[: len(batch)]
 
-    table = _fill(store, keys, look, forward, progress)
-    places = np.full((len(digests), len(views_of_film)), -1, np.int64)
-    places[films] = table.places.reshape(len(films), -1)
-    return FeatureTable(table.rows, places)
+    table = _fill(store, keys, image, forward, progress)
+    numbers = np.full((len(digests), len(view_numbers)), -1, np.int64)
+    numbers[films] = table.row_numbers.reshape(len(films), -1)
+    return FeatureTable(table.rows, numbers)
 
 
 def make_room(store: FeatureStore, rows: int) -> None:
-    """Delete other stores of the kind, the longest unused first, until so many rows more stay below the limit."""
-    keep = store.folder
-    limit_bytes = CACHE_BYTES[keep.parent.name] - rows * store.row_bytes
-    keep.mkdir(parents=True, exist_ok=True)
-    os.utime(keep)
-    stores = [folder for folder in keep.parent.iterdir() if folder.is_dir()]
+    """Delete other stores of the same kind, least recently used first, until that many new rows fit the limit."""
+    own = store.folder
+    limit_bytes = CACHE_BYTES[own.parent.name] - rows * store.row_bytes
+    own.mkdir(parents=True, exist_ok=True)
+    os.utime(own)
+    stores = [folder for folder in own.parent.iterdir() if folder.is_dir()]
     oldest_first = sorted(stores, key=lambda folder: folder.stat().st_mtime)
     bytes_of = {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in oldest_first}
     total = sum(bytes_of.values())
     for folder in oldest_first:
-        if total > limit_bytes and folder != keep:
+        if total > limit_bytes and folder != own:
             shutil.rmtree(folder)
             total -= bytes_of[folder]
 
 
-def _front_key(front: Any, recipe: Recipe) -> str:
-    """Names everything about the network that determines a row."""
+def _network_key(frozen: Any, recipe: Recipe) -> str:
+    """A hash of everything in the network that a row depends on."""
     digest = hashlib.sha256()
-    for weight in front.weights:
+    for weight in frozen.weights:
         digest.update(np.ascontiguousarray(weight).tobytes())
-    precision = [layer.compute_dtype for layer in front.layers]
-    pool = recipe.head.pool if recipe.trunk.train == "head" else ""  # then the cut lies behind it
-    shape = list(front.output.shape)
-    about = [recipe.trunk.backbone, recipe.input.size_px, recipe.input.scale, pool, shape, precision, READER]
-    digest.update(json.dumps(about).encode())
+    precision = [layer.compute_dtype for layer in frozen.layers]
+    pool = recipe.head.pool if recipe.trunk.train == "head" else ""  # then the pooling belongs to the frozen part
+    shape = list(frozen.output.shape)
+    facts = [recipe.trunk.backbone, recipe.input.size_px, recipe.input.scale, pool, shape, precision, READER]
+    digest.update(json.dumps(facts).encode())
     return digest.hexdigest()[:24]
 
 
 def _views_key(recipe: Recipe) -> str:
-    """Names what determines an augmented view beside the film and the view's number."""
-    change = [recipe.training.seed, recipe.augmentation.model_dump(mode="json")]
-    return hashlib.sha256(json.dumps(change).encode()).hexdigest()[:12]
+    """A hash of what an augmented view depends on besides the film and the view's number."""
+    facts = [recipe.training.seed, recipe.augmentation.model_dump(mode="json")]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
 def _row_key(film: bytes, view: int) -> bytes:
@@ -220,31 +222,31 @@ def _row_key(film: bytes, view: int) -> bytes:
 def _fill(
     store: FeatureStore,
     keys: Sequence[bytes],
-    look: Callable[[int], Any],
+    image: Callable[[int], Any],
     forward: Callable[[NDArray[np.uint8]], NDArray[Any]],
     progress: Progress,
 ) -> FeatureTable:
-    """Compute the rows that are not there yet, decoding ahead of the network; the table of all of them."""
-    known = store.index()
-    first_of = {key: k for k, key in reversed(list(enumerate(keys)))}  # a film that comes twice is read once
+    """The table of all keys; missing rows are computed, and their images prepared ahead of the network."""
+    known = store.row_by_key()
+    first_of = {key: k for k, key in reversed(list(enumerate(keys)))}  # a film that occurs twice is computed once
     missing = sorted(k for key, k in first_of.items() if key not in known)
     done = 0
     with ThreadPoolExecutor(DECODERS) as pool:
-        for batch in _batches(_ahead(pool, look, missing), BATCH):
+        for batch in _batches(_ahead(pool, image, missing), BATCH):
             store.append([keys[k] for k in missing[done : done + len(batch)]], forward(np.stack(batch)))
             done += len(batch)
             progress(done, len(missing))
-    places = store.index()
-    return FeatureTable(store.rows(), np.array([[places[key]] for key in keys], np.int64))
+    by_key = store.row_by_key()
+    return FeatureTable(store.rows(), np.array([[by_key[key]] for key in keys], np.int64))
 
 
-def _ahead(pool: ThreadPoolExecutor, look: Callable[[int], Any], items: Iterable[int]) -> Iterator[Any]:
-    """Results in order, with two batches in the making: the whole set is never in memory."""
-    todo = iter(items)
-    pending = [pool.submit(look, item) for item in islice(todo, 2 * BATCH)]
+def _ahead(pool: ThreadPoolExecutor, work: Callable[[int], Any], items: Iterable[int]) -> Iterator[Any]:
+    """The results in order, computed two batches ahead, so that they are never all in memory."""
+    remaining = iter(items)
+    pending = [pool.submit(work, item) for item in islice(remaining, 2 * BATCH)]
     while pending:
         result = pending.pop(0).result()
-        pending.extend(pool.submit(look, item) for item in islice(todo, 1))
+        pending.extend(pool.submit(work, item) for item in islice(remaining, 1))
         yield result
 
 

@@ -1,64 +1,56 @@
-"""The history of a training: what an epoch brought, which was best, and whether it is time to end."""
+"""The metrics of a training by epoch, its best epoch, and whether it should end."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr.core.ranking import roc_auc
 from cxr.datasets.labels import LabelSpace
-from cxr.registry.recipe import TrainingSettings
+from cxr.registry.recipe_sections import TrainingSettings
 
-Row = dict[str, float]
+EpochMetrics = dict[str, float]
 
 
 @dataclass(frozen=True)
-class StepProgress:
-    """Where a training is; loss and accuracy are means over the epoch so far."""
+class StopReason:
+    """Why a training ends."""
 
-    epoch: int
-    step: int
-    steps: int
-    loss: float
-    accuracy: float
-    films_s: float  # films a second in this epoch; 0 while not known
+    code: Literal["all-epochs", "target-accuracy", "early-stopping", "stopped"]
+    sentence: str
 
 
-def validation_metrics(log_p: NDArray[np.float32], targets: NDArray[np.float32], labels: LabelSpace) -> Row:
-    """Loss, accuracy and AUC of films held back; a film that may be several classes counts by their sum."""
-    masked = np.where(targets > 0, np.exp(log_p.astype(np.float64)), 0)
-    right = targets[np.arange(len(targets)), log_p.argmax(axis=1)]
+STOPPED = StopReason("stopped", "stopped on request")
+
+
+def validation_metrics(log_p: NDArray[np.float32], targets: NDArray[np.float32], labels: LabelSpace) -> EpochMetrics:
+    """Loss, accuracy and AUC on validation films; a film that may be one of several classes counts by their sum."""
+    possible = np.where(targets > 0, np.exp(log_p.astype(np.float64)), 0)
+    correct = targets[np.arange(len(targets)), log_p.argmax(axis=1)]
     return {
-        "val_loss": float(-np.log(np.maximum(masked.sum(axis=1), 1e-12)).mean()),
-        "val_accuracy": float(right.mean()),
+        "val_loss": float(-np.log(np.maximum(possible.sum(axis=1), 1e-12)).mean()),
+        "val_accuracy": float(correct.mean()),
         "val_auc": validation_auc(np.exp(log_p), targets, labels),
     }
 
 
 def validation_auc(p: NDArray[np.floating], targets: NDArray[np.float32], labels: LabelSpace) -> float:
-    """AUC of everything else against the negative class; without one, the mean of each class against the rest."""
+    """The AUC of all findings against the negative class; without a negative class, the mean one-vs-rest AUC."""
     single = targets.sum(axis=1) == 1
     if labels.negative is not None:
         known = single | (targets[:, labels.negative] == 0)
-        return _auc(targets[known, labels.negative] == 0, 1 - p[known, labels.negative])
-    values = [_auc(targets[single, k] == 1, p[single, k]) for k in range(targets.shape[1])]
+        return roc_auc(targets[known, labels.negative] == 0, 1 - p[known, labels.negative])
+    values = [roc_auc(targets[single, k] == 1, p[single, k]) for k in range(targets.shape[1])]
     known_values = [value for value in values if not np.isnan(value)]
     return float(np.mean(known_values)) if known_values else float("nan")
 
 
-def _auc(truth: NDArray[np.bool_], score: NDArray[np.floating]) -> float:
-    if truth.all() or not truth.any():
-        return float("nan")
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(truth, score))
-
-
-def best_epoch(history: list[Row], metric: str) -> int:
-    """Index of the best epoch so far; the first of equals, and the last where `last` is asked for."""
+def best_epoch(history: list[EpochMetrics], metric: str) -> int:
+    """The index of the best epoch so far: the first of equal ones, or the last epoch where the metric is `last`."""
     if metric == "last":
         return len(history) - 1
     values = np.array([row[metric] for row in history])
@@ -66,21 +58,21 @@ def best_epoch(history: list[Row], metric: str) -> int:
     return int(np.argmin(values) if metric == "val_loss" else np.argmax(values))
 
 
-def stop_reason(history: list[Row], settings: TrainingSettings) -> str | None:
-    """Why training ends here, or None where it goes on."""
+def stop_reason(history: list[EpochMetrics], settings: TrainingSettings) -> StopReason | None:
+    """Why the training ends here; None where it continues."""
     if len(history) >= settings.epochs:
-        return "all epochs done"
+        return StopReason("all-epochs", "all epochs done")
     if not history:
         return None
     if settings.stop_at_accuracy and history[-1]["accuracy"] >= settings.stop_at_accuracy:
-        return f"training accuracy reached {settings.stop_at_accuracy:g}"
-    if settings.early_stopping != "off" and _stale(history, settings) >= settings.patience:
-        return f"{settings.early_stopping} did not improve for {settings.patience} epochs"
+        return StopReason("target-accuracy", f"training accuracy reached {settings.stop_at_accuracy:g}")
+    if settings.early_stopping != "off" and _epochs_without_improvement(history, settings) >= settings.patience:
+        return StopReason("early-stopping", f"{settings.early_stopping} did not improve for {settings.patience} epochs")
     return None
 
 
-def _stale(history: list[Row], settings: TrainingSettings) -> int:
-    """Epochs since the metric last improved by more than the least change."""
+def _epochs_without_improvement(history: list[EpochMetrics], settings: TrainingSettings) -> int:
+    """Epochs since the metric last improved by more than `min_delta`."""
     sign = 1 if settings.early_stopping == "val_loss" else -1
     best, since = np.inf, 0
     for row in history:
@@ -92,10 +84,11 @@ def _stale(history: list[Row], settings: TrainingSettings) -> int:
     return since
 
 
-def to_array(history: list[Row]) -> NDArray[Any]:
-    """The history as bytes, to travel in the checkpoint it belongs to."""
+def to_array(history: list[EpochMetrics]) -> NDArray[Any]:
+    """The history as bytes, to be stored inside the checkpoint that it belongs to."""
     return np.frombuffer(json.dumps(history).encode(), np.uint8)
 
 
-def from_array(array: NDArray[Any]) -> list[Row]:
+def from_array(array: NDArray[Any]) -> list[EpochMetrics]:
+    """The history that `to_array` stored."""
     return json.loads(array.tobytes().decode())

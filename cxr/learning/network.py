@@ -1,11 +1,11 @@
-"""A recipe becomes one flat Keras graph: grey pixels in, probabilities out, the preprocessing inside.
+"""The network of a recipe: one flat Keras graph from gray pixels to probabilities, preprocessing included.
 
-Nothing here speaks to one backend, so the same network runs on any that Keras has.
+Nothing here depends on one Keras backend, so the same network runs on all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,12 @@ import keras
 from keras import layers
 
 from cxr.core.errors import RecipeError
-from cxr.learning.resnet18 import resnet18_trunk
+from cxr.learning.backbones import BACKBONES
 from cxr.learning.whitening import Whitening, whitens
-from cxr.registry.recipe import InputSettings, Recipe
+from cxr.registry.recipe import Recipe
+from cxr.registry.recipe_sections import InputSettings
 
-# mean and deviation of each channel, on 0..255, after the channels' order is set
+# Mean and standard deviation of each channel, on a scale of 0 to 255.
 _CHANNELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "unit": ((0.0,) * 3, (255.0,) * 3),
     "caffe": ((103.939, 116.779, 123.68), (1.0,) * 3),
@@ -29,59 +30,63 @@ _CHANNELS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """The graph and the places in it that others need to know."""
+    """A Keras graph and the layers in it that other modules use."""
 
     model: keras.Model  # pixels -> probabilities
-    target: str  # the layer whose maps explain a decision
-    cut: Any  # the tensor at which training begins: all before it is frozen
+    target: str  # the layer whose feature maps heatmaps are made of
+    cut: Any  # the tensor where training begins: everything before it is frozen
 
     @property
     def frozen_part(self) -> keras.Model:
-        """Pixels -> the cut."""
+        """The model from pixels to the cut."""
         return keras.Model(self.model.input, self.cut)
 
     @property
     def trainable_part(self) -> keras.Model:
-        """The cut -> logits: what is trained."""
+        """The model from the cut to the logits."""
         return keras.Model(self.cut, self.model.get_layer("logits").output)
 
     @property
     def maps_and_features(self) -> keras.Model:
-        """Pixels -> the maps that a heatmap is made of, and the mean of each channel at the end of each block."""
-        trunk = self.model.layers[: self.model.layers.index(self.model.get_layer(self.target)) + 1]
-        ends = {_block(layer): layer for layer in trunk if _block(layer) in _blocks(trunk)}
+        """The model from pixels to the target's maps and to features: each channel's mean at the end of each block."""
+        backbone = self.model.layers[: self.model.layers.index(self.model.get_layer(self.target)) + 1]
+        ends = {_block(layer): layer for layer in backbone if _block(layer) in _blocks(backbone)}
         means = [layers.GlobalAveragePooling2D(dtype="float32")(layer.output) for layer in ends.values()]
         features = layers.Concatenate(dtype="float32")(means) if len(means) > 1 else means[0]
         return keras.Model(self.model.input, [self.model.get_layer(self.target).output, features])
 
     @property
     def from_target(self) -> keras.Model:
-        """The maps that a heatmap is made of -> logits."""
+        """The model from the target's maps to the logits."""
         return keras.Model(self.model.get_layer(self.target).output, self.model.get_layer("logits").output)
 
     @property
     def blocks(self) -> list[tuple[str, list[Any]]]:
-        """The layers that hold weights, from the top down: the head, the trunk's blocks, and not the whitening."""
+        """The layers with weights by block, from the head down to the first block; without the whitening."""
         end = self.model.layers.index(self.model.get_layer("pooled"))
-        trunk, head = self.model.layers[:end], self.model.layers[end:]
-        blocks = [(block, [layer for layer in trunk if _block(layer) == block]) for block in reversed(_blocks(trunk))]
+        backbone, head = self.model.layers[:end], self.model.layers[end:]
+        blocks = [
+            (block, [layer for layer in backbone if _block(layer) == block]) for block in reversed(_blocks(backbone))
+        ]
         return [(name, [layer for layer in layers if layer.weights]) for name, layers in [("head", head), *blocks]]
 
     def apply_temperature(self, temperature: float) -> None:
-        """Divide the logits by the temperature for good, in the weights of their layer."""
+        """Divide the weights of the logits' layer by the temperature, which divides the logits."""
         layer = self.model.get_layer("logits")
         layer.set_weights([array / temperature for array in layer.get_weights()])
 
 
 def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: int = 0) -> Network:
-    """The recipe's network with fresh weights; the trunk's part before `trunk.train` is frozen."""
+    """The recipe's network with random weights; the backbone before the block `trunk.train` is frozen."""
     if recipe.head.output == "sigmoid" and classes != 2:
-        raise RecipeError(f"head.output = sigmoid is for two classes; this dataset has {classes}. Use softmax.")
+        raise RecipeError(
+            f"head.output = sigmoid needs two classes; this dataset has {classes}. Use softmax.", code="sigmoid-classes"
+        )
     keras.utils.set_random_seed(recipe.training.seed)
-    with _policy("mixed_bfloat16" if precision == "bfloat16" else "float32"):
+    with _dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32"):
         pixels = keras.Input((recipe.input.size_px, recipe.input.size_px, 1), name="pixels", dtype="float32")
         x = _preprocess(pixels, recipe.input, zca_rank)
-        maps, target = _BACKBONES[recipe.trunk.backbone](x)
+        maps, target = BACKBONES[recipe.trunk.backbone](x)
     logits, pooled = _head(maps, recipe, classes)
     activation = "softmax" if recipe.head.output == "softmax" else "sigmoid"
     probabilities = layers.Activation(activation, dtype="float32", name="probabilities")(logits)
@@ -99,33 +104,8 @@ def _preprocess(pixels: Any, settings: InputSettings, zca_rank: int) -> Any:
     return layers.Normalization(mean=list(mean), variance=variance, dtype="float32", name="normalise")(x)
 
 
-def _vgg(name: str, last: str) -> Callable[[Any], tuple[Any, str]]:
-    def trunk(x: Any) -> tuple[Any, str]:
-        application = getattr(keras.applications, name)
-        return application(weights=None, include_top=False, input_tensor=x).output, last
-
-    return trunk
-
-
-def _tiny(x: Any) -> tuple[Any, str]:
-    for block, filters in enumerate((8, 16, 16), start=1):
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"block{block}_conv1")(x)
-        if block < 3:
-            x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
-    return x, "block3_conv1"
-
-
-_BACKBONES: dict[str, Callable[[Any], tuple[Any, str]]] = {
-    "vgg16": _vgg("VGG16", "block5_conv3"),
-    "vgg19": _vgg("VGG19", "block5_conv4"),
-    "resnet50": _vgg("ResNet50", "conv5_block3_out"),
-    "resnet18": lambda x: (resnet18_trunk(x), "conv5_block2_out"),
-    "tiny": _tiny,
-}
-
-
 def _head(maps: Any, recipe: Recipe, classes: int) -> tuple[Any, Any]:
-    """Logits, and the pooled vector that the head starts from. In float32: it is small, and decides."""
+    """The logits, and the pooled vector that the head starts from; in float32, as the head is small and decisive."""
     pool = {
         "flatten": layers.Flatten,
         "average": layers.GlobalAveragePooling2D,
@@ -150,34 +130,34 @@ def _dropout(x: Any, recipe: Recipe, name: str) -> Any:
 
 
 def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
-    """Freeze the trunk up to the first layer of the block `train`; the tensor that enters it."""
+    """Freeze the backbone before the block `train`, and return the tensor that enters this block."""
     if train == "all":
         return model.input
-    trunk = list(model.layers[: model.layers.index(model.get_layer("pooled"))])
+    backbone = list(model.layers[: model.layers.index(model.get_layer("pooled"))])
     if train == "head":
-        for layer in trunk:
+        for layer in backbone:
             layer.trainable = False
         return pooled
-    blocks = _blocks(trunk)
+    blocks = _blocks(backbone)
     if train not in blocks:
         raise RecipeError(f"trunk.train = '{train}' is no block of this trunk. Known: head, all, {', '.join(blocks)}.")
-    first = [_block(layer) for layer in trunk].index(train)
-    for layer in trunk[:first]:
+    first = [_block(layer) for layer in backbone].index(train)
+    for layer in backbone[:first]:
         layer.trainable = False
-    return trunk[first].input
+    return backbone[first].input
 
 
 def _block(layer: Any) -> str:
     return str(layer.name).partition("_")[0]
 
 
-def _blocks(trunk: Sequence[Any]) -> list[str]:
-    """The names of the blocks that hold weights, the whitening of the pixels left out."""
-    return sorted({_block(layer) for layer in trunk if layer.weights} - {"whitening"})
+def _blocks(backbone: Sequence[Any]) -> list[str]:
+    """The names of the blocks with weights, without the whitening of the pixels."""
+    return sorted({_block(layer) for layer in backbone if layer.weights} - {"whitening"})
 
 
 @contextmanager
-def _policy(name: str) -> Iterator[None]:
+def _dtype_policy(name: str) -> Iterator[None]:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

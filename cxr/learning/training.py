@@ -1,284 +1,203 @@
-"""Training: frozen maps once, then epochs, with a checkpoint after each that a killed run goes on from."""
+"""Training: frozen features once, then epochs, each followed by a checkpoint that a killed run resumes from."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError, RunError
+from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.learning import history as training_history
-from cxr.learning import objective
 from cxr.learning.augmentation import augment, view_rng
+from cxr.learning.checkpoint import load_best, resume_from_checkpoint, save_checkpoint
 from cxr.learning.device import Device
-from cxr.learning.epochs import EpochBatches, TrainingInputs, as_input
+from cxr.learning.epoch import EpochBatches, TrainingInputs, as_input, run_epoch
 from cxr.learning.features import FeatureTable, PixelTable, feature_table, pixel_table
+from cxr.learning.history import STOPPED, EpochMetrics
+from cxr.learning.journal import Journal, Phase
 from cxr.learning.network import Network, build
-from cxr.learning.optimizer import make_optimizer
+from cxr.learning.optimization import group_accuracy, group_crossentropy, log_probabilities, make_optimizer
+from cxr.learning.starting_weights import load_starting_weights
 from cxr.learning.whitening import fit_whitening, whitens
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import arrays_of, assign, load_starting_weights, round_to_half
+from cxr.registry.weights_file import round_to_half
 
 WHITENING_FILMS = 512
-
-
-class Journal(Protocol):
-    """Where a training says how far it is, hears that it shall stop, and keeps what it would resume from."""
-
-    def phase(self, name: str, done: int = 0, total: int = 0) -> None: ...
-    def step(self, now: training_history.StepProgress) -> None: ...
-    def history(self, rows: list[training_history.Row]) -> None: ...
-    def note(self, sentence: str) -> None: ...
-    def stopping(self) -> bool: ...
-    def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None: ...
-    def load(self, name: str) -> dict[str, NDArray[Any]] | None: ...
+MOST_NAMED = 20  # unreadable images that the journal names
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """A network with the best epoch's weights, and how it came to them."""
+    """A network with the weights of its best epoch, and how it got them."""
 
     network: Network
-    history: list[training_history.Row]
+    history: list[EpochMetrics]
     best_epoch: int
     starting_weights: str
     zca_rank: int
-    films: Dataset  # all that took part, with `role` and `film`, a name made of a film's bytes alone
-    probabilities: NDArray[np.float32]  # of those that are not in train, in their order
+    films: Dataset  # every film that took part, with `role` and `film` (the film's id, a hash of its bytes)
+    probabilities: NDArray[np.float32]  # of the films that are not in train, in their order
+
+
+@dataclass(frozen=True, eq=False)
+class _Films:
+    """The readable films of a training with their pixels, roles and targets."""
+
+    dataset: Dataset
+    pixels: PixelTable
+    targets: NDArray[np.float32]
+
+    def indices(self, role: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self.dataset.table["role"] == role)
+
+    @property
+    def held_out(self) -> NDArray[np.int64]:
+        """The films that are not trained on: validation and test."""
+        return np.flatnonzero(self.dataset.table["role"] != "train")
 
 
 def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, journal: Journal) -> TrainingResult:
-    """The network trained on the films by their roles; it goes on from the journal's checkpoint if there is one."""
-    journal.phase("reading films")
-    pixels = pixel_table(dataset, recipe.input.size_px, _counter(journal, "reading films"))
-    dataset, pixels = _without_broken(dataset, pixels, journal)
-    dataset = dataset.with_column("film", [digest.hex()[:16] for digest in pixels.digests])
-    roles = dataset.table["role"].to_numpy()
-    targets = labels.targets(dataset.labels)
-    whitening = _whitening(recipe, pixels, np.flatnonzero(roles == "train"))
+    """The network trained on the films by role; continues from the journal's checkpoint where there is one."""
+    films = _read_films(recipe, dataset, labels, journal)
+    whitening = _fitted_whitening(recipe, films)
     zca_rank = whitening[2].shape[1] if len(whitening) > 2 else 0
-
     with device.scope():
         network = build(recipe, len(labels.classes), device.precision, zca_rank)
         if whitening:
             network.model.get_layer("whitening").set_weights(whitening)
         starting_weights = load_starting_weights(network.model, recipe)
-    lesson = _lesson(recipe, network, pixels, roles, journal)  # outside: several GPUs would each take the batch
-    sources = dataset.table["source"].to_numpy()
-    epoch_films = EpochBatches(recipe, lesson, np.flatnonzero(roles == "train"), targets, sources)
+    inputs = _inputs(recipe, network, films, journal)  # outside the scope: several GPUs would each get the whole batch
+    sources = films.dataset.table["source"].to_numpy()
+    batches = EpochBatches(recipe, inputs, films.indices("train"), films.targets, sources)
     with device.scope():
-        trained = keras.Model(lesson.model.input, lesson.model.output)
-        trained.compile(
-            optimizer=make_optimizer(
-                recipe.optimiser, len(epoch_films), recipe.training.epochs, recipe.training.average
-            ),
-            loss=objective.group_crossentropy(recipe.training.label_smoothing),
-            metrics=[keras.metrics.MeanMetricWrapper(objective.group_accuracy, name="accuracy")],
-            jit_compile=False,  # measured slower on CPUs
-        )
-        trained.optimizer.build(trained.trainable_variables)
-
-    held = np.flatnonzero(roles == "val")
-    history = _resume(trained, journal)
-    while (reason := training_history.stop_reason(history, recipe.training)) is None:
-        passed = _epoch(trained, epoch_films, len(history), journal)
-        if passed is None:
-            reason = "stopped"
-            break
-        history.append(passed.row | training_history.validation_metrics(_predict(lesson, held), targets[held], labels))
-        _keep(trained, passed.weights, history, recipe, journal)
-    if not history:
-        raise RunError("The run was stopped before its first epoch ended, so there is nothing to keep.")
-    journal.note(f"Ended after epoch {len(history)}: {reason}.")
+        model = _compiled(recipe, inputs, len(batches))
+    history = _train_epochs(recipe, model, batches, (films, labels), journal)
     best = training_history.best_epoch(history, recipe.training.best)
-    kept = journal.load(f"best-{best + 1}")
-    if kept is None:
-        raise RunError("The best epoch's weights are missing from the run's folder; start it again.")
-    assign(_learned(trained), kept)
+    load_best(model, best + 1, journal)
     if recipe.training.half:
         round_to_half(network.model.weights)
-    judged = np.flatnonzero(roles != "train")
-    probabilities = np.exp(_predict(lesson, judged))
-    return TrainingResult(network, history, best + 1, starting_weights, zca_rank, dataset, probabilities)
+    probabilities = np.exp(_log_probabilities(inputs, films.held_out))
+    return TrainingResult(network, history, best + 1, starting_weights, zca_rank, films.dataset, probabilities)
 
 
-def _lesson(
-    recipe: Recipe, network: Network, pixels: PixelTable, roles: NDArray[np.object_], journal: Journal
-) -> TrainingInputs:
-    settings, seed = recipe.augmentation, recipe.training.seed
-    fresh = settings.active and not recipe.training.views
-    if recipe.trunk.train == "all" or fresh:
-        logits = network.model.get_layer("logits").output
-        whole = keras.Model(network.model.input, logits)
-
-        def change(film: int, epoch: int) -> NDArray[np.uint8]:
-            plain = pixels.table.take(np.array(film))
-            return augment(plain, settings, view_rng(seed, pixels.digests[film], epoch))
-
-        return TrainingInputs(whole, pixels.table, pixels.table, change if fresh else None)
-    count = _counter(journal, "computing features")
-    front, train, rest = network.frozen_part, np.flatnonzero(roles == "train"), np.flatnonzero(roles != "train")
-    if settings.active:
-        views = feature_table(front, recipe, train, pixels, recipe.training.views, count)
-        plain = feature_table(front, recipe, rest, pixels, 0, count)
-    else:
-        views = plain = feature_table(front, recipe, np.arange(len(roles)), pixels, 0, count)
-    return TrainingInputs(network.trainable_part, views, plain, None)
+def _compiled(recipe: Recipe, inputs: TrainingInputs, steps: int) -> keras.Model:
+    settings = recipe.training
+    model = keras.Model(inputs.model.input, inputs.model.output)
+    model.compile(
+        optimizer=make_optimizer(recipe.optimiser, steps, settings.epochs, settings.average),
+        loss=group_crossentropy(settings.label_smoothing),
+        metrics=[keras.metrics.MeanMetricWrapper(group_accuracy, name="accuracy")],
+        jit_compile=False,  # measured slower on CPUs
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
-class _ProgressCallback(keras.callbacks.Callback):
-    """Tells the journal of every step, and ends the epoch when the run shall stop."""
-
-    def __init__(self, journal: Journal, epoch: int, films: EpochBatches) -> None:
-        super().__init__()
-        self.journal, self.epoch, self.films, self.stopped = journal, epoch, films, False
-        self.weights: list[NDArray[Any]] | None = None  # as trained, where Keras goes on to the average of them
-        self.films_s = 0.0
-        self._warm_at = 0.0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        said = logs or {}
-        self._clock(batch)
-        where = (self.epoch, batch + 1, len(self.films))
-        means = (float(said.get("loss", np.nan)), float(said.get("accuracy", np.nan)))
-        self.journal.step(training_history.StepProgress(*where, *means, self.films_s))
-        if self.journal.stopping():
-            self.stopped = self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.model.optimizer.use_ema:
-            self.weights = [variable.numpy() for variable in _learned(self.model)]
-
-    def _clock(self, batch: int) -> None:
-        """Films a second without the first step, which may compile the graph."""
-        if batch == 0:
-            self._warm_at = time.monotonic()
-            return
-        size, shown = self.films.settings.batch, len(self.films.order)
-        self.films_s = (min((batch + 1) * size, shown) - size) / max(time.monotonic() - self._warm_at, 1e-6)
-
-
-@dataclass(frozen=True, eq=False)
-class _EpochOutcome:
-    """What an epoch brought; the network now has the weights to be judged."""
-
-    row: training_history.Row
-    weights: list[NDArray[Any]] | None  # those to go on from, where they are others
-
-
-def _epoch(trained: keras.Model, films: EpochBatches, epoch: int, journal: Journal) -> _EpochOutcome | None:
-    """One pass; None where it was stopped on the way."""
-    started = time.monotonic()
-    films.begin(epoch)
-    _reseed(trained, films.settings.seed, epoch)
-    watch = _ProgressCallback(journal, epoch + 1, films)
-    logs = trained.fit(
-        films, epochs=epoch + 1, initial_epoch=epoch, shuffle=False, verbose=0, callbacks=[watch]
-    ).history
-    if watch.stopped:
-        return None
-    value = float(logs["loss"][-1])
-    if not np.isfinite(value):
-        raise RunError(f"The loss became {value} in epoch {epoch + 1}. Lower the learning rate, or set a clip norm.")
-    rate = float(np.asarray(trained.optimizer.learning_rate))
-    row = {
-        "epoch": epoch + 1,
-        "loss": value,
-        "accuracy": float(logs["accuracy"][-1]),
-        "rate": rate,
-        "seconds": round(time.monotonic() - started, 2),
-        "films_s": round(watch.films_s, 2),
-    }
-    return _EpochOutcome(row, watch.weights)
-
-
-def _reseed(trained: keras.Model, seed: int, epoch: int) -> None:
-    """Dropout starts every epoch from seed and epoch, so a resumed run draws what an unbroken one draws."""
-    for layer in trained.layers:
-        if isinstance(layer, keras.layers.Dropout) and layer.seed_generator is not None:
-            layer.seed_generator.state.assign(np.array([seed, epoch], np.uint32))
-
-
-def _predict(lesson: TrainingInputs, films: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Log-probabilities of films as they are."""
-    rows = []
-    for start in range(0, len(films), 32):
-        batch = as_input(lesson.plain.take(films[start : start + 32]))
-        rows.append(np.asarray(objective.log_probabilities(lesson.model.predict_on_batch(batch))))
-    return np.concatenate(rows)
-
-
-def _learned(trained: keras.Model) -> list[Any]:
-    """Every variable that training changes; not Dropout's state, which is set anew and numbered by the process."""
-    return [v for layer in trained.layers if layer.trainable for v in layer.weights]
-
-
-def _keep(
-    trained: keras.Model,
-    go_on_from: list[NDArray[Any]] | None,
-    history: list[training_history.Row],
-    recipe: Recipe,
-    journal: Journal,
-) -> None:
-    """The best weights first, then the checkpoint that counts the epoch: a kill in between repeats the epoch."""
-    if training_history.best_epoch(history, recipe.training.best) == len(history) - 1:
-        journal.save(f"best-{len(history)}", arrays_of(_learned(trained)))
-    for variable, value in zip(_learned(trained), go_on_from or [], strict=go_on_from is not None):
-        variable.assign(value)
-    state = arrays_of(_learned(trained) + list(trained.optimizer.variables))
-    journal.save("checkpoint", state | {"history": training_history.to_array(history)})
-    journal.history(history)
-
-
-def _resume(trained: keras.Model, journal: Journal) -> list[training_history.Row]:
-    state = journal.load("checkpoint")
-    if state is None:
-        return []
-    history = training_history.from_array(state.pop("history"))
-    assign(_learned(trained) + list(trained.optimizer.variables), state)
-    journal.note(f"Resumed after epoch {len(history)}.")
-    journal.history(history)
+def _train_epochs(
+    recipe: Recipe, model: keras.Model, batches: EpochBatches, judged: tuple[_Films, LabelSpace], journal: Journal
+) -> list[EpochMetrics]:
+    """The history after the last epoch, whose weights and checkpoints the journal has."""
+    films, labels = judged
+    validation = films.indices("val")
+    history = resume_from_checkpoint(model, journal)
+    while (reason := training_history.stop_reason(history, recipe.training)) is None:
+        outcome = run_epoch(model, batches, len(history), journal)
+        if outcome is None:
+            reason = STOPPED
+            break
+        log_p = _log_probabilities(batches.inputs, validation)
+        history.append(outcome.row | training_history.validation_metrics(log_p, films.targets[validation], labels))
+        save_checkpoint(model, outcome.weights, history, recipe, journal)
+    if not history:
+        raise _stopped_early()
+    journal.note(f"Training ended after epoch {len(history)}: {reason.sentence}.")
     return history
 
 
-def _whitening(recipe: Recipe, pixels: PixelTable, films: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+def _read_films(recipe: Recipe, dataset: Dataset, labels: LabelSpace, journal: Journal) -> _Films:
+    journal.phase(Phase.READING_IMAGES)
+    pixels = pixel_table(dataset, recipe.input.size_px, _counter(journal, Phase.READING_IMAGES))
+    dataset, pixels = _without_unreadable(dataset, pixels, journal)
+    dataset = dataset.with_column("film", [digest.hex()[:16] for digest in pixels.digests])
+    return _Films(dataset, pixels, labels.targets(dataset.labels))
+
+
+def _inputs(recipe: Recipe, network: Network, films: _Films, journal: Journal) -> TrainingInputs:
+    """The trained model with its inputs: images where the backbone is trained, otherwise its frozen features."""
+    settings, seed, pixels = recipe.augmentation, recipe.training.seed, films.pixels
+    fresh_views = settings.active and not recipe.training.views
+    if recipe.trunk.train == "all" or fresh_views:
+        logits = network.model.get_layer("logits").output
+        whole = keras.Model(network.model.input, logits)
+
+        def augmented(film: int, epoch: int) -> NDArray[np.uint8]:
+            plain = pixels.table.take(np.array(film))
+            return augment(plain, settings, view_rng(seed, pixels.digests[film], epoch))
+
+        return TrainingInputs(whole, pixels.table, pixels.table, augmented if fresh_views else None)
+    count = _counter(journal, Phase.COMPUTING_FEATURES)
+    frozen = network.frozen_part
+    if settings.active:
+        views = feature_table(frozen, recipe, films.indices("train"), pixels, recipe.training.views, count)
+        plain = feature_table(frozen, recipe, films.held_out, pixels, 0, count)
+    else:
+        views = plain = feature_table(frozen, recipe, np.arange(len(films.dataset)), pixels, 0, count)
+    return TrainingInputs(network.trainable_part, views, plain, None)
+
+
+def _log_probabilities(inputs: TrainingInputs, films: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The log-probabilities of films without augmentation."""
+    rows = []
+    for start in range(0, len(films), 32):
+        batch = as_input(inputs.plain.take(films[start : start + 32]))
+        rows.append(np.asarray(log_probabilities(inputs.model.predict_on_batch(batch))))
+    return np.concatenate(rows)
+
+
+def _fitted_whitening(recipe: Recipe, films: _Films) -> list[NDArray[np.float32]]:
+    """The weights of the whitening layer, from a sample of the training films; empty where there is no such layer."""
     if not whitens(recipe.input):
         return []
     rng = np.random.default_rng(recipe.training.seed)
-    chosen = np.sort(rng.permutation(films)[:WHITENING_FILMS])
-    return fit_whitening(recipe.input, pixels.table.take(chosen))
+    sample = np.sort(rng.permutation(films.indices("train"))[:WHITENING_FILMS])
+    return fit_whitening(recipe.input, films.pixels.table.take(sample))
 
 
-def _without_broken(dataset: Dataset, pixels: PixelTable, journal: Journal) -> tuple[Dataset, PixelTable]:
-    if not pixels.broken:
+def _without_unreadable(dataset: Dataset, pixels: PixelTable, journal: Journal) -> tuple[Dataset, PixelTable]:
+    if not pixels.unreadable:
         return dataset, pixels
-    for film, reason in list(pixels.broken.items())[:20]:
-        journal.note(f"Left out {dataset.table['path'].iloc[film]}: {reason}")
-    journal.note(f"{len(pixels.broken)} of {len(dataset)} films cannot be read and were left out.")
-    whole = np.array([film not in pixels.broken for film in range(len(dataset))])
-    left = set(dataset.table["role"][whole])
-    for role, use in (("train", "train"), ("val", "validate")):
-        if role not in left:
-            raise DatasetError(f"None of the films to {use} with can be read.")
-    kept = PixelTable(
-        FeatureTable(pixels.table.rows, pixels.table.places[whole]),
-        tuple(digest for digest, good in zip(pixels.digests, whole, strict=True) if good),
+    for film, reason in list(pixels.unreadable.items())[:MOST_NAMED]:
+        journal.note(f"Excluded {dataset.table['path'].iloc[film]}: {reason}")
+    journal.note(f"Excluded {counted(len(pixels.unreadable), 'unreadable image')} of {len(dataset):,}.")
+    readable = np.array([film not in pixels.unreadable for film in range(len(dataset))])
+    roles = set(dataset.table["role"][readable])
+    for role, name in (("train", "training"), ("val", "validation")):
+        if role not in roles:
+            raise DatasetError(f"None of the {name} images can be read.", code="unreadable")
+    left = PixelTable(
+        FeatureTable(pixels.table.rows, pixels.table.row_numbers[readable]),
+        tuple(digest for digest, good in zip(pixels.digests, readable, strict=True) if good),
         {},
     )
-    return dataset.where(whole), kept
+    return dataset.where(readable), left
 
 
-def _counter(journal: Journal, phase: str) -> Callable[[int, int], None]:
+def _counter(journal: Journal, phase: Phase) -> Callable[[int, int], None]:
+    """Reports progress within a phase, and ends the run when it is to stop."""
+
     def count(done: int, total: int) -> None:
         journal.phase(phase, done, total)
-        if journal.stopping():
-            raise RunError("The run was stopped before its first epoch ended, so there is nothing to keep.")
+        if journal.should_stop():
+            raise _stopped_early()
 
     return count
+
+
+def _stopped_early() -> RunError:
+    return RunError("Stopped before the end of the first epoch, so there is no model.", code="stopped")

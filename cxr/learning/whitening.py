@@ -1,4 +1,4 @@
-"""Featurewise centring, scaling and ZCA as a layer, with statistics that are fitted on training films."""
+"""Centering, scaling and ZCA whitening as a layer, with statistics fitted on training films."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from cxr.registry.recipe import InputSettings
+from cxr.registry.recipe_sections import InputSettings
 
-GREY = 255.0
-SPREAD = 63.75  # grey levels that one deviation becomes again, so that a trunk sees what it was trained on
+GRAY = 255.0
+GRAY_LEVELS_PER_SD = 63.75  # scales the output back to the range that pretrained backbones expect
 
 
 class Whitening(layers.Layer):
-    """Grey films -> grey films, about 127.5.
+    """Whitens gray images; the output is centered at 127.5.
 
-    ZCA turns a film along the training films' principal components and evens these out. What lies outside of
-    them, which is most of a film that was not trained on, passes as a direction without variance would.
+    ZCA scales an image along the principal components of the training films to equal variance. What lies outside of
+    these components, most of an image that was not trained on, is scaled like a direction without variance.
     """
 
     def __init__(self, rank: int, **kwargs: Any) -> None:
@@ -41,18 +41,19 @@ class Whitening(layers.Layer):
             inside = ops.matmul(flat, self.components) * (self.gains - self.rest)
             flat = flat * self.rest + ops.matmul(inside, ops.transpose(self.components))
             x = ops.reshape(flat, ops.shape(x))
-        return x * SPREAD + GREY / 2
+        return x * GRAY_LEVELS_PER_SD + GRAY / 2
 
 
 def whitens(settings: InputSettings) -> bool:
+    """Whether the network has a whitening layer."""
     return settings.featurewise_center or settings.featurewise_std or settings.zca
 
 
 def fit_whitening(settings: InputSettings, films: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Values for the layer's weights, from training films of one size; a few hundred are enough."""
+    """The weights of the layer, fitted on training films of one size; a few hundred are enough."""
     x = films.astype(np.float32).reshape(len(films), -1)
-    mean = x.mean() if settings.featurewise_center else np.float32(GREY / 2)
-    deviation = x.std() + 1e-6 if settings.featurewise_std else np.float32(SPREAD)
+    mean = x.mean() if settings.featurewise_center else np.float32(GRAY / 2)
+    deviation = x.std() + 1e-6 if settings.featurewise_std else np.float32(GRAY_LEVELS_PER_SD)
     values = [np.asarray(mean), np.asarray(deviation)]
     if settings.zca:
         values += _components((x - mean) / deviation, settings.zca_epsilon)
@@ -60,9 +61,9 @@ def fit_whitening(settings: InputSettings, films: NDArray[np.uint8]) -> list[NDA
 
 
 def _components(x: NDArray[Any], epsilon: float) -> list[NDArray[Any]]:
-    """Components, a gain for each, and the gain of all else; the films come out with the spread they had.
+    """The components, a gain for each, and the gain of everything else; the total variance stays the same.
 
-    By way of the films' Gram matrix, which is far smaller than one of pixels by pixels.
+    Computed from the films' Gram matrix, which is far smaller than the covariance of all pixels.
     """
     variance, vectors = np.linalg.eigh(x.astype(np.float64) @ x.T / len(x))
     keep = variance > variance[-1] * 1e-6

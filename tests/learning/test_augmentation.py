@@ -3,7 +3,7 @@ import pytest
 
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.learning.augmentation import augment, view_rng
-from cxr.registry.recipe import AugmentationSettings
+from cxr.registry.recipe_sections import AugmentationSettings
 
 KNOBS = {
     "rotation_deg": 20,

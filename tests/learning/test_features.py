@@ -34,14 +34,14 @@ def filled(store, *numbers):
 
 def contents(store):
     rows = store.rows()
-    return {int.from_bytes(name, "big"): rows[place].ravel()[0] for name, place in store.index().items()}
+    return {int.from_bytes(name, "big"): rows[place].ravel()[0] for name, place in store.row_by_key().items()}
 
 
 # The store
 
 
 def test_a_new_store_is_empty(store):
-    assert store.index() == {}
+    assert store.row_by_key() == {}
     assert store.rows().shape == (0, 2, 3)
     assert not store.folder.exists()
 
@@ -49,7 +49,7 @@ def test_a_new_store_is_empty(store):
 def test_rows_are_found_again_by_their_keys(store):
     filled(store, 5, 7)
     filled(store, 9)
-    assert store.index() == {key(5): 0, key(7): 1, key(9): 2}
+    assert store.row_by_key() == {key(5): 0, key(7): 1, key(9): 2}
     assert contents(store) == {5: 5, 7: 7, 9: 9}
     assert (store.rows().dtype, store.rows().shape) == (ROW, (3, 2, 3))
 
@@ -134,7 +134,7 @@ def copied(dataset, tmp_path):
 def test_films_are_brought_to_size_in_their_order(home, dataset):
     pixels = pixel_table(dataset, 32, quiet)
     assert len(pixels.table) == len(pixels.digests) == 40
-    assert pixels.broken == {}
+    assert pixels.unreadable == {}
     for i in (0, 17, 39):
         assert np.array_equal(pixels.table.take(np.array(i)), Film.read(dataset.read_bytes(i)).fitted(32))
 
@@ -155,16 +155,16 @@ def test_sizes_are_kept_apart(home, dataset):
 
 def test_a_broken_film_is_named_and_the_others_are_there(home, copied):
     pixels = pixel_table(copied, 32, quiet)
-    assert list(pixels.broken) == [7]
-    assert pixels.broken[7]
-    assert pixels.table.places.ravel().tolist()[7] == -1
-    assert (pixels.table.places[:7] >= 0).all()
+    assert list(pixels.unreadable) == [7]
+    assert pixels.unreadable[7]
+    assert pixels.table.row_numbers.ravel().tolist()[7] == -1
+    assert (pixels.table.row_numbers[:7] >= 0).all()
 
 
 def test_a_film_that_is_there_twice_is_one_row(home, copied):
     pixels = pixel_table(copied, 32, quiet)
     assert pixels.digests[0] == pixels.digests[6]
-    assert pixels.table.places[0] == pixels.table.places[6]
+    assert pixels.table.row_numbers[0] == pixels.table.row_numbers[6]
     assert len(pixels.table.rows) == 6
 
 
@@ -241,8 +241,8 @@ def test_only_missing_films_are_computed(recipe, pixels):
 
 def test_films_that_were_not_chosen_have_no_place(recipe, pixels):
     table = feature_table(Front(recipe), recipe, np.array([3, 8]), pixels, 2, quiet)
-    assert table.places.shape == (40, 2)
-    assert (np.flatnonzero((table.places >= 0).all(axis=1)) == [3, 8]).all()
+    assert table.row_numbers.shape == (40, 2)
+    assert (np.flatnonzero((table.row_numbers >= 0).all(axis=1)) == [3, 8]).all()
 
 
 def test_views_are_augmented_and_the_same_whenever_they_are_made(recipe, pixels):

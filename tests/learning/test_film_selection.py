@@ -3,9 +3,18 @@ import pandas as pd
 import pytest
 
 from cxr.core.errors import DatasetError
-from cxr.datasets.dataset import COLUMNS, Dataset
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.film_table import COLUMNS
 from cxr.datasets.labels import LabelSpace
-from cxr.learning.film_selection import evaluation_films, label_space, select, select_fold
+from cxr.learning.film_selection import (
+    ExcludedFilms,
+    ExclusionReason,
+    evaluation_films,
+    excluded_films,
+    label_space,
+    select,
+    select_fold,
+)
 from tests.support.training import tiny_recipe
 
 
@@ -66,7 +75,7 @@ def test_views_that_are_excluded_take_no_part_and_make_no_class(films):
     assert set(kept.table["view"]) == {"PA", "L"}
 
 
-def test_labels_left_out_and_labels_that_say_nothing_take_no_part():
+def test_labels_that_are_left_out_or_belong_to_no_class_take_no_part():
     films = listed(**{"normal": 20, "viral": 20, "other": 5, "not-a-chest-xray": 5, "pneumonia": 5})
     chosen, labels = select(recipe(), films)
     assert labels.classes == ("normal", "viral")
@@ -88,20 +97,36 @@ def test_every_film_has_a_role_in_about_the_recipe_s_shares(films):
     assert select(recipe(validation=0.25, test=0.2), films)[0].table.equals(chosen.table)
 
 
-def test_a_class_without_films_is_named_with_what_to_do():
-    with pytest.raises(DatasetError, match="no covid19 film to train with.*name in the recipe only classes"):
+def test_a_class_without_training_films_is_an_error():
+    with pytest.raises(DatasetError) as error:
         select(recipe(classes=["normal", "viral", "covid19"]), listed(normal=20, viral=20))
+    assert error.value.code == "dataset.class-missing-in-train"
 
 
-def test_a_class_without_films_to_validate_with_is_named():
-    with pytest.raises(DatasetError, match="no viral film to validate with"):
+def test_a_class_without_validation_films_is_an_error():
+    with pytest.raises(DatasetError) as error:
         select(recipe(), listed(normal=40, viral=1))
+    assert error.value.code == "dataset.class-missing-in-val"
+
+
+def test_films_that_take_no_part_are_counted_by_reason():
+    films = listed(**{"normal": 20, "viral": 20, "other": 5, "": 2})
+    views = np.where(np.arange(47) < 3, "L", "PA")
+    films = films.with_column("view", views)
+    labels = label_space(recipe(), films)
+    assert excluded_films(recipe(), labels, films) == [
+        ExcludedFilms(ExclusionReason.VIEW, "L", 3),
+        ExcludedFilms(ExclusionReason.LABEL, "other", 5),
+        ExcludedFilms(ExclusionReason.LABEL, "", 2),
+    ]
+    chosen, _ = select(recipe(), films)
+    assert len(chosen) == 47 - 3 - 5 - 2
 
 
 # Draws
 
 
-def test_a_draw_takes_exactly_so_many_films_of_each_label(films):
+def test_a_draw_takes_exactly_that_many_films_of_each_label(films):
     chosen, _ = select(recipe(draw={"normal": 15, "covid19": 12}, draw_test=3, classes=["normal", "covid19"]), films)
     assert of_role(chosen, "test") == {"normal": 3, "covid19": 3}
     assert chosen.labels.value_counts().to_dict() == {"normal": 15, "covid19": 12}
@@ -122,9 +147,10 @@ def test_a_draw_of_a_group_class_takes_any_of_its_members_and_keeps_their_labels
     assert set(chosen.labels) == {"normal", "bacterial", "viral", "covid19"}
 
 
-def test_a_draw_of_what_is_no_class_is_refused(films):
-    with pytest.raises(DatasetError, match="draws films of viral, which is no class"):
+def test_a_draw_of_a_label_that_is_no_class_is_refused(films):
+    with pytest.raises(DatasetError) as error:
         select(recipe(classes=["normal", "covid19"], draw={"normal": 5, "viral": 5}), films)
+    assert error.value.code == "dataset.draw-without-class"
 
 
 def test_a_draw_of_more_films_than_there_are_is_refused(films):
@@ -160,10 +186,10 @@ def test_a_patient_is_in_one_fold(films):
     assert roles_of.max() == 1
 
 
-# What a finished model is judged by
+# The films to evaluate a model on
 
 
-def judged(films, split=None, roles=None, **data):
+def films_to_evaluate(films, split=None, roles=None, **data):
     labels = LabelSpace(("normal", "viral"))
     return evaluation_films(recipe(**data), labels, films, split, [""] * len(films) if roles is None else roles)
 
@@ -179,38 +205,38 @@ def roles(two_labels):
     return [("train", "val", "test", "", "", "")[i % 6] for i in range(len(two_labels))]
 
 
-def test_of_films_that_it_was_trained_with_a_model_is_judged_by_the_test_films_alone(two_labels, roles):
+def test_a_dataset_of_the_training_gives_its_test_films_alone(two_labels, roles):
     wanted = {f"{i}.png" for i in range(80) if roles[i] == "test"}
-    assert paths(judged(two_labels, roles=roles)) == wanted
+    assert paths(films_to_evaluate(two_labels, roles=roles)) == wanted
 
 
-def test_on_another_dataset_it_is_judged_by_all_films_that_say_something(two_labels):
-    assert len(judged(two_labels)) == 80
+def test_another_dataset_gives_all_films_of_known_labels(two_labels):
+    assert len(films_to_evaluate(two_labels)) == 80
 
 
-def test_on_another_dataset_with_a_test_split_it_is_judged_by_that(two_labels):
+def test_another_dataset_with_a_test_split_gives_that(two_labels):
     films = placed(two_labels, "test", [3, 50])
-    assert paths(judged(films)) == {"3.png", "50.png"}
+    assert paths(films_to_evaluate(films)) == {"3.png", "50.png"}
 
 
-def test_of_a_join_each_dataset_is_judged_by_its_own_rule(two_labels, roles):
+def test_in_a_join_each_dataset_follows_its_own_rule(two_labels, roles):
     joined = Dataset.join([two_labels, listed("clinic", normal=5, viral=5)])
-    chosen = judged(joined, roles=[*roles, *[""] * 10]).table
+    chosen = films_to_evaluate(joined, roles=[*roles, *[""] * 10]).table
     assert (chosen["dataset"] == "clinic").sum() == 10
     assert set(chosen.loc[chosen["dataset"] == "hospital", "role"]) == {"test"}
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_a_named_split_is_taken_at_its_word(two_labels, roles, split):
+def test_a_named_split_is_followed_literally(two_labels, roles, split):
     films = placed(two_labels, split, [1, 3])  # 1 was in validation, 3 in nothing
     wanted = {f"{i}.png" for i in range(80) if roles[i] == split} | {"3.png"}
-    assert paths(judged(films, split, roles)) == wanted
+    assert paths(films_to_evaluate(films, split, roles)) == wanted
 
 
-def test_all_are_all_films_that_say_something(two_labels):
-    assert len(judged(two_labels, "all")) == 80
+def test_all_are_all_films_of_known_labels(two_labels):
+    assert len(films_to_evaluate(two_labels, "all")) == 80
 
 
-def test_excluded_views_are_not_judged(two_labels):
+def test_excluded_views_are_not_evaluated(two_labels):
     films = two_labels.with_column("view", np.where(np.arange(84) < 10, "L", "PA"))
-    assert len(judged(films, "all")) == 70
+    assert len(films_to_evaluate(films, "all")) == 70

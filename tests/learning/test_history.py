@@ -3,8 +3,8 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.learning import history as training_history
-from cxr.learning.history import best_epoch, stop_reason, validation_auc
-from cxr.registry.recipe import TrainingSettings
+from cxr.learning.history import StopReason, best_epoch, stop_reason, validation_auc
+from cxr.registry.recipe_sections import TrainingSettings
 
 NAN = float("nan")
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -48,20 +48,22 @@ def test_a_training_ends_after_its_epochs_and_not_before():
     settings = TrainingSettings(epochs=3)
     assert stop_reason([], settings) is None
     assert stop_reason(rows("val_loss", 1, 1), settings) is None
-    assert stop_reason(rows("val_loss", 1, 1, 1), settings) == "all epochs done"
+    assert stop_reason(rows("val_loss", 1, 1, 1), settings) == StopReason("all-epochs", "all epochs done")
 
 
 def test_a_training_ends_at_the_training_accuracy_of_its_last_epoch():
     settings = TrainingSettings(epochs=10, stop_at_accuracy=0.9)
     assert stop_reason([{"accuracy": 0.95}, {"accuracy": 0.89}], settings) is None
-    assert "0.9" in stop_reason([{"accuracy": 0.5}, {"accuracy": 0.9}], settings)
+    reason = stop_reason([{"accuracy": 0.5}, {"accuracy": 0.9}], settings)
+    assert reason is not None and reason.code == "target-accuracy" and "0.9" in reason.sentence
 
 
 def test_it_stops_early_after_so_many_epochs_without_improvement():
     settings = TrainingSettings(epochs=99, early_stopping="val_loss", patience=2)
     assert stop_reason(rows("val_loss", 1.0, 1.1), settings) is None
     assert stop_reason(rows("val_loss", 1.0, 1.1, 0.9, 1.1), settings) is None
-    assert stop_reason(rows("val_loss", 1.0, 1.1, 1.0), settings) == "val_loss did not improve for 2 epochs"
+    reason = stop_reason(rows("val_loss", 1.0, 1.1, 1.0), settings)
+    assert reason is not None and reason.code == "early-stopping"
 
 
 def test_early_stopping_of_an_accuracy_looks_upwards():

@@ -1,4 +1,4 @@
-"""Short trainings on a few drawn films, and a journal that remembers all it was told."""
+"""Short trainings on a few synthetic films, and a journal in memory."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ VIEWS = {"shift_x": 0.1, "noise": 4}
 
 
 class Notes:
-    """A journal in memory; it asks to stop once `stop_at` steps were told."""
+    """A journal in memory; it asks to stop after `stop_at` steps."""
 
     def __init__(self, stop_at=None):
-        self.stop_at, self.steps, self.told, self.saved = stop_at, [], [], {}
+        self.stop_at, self.steps, self.progress, self.saved = stop_at, [], [], {}
         self.phases, self.notes, self.rows = [], [], []
 
     def phase(self, name, done=0, total=0):
@@ -27,7 +27,7 @@ class Notes:
 
     def step(self, now):
         self.steps.append((now.epoch, now.step, now.steps, now.loss))
-        self.told.append(now)
+        self.progress.append(now)
 
     def history(self, rows):
         self.rows.append([dict(row) for row in rows])
@@ -35,7 +35,7 @@ class Notes:
     def note(self, sentence):
         self.notes.append(sentence)
 
-    def stopping(self):
+    def should_stop(self):
         return self.stop_at is not None and len(self.steps) >= self.stop_at
 
     def save(self, name, arrays):
@@ -47,7 +47,7 @@ class Notes:
 
 @pytest.fixture
 def films_of(phantoms, home):
-    """The first so many phantoms, selected by a recipe."""
+    """Selects the first so many phantoms by a recipe."""
 
     def choose(recipe, count=FEW, change=None):
         dataset = Dataset.open(phantoms)
