@@ -36,11 +36,9 @@ import psutil  # noqa: E402
 
 from cxr.core.paths import models_dir  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
-from cxr.jobs import (
-    run_store,  # noqa: E402
-    train,  # noqa: E402
-)
+from cxr.jobs import run_store  # noqa: E402
 from cxr.jobs.run import PROCESS, Run  # noqa: E402
+from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.card import WEIGHTS  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
@@ -83,7 +81,7 @@ def recipe_of(epochs: int) -> Recipe:
 
 
 def unbroken(recipe: Recipe, films: Path) -> Run:
-    run = run_store.start(train.plan(recipe, [str(films)], "unbroken"), "tiny")
+    run = run_store.start(plan(recipe, [str(films)], "unbroken"), "tiny")
     _wait(lambda: not run.status.alive)
     if run.status.state != "finished":
         raise SystemExit(f"The unbroken run is {run.status.state}: {run.status.sentence}")
@@ -93,7 +91,7 @@ def unbroken(recipe: Recipe, films: Path) -> Run:
 
 def broken(recipe: Recipe, films: Path, model: str, most: int, breaking: Breaking) -> tuple[Run, Count]:
     """A run that is broken and resumed until it is finished, or that many times; then it is let alone."""
-    run, count = run_store.start(train.plan(recipe, [str(films)], model), "tiny"), Count(model)
+    run, count = run_store.start(plan(recipe, [str(films)], model), "tiny"), Count(model)
     while True:
         if count.broken.total() < most:
             if random.random() < 0.8:  # else at any time from the start of the process on

@@ -29,10 +29,11 @@ import numpy as np  # noqa: E402
 from cxr.core.errors import CxrError  # noqa: E402
 from cxr.jobs import run_store  # noqa: E402
 from cxr.jobs.run import Job, Run  # noqa: E402
-from cxr.jobs.run_journal import run_journal  # noqa: E402
-from cxr.registry import registry  # noqa: E402
+from cxr.jobs.run_journal import open_journal  # noqa: E402
+from cxr.registry import default_model, registry  # noqa: E402
 from cxr.registry.card import WEIGHTS, ModelDraft  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
+from cxr.registry.shapes import expected_shapes  # noqa: E402
 from cxr.registry.weights_file import load_arrays, sha256  # noqa: E402
 
 READERS = 4
@@ -52,10 +53,12 @@ class Count:
 
 
 def put(name: str, elements: int = 100_000) -> None:
-    """A small model on the shelf; nothing of it is trained."""
-    recipe = Recipe.from_table({"name": "tiny", "trunk": {"backbone": "tiny", "weights": "none", "train": "all"}})
+    """Store a small model that nothing was trained of, with about so many weights."""
+    head = {"dense": [elements // 16]}
+    recipe = Recipe.from_table({"name": "tiny", "trunk": {"backbone": "tiny", "weights": "none"}, "head": head})
     draft = ModelDraft(name=name, classes=("a", "b"), groups={})
-    registry.store(draft, recipe, {"kernel": np.ones(elements, np.float32)}, "path,label,a,b\n")
+    arrays = {path: np.ones(shape, np.float32) for path, shape in expected_shapes(recipe, 2).items()}
+    registry.store(registry.NewModel(draft, recipe, arrays, "path,label,a,b\n"))
 
 
 def write_for_ever() -> None:
@@ -64,13 +67,13 @@ def write_for_ever() -> None:
     while True:
         name = f"new-{os.getpid()}"
         put(name)
-        registry.promote(name)
-        registry.promote(random.choice(KEPT))
+        default_model.promote(name)
+        default_model.promote(random.choice(KEPT))
         registry.rename(name, f"{name}-again")
         registry.delete(f"{name}-again")
-        registry.promote(KEPT[0])
-        registry.promote(KEPT[1])
-        registry.roll_back()
+        default_model.promote(KEPT[0])
+        default_model.promote(KEPT[1])
+        default_model.roll_back()
 
 
 def killed(kills: int) -> Count:
@@ -87,7 +90,7 @@ def killed(kills: int) -> Count:
         count.done += 1
         for name in registry.names():  # what the killed one left whole is taken away, as a person would
             if name not in KEPT:
-                registry.promote(KEPT[0])
+                default_model.promote(KEPT[0])
                 registry.delete(name)
     over()
     return count
@@ -97,7 +100,7 @@ def promoted(promotions: int) -> Count:
     """One promotion after the other while readers look."""
     count, over = _with_readers()
     for n in range(promotions):
-        registry.promote(KEPT[n % 2])
+        default_model.promote(KEPT[n % 2])
         count.done += 1
     over()
     return count
@@ -129,7 +132,7 @@ def _with_readers() -> tuple[Count, Callable[[], None]]:
 def seen_wrong() -> list[str]:
     """What one look at the shelf shows that must never be seen."""
     faults = []
-    in_use = registry.default_name()
+    in_use = default_model.default_name()
     listing = registry.list_models()
     if in_use is None:
         faults.append("no model is in use")
@@ -138,7 +141,7 @@ def seen_wrong() -> list[str]:
     for card in listing.cards:
         path = registry.models_dir() / card.name / WEIGHTS
         try:
-            if sha256(path) != card.weights_sha256 or "kernel" not in load_arrays(path):
+            if sha256(path) != card.weights_sha256 or "logits/kernel" not in load_arrays(path):
                 faults.append(f"the weights of {card.name} are not those of its card")
         except (OSError, CxrError) as error:
             if path.exists():  # gone meanwhile, as a deleted one may be
@@ -173,7 +176,7 @@ def _spans(run: Run) -> list[str]:
 def carry_out(run_id: str) -> None:
     """What stands for a training: it says when it had the device."""
     run = run_store.find(run_id)
-    with run_journal(run) as worker:
+    with open_journal(run) as worker:
         begun = time.monotonic()
         time.sleep(0.05)
         with (run.folder / "spans.txt").open("a") as file:

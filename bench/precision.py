@@ -20,13 +20,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.gate import some  # noqa: E402
 from cxr.cli import console
+from cxr.datasets.dataset import open_datasets  # noqa: E402
 from cxr.evaluation import model_evaluation  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.inference.classifier import TENSORFLOW, Classifier, Look  # noqa: E402
 from cxr.inference.engines.openvino import openvino_trunk  # noqa: E402
 from cxr.inference.engines.selection import OPENVINO, openvino_version  # noqa: E402
-from cxr.jobs import train  # noqa: E402
-from cxr.registry import registry  # noqa: E402
+from cxr.inference.loading import load_classifier  # noqa: E402
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -67,15 +67,15 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True)
     parser.add_argument("--films", type=int, help="so many by lot, not all")
     asked = parser.parse_args()
-    everything = train.open_datasets(asked.data)
+    everything = open_datasets(asked.data)
     with console.bar("Reading films") as progress:
-        names = model_evaluation.film_names(everything, progress)
+        names = model_evaluation.film_ids(everything, progress)
     roles = np.array(model_evaluation.roles_in_training(asked.model, names))
     test = everything.where(roles == "test")
     if not len(test):
         parser.error("none of these films is a test film of this model")
     chosen = some(test, asked.films or len(test))
-    exact, rough = (registry.load(asked.model, precision) for precision in PRECISIONS)
+    exact, rough = (load_classifier(asked.model, precision) for precision in PRECISIONS)
     pairs = {f"{TENSORFLOW}, bfloat16 against float32": (exact, exact.forward, rough.forward)}
     for classifier in (exact, rough) if openvino_version() else ():
         trunk = openvino_trunk(classifier.network, classifier.precision)

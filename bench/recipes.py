@@ -16,10 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cxr.cli import console
 from cxr.datasets.dataset import open_datasets  # noqa: E402
-from cxr.jobs import (
-    run_store,  # noqa: E402
-    train,  # noqa: E402
-)
+from cxr.jobs import run_store  # noqa: E402
+from cxr.jobs.crossval import evaluate_run, mean_and_spread  # noqa: E402
+from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.learning.film_selection import label_space  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
 
@@ -36,12 +35,12 @@ def main() -> None:
     for draw in range(asked.draws):
         settings = [*asked.overrides, f"data.draw_seed={draw}", f"training.seed={draw}"]
         recipe = Recipe.read(asked.recipe, settings)
-        run = run_store.start(train.plan(recipe, asked.data, None), recipe.name)
+        run = run_store.start(plan(recipe, asked.data, None), recipe.name)
         status = console.follow(run)
         if status.state != "finished":
             sys.exit(status.sentence)
         labels = label_space(recipe, open_datasets(asked.data))
-        evaluation = train.evaluate_run(run, labels, asked.role, most_probable=True)
+        evaluation = evaluate_run(run, labels, asked.role, most_probable=True)
         history = run.history()
         seconds = sum(row["seconds"] for row in history)
         print(
@@ -52,7 +51,7 @@ def main() -> None:
         evaluations.append(evaluation)
         run_store.delete(run)
     print(f"{asked.recipe} {' '.join(asked.overrides)}: {len(evaluations)} draws, {asked.role} films")
-    for metric, value in train.mean_and_spread(evaluations).items():
+    for metric, value in mean_and_spread(evaluations).items():
         print(f"{metric:16} {value['mean']:.3f} +- {value['sd']:.3f}  ({value['min']:.3f} to {value['max']:.3f})")
 
 

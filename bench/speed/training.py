@@ -16,13 +16,15 @@ from scipy.ndimage import affine_transform
 
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import read_films
+from cxr.evaluation.scores import read_films
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.jobs import run_store, train
+from cxr.jobs.run import SCORES
+from cxr.jobs.training_plan import plan
 from cxr.learning.film_selection import select
 from cxr.learning.network import build
+from cxr.learning.starting_weights import load_starting_weights
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import load_starting_weights
 
 BATCH = 32
 
@@ -43,11 +45,11 @@ def films(count: int) -> Iterator[Path]:
 
 def ours(recipe: Recipe, folder: Path) -> tuple[float, float, int]:
     """Seconds of the whole training, of an epoch without its first step, which compiles (median), and the films."""
-    run = run_store.create(train.plan(recipe, [str(folder)], None), recipe.name)
+    run = run_store.create(plan(recipe, [str(folder)], None), recipe.name)
     started = time.perf_counter()
     train.execute(run)
     spent_s = time.perf_counter() - started
-    roles = read_films(run.folder / train.SCORES)["role"]
+    roles = read_films(run.folder / SCORES)["role"]
     trained = int((roles == "train").sum())
     return spent_s, float(np.median([trained / row["films_s"] for row in run.history()])), trained
 

@@ -62,6 +62,7 @@ def follow(run: Run) -> Status:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cxr.jobs import run_store
+    from cxr.learning.journal import Phase
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     printed, stopping = 0, False
@@ -74,7 +75,7 @@ def follow(run: Run) -> Status:
                 for row in history[printed:]:
                     progress.console.print(epoch_line(row), soft_wrap=True)
                 printed = max(printed, len(history))
-                where = f"epoch {status.epoch} of {status.epochs}" if status.phase == "training" else status.phase
+                where = f"epoch {status.epoch} of {status.epochs}" if status.phase == Phase.TRAINING else status.phase
                 progress.update(
                     task, description=where or status.state, completed=status.done, total=status.total or None
                 )

@@ -29,7 +29,6 @@ def train(
     from cxr.jobs import run_store
     from cxr.jobs.model_names import free_name
     from cxr.jobs.training_plan import plan
-    from cxr.jobs.training_plan import plan
     from cxr.registry.recipe import Recipe
 
     chosen = Recipe.read(recipe, set_ or ())
@@ -49,7 +48,6 @@ def crossval(
     as_json: Json = False,
 ) -> None:
     """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics."""
-    from cxr.jobs.crossval import cross_validate, mean_and_spread
     from cxr.jobs.crossval import cross_validate, mean_and_spread
     from cxr.registry.recipe import Recipe
 

@@ -1,4 +1,4 @@
-"""What a training will take, before it starts: a range, and what it rests on. A guess that says so."""
+"""Estimates of the time and memory of a training before it starts, each a range with its basis."""
 
 from __future__ import annotations
 
@@ -13,144 +13,172 @@ from statistics import median
 import numpy as np
 
 from cxr.core.errors import CxrError
-from cxr.jobs.run import Run, Status
-from cxr.learning.backbone_costs import TRUNKS, blocks
+from cxr.core.number_format import counted
+from cxr.jobs.run import FILMS, Run, Status
+from cxr.learning.backbone_costs import BLOCK_COSTS, block_names
 from cxr.learning.device import Device
+from cxr.learning.journal import Phase
 from cxr.registry.recipe import Recipe
 
-ENOUGH_RUNS = 3  # the newest of a kind; older ones may be of another state of this machine
+ENOUGH_RUNS = 3  # the newest of a kind; for older ones this computer may have been in another state
 START_S = (8.0, 40.0)  # importing TensorFlow, building and compiling
 DECODE_S = (0.003, 0.05)  # a film, from file to pixels
-STEP_S = (0.004, 0.06)  # what a step costs beside its films
-# Share of a matrix product's speed that convolutions reach; bfloat16 where the hardware multiplies it natively.
-REACHED = {"float32": (0.3, 1.2), "bfloat16": (1.2, 10.0)}
-GPU_GMAC_S = (1_000.0, 20_000.0)  # from a small GPU to a large one
-BACKWARD = 2  # times the forward pass
-GATE_PICTURES = 1500  # at most, that the trunk looks at once more when the model's gate is taught
+STEP_S = (0.004, 0.06)  # the overhead of a step
+# Speed of convolutions relative to a float32 matrix product; bfloat16 where the hardware supports it natively.
+EFFICIENCY = {"float32": (0.3, 1.2), "bfloat16": (1.2, 10.0)}
+GPU_GMAC_S = (1_000.0, 20_000.0)  # a small GPU, a large one
+BACKWARD = 2  # cost of the backward pass in forward passes
+INPUT_CHECK_IMAGES = 1500  # at most; they pass the backbone once more when the input check is trained
 PROCESS_BYTES = (0.7e9, 1.6e9)  # Python, TensorFlow and their buffers
 
 
 @dataclass(frozen=True)
-class Range:
+class EstimateRange:
+    """The lowest and highest value to expect."""
+
     low: float
     high: float
 
 
 @dataclass(frozen=True)
 class Estimate:
-    seconds: Range
-    memory_bytes: Range
-    rests_on: str  # a sentence
+    """The time and memory that a training takes."""
 
+    seconds: EstimateRange
+    memory_bytes: EstimateRange
+    past_runs: int  # how many earlier runs it is based on
+    network: str
 
-def estimate(recipe: Recipe, films: Mapping[str, int], device: Device, runs: Iterable[Run]) -> Estimate:
-    """Time and memory of training the recipe on so many films of each role, from earlier runs like it if there are."""
-    alike = [one for run in runs if (one := _told_by(run)) and one.kind == _kind(recipe, device.name)][:ENOUGH_RUNS]
-    work, memory, gate = _work(recipe, films), _memory(recipe), _gate(recipe, device)
-    if not alike:
-        about = f"{recipe.trunk.backbone} at {recipe.input.size_px} px"
-        return Estimate(
-            _seconds(work, gate, device),
-            memory,
-            f"No training of {about} has ended on this device yet, so this rests on the network's arithmetic and a "
-            "quick measurement of the processor: it can be off by more than it says.",
+    @property
+    def basis(self) -> str:
+        """What the estimate is based on, in a sentence."""
+        if self.past_runs:
+            return (
+                f"Based on {counted(self.past_runs, 'earlier training')} of this kind on this device. Shorter where "
+                "features are cached, longer where the computer does other work."
+            )
+        return (
+            "Rough estimate from the size of the network and the speed of the processor: no training of "
+            f"{self.network} has finished on this device yet."
         )
-    pace = median(one.epoch_s / one.work.shown for one in alike)
-    ahead = median(one.before_s / max(one.work.before_films, 1) for one in alike)
-    epochs_s, before_s = pace * work.shown, ahead * work.before_films
-    measured = [one.memory_bytes for one in alike if one.memory_bytes and one.batch == recipe.training.batch]
+
+
+def estimate(
+    recipe: Recipe,
+    films: Mapping[str, int],
+    device: Device,
+    runs: Iterable[Run],
+    input_check_images: int = INPUT_CHECK_IMAGES,
+) -> Estimate:
+    """The time and memory to train the recipe on that many films per role.
+
+    Based on earlier runs of the same kind where there are some, otherwise on the network's arithmetic.
+    """
+    kind = _kind(recipe, device.name)
+    past_runs = [past for run in runs if (past := _past_run(run)) and past.kind == kind][:ENOUGH_RUNS]
+    work, memory = _work_of(recipe, films), _memory(recipe)
+    check = _input_check_seconds(recipe, device, input_check_images)
+    network = f"{recipe.trunk.backbone} at {recipe.input.size_px} px"
+    if not past_runs:
+        return Estimate(_seconds(work, check, device), memory, 0, network)
+    epochs_s = work.epoch_films * median(past.epochs_s / past.work.epoch_films for past in past_runs)
+    before_s = work.frozen_films * median(past.before_s / max(past.work.frozen_films, 1) for past in past_runs)
+    measured = [past.memory_bytes for past in past_runs if past.memory_bytes and past.batch == recipe.training.batch]
     return Estimate(
-        Range(0.75 * epochs_s + 0.1 * before_s + gate.low, 1.25 * (epochs_s + before_s) + START_S[0] + gate.high),
-        Range(0.9 * min(measured), 1.2 * max(measured)) if measured else memory,
-        f"From {len(alike)} earlier {'training' if len(alike) == 1 else 'trainings'} of this kind on this device. "
-        "Shorter where films were prepared before, longer where the machine has other work.",
+        EstimateRange(
+            0.75 * epochs_s + 0.1 * before_s + check.low, 1.25 * (epochs_s + before_s) + START_S[0] + check.high
+        ),
+        EstimateRange(0.9 * min(measured), 1.2 * max(measured)) if measured else memory,
+        len(past_runs),
+        network,
     )
 
 
 def time_left_s(status: Status, history: Sequence[Mapping[str, float]]) -> float | None:
-    """Seconds that a run under way still needs for its phase, or for all epochs while it trains; None: not known.
+    """The seconds left in the current phase, or in all epochs while training; None where unknown.
 
     Early stopping may end it sooner.
     """
     if not status.done or not status.total:
         return None
     in_phase_s = max(status.heartbeat - status.phase_started, 0.0)
-    if status.phase != "training":
+    if status.phase != Phase.TRAINING:
         return in_phase_s / status.done * (status.total - status.done)
-    to_do = status.epochs - status.epoch + 1 - status.done / status.total
+    epochs_left = status.epochs - status.epoch + 1 - status.done / status.total
     if history:
-        return max(0.0, to_do * median(row["seconds"] for row in history[-5:]))
-    return max(0.0, to_do * in_phase_s / (status.done / status.total))
+        return max(0.0, epochs_left * median(row["seconds"] for row in history[-5:]))
+    return max(0.0, epochs_left * in_phase_s / (status.done / status.total))
 
 
 @dataclass(frozen=True)
 class _Work:
-    """How often what is done."""
+    """The amount of work in a training."""
 
-    before_films: int  # films and views that pass the frozen part once
-    before_gmac: float
-    shown: int  # films that all epochs show
+    frozen_films: int  # films and views that pass the frozen part of the backbone once
+    frozen_gmac: float
+    epoch_films: int  # films in all epochs together
     epochs_gmac: float
     steps: int
-    decoded: int
+    decoded: int  # image files
 
 
-def _work(recipe: Recipe, films: Mapping[str, int]) -> _Work:
-    train, held, settings = films.get("train", 0), films.get("val", 0), recipe.training
+def _work_of(recipe: Recipe, films: Mapping[str, int]) -> _Work:
+    train, validation, settings = films.get("train", 0), films.get("val", 0), recipe.training
     rest = sum(films.values()) - train
-    frozen_gmac, trained_gmac = _split(recipe)
+    frozen_gmac, trained_gmac = _gmac_frozen_and_trained(recipe)
     steps = settings.steps_per_epoch or -(-train // settings.batch)
-    shown = settings.epochs * (steps * settings.batch if settings.steps_per_epoch else train)
-    learning = (1 + BACKWARD) * trained_gmac * shown + trained_gmac * held * settings.epochs
+    epoch_films = settings.epochs * (steps * settings.batch if settings.steps_per_epoch else train)
+    epochs_gmac = (1 + BACKWARD) * trained_gmac * epoch_films + trained_gmac * validation * settings.epochs
     if recipe.trunk.train == "all" or (recipe.augmentation.active and not settings.views):
-        learning += frozen_gmac * (shown + held * settings.epochs)
-        return _Work(train + rest, 0.0, shown, learning, steps * settings.epochs, train + rest)
+        epochs_gmac += frozen_gmac * (epoch_films + validation * settings.epochs)
+        return _Work(train + rest, 0.0, epoch_films, epochs_gmac, steps * settings.epochs, train + rest)
     views = max(settings.views, 1) if recipe.augmentation.active else 1
-    before = train * views + rest
-    return _Work(before, before * frozen_gmac, shown, learning, steps * settings.epochs, train + rest)
+    frozen_films = train * views + rest
+    frozen_gmac *= frozen_films
+    return _Work(frozen_films, frozen_gmac, epoch_films, epochs_gmac, steps * settings.epochs, train + rest)
 
 
-def _split(recipe: Recipe) -> tuple[float, float]:
-    """What the frozen and the trained part of the trunk cost for one film."""
+def _gmac_frozen_and_trained(recipe: Recipe) -> tuple[float, float]:
+    """The cost of one film in the frozen and in the trained part of the backbone."""
     scale = (recipe.input.size_px / 224) ** 2
-    costs = [block.gmac * scale for block in TRUNKS[recipe.trunk.backbone].values()]
-    cut = _cut(recipe)
+    costs = [block.gmac * scale for block in BLOCK_COSTS[recipe.trunk.backbone].values()]
+    cut = _frozen_blocks(recipe)
     return sum(costs[:cut]), sum(costs[cut:])
 
 
-def _cut(recipe: Recipe) -> int:
-    """How many of the trunk's blocks are frozen."""
-    names = blocks(recipe.trunk.backbone)
+def _frozen_blocks(recipe: Recipe) -> int:
+    """The number of frozen blocks in the backbone."""
+    names = block_names(recipe.trunk.backbone)
     if recipe.trunk.train == "all":
         return 0
     return names.index(recipe.trunk.train) if recipe.trunk.train in names else len(names)
 
 
-def _seconds(work: _Work, gate: Range, device: Device) -> Range:
-    slow, fast = _gmac_a_second(device)
-    gmac = work.before_gmac + work.epochs_gmac
-    return Range(
-        START_S[0] + work.decoded * DECODE_S[0] + work.steps * STEP_S[0] + gmac / fast + gate.low,
-        START_S[1] + work.decoded * DECODE_S[1] + work.steps * STEP_S[1] + gmac / slow + gate.high,
+def _seconds(work: _Work, check: EstimateRange, device: Device) -> EstimateRange:
+    slow, fast = _gmac_s_range(device)
+    gmac = work.frozen_gmac + work.epochs_gmac
+    return EstimateRange(
+        START_S[0] + work.decoded * DECODE_S[0] + work.steps * STEP_S[0] + gmac / fast + check.low,
+        START_S[1] + work.decoded * DECODE_S[1] + work.steps * STEP_S[1] + gmac / slow + check.high,
     )
 
 
-def _gate(recipe: Recipe, device: Device) -> Range:
-    """Seconds that teaching the gate takes."""
-    gmac, (slow, fast) = GATE_PICTURES * sum(_split(recipe)), _gmac_a_second(device)
-    return Range(gmac / fast, gmac / slow)
+def _input_check_seconds(recipe: Recipe, device: Device, images: int) -> EstimateRange:
+    """The seconds to train the input check."""
+    gmac, (slow, fast) = images * sum(_gmac_frozen_and_trained(recipe)), _gmac_s_range(device)
+    return EstimateRange(gmac / fast, gmac / slow)
 
 
-def _gmac_a_second(device: Device) -> tuple[float, float]:
+def _gmac_s_range(device: Device) -> tuple[float, float]:
     if not device.name.startswith("CPU"):
         return GPU_GMAC_S
-    slow, fast = REACHED[device.precision]
-    return slow * _gmac_s(), fast * _gmac_s()
+    slow, fast = EFFICIENCY[device.precision]
+    return slow * _measured_gmac_s(), fast * _measured_gmac_s()
 
 
 @cache
-def _gmac_s() -> float:
-    """What this processor multiplies in a matrix product in float32, now; a tenth of a second's measurement."""
+def _measured_gmac_s() -> float:
+    """Billions of multiply-accumulates per second in a float32 matrix product; measured for a tenth of a second."""
     side = 1024
     a = np.ones((side, side), np.float32)
     _ = a @ a
@@ -161,27 +189,27 @@ def _gmac_s() -> float:
     return rounds * side**3 / (time.perf_counter() - started) / 1e9
 
 
-def _memory(recipe: Recipe) -> Range:
+def _memory(recipe: Recipe) -> EstimateRange:
     scale = (recipe.input.size_px / 224) ** 2
-    trunk, cut = list(TRUNKS[recipe.trunk.backbone].values()), _cut(recipe)
-    weights = 4e6 * sum(block.weights_m for block in trunk)
-    learned = 4e6 * sum(block.weights_m for block in trunk[cut:])
-    passing = 4e6 * scale * max(block.maps_m for block in trunk) * 32  # the widest block, for a batch of features
-    kept = 4e6 * scale * sum(block.maps_m for block in trunk[cut:]) * recipe.training.batch
-    return Range(
-        PROCESS_BYTES[0] + weights + 2 * learned + 0.3 * passing + 0.5 * kept,
-        PROCESS_BYTES[1] + 2 * weights + 4 * learned + 1.5 * passing + 2.5 * kept,
+    blocks, cut = list(BLOCK_COSTS[recipe.trunk.backbone].values()), _frozen_blocks(recipe)
+    weights = 4e6 * sum(block.weights_m for block in blocks)
+    trained = 4e6 * sum(block.weights_m for block in blocks[cut:])
+    forward = 4e6 * scale * max(block.maps_m for block in blocks) * 32  # the widest block, for a batch of features
+    stored = 4e6 * scale * sum(block.maps_m for block in blocks[cut:]) * recipe.training.batch
+    return EstimateRange(
+        PROCESS_BYTES[0] + weights + 2 * trained + 0.3 * forward + 0.5 * stored,
+        PROCESS_BYTES[1] + 2 * weights + 4 * trained + 1.5 * forward + 2.5 * stored,
     )
 
 
 @dataclass(frozen=True)
 class _PastRun:
-    """What an ended run tells of its kind."""
+    """What a finished run took."""
 
     kind: tuple[object, ...]
     work: _Work
-    epoch_s: float
-    before_s: float
+    epochs_s: float  # in all epochs
+    before_s: float  # before and after the epochs
     batch: int
     memory_bytes: int
 
@@ -199,24 +227,24 @@ def _kind(recipe: Recipe, device: str) -> tuple[object, ...]:
     )
 
 
-def _told_by(run: Run) -> _PastRun | None:
+def _past_run(run: Run) -> _PastRun | None:
     status, history = run.status, run.history()
     if status.state != "finished" or not history:
         return None
     try:
         recipe = Recipe.from_toml(run.job.recipe_toml)
-        with (run.folder / "films.csv").open(newline="", encoding="utf-8") as file:
+        with (run.folder / FILMS).open(newline="", encoding="utf-8") as file:
             films = Counter(row["role"] for row in csv.DictReader(file))
-    except (CxrError, OSError, KeyError):  # of an older version, or damaged: it tells nothing
+    except (CxrError, OSError, KeyError):  # of an older version, or damaged
         return None
     training = recipe.training.model_copy(update={"epochs": len(history)})
-    work = _work(recipe.model_copy(update={"training": training}), films)
-    epoch_s = sum(row["seconds"] for row in history)
-    before_s = max(0.0, status.heartbeat - status.started - epoch_s)
+    work = _work_of(recipe.model_copy(update={"training": training}), films)
+    epochs_s = sum(row["seconds"] for row in history)
+    before_s = max(0.0, status.heartbeat - status.started - epochs_s)
     return _PastRun(
         _kind(recipe, status.device),
         work,
-        epoch_s,
+        epochs_s,
         before_s,
         recipe.training.batch,
         max(status.memory_bytes, 0),

@@ -1,4 +1,4 @@
-"""Where gates are taught: at the end of a run, or later, for a model that stands on the shelf without one."""
+"""Training of input checks: at the end of a run, or later for a stored model that has none."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError, RunError
 from cxr.datasets.dataset import Dataset, open_datasets
-from cxr.evaluation.model_evaluation import Progress, film_names, roles_in_training
+from cxr.evaluation.model_evaluation import Progress, film_ids, roles_in_training
 from cxr.inference.input_check.ages import age_range
-from cxr.inference.input_check.input_check import InputCheck
+from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.training_data import FeatureExtractor, collect_examples, out_of_scope_films
+from cxr.inference.loading import load_classifier
+from cxr.learning.journal import Phase
 from cxr.registry import registry
 from cxr.registry.card import Card, InputCheckRecord
 from cxr.registry.recipe import Recipe
@@ -24,60 +26,68 @@ if TYPE_CHECKING:
     from cxr.jobs.run_journal import RunJournal
     from cxr.learning.training import TrainingResult
 
-TEACHING = "Teaching the gate"
-UNGUARDED = "The run was stopped before the model had a gate. Give it one: cxr models gate NAME --data FOLDER."
+NOT_TRAINED = "The run was stopped before its input check was trained. Add one: cxr models gate NAME --data FOLDER."
 
 
 @dataclass(frozen=True, eq=False)
 class TrainedInputCheck:
-    """A gate, and what its model's card says of it."""
+    """An input check, and its record on the model's card."""
 
-    gate: InputCheck
+    input_check: InputCheck
     record: InputCheckRecord
 
 
 def train_input_check(
-    recipe: Recipe, trained: TrainingResult, everything: Dataset, worker: RunJournal
+    recipe: Recipe, trained: TrainingResult, everything: Dataset, journal: RunJournal
 ) -> TrainedInputCheck | None:
-    """The gate that a training's own films teach; None where the run is stopped meanwhile, or they are too few."""
-    look = trained.network.maps_and_features
+    """The input check trained on the run's own films; None where the run is stopped, or the films are too few."""
+    extractor = trained.network.maps_and_features
 
-    def features(films: NDArray[np.uint8]) -> NDArray[np.floating]:
-        return np.asarray(look.predict_on_batch(films[..., None].astype(np.float32))[1])
+    def features(images: NDArray[np.uint8]) -> NDArray[np.floating]:
+        return np.asarray(extractor.predict_on_batch(images[..., None].astype(np.float32))[1])
 
     def progress(done: int, total: int) -> None:
-        worker.phase(TEACHING.lower(), done, total)
-        if worker.stopping():
-            raise RunError(UNGUARDED)
+        journal.phase(Phase.TRAINING_INPUT_CHECK, done, total)
+        if journal.should_stop():
+            raise RunError(NOT_TRAINED, code="no-input-check")
 
     try:
-        return _taught(features, recipe, trained.films, everything, progress)
+        return _fit(features, recipe, trained.films, everything, progress)
     except (RunError, DatasetError) as error:
-        worker.note(str(error))
+        journal.note(str(error))
         return None
 
 
 def add_input_check(name: str, paths: Sequence[str], progress: Progress) -> Card:
-    """The card of a shelved model with a gate, taught with those of the films that it was trained on."""
+    """The card of a stored model with a new input check, trained on those films that the model was trained on."""
     recipe, everything = registry.get_recipe(name), open_datasets(paths)
-    films = film_names(everything, progress)
-    everything = everything.with_column("role", roles_in_training(name, films))
+    ids = film_ids(everything, progress)
+    everything = everything.with_column("role", roles_in_training(name, ids))
     own = everything.where(everything.table["role"] != "")
     if not len(own):
-        raise DatasetError(f"None of the films that '{name}' was trained on is here, so they cannot teach its gate.")
-    look = registry.load(name).features
-    taught = _taught(look, recipe, own, everything, lambda done, total: progress(done, total, TEACHING))
-    return registry.attach_input_check(name, taught.gate.arrays(), taught.record, age_range(own))
+        raise DatasetError(
+            f"The datasets have none of the images that '{name}' was trained on, which its input check needs.",
+            code="no-training-images",
+        )
+    title = Phase.TRAINING_INPUT_CHECK.capitalize()
+    features = load_classifier(name).features
+    trained = _fit(features, recipe, own, everything, lambda done, total: progress(done, total, title))
+    return registry.attach_input_check(name, trained.input_check.arrays(), trained.record, age_range(own))
 
 
-def _taught(
-    look: FeatureExtractor, recipe: Recipe, films: Dataset, everything: Dataset, progress: Callable[[int, int], None]
+def _fit(
+    features: FeatureExtractor,
+    recipe: Recipe,
+    films: Dataset,
+    everything: Dataset,
+    progress: Callable[[int, int], None],
 ) -> TrainedInputCheck:
-    """`films` have their role in the training; what the recipe left out is in `everything`."""
+    """The input check fitted on `films`, which have their training's roles, and on what `everything` has besides."""
     place = ["dataset", "path"]
-    role_of = films.table.set_index(place)["role"].to_dict()
-    roles = pd.Series([role_of.get(film, "") for film in everything.table[place].itertuples(index=False, name=None)])
-    left = out_of_scope_films(everything, roles, recipe.data.exclude_views)
-    lesson = collect_examples(look, recipe.input.size_px, films, left, recipe.training.seed, progress)
-    gate = InputCheck.fit(lesson)
-    return TrainedInputCheck(gate, gate.record(lesson))
+    role_by_film = films.table.set_index(place)["role"].to_dict()
+    keys = everything.table[place].itertuples(index=False, name=None)
+    roles = pd.Series([role_by_film.get(key, "") for key in keys])
+    out_of_scope = out_of_scope_films(everything, roles, recipe.data.exclude_views)
+    examples = collect_examples(features, recipe.input.size_px, films, out_of_scope, recipe.training.seed, progress)
+    check = InputCheck.fit(examples)
+    return TrainedInputCheck(check, check.record(examples))

@@ -1,4 +1,4 @@
-"""The models of one run: what the next is to be called, and which were there before it was resumed."""
+"""The names of models from runs: what the next one is called, and which ones a resumed run stored before."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from itertools import count
 
 from cxr.core.errors import RunError
 from cxr.core.paths import models_dir
+from cxr.jobs import run_store
 from cxr.jobs.run import Run
 from cxr.registry import registry
 from cxr.registry.card import Card
 
 
-def numbered(base: str) -> Iterator[str]:
-    """The base, and then it with a number, without end."""
-    yield base
-    yield from (f"{base[:56]}-{number}" for number in count(2))
+def free_name(base: str) -> str:
+    """The base, or the base with the lowest number that neither a model nor a run in progress has."""
+    planned = {planned_name(run) for run in run_store.all_runs() if run.status.alive}
+    return next(name for name in _numbered(base) if name not in planned and not (models_dir() / name).exists())
 
 
 def next_name(base: str) -> str:
-    """The base, or with the lowest number that no model on the shelf has."""
-    return next(name for name in numbered(base) if not (models_dir() / name).exists())
+    """The base, or the base with the lowest number that no model in the registry has."""
+    return next(name for name in _numbered(base) if not (models_dir() / name).exists())
 
 
 def planned_name(run: Run) -> str | None:
-    """The name that a run's model is to have; None where it is to bring none.
+    """The name that the run's model will get; None where the run stores no model.
 
-    The name was free when the run began, but a run that was stopped and resumed has shelved a model already.
+    The name was free when the run started, but a run that was stopped and resumed has stored a model already.
     """
     try:
         base = run.job.model
@@ -36,5 +37,13 @@ def planned_name(run: Run) -> str | None:
 
 
 def earlier_models(card: Card) -> list[Card]:
-    """The models that this one's run put on the shelf before it, when it was stopped and resumed; newest first."""
-    return [one for one in registry.cards() if card.run and one.run == card.run and one.epochs < card.epochs]
+    """The models that the same run stored before it was stopped and resumed; newest first."""
+    return [
+        earlier for earlier in registry.cards() if card.run and earlier.run == card.run and earlier.epochs < card.epochs
+    ]
+
+
+def _numbered(base: str) -> Iterator[str]:
+    """The base, then the base with 2, 3, 4 and so on."""
+    yield base
+    yield from (f"{base[:56]}-{number}" for number in count(2))

@@ -20,6 +20,8 @@ from cxr.core.errors import RunError
 FRESH_S = 10  # a heartbeat this recent belongs to a living process
 STARTING_S = 30  # how long a new process may take to write its first status
 ENDED = ("finished", "stopped", "failed")
+FILMS = "films.csv"  # the films that take part, with their roles
+SCORES = "evaluation.csv"
 STEPS = "steps.csv"
 PROCESS = "process.json"  # the process that was started last, even if it never wrote a status
 STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")

@@ -1,4 +1,4 @@
-"""The inside of a run's process: one at a time on the device, a heartbeat, a stop file, a last word in any case."""
+"""The journal of a run, written by its process: status, heartbeat, log and checkpoints in the run's folder."""
 
 from __future__ import annotations
 
@@ -21,22 +21,26 @@ from cxr.core.errors import CxrError, RunError
 from cxr.jobs.run import Run, Status
 from cxr.jobs.run_store import device_lock, try_lock
 from cxr.learning.device import gpu_peak_bytes
-from cxr.learning.history import StepProgress
+from cxr.learning.journal import CHECKPOINT, Phase, StepProgress
 from cxr.registry.weights_file import load_arrays, save_arrays
 
 HEARTBEAT_S = 2.0
+DEVICE_POLL_S = 0.5
+WAITING = "Waiting for another training to finish on the device."
+OUT_OF_MEMORY = "The device ran out of memory. Reduce the batch size."
+DISK_FULL = "The disk is full. Free some space, then resume the run."
 log = logging.getLogger("cxr")
 
 
 class RunJournal:
-    """The journal of a training that keeps everything in the run's folder."""
+    """A `cxr.learning.journal.Journal` that writes everything to the run's folder."""
 
     def __init__(self, run: Run) -> None:
         import psutil
 
         self.run = run
         self._process = psutil.Process()
-        self._told = (0, 0)  # epoch and step of the last row of steps
+        self._last_step = (0, 0)  # epoch and step of the last row in steps.csv
         self._lock = threading.Lock()
         self._best: Path | None = None
         now = time.time()
@@ -44,7 +48,7 @@ class RunJournal:
         run.write_status(self._status)
 
     def update(self, **changes: Any) -> None:
-        """Change what the status says; readers see it at the next heartbeat, or at once where the state changes."""
+        """Change the status; readers see it at the next heartbeat, or at once where state or phase changes."""
         with self._lock:
             at_once = {"state", "phase"} & {
                 key for key, value in changes.items() if value != getattr(self._status, key)
@@ -56,7 +60,7 @@ class RunJournal:
                 self._write()
 
     def write_heartbeat(self) -> None:
-        """Say where it is, and how much memory that has taken; during training, keep the step for its curve."""
+        """Write the status with the peak memory so far; during training, also a row of steps.csv."""
         memory_bytes = self._process.memory_info().rss
         with self._lock:
             now = self._status
@@ -66,8 +70,8 @@ class RunJournal:
                 gpu_bytes=max(now.gpu_bytes, gpu_peak_bytes() if now.device else 0),
             )
             self._write()
-            if now.phase == "training" and now.loss is not None and (now.epoch, now.done) != self._told:
-                self._told = (now.epoch, now.done)
+            if now.phase == Phase.TRAINING and now.loss is not None and (now.epoch, now.done) != self._last_step:
+                self._last_step = (now.epoch, now.done)
                 accuracy = math.nan if now.accuracy is None else now.accuracy
                 self.run.add_step((now.epoch, now.done, now.total, now.loss, accuracy))
 
@@ -76,24 +80,24 @@ class RunJournal:
         self.run.write_status(self._status)
 
     def finish(self, sentence: str) -> None:
-        """The last word; what only a resumed run would need goes, as a finished one cannot be resumed."""
-        stopped = self.stopping()
+        """Write the final status; a finished run cannot be resumed, so its checkpoints are deleted."""
+        stopped = self.should_stop()
         self.update(state="stopped" if stopped else "finished", phase="", sentence=sentence)
         for path in () if stopped else self.run.folder.glob("*.npz"):
             path.unlink()
 
-    def phase(self, name: str, done: int = 0, total: int = 0) -> None:
+    def phase(self, name: Phase, done: int = 0, total: int = 0) -> None:
         self.update(phase=name, done=done, total=total)
 
-    def step(self, now: StepProgress) -> None:
+    def step(self, progress: StepProgress) -> None:
         self.update(
-            phase="training",
-            epoch=now.epoch,
-            done=now.step,
-            total=now.steps,
-            loss=_number(now.loss),
-            accuracy=_number(now.accuracy),
-            films_s=round(now.films_s, 2),
+            phase=Phase.TRAINING,
+            epoch=progress.epoch,
+            done=progress.step,
+            total=progress.steps,
+            loss=_finite(progress.loss),
+            accuracy=_finite(progress.accuracy),
+            films_s=round(progress.films_s, 2),
         )
 
     def history(self, rows: list[dict[str, float]]) -> None:
@@ -103,16 +107,16 @@ class RunJournal:
         log.info(sentence)
         self.update(sentence=sentence)
 
-    def stopping(self) -> bool:
+    def should_stop(self) -> bool:
         return self.run.stop_requested
 
     def save(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep the arrays; an older best is dropped once a checkpoint no longer speaks of it."""
+        """Store the arrays; older best weights are deleted once a checkpoint no longer refers to them."""
         path = self.run.folder / f"{name}.npz"
         save_arrays(path, arrays)
-        if name != "checkpoint":
+        if name != CHECKPOINT:
             self._best = path
-        elif self._best:  # a resumed run has none before it finds a better one: what lies there may be its best
+        elif self._best:  # before a resumed run has a better epoch, the file it finds may be its best
             for other in self.run.folder.glob("best-*.npz"):
                 if other != self._best:
                     other.unlink()
@@ -123,63 +127,65 @@ class RunJournal:
 
 
 @contextmanager
-def run_journal(run: Run) -> Iterator[RunJournal]:
-    """The run's journal while this process alone works on it; whatever happens, the status ends with a sentence."""
-    mine = run.worker_lock()
-    if not try_lock(mine):
-        raise RunError(f"Run {run.id} is under way in another process.")
-    if run.status.state == "finished":  # resumed twice at once, and the other process was quick
-        mine.release()
-        raise RunError(f"Run {run.id} is finished; there is nothing to do.")
-    worker = RunJournal(run)
+def open_journal(run: Run) -> Iterator[RunJournal]:
+    """The run's journal, while this process alone works on the run and has the device.
+
+    However the block ends, the status ends with a sentence.
+    """
+    lock = run.worker_lock()
+    if not try_lock(lock):
+        raise RunError(f"Another process is working on run {run.id}.", code="in-progress")
+    if run.status.state == "finished":  # resumed twice at once, and the other process was quicker
+        lock.release()
+        raise RunError(f"Run {run.id} has finished; there is nothing to do.", code="finished")
+    journal = RunJournal(run)
     ended = threading.Event()
-    pulse = threading.Thread(target=_pulse, args=(worker, ended), daemon=True)
-    pulse.start()
+    heartbeat = threading.Thread(target=_write_heartbeats, args=(journal, ended), daemon=True)
+    heartbeat.start()
     device = device_lock()
     try:
-        _wait_for(device, worker)
-        worker.update(state="working", phase="", sentence="")
-        yield worker
+        _wait_for_device(device, journal)
+        journal.update(state="working", phase="", sentence="")
+        yield journal
     except CxrError as error:
-        state = "stopped" if worker.stopping() else "failed"
+        state = "stopped" if journal.should_stop() else "failed"
         log.error("%s: %s", state, error, exc_info=error.__cause__)
-        worker.update(state=state, sentence=str(error))
+        journal.update(state=state, sentence=str(error))
         raise
     except BaseException as error:
         log.exception("failed")
-        worker.update(state="failed", sentence=_reason(error))
+        journal.update(state="failed", sentence=_failure_sentence(error))
         raise
     finally:
         ended.set()
-        pulse.join()
+        heartbeat.join()
         device.release()
-        mine.release()
+        lock.release()
 
 
-def _wait_for(device: FileLock, worker: RunJournal) -> None:
-    while not try_lock(device):
-        worker.update(
-            state="waiting", phase="waiting", sentence="Another training uses the device; this one is in line."
-        )
-        if worker.stopping():
-            raise RunError("The run was stopped while it waited in line.")
-        time.sleep(1)
+def _wait_for_device(device: FileLock, journal: RunJournal) -> None:
+    timeout_s = 0.0
+    while not try_lock(device, timeout_s):
+        timeout_s = DEVICE_POLL_S
+        journal.update(state="waiting", phase=Phase.WAITING, sentence=WAITING)
+        if journal.should_stop():
+            raise RunError("Stopped while waiting for the device.", code="stopped")
 
 
-def _pulse(worker: RunJournal, ended: threading.Event) -> None:
+def _write_heartbeats(journal: RunJournal, ended: threading.Event) -> None:
     while not ended.wait(HEARTBEAT_S):
-        with suppress(OSError):  # there may be room again at the next one
-            worker.write_heartbeat()
+        with suppress(OSError):  # a full disk may have room again at the next heartbeat
+            journal.write_heartbeat()
 
 
-def _number(value: float) -> float | None:
-    """JSON knows no other."""
+def _finite(value: float) -> float | None:
+    """The value, or None where JSON has no number for it."""
     return value if math.isfinite(value) else None
 
 
-def _reason(error: BaseException) -> str:
+def _failure_sentence(error: BaseException) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return "The device's memory was not enough; train with a smaller batch."
+        return OUT_OF_MEMORY
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "The disk is full. Make room, then resume the run."
-    return f"It failed unexpectedly ({type(error).__name__}); the log has the details."
+        return DISK_FULL
+    return f"Failed unexpectedly ({type(error).__name__}). See the log for details."

@@ -21,11 +21,13 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
+from cxr.inference.loading import load_classifier
 from cxr.inference.reader_responses import ReaderResponse, save_responses
 from cxr.inference.sources import source_on_disk
 from cxr.jobs import run_store, train
 from cxr.jobs.run import Run, Status
-from cxr.registry import package, registry
+from cxr.jobs.training_plan import plan
+from cxr.registry import default_model, package, registry
 from tests.support.training import tiny_recipe
 
 PROJECT = Path(__file__).parents[2]
@@ -37,7 +39,7 @@ def first_run(home: Path, phantoms: Path) -> Run:
     """The run that trained the model "first" for one epoch."""
     recipe = tiny_recipe(training={"epochs": 1})
     with acting_as(ANNA):
-        run = run_store.create(train.plan(recipe, [str(phantoms)], "first"), recipe.name)
+        run = run_store.create(plan(recipe, [str(phantoms)], "first"), recipe.name)
     train.execute(run)
     return run
 
@@ -55,8 +57,8 @@ def test_the_line_of_a_training_has_its_starter_and_its_model_s_version(first_ru
 def test_each_action_on_a_model_leaves_a_line(first_run: Run, tmp_path: Path) -> None:
     before = len(read_entries())
     package.import_model(package.export_model("first", tmp_path / "first.zip"), "second")
-    registry.promote("second")
-    registry.roll_back()
+    default_model.promote("second")
+    default_model.roll_back()
     registry.rename("second", "third")
     registry.delete("third")
     version = registry.get_card("first").version
@@ -75,7 +77,7 @@ def test_an_action_that_fails_leaves_no_line(first_run: Run) -> None:
     with pytest.raises(RegistryError):
         registry.delete("first")  # it is in use
     with pytest.raises(RegistryError):
-        registry.promote("nobody")
+        default_model.promote("nobody")
     assert read_entries() == before
 
 
@@ -87,7 +89,7 @@ def test_the_line_of_a_reading_has_the_film_s_digest_and_no_name(
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no film")
     before = len(read_entries())
-    list(read_sources(registry.load("first"), [source_on_disk(film), source_on_disk(broken)]))
+    list(read_sources(load_classifier("first"), [source_on_disk(film), source_on_disk(broken)]))
     (line,) = read_entries()[before:]
     assert (line.action, line.model, line.film) == (Action.READ_FILMS, "first", film_id(film.read_bytes()))
     written = "".join(path.read_text("utf-8") for path in trail_dir().iterdir())
@@ -130,7 +132,7 @@ def test_lines_about_datasets_do_not_name_them(home: Path, phantoms: Path, tmp_p
 
 def test_stopping_and_deleting_a_run_leave_lines(home: Path, phantoms: Path) -> None:
     recipe = tiny_recipe(training={"epochs": 1})
-    run = run_store.create(train.plan(recipe, [str(phantoms)], None), recipe.name)
+    run = run_store.create(plan(recipe, [str(phantoms)], None), recipe.name)
     run_store.stop(run)
     run.write_status(Status("stopped"))
     run_store.delete(run)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cxr.jobs import run_store, train
 from cxr.jobs.run import Run
+from cxr.jobs.training_plan import plan
 from cxr.registry.recipe import Recipe
 
 
@@ -26,6 +27,6 @@ def tiny_recipe(**sections: dict[str, object]) -> Recipe:
 
 def carry_out(recipe: Recipe, paths: Iterable[str | Path], model: str | None = "tiny") -> Run:
     """A run of the recipe on the films in those places, carried out in this process to its end."""
-    run = run_store.create(train.plan(recipe, [str(path) for path in paths], model), recipe.name)
+    run = run_store.create(plan(recipe, [str(path) for path in paths], model), recipe.name)
     train.execute(run)
     return run

@@ -8,19 +8,19 @@ import streamlit as st
 
 from cxr.core.access import Action
 from cxr.evaluation.comparison import ModelScores
-from cxr.evaluation.stored import held_out_scores
+from cxr.evaluation.stored_evaluations import held_out_scores
 from cxr.jobs import run_store
 from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import Run
 from cxr.presentation import model_card
-from cxr.presentation.promotion_caution import promotion_warning
-from cxr.registry import registry
+from cxr.presentation.model_limitations import promotion_warning
+from cxr.registry import default_model, registry
 from cxr.registry.card import Card
 from cxr.registry.hyperparameters import with_form_labels
 from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import MEASURES, compare_runs
-from cxr.ui.components.comparison import comparison_panel
+from cxr.ui.components.comparison import show_comparison
 from cxr.ui.train.live_run import show_curves, show_log
 from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview, title_of
 
@@ -102,13 +102,13 @@ def _offer_deletion(run: Run) -> None:
 
 def _show_model(card: Card) -> None:
     """Shows the model of a run, compared with the default model, and the button that makes it the default."""
-    name, default = card.name, registry.default_name()
+    name, default = card.name, default_model.default_name()
     if name == default or default is None:
         st.subheader(f"Model {name}")
     else:
         st.subheader(f"Model {name} compared with the default model {default}")
         current = registry.get_card(default)
-        comparison_panel(
+        show_comparison(
             ModelScores.from_card(card, held_out_scores(card)),
             ModelScores.from_card(current, held_out_scores(current)),
             f"{name}_{default}",
@@ -116,7 +116,7 @@ def _show_model(card: Card) -> None:
     if name == default:
         st.markdown(IS_DEFAULT)
     with st.expander("Test and validation results", expanded=default in (None, name), key="train_run_results"):
-        results = model_card.results_table(card)
+        results = model_card.performance_table(card)
         st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by metric")
     for earlier in earlier_models(card):
         frame.link("models", f"{earlier.name}, saved before this run was resumed", model=earlier.name)
@@ -124,7 +124,7 @@ def _show_model(card: Card) -> None:
         frame.warn(promotion_warning(card))
     with st.container(horizontal=True):
         if name != default and sign_in.button(Action.PROMOTE_MODEL, "Set as default", key=f"train_run_promote_{name}"):
-            registry.promote(name)
+            default_model.promote(name)
             st.rerun()
         frame.link("models", "Model card", model=name)
         frame.link("evaluate", "Full evaluation", model=name)

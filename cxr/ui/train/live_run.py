@@ -12,6 +12,7 @@ from cxr.jobs import run_store
 from cxr.jobs.estimate import time_left_s
 from cxr.jobs.model_names import planned_name
 from cxr.jobs.run import Run, Status
+from cxr.learning.journal import Phase
 from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import accuracy_curves, loss_curves, rate_curve
@@ -59,7 +60,7 @@ def _offer_stop(run: Run) -> None:
 def _show_progress(status: Status, history: Sequence[dict[str, float]]) -> None:
     left_s = time_left_s(status, history)
     left = "" if left_s is None else f", about {duration(left_s)} left"
-    if status.phase == "training":
+    if status.phase == Phase.TRAINING:
         done = (status.epoch - 1 + status.done / max(status.total, 1)) / max(status.epochs, 1)
         step = f"step {status.done} of {status.total}"
         st.progress(min(done, 1.0), f"Epoch {status.epoch} of {status.epochs}, {step}{left}")

@@ -11,8 +11,10 @@ from cxr.core.access import Action
 from cxr.core.number_format import counted, decimal, duration, gigabytes
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import display_name
-from cxr.jobs import run_store, train
+from cxr.jobs import run_store
 from cxr.jobs.estimate import estimate
+from cxr.jobs.model_names import free_name
+from cxr.jobs.training_plan import plan
 from cxr.learning.augmentation_preview import PreviewFilm, preview_films
 from cxr.learning.device import Device, device_without_tensorflow, find_device
 from cxr.learning.film_selection import excluded_films, select
@@ -38,7 +40,9 @@ def show_new_training(queued: bool) -> None:
         return
     with frame.errors_shown():
         selected, labels = select(recipe, dataset)
-        _show_composition(selected, labels.classes, excluded_films(recipe, labels, dataset))
+        _show_composition(
+            selected, labels.classes, [group.sentence for group in excluded_films(recipe, labels, dataset)]
+        )
         _show_augmentation(selected, recipe)
         _offer_start(recipe, dataset, selected, paths, queued)
 
@@ -119,7 +123,7 @@ def _offer_start(recipe: Recipe, dataset: Dataset, selected: Dataset, paths: Seq
     with button_place:
         pressed = sign_in.button(Action.START_RUN, "Start training", type="primary", key="train_start")
     if pressed:
-        job = train.plan(recipe, paths, name)
+        job = plan(recipe, paths, name, dataset=dataset)
         watch([run_store.start(job, recipe.name).id])
         st.session_state[_suggested_key(recipe)] = name  # it is taken now: the next run gets another
         show_next_time()
@@ -137,12 +141,12 @@ def _show_estimate(recipe: Recipe, selected: Dataset) -> None:
         f"Estimated {duration(took.low)} to {duration(took.high)} and {gigabytes(memory.low)} to "
         f"{gigabytes(memory.high)} of memory on {device.name} in {device.precision} ({device.why})."
     )
-    st.caption(expected.rests_on)
+    st.caption(expected.basis)
 
 
 def _ask_name(recipe: Recipe) -> str:
     """The new model's name: what was typed, or else the first one that is free now."""
-    key, free = f"train_name_{recipe.name}", train.free_name(recipe.name)
+    key, free = f"train_name_{recipe.name}", free_name(recipe.name)
     if st.session_state.get(key) == st.session_state.get(_suggested_key(recipe)):
         st.session_state[key] = free
     st.session_state[_suggested_key(recipe)] = free

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from cxr.core.errors import RecipeError
-from cxr.learning.backbone_costs import blocks
+from cxr.learning.backbone_costs import block_names
 from cxr.registry.hyperparameters import (
     COMMON,
     SECTIONS,
@@ -111,7 +111,7 @@ def _options(item: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> lis
     """The options of a setting; empty where any value may be entered."""
     if item.key == TRAINABLE_LAYERS:
         backbone = st.session_state.get(f"train_form_{recipe.name}_trunk.backbone", recipe.trunk.backbone)
-        return ["head", *blocks(backbone), "all"]
+        return ["head", *block_names(backbone), "all"]
     if item.key != STARTING_WEIGHTS:
         return list(item.choices)
     own = item.value_in(recipe)

@@ -1,0 +1,56 @@
+"""Planning a training: the recipe, films and name are checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cxr.core.errors import RecipeError
+from cxr.core.number_format import joined
+from cxr.datasets.dataset import Dataset, open_datasets
+from cxr.datasets.labels import LabelSpace
+from cxr.jobs.run import Job
+from cxr.learning.backbone_costs import check_trainable_layers
+from cxr.learning.film_selection import select, select_fold
+from cxr.learning.starting_weights import STORED_MODEL
+from cxr.registry import registry
+from cxr.registry.recipe import Recipe
+
+
+def plan(
+    recipe: Recipe,
+    paths: Sequence[str],
+    model: str | None,
+    fold: tuple[int, int] | None = None,
+    dataset: Dataset | None = None,
+) -> Job:
+    """The job of a training, or an error that says what has to change.
+
+    `dataset` is what lies at the paths, where the caller has opened it already; otherwise it is opened here. `model`
+    is the name of the model in the registry; None: the model is not stored. `fold` is one of a cross-validation's.
+    """
+    if dataset is None:
+        dataset = open_datasets(paths)
+    _, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    check_trainable_layers(recipe)
+    if recipe.head.output == "sigmoid" and len(labels.classes) != 2:
+        raise RecipeError(
+            f"head.output = sigmoid needs two classes; these images have {len(labels.classes)}.", code="sigmoid-classes"
+        )
+    if recipe.head.keep:
+        _check_same_classes(recipe, labels)
+    if model is not None:
+        registry.check_name_free(model)
+    recipe = recipe.with_absolute_weights()
+    return Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
+
+
+def _check_same_classes(recipe: Recipe, labels: LabelSpace) -> None:
+    """RecipeError where the recipe keeps the head of a model that has other classes."""
+    parent = registry.get_card(recipe.trunk.weights.removeprefix(STORED_MODEL))
+    if parent.classes != labels.classes:
+        raise RecipeError(
+            f"head.keep needs the classes of '{parent.name}': {joined(parent.classes)}. These images have "
+            f"{joined(labels.classes)}. Start with a new head.",
+            code="other-classes",
+        )
