@@ -32,7 +32,7 @@ def test_a_film_of_another_session_would_be_noticed(server: Server) -> None:
 def test_marks_distinguish_films() -> None:
     films = [MarkedFilm.draw(session, number) for session in range(3) for number in range(3)]
     assert len({film.data for film in films}) == 9
-    assert all(np.array_equal(Image.open(io.BytesIO(film.data)), film.pixels) for film in films)
+    assert all(np.array_equal(np.asarray(Image.open(io.BytesIO(film.data))), film.pixels) for film in films)
 
 
 def test_predictions_are_the_same_but_for_a_last_digit() -> None:

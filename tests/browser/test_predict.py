@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, FilePayload, Page
 
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.synthetic.phantom import draw_phantom
@@ -43,7 +43,7 @@ def dicom(seed: int = 1) -> bytes:
 
 def drop(tab: Page, *files: tuple[str, bytes]) -> None:
     tab.locator("input[type=file]").set_input_files(
-        [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
+        [FilePayload(name=name, mimeType="application/octet-stream", buffer=data) for name, data in files]
     )
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference import reader_responses
 from cxr.inference.corrections import CORRECTIONS
 from cxr.inference.input_check.detector import InputCheck
-from cxr.inference.input_check.findings import SENTENCES, InputCheckReason, InputCheckResult
+from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
 from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_NAMES
 from cxr.presentation import report
 from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
@@ -38,8 +38,8 @@ PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
 
 
-def reason_of(code: str) -> InputCheckReason:
-    return InputCheckReason(code, SENTENCES[code])
+def reason_of(code: InputCheckCode) -> InputCheckReason:
+    return InputCheckReason(code)
 
 
 def png(seed: int = 1, finding: str = "viral") -> bytes:
@@ -87,6 +87,16 @@ def download_keys(app: AppTest) -> set[str]:
 
 def text(app: AppTest) -> str:
     return " ".join(element.value for element in app.markdown)
+
+
+def recording(calls: list[Any], of_argument: Callable[[Any], Any]) -> Callable[..., str]:
+    """A function in the place of one that writes a file: it only records its first argument."""
+
+    def record(argument: Any, *_: Any) -> str:
+        calls.append(of_argument(argument))
+        return ""
+
+    return record
 
 
 def test_a_page_without_a_model_shows_how_to_get_one(home: Path) -> None:
@@ -282,7 +292,7 @@ def test_saved_responses_can_be_downloaded_after_a_reload(app: AppTest, monkeypa
     earlier = reader_responses.ReaderResponse("f1", "first@0", "viral", 0.5, "unsure", "a scar")
     reader_responses.save_responses(earlier)
     written: list[list[reader_responses.ReaderResponse]] = []
-    monkeypatch.setattr(reader_responses, "to_csv", lambda responses: written.append(list(responses)) or "")
+    monkeypatch.setattr(reader_responses, "to_csv", recording(written, list))
     assert keys & download_keys(run(app)) == {"predict_saved_responses"}
     assert written == [[earlier]]
 
@@ -316,8 +326,8 @@ def test_an_age_outside_the_training_data_is_a_warning_and_nothing_is_read_again
 
 
 def test_an_age_belongs_to_one_film_and_is_in_no_file(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[Mapping[str, Any]] = []
-    monkeypatch.setattr(report, "batch_csv", lambda entries, classes: rows.extend(entries) or "")
+    rows: list[Any] = []
+    monkeypatch.setattr(report, "batch_csv", recording(rows, list))
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
     before, warnings = json.dumps(rows), len(app.warning)
     rows.clear()
@@ -359,7 +369,7 @@ def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest) ->
 
 def test_files_have_no_file_names_unless_the_reader_wants_them(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     names: list[list[str]] = []
-    monkeypatch.setattr(report, "batch_json", lambda rows: names.append([row["file"] for row in rows]) or "")
+    monkeypatch.setattr(report, "batch_json", recording(names, lambda rows: [row["file"] for row in rows]))
     drop(app, ("DOE^JANE.png", png(1)), ("DOE^JOHN.png", png(2)))
     assert not [name for name in names[-1] if "DOE" in name]
     app.checkbox(key="predict_file_names").check()
@@ -385,7 +395,7 @@ def test_an_inverted_film_can_be_read_corrected_and_both_stay(app: AppTest, monk
 def test_the_reasons_of_a_rejection_are_errors_and_other_concerns_are_warnings(
     app: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(True, (reason_of("blank"),)))
+    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(True, (reason_of(InputCheckCode.BLANK),)))
     drop(app, ("f.png", png()))
-    assert [error.value for error in app.error] == [reason_of("blank").sentence]
+    assert [error.value for error in app.error] == [reason_of(InputCheckCode.BLANK).sentence]
     assert [warning.value for warning in app.warning] == [FilmWarning.SMALL.sentence]

@@ -14,7 +14,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
 from cxr.jobs.run import Job
-from cxr.registry import default_model, evaluation_file, stored_models
+from cxr.registry import default_model, stored_models
 from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components import phantom_form
 from cxr.ui.train.ended_runs import IS_DEFAULT
@@ -157,7 +157,7 @@ def test_a_finished_run_is_compared_with_the_default_model_with_an_interval_of_t
 
 @pytest.mark.usefixtures("trained")
 def test_without_a_common_test_film_there_is_no_comparison(phantoms: Path) -> None:
-    path = evaluation_file.evaluation_path("first")
+    path = stored_models.evaluation_path("first")
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
     app = run()
