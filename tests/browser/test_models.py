@@ -70,8 +70,8 @@ def import_model(tab: Page, path: Path, name: str) -> None:
             expect(button).to_be_enabled(timeout=10_000)
             break
     if name:
-        tab.get_by_label("New name (optional)").fill(name)
-        tab.get_by_label("New name (optional)").press("Enter")
+        tab.get_by_label("Import as (optional)").fill(name)
+        tab.get_by_label("Import as (optional)").press("Enter")
     settled(tab)
     expect(button).to_be_enabled()
     button.click()

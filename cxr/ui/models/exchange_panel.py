@@ -77,7 +77,7 @@ def show_import() -> None:
             return
         count = st.session_state.setdefault(UPLOAD_COUNT, 0)  # a new uploader after each import
         file = st.file_uploader("Model file (ZIP)", key=f"models_upload_{count}")
-        name = st.text_input("New name (optional)", max_chars=64, key=f"models_import_name_{count}")
+        name = st.text_input("Import as (optional)", max_chars=64, key=f"models_import_name_{count}")
         if st.button("Import", key="models_import_start", disabled=file is None) and file is not None:
             with frame.errors_shown(), st.spinner("Checking the file ..."):
                 card = package.import_model(file, name or None)

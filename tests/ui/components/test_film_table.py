@@ -53,4 +53,4 @@ def test_a_film_that_is_opened_leaves_the_line_that_a_reading_leaves_once(row, p
 def test_who_may_not_read_films_is_shown_none(row):
     app = opened(row, Person("nobody", None))
     assert not [one for one in read_entries() if one.action == Action.READ_FILMS]
-    assert "need the role \"reader\" to read X-rays" in app.error[0].value
+    assert 'need the role "reader" to read X-rays' in app.error[0].value

@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cxr.core.number_format import counted
-from cxr.datasets.dataset import ROLES, Dataset
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.film_table import ROLES
 from cxr.datasets.labels import display_name
 from cxr.datasets.quality.audit import Audit
 from cxr.ui.components.charts.chart import NEUTRAL, Chart, colors, style_figure

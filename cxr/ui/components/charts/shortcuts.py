@@ -11,7 +11,7 @@ import pandas as pd
 from cxr.core.number_format import decimal, percent
 from cxr.datasets.labels import display_name
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.heads import MACRO
+from cxr.evaluation.shortcuts.probes import MACRO
 from cxr.evaluation.shortcuts.report import (
     DeletionCurve,
     HeatmapShare,
