@@ -60,6 +60,6 @@ def phantom(
     from cxr.films.synthetic.phantom import draw_phantom_set
 
     with console.bar("Generating X-rays") as progress:
-        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, plant=shortcut, progress=progress)
+        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, shortcut=shortcut, progress=progress)
     message = f"Generated {films} synthetic X-rays. To train on them: cxr train vgg16-default --data {manifest.parent}"
     console.print_json({"dataset": str(manifest.parent), "films": films}) if as_json else typer.echo(message)

@@ -48,7 +48,6 @@ def evaluate(options: EvaluateOptions) -> None:
     """Evaluate a model on labeled X-rays."""
     from cxr.evaluation import model_evaluation
     from cxr.evaluation import stored_evaluations as stored_scores
-    from cxr.evaluation.cases import labeled_cases
     from cxr.evaluation.indeterminate import selective_metrics
     from cxr.evaluation.intervals import metric_intervals
     from cxr.evaluation.subgroups import subgroup_metrics
@@ -58,7 +57,7 @@ def evaluate(options: EvaluateOptions) -> None:
     if options.scores:
         with writing(options.scores):
             result.scores.to_csv(options.scores, index=False)
-    cases = labeled_cases(result.scores, result.labels, result.card.threshold)
+    cases = result.cases
     metrics = metric_intervals(cases) if options.intervals else {}
     groups = subgroup_metrics(cases, options.by) if options.by else None
     band = result.card.unsure if options.intervals else None

