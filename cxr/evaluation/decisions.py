@@ -18,7 +18,7 @@ REST = "rest"
 
 @dataclass(frozen=True, eq=False)
 class BinaryQuestion:
-    """A class against another, or against the rest: the reference, scores and predictions of the films it applies to."""
+    """A class against another or the rest: reference, scores and predictions of the films that it applies to."""
 
     positive: str  # "pneumonia"
     negative: str  # "normal", or REST

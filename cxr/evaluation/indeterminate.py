@@ -23,7 +23,7 @@ EDGE = 1e-6  # the precision of stored scores
 
 @dataclass(frozen=True)
 class IndeterminateBand:
-    """The range of indeterminate scores, without its upper end, and its rule; no range where none can be had, and why."""
+    """The range of indeterminate scores, without its upper end, and its rule; no range where there is none, and why."""
 
     range: tuple[float, float] | None
     rule: str

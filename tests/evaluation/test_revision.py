@@ -8,7 +8,7 @@ from cxr.core.audit_trail import read_entries
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.evaluation.revision import revise
 from cxr.evaluation.scores import read_films
-from cxr.evaluation.shortcuts import report
+from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
@@ -44,10 +44,10 @@ def test_weights_scores_gate_and_what_the_training_knew_stay(trained):
 
 
 def test_an_audit_of_the_weights_holds_for_them_under_their_new_name_too(trained):
-    report.save_audit(registry.get_card("first"), conclude(registry.get_card("first"), measured(), []))
+    audit_file.save_audit(registry.get_card("first"), conclude(registry.get_card("first"), measured(), []))
     assert (
-        report.load_audit(revise("first", "second", HALF_FOUND))
-        == report.load_audit(registry.get_card("first"))
+        audit_file.load_audit(revise("first", "second", HALF_FOUND))
+        == audit_file.load_audit(registry.get_card("first"))
         is not None
     )
 

@@ -1,8 +1,8 @@
-"""Whether heatmaps mean something: do they change when the model forgets, and do they point to what it uses?
+"""Checks of heatmaps: do they depend on the model's weights, and do they point to what the model uses?
 
-Weights are shuffled within each array, block by block from the top down (Adebayo 2018): maps of what was learnt must
-change. The hottest parts of a film are blurred (deletion): the score must fall faster than where the same patch, moved
-to a place chosen by lot, is blurred.
+Weights are permuted within each array, block by block from the head down (Adebayo 2018): heatmaps of what was learned
+must change. The hottest regions of a film are blurred (deletion curve): the score must fall faster than with the same
+region moved to a random place.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from cxr.films.film import Film
 if TYPE_CHECKING:
     from cxr.inference.classifier import Classifier
 
-FILMS = 24  # that are looked at, one a patient
-SHARES = (0.05, 0.10, 0.20, 0.30, 0.50)  # of the film's area that are hidden
-PLACES = 2  # by lot, for each film and share
-BLUR = 1 / 12  # of the side: what is hidden keeps its mean grey and no structure
-SSIM_CELLS = 1.5  # spread of the window, as Wang 2004 has it in pixels
+FILMS = 24  # that are checked, one for each patient
+SHARES = (0.05, 0.10, 0.20, 0.30, 0.50)  # of the film's area that are masked
+RANDOM_PLACES = 2  # for each film and share
+BLUR = 1 / 12  # of the side: what is masked keeps its mean gray and no structure
+SSIM_CELLS = 1.5  # standard deviation of the window, in pixels in Wang 2004
 
 Floats = NDArray[np.floating]
 Progress = Callable[[int, int], None]
@@ -36,17 +36,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class CheckedFilm:
-    """A film as the model gets it, what the model decided, and the heatmap of that."""
+    """A film as the model gets it, the predicted class, and its heatmap."""
 
     pixels: NDArray[np.uint8]
-    decision: str
+    predicted: str
     heatmap: Floats
 
 
 def randomization_check(
     classifier: Classifier, films: Sequence[CheckedFilm], progress: Progress, seed: int = 0
 ) -> tuple[RandomizationStep, ...]:
-    """A step for each block from the head down to the first; the model itself stays as it is."""
+    """The steps of the weight-randomization check, from the head down to the first block; the model stays as it is."""
     from cxr.inference.classifier import Classifier
     from cxr.learning.network import build
     from cxr.registry.weights_file import arrays_of, assign
@@ -54,11 +54,11 @@ def randomization_check(
     network = build(classifier.recipe, len(classifier.classes), "float32", classifier.card.zca_rank)
     assign(network.model.weights, arrays_of(classifier.network.model.weights))
     copy = Classifier(network, classifier.recipe, classifier.card, "float32")
-    before, steps, rng = _maps(copy, films), [], np.random.default_rng(seed)
+    original, steps, rng = _heatmaps(copy, films), [], np.random.default_rng(seed)
     for done, (block, layers) in enumerate(network.blocks, start=1):
         for layer in layers:
             layer.set_weights([rng.permutation(array.ravel()).reshape(array.shape) for array in layer.get_weights()])
-        pairs = list(zip(before, _maps(copy, films), strict=True))
+        pairs = list(zip(original, _heatmaps(copy, films), strict=True))
         correlation = _median([rank_correlation(*pair) for pair in pairs], seed)
         steps.append(
             RandomizationStep(
@@ -72,57 +72,61 @@ def randomization_check(
 def deletion_curve(
     classifier: Classifier, films: Sequence[CheckedFilm], progress: Progress, seed: int = 0
 ) -> DeletionCurve:
-    """The two curves and what lies between them."""
-    rng, hottest, elsewhere = np.random.default_rng(seed), [], []
+    """The deletion curves of the hottest and of random regions, and the area between them."""
+    rng, hottest, random = np.random.default_rng(seed), [], []
     for done, film in enumerate(films, start=1):
-        heat = at_size(film.heatmap, len(film.pixels))
-        moved = [np.roll(heat, tuple(rng.integers(heat.shape)), (0, 1)) for _ in range(PLACES)]
-        asked = [film.pixels, *(hide_hottest(film.pixels, one, share) for one in (heat, *moved) for share in SHARES)]
+        heatmap = resized(film.heatmap, len(film.pixels))
+        moved = [np.roll(heatmap, tuple(rng.integers(heatmap.shape)), (0, 1)) for _ in range(RANDOM_PLACES)]
+        maps = (heatmap, *moved)
+        masked = [mask_hottest(film.pixels, heat, share) for heat in maps for share in SHARES]
         scores = np.array(
-            [one.probability(film.decision) for one in classifier.read_many(map(Film.from_pixels, asked))]
+            [
+                prediction.probability(film.predicted)
+                for prediction in classifier.read_many(map(Film.from_pixels, [film.pixels, *masked]))
+            ]
         )
-        curves = (scores[1:] / max(float(scores[0]), 1e-6)).reshape(1 + PLACES, len(SHARES))
+        curves = (scores[1:] / max(float(scores[0]), 1e-6)).reshape(1 + RANDOM_PLACES, len(SHARES))
         hottest.append([1.0, *curves[0]])
-        elsewhere.append([1.0, *curves[1:].mean(axis=0)])
+        random.append([1.0, *curves[1:].mean(axis=0)])
         progress(done, len(films))
-    shares, own, other = (0.0, *SHARES), np.array(hottest), np.array(elsewhere)
+    shares, own, other = (0.0, *SHARES), np.array(hottest), np.array(random)
     return DeletionCurve(
         films=len(films),
         shares=shares,
         hottest=tuple(own.mean(axis=0)),
         random=tuple(other.mean(axis=0)),
-        area_between=_mean(between(shares, own, other), seed),
+        area_between=_mean(area_between(shares, own, other), seed),
     )
 
 
-def between(shares: Sequence[float], own: Floats, other: Floats) -> Floats:
-    """The area between two curves of each film, over the range of shares."""
+def area_between(shares: Sequence[float], own: Floats, other: Floats) -> Floats:
+    """The area between the two curves of each film, over the range of shares."""
     return np.asarray(np.trapezoid(other - own, shares, axis=1)) / (shares[-1] - shares[0])
 
 
-def hide_hottest(pixels: NDArray[np.uint8], heat: Floats, share: float) -> NDArray[np.uint8]:
-    """The film with that share of its area, where the heat is highest, blurred beyond recognition."""
-    hidden = np.zeros(heat.size, bool)
-    hidden[np.argsort(-heat, axis=None, kind="stable")[: round(share * heat.size)]] = True
+def mask_hottest(pixels: NDArray[np.uint8], heatmap: Floats, share: float) -> NDArray[np.uint8]:
+    """The film with the hottest regions, this share of its area, blurred beyond recognition."""
+    masked = np.zeros(heatmap.size, bool)
+    masked[np.argsort(-heatmap, axis=None, kind="stable")[: round(share * heatmap.size)]] = True
     blurred = ndimage.gaussian_filter(pixels.astype(np.float32), BLUR * len(pixels))
-    return np.where(hidden.reshape(heat.shape), np.rint(blurred), pixels).astype(np.uint8)
+    return np.where(masked.reshape(heatmap.shape), np.rint(blurred), pixels).astype(np.uint8)
 
 
-def at_size(heatmap: Floats, size_px: int) -> Floats:
+def resized(heatmap: Floats, size_px: int) -> Floats:
     """The heatmap at the film's size."""
     cells = Image.fromarray(heatmap.astype(np.float32))
     return np.asarray(cells.resize((size_px, size_px), Image.Resampling.BILINEAR))
 
 
 def rank_correlation(one: Floats, other: Floats) -> float:
-    """Spearman's; 0 where a map is the same everywhere, as it then says nothing of the other."""
+    """Spearman's rank correlation of two maps; 0 where one of them is constant."""
     first, second = (midranks(cells.ravel()) - (cells.size + 1) / 2 for cells in (one, other))
     size = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / size if size else 0.0
 
 
 def ssim(one: Floats, other: Floats) -> float:
-    """Structural similarity (Wang 2004) of two maps of 0 to 1."""
+    """The structural similarity (Wang 2004) of two maps of values from 0 to 1."""
 
     def smooth(cells: Floats) -> Floats:
         return ndimage.gaussian_filter(cells.astype(float), SSIM_CELLS)
@@ -134,10 +138,10 @@ def ssim(one: Floats, other: Floats) -> float:
     return float((light * (2 * together + 0.03**2) / (spread + spread2 + 0.03**2)).mean())
 
 
-def _maps(classifier: Classifier, films: Sequence[CheckedFilm]) -> list[Floats]:
-    """The heatmap of each film's decision by this classifier."""
-    read = classifier.read_many(Film.from_pixels(film.pixels) for film in films)
-    return [found.heatmap(film.decision) for film, found in zip(films, read, strict=True)]
+def _heatmaps(classifier: Classifier, films: Sequence[CheckedFilm]) -> list[Floats]:
+    """The heatmap of each film's predicted class by this classifier."""
+    predictions = classifier.read_many(Film.from_pixels(film.pixels) for film in films)
+    return [prediction.heatmap(film.predicted) for film, prediction in zip(films, predictions, strict=True)]
 
 
 def _median(values: list[float], seed: int) -> Interval:
@@ -148,7 +152,7 @@ def _mean(values: Floats, seed: int) -> Interval:
     return _drawn(values, np.mean, seed)
 
 
-def _drawn(values: Floats, figure: Callable[..., Any], seed: int) -> Interval:
-    """The figure of one value a patient, with its interval."""
+def _drawn(values: Floats, statistic: Callable[..., Any], seed: int) -> Interval:
+    """The statistic of one value per patient, with its interval."""
     draws = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    return percentile_interval(float(figure(values)), np.asarray(figure(values[draws], axis=1)))
+    return percentile_interval(float(statistic(values)), np.asarray(statistic(values[draws], axis=1)))

@@ -1,4 +1,4 @@
-"""Where a film's lungs are: as its dataset outlines them, or a box that holds nearly all of nearly everybody's."""
+"""Where the lungs of a film are: the outline in its dataset, or a box that holds nearly all of most people's lungs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 
 # Top, bottom, left and right, in parts of the film. Of the lungs' area in the 195 outlined films of covid-chestxray it
-# holds 98 % on the mean, and 92 % or more in 19 films of 20.
+# holds 98% on average, and 92% or more in 19 films of 20.
 BOX = (0.05, 0.90, 0.08, 0.92)
-MARGIN = 0.03  # of the side, between an outline and the edge of what is hidden around it
-FOLDER, COLUMN = "lung-masks", "lungs"  # where outlines are: beside the films by their stem, or named in the manifest
+MARGIN = 0.03  # of the side, between an outline and the edge of the masked rectangle
+FOLDER, COLUMN = (
+    "lung-masks",
+    "lungs",
+)  # of outlines: files beside the films with the same stem, or named in the manifest
 
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 
-def outline(dataset: Dataset, i: int, size_px: int) -> Mask | None:
-    """The lungs of the i-th film, fitted as the film is; None where its dataset does not have them."""
+def lung_outline(dataset: Dataset, i: int, size_px: int) -> Mask | None:
+    """The lungs of the i-th film, fitted as the film is; None where its dataset has no outline of them."""
     row = dataset.table.iloc[i]
     named = str(row.get(COLUMN) or "") or f"{FOLDER}/{PurePosixPath(str(row['path'])).stem}.png"
     try:
@@ -33,16 +36,16 @@ def outline(dataset: Dataset, i: int, size_px: int) -> Mask | None:
     return mask if mask.any() else None
 
 
-def box(size_px: int) -> Mask:
-    """The box, for a film whose lungs nobody has outlined."""
+def lung_box(size_px: int) -> Mask:
+    """The box, for a film without an outline."""
     top, bottom, left, right = (round(part * size_px) for part in BOX)
     mask = np.zeros((size_px, size_px), bool)
     mask[top:bottom, left:right] = True
     return mask
 
 
-def around(mask: Mask) -> Mask:
-    """The rectangle around the lungs: it hides them without drawing their outline, which disease can change."""
+def bounding_rectangle(mask: Mask) -> Mask:
+    """The rectangle around the lungs: it masks them without showing their outline, which disease can change."""
     margin = round(MARGIN * len(mask))
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     rectangle = np.zeros_like(mask)
@@ -53,20 +56,20 @@ def around(mask: Mask) -> Mask:
 
 
 def lungs_only(pixels: Pixels, lungs: Mask) -> Pixels:
-    """The film with everything but the lungs in their own mean grey: not even how light the rest is can be seen."""
+    """The film with everything but the lungs in the mean gray of the lungs, so that nothing of the rest is visible."""
     return np.where(lungs, pixels, _mean(pixels[lungs])).astype(np.uint8)
 
 
-def lungs_hidden(pixels: Pixels, lungs: Mask) -> Pixels:
-    """The film with the rectangle around the lungs in the mean grey of all else."""
-    hidden = around(lungs)
-    return np.where(hidden, _mean(pixels[~hidden]), pixels).astype(np.uint8)
+def lungs_masked(pixels: Pixels, lungs: Mask) -> Pixels:
+    """The film with the rectangle around the lungs in the mean gray of the rest."""
+    masked = bounding_rectangle(lungs)
+    return np.where(masked, _mean(pixels[~masked]), pixels).astype(np.uint8)
 
 
-def share_in(heat: NDArray[np.floating], lungs: Mask) -> float:
-    """The share of a heatmap, at the film's size, that lies in the lungs; not a number where there is no heat."""
-    total = float(heat.sum())
-    return float(heat[lungs].sum()) / total if total > 0 else float("nan")
+def share_inside(heatmap: NDArray[np.floating], lungs: Mask) -> float:
+    """The share of a heatmap, at the film's size, inside the lungs; NaN where the heatmap is empty."""
+    total = float(heatmap.sum())
+    return float(heatmap[lungs].sum()) / total if total > 0 else float("nan")
 
 
 def _mean(values: Pixels) -> int:

@@ -1,103 +1,132 @@
-"""What a shortcut is usually made of, in numbers: each probe sees a part of a film that is not the lungs."""
+"""Probes: small classifiers on features of films, tested on patients that they were not trained on.
+
+A probe is a regularized logistic regression on standardized features with equal class weights, cross-validated with
+each patient's films together. Its interval is a bootstrap over patients of the held-out scores.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from cxr.evaluation.shortcuts.lungs import Mask, Pixels, around
+from cxr.evaluation.intervals import RESAMPLES, Interval, bootstrap_weights, percentile_interval, wilson_interval
+from cxr.evaluation.metrics import Floats, ranking_metrics, ratio
 
-Floats = NDArray[np.floating]
-
-THUMBNAIL_PX = 8
-PROBES = ("corners", "border", "brightness", "sharpness", "shape")
-DESCRIPTIONS = {  # what a sentence calls them
-    "corners": "the corners",
-    "border": "the border",
-    "brightness": "brightness and contrast outside of the lungs",
-    "sharpness": "sharpness and noise outside of the lungs",
-    "shape": "the film's shape and size",
-}
-_PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
-_RINGS = 4
+FOLDS = 5
+REGULARIZATION = 10.0  # C for one feature; divided by their number, as many features could be memorized
+MACRO = "macro"
 
 
 @dataclass(frozen=True, eq=False)
-class ProbeFilm:
-    """A film as the model gets it, where its lungs are, and its own size."""
+class ProbeTarget:
+    """The class that a probe predicts for each film, and the film's patient."""
 
-    pixels: Pixels  # (side, side)
-    lungs: Mask
-    height_px: int
-    width_px: int
+    classes: tuple[str, ...]
+    class_index: NDArray[np.int64]  # of each film
+    patient: NDArray[np.int64]  # numbered from 0
 
+    @classmethod
+    def from_values(cls, values: Iterable[str], patient: NDArray[np.int64], order: Sequence[str]) -> ProbeTarget:
+        """The target with the classes that occur among these values, in this order."""
+        values = list(values)
+        names = [name for name in order if name in set(values)]
+        return cls(tuple(names), np.array([names.index(value) for value in values]), patient)
 
-def thumbnail(pixels: Pixels) -> Floats:
-    """The film as 8 by 8 mean greys."""
-    return _blocks(pixels, THUMBNAIL_PX).ravel()
+    def subset(self, mask: NDArray[np.bool_]) -> ProbeTarget:
+        """The target of these films alone, with all classes."""
+        return ProbeTarget(self.classes, self.class_index[mask], np.unique(self.patient[mask], return_inverse=True)[1])
 
+    @property
+    def membership(self) -> list[NDArray[np.bool_]]:
+        """Which films are of each class."""
+        return [self.class_index == k for k in range(len(self.classes))]
 
-def probe(film: ProbeFilm, name: str) -> Floats:
-    """The numbers that the probe of this name sees."""
-    return {"corners": _corners, "border": _border, "brightness": _brightness, "sharpness": _sharpness}.get(
-        name, _shape
-    )(film)
-
-
-def _corners(film: ProbeFilm) -> Floats:
-    """Each corner, an eighth of the side, as 4 by 4 mean greys, less the mean outside of the lungs."""
-    side, pixels = max(4, len(film.pixels) // 8), _levelled(film)
-    left, right = pixels[:, :side], pixels[:, -side:]
-    return np.concatenate([_blocks(part, 4).ravel() for half in (left, right) for part in (half[:side], half[-side:])])
-
-
-def _border(film: ProbeFilm) -> Floats:
-    """Mean and spread of each side of four rings around the film, a 64th of the side wide each, less the same mean."""
-    pixels = _levelled(film)
-    wide, found = max(1, len(pixels) // 64), []
-    for ring in range(_RINGS):
-        inner = pixels[ring * wide : len(pixels) - ring * wide, ring * wide : len(pixels) - ring * wide]
-        for edge in (inner[:wide], inner[-wide:], inner[:, :wide], inner[:, -wide:]):
-            found += [edge.mean(), edge.std()]
-    return np.array(found, np.float32)
+    @property
+    def patients(self) -> NDArray[np.int64]:
+        """The number of patients with films of each class."""
+        return np.array([len(np.unique(self.patient[side])) for side in self.membership])
 
 
-def _brightness(film: ProbeFilm) -> Floats:
-    """Mean, spread and percentiles of the grey outside of the lungs."""
-    grey = film.pixels[_outside(film)].astype(np.float32)
-    return np.array([grey.mean(), grey.std(), *np.percentile(grey, _PERCENTILES)], np.float32)
+def cross_validated_probabilities(features: Floats, target: ProbeTarget, seed: int = 0) -> Floats:
+    """The probabilities (films, classes) by probes that were not trained on any film of the same patient."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(min(FOLDS, int(target.patients.min())), shuffle=True, random_state=seed)
+    scores = np.zeros((len(features), len(target.classes)))
+    for train, test in folds.split(features, target.class_index, target.patient):
+        scores[test] = probe_probabilities(
+            features[train], target.class_index[train], features[test], len(target.classes)
+        )
+    return scores
 
 
-def _sharpness(film: ProbeFilm) -> Floats:
-    """How much the grey changes over one, two and four pixels outside of the lungs, and what a median leaves of it."""
-    grey, outside = film.pixels.astype(np.float32), _outside(film)
-    steps = [np.abs(grey - ndimage.uniform_filter(grey, 2 * reach + 1)) for reach in (1, 2, 4)]
-    grain = np.abs(grey - ndimage.median_filter(grey, 3))
-    return np.log1p(np.array([part[outside].mean() for part in (*steps, grain)], np.float32))
+def probe_probabilities(features: Floats, class_index: NDArray[np.int64], tested: Floats, classes: int) -> Floats:
+    """The probabilities (films, classes) for the features `tested` by a probe trained on `features`."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    known, scores = np.unique(class_index), np.zeros((len(tested), classes))
+    if len(known) == 1:
+        scores[:, known] = 1
+        return scores
+    strength = REGULARIZATION / features.shape[1]
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, class_weight="balanced", max_iter=1000))
+    with threadpool_limits(1):  # on a busy machine, threads of BLAS wait for each other ten times longer than they work
+        scores[:, known] = model.fit(features, class_index).predict_proba(tested)
+    return scores
 
 
-def _shape(film: ProbeFilm) -> Floats:
-    """The file's own height, width, and width by height."""
-    return np.log(np.array([film.height_px, film.width_px, film.width_px / film.height_px], np.float32))
+def auc_intervals(
+    scores: Floats, target: ProbeTarget, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, Interval]:
+    """The AUC of each class against the rest, and their mean under "macro", with 95% intervals over patients.
+
+    Of two classes, both one-vs-rest questions are the same, so there is the mean alone. Perfectly separated films are
+    so in every resample, which is more certainty than few patients can give: no bound is tighter than Wilson's for a
+    proportion of 1 among the patients of the smaller side.
+    """
+    drawn = auc_resamples(scores, target, resamples, seed)
+    values = auc_resamples(scores, target, 0, seed)
+    patients = [min(len(np.unique(target.patient[side])) for side in (own, ~own)) for own in target.membership]
+    fewest = {MACRO: min(filter(None, patients), default=0), **dict(zip(target.classes, patients, strict=True))}
+    names = [MACRO] if len(target.classes) == 2 else [MACRO, *target.classes]
+    return {name: _bounded(percentile_interval(float(values[name][0]), drawn[name]), fewest[name]) for name in names}
 
 
-def _levelled(film: ProbeFilm) -> Floats:
-    pixels = film.pixels.astype(np.float32)
-    return pixels - pixels[_outside(film)].mean()
+def auc_resamples(scores: Floats, target: ProbeTarget, resamples: int, seed: int = 0) -> Mapping[str, Floats]:
+    """The same AUCs in each resample of the patients; with 0 resamples, of the films as they are."""
+    weights = [np.ones((len(scores), 1), np.float32)]
+    blocks = bootstrap_weights(target.patient, resamples, seed) if resamples else weights
+    sides = list(zip(scores.T, target.membership, strict=True))
+    parts = [np.array([ranking_metrics(score, side, block)[0] for score, side in sides]) for block in blocks]
+    aucs = np.concatenate(parts, axis=1).astype(float)
+    defined = np.isfinite(aucs)
+    mean = ratio(np.where(defined, aucs, 0).sum(axis=0), defined.sum(axis=0))
+    return {MACRO: mean, **dict(zip(target.classes, aucs, strict=True))}
 
 
-def _outside(film: ProbeFilm) -> Mask:
-    outside = ~around(film.lungs)
-    return outside if outside.any() else ~film.lungs
+def retained_share(
+    part: Floats, whole: Floats, target: ProbeTarget, resamples: int = RESAMPLES, seed: int = 0
+) -> Interval:
+    """The share of the whole's AUC above chance, 0.5, that the scores of the part retain."""
+
+    def above_chance(scores: Floats, times: int) -> Floats:
+        return auc_resamples(scores, target, times, seed)[MACRO] - 0.5
+
+    def retained(times: int) -> Floats:
+        total = above_chance(whole, times)
+        return np.where(total > 0, ratio(above_chance(part, times), total), nan)
+
+    return percentile_interval(float(retained(0)[0]), retained(resamples))
 
 
-def _blocks(pixels: NDArray[Any], side: int) -> Floats:
-    """Mean greys of side by side equal parts; what is left over at the ends belongs to the last."""
-    rows, columns = ([round(k * length / side) for k in range(side)] for length in pixels.shape)
-    sums = np.add.reduceat(np.add.reduceat(pixels.astype(np.float32), rows, axis=0), columns, axis=1)
-    heights, widths = (np.diff([*cuts, length]) for cuts, length in zip((rows, columns), pixels.shape, strict=True))
-    return sums / np.outer(heights, widths)
+def _bounded(interval: Interval, patients: int) -> Interval:
+    least = wilson_interval(patients, patients).low
+    low, high = float(np.minimum(interval.low, least)), float(np.maximum(interval.high, 1 - least))
+    return Interval(interval.value, low, high)

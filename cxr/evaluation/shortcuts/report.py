@@ -1,133 +1,160 @@
-"""Whether a model can answer without the lungs: what was measured, and the verdict, as they are kept with the model."""
+"""The types of a shortcut audit as it is stored beside its model: measurements, findings and verdict.
+
+The keys in JSON are those of version 0.1; where a field has another name here, its alias is the key.
+"""
 
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from cxr.core.errors import RegistryError
 from cxr.evaluation.intervals import StoredInterval
-from cxr.registry import registry
-from cxr.registry.card import Card
-from cxr.registry.verification import read_shortcuts
 
 Level = Literal["none found", "suspected", "shown"]
+LungRegion = Literal["outline", "box"]
+WHOLE, LUNGS_ONLY, MASKED = "whole film", "lungs only", "lungs hidden"  # names of views, as they are stored
+THUMBNAIL, SHAPE = "thumbnail", "shape"
 
 
-class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class AuditSection(BaseModel):
+    """The base of all parts of an audit: immutable, and without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
 
-class ProbeResult(Frozen):
-    """How well the classes are told apart by what is named: an AUC, the mean of each class against the rest."""
+class ProbeResult(AuditSection):
+    """How well the classes can be predicted from one input: the AUC, averaged over the classes one-vs-rest."""
 
     name: str
     auc: StoredInterval
-    classes: dict[str, StoredInterval] = {}  # each class against the rest, where there are more than two
-    retained: StoredInterval | None = None  # the share of what the whole film tells above chance
+    classes: dict[str, StoredInterval] = {}  # one-vs-rest, where there are more than two
+    retained: StoredInterval | None = Field(None, alias="kept")  # share of what the whole image yields above chance
 
     @property
     def most_certain(self) -> tuple[str, StoredInterval]:
-        """The class that is told with most certainty, and its AUC; "" where there are but two."""
-        return max([("", self.auc), *self.classes.items()], key=lambda one: (one[1].low == one[1].low, one[1].low))
+        """The class with the highest lower bound, and its AUC; "" for all classes together."""
+        return max([("", self.auc), *self.classes.items()], key=lambda item: (item[1].low == item[1].low, item[1].low))
 
 
-class SourceResult(Frozen):
-    """A source by itself: the head that knew it, and one that was trained on all others."""
+class SourceResult(AuditSection):
+    """The probe on the films of one source: trained with them, and trained on all other sources."""
 
     name: str
     films: int
-    auc_within: StoredInterval  # AUC of held-out films within the source
-    auc_held_out: StoredInterval  # AUC of a head that was trained without the source
-    accuracy_held_out: StoredInterval  # share of its films that such a head calls what they are labelled
+    auc_within: StoredInterval = Field(alias="inside")  # of cross-validated films within the source
+    auc_held_out: StoredInterval = Field(alias="outside")  # of a probe trained without the source
+    accuracy_held_out: StoredInterval = Field(alias="right")  # of the same probe
 
 
-class HeatmapShare(Frozen):
-    """How much of the decision's heatmap lies in the lungs of a label's films."""
+class HeatmapShare(AuditSection):
+    """The share of the heatmaps inside the lungs, for the films of a label."""
 
     label: str
-    lungs: Literal["outline", "box"]
+    lungs: LungRegion
     films: int
     share: StoredInterval
-    uniform: float  # what a map without any preference would have
+    uniform: float  # of a uniform map
 
 
-class RandomizationStep(Frozen):
-    """Heatmaps after the weights of this block, and of all above it, were shuffled, against those of the model."""
+class RandomizationStep(AuditSection):
+    """Similarity of heatmaps to the original ones, with the weights of this block and all above it randomized."""
 
     block: str
     correlation: StoredInterval  # of ranks, median over the films
     ssim: float  # median over the films
 
 
-class DeletionCurve(Frozen):
-    """Mean scores of the films' own decisions while more and more of them is hidden, in parts of the score at first."""
+class DeletionCurve(AuditSection):
+    """Mean scores of the films' own predictions as more of the image is masked, relative to the unmasked score."""
 
     films: int
-    shares: tuple[float, ...]  # of the area, from 0 on
+    shares: tuple[float, ...]  # of the area, from 0
     hottest: tuple[float, ...]
-    random: tuple[float, ...]
-    area_between: (
-        StoredInterval  # area between the curves: how much lower the score is, on the mean, where the hottest is hidden
-    )
+    random: tuple[float, ...] = Field(alias="elsewhere")
+    area_between: StoredInterval = Field(alias="between")  # how much lower the score is with the hottest regions masked
 
 
-class ShortcutVerdict(Frozen):
-    level: Level
-    sentence: str
-    reasons: tuple[str, ...]
-    remarks: tuple[str, ...]  # good to know, and no ground of the verdict
-
-
-class ShortcutMeasurements(Frozen):
+class ShortcutMeasurements(AuditSection):
     """All that an audit measures."""
 
     datasets: tuple[str, ...]
-    notes: tuple[str, ...]  # which films took no part
+    notes: tuple[str, ...]  # which films were left out
     classes: tuple[str, ...]
     films: int
     patients: int
-    by_role: dict[str, int]  # what the films were to the model's training; "" for films it has not seen
+    by_role: dict[str, int]  # the films' roles in the model's training; "" for films that were not part of it
     by_source: dict[str, dict[str, int]]  # source -> label -> films
-    lungs: Literal["outline", "box"]  # what is hidden in the films
-    probes_on_features: tuple[ProbeResult, ...]  # whole film, lungs only, lungs hidden, thumbnail
-    model_scores: tuple[ProbeResult, ...]  # the model's own scores of the first three
-    probes_outside_lungs: tuple[ProbeResult, ...]
-    source: ProbeResult | None  # can the source be told from the features? None where there is but one
-    class_by_source: StoredInterval | None  # Cramer's V of class and source
+    lungs: LungRegion  # what is masked
+    probes_on_features: tuple[ProbeResult, ...] = Field(alias="heads")  # whole image, lungs only, masked, thumbnail
+    model_scores: tuple[ProbeResult, ...] = Field(alias="own")  # the model's own scores of the first three
+    probes_outside_lungs: tuple[ProbeResult, ...] = Field(alias="probes")
+    source: ProbeResult | None  # the source predicted from the features; None where there is only one
+    class_by_source: StoredInterval | None = Field(alias="together")  # Cramer's V
     sources: tuple[SourceResult, ...]
-    heatmap_shares: tuple[HeatmapShare, ...]
-    randomization: tuple[RandomizationStep, ...] = ()
+    heatmap_shares: tuple[HeatmapShare, ...] = Field(alias="heat")
+    randomization: tuple[RandomizationStep, ...] = Field((), alias="randomised")
     deletion: DeletionCurve | None = None
 
 
-class ShortcutAudit(Frozen):
-    """An audit as it is kept."""
+class FindingCode(StrEnum):
+    """What an audit can find: reasons for its level, then remarks."""
 
-    format: Literal[1] = 1
-    model_version: str  # version of the model
-    created: str
-    measurements: ShortcutMeasurements
+    FEATURES_WITHOUT_LUNGS = "features-without-lungs"
+    MODEL_WITHOUT_LUNGS = "model-without-lungs"
+    OUTSIDE_LUNGS = "outside-lungs"
+    CLASS_BY_SOURCE = "class-by-source"
+    WORSE_WITHIN_SOURCE = "worse-within-source"
+    WORSE_WITHOUT_SOURCE = "worse-without-source"
+    BELOW_CHANCE_WITHOUT_SOURCE = "below-chance-without-source"
+    NOT_EXCLUDED = "not-excluded"
+    TOO_FEW_FILMS = "too-few-films"
+    LESS_USED_BY_MODEL = "less-used-by-model"
+    THUMBNAIL_SUFFICES = "thumbnail-suffices"
+    RETAINED_WITHOUT_LUNGS = "retained-without-lungs"
+    HEATMAPS_OUTSIDE_LUNGS = "heatmaps-outside-lungs"
+    RANDOMIZATION_VANISHED = "randomization-vanished"
+    RANDOMIZATION_PASSED = "randomization-passed"
+    RANDOMIZATION_FAILED = "randomization-failed"
+    RANDOMIZATION_UNCLEAR = "randomization-unclear"
+    DELETION_INSENSITIVE = "deletion-insensitive"
+    DELETION_FASTER = "deletion-faster"
+    DELETION_SLOWER = "deletion-slower"
+    DELETION_EQUAL = "deletion-equal"
+
+
+class Finding(AuditSection):
+    """A finding with its parameters, from which its sentence is made."""
+
+    code: FindingCode
+    about: str = ""  # the probe, source or label that it concerns
+    classes: tuple[str, ...] = ()  # one is meant against the rest
+    value: StoredInterval | None = None
+    compared_with: StoredInterval | None = None
+
+
+class ShortcutVerdict(AuditSection):
+    """The level of shortcut risk, with its findings and their sentences."""
+
+    level: Level
+    sentence: str
+    reasons: tuple[str, ...]  # sentences
+    remarks: tuple[str, ...]  # sentences that do not affect the level
+    findings: tuple[Finding, ...]  # of reasons, then remarks; none where version 0.1 wrote sentences alone
+
+
+class ShortcutAudit(AuditSection):
+    """An audit as it is stored."""
+
+    format: Literal[2] = 2
+    model_version: str = Field(alias="model")
+    created: str = Field(alias="made")
+    measurements: ShortcutMeasurements = Field(alias="measured")
     verdict: ShortcutVerdict
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON: what is no finite number is null."""
-        found: dict[str, Any] = json.loads(self.model_dump_json())
-        return found
-
-
-def save_audit(card: Card, found: ShortcutAudit) -> None:
-    """Store the audit with the model, in the place of an earlier one."""
-    registry.attach_shortcut_audit(card.name, card.version, f"{found.model_dump_json(indent=1)}\n".encode())
-
-
-def load_audit(card: Card) -> ShortcutAudit | None:
-    """The audit of this version of the model; None where there is none, or none that can be read."""
-    try:
-        data = read_shortcuts(card.name)
-        found = None if data is None else ShortcutAudit.model_validate_json(data)
-    except (RegistryError, ValidationError):
-        return None
-    return found if found is not None and found.model_version == card.version else None
+        """Ready for JSON: a number that is not finite is null."""
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values

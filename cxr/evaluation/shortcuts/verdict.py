@@ -1,19 +1,26 @@
-"""What an audit for shortcuts comes to: none found, suspected or shown, with its reasons in sentences.
+"""The verdict of a shortcut audit: not detected, suspected or high, with the findings that it rests on.
 
-The thresholds were set on drawn films, where the truth is known, and hold for the lower end of a 95 % interval. Tests
-draw sets with and without a plant and expect each to be told. The verdict says what these films and this trunk allow;
-the model's own scores of films without lungs say whether it makes use of it.
+The thresholds were set on synthetic films with and without a planted shortcut, and apply to the lower bound of a 95%
+interval. Tests draw such sets and expect each verdict. The verdict says what these films and this backbone allow; the
+model's own scores of films with the lungs masked say whether it makes use of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from math import isfinite
+from math import isfinite, nan
 
+from cxr.core.number_format import counted
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.probes import DESCRIPTIONS
+from cxr.evaluation.shortcuts.findings import REGION_NAMES, predictable_sentence, sentence_of, verdict_sentence
 from cxr.evaluation.shortcuts.report import (
+    MASKED,
+    SHAPE,
+    THUMBNAIL,
+    WHOLE,
+    Finding,
+    FindingCode,
     Level,
     ProbeResult,
     ShortcutAudit,
@@ -23,192 +30,165 @@ from cxr.evaluation.shortcuts.report import (
 )
 from cxr.registry.card import Card
 
-SHOWN = 0.80  # AUC without the lungs: four pairs of films of five in the right order, surely
-SUSPECTED = 0.65  # AUC without the lungs: surely more than chance and the traces of a bad fit of the box
-TOGETHER = 0.50  # Cramer's V of class and source, as the audit of a dataset has it
+SHOWN = 0.80  # AUC without the lungs: four of five pairs of films in the right order, with certainty
+SUSPECTED = 0.65  # AUC without the lungs: certainly more than chance and the traces of a badly fitting box
+TOGETHER = 0.50  # Cramer's V of class and source, as in the audit of a dataset
 LOST = 0.15  # of the AUC, where a source was not trained on
-NEAR = 0.80  # of what the whole film tells above chance
-UNMOVED = 0.95  # of the score at first: hiding parts of films says nothing where hiding half of them does nothing
-FOLLOWS = 0.50  # rank correlation below which a heatmap of shuffled weights is another one
-
-_FROM = {
-    "lungs hidden": "With the lungs hidden, a head on the model's own features",
-    "own": "With the lungs hidden, the model itself",
-}
+NEAR = 0.80  # of what the whole image yields above chance
+UNMOVED = 0.95  # of the unmasked score: the deletion curve says nothing where masking half of the image does nothing
+FOLLOWS = 0.50  # rank correlation below which the heatmap of randomized weights is another one
 
 
-def conclude(card: Card, found: ShortcutMeasurements, notes: Sequence[str] = ()) -> ShortcutAudit:
-    """The audit as it is kept with the model; `notes` are more sentences on films that took no part."""
-    found = found.model_copy(update={"notes": (*notes, *found.notes)})
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    return ShortcutAudit(model_version=card.version, created=made, measurements=found, verdict=verdict_on(found))
+def conclude(card: Card, measurements: ShortcutMeasurements, notes: Sequence[str] = ()) -> ShortcutAudit:
+    """The audit to store beside the model; `notes` are more sentences about films that were left out."""
+    measurements = measurements.model_copy(update={"notes": (*notes, *measurements.notes)})
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    verdict = verdict_on(measurements)
+    return ShortcutAudit(model_version=card.version, created=created, measurements=measurements, verdict=verdict)
 
 
-def verdict_on(found: ShortcutMeasurements) -> ShortcutVerdict:
-    """The verdict on what was measured."""
-    without = _without_lungs(found)
-    shown = [one for one in without if one.most_certain[1].low >= SHOWN and one.name != "shape"]
-    suspected = [one for one in without if one.most_certain[1].low >= SUSPECTED]
-    reasons = [_reason(one, found) for one in suspected]
-    if found.class_by_source and found.class_by_source.low >= TOGETHER:
-        reasons.append(_together(found.class_by_source, found.source))
-    reasons += [sentence for one in found.sources for sentence in _lost(one, found)]
+def verdict_on(measured: ShortcutMeasurements) -> ShortcutVerdict:
+    """The verdict on these measurements."""
+    without_lungs = _without_lungs(measured)
+    high = [(code, result) for code, result in without_lungs if _low(result) >= SHOWN and result.name != SHAPE]
+    suspected = [(code, result) for code, result in without_lungs if _low(result) >= SUSPECTED]
+    reasons = [_predictable(code, result, measured) for code, result in suspected]
+    if measured.class_by_source and measured.class_by_source.low >= TOGETHER:
+        probe = measured.source.auc if measured.source else None
+        reasons.append(Finding(code=FindingCode.CLASS_BY_SOURCE, value=measured.class_by_source, compared_with=probe))
+    reasons += [finding for source in measured.sources for finding in _lost(source, measured)]
     level: Level = "none found"
-    sentence = f"No shortcut found on {found.films} films of {found.patients} patients."
-    if shown:
-        level, sentence = "shown", f"Shortcut shown: {_what(shown, found)}."
+    detail = f"Tested on {counted(measured.films, 'X-ray')} of {counted(measured.patients, 'patient')}."
+    if high:
+        level, detail = "shown", _detail(high, measured)
     elif reasons:
-        what = _what(suspected, found) if suspected else _first(reasons)
-        level, sentence = "suspected", f"Shortcut suspected: {what}."
+        level, detail = "suspected", _detail(suspected, measured) if suspected else sentence_of(reasons[0])
     else:
-        reasons = [_room(without)]
-    remarks = (*_unused(suspected, found), *_remarks(found))
-    return ShortcutVerdict(level=level, sentence=sentence, reasons=tuple(reasons), remarks=remarks)
-
-
-def _without_lungs(found: ShortcutMeasurements) -> list[ProbeResult]:
-    """All that was told without the lungs, the surest first."""
-    head = [one for one in found.probes_on_features if one.name == "lungs hidden"]
-    own = [one.model_copy(update={"name": "own"}) for one in found.model_scores if one.name == "lungs hidden"]
-    known = [one for one in (*head, *own, *found.probes_outside_lungs) if isfinite(one.most_certain[1].low)]
-    return sorted(known, key=lambda one: -one.most_certain[1].low)
-
-
-def _reason(one: ProbeResult, found: ShortcutMeasurements) -> str:
-    name, area = one.most_certain
-    if one.name in _FROM:
-        told = f"{name} from the rest" if name else f"{_and(found.classes)} apart"
-        whole = _whole(one, name, found)
-        return f"{_FROM[one.name]} tells {told} at an AUC of {figure(area)}; of the whole film, {whole}."
-    told = f"{name} is told from the rest" if name else f"{_and(found.classes)} are told apart"
-    return f"From {DESCRIPTIONS[one.name]} alone, {told} at an AUC of {figure(area)}."
-
-
-def _whole(one: ProbeResult, name: str, found: ShortcutMeasurements) -> str:
-    whole = next(
-        all_
-        for all_ in (found.model_scores if one.name == "own" else found.probes_on_features)
-        if all_.name == "whole film"
-    )
-    return figure(whole.classes.get(name, whole.auc))
-
-
-def _what(told: list[ProbeResult], found: ShortcutMeasurements) -> str:
-    """What can be told without the lungs, and by what."""
-    classes = list(dict.fromkeys(one.most_certain[0] for one in told if one.most_certain[0]))
-    parts = [DESCRIPTIONS[one.name] for one in told if one.name in DESCRIPTIONS]
-    best = max(one.most_certain[1].value for one in told)
-    whose = _and(classes) if classes else _and(found.classes)
-    seen = f"; it shows in {_and(parts)}" if parts else ""
-    return f"{whose} can be told without the lungs (AUC up to {best:.2f}){seen}"
-
-
-def _together(v: Interval, source: ProbeResult | None) -> str:
-    told = f", and the source is told from the features at an AUC of {figure(source.auc)}" if source else ""
-    return (
-        f"Class and source go together in these films (Cramer's V {figure(v)}){told}: "
-        "what looks like disease may be the scanner."
+        reasons = [_not_excluded(measured)]
+    remarks = [*_less_used(suspected, measured), *_remarks(measured)]
+    return ShortcutVerdict(
+        level=level,
+        sentence=verdict_sentence(level, detail),
+        reasons=tuple(map(sentence_of, reasons)),
+        remarks=tuple(map(sentence_of, remarks)),
+        findings=(*reasons, *remarks),
     )
 
 
-def _lost(one: SourceResult, found: ShortcutMeasurements) -> Iterator[str]:
-    """A sentence where a head does worse within the source, or on it without having seen it, surely."""
-    whole = found.probes_on_features[0].auc
-    if one.auc_within.high <= whole.low - LOST:
-        yield f"Within {one.name} alone, a head's AUC is {figure(one.auc_within)}; over all sources it is {figure(whole)}."
-    if one.auc_held_out.high <= whole.low - LOST:
-        yield (
-            f"Trained without {one.name} and asked about its films, a head has an AUC of {figure(one.auc_held_out)}, "
-            f"against {figure(whole)} where all sources were known."
-        )
-    if one.accuracy_held_out.high < 1 / len(found.classes):
-        right = _share(one.accuracy_held_out)
-        yield f"Trained without {one.name}, a head calls {right} of its films what they are: chance does better."
+def _low(result: ProbeResult) -> float:
+    return result.most_certain[1].low
 
 
-def _unused(suspected: list[ProbeResult], found: ShortcutMeasurements) -> Iterator[str]:
-    """Where a class can be told without the lungs, and the model's own scores surely tell little of it."""
-    own = {one.name: one for one in found.model_scores}
-    if "lungs hidden" not in own or not any(one.name != "shape" for one in suspected):
+def _named(results: Sequence[ProbeResult], name: str) -> ProbeResult | None:
+    return next((result for result in results if result.name == name), None)
+
+
+def _without_lungs(measured: ShortcutMeasurements) -> list[tuple[FindingCode, ProbeResult]]:
+    """All results obtained without the lungs, the most certain first."""
+    results = [
+        (FindingCode.FEATURES_WITHOUT_LUNGS, _named(measured.probes_on_features, MASKED)),
+        (FindingCode.MODEL_WITHOUT_LUNGS, _named(measured.model_scores, MASKED)),
+        *((FindingCode.OUTSIDE_LUNGS, result) for result in measured.probes_outside_lungs),
+    ]
+    known = [(code, result) for code, result in results if result is not None and isfinite(_low(result))]
+    return sorted(known, key=lambda item: -_low(item[1]))
+
+
+def _predictable(code: FindingCode, result: ProbeResult, measured: ShortcutMeasurements) -> Finding:
+    """The finding that classes can be predicted without the lungs by this result."""
+    label, auc = result.most_certain
+    classes = (label,) if label else measured.classes
+    if code is FindingCode.OUTSIDE_LUNGS:
+        return Finding(code=code, about=result.name, classes=classes, value=auc)
+    own = code is FindingCode.MODEL_WITHOUT_LUNGS
+    whole = _named(measured.model_scores if own else measured.probes_on_features, WHOLE)
+    compared = whole.classes.get(label, whole.auc) if whole else None
+    return Finding(code=code, about=result.name, classes=classes, value=auc, compared_with=compared)
+
+
+def _detail(results: Sequence[tuple[FindingCode, ProbeResult]], measured: ShortcutMeasurements) -> str:
+    classes = list(dict.fromkeys(result.most_certain[0] for _, result in results if result.most_certain[0]))
+    regions = [
+        result.name for code, result in results if code is FindingCode.OUTSIDE_LUNGS and result.name in REGION_NAMES
+    ]
+    best = max(result.most_certain[1].value for _, result in results)
+    return predictable_sentence(classes or measured.classes, best, regions)
+
+
+def _lost(source: SourceResult, measured: ShortcutMeasurements) -> Iterator[Finding]:
+    """Where a probe is certainly worse within the source, or on it without having been trained on it."""
+    whole = measured.probes_on_features[0].auc
+    for code, auc in (
+        (FindingCode.WORSE_WITHIN_SOURCE, source.auc_within),
+        (FindingCode.WORSE_WITHOUT_SOURCE, source.auc_held_out),
+    ):
+        if auc.high <= whole.low - LOST:
+            yield Finding(code=code, about=source.name, value=auc, compared_with=whole)
+    if source.accuracy_held_out.high < 1 / len(measured.classes):
+        code = FindingCode.BELOW_CHANCE_WITHOUT_SOURCE
+        yield Finding(code=code, about=source.name, value=source.accuracy_held_out)
+
+
+def _not_excluded(measured: ShortcutMeasurements) -> Finding:
+    """How large a shortcut these films do not exclude."""
+    probe = _named(measured.probes_on_features, MASKED)
+    if probe is None or not isfinite(_low(probe)):
+        return Finding(code=FindingCode.TOO_FEW_FILMS)
+    high = max(auc.high for auc in (probe.auc, *probe.classes.values()))
+    limit = Interval(high, nan, nan)
+    return Finding(code=FindingCode.NOT_EXCLUDED, value=probe.auc, compared_with=limit)
+
+
+def _less_used(
+    suspected: Sequence[tuple[FindingCode, ProbeResult]], measured: ShortcutMeasurements
+) -> Iterator[Finding]:
+    """Where classes can be predicted without the lungs, but certainly hardly by the model's own scores."""
+    masked, whole = _named(measured.model_scores, MASKED), _named(measured.model_scores, WHOLE)
+    if masked is None or whole is None or all(result.name == SHAPE for _, result in suspected):
         return
-    hidden = own["lungs hidden"]
-    if max(area.high for area in (hidden.auc, *hidden.classes.values())) < SHOWN:
-        yield (
-            f"The model's own scores tell {_and(found.classes)} apart at an AUC of {figure(hidden.auc)} with the lungs "
-            f"hidden, and of {figure(own['whole film'].auc)} on the whole film: it makes less use of what is not lung "
-            "than it could."
-        )
+    if max(auc.high for auc in (masked.auc, *masked.classes.values())) < SHOWN:
+        yield Finding(code=FindingCode.LESS_USED_BY_MODEL, value=masked.auc, compared_with=whole.auc)
 
 
-def _room(without: list[ProbeResult]) -> str:
-    """How large a shortcut these films leave room for."""
-    head = next((one for one in without if one.name == "lungs hidden"), None)
-    if head is None:
-        return "There are too few films to tell how much can be read without the lungs."
-    high = max(area.high for area in (head.auc, *head.classes.values()))
-    return (
-        f"With the lungs hidden, the classes are told at an AUC of {figure(head.auc)}, where chance has 0.5. These "
-        f"films do not exclude a shortcut that reaches {high:.2f}, nor one that they all share."
-    )
+def _remarks(measured: ShortcutMeasurements) -> Iterator[Finding]:
+    """What is worth knowing and does not affect the level."""
+    codes = {THUMBNAIL: FindingCode.THUMBNAIL_SUFFICES, MASKED: FindingCode.RETAINED_WITHOUT_LUNGS}
+    for probe in measured.probes_on_features[1:]:
+        if probe.retained and probe.retained.low >= NEAR and probe.name in codes:
+            yield Finding(code=codes[probe.name], about=probe.name, value=probe.retained)
+    for heatmap in measured.heatmap_shares:
+        if heatmap.share.high < heatmap.uniform:
+            region = "lungs" if heatmap.lungs == "outline" else "box around the lungs"
+            uniform, code = Interval(heatmap.uniform, nan, nan), FindingCode.HEATMAPS_OUTSIDE_LUNGS
+            classes = (heatmap.label,)
+            yield Finding(code=code, about=region, classes=classes, value=heatmap.share, compared_with=uniform)
+    yield from _on_randomization(measured)
+    yield from _on_deletion(measured)
 
 
-def _remarks(found: ShortcutMeasurements) -> Iterator[str]:
-    """What is good to know, and no ground of the verdict."""
-    for one in found.probes_on_features[1:]:
-        if one.retained and one.retained.low >= NEAR and one.name == "thumbnail":
-            much = "all" if one.retained.low >= 1 else _share(one.retained)
-            yield (
-                f"64 grey values, the film as 8 by 8 pixels, tell {much} of what the features of the whole film tell "
-                "above chance: a coarse look at light and dark is enough for these films."
-            )
-        elif one.retained and one.retained.low >= NEAR and one.name == "lungs hidden":
-            yield f"Without the lungs, {_share(one.retained)} of what the whole film tells above chance can still be told."
-    for heat in found.heatmap_shares:
-        if heat.share.high < heat.uniform:
-            what = "the lungs" if heat.lungs == "outline" else "the box that holds the lungs"
-            yield (
-                f"The heatmaps of {heat.label} films lie less in {what} ({_share(heat.share)}) than a map without any "
-                f"preference would ({heat.uniform:.0%})."
-            )
-    yield from _on_heatmaps(found)
+def _on_randomization(measured: ShortcutMeasurements) -> Iterator[Finding]:
+    if not measured.randomization:
+        return
+    last = measured.randomization[-1].correlation
+    if last.value == last.low == last.high == 0:
+        yield Finding(code=FindingCode.RANDOMIZATION_VANISHED, value=last)
+    elif last.high < FOLLOWS:
+        yield Finding(code=FindingCode.RANDOMIZATION_PASSED, value=last)
+    elif last.low >= FOLLOWS:
+        yield Finding(code=FindingCode.RANDOMIZATION_FAILED, value=last)
+    else:
+        yield Finding(code=FindingCode.RANDOMIZATION_UNCLEAR, value=last)
 
 
-def _on_heatmaps(found: ShortcutMeasurements) -> Iterator[str]:
-    if found.randomization:
-        last = found.randomization[-1].correlation
-        said = f"rank correlation {figure(last)} once all weights are shuffled"
-        if last.value == last.low == last.high == 0:
-            yield "The heatmaps vanish once all weights are shuffled, which says little of what they show before."
-        elif last.high < FOLLOWS:
-            yield f"The heatmaps depend on what the model learnt: {said}."
-        elif last.low >= FOLLOWS:
-            yield f"The heatmaps hardly depend on what the model learnt ({said}): they are no evidence of anything."
-        else:
-            yield f"Whether the heatmaps depend on what the model learnt cannot be told from these films ({said})."
-    if found.deletion:
-        gap, where = found.deletion.area_between, "as much as elsewhere, as far as these films can tell"
-        if min(*found.deletion.hottest, *found.deletion.random) > UNMOVED:
-            where = "no more than elsewhere: the model is so sure that it does not miss half of a film"
-        elif gap.low > 0:
-            where = "more than elsewhere: the heatmaps point to what the model uses"
-        elif gap.high < 0:
-            where = "less than elsewhere: the heatmaps do not point to what the model uses"
-        yield f"Hiding what is hottest lowers the score {where} (by {figure(gap)} of it, on the mean)."
-
-
-def figure(one: Interval) -> str:
-    """0.91 (0.88 to 0.93), or the bare value where its bounds cannot be told."""
-    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" if isfinite(one.low + one.high) else f"{one.value:.2f}"
-
-
-def _share(one: Interval) -> str:
-    return f"{one.value:.0%} ({one.low:.0%} to {one.high:.0%})"
-
-
-def _first(reasons: list[str]) -> str:
-    said = reasons[0].rstrip(".")
-    return said[:1].lower() + said[1:]
-
-
-def _and(names: list[str] | tuple[str, ...]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _on_deletion(measured: ShortcutMeasurements) -> Iterator[Finding]:
+    curve = measured.deletion
+    if curve is None:
+        return
+    code = FindingCode.DELETION_EQUAL
+    if min(*curve.hottest, *curve.random) > UNMOVED:
+        code = FindingCode.DELETION_INSENSITIVE
+    elif curve.area_between.low > 0:
+        code = FindingCode.DELETION_FASTER
+    elif curve.area_between.high < 0:
+        code = FindingCode.DELETION_SLOWER
+    yield Finding(code=code, value=curve.area_between)

@@ -9,12 +9,12 @@ from scipy.stats import spearmanr
 from cxr.evaluation.shortcuts.heatmap_checks import (
     SHARES,
     CheckedFilm,
-    at_size,
-    between,
+    area_between,
     deletion_curve,
-    hide_hottest,
+    mask_hottest,
     randomization_check,
     rank_correlation,
+    resized,
     ssim,
 )
 from cxr.films.film import Film
@@ -70,14 +70,14 @@ def test_the_hottest_pixels_are_hidden_and_no_others():
     pixels = np.random.default_rng(0).integers(0, 255, (20, 20)).astype(np.uint8)
     heat = np.zeros((20, 20))
     heat[:4, :10] = 1
-    changed = hide_hottest(pixels, heat, 0.1) != pixels
+    changed = mask_hottest(pixels, heat, 0.1) != pixels
     assert changed[:4, :10].mean() > 0.9 and not changed[4:].any() and not changed[:, 10:].any()
-    assert (hide_hottest(pixels, heat, 0.5) != pixels).sum() == pytest.approx(200, abs=10)
+    assert (mask_hottest(pixels, heat, 0.5) != pixels).sum() == pytest.approx(200, abs=10)
 
 
 def test_the_area_between_curves_is_in_parts_of_the_range():
     own, other = np.array([[1, 0.5, 0.5]]), np.array([[1, 1, 1]])
-    assert between((0, 0.2, 0.4), own, other) == pytest.approx([(0.05 + 0.1) / 0.4])
+    assert area_between((0, 0.2, 0.4), own, other) == pytest.approx([(0.05 + 0.1) / 0.4])
 
 
 def test_weights_are_shuffled_from_the_head_down_and_those_of_the_model_stay():
@@ -124,5 +124,5 @@ def test_a_heatmap_at_another_place_does_not_lower_the_score_faster():
 
 
 def test_a_heatmap_is_brought_to_the_films_size_smoothly():
-    large = at_size(np.array([[0.0, 1.0]]), 8)
+    large = resized(np.array([[0.0, 1.0]]), 8)
     assert large.shape == (8, 8) and (np.diff(large, axis=1) >= 0).all() and large[0, 0] == 0 and large[0, -1] == 1

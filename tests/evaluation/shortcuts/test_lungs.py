@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.shortcuts.lungs import around, box, lungs_hidden, lungs_only, outline, share_in
+from cxr.evaluation.shortcuts.lungs import (
+    bounding_rectangle,
+    lung_box,
+    lung_outline,
+    lungs_masked,
+    lungs_only,
+    share_inside,
+)
 
 LUNGS = np.zeros((20, 20), bool)
 LUNGS[5:10, 6:8] = LUNGS[6:12, 12:14] = True
@@ -16,7 +23,7 @@ LUNGS[5:10, 6:8] = LUNGS[6:12, 12:14] = True
 def test_an_outline_is_the_one_that_the_manifest_names(phantoms):
     dataset = Dataset.open(phantoms)
     drawn = np.asarray(Image.open(phantoms / dataset.table["lungs"].iat[3])) > 127
-    assert np.array_equal(outline(dataset, 3, 64), drawn)
+    assert np.array_equal(lung_outline(dataset, 3, 64), drawn)
 
 
 def test_an_outline_lies_beside_the_films_under_the_same_stem(phantoms, tmp_path):
@@ -27,23 +34,23 @@ def test_an_outline_lies_beside_the_films_under_the_same_stem(phantoms, tmp_path
     shutil.copy(phantoms / "masks/phantom-00000-lungs.png", tmp_path / "lung-masks/a.png")
     (tmp_path / "manifest.csv").write_text("path,label\nimages/normal/a.png,normal\nimages/viral/b.png,viral\n")
     dataset = Dataset.open(tmp_path)
-    assert outline(dataset, 0, 64).sum() == (np.asarray(Image.open(tmp_path / "lung-masks/a.png")) > 127).sum()
-    assert outline(dataset, 1, 64) is None
+    assert lung_outline(dataset, 0, 64).sum() == (np.asarray(Image.open(tmp_path / "lung-masks/a.png")) > 127).sum()
+    assert lung_outline(dataset, 1, 64) is None
 
 
 def test_an_empty_outline_is_none(phantoms, tmp_path):
     shutil.copytree(phantoms, tmp_path / "copy")
     dataset = Dataset.open(tmp_path / "copy")
     Image.new("L", (64, 64)).save(tmp_path / "copy" / dataset.table["lungs"].iat[0])
-    assert outline(dataset, 0, 64) is None
+    assert lung_outline(dataset, 0, 64) is None
 
 
 def test_the_box_has_its_place_in_parts_of_the_film():
-    assert box(100)[5:90, 8:92].all() and box(100).sum() == 85 * 84
+    assert lung_box(100)[5:90, 8:92].all() and lung_box(100).sum() == 85 * 84
 
 
 def test_what_is_hidden_is_the_rectangle_around_the_lungs_with_a_margin():
-    hidden = around(LUNGS)  # 3 % of 20 pixels are one
+    hidden = bounding_rectangle(LUNGS)  # 3 % of 20 pixels are one
     assert hidden[4:13, 5:15].all() and hidden.sum() == 9 * 10
 
 
@@ -51,8 +58,8 @@ def test_with_the_lungs_hidden_nothing_in_them_can_be_seen():
     rng = np.random.default_rng(0)
     one = rng.integers(0, 255, (20, 20)).astype(np.uint8)
     other = np.where(LUNGS, 255 - one, one).astype(np.uint8)
-    assert np.array_equal(lungs_hidden(one, LUNGS), lungs_hidden(other, LUNGS))
-    assert np.array_equal(lungs_hidden(one, LUNGS)[~around(LUNGS)], one[~around(LUNGS)])
+    assert np.array_equal(lungs_masked(one, LUNGS), lungs_masked(other, LUNGS))
+    assert np.array_equal(lungs_masked(one, LUNGS)[~bounding_rectangle(LUNGS)], one[~bounding_rectangle(LUNGS)])
 
 
 def test_of_the_lungs_alone_nothing_else_can_be_seen():
@@ -66,6 +73,6 @@ def test_of_the_lungs_alone_nothing_else_can_be_seen():
 def test_the_share_of_heat_in_the_lungs_is_counted_by_its_strength():
     heat = np.zeros((20, 20))
     heat[6, 6], heat[0, 0] = 3, 1
-    assert share_in(heat, LUNGS) == pytest.approx(0.75)
-    assert share_in(np.ones((20, 20)), LUNGS) == pytest.approx(22 / 400)
-    assert np.isnan(share_in(np.zeros((20, 20)), LUNGS))
+    assert share_inside(heat, LUNGS) == pytest.approx(0.75)
+    assert share_inside(np.ones((20, 20)), LUNGS) == pytest.approx(22 / 400)
+    assert np.isnan(share_inside(np.zeros((20, 20)), LUNGS))

@@ -8,8 +8,8 @@ import pytest
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.shortcuts import sampling
+from cxr.evaluation.shortcuts.findings import REGION_NAMES
 from cxr.evaluation.shortcuts.measurement import VIEWS, measure
-from cxr.evaluation.shortcuts.probes import DESCRIPTIONS
 from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom_set
 from tests.support.score_tables import tiny_classifier
@@ -18,7 +18,7 @@ FILMS, SIZE_PX = 120, 64
 
 
 def drawn(folder, plant=None, seed=0, films=FILMS):
-    return Dataset.open(draw_phantom_set(folder, films, seed=seed, size_px=SIZE_PX, plant=plant)).with_column(
+    return Dataset.open(draw_phantom_set(folder, films, seed=seed, size_px=SIZE_PX, shortcut=plant)).with_column(
         "role", ""
     )
 
@@ -41,8 +41,8 @@ def plain(classifier, tmp_path_factory):
 def test_a_planted_shortcut_is_shown_and_named(classifier, tmp_path, plant, named):
     verdict = verdict_on(measure(classifier, drawn(tmp_path / "set", plant), lambda *step: None))
     assert verdict.level == "shown", verdict
-    assert DESCRIPTIONS[named] in verdict.sentence
-    assert any(DESCRIPTIONS[named].lower() in reason.lower() for reason in verdict.reasons)
+    assert REGION_NAMES[named] in verdict.sentence
+    assert any(REGION_NAMES[named].lower() in reason.lower() for reason in verdict.reasons)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -1,71 +1,102 @@
-"""What the probes see of a film, by hand."""
+"""Light heads: what they can tell of patients that they have not seen, and how sure that is."""
 
 import numpy as np
 import pytest
 
-from cxr.evaluation.shortcuts.probes import PROBES, ProbeFilm, probe, thumbnail
-
-LUNGS = np.zeros((64, 64), bool)
-LUNGS[16:48, 16:48] = True  # with its margin, rows and columns 14 to 49
-
-
-def looked(pixels, height_px=64, width_px=64):
-    return ProbeFilm(np.asarray(pixels, np.uint8), LUNGS, height_px, width_px)
-
-
-def flat(grey=100):
-    return np.full((64, 64), grey, np.uint8)
-
-
-@pytest.mark.parametrize("name", PROBES)
-def test_no_probe_sees_the_lungs(name):
-    inside = flat()
-    inside[20:44, 20:44] = np.random.default_rng(0).integers(0, 255, (24, 24))
-    assert np.array_equal(probe(looked(inside), name), probe(looked(flat()), name))
+from cxr.evaluation.intervals import wilson_interval
+from cxr.evaluation.metrics import ranking_metrics
+from cxr.evaluation.shortcuts.probes import (
+    MACRO,
+    ProbeTarget,
+    auc_intervals,
+    auc_resamples,
+    cross_validated_probabilities,
+    probe_probabilities,
+    retained_share,
+)
 
 
-def test_a_thumbnail_is_the_mean_of_blocks():
-    film = np.repeat(np.arange(64).reshape(8, 8), 8, axis=0).repeat(8, axis=1)
-    assert thumbnail(film.astype(np.uint8)).tolist() == list(range(64))
+def truth_of(kinds, patients=None, names=("a", "b", "c")):
+    kinds = np.array(kinds)
+    return ProbeTarget(
+        names[: kinds.max() + 1], kinds, np.arange(len(kinds)) if patients is None else np.array(patients)
+    )
 
 
-def test_a_thumbnail_of_a_side_that_eight_does_not_divide_has_all_pixels():
-    film = np.arange(100, dtype=np.uint8).reshape(10, 10)
-    small = thumbnail(film).reshape(8, 8)
-    assert small[0, 0] == film[0, 0] and small[2, 0] == film[2:4, 0].mean()
+def test_a_truth_has_the_names_that_there_are_in_their_order():
+    truth = ProbeTarget.from_values(["b", "a", "b"], np.array([0, 0, 1]), ("c", "a", "b"))
+    assert truth.classes == ("a", "b") and truth.class_index.tolist() == [1, 0, 1] and truth.patients.tolist() == [1, 2]
 
 
-def test_the_corners_are_those_of_the_film_less_the_mean_around_the_lungs():
-    film = flat()
-    film[:2, :2] = 200
-    corners = probe(looked(film), "corners").reshape(4, 4, 4)
-    outside = 64**2 - 36**2
-    lift = 4 * 100 / outside
-    assert corners[0, 0, 0] == pytest.approx(100 - lift, abs=1e-3)
-    assert np.delete(corners.ravel(), 0) == pytest.approx(-lift, abs=1e-3)
+def test_a_part_of_a_truth_numbers_its_patients_anew():
+    part = truth_of([0, 1, 0, 1], [0, 5, 7, 7]).subset(np.array([False, True, True, True]))
+    assert part.patient.tolist() == [0, 1, 1] and part.class_index.tolist() == [1, 0, 1]
 
 
-def test_the_border_is_seen_ring_by_ring():
-    film = flat()
-    film[0], film[:, -1] = 110, 110
-    rings = probe(looked(film), "border").reshape(4, 4, 2)  # ring, top bottom left right, mean and spread
-    base = rings[1, 0, 0]
-    assert rings[0, :, 0] - base == pytest.approx([10, 10 / 64, 10 / 64, 10], abs=1e-4)
-    assert rings[0, 0, 1] == 0 and rings[1:, :, 1] == pytest.approx(0)
+def test_what_separates_the_classes_is_told_and_noise_is_not():
+    rng = np.random.default_rng(0)
+    truth = truth_of(rng.integers(0, 2, 200))
+    noise = rng.normal(size=(200, 6))
+    told = auc_intervals(cross_validated_probabilities(noise + 3 * truth.class_index[:, None], truth), truth, 200)[
+        MACRO
+    ]
+    chance = auc_intervals(cross_validated_probabilities(noise, truth), truth, 200)[MACRO]
+    assert told.low > 0.95 and chance.low < 0.5 < chance.high + 0.05
 
 
-def test_brightness_is_mean_spread_and_percentiles():
-    film = flat(100)
-    film[:, :32] = 50
-    assert probe(looked(film), "brightness") == pytest.approx([75, 25, 50, 50, 50, 75, 100, 100, 100])
+def test_a_head_never_saw_the_patient_that_it_is_asked_about():
+    rng = np.random.default_rng(1)
+    person = np.repeat(np.arange(40), 5)  # five films each, known by a mark of their own; labels by lot
+    truth = truth_of(rng.integers(0, 2, 40)[person], person)
+    marks = np.eye(40)[person] * 10
+    assert auc_intervals(cross_validated_probabilities(marks, truth), truth, 200)[MACRO].value < 0.65
+    alone = truth_of(truth.class_index)  # as if films were patients, the marks give them away
+    assert auc_intervals(cross_validated_probabilities(marks, alone), alone, 200)[MACRO].value > 0.95
 
 
-def test_a_blurred_film_is_less_sharp():
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64))
-    smooth = np.convolve(noise.ravel(), np.ones(9) / 9, mode="same").reshape(64, 64)
-    assert (probe(looked(smooth), "sharpness") < probe(looked(noise), "sharpness")).all()
-    assert probe(looked(flat()), "sharpness") == pytest.approx(0)
+def test_every_class_weighs_the_same_however_few_films_it_has():
+    kinds = np.array([0] * 95 + [1] * 5)
+    flat = probe_probabilities(np.random.default_rng(0).normal(size=(100, 1)) * 1e-3, kinds, np.zeros((1, 1)), 2)
+    assert flat[0, 1] == pytest.approx(0.5, abs=0.2)
 
 
-def test_the_shape_is_the_files_own():
-    assert np.exp(probe(looked(flat(), 300, 600), "shape")) == pytest.approx([300, 600, 2])
+def test_a_head_that_knows_one_class_says_that_one():
+    assert probe_probabilities(np.zeros((3, 2)), np.array([1, 1, 1]), np.zeros((2, 2)), 3).tolist() == [[0, 1, 0]] * 2
+
+
+def test_areas_are_those_of_each_class_against_the_rest_and_their_mean():
+    rng = np.random.default_rng(0)
+    truth = truth_of(rng.integers(0, 3, 60))
+    scores = rng.random((60, 3))
+    found = auc_intervals(scores, truth, 50)
+    each = [ranking_metrics(scores[:, k], truth.class_index == k, np.ones((60, 1)))[0][0] for k in range(3)]
+    assert [found[name].value for name in "abc"] == pytest.approx(each)
+    assert found[MACRO].value == pytest.approx(np.mean(each))
+
+
+def test_of_two_classes_there_is_one_question():
+    scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]])
+    found = auc_intervals(scores, truth_of([0, 0, 1, 1]), 50)
+    assert list(found) == [MACRO] and found[MACRO].value == 0.75
+
+
+def test_no_bound_is_surer_than_the_patients_of_the_smaller_side_allow():
+    truth = truth_of([0] * 30 + [1] * 10)
+    perfect = np.eye(2)[truth.class_index]
+    found = auc_intervals(perfect, truth, 100)[MACRO]
+    assert (found.value, found.low, found.high) == (1, wilson_interval(10, 10).low, 1)
+
+
+def test_resamples_are_of_patients():
+    truth = truth_of([0, 0, 1, 1], [0, 0, 1, 1])
+    drawn = auc_resamples(np.eye(2)[truth.class_index], truth, 200)[MACRO]
+    assert np.isnan(drawn).mean() == pytest.approx(0.5, abs=0.1)  # two patients: half of the draws have one class
+
+
+def test_the_kept_share_is_counted_from_chance():
+    truth = truth_of([0] * 4 + [1] * 4)
+    whole = np.stack([np.zeros(8), [0, 0, 0, 0, 1, 1, 1, 1]], axis=1)
+    part = np.stack([np.zeros(8), [0, 0, 1, 1, 1, 1, 1, 1]], axis=1)  # 8 pairs right and 8 equal of 16: 0.75 of score b
+    part[:, 0], whole[:, 0] = -part[:, 1], -whole[:, 1]
+    assert retained_share(part, whole, truth, 50).value == pytest.approx(0.5)
+    assert np.isnan(retained_share(whole, 1 - whole, truth, 50).value)  # of nothing above chance, nothing can be kept

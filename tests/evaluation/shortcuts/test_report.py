@@ -5,7 +5,8 @@ import pytest
 
 from cxr.core.errors import RegistryError
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.report import ProbeResult, load_audit, save_audit
+from cxr.evaluation.shortcuts.audit_file import load_audit, save_audit
+from cxr.evaluation.shortcuts.report import ProbeResult
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.presentation import model_card, reading_summary
 from cxr.registry import package, registry

@@ -8,7 +8,7 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.shortcuts import sampling
-from cxr.evaluation.shortcuts.sampling import sampled, sources_of, usable_films
+from cxr.evaluation.shortcuts.sampling import sample_films, sources_of, usable_films
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
 
@@ -43,33 +43,33 @@ def test_a_film_without_a_source_has_that_of_its_dataset():
 def test_of_each_class_and_source_as_many_films_are_chosen(monkeypatch):
     monkeypatch.setattr(sampling, "OF_ONE_KIND", 5)
     found = films(["normal"] * 20 + ["viral"] * 40, source=["a"] * 10 + ["b"] * 50)
-    assert found.where(sampled(found, 0)).table.groupby(["label", "source"]).size().tolist() == [5, 5, 5]
+    assert found.where(sample_films(found, 0)).table.groupby(["label", "source"]).size().tolist() == [5, 5, 5]
 
 
 def test_with_many_kinds_there_are_fewer_of_each(monkeypatch):
     monkeypatch.setattr(sampling, "ALTOGETHER", 8)
     found = films(["normal"] * 20 + ["viral"] * 20, source=["a", "b"] * 20)
-    assert sampled(found, 0).sum() == 8
+    assert sample_films(found, 0).sum() == 8
 
 
 def test_films_that_the_model_has_not_seen_come_first(monkeypatch):
     monkeypatch.setattr(sampling, "OF_ONE_KIND", 6)
     roles = np.array(["train", "val", "", "test"] * 10)
     found = films(["normal"] * 40, roles=roles)
-    assert sorted(roles[sampled(found, 0)]).count("train") == 0
+    assert sorted(roles[sample_films(found, 0)]).count("train") == 0
     monkeypatch.setattr(sampling, "OF_ONE_KIND", 25)
-    assert pd.Series(roles[sampled(found, 0)]).value_counts().to_dict() == {"": 10, "test": 10, "val": 5}
+    assert pd.Series(roles[sample_films(found, 0)]).value_counts().to_dict() == {"": 10, "test": 10, "val": 5}
 
 
 def test_nobodys_second_film_comes_before_everybodys_first(monkeypatch):
     monkeypatch.setattr(sampling, "OF_ONE_KIND", 10)
     found = films(["normal"] * 40, patients=np.arange(40) // 4)
-    assert found.where(sampled(found, 0)).patients.nunique() == 10
+    assert found.where(sample_films(found, 0)).patients.nunique() == 10
 
 
 def test_the_choice_is_that_of_the_seed(monkeypatch):
     monkeypatch.setattr(sampling, "OF_ONE_KIND", 10)
     found = films(["normal"] * 60)
-    assert np.array_equal(sampled(found, 1), sampled(found, 1)) and not np.array_equal(
-        sampled(found, 1), sampled(found, 2)
+    assert np.array_equal(sample_films(found, 1), sample_films(found, 1)) and not np.array_equal(
+        sample_films(found, 1), sample_films(found, 2)
     )

@@ -1,0 +1,129 @@
+"""The findings of a shortcut audit as sentences: the one place where they are worded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cxr.core.number_format import decimal, joined, percent, percent_with_interval
+from cxr.datasets.labels import display_in_sentence
+from cxr.evaluation.intervals import UNKNOWN, Interval
+from cxr.evaluation.shortcuts.report import Finding, FindingCode, Level
+
+PLACES = 2
+LEVEL_NAMES: dict[Level, str] = {"none found": "not detected", "suspected": "suspected", "shown": "high"}
+REGION_NAMES = {  # what the probes outside the lungs are trained on
+    "corners": "the corners",
+    "border": "the border",
+    "brightness": "brightness and contrast outside the lungs",
+    "sharpness": "sharpness and noise outside the lungs",
+    "shape": "image shape and size",
+}
+RANDOMIZATION, RANDOMIZED = "Weight-randomization check", "with all weights randomized"
+SENTENCES = {
+    FindingCode.FEATURES_WITHOUT_LUNGS: (
+        "Probe trained on lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
+    ),
+    FindingCode.MODEL_WITHOUT_LUNGS: (
+        "Model with the lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
+    ),
+    FindingCode.OUTSIDE_LUNGS: "Probe trained on {region} alone: AUC {value} for {question}.",
+    FindingCode.CLASS_BY_SOURCE: (
+        "Class and source are associated in these X-rays (Cramér's V {value}){source_probe}. "
+        "What looks like disease may be the scanner."
+    ),
+    FindingCode.WORSE_WITHIN_SOURCE: "Probe within {about} alone: AUC {value}; over all sources, {compared_with}.",
+    FindingCode.WORSE_WITHOUT_SOURCE: (
+        "Probe trained without {about}: AUC {value} on its X-rays; trained with all sources, {compared_with}."
+    ),
+    FindingCode.BELOW_CHANCE_WITHOUT_SOURCE: (
+        "Probe trained without {about}: accuracy {share} on its X-rays, below chance."
+    ),
+    FindingCode.NOT_EXCLUDED: (
+        "Probe trained on lungs masked: AUC {value} (0.5 is chance). These X-rays do not exclude a shortcut with an "
+        "AUC of up to {limit}, nor one that all of them share."
+    ),
+    FindingCode.TOO_FEW_FILMS: "There are too few X-rays to estimate what can be predicted with the lungs masked.",
+    FindingCode.LESS_USED_BY_MODEL: (
+        "With the lungs masked, the model's own AUC is {value} (whole image: {compared_with}): it uses less of what "
+        "lies outside the lungs than the probe does."
+    ),
+    FindingCode.THUMBNAIL_SUFFICES: (
+        "A probe trained on 8 × 8 gray values retains {most} of what the whole image yields above chance: coarse "
+        "brightness is enough for these X-rays."
+    ),
+    FindingCode.RETAINED_WITHOUT_LUNGS: (
+        "With the lungs masked, a probe retains {share} of what the whole image yields above chance."
+    ),
+    FindingCode.HEATMAPS_OUTSIDE_LUNGS: (
+        "Heatmap share inside the {about} for {label}: {share}, less than the {uniform} of a uniform map."
+    ),
+    FindingCode.RANDOMIZATION_VANISHED: f"{RANDOMIZATION}: inconclusive; {RANDOMIZED}, the heatmaps vanish.",
+    FindingCode.RANDOMIZATION_PASSED: (
+        f"{RANDOMIZATION}: passed; {RANDOMIZED}, the rank correlation of the heatmaps is {{value}}."
+    ),
+    FindingCode.RANDOMIZATION_FAILED: (
+        f"{RANDOMIZATION}: failed; {RANDOMIZED}, the rank correlation of the heatmaps is still {{value}}, so they "
+        "hardly depend on what the model learned."
+    ),
+    FindingCode.RANDOMIZATION_UNCLEAR: (
+        f"{RANDOMIZATION}: inconclusive; {RANDOMIZED}, the rank correlation of the heatmaps is {{value}}."
+    ),
+    FindingCode.DELETION_INSENSITIVE: (
+        "Deletion curve: inconclusive; the score hardly changes with half of the image masked (difference {value})."
+    ),
+    FindingCode.DELETION_FASTER: (
+        "Deletion curve: masking the hottest regions lowers the score more than masking random ones (difference "
+        "{value}), so the heatmaps point to what the model uses."
+    ),
+    FindingCode.DELETION_SLOWER: (
+        "Deletion curve: masking the hottest regions lowers the score less than masking random ones (difference "
+        "{value}), so the heatmaps do not point to what the model uses."
+    ),
+    FindingCode.DELETION_EQUAL: (
+        "Deletion curve: masking the hottest regions lowers the score about as much as masking random ones (difference "
+        "{value})."
+    ),
+}
+
+
+def sentence_of(finding: Finding) -> str:
+    """The finding as a sentence."""
+    value, other = finding.value or UNKNOWN, finding.compared_with or UNKNOWN
+    source_probe = f"; a probe predicts the source with AUC {other.text(PLACES)}" if finding.compared_with else ""
+    return SENTENCES[finding.code].format(
+        value=value.text(PLACES),
+        compared_with=other.text(PLACES),
+        question=_question(finding.classes),
+        region=REGION_NAMES.get(finding.about, finding.about),
+        about=finding.about,
+        label=joined([display_in_sentence(name) for name in finding.classes]),
+        share=_share(value),
+        most="all" if value.low >= 1 else _share(value),
+        limit=decimal(other.value, PLACES),
+        uniform=percent(other.value),
+        source_probe=source_probe,
+    )
+
+
+def verdict_sentence(level: Level, detail: str) -> str:
+    """The headline of an audit: its level of shortcut risk and what it rests on."""
+    return f"Shortcut risk: {LEVEL_NAMES[level]}. {detail}"
+
+
+def predictable_sentence(classes: Sequence[str], auc: float, regions: Sequence[str]) -> str:
+    """Which classes can be predicted without the lungs, how well, and from which regions outside them."""
+    visible = f", for example from {joined([REGION_NAMES[name] for name in regions])}" if regions else ""
+    names = joined([display_in_sentence(name) for name in classes])
+    return f"With the lungs masked, {names} can be predicted (AUC up to {decimal(auc, PLACES)}){visible}."
+
+
+def _question(classes: Sequence[str]) -> str:
+    """The question that an AUC answers: one class against the rest, two against each other, or the mean of several."""
+    names = [display_in_sentence(name) for name in classes]
+    if len(names) == 1:
+        return f"{names[0]} vs rest"
+    return " vs ".join(names) if len(names) == 2 else f"{joined(names)} (macro average)"
+
+
+def _share(value: Interval) -> str:
+    return percent_with_interval(value.value, value.low, value.high)
