@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxr.core.errors import RunError
 from cxr.core.number_format import counted
@@ -39,14 +41,17 @@ class _SelectedFilms:
     labels: LabelSpace
 
 
-def execute(run: Run) -> None:
+FitTemperature = Callable[[NDArray[np.float32], NDArray[np.float32]], Temperature]  # of probabilities and targets
+
+
+def execute(run: Run, fit: FitTemperature = fit_temperature) -> None:
     """Do the run's job in this process: train, evaluate, store the model."""
     with open_journal(run) as journal:
-        trained = _train(run, journal)
+        trained = _train(run, journal, fit)
         journal.finish(_final_sentence(trained, journal, _store(trained, journal)))
 
 
-def _train(run: Run, journal: RunJournal) -> TrainedModel:
+def _train(run: Run, journal: RunJournal, fit: FitTemperature) -> TrainedModel:
     started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of the epochs before a resume
     recipe = Recipe.from_toml(run.job.recipe_toml)
     device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
@@ -56,7 +61,7 @@ def _train(run: Run, journal: RunJournal) -> TrainedModel:
     films = _selected_films(run, recipe, journal)
     journal.update(device=device.name, epochs=recipe.training.epochs)
     result = train(recipe, films.dataset, films.labels, device, journal)
-    result, temperature = _calibrated(result, films.labels)
+    result, temperature = _calibrated(result, films.labels, fit)
     journal.note(f"Temperature {temperature.value:g} ({temperature.rule}).")
     journal.phase(Phase.EVALUATING)
     scores = _scores(result, films.labels)
@@ -129,11 +134,11 @@ def _check_same_films(run: Run, dataset: Dataset) -> None:
         )
 
 
-def _calibrated(result: TrainingResult, labels: LabelSpace) -> tuple[TrainingResult, Temperature]:
+def _calibrated(result: TrainingResult, labels: LabelSpace, fit: FitTemperature) -> tuple[TrainingResult, Temperature]:
     """The result with its temperature applied, which is fitted on the validation films."""
     held_out = result.films.table[lambda films: films["role"] != "train"]
     validation = np.flatnonzero(held_out["role"] == "val")
-    temperature = fit_temperature(result.probabilities[validation], labels.targets(held_out["label"].iloc[validation]))
+    temperature = fit(result.probabilities[validation], labels.targets(held_out["label"].iloc[validation]))
     result.network.apply_temperature(temperature.value)
     return replace(result, probabilities=apply_temperature(result.probabilities, temperature.value)), temperature
 

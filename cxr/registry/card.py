@@ -1,56 +1,67 @@
-"""A model's card: what is known of it. And what its folder on the shelf holds."""
+"""A model's card: everything known of a model but its numbers. Also the names of the files in a model's folder."""
 
 from __future__ import annotations
 
 import tomllib
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cxr import DISCLAIMER
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.registry.recipe import Recipe
+from cxr.registry.recipe_sections import LARGEST_SEED
+from cxr.registry.results import ModelResults, from_format_1
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
-OPTIONAL = SHORTCUTS, GATE = ("shortcuts.json", "gate.npz")  # members that a model may have
+OPTIONAL = SHORTCUTS, INPUT_CHECK = ("shortcuts.json", "gate.npz")  # members that a model may have
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+SHA256 = r"^[0-9a-f]{64}$"
+
+Count = Annotated[int, Field(ge=0, le=10**12)]
+ClassName = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+LabelCounts = dict[str, Count]
+Digest = Annotated[str, Field(pattern=SHA256)]
+Score = Annotated[float, Field(ge=0, le=1)]
+EPOCH_COLUMNS = frozenset(("epoch", "loss", "accuracy", "val_loss", "val_accuracy"))  # in every row of a history
 
 
-class InputCheckRecord(BaseModel):
-    """What a model's gate was taught with, and what it said to frontal films that it was not."""
+class CardSection(BaseModel):
+    """The base of a card and its parts: frozen, no unknown keys, no number that is not finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    films: int = Field(ge=0)  # of the training
-    kinds: dict[str, int]  # kind -> pictures: the films themselves, what was made of them, what was drawn
-    held_out: int = Field(ge=0)  # validation films, all frontal
-    let_through: int = Field(ge=0)  # of those, not refused
-    unquestioned: int = Field(ge=0)  # of those, without a warning
+
+class InputCheckRecord(CardSection):
+    """The examples that a model's input check was trained on, and its results on frontal films held out of them."""
+
+    films: Count  # of the training
+    kinds: dict[str, Count]  # kind -> images: the films themselves, corrupted copies, synthetic images
+    held_out: Count  # validation films, all frontal
+    let_through: Count  # of those, not rejected
+    unquestioned: Count  # of those, without a warning
 
 
-class AgeRange(BaseModel):
+class AgeRange(CardSection):
     """The ages of the patients that a model was trained on, in years."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    youngest: float = Field(ge=0)  # 5 of 100 films are of younger patients
-    oldest: float = Field(ge=0)  # and 5 of older ones
+    youngest: float = Field(ge=0, le=200)  # 5 of 100 films are of younger patients
+    oldest: float = Field(ge=0, le=200)  # and 5 of older ones
     known: int = Field(ge=1)  # films whose patient's age is known
     films: int = Field(ge=1)
 
 
-class Statement(BaseModel):
-    """What the people who trained a model say of it, for those who consider using it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Statement(CardSection):
+    """What the people who trained a model tell those who consider using it."""
 
     intended_use: str = Field(max_length=4000)
-    not_for: str = Field(max_length=4000)  # films and questions that it must not be used with
-    data: str = Field(max_length=4000)  # where the films are from, ages, licences
+    not_for: str = Field(max_length=4000)  # films and questions that it must not be used for
+    data: str = Field(max_length=4000)  # where the films are from, ages, licenses
     split: str = Field(max_length=4000)
     training: str = Field(max_length=4000)
-    test_looks: int = Field(ge=1)  # how often results on the test films were looked at before this model was chosen
+    test_looks: int = Field(ge=1)  # how often test results were viewed before this model was chosen
     failures: str = Field(max_length=4000)  # known ones
 
     @classmethod
@@ -59,86 +70,146 @@ class Statement(BaseModel):
         try:
             return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
         except OSError as error:
-            raise RegistryError(f"{path.name} cannot be read: {error.strerror}.") from error
+            raise RegistryError(f"{path.name} cannot be read: {error.strerror}.", code="statement") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RegistryError(f"{path.name} is no TOML file: {error}.") from error
+            raise RegistryError(f"{path.name} is not a valid TOML file: {error}.", code="statement") from error
         except ValidationError as error:
-            raise RegistryError(f"{path.name} does not hold: {_where(error)}.") from error
+            raise RegistryError(f"{path.name} is not valid: {_first_problem(error)}.", code="statement") from error
 
 
-class ModelDraft(BaseModel):
-    """What a training knows about the model that it made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class ModelDraft(CardSection):
+    """What a training knows of the model that it made."""
 
     name: str
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[ClassName, ...] = Field(min_length=2, max_length=1000)
     groups: dict[str, tuple[str, ...]] = {}
-    threshold: float | None = Field(None, ge=0, le=1)
+    threshold: Score | None = None
     threshold_rule: str = ""
-    temperature: float = Field(1.0, gt=0)  # of which the weights know already: never to be applied again
+    temperature: float = Field(1.0, ge=1e-6, le=1e6)  # already applied to the weights: never to be applied again
     temperature_rule: str = ""
-    unsure: tuple[float, float] | None = None  # the scores that are no ground for either answer
+    unsure: tuple[Score, Score] | None = None  # the indeterminate band
     unsure_rule: str = ""  # what holds outside of it, or why there is none
     zca_rank: int = Field(0, ge=0)
     starting_weights: str = ""
-    films: dict[str, dict[str, int]] = {}  # role (train, val, test) -> label -> films
-    sources: dict[str, dict[str, int]] = {}  # source -> label -> films
-    results: dict[str, Any] = {}
+    films: dict[Literal["train", "val", "test"], LabelCounts] = {}  # role -> label -> films
+    sources: dict[str, LabelCounts] = {}  # source -> label -> films
+    results: ModelResults = ModelResults()
     warnings: tuple[str, ...] = ()  # why the results may be too good
     device: str = ""
     precision: str = ""
-    duration_s: float = Field(0.0, ge=0)
-    run: str = ""  # the id of its training
-    epochs: int = Field(0, ge=0)
-    best_epoch: int = Field(0, ge=0)
-    history: tuple[dict[str, float | None], ...] = ()  # a row an epoch; null is what was not a number
-    gate: InputCheckRecord | None = None  # None: whether a picture is a film of its kind, nobody asks
+    duration_s: float = Field(0.0, ge=0, le=1e10)
+    run: str = ""  # the id of its training run
+    epochs: Count = 0
+    best_epoch: Count = 0
+    history: tuple[dict[str, float | None], ...] = ()  # a row for each epoch; null where a value was not a number
+    gate: InputCheckRecord | None = None  # None: the model has no input check
     ages: AgeRange | None = None  # None: not known
+
+    @field_validator("unsure")
+    @classmethod
+    def _band_has_its_ends_in_order(cls, band: tuple[float, float] | None) -> tuple[float, float] | None:
+        if band is not None and band[0] > band[1]:
+            raise ValueError("the band's lower end is above its upper end")
+        return band
+
+    @field_validator("history")
+    @classmethod
+    def _every_epoch_has_its_columns(cls, rows: tuple[dict[str, float | None], ...]) -> Any:
+        if any(not row.keys() >= EPOCH_COLUMNS or row["epoch"] is None for row in rows):
+            raise ValueError(f"every epoch needs {', '.join(sorted(EPOCH_COLUMNS))}")
+        return rows
+
+    @model_validator(mode="after")
+    def _results_are_of_its_classes(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("a class is listed twice")
+        for role, results in self.results.by_role.items():
+            if results.classes != self.classes:
+                raise ValueError(f"results.{role} are of other classes")
+        return self
 
 
 class Card(ModelDraft):
-    """A model's card: what a training knew, and what the shelf adds when it takes the model in."""
+    """A model's card: what a training knew, and what the registry adds when it stores the model.
 
-    format: Literal[1] = 1
-    version: str
+    Format 2 has typed results and may have the digest of each file; a card of format 1, of version 0.1, is brought to
+    it when it is read.
+    """
+
+    format: Literal[2] = 2
+    version: str = Field(pattern=r"^[0-9a-f]{1,64}$")
     created: str
     recipe: str
-    size_px: int
-    seed: int
-    weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    gate_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    size_px: int = Field(ge=1)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
+    weights_sha256: Digest
+    gate_sha256: Digest | None = None
+    recipe_sha256: Digest | None = None
+    evaluation_sha256: Digest | None = None
+    shortcuts_sha256: Digest | None = None
     software: dict[str, str] = {}
     statement: Statement | None = None
     note: str = DISCLAIMER
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_format_1(cls, card: Any) -> Any:
+        if not isinstance(card, dict) or card.get("format") != 1:
+            return card
+        return card | {"format": 2} | ({"results": from_format_1(card["results"])} if "results" in card else {})
+
+    @field_validator("created")
+    @classmethod
+    def _created_is_a_time(cls, created: str) -> str:
+        datetime.fromisoformat(created)
+        return created
+
+    @model_validator(mode="after")
+    def _input_check_has_record_and_digest(self) -> Self:
+        if (self.gate is None) != (self.gate_sha256 is None):
+            raise ValueError("gate and gate_sha256 belong together")
+        return self
+
+    @property
+    def digests(self) -> dict[str, str | None]:
+        """The SHA-256 of each file but the card itself; None for one that the card does not know."""
+        return {
+            WEIGHTS: self.weights_sha256,
+            RECIPE: self.recipe_sha256,
+            EVALUATION: self.evaluation_sha256,
+            INPUT_CHECK: self.gate_sha256,
+            SHORTCUTS: self.shortcuts_sha256,
+        }
+
+    def to_json(self) -> str:
+        """The text of the card's file."""
+        return self.model_dump_json(indent=2) + "\n"
+
 
 def model_files(card: Card) -> tuple[str, ...]:
-    """The files of this card's model."""
-    return (*MEMBERS, GATE) if card.gate_sha256 else MEMBERS
+    """The files that this card's model must have."""
+    return (*MEMBERS, *(name for name in OPTIONAL if card.digests[name]))
 
 
-def read_card(folder: Path) -> Card:
+def parse_card(data: bytes) -> Card:
+    """The card in these bytes; RegistryError where it is not valid."""
     try:
-        return Card.model_validate_json((folder / CARD).read_bytes())
-    except OSError as error:
-        raise RegistryError(f"The model's {CARD} cannot be read: {error.strerror}.") from error
+        return Card.model_validate_json(data)
     except ValidationError as error:
-        raise RegistryError(f"The model's {CARD} does not hold: {_where(error)}.") from error
+        raise RegistryError(f"The model's {CARD} is not valid: {_first_problem(error)}.", code="card") from error
 
 
-def _where(error: ValidationError) -> str:
-    """The first thing that is wrong, and where."""
+def parse_recipe(data: bytes) -> Recipe:
+    """The recipe in these bytes; RegistryError where it is not valid."""
+    try:
+        return Recipe.from_table(tomllib.loads(data.decode("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
+        raise RegistryError(f"The model's {RECIPE} is not valid: {error}", code="recipe") from error
+    except RecursionError:
+        raise RegistryError(f"The model's {RECIPE} is not valid: it is nested too deeply.", code="recipe") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Where the first problem is, and what it is."""
     first = error.errors()[0]
     return f"{'.'.join(str(part) for part in first['loc']) or 'the file itself'}: {first['msg']}"
-
-
-def read_recipe(folder: Path) -> Recipe:
-    try:
-        return Recipe.from_table(tomllib.loads((folder / RECIPE).read_text("utf-8")))
-    except OSError as error:
-        raise RegistryError(f"The model's {RECIPE} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
-        raise RegistryError(f"The model's {RECIPE} does not hold: {error}") from error
-    except RecursionError:
-        raise RegistryError(f"The model's {RECIPE} does not hold: it is nested without end.") from None

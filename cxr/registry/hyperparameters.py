@@ -12,7 +12,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from cxr.core.errors import RecipeError
-from cxr.registry.recipe import Recipe, RecipeSection
+from cxr.registry.recipe import Recipe
+from cxr.registry.recipe_sections import RecipeSection
 
 Kind = Literal["switch", "choice", "whole", "real", "text", "words", "numbers", "groups", "counts"]
 Value = Any  # what a recipe's field holds

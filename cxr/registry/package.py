@@ -1,177 +1,94 @@
-"""A model as one file, to be carried to another shelf. What comes from elsewhere is checked before it is believed."""
+"""A whole model as one ZIP file, exported from one registry and imported into another.
+
+What comes from elsewhere is verified in memory before anything of it is stored: its members, their sizes, digests,
+schemas and shapes.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import lzma
-import math
-import shutil
 import zipfile
 import zlib
 from pathlib import Path
 from typing import IO
-from uuid import uuid4
-
-import numpy as np
 
 from cxr.core.access import Action
 from cxr.core.atomic_files import atomic_path
 from cxr.core.audit_trail import audited
-from cxr.core.errors import CxrError, RegistryError
-from cxr.core.paths import models_dir
-from cxr.inference.input_check.input_check import InputCheck
-from cxr.registry import registry
-from cxr.registry.card import (
-    CARD,
-    EVALUATION,
-    GATE,
-    MEMBERS,
-    OPTIONAL,
-    RECIPE,
-    SHORTCUTS,
-    WEIGHTS,
-    Card,
-    read_card,
-    read_recipe,
-)
-from cxr.registry.weights_file import load_arrays, sha256
+from cxr.core.errors import RegistryError
+from cxr.registry.card import CARD, EVALUATION, MEMBERS, OPTIONAL, RECIPE, WEIGHTS, Card, parse_card, parse_recipe
+from cxr.registry.evaluation_file import check_evaluation, without_paths
+from cxr.registry.registry import file_digests, get_card, store_files
+from cxr.registry.stored_models import too_large
+from cxr.registry.verification import MOST_BYTES, check_consistent, check_digest, verified_files, verify, weights_limit
 
-_LIMIT_BYTES = {
-    WEIGHTS: 1_000_000_000,
-    RECIPE: 100_000,
-    CARD: 1_000_000,
-    EVALUATION: 100_000_000,
-    SHORTCUTS: 1_000_000,
-    GATE: 10_000_000,
-}
 _CHUNK_BYTES = 1 << 20
 
 
 def export_model(name: str, path: Path) -> Path:
-    """One ZIP file that holds the whole model."""
-    card = registry.get_card(name)
-    with audited(Action.EXPORT_MODEL, name, card.version, more="zip"):
-        return _packed(card, path)
-
-
-def _packed(card: Card, path: Path) -> Path:
-    name = card.name
-    try:
-        with atomic_path(path, durable=True) as partial, zipfile.ZipFile(partial, "w") as parcel:
-            for member in registry.files_of(card):
-                if member != EVALUATION:
-                    packing = zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED
-                    parcel.write(registry.model_folder(name) / member, member, packing)
-            parcel.writestr(EVALUATION, _without_paths(registry.evaluation_path(name)), zipfile.ZIP_DEFLATED)
-    except OSError as error:
-        raise RegistryError(f"{path} cannot be written: {error.strerror}.") from error
+    """The path of one ZIP file that holds the whole model, verified; X-rays are listed without their file names."""
+    with audited(Action.EXPORT_MODEL, name, get_card(name).version, more="zip"):
+        card, files = verified_files(name)
+        check_evaluation(files[EVALUATION], card.classes)
+        files[EVALUATION] = without_paths(files[EVALUATION])
+        files[CARD] = card.model_copy(update=file_digests(files)).to_json().encode()
+        _write_zip(files, path)
     return path
 
 
-def _without_paths(scores: Path) -> str:
-    """The scores with no file names, which are often patients': films are known by their digests."""
-    out = io.StringIO()
-    with scores.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        writer = csv.DictWriter(out, rows.fieldnames or [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | ({"path": ""} if "path" in row else {}) for row in rows)
-    return out.getvalue()
+def _write_zip(files: dict[str, bytes], path: Path) -> None:
+    try:
+        with atomic_path(path, durable=True) as partial, zipfile.ZipFile(partial, "w") as archive:
+            for member, data in files.items():
+                archive.writestr(member, data, zipfile.ZIP_STORED if member == WEIGHTS else zipfile.ZIP_DEFLATED)
+    except OSError as error:
+        raise RegistryError(f"{path} cannot be written: {error.strerror}.", code="not-written") from error
 
 
 def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
-    """The card of the model that an exported file brought to the shelf, under its own name or another."""
-    with audited(Action.IMPORT_MODEL) as line:
-        found = _taken_in(source, name)
-        line.update(model=found.name, version=found.version)
-    return found
+    """The card of the model in an exported file, stored now under its own name or another."""
+    with audited(Action.IMPORT_MODEL) as entry:
+        files = _read_zip(source)
+        card = verify(files).card
+        check_evaluation(files[EVALUATION], card.classes)
+        stored = card.model_copy(update=file_digests(files) | {"name": name or card.name})
+        store_files(stored, files)
+        entry.update(model=stored.name, version=stored.version)
+    return stored
 
 
-def _taken_in(source: Path | IO[bytes], name: str | None) -> Card:
-    aside = models_dir() / f".import.{uuid4().hex}"
+def _read_zip(source: Path | IO[bytes]) -> dict[str, bytes]:
+    """The members, and nothing else, by the bytes that come and not those announced."""
     try:
-        aside.mkdir(parents=True)
-        _unpack(source, aside)
-        found = _checked(aside)
-        found = found.model_copy(update={"name": name or found.name})
-        with registry.new_folder(found.name) as folder:
-            (aside / CARD).write_text(found.model_dump_json(indent=2) + "\n", "utf-8")
-            for path in [*aside.iterdir()]:
-                path.rename(folder / path.name)
-    except OSError as error:
-        raise RegistryError(f"The model could not be imported: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return found
-
-
-def _unpack(source: Path | IO[bytes], folder: Path) -> None:
-    """Copy the members, and nothing else, counting the bytes that come and not those announced."""
-    try:
-        with zipfile.ZipFile(source) as parcel:
-            found = parcel.namelist()
-            if sorted(set(found) | set(MEMBERS)) != sorted(found) or set(found) - {*MEMBERS, *OPTIONAL}:
+        with zipfile.ZipFile(source) as archive:
+            present = archive.namelist()
+            if sorted(set(present) | set(MEMBERS)) != sorted(present) or set(present) - {*MEMBERS, *OPTIONAL}:
                 raise RegistryError(
-                    f"This is no exported model: it must hold {', '.join(MEMBERS)}, may hold {' and '.join(OPTIONAL)}, "
-                    "and nothing else."
+                    f"This is not an exported model: it must hold {', '.join(MEMBERS)}, may hold "
+                    f"{' and '.join(OPTIONAL)}, and nothing else.",
+                    code="not-a-model",
                 )
-            for member in found:
-                with parcel.open(member) as packed, (folder / member).open("wb") as file:
-                    while chunk := packed.read(_CHUNK_BYTES):
-                        file.write(chunk)
-                        if file.tell() > _LIMIT_BYTES[member]:
-                            raise RegistryError(f"{member} in this file is larger than any model's.")
+            files = {member: _read_member(archive, member, MOST_BYTES[member]) for member in (CARD, RECIPE)}
+            card = parse_card(files[CARD])
+            check_digest(card, RECIPE, files[RECIPE])
+            recipe = parse_recipe(files[RECIPE])
+            check_consistent(card, recipe)
+            limits = MOST_BYTES | {WEIGHTS: weights_limit(card, recipe)}
+            rest = [member for member in present if member not in files]
+            return files | {member: _read_member(archive, member, limits[member]) for member in rest}
+    except OSError as error:
+        raise RegistryError(f"The file cannot be read: {error.strerror or error}.", code="not-read") from error
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise RegistryError("This file is no ZIP, or damaged. Export the model again.") from error
+        raise RegistryError(
+            "This file is not a ZIP file, or it is damaged. Export the model again.", code="not-a-model"
+        ) from error
 
 
-def _checked(folder: Path) -> Card:
-    """The card, where card, recipe and weights agree; building the network then asks for no more than they hold."""
-    found, recipe = read_card(folder), read_recipe(folder)
-    if sha256(folder / WEIGHTS) != found.weights_sha256 or found.version != found.weights_sha256[:12]:
-        raise RegistryError("The weights in this file are not those of its card. Export the model again.")
-    if (folder / GATE).exists() != bool(found.gate_sha256):
-        raise RegistryError("Card and gate in this file do not belong together. Export the model again.")
-    if found.gate_sha256:
-        _check_gate(folder / GATE, found.gate_sha256)
-    shapes = _array_shapes(folder / WEIGHTS)
-    outputs = 1 if recipe.head.output == "sigmoid" else len(found.classes)
-    wanted: dict[str, tuple[int, ...]] = {"logits/bias": (outputs,)}
-    wanted |= {f"dense{i}/bias": (width,) for i, width in enumerate(recipe.head.dense, start=1)}
-    if found.zca_rank:
-        wanted["whitening/components"] = (recipe.input.size_px**2, found.zca_rank)
-    same = (recipe.name, recipe.input.size_px) == (found.recipe, found.size_px)
-    if not same or wanted.items() - shapes.items() or len(set(found.classes)) < len(found.classes):
-        raise RegistryError("Card, recipe and weights in this file do not belong together. Export the model again.")
-    return found
-
-
-def _check_gate(path: Path, digest: str) -> None:
-    """RegistryError where the gate is not the card's, or none that could judge a film."""
-    if sha256(path) != digest:
-        raise RegistryError("The gate in this file is not that of its card. Export the model again.")
-    try:
-        _array_shapes(path)
-        InputCheck.from_arrays(load_arrays(path))
-    except CxrError as error:
-        raise RegistryError("The gate in this file is damaged. Export the model again.") from error
-
-
-def _array_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays in a weights file, none of which may take more memory than the file has bytes."""
-    shapes = {}
-    try:
-        with zipfile.ZipFile(path) as file:
-            for member in file.infolist():
-                with file.open(member) as array:
-                    version = np.lib.format.read_magic(array)
-                    shape, _, kind = np.lib.format.read_array_header_1_0(array)
-                    announced = array.tell() + math.prod(shape) * kind.itemsize
-                sound = version == (1, 0) and kind.kind == "f" and min(shape, default=0) >= 0
-                if not sound or not announced == member.file_size == member.compress_size:
-                    raise RegistryError("The weights in this file are packed in an unknown way, or no weights.")
-                shapes[member.filename.removesuffix(".npy")] = shape
-    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise RegistryError("The weights in this file are damaged. Export the model again.") from error
-    return shapes
+def _read_member(archive: zipfile.ZipFile, member: str, limit: int) -> bytes:
+    data = bytearray()
+    with archive.open(member) as packed:
+        while chunk := packed.read(_CHUNK_BYTES):
+            data += chunk
+            if len(data) > limit:
+                raise too_large(member)
+    return bytes(data)

@@ -12,7 +12,8 @@ import streamlit as st
 
 from cxr.core.errors import CxrError
 from cxr.films.isolation.pool import decoder_pool
-from cxr.registry import registry
+from cxr.inference import loading
+from cxr.registry import default_model, registry
 
 if TYPE_CHECKING:
     from cxr.inference.classifier import Classifier
@@ -30,7 +31,7 @@ def load_classifier(card: Card) -> Classifier:
 
 @st.cache_resource(max_entries=MOST_LOADED, show_spinner=False)
 def _loaded(name: str, version: str, gate: str | None) -> Classifier:
-    return registry.load(name)
+    return loading.load_classifier(name)
 
 
 @st.cache_resource(show_spinner=False)
@@ -45,7 +46,7 @@ def warm_up() -> None:
         import_tensorflow()
         _keep_keras()
         with suppress(CxrError):  # the visitor who asks for the model sees the error
-            name = registry.default_name()
+            name = default_model.default_name()
             if name:
                 card = registry.get_card(name)
                 _loaded(name, card.version, card.gate_sha256)

@@ -43,7 +43,7 @@ def stored(home, draft):
             network.model.get_layer("whitening").set_weights([np.asarray(value, np.float32) for value in values])
         for variable in network.model.get_layer("logits").weights:
             variable.assign(rng.normal(0, 0.02, variable.shape))
-        registry.store(draft(classes=classes, zca_rank=rank), recipe, arrays_of(network.model.weights), "path\n")
+        registry.store(registry.NewModel(draft(classes=classes, zca_rank=rank), recipe, arrays_of(network.model.weights), "path\n"))
 
     return make
 

@@ -2,7 +2,8 @@ import pydantic
 import pytest
 
 from cxr.core.errors import RecipeError
-from cxr.registry.recipe import AugmentationSettings, Recipe, RecipeSection, built_in_names
+from cxr.registry.recipe import Recipe, built_in_names
+from cxr.registry.recipe_sections import AugmentationSettings, RecipeSection
 
 PUBLISHED = {
     "gradientcrescent-binary": {

@@ -1,89 +1,92 @@
-"""The shelf: what is stored, listed, promoted, renamed and loaded, and what damage is said of."""
+"""The registry: what is stored, listed, renamed and deleted, and how damage is reported."""
+
+from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cxr.core.errors import RegistryError
-from cxr.registry import registry
-from cxr.registry.card import CARD, GATE, MEMBERS, RECIPE, WEIGHTS
+from cxr.registry import default_model, registry
+from cxr.registry.card import CARD, INPUT_CHECK, MEMBERS, SHORTCUTS, WEIGHTS, Card, InputCheckRecord, ModelDraft
 from cxr.registry.recipe import Recipe
-from tests.support.small_models import TABLE, on_the_shelf
+from cxr.registry.weights_file import sha256
+from tests.support.small_models import TABLE, MakeInputCheck, StoreModel, model_folders, random_arrays
+
+MakeDraft = Callable[..., ModelDraft]
+MakeRecipe = Callable[..., Recipe]
+
+
+def code_of(call: Callable[[], Any]) -> str:
+    """The code of the RegistryError that the call raises."""
+    with pytest.raises(RegistryError) as raised:
+        call()
+    return raised.value.code
+
+
+def new_model(draft: ModelDraft, recipe: Recipe, **more: Any) -> registry.NewModel:
+    return registry.NewModel(draft, recipe, random_arrays(recipe), TABLE, **more)
+
 
 # Storing
 
 
-def test_a_card_from_before_temperatures_and_unsure_bands_is_read(stored, home):
-    stored()
-    path = home / "models" / "tiny" / CARD
-    newer = ("temperature", "temperature_rule", "unsure", "unsure_rule")
-    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key not in newer}))
-    assert (registry.get_card("tiny").temperature, registry.get_card("tiny").unsure) == (1.0, None)
-
-
-def test_a_stored_model_has_a_card_that_says_what_it_is(stored, home):
+def test_a_stored_model_has_a_card_with_its_facts_and_the_digest_of_each_file(stored: StoreModel, home: Path) -> None:
     card = stored()
     assert registry.get_card("tiny") == card
     assert card.version == card.weights_sha256[:12]
     assert (card.recipe, card.size_px, card.classes) == ("tiny", 32, ("normal", "bacterial", "viral"))
     assert "not a medical device" in card.note
     assert card.software["keras"]
-    assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted(MEMBERS)
+    folder = home / "models" / "tiny"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(MEMBERS)
+    assert {member: digest for member, digest in card.digests.items() if digest} == {
+        member: sha256(folder / member) for member in MEMBERS if member != CARD
+    }
     assert registry.get_recipe("tiny").name == "tiny"
     assert registry.evaluation_path("tiny").read_text() == TABLE
 
 
-def test_an_evaluation_may_come_from_a_file(home, draft, tiny_recipe, tmp_path):
-    table = tmp_path / "scores.csv"
-    table.write_text(TABLE)
-    registry.store(draft(), tiny_recipe(), {"logits/bias": np.zeros(3)}, table)
-    assert registry.evaluation_path("tiny").read_text() == TABLE
-
-
-def test_a_name_on_the_shelf_is_not_given_twice(stored):
+def test_a_name_is_not_given_twice(stored: StoreModel) -> None:
     first = stored()
-    with pytest.raises(RegistryError, match="already a model 'tiny'"):
-        stored()
+    assert code_of(stored) == "registry.name-taken"
     assert registry.get_card("tiny") == first
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "../up", "a/b", "a\\b", "Upper", "-dash", "a\n", "x" * 65, "é", "default.json"]
 )
-def test_a_name_that_is_no_plain_name_is_refused(stored, home, name):
-    with pytest.raises(RegistryError, match="cannot be a model's name"):
-        stored(name)
+def test_a_name_that_could_not_be_a_folder_s_everywhere_is_refused(stored: StoreModel, home: Path, name: str) -> None:
+    assert code_of(lambda: stored(name)) == "registry.invalid-name"
     assert not (home / "models").exists()
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_weights_that_went_astray_are_not_stored(stored, home, value):
-    with pytest.raises(RegistryError, match="'logits/bias' are not all finite"):
-        stored(**{"logits/bias": [0, value, 0]})
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_of_a_training_that_diverged_are_not_stored(stored: StoreModel, value: float) -> None:
+    assert code_of(lambda: stored(**{"logits/bias": [0, value, 0]})) == "registry.not-finite"
     assert registry.names() == []
 
 
-def test_a_storing_that_fails_leaves_nothing_behind(stored, home, tmp_path, draft, tiny_recipe):
-    stored("first")
-
-    class Unwritable(Recipe):
-        def to_toml(self):
-            raise OSError(28, "No space left on device")
-
-    recipe = Unwritable(**dict(tiny_recipe()))
-    with pytest.raises(RegistryError, match="could not be stored: No space left on device"):
-        registry.store(draft("second"), recipe, {"logits/bias": np.zeros(3)}, TABLE)
-    with pytest.raises(RegistryError, match="could not be stored"):
-        registry.store(draft("second"), tiny_recipe(), {"logits/bias": np.zeros(3)}, tmp_path / "absent.csv")
-    assert on_the_shelf(home) == ["first"]
+def test_a_model_that_cannot_be_written_leaves_nothing_behind(
+    stored: StoreModel, home: Path, draft: MakeDraft, tiny_recipe: MakeRecipe
+) -> None:
+    card = stored("first").model_copy(update={"name": "second"})
+    files: dict[str, Any] = {member: b"" for member in MEMBERS if member != CARD} | {WEIGHTS: None}
+    with pytest.raises(TypeError):
+        registry.store_files(card, files)
+    assert code_of(lambda: registry.store_files(card, {"absent/folder": b""})) == "registry.not-stored"
+    assert model_folders(home) == ["first"]
 
 
-def test_of_two_that_store_one_name_at_once_one_succeeds(stored, home):
-    def attempt(_):
+def test_of_several_that_store_one_name_at_once_one_succeeds(stored: StoreModel, home: Path) -> None:
+    def attempt(_: int) -> Card | None:
         try:
             return stored()
         except RegistryError:
@@ -92,283 +95,167 @@ def test_of_two_that_store_one_name_at_once_one_succeeds(stored, home):
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(attempt, range(4)))
     assert sum(result is not None for result in results) == 1
-    assert on_the_shelf(home) == ["tiny"]
+    assert model_folders(home) == ["tiny"]
 
 
 # Listing
 
 
-def test_an_empty_shelf_lists_nothing(home):
+def test_a_new_registry_lists_nothing(home: Path) -> None:
     assert registry.names() == []
-    assert registry.default_name() is None
+    assert default_model.default_name() is None
 
 
-def test_a_damaged_model_is_named_with_the_reason_and_the_others_are_listed(stored, home):
-    for name in ("good", "no-weights", "bad-card", "copied"):
+def test_a_damaged_model_is_listed_with_the_reason_beside_the_usable_ones(stored: StoreModel, home: Path) -> None:
+    for name in ("good", "no-weights", "bad-card", "bad-results", "copied"):
         stored(name)
     (home / "models/no-weights" / WEIGHTS).unlink()
     (home / "models/bad-card" / CARD).write_text('{"format": 2}')
+    change_card(home, "bad-results", results={"test": {}})
     (home / "models/copied").rename(home / "models/renamed")
     (home / "models/.partial").mkdir()
     (home / "models/README.md").write_text("Models.")
-    found = registry.list_models()
-    assert [card.name for card in found.cards] == ["good"] == registry.names()
-    assert sorted(found.damaged) == ["bad-card", "no-weights", "renamed"]
-    assert "weights.npz is missing" in found.damaged["no-weights"]
-    assert "card of 'copied'" in found.damaged["renamed"]
+    listing = registry.list_models()
+    assert [card.name for card in listing.cards] == ["good"] == registry.names()
+    assert sorted(listing.damaged) == ["bad-card", "bad-results", "no-weights", "renamed"]
+    assert WEIGHTS in listing.damaged["no-weights"]
+    assert "copied" in listing.damaged["renamed"]
+
+
+def change_card(home: Path, name: str, without: tuple[str, ...] = (), **facts: Any) -> None:
+    path = home / "models" / name / CARD
+    card = {key: value for key, value in json.loads(path.read_text()).items() if key not in without}
+    path.write_text(json.dumps(card | facts))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "not json", b"\xff\xfe"])
-def test_a_card_that_is_no_card_is_damage_and_not_a_crash(stored, home, text):
+def test_a_file_that_is_no_card_is_damage_and_not_a_crash(stored: StoreModel, home: Path, text: str | bytes) -> None:
     stored()
-    data = text if isinstance(text, bytes) else text.encode()
-    (home / "models/tiny" / CARD).write_bytes(data)
-    with pytest.raises(RegistryError, match="card.json"):
-        registry.get_card("tiny")
+    (home / "models/tiny" / CARD).write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert code_of(lambda: registry.get_card("tiny")) == "registry.card"
 
 
 @pytest.mark.parametrize("name", ["absent", "../models/tiny", "", "default.json"])
-def test_a_model_that_is_not_there_is_said_to_be_so(stored, name):
+def test_a_model_that_does_not_exist_is_reported_so(stored: StoreModel, name: str) -> None:
     stored()
-    with pytest.raises(RegistryError, match="no model"):
-        registry.get_card(name)
+    assert code_of(lambda: registry.get_card(name)) == "registry.not-found"
 
 
-def test_the_shelf_opens_without_tensorflow():
+@pytest.mark.parametrize(
+    "newer",
+    [
+        ("temperature", "temperature_rule", "unsure", "unsure_rule"),
+        ("gate", "gate_sha256", "ages"),
+        ("recipe_sha256", "evaluation_sha256", "shortcuts_sha256"),
+    ],
+)
+def test_a_card_from_before_some_fields_is_read(stored: StoreModel, home: Path, newer: tuple[str, ...]) -> None:
+    stored()
+    change_card(home, "tiny", without=newer, format=1)
+    card = registry.get_card("tiny")
+    assert (card.format, card.temperature, card.unsure, card.gate, card.ages) == (2, 1.0, None, None, None)
+
+
+def test_the_registry_is_opened_without_tensorflow() -> None:
     heavy = "('tensorflow', 'keras', 'pandas', 'tf_keras_vis')"
-    code = f"import sys, cxr.registry.registry, cxr.inference.saliency; print([m for m in {heavy} if m in sys.modules])"
+    modules = "cxr.registry.package, cxr.registry.registry, cxr.inference.saliency"
+    code = f"import sys, {modules}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-# The default
+# Deleting and renaming
 
 
-def test_the_first_model_becomes_the_default_and_the_second_does_not(stored):
-    stored("first")
-    stored("second")
-    assert registry.default_name() == "first"
-
-
-def test_a_shelf_that_came_with_a_model_uses_it_until_another_is_promoted(stored, home):
-    stored("came-with-it")
-    (home / "models/default.json").unlink()
-    assert registry.default_name() == "came-with-it"
-    with pytest.raises(RegistryError, match="in use"):
-        registry.delete("came-with-it")
-    stored("another")
-    assert registry.default_name() == "came-with-it"
-    registry.promote("another")
-    assert registry.default_name() == "another" and registry.roll_back() == "came-with-it"
-
-
-def test_rolling_back_undoes_each_promotion_in_turn(stored):
-    for name in ("a", "b", "c"):
-        stored(name)
-    registry.promote("b")
-    registry.promote("b")
-    registry.promote("c")
-    assert registry.default_name() == "c"
-    assert [registry.roll_back(), registry.roll_back()] == ["b", "a"]
-    with pytest.raises(RegistryError, match="no earlier model"):
-        registry.roll_back()
-    assert registry.default_name() == "a"
-
-
-def test_rolling_back_skips_models_that_are_gone(stored):
-    for name in ("a", "b", "c"):
-        stored(name)
-    registry.promote("b")
-    registry.promote("c")
-    registry.delete("b")
-    assert registry.roll_back() == "a"
-
-
-def test_a_model_between_two_promotions_of_another_may_go(stored):
-    stored("a")
-    stored("b")
-    registry.promote("b")
-    registry.promote("a")
-    registry.delete("b")
-    with pytest.raises(RegistryError, match="no earlier model"):
-        registry.roll_back()
-
-
-def test_a_damaged_model_is_not_promoted(stored, home):
-    stored("a")
-    stored("b")
-    (home / "models/b" / RECIPE).unlink()
-    with pytest.raises(RegistryError, match="recipe.toml is missing"):
-        registry.promote("b")
-    assert registry.default_name() == "a"
-
-
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"history": 3}', '{"history": [1]}', '{"history": ["gone"]}'])
-def test_a_damaged_record_of_the_default_is_mended_by_promoting(stored, home, text):
+def test_the_default_model_is_never_deleted(stored: StoreModel) -> None:
     stored()
-    (home / "models/default.json").write_text(text)
-    assert registry.default_name() is None
-    registry.promote("tiny")
-    assert registry.default_name() == "tiny"
-
-
-def test_promotions_at_once_are_all_kept(stored, home):
-    names = [f"m{i}" for i in range(6)]
-    for name in names:
-        stored(name)
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(registry.promote, names[1:]))
-    history = json.loads((home / "models/default.json").read_text())["history"]
-    assert sorted(history) == names
-
-
-def test_the_default_is_never_deleted(stored):
-    stored()
-    with pytest.raises(RegistryError, match="in use"):
-        registry.delete("tiny")
+    assert code_of(lambda: registry.delete("tiny")) == "registry.is-default"
     assert registry.names() == ["tiny"]
 
 
-def test_a_deleted_model_leaves_nothing_behind(stored, home):
+def test_a_deleted_model_leaves_nothing_behind(stored: StoreModel, home: Path) -> None:
     stored("a")
     stored("b")
     registry.delete("b")
-    assert on_the_shelf(home) == ["a"]
+    assert model_folders(home) == ["a"]
 
 
-def test_a_name_used_again_after_deleting_does_not_inherit_promotions(stored):
-    stored("a")
-    stored("b")
-    registry.promote("b")
-    registry.promote("a")
-    registry.delete("b")
-    stored("b")
-    with pytest.raises(RegistryError, match="no earlier model"):
-        registry.roll_back()
-
-
-# Names and gates
-
-
-def test_a_renamed_model_is_the_same_under_another_name_and_stays_in_use(stored, home):
+def test_a_renamed_model_is_the_same_under_another_name_and_stays_the_default(stored: StoreModel, home: Path) -> None:
     card = stored("old")
     stored("other")
-    registry.promote("other")
-    registry.promote("old")
+    default_model.promote("other")
+    default_model.promote("old")
     renamed = registry.rename("old", "new")
     assert renamed == card.model_copy(update={"name": "new"}) == registry.get_card("new")
-    assert registry.default_name() == "new" and sorted(registry.names()) == ["new", "other"]
-    assert registry.previous_name() == registry.roll_back() == "other"
-    assert registry.roll_back() == "new" and registry.previous_name() is None
-    assert sorted(path.name for path in (home / "models").iterdir() if path.is_dir()) == ["new", "other"]
+    assert default_model.default_name() == "new"
+    assert default_model.previous_name() == default_model.roll_back() == "other"
+    assert default_model.roll_back() == "new"
+    assert default_model.previous_name() is None
+    assert model_folders(home) == ["new", "other"]
 
 
-def test_a_model_is_not_renamed_to_a_name_that_is_taken_or_no_name(stored, home):
+@pytest.mark.parametrize(
+    ("name", "new", "code"),
+    [
+        ("old", "other", "registry.name-taken"),
+        ("old", "old", "registry.name-taken"),
+        ("old", "Old One", "registry.invalid-name"),
+        ("absent", "new", "registry.not-found"),
+    ],
+)
+def test_a_model_is_not_renamed_to_a_name_that_is_taken_or_invalid(
+    stored: StoreModel, name: str, new: str, code: str
+) -> None:
     stored("old")
     stored("other")
-    for name, match in (("other", "already a model"), ("Old One", "cannot be a model's name"), ("old", "already")):
-        with pytest.raises(RegistryError, match=match):
-            registry.rename("old", name)
-    with pytest.raises(RegistryError, match="no model 'absent'"):
-        registry.rename("absent", "new")
+    assert code_of(lambda: registry.rename(name, new)) == code
     assert sorted(registry.names()) == ["old", "other"]
 
 
-def test_a_card_from_before_gates_is_read(stored, home):
-    stored()
-    path = home / "models" / "tiny" / CARD
-    newer = ("gate", "gate_sha256", "ages")
-    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key not in newer}))
-    assert (registry.get_card("tiny").gate, registry.get_card("tiny").ages) == (None, None)
+# What is added later
 
 
-def test_a_gate_is_stored_with_its_model(home, draft, tiny_recipe, make_gate):
-    gate, record = make_gate()
-    card = registry.store(draft(gate=record), tiny_recipe(), {"logits/bias": np.zeros(3)}, TABLE, gate.arrays())
-    assert registry.get_card("tiny") == card and card.gate == record and card.gate_sha256
-    assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, GATE))
+def test_an_input_check_is_stored_with_its_model(
+    home: Path, draft: MakeDraft, tiny_recipe: MakeRecipe, make_input_check: MakeInputCheck
+) -> None:
+    check, record = make_input_check()
+    card = registry.store(new_model(draft(gate=record), tiny_recipe(), input_check=check.arrays()))
+    assert registry.get_card("tiny") == card
+    assert card.gate == record
+    assert card.gate_sha256 == sha256(home / "models" / "tiny" / INPUT_CHECK)
 
 
-def test_a_gate_is_given_to_a_model_that_has_none_or_another(guarded, home, make_gate):
-    first = guarded()
-    assert registry.get_card("tiny") == first and first.gate_sha256
-    gate, record = make_gate(seed=1)
-    second = registry.attach_input_check("tiny", gate.arrays(), record, None)
-    assert registry.get_card("tiny") == second and second.gate_sha256 != first.gate_sha256
+def test_an_input_check_is_attached_as_the_first_or_in_the_place_of_another(
+    stored_with_input_check: StoreModel, home: Path, make_input_check: MakeInputCheck
+) -> None:
+    first = stored_with_input_check()
+    assert registry.get_card("tiny") == first
+    assert first.gate_sha256
+    check, record = make_input_check(seed=1)
+    second = registry.attach_input_check("tiny", check.arrays(), record, None)
+    assert registry.get_card("tiny") == second
+    assert second.gate_sha256 not in (None, first.gate_sha256)
     assert (second.version, second.created) == (first.version, first.created)
-    assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, GATE))
+    assert sorted(path.name for path in (home / "models" / "tiny").iterdir()) == sorted((*MEMBERS, INPUT_CHECK))
 
 
-def test_a_model_whose_gate_is_gone_is_damaged(guarded, home):
-    guarded()
-    (home / "models" / "tiny" / GATE).unlink()
-    with pytest.raises(RegistryError, match="gate.npz is missing"):
-        registry.get_card("tiny")
+def test_a_model_without_the_input_check_of_its_card_is_damaged(
+    stored_with_input_check: StoreModel, home: Path
+) -> None:
+    stored_with_input_check()
+    (home / "models" / "tiny" / INPUT_CHECK).unlink()
+    assert code_of(lambda: registry.get_card("tiny")) == "registry.damaged"
 
 
-# Loading
+def test_a_record_without_an_input_check_is_not_stored(home: Path, draft: MakeDraft, tiny_recipe: MakeRecipe) -> None:
+    record = InputCheckRecord(films=1, kinds={}, held_out=1, let_through=1, unquestioned=1)
+    with pytest.raises(ValueError, match="gate_sha256"):
+        registry.store(new_model(draft(gate=record), tiny_recipe()))
 
 
-def test_loading_from_an_empty_shelf_says_what_to_do(home):
-    with pytest.raises(RegistryError, match="Train one, or import one"):
-        registry.load()
-
-
-def test_weights_changed_on_the_shelf_are_not_loaded(stored, home):
-    stored()
-    with (home / "models/tiny" / WEIGHTS).open("ab") as file:
-        file.write(b"0")
-    with pytest.raises(RegistryError, match="cannot be loaded: the weights are not those of its card"):
-        registry.load()
-
-
-def test_weights_that_do_not_fit_the_network_are_not_loaded(stored):
-    stored()
-    with pytest.raises(RegistryError, match="cannot be loaded: The weights do not fit"):
-        registry.load("tiny", "float32")
-
-
-@pytest.mark.parametrize("kept_as", [np.float16, np.float32])
-def test_the_default_is_loaded_and_reads_as_before(home, make_classifier, draft, film, kept_as):
-    from cxr.registry.weights_file import arrays_of
-
-    fresh = make_classifier()
-    arrays = {name: array.astype(kept_as) for name, array in arrays_of(fresh.network.model.weights).items()}
-    registry.store(draft(threshold=0.4), fresh.recipe, arrays, TABLE)
-    loaded = registry.load(precision="float32")
-    assert (loaded.card.name, loaded.threshold) == ("tiny", 0.4)
-    tolerance = 0 if kept_as == np.float32 else 2e-3
-    np.testing.assert_allclose(loaded.read(film).probabilities, fresh.read(film).probabilities, atol=tolerance, rtol=0)
-
-
-@pytest.fixture
-def on_shelf(home, make_classifier, draft):
-    """A model that can be loaded."""
-    from cxr.registry.weights_file import arrays_of
-
-    fresh = make_classifier()
-    registry.store(draft(), fresh.recipe, arrays_of(fresh.network.model.weights), TABLE)
-
-
-def test_a_model_without_a_gate_reads_and_says_nothing_of_it(on_shelf, film):
-    prediction = registry.load("tiny", "float32").read(film)
-    assert prediction.gate is None and prediction.as_dict()["gate"] is None
-
-
-def test_a_model_with_a_gate_has_a_verdict_on_every_film(on_shelf, film, make_gate):
-    gate, record = make_gate()
-    registry.attach_input_check("tiny", gate.arrays(), record, None)
-    loaded = registry.load("tiny", "float32")
-    prediction = loaded.read(film)
-    assert prediction.gate == loaded.gate.check(prediction.features, film, 32)
-    assert prediction.as_dict()["gate"] == prediction.gate.as_dict()
-
-
-def test_a_gate_changed_on_the_shelf_or_of_another_network_is_not_loaded(on_shelf, home, make_gate):
-    gate, record = make_gate(features=12)
-    registry.attach_input_check("tiny", gate.arrays(), record, None)
-    with pytest.raises(RegistryError, match="not one for this network"):
-        registry.load("tiny", "float32")
-    (home / "models" / "tiny" / GATE).write_bytes(b"changed")
-    with pytest.raises(RegistryError, match="not that of its card"):
-        registry.load("tiny", "float32")
+def test_an_audit_for_shortcuts_is_attached_to_the_version_that_was_audited(stored: StoreModel, home: Path) -> None:
+    card = stored()
+    assert code_of(lambda: registry.attach_shortcut_audit("tiny", "another", b"{}")) == "registry.inconsistent"
+    audited = registry.attach_shortcut_audit("tiny", card.version, b"{}")
+    assert registry.get_card("tiny") == audited
+    assert audited.shortcuts_sha256 == sha256(home / "models" / "tiny" / SHORTCUTS)

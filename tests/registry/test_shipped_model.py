@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.evaluation import evaluate, probabilities_of, read_scores
-from cxr.evaluation.shortcuts.report import load_audit
+from cxr.evaluation.cases import labeled_cases
+from cxr.evaluation.evaluation import evaluate
+from cxr.evaluation.scores import probabilities_of, read_scores
+from cxr.evaluation.shortcuts.audit_file import load_audit
 from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.film import Film
 from cxr.films.synthetic.non_xrays import draw_non_xray
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
-from cxr.registry import registry
+from cxr.inference.loading import load_classifier
+from cxr.registry import default_model, registry
 from cxr.registry.card import SHORTCUTS, model_files
 from cxr.registry.recipe import Recipe
 
@@ -49,7 +52,7 @@ def test_a_shelf_that_holds_it_alone_uses_it(shipped, tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / NAME).symlink_to(PROJECT / "models" / NAME)
     monkeypatch.setenv("CXR_HOME", str(tmp_path))
-    assert registry.default_name() == NAME
+    assert default_model.default_name() == NAME
 
 
 def test_its_card_says_what_it_is_for_what_it_gets_wrong_and_how_often_test_films_were_looked_at(shipped):
@@ -72,7 +75,7 @@ def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
     scores = read_scores(registry.evaluation_path(NAME))
     labels = LabelSpace(shipped.classes, shipped.groups)
     for role in ("val", "test"):
-        found = evaluate(scores[scores["role"] == role], labels, shipped.threshold)
+        found = evaluate(labeled_cases(scores[scores["role"] == role], labels, shipped.threshold))
         stored = shipped.results[role]
         assert found.n == stored["n"] and found.binary is not None
         assert found.accuracy == pytest.approx(stored["accuracy"], abs=1e-9)
@@ -81,24 +84,24 @@ def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
 
 def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_measured(shipped):
     audit = load_audit(shipped)
-    assert audit is not None and len(audit.measured.sources) == 3
-    assert audit.verdict == verdict_on(audit.measured)
+    assert audit is not None and len(audit.measurements.sources) == 3
+    assert audit.verdict == verdict_on(audit.measurements)
 
 
 def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
-    classifier = registry.load(NAME)
+    classifier = load_classifier(NAME)
     for seed, finding in enumerate(FINDINGS):
         prediction = classifier.read(film_of(draw_phantom(finding, seed, 512).pixels))
         assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert prediction.peaks.max() > 0
-    odd = [classifier.read(film_of(draw_non_xray(1_000_000 + n, 256))).gate for n in range(8)]
+    odd = [classifier.read(film_of(draw_non_xray(1_000_000 + n, 256))).input_check for n in range(8)]
     assert sum(verdict.rejected for verdict in odd) >= 7
 
 
 def test_it_reads_real_films_as_it_did_when_it_was_judged(shipped, films):
     scores = read_scores(registry.evaluation_path(NAME))
     of_kermany = scores[(scores["dataset"] == "kermany") & (scores["role"] == "test")].iloc[::26]
-    classifier = registry.load(NAME)
+    classifier = load_classifier(NAME)
     read = [Film.read(films / "kermany" / path) for path in of_kermany["path"]]
     found = np.stack([one.probabilities for one in classifier.read_many(read)])
     np.testing.assert_allclose(found, probabilities_of(of_kermany, classifier.classes), atol=ALIKE)

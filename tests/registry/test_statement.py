@@ -19,7 +19,7 @@ def statement(tmp_path):
 
 def test_a_statement_goes_onto_the_card_and_nothing_else_changes(home, draft, tiny_recipe, statement):
     arrays = {"logits/bias": np.zeros(3, np.float32)}
-    before = registry.store(draft("tiny"), tiny_recipe(), arrays, "path,label\n")
+    before = registry.store(registry.NewModel(draft("tiny"), tiny_recipe(), arrays, "path,label\n"))
     said = Statement.read(statement)
     assert (said.intended_use, said.test_looks) == ("intended_use in words", 2)
     assert (

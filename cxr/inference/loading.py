@@ -1,0 +1,33 @@
+"""A stored model becomes a classifier: verified, built by its recipe, and filled with its weights."""
+
+from __future__ import annotations
+
+from cxr.core.errors import CxrError, RegistryError
+from cxr.inference.classifier import Classifier
+from cxr.inference.input_check.detector import InputCheck
+from cxr.registry.default_model import default_name
+from cxr.registry.verification import load_verified
+from cxr.registry.weights_file import assign
+
+
+def load_classifier(name: str | None = None, precision: str = "auto") -> Classifier:
+    """The classifier of the named model, or of the default model; RegistryError where it cannot be loaded.
+
+    Nothing of TensorFlow is imported before the model is verified.
+    """
+    chosen = name or default_name()
+    if chosen is None:
+        raise RegistryError("There is no model yet. Train one, or import one.", code="no-model")
+    model = load_verified(chosen)
+    from cxr.learning.device import find_device
+
+    used = find_device(precision).precision  # first: it imports TensorFlow without its messages
+    from cxr.learning.network import build
+
+    try:
+        network = build(model.recipe, len(model.card.classes), used, model.card.zca_rank)
+        assign(network.model.weights, model.arrays)
+    except (CxrError, ValueError) as error:  # Keras raises a ValueError where a graph cannot be built
+        raise RegistryError(f"The model '{chosen}' cannot be loaded: {error}", code="not-built") from error
+    input_check = None if model.input_check is None else InputCheck.from_arrays(model.input_check)
+    return Classifier(network, model.recipe, model.card, used, input_check)

@@ -1,0 +1,52 @@
+"""The file of a model's scores on its films, `evaluation.csv`: whether a table from elsewhere can be evaluated."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+from cxr.core.errors import RegistryError
+
+REQUIRED = ("dataset", "path", "label", "role")
+SCORE_PREFIX = "p_"  # of the column of a class's probability
+MOST_CHARACTERS = 10_000  # in a cell
+
+
+def check_evaluation(data: bytes, classes: Sequence[str]) -> None:
+    """RegistryError where these bytes are not a table of films with a probability of each class, or none, in a row."""
+    try:
+        rows = _rows(data.decode("utf-8"))
+        header = next(rows, [])
+        scores = [header.index(SCORE_PREFIX + name) for name in classes]
+        if len(set(header)) < len(header) or not set(REQUIRED) <= set(header):
+            raise ValueError("a column is missing, or comes twice")
+        for row in rows:
+            cells = [row[column] for column in scores]
+            if len(row) != len(header) or (any(cells) and not all(0 <= float(cell) <= 1 for cell in cells)):
+                raise ValueError("a row has too few cells, or what is no probability")
+    except (ValueError, IndexError, csv.Error) as error:
+        raise RegistryError(
+            "The model's evaluation.csv is not a table of films and probabilities of the model's classes.",
+            code="evaluation",
+        ) from error
+
+
+def without_paths(data: bytes) -> bytes:
+    """The table without file names, which are often patients'; films are identified by their digests."""
+    out = io.StringIO()
+    rows = csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""))
+    writer = csv.DictWriter(out, rows.fieldnames or [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row | ({"path": ""} if "path" in row else {}) for row in rows)
+    return out.getvalue().encode()
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    if "\0" in text:
+        raise ValueError("it holds NUL characters")
+    for row in csv.reader(io.StringIO(text, newline=""), strict=True):
+        if any(len(cell) > MOST_CHARACTERS for cell in row):
+            raise ValueError("a cell is too long")
+        if row:
+            yield row

@@ -1,0 +1,147 @@
+"""A stored model, verified: every file read once, compared with its digest on the card, and parsed from those bytes.
+
+Whatever starts from a stored model starts here: the classifier, fine-tuning, revisions, exports, promotion. What
+comes from elsewhere is verified by the same function before it is stored. No network is built for it: the shapes that
+the recipe demands are worked out (`cxr.registry.shapes`) and compared before any array is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from cxr.core.errors import CxrError, RegistryError
+from cxr.registry.card import (
+    CARD,
+    EVALUATION,
+    INPUT_CHECK,
+    MEMBERS,
+    OPTIONAL,
+    RECIPE,
+    SHORTCUTS,
+    WEIGHTS,
+    Card,
+    parse_card,
+    parse_recipe,
+)
+from cxr.registry.input_check_file import parse_input_check
+from cxr.registry.recipe import Recipe
+from cxr.registry.shapes import expected_shapes, feature_count
+from cxr.registry.stored_models import get_card, model_folder, read_file
+from cxr.registry.weights_file import parse_arrays
+
+MOST_BYTES = {
+    WEIGHTS: 1_000_000_000,
+    RECIPE: 100_000,
+    CARD: 1_000_000,
+    EVALUATION: 100_000_000,
+    SHORTCUTS: 1_000_000,
+    INPUT_CHECK: 10_000_000,
+}
+_HEADER_BYTES = 1_000  # at most, around an array in its file
+_VALUE_BYTES = 8  # of the widest float
+
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """A model whose files are those of its card, whole and consistent."""
+
+    card: Card
+    recipe: Recipe
+    arrays: dict[str, NDArray[Any]]
+    input_check: dict[str, NDArray[Any]] | None
+    evaluation: bytes  # CSV
+    shortcuts: bytes | None  # JSON; None where no audit was stored
+
+
+def load_verified(name: str) -> StoredModel:
+    """The stored model; RegistryError with a code where a file is not that of its card, or damaged."""
+    return verify(read_files(name))
+
+
+def verified_files(name: str) -> tuple[Card, dict[str, bytes]]:
+    """The model's card and the bytes of its files, verified: what is copied to another place."""
+    files = read_files(name)
+    return verify(files).card, files
+
+
+def read_files(name: str) -> dict[str, bytes]:
+    """The bytes of the model's files, as they are."""
+    get_card(name)  # says which file is missing
+    folder = model_folder(name)
+    present = [*MEMBERS, *(member for member in OPTIONAL if (folder / member).is_file())]
+    return {member: read_file(folder / member, MOST_BYTES[member]) for member in present}
+
+
+def verify(files: Files) -> StoredModel:
+    """The model in these files; RegistryError with a code where they are damaged or do not belong together."""
+    card = parse_card(files[CARD])
+    check_digests(card, files)
+    recipe = parse_recipe(files[RECIPE])
+    check_consistent(card, recipe)
+    if (INPUT_CHECK in files) != bool(card.gate_sha256):
+        raise RegistryError(f"The card of '{card.name}' and its {INPUT_CHECK} do not belong together.", code="hash")
+    try:
+        arrays = parse_arrays(files[WEIGHTS], WEIGHTS, shapes_of_model(card, recipe))
+    except CxrError as error:
+        code = error.code.rpartition(".")[2]
+        raise RegistryError(f"The model '{card.name}' cannot be used: {error}", code=code) from error
+    data = files.get(INPUT_CHECK)
+    input_check = None if data is None else parse_input_check(data, feature_count(recipe.trunk.backbone))
+    return StoredModel(card, recipe, arrays, input_check, files[EVALUATION], files.get(SHORTCUTS))
+
+
+def check_digests(card: Card, files: Files) -> None:
+    """RegistryError with the code `hash` where a file is not the one whose digest the card has."""
+    for member in card.digests:
+        check_digest(card, member, files.get(member))
+    if card.weights_sha256[:12] != card.version:
+        raise RegistryError(f"The version of '{card.name}' is not that of its weights.", code="hash")
+
+
+def check_digest(card: Card, member: str, data: bytes | None) -> None:
+    """RegistryError with the code `hash` where the card has a digest of this file, and it is not that of the bytes."""
+    digest = card.digests[member]
+    if digest is not None and (data is None or digest_of(data) != digest):
+        raise RegistryError(
+            f"The {member} of '{card.name}' is not the one on its card. Import or train the model again.", code="hash"
+        )
+
+
+def check_consistent(card: Card, recipe: Recipe) -> None:
+    """RegistryError with the code `inconsistent` where the recipe is not the one that the card speaks of."""
+    two_classes = recipe.head.output == "softmax" or len(card.classes) == 2
+    if (recipe.name, recipe.input.size_px) != (card.recipe, card.size_px) or not two_classes:
+        raise RegistryError(f"Card and recipe of '{card.name}' do not belong together.", code="inconsistent")
+
+
+def shapes_of_model(card: Card, recipe: Recipe) -> dict[str, tuple[int, ...]]:
+    """The shape of each array that the model's network has."""
+    return expected_shapes(recipe, len(card.classes), card.zca_rank)
+
+
+def weights_limit(card: Card, recipe: Recipe) -> int:
+    """How many bytes the model's weights file may have, by the arrays that its recipe demands."""
+    sizes = [math.prod(shape) for shape in shapes_of_model(card, recipe).values()]
+    return min(MOST_BYTES[WEIGHTS], sum(_VALUE_BYTES * size + _HEADER_BYTES for size in sizes))
+
+
+def read_shortcuts(name: str) -> bytes | None:
+    """The stored audit for shortcuts; None where there is none, or not the one on the model's card."""
+    path = model_folder(name) / SHORTCUTS
+    if not path.is_file():
+        return None
+    data, digest = read_file(path, MOST_BYTES[SHORTCUTS]), get_card(name).shortcuts_sha256
+    return data if digest in (None, digest_of(data)) else None
+
+
+def digest_of(data: bytes) -> str:
+    """The SHA-256 of these bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
