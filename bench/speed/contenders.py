@@ -18,8 +18,7 @@ from PIL import Image
 from cxr.core.errors import CxrError
 from cxr.films.film import Film
 from cxr.inference.classifier import Classifier
-from cxr.inference.engines.openvino import openvino_trunk
-from cxr.inference.engines.selection import OPENVINO
+from cxr.inference.engines.openvino import OpenVINOPlugin
 from cxr.learning.network import Network, build
 from cxr.presentation.overlay import overlay
 from cxr.registry.weights_file import arrays_of, assign
@@ -49,12 +48,12 @@ class Engines:
 
     @cached_property
     def openvino_classifier(self) -> Classifier:
-        """As it is once OpenVINO has won the race."""
+        """The classifier once OpenVINO was chosen for single images."""
         classifier = copy.copy(self.classifier)
-        trunk = openvino_trunk(classifier.network, classifier.precision)
-        if trunk is None:
-            raise CxrError("OpenVINO has no trunk of this model.")
-        classifier.single_image_engine = OPENVINO, classifier.forward_with(trunk)
+        engine = OpenVINOPlugin().build(classifier.network, classifier.precision)
+        if engine is None:
+            raise CxrError("OpenVINO cannot run this model's backbone.")
+        classifier.single_image_engine = engine.name, classifier.forward_with(engine)
         return classifier
 
     def torch(self, precision: str) -> Any:
@@ -120,8 +119,8 @@ class Engines:
 
     def _our_openvino_trunk(self) -> Trunk:
         """Film by film, as a batch is never given to it."""
-        _, look = self.openvino_classifier.single_image_engine
-        return lambda films: [np.asarray(part) for film in films for part in look(film[None])]
+        _, forward = self.openvino_classifier.single_image_engine
+        return lambda films: [np.asarray(part) for film in films for part in forward(film[None])]
 
     def _torch_trunk(self, precision: str) -> Trunk:
         import torch

@@ -1,4 +1,4 @@
-"""Many files are read by one model: a broken one is an entry with its reason, never the end of the batch."""
+"""Predictions of one model for many files; a file that cannot be read is an entry with its error."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from cxr.inference.classifier import Classifier, Prediction
 from cxr.inference.sources import FilmSource
 
 DECODER_THREADS = 2
-BATCH_SIZE = 8  # small enough for a bar that moves
+BATCH_SIZE = 8  # small enough for a progress bar that moves
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """A source and what became of it: a film with a prediction, or an error."""
+    """A source with its X-ray and prediction, or with an error."""
 
     source: FilmSource
     film: Film | None
-    film_id: str  # made of the file's bytes: the same wherever it lies, and nobody's
+    film_id: str  # a digest of the file's bytes: the same wherever the file is, and without identity
     warnings: tuple[str, ...]
     prediction: Prediction | None
     error: str
@@ -34,58 +34,54 @@ class Reading:
 
     @property
     def rejected(self) -> bool:
-        """Whether the gate says that this is no film for the model."""
-        return bool(self.prediction and self.prediction.input_check and self.prediction.input_check.rejected)
+        """Whether the input check rejects the image."""
+        check = self.prediction.input_check if self.prediction else None
+        return bool(check and check.rejected)
 
     @property
     def concerns(self) -> tuple[str, ...]:
-        """What speaks against reading it, in sentences: what the gate says, then what its file shows."""
-        gate = self.prediction.input_check if self.prediction else None
-        return (*(gate.sentences if gate else ()), *self.warnings)
+        """What speaks against a prediction, in sentences: from the input check, then from the file."""
+        check = self.prediction.input_check if self.prediction else None
+        return (*(check.sentences if check else ()), *self.warnings)
 
     def as_dict(self) -> dict[str, Any]:
+        """The reading as it stands in JSON."""
         if self.prediction is None:
             return {"file": self.source.name, "error": self.error}
-        said = self.prediction.as_dict()
+        prediction = self.prediction.as_dict()
         return {
             "file": self.source.name,
             "film": self.film_id,
-            "label": self.prediction.classes[int(self.prediction.probabilities.argmax())],
-            "probabilities": said["probabilities"],
-            "decision": said["decision"],
-            "threshold": said["threshold"],
-            "unsure": said["unsure"],
-            "gate": said["gate"],
+            "label": self.prediction.most_probable,
+            **{key: prediction[key] for key in ("probabilities", "decision", "threshold", "unsure", "gate")},
             "warnings": list(self.concerns),
-            "model": said["model"],
-            "timing_ms": {"decode": round(self.decode_ms, 3), "model": said["model_ms"]},
+            "model": prediction["model"],
+            "timing_ms": {"decode": round(self.decode_ms, 3), "model": prediction["model_ms"]},
         }
 
 
 def read_sources(classifier: Classifier, sources: Iterable[FilmSource]) -> Iterator[Reading]:
-    """A reading of each source, in order; the next films are decoded while the model works."""
+    """A reading of each source, in order; the next files are decoded while the model works."""
     person = authorize(Action.READ_FILMS)
-    todo = iter(sources)
+    remaining = iter(sources)
     with ThreadPoolExecutor(DECODER_THREADS) as pool:
-        ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH_SIZE)]
-        alone = len(ahead) == 1
+        ahead = [pool.submit(_decode, source) for source in islice(remaining, BATCH_SIZE)]
+        single = len(ahead) == 1
         while ahead:
-            together = [future.result() for future in ahead]
-            ahead = [pool.submit(_decoded, source) for source in islice(todo, BATCH_SIZE)]
-            films = [decoded.film for decoded in together if decoded.film is not None]
-            predictions = iter(map(classifier.read, films) if alone else classifier.read_many(films, BATCH_SIZE))
-            for decoded in together:
-                if decoded.film is None:
-                    yield decoded
+            batch = [future.result() for future in ahead]
+            ahead = [pool.submit(_decode, source) for source in islice(remaining, BATCH_SIZE)]
+            films = [reading.film for reading in batch if reading.film is not None]
+            predictions = iter(map(classifier.read, films) if single else classifier.read_many(films, BATCH_SIZE))
+            for reading in batch:
+                if reading.film is None:
+                    yield reading
                     continue
-                append_entry(
-                    AuditEntry(Action.READ_FILMS, classifier.card.name, classifier.card.version, film=decoded.film_id),
-                    person,
-                )
-                yield replace(decoded, prediction=next(predictions))
+                card = classifier.card
+                append_entry(AuditEntry(Action.READ_FILMS, card.name, card.version, film=reading.film_id), person)
+                yield replace(reading, prediction=next(predictions))
 
 
-def _decoded(source: FilmSource) -> Reading:
+def _decode(source: FilmSource) -> Reading:
     """The reading of a source so far, without a prediction."""
     start = time.perf_counter()
     try:

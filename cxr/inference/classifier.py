@@ -1,4 +1,4 @@
-"""A classifier reads a film: probabilities, a decision, and a heatmap of every class in one pass."""
+"""A model applied to X-rays: probabilities, the decision and the heatmap of every class from one forward pass."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import CxrError
-from cxr.datasets.labels import LabelSpace
+from cxr.core.number_format import percent
+from cxr.datasets.labels import LabelSpace, display_name
 from cxr.films.film import Film
-from cxr.inference.input_check.input_check import InputCheck, InputCheckResult
+from cxr.inference.input_check.detector import InputCheck
+from cxr.inference.input_check.findings import InputCheckResult
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import arrays_of, assign
 
 if TYPE_CHECKING:  # a page shows predictions that others made without loading TensorFlow
-    from cxr.inference.engines.openvino import Trunk
+    from cxr.inference.engines.engine import Engine
     from cxr.learning.network import Network
     from cxr.registry.registry import Card
 
-Look = Callable[[Any], tuple[Any, Any, Any]]
+ForwardPass = Callable[[Any], tuple[Any, Any, Any]]  # pixels -> probabilities, unscaled heatmaps, features
 TENSORFLOW = "TensorFlow"
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model makes of one film."""
+    """The output of a model for one X-ray."""
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32]  # (classes,)
@@ -38,24 +40,30 @@ class Prediction:
     threshold: float | None
     heatmaps: NDArray[np.float32]  # (classes, height, width), each 0..1 by its own peak, or all zero
     peaks: NDArray[np.float32]  # (classes,), what 1 stands for in each heatmap
-    suspicion: float  # the probability of all but the negative class; without one, of the most probable class
-    features: NDArray[np.float32]  # what the trunk makes of the film: a mean for each channel, block by block
-    model_ms: float  # the model's share; reading and fitting the film come on top
-    model: str = ""  # whose prediction: name@version
-    engine: str = ""  # what it was computed with: "TensorFlow, bfloat16"
-    unsure: bool | None = None  # too near to the threshold to count on; None where the model has no unsure band
-    gate: InputCheckResult | None = None  # whether the model may be asked about it; None where nobody has looked
+    positive_probability: float  # of all classes but the negative one; without one, of the most probable class
+    features: NDArray[np.float32]  # the mean of each channel of the backbone, block by block
+    model_ms: float  # the model's share of the time, without decoding and fitting
+    model: str = ""  # name@version
+    engine: str = ""  # "TensorFlow, bfloat16"
+    indeterminate: bool | None = None  # the score lies in the indeterminate band; None where the model has no band
+    input_check: InputCheckResult | None = None  # None where the model has no input check
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
-        """Where the model found what speaks for the target; by default, for its decision."""
+        """The heatmap of a class; by default, of the decision."""
         return self.heatmaps[_index_of(self.classes, self.decision if target is None else target)]
 
     def probability(self, target: str | None = None) -> float:
+        """The probability of a class; by default, of the decision."""
         return float(self.probabilities[_index_of(self.classes, self.decision if target is None else target)])
 
+    @property
+    def most_probable(self) -> str:
+        """The class with the highest probability; a threshold may decide otherwise."""
+        return self.classes[int(self.probabilities.argmax())]
+
     def label(self) -> str:
-        """The decision with its probability, as in "covid19 (93 %)"."""
-        return f"{self.decision} ({100 * self.probability():.0f} %)"
+        """The decision with its probability, as in "COVID-19 (93%)"."""
+        return f"{display_name(self.decision)} ({percent(self.probability())})"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but heatmaps and features, ready for JSON."""
@@ -63,8 +71,8 @@ class Prediction:
             "decision": self.decision,
             "probabilities": {name: self.probability(name) for name in self.classes},
             "threshold": self.threshold,
-            "unsure": self.unsure,
-            "gate": self.gate.as_dict() if self.gate else None,
+            "unsure": self.indeterminate,
+            "gate": self.input_check.as_dict() if self.input_check else None,
             "model": self.model,
             "engine": self.engine,
             "model_ms": round(self.model_ms, 3),
@@ -72,60 +80,69 @@ class Prediction:
 
 
 class Classifier:
-    """A network, its labels, its threshold and its gate; safe to use from several threads."""
+    """A network with its labels, threshold and input check; safe to use from several threads."""
 
     def __init__(
-        self, network: Network, recipe: Recipe, card: Card, precision: str = "float32", gate: InputCheck | None = None
+        self,
+        network: Network,
+        recipe: Recipe,
+        card: Card,
+        precision: str = "float32",
+        input_check: InputCheck | None = None,
     ) -> None:
         self.network = network
         self.recipe = recipe
         self.card = card
         self.precision = precision
-        self.gate = gate
+        self.input_check = input_check
         self.labels = LabelSpace(card.classes, card.groups)
         self.threshold = card.threshold
         self.size_px = recipe.input.size_px
         self.sigmoid = recipe.head.output == "sigmoid"
-        self.look: Look = _compiled(network, self.sigmoid, self.size_px)
-        self.alone: tuple[str, Look] = TENSORFLOW, self.look  # what looks at a film that comes alone
+        self.forward: ForwardPass = _compiled(network, self.sigmoid, self.size_px)
+        # What reads a single image, by name; an engine may take TensorFlow's place.
+        self.single_image_engine: tuple[str, ForwardPass] = f"{TENSORFLOW}, {precision}", self.forward
         self._float32: Network | None = network if precision == "float32" else None
         self._building = threading.Lock()
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """The model's classes in the order of its probabilities."""
         return self.labels.classes
 
     def index_of(self, target: str) -> int:
+        """The place of a class among the model's; CxrError where it has no such class."""
         return _index_of(self.classes, target)
 
     def read(self, film: Film) -> Prediction:
-        return self._read([film], *self.alone)[0]
+        """The prediction for a single X-ray."""
+        return self._read([film], *self.single_image_engine)[0]
 
     def read_many(self, films: Iterable[Film], batch: int = 32) -> Iterator[Prediction]:
-        """A prediction a film, in order; no more than a batch of films is held at once."""
-        todo = iter(films)
-        while together := list(islice(todo, batch)):
-            yield from self._read(together, TENSORFLOW, self.look)
+        """A prediction for each X-ray, in order; no more than a batch of them is held at once."""
+        remaining = iter(films)
+        while together := list(islice(remaining, batch)):
+            yield from self._read(together, f"{TENSORFLOW}, {self.precision}", self.forward)
 
-    def features(self, films: Iterable[NDArray[np.uint8]], batch: int = 32) -> NDArray[np.float32]:
-        """Films as they are fitted (side, side) -> (films, features): what the trunk makes of each, without place."""
-        todo, found = iter(films), []
-        while together := list(islice(todo, batch)):
-            found.append(np.asarray(self.look(np.stack(together)[..., None])[2]))
-        return np.concatenate(found)
+    def features(self, images: Iterable[NDArray[np.uint8]], batch: int = 32) -> NDArray[np.float32]:
+        """The backbone's features of fitted images (side, side): (images, features), without place."""
+        remaining, features = iter(images), []
+        while together := list(islice(remaining, batch)):
+            features.append(np.asarray(self.forward(np.stack(together)[..., None])[2]))
+        return np.concatenate(features)
 
-    def use_engine(self, trunk: Trunk) -> Look:
-        """The look at one film whose maps and features another engine's trunk makes; what is above them stays ours."""
-        explain = _compiled_above(self.network, self.sigmoid)
+    def forward_with(self, engine: Engine) -> ForwardPass:
+        """The forward pass of one image with the engine's backbone; what is above it stays in TensorFlow."""
+        explain = _compiled_head(self.network, self.sigmoid)
 
-        def look(pixels: Any) -> tuple[Any, Any, Any]:
-            maps, features = trunk(pixels)
+        def forward(pixels: Any) -> tuple[Any, Any, Any]:
+            maps, features = engine.run(pixels)
             return (*explain(maps), features)
 
-        return look
+        return forward
 
     def float32_network(self) -> Network:
-        """The same network in float32, for methods that bfloat16 breaks or blurs; built when first asked for."""
+        """The same network in float32, for methods that bfloat16 breaks or blurs; built at the first call."""
         from cxr.learning.network import build
 
         with self._building:
@@ -135,18 +152,19 @@ class Classifier:
                 self._float32 = exact
             return self._float32
 
-    def _read(self, films: list[Film], engine: str, look: Look) -> list[Prediction]:
+    def _read(self, films: list[Film], engine: str, forward: ForwardPass) -> list[Prediction]:
         pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
         start = time.perf_counter()
-        probabilities, heatmaps, features = (np.asarray(part) for part in look(pixels))
+        probabilities, heatmaps, features = (np.asarray(output) for output in forward(pixels))
         model_ms = 1000 * (time.perf_counter() - start) / len(films)
         peaks = heatmaps.max(axis=(2, 3))
         heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]
         decisions = self.labels.decide(probabilities, self.threshold)
         negative = self.labels.negative
-        suspicions = probabilities.max(axis=1) if negative is None else 1 - probabilities[:, negative]
+        positive = probabilities.max(axis=1) if negative is None else 1 - probabilities[:, negative]
         band = self.card.unsure
-        unsure = None if band is None else self.labels.indeterminate(probabilities, band)
+        indeterminate = None if band is None else self.labels.indeterminate(probabilities, band)
+        check = self.input_check
         return [
             Prediction(
                 classes=self.classes,
@@ -155,13 +173,13 @@ class Classifier:
                 threshold=self.threshold,
                 heatmaps=heatmaps[i],
                 peaks=peaks[i],
-                suspicion=float(suspicions[i]),
+                positive_probability=float(positive[i]),
                 model_ms=model_ms,
                 model=f"{self.card.name}@{self.card.version}",
-                engine=f"{engine}, {self.precision}",
-                unsure=None if unsure is None else bool(unsure[i]),
+                engine=engine,
+                indeterminate=None if indeterminate is None else bool(indeterminate[i]),
                 features=features[i],
-                gate=self.gate.check(features[i], films[i], self.size_px) if self.gate else None,
+                input_check=check.check(features[i], films[i], self.size_px) if check else None,
             )
             for i in range(len(films))
         ]
@@ -169,40 +187,40 @@ class Classifier:
 
 def _index_of(classes: tuple[str, ...], target: str) -> int:
     if target not in classes:
-        raise CxrError(f"This model knows no class '{target}'. It knows: {', '.join(classes)}.")
+        raise CxrError(f"This model has no class '{target}'. Its classes: {', '.join(classes)}.", code="unknown-class")
     return classes.index(target)
 
 
-def _compiled(network: Network, sigmoid: bool, size_px: int) -> Look:
-    """Grey pixels (films, side, side, 1) -> probabilities, the Grad-CAM of every class before scaling, and features.
+def _compiled(network: Network, sigmoid: bool, size_px: int) -> ForwardPass:
+    """Gray pixels (films, side, side, 1) -> probabilities, the Grad-CAM of every class before scaling, and features.
 
-    The trunk runs forward once and never backward. Traced once, for any number of films.
+    The backbone runs forward once and never backward. Traced once, for any number of films.
     """
     import tensorflow as tf
 
-    trunk, explain = network.maps_and_features, _above(network, sigmoid)
+    backbone, explain = network.maps_and_features, _head(network, sigmoid)
 
     @tf.function(input_signature=[tf.TensorSpec((None, size_px, size_px, 1), tf.uint8)])
-    def look(pixels: Any) -> tuple[Any, Any, Any]:
-        maps, features = trunk(tf.cast(pixels, tf.float32), training=False)
+    def forward(pixels: Any) -> tuple[Any, Any, Any]:
+        maps, features = backbone(tf.cast(pixels, tf.float32), training=False)
         return (*explain(maps), features)
 
-    traced = look.get_concrete_function()
+    traced = forward.get_concrete_function()
     return lambda pixels: traced(tf.constant(pixels))
 
 
-def _compiled_above(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
+def _compiled_head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
     """The target layer's maps in float32 -> probabilities and the Grad-CAM of every class before scaling."""
     import tensorflow as tf
 
     shape = (None, *network.model.get_layer(network.target).output.shape[1:])
-    explain = tf.function(_above(network, sigmoid), input_signature=[tf.TensorSpec(shape, tf.float32)])
+    explain = tf.function(_head(network, sigmoid), input_signature=[tf.TensorSpec(shape, tf.float32)])
     traced = explain.get_concrete_function()
     return lambda maps: traced(tf.constant(maps))
 
 
-def _above(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
-    """What lies above the target layer's maps, as a function to be traced.
+def _head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
+    """The function from the target layer's maps to probabilities and Grad-CAMs, to be traced.
 
     Grad-CAM (Selvaraju 2017) needs the gradient at these maps alone, and what lies above them is small.
     """

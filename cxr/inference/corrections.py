@@ -1,4 +1,4 @@
-"""A film that lies wrong is read again as it should lie: a negative inverted, a turned film turned back."""
+"""Corrections of an X-ray that the input check reports: its gray scale inverted, or the image rotated or flipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
-from cxr.inference.input_check.input_check import InputCheckResult
+from cxr.inference.input_check.findings import InputCheckCode, InputCheckResult
 from cxr.inference.sources import FilmSource
 
 Pixels = NDArray[np.uint8]
@@ -19,46 +19,52 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Correction:
-    """One way to set a film right."""
+    """One way to correct an X-ray."""
 
-    code: str  # what the gate calls the fault
-    action: str  # "inverted": what is done to the film
+    code: InputCheckCode  # the finding that it may correct
+    action: str  # what is done to the image, as in "rotated 180°"
     warning: FilmWarning  # of the corrected image
     apply: Callable[[Pixels], Pixels]
 
     @property
     def id_suffix(self) -> str:
-        """Tells the mended film from the one that came, in keys and in its number."""
-        return f"-{self.action.replace(' ', '-')}"
+        """What tells the corrected X-ray from the original, in keys and film ids."""
+        return f"-{self.action.replace('°', '').replace(' ', '-')}"
 
 
 CORRECTIONS = (
-    Correction("negative", "inverted", FilmWarning.INVERTED, lambda pixels: 255 - pixels),
-    Correction("upside down", "turned by half", FilmWarning.ROTATED_180, lambda pixels: pixels[::-1, ::-1]),
-    Correction("upside down", "mirrored top to bottom", FilmWarning.FLIPPED_VERTICALLY, lambda pixels: pixels[::-1]),
-    Correction("on its side", "turned to the left", FilmWarning.ROTATED_LEFT, lambda pixels: np.rot90(pixels, 1)),
-    Correction("on its side", "turned to the right", FilmWarning.ROTATED_RIGHT, lambda pixels: np.rot90(pixels, 3)),
+    Correction(InputCheckCode.INVERTED, "inverted", FilmWarning.INVERTED, lambda pixels: 255 - pixels),
+    Correction(InputCheckCode.UPSIDE_DOWN, "rotated 180°", FilmWarning.ROTATED_180, lambda pixels: pixels[::-1, ::-1]),
+    Correction(
+        InputCheckCode.UPSIDE_DOWN, "flipped vertically", FilmWarning.FLIPPED_VERTICALLY, lambda pixels: pixels[::-1]
+    ),
+    Correction(
+        InputCheckCode.ROTATED_90, "rotated 90° left", FilmWarning.ROTATED_LEFT, lambda pixels: np.rot90(pixels, 1)
+    ),
+    Correction(
+        InputCheckCode.ROTATED_90, "rotated 90° right", FilmWarning.ROTATED_RIGHT, lambda pixels: np.rot90(pixels, 3)
+    ),
 )
 
 
-def corrections_for(gate: InputCheckResult | None) -> list[Correction]:
-    """What may set a film right of which the gate says this."""
-    kinds = {reason.code for reason in gate.reasons} if gate else set()
-    return [mend for mend in CORRECTIONS if mend.code in kinds]
+def corrections_for(result: InputCheckResult | None) -> list[Correction]:
+    """The corrections that may remove what the input check reports."""
+    codes = {reason.code for reason in result.reasons} if result else set()
+    return [correction for correction in CORRECTIONS if correction.code in codes]
 
 
-def corrected(source: FilmSource, mend: Correction) -> FilmSource:
-    """The same film, to be read as the mend makes it; it says so wherever it is read, and has a number of its own."""
+def corrected(source: FilmSource, correction: Correction) -> FilmSource:
+    """The same X-ray, to be read after the correction; it has a key, a name and a film id of its own."""
     return replace(
         source,
-        key=source.key + mend.id_suffix,
-        name=f"{source.name}, {mend.action}",
-        decode=partial(_decoded, source.decode, mend),
-        mark=source.id_suffix + mend.id_suffix,
+        key=source.key + correction.id_suffix,
+        name=f"{source.name}, {correction.action}",
+        decode=partial(_decode_corrected, source.decode, correction),
+        id_suffix=source.id_suffix + correction.id_suffix,
     )
 
 
-def _decoded(decode: Callable[[bytes], Film], mend: Correction, data: bytes) -> Film:
+def _decode_corrected(decode: Callable[[bytes], Film], correction: Correction, data: bytes) -> Film:
     film = decode(data)
-    pixels = np.ascontiguousarray(mend.apply(film.pixels))
-    return replace(film, pixels=pixels, warnings=(*film.warnings, mend.warning))
+    pixels = np.ascontiguousarray(correction.apply(film.pixels))
+    return replace(film, pixels=pixels, warnings=(*film.warnings, correction.warning))

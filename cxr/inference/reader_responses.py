@@ -1,4 +1,4 @@
-"""What readers say about readings: agree, disagree or unsure, with a note. Kept on disk only when they ask for it."""
+"""Reader responses to predictions: agree, disagree or unsure, with a note. Saved on disk only on request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_NOTE_LENGTH = 500
 
 @dataclass(frozen=True)
 class ReaderResponse:
-    """One answer to one reading. The film is named by its bytes, the reader not at all."""
+    """One response to one prediction. The X-ray is named by a digest of its bytes, the reader not at all."""
 
     film: str
     model: str  # name@version
@@ -36,19 +36,19 @@ class ReaderResponse:
 
     def __post_init__(self) -> None:
         if self.answer not in ANSWERS:
-            raise CxrError(f"An answer is one of {', '.join(ANSWERS)}, not '{self.answer}'.")
+            raise CxrError(f"A response is one of {', '.join(ANSWERS)}, not '{self.answer}'.", code="response")
         object.__setattr__(self, "note", " ".join(self.note.split())[:MAX_NOTE_LENGTH])
 
 
-def save_responses(*opinions: ReaderResponse) -> None:
-    """Store them on this machine, each in place of an earlier answer to the same reading."""
-    if not opinions:
+def save_responses(*responses: ReaderResponse) -> None:
+    """Save responses on this computer, each in place of an earlier one to the same prediction."""
+    if not responses:
         return
     with ExitStack() as lines:
-        for opinion in opinions:
-            name, _, version = opinion.model.partition("@")
-            lines.enter_context(audited(Action.SAVE_RESPONSE, name, version, film=opinion.film))
-        _store({(one.film, one.model): one for one in opinions})
+        for response in responses:
+            name, _, version = response.model.partition("@")
+            lines.enter_context(audited(Action.SAVE_RESPONSE, name, version, film=response.film))
+        _store({(response.film, response.model): response for response in responses})
 
 
 def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
@@ -56,35 +56,38 @@ def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            others = [one for one in saved_responses() if (one.film, one.model) not in new]
-            write_atomically(path, "".join(json.dumps(asdict(one)) + "\n" for one in [*others, *new.values()]))
+            others = [old for old in saved_responses() if (old.film, old.model) not in new]
+            lines = [json.dumps(asdict(response)) + "\n" for response in [*others, *new.values()]]
+            write_atomically(path, "".join(lines))
     except OSError as error:
-        raise CxrError(f"The answer could not be kept: {error.strerror or error}.") from error
+        raise CxrError(
+            f"The response could not be saved: {error.strerror or error}.", code="response-not-saved"
+        ) from error
 
 
 def saved_responses() -> list[ReaderResponse]:
-    """The answers stored on this machine, oldest first; a line that cannot be read is passed over."""
+    """The responses saved on this computer, oldest first; a damaged line is skipped."""
     try:
         lines = _path().read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-    found = []
+    responses = []
     for line in lines:
         try:
-            found.append(ReaderResponse(**json.loads(line)))
+            responses.append(ReaderResponse(**json.loads(line)))
         except (ValueError, TypeError, CxrError):
             continue
-    return found
+    return responses
 
 
-def to_csv(opinions: Iterable[ReaderResponse]) -> str:
-    """A table for a spreadsheet, in which a note cannot begin a formula."""
+def to_csv(responses: Iterable[ReaderResponse]) -> str:
+    """The responses as a table for spreadsheets, in which a note cannot start a formula."""
     out = io.StringIO()
     table = csv.DictWriter(out, [*(field.name for field in fields(ReaderResponse)), "disclaimer"], lineterminator="\n")
     table.writeheader()
-    for opinion in opinions:
-        note = f"'{opinion.note}" if opinion.note.startswith(("=", "+", "-", "@")) else opinion.note
-        table.writerow(asdict(opinion) | {"note": note, "disclaimer": DISCLAIMER})
+    for response in responses:
+        note = f"'{response.note}" if response.note.startswith(("=", "+", "-", "@")) else response.note
+        table.writerow(asdict(response) | {"note": note, "disclaimer": DISCLAIMER})
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""One reader's desk: the films that lie on it, what was read of them, and which of them is open."""
+"""One visitor's session: the X-rays to be read, their readings, and which of them is open."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ from cxr.inference.reader_responses import ReaderResponse
 from cxr.inference.sources import FilmSource
 
 MAX_FILMS = 2000
-MAX_BYTES = 600_000_000  # of dropped files, as they came
+MAX_BYTES = 600_000_000  # of uploaded files
 THUMBNAIL_PX = 72
-MAX_CACHED_HEATMAPS = 64  # heatmaps of slow methods
+MAX_HEATMAPS = 64  # of slow methods
 
 
 @dataclass(frozen=True, eq=False)
 class SessionReading:
-    """A reading without its film, which is decoded again when it is opened: a thousand films are not kept decoded."""
+    """A reading without its X-ray, which is decoded again when it is opened: a thousand would fill the memory."""
 
     reading: Reading
-    thumbnail: str  # a data URL, "" for a file that is no film
+    thumbnail: str  # a data URL; "" for a file that could not be read
 
 
 @dataclass(eq=False)
 class ReadingSession:
-    """What one session holds; nothing of it is on disk or within reach of another."""
+    """The X-rays, readings and responses of one visit; nothing of it is on disk or visible to others."""
 
     sources: dict[str, FilmSource] = field(default_factory=dict)
     current_key: str = ""
     responses: dict[tuple[str, str], ReaderResponse] = field(default_factory=dict)  # film, model
-    shown_anyway: set[tuple[str, str]] = field(
-        default_factory=set
-    )  # refused films to be read all the same: source, model
+    shown_anyway: set[tuple[str, str]] = field(default_factory=set)  # rejected, but shown: source, model
     _readings: dict[tuple[str, str], SessionReading] = field(default_factory=dict)  # source, model
     _heatmaps: dict[tuple[str, str, str, str], NDArray[np.float32]] = field(default_factory=dict)
     _current_film: tuple[str, Film] | None = None
     _bytes: int = 0
+    max_films: int = MAX_FILMS
+    max_bytes: int = MAX_BYTES
+    max_heatmaps: int = MAX_HEATMAPS
 
     def add(self, sources: Iterable[FilmSource], size: int = 0) -> None:
-        """Lay films on the desk, and open it where it is one; FilmTooLarge where there is no more room."""
+        """Add X-rays, and open a single one; FilmTooLarge where there is no more room."""
         new = {source.key: source for source in sources}
-        if len(self.sources | new) > MAX_FILMS or self._bytes + size > MAX_BYTES:
+        if len(self.sources | new) > self.max_films or self._bytes + size > self.max_bytes:
             raise FilmTooLarge(
-                f"There is room for {MAX_FILMS} films and {MAX_BYTES // 1_000_000} MB at once. Clear the desk first."
+                f"A session holds at most {self.max_films} X-rays and {self.max_bytes // 1_000_000} MB. "
+                "Clear the session first.",
+                code="session-full",
             )
         self._bytes += size
         self.sources |= new
         self.current_key = next(iter(new)) if len(new) == 1 else ""
 
     def clear(self) -> None:
-        """Take all films off; what the reader said about them stays, to be exported."""
+        """Remove all X-rays; the reader's responses stay, to be exported."""
         self.sources.clear()
         self._readings.clear()
         self._heatmaps.clear()
@@ -64,10 +67,11 @@ class ReadingSession:
         self._current_film, self._bytes, self.current_key = None, 0, ""
 
     def waiting(self, model: str) -> list[FilmSource]:
-        """The films that this model has not read yet."""
+        """The X-rays that this model has not read yet."""
         return [source for key, source in self.sources.items() if (key, model) not in self._readings]
 
     def record(self, reading: Reading, model: str) -> None:
+        """Store a reading by this model."""
         film = reading.film
         thumbnail = data_url(film.jpeg_thumbnail(THUMBNAIL_PX)) if film else ""
         self._readings[reading.source.key, model] = SessionReading(replace(reading, film=None), thumbnail)
@@ -75,36 +79,37 @@ class ReadingSession:
             self._current_film = (self.current_key, film)
 
     def readings(self, model: str) -> list[SessionReading]:
-        """What this model read, the most suspicious first; then what it refuses, then files that are no films."""
-        found = [self._readings[key, model] for key in self.sources if (key, model) in self._readings]
-        return sorted(found, key=lambda seen: _place(seen.reading))
+        """The readings by this model: the highest probability of disease first, rejected and unreadable files last."""
+        readings = [self._readings[key, model] for key in self.sources if (key, model) in self._readings]
+        return sorted(readings, key=lambda entry: _sort_key(entry.reading))
 
     def current(self, model: str, listed: Sequence[SessionReading]) -> SessionReading:
-        """The open film's reading; where it is not in the list, the first that is in it opens."""
-        now = self._readings.get((self.current_key, model))
-        found = now if now is not None and now in listed else listed[0]
-        self.current_key = found.reading.source.key
-        return found
+        """The open X-ray's reading; where it is not in the list, the list's first opens."""
+        current = self._readings.get((self.current_key, model))
+        chosen = current if current is not None and current in listed else listed[0]
+        self.current_key = chosen.reading.source.key
+        return chosen
 
     def film(self) -> Film:
-        """The open film, decoded once while it is open."""
+        """The open X-ray, decoded once while it is open."""
         if self._current_film is None or self._current_film[0] != self.current_key:
             source = self.sources[self.current_key]
             self._current_film = (self.current_key, source.decode(source.read()))
         return self._current_film[1]
 
     def heatmap(self, model: str, method: str, target: str) -> NDArray[np.float32] | None:
-        """A slow method's heatmap of the open film, if it was made before."""
+        """A slow method's heatmap of the open X-ray; None where it was not made yet."""
         return self._heatmaps.get((self.current_key, model, method, target))
 
     def store_heatmap(self, model: str, method: str, target: str, heatmap: NDArray[np.float32]) -> None:
+        """Store a slow method's heatmap of the open X-ray; the oldest ones go."""
         self._heatmaps[self.current_key, model, method, target] = heatmap
-        while len(self._heatmaps) > MAX_CACHED_HEATMAPS:
+        while len(self._heatmaps) > self.max_heatmaps:
             del self._heatmaps[next(iter(self._heatmaps))]
 
 
-def _place(reading: Reading) -> tuple[bool, bool, float]:
-    """What is sorted by; a refused film's suspicion means nothing."""
+def _sort_key(reading: Reading) -> tuple[bool, bool, float]:
+    """The place in a list; the probability of a rejected image means nothing."""
     if reading.rejected or reading.prediction is None:
         return bool(reading.error), reading.rejected, 0.0
     return False, False, -reading.prediction.positive_probability

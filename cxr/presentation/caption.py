@@ -1,4 +1,4 @@
-"""Words under a picture that leaves the house: in a strip below it, and in its file."""
+"""Captions of exported images: in a strip below the image, and in the file's metadata."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from types import MappingProxyType
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-LEAST_PX = 320  # width of a strip, however small the picture
-SMALLEST_PX = 11  # height of letters
-SHARE = 1 / 70  # height of letters, of the strip's width
-GROUND, INK = (17, 17, 17), (238, 238, 238)
+MIN_WIDTH_PX = 320  # width of a strip, however small the image
+MIN_TEXT_PX = 11  # text height
+TEXT_SHARE = 1 / 70  # text height by the strip's width
+BACKGROUND, TEXT_COLOR = (17, 17, 17), (238, 238, 238)
 
 
-def captioned(picture: Image.Image, sentences: Sequence[str]) -> Image.Image:
-    """The picture, pixel for pixel, over a strip with the sentences."""
-    width = max(picture.width, LEAST_PX)
-    letters_px = max(SMALLEST_PX, round(SHARE * width))
-    font = ImageFont.load_default(letters_px)
-    edge, step = letters_px // 2, round(1.35 * letters_px)
+def captioned(image: Image.Image, sentences: Sequence[str]) -> Image.Image:
+    """The image, pixel for pixel, over a strip with the sentences."""
+    width = max(image.width, MIN_WIDTH_PX)
+    text_px = max(MIN_TEXT_PX, round(TEXT_SHARE * width))
+    font = ImageFont.load_default(text_px)
+    edge, step = text_px // 2, round(1.35 * text_px)
     lines = _wrapped(" ".join(sentences), font, width - 2 * edge)
     width = max(width, *(round(font.getlength(line)) + 2 * edge for line in lines))
-    sheet = Image.new("RGB", (width, picture.height + len(lines) * step + 2 * edge), GROUND)
-    sheet.paste(picture)
-    pen = ImageDraw.Draw(sheet)
+    sheet = Image.new("RGB", (width, image.height + len(lines) * step + 2 * edge), BACKGROUND)
+    sheet.paste(image)
+    draw = ImageDraw.Draw(sheet)
     for n, line in enumerate(lines):
-        pen.text((edge, picture.height + edge + n * step), line, INK, font)
+        draw.text((edge, image.height + edge + n * step), line, TEXT_COLOR, font)
     return sheet
 
 
-def png(picture: Image.Image, words: Mapping[str, str] = MappingProxyType({})) -> bytes:
-    """The picture as a file, with the words in it under their keys."""
+def png(image: Image.Image, texts: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The image as a file, with the texts in its metadata under their keys."""
     info = PngInfo()
-    for key, text in words.items():
+    for key, text in texts.items():
         info.add_text(key, text)
     file = io.BytesIO()
-    picture.save(file, "PNG", pnginfo=info)
+    image.save(file, "PNG", pnginfo=info)
     return file.getvalue()
 
 

@@ -1,6 +1,6 @@
-"""A film and a heatmap become one picture.
+"""An X-ray with a heatmap over it.
 
-The heat is laid on in proportion to itself: where the model did not look, the film stays as it was.
+The heatmap covers in proportion to its values: where it is zero, the X-ray is unchanged.
 """
 
 from functools import cache
@@ -9,24 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr.core.number_format import percent
+
 _SHADES = 256
-OPACITY = 0.45  # of the greatest heat
+OPACITY = 0.45  # of the peak
 
 
 def upscale(heatmap: NDArray[np.floating], height_px: int, width_px: int) -> NDArray[np.float32]:
-    """The heatmap at a film's size, smooth between its cells, within 0..1."""
+    """The heatmap at an X-ray's size, smooth between its cells, within 0..1."""
     if heatmap.ndim != 2 or 0 in heatmap.shape:
-        raise ValueError(f"A heatmap has rows and columns; this one has the shape {heatmap.shape}.")
+        raise ValueError(f"A heatmap has two dimensions; this one has the shape {heatmap.shape}.")
     cells = np.clip(heatmap.astype(np.float32), 0, 1)
     if not np.isfinite(cells).all():
-        raise ValueError("A heatmap must hold numbers only; this one has NaN.")
+        raise ValueError("A heatmap must be finite; this one has NaN or infinity.")
     # Bicubic's lobes are negative beside a peak, so that clipping leaves untouched cells at exactly 0.
     smooth = Image.fromarray(cells).resize((width_px, height_px), Image.Resampling.BICUBIC)
     return np.clip(np.asarray(smooth, np.float32), 0, 1)
 
 
-def colour(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """The heatmap in colours, (height, width, 3): dark violet for little, pale yellow for most."""
+def apply_colormap(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """The heatmap in color, (height, width, 3): from dark violet to pale yellow."""
     return _inferno()[_shades(np.clip(heatmap01, 0, 1))]
 
 
@@ -35,37 +37,37 @@ def _shades(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opacity: float = OPACITY) -> Image.Image:
-    """The film, pixel for pixel, with the heat over it; `opacity` is how much the greatest heat covers."""
+    """The X-ray, pixel for pixel, with the heatmap over it; `opacity` is that of the peak."""
     if film_pixels.dtype != np.uint8 or film_pixels.ndim != 2:
         raise ValueError(
-            f"A film is a grey uint8 image; this is {film_pixels.dtype} with {film_pixels.ndim} dimensions."
+            f"An X-ray is a gray uint8 image; this is {film_pixels.dtype} with {film_pixels.ndim} dimensions."
         )
     if not 0 <= opacity <= 1:
-        raise ValueError(f"The opacity must lie between 0 and 1, not {opacity}.")
-    heat = Image.fromarray(_shades(upscale(heatmap, *film_pixels.shape)))
-    cover = heat.point([round(opacity * shade) for shade in range(_SHADES)])
-    heat.putpalette(_inferno().tobytes())
+        raise ValueError(f"The opacity must be between 0 and 1, not {opacity}.")
+    colored = Image.fromarray(_shades(upscale(heatmap, *film_pixels.shape)))
+    mask = colored.point([round(opacity * shade) for shade in range(_SHADES)])
+    colored.putpalette(_inferno().tobytes())
     picture = Image.fromarray(film_pixels).convert("RGB")
-    picture.paste(heat.convert("RGB"), mask=cover)
+    picture.paste(colored.convert("RGB"), mask=mask)
     return picture
 
 
-def place_of_peak(heatmap: NDArray[np.floating]) -> str:
-    """Where the heat is greatest, in words, as the film is seen: for those who cannot see the picture."""
+def describe_peak(heatmap: NDArray[np.floating]) -> str:
+    """Where the heatmap has its peak, as seen on the screen: for those who cannot see the image."""
     if not heatmap.max() > 0:
-        return "the heatmap is empty: nothing in this film speaks for it."
+        return "the heatmap is blank; no area of the X-ray raises this score."
     row, column = np.unravel_index(int(heatmap.argmax()), heatmap.shape)
     height = ("upper", "middle", "lower")[int(3 * row / heatmap.shape[0])]
     side = ("left", "middle", "right")[int(3 * column / heatmap.shape[1])]
-    place = "centre" if (height, side) == ("middle", "middle") else f"{height} {side}"
-    hot = float((upscale(heatmap, 64, 64) > 0.5).mean())
-    return f"the heat is greatest in the {place} of the picture; {hot:.0%} of it is hotter than half the peak."
+    place = "center" if (height, side) == ("middle", "middle") else f"{height} {side}"
+    above = percent(float((upscale(heatmap, 64, 64) > 0.5).mean()))
+    return f"heatmap peak in the {place} of the image; {above} of the image is above half the peak."
 
 
 @cache
 def _inferno() -> NDArray[np.uint8]:
-    """Inferno's shades, a row each: even steps to the eye, and told apart by the colour-blind too."""
-    from plotly.colors import hex_to_rgb, sequential  # slow to import, and needed only once there is heat
+    """The shades of Inferno, a row each: perceptually uniform, also with color vision deficiency."""
+    from plotly.colors import hex_to_rgb, sequential  # slow to import, and needed only for a heatmap
 
     knots = np.array([hex_to_rgb(knot) for knot in sequential.Inferno])
     places = np.linspace(0, len(knots) - 1, _SHADES)

@@ -1,4 +1,4 @@
-"""A reading as a PDF or a picture, many readings as CSV or JSON. Each says what the model is not."""
+"""Exports of predictions: one as a PDF or an overlay image, many as CSV or JSON. Each holds the disclaimer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr import DISCLAIMER
+from cxr.core.number_format import probability
+from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.film import Film
 from cxr.inference.classifier import Prediction
 from cxr.inference.reader_responses import ReaderResponse
@@ -23,44 +25,58 @@ from cxr.presentation.caption import captioned, png
 from cxr.presentation.overlay import overlay
 from cxr.presentation.reading_summary import (
     decision_sentence,
+    held_out_performance,
     is_rejected,
     limits,
-    percent,
     probability_bars,
-    test_record,
     trained_on,
 )
 from cxr.registry.card import Card
 
-PICTURE_PX = 1000  # longest side in a report
+MAX_IMAGE_PX = 1000  # longest side in a report
+
+
+TITLE = "Chest X-ray report"
+WITHHELD = "Rejected: no prediction. The input check does not accept this image."
+NO_RESPONSE = "No reader response."
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A reading as it is reported: never with the name of its file, which is often the patient's."""
+    """A prediction to be exported: never with the name of its file, which often names the patient."""
 
     film: Film
     film_id: str
     prediction: Prediction
     card: Card
-    target: str
-    method: str
+    target: str  # the class that the heatmap explains
+    method: str  # the name of the heatmap method
     heatmap: NDArray[np.floating]
     warnings: tuple[str, ...] = ()
-    answer: ReaderResponse | None = None  # the reader's own
-    withheld: bool = False  # what the model says of a film that its gate refuses
+    response: ReaderResponse | None = None
+    withheld: bool = False  # the prediction for an image that the input check rejects
+
+    @property
+    def heatmap_title(self) -> str:
+        """What the heatmap shows, as in "Grad-CAM: evidence for viral pneumonia"."""
+        return f"{self.method}: evidence for {display_in_sentence(self.target)}"
+
+    @property
+    def model(self) -> str:
+        """The model's name and version."""
+        return f"{self.card.name}, version {self.card.version}"
 
 
-def overlay_png(reported: Report) -> bytes:
-    """The film with the heat over it, at the film's own size, and under it what it shows and what it is not."""
-    shown = f"{reported.method}: what speaks for {reported.target}"
-    by = f"{reported.card.name}, version {reported.card.version}"
-    picture = captioned(overlay(reported.film.pixels, reported.heatmap), [f"{shown}. Model {by}.", DISCLAIMER])
-    return png(picture, {"Description": shown, "Source": by, "Disclaimer": DISCLAIMER})
+def overlay_png(report: Report) -> bytes:
+    """The X-ray with the heatmap over it, at its own size, and below it a caption and the disclaimer."""
+    image = overlay(report.film.pixels, report.heatmap)
+    title, model = report.heatmap_title, report.model
+    texts = {"Description": title, "Source": model, "Disclaimer": DISCLAIMER}
+    return png(captioned(image, [f"{title}. Model: {model}.", DISCLAIMER]), texts)
 
 
-def reading_pdf(reported: Report) -> bytes:
-    """One page: film, overlay, probabilities, decision, warnings, model and limits."""
+def reading_pdf(report: Report) -> bytes:
+    """One page: X-ray, overlay, decision, probabilities, warnings, and the model with its limitations."""
     from reportlab.lib.pagesizes import A4
     from reportlab.lib.styles import getSampleStyleSheet
     from reportlab.lib.units import mm
@@ -68,58 +84,43 @@ def reading_pdf(reported: Report) -> bytes:
 
     file, styles, gap = io.BytesIO(), getSampleStyleSheet(), Spacer(1, 3 * mm)
     sides, ends = 18 * mm, 15 * mm
-    page = SimpleDocTemplate(
-        file,
-        pagesize=A4,
-        leftMargin=sides,
-        rightMargin=sides,
-        topMargin=ends,
-        bottomMargin=ends,
-        title="Reading of a chest film",
-        author="cxr",
-    )
+    margins = {"leftMargin": sides, "rightMargin": sides, "topMargin": ends, "bottomMargin": ends}
+    page = SimpleDocTemplate(file, pagesize=A4, title=TITLE, author="cxr", **margins)
 
-    def text(words: str, style: str = "BodyText") -> Any:
-        return Paragraph(escape(words), styles[style])
+    def text(sentence: str, style: str = "BodyText", lead: str = "") -> Any:
+        return Paragraph((f"<b>{escape(lead)}</b> " if lead else "") + escape(sentence), styles[style])
 
-    film, card = reported.film, reported.card
+    film, card = report.film, report.card
+    made = f"recipe {card.recipe}, created {card.created[:10]}"
+    size = f"{film.width_px} × {film.height_px} pixels, {film.format}"
     story = [
-        text("Reading of a chest film", "Heading1"),
-        Paragraph(f"<b>{escape(DISCLAIMER)}</b>", styles["BodyText"]),
-        *[Paragraph(f"<b>Warning.</b> {escape(warning)}", styles["BodyText"]) for warning in reported.warnings],
+        text(TITLE, "Heading1"),
+        text("", lead=DISCLAIMER),
+        *[text(warning, lead="Warning.") for warning in report.warnings],
         gap,
-        _pictures(reported, page.width),
+        _images(report, page.width),
         gap,
-        *_answer(reported, text, gap),
-        text("The model", "Heading2"),
-        text(
-            f"{card.name}, version {card.version}, recipe {card.recipe}, made {card.created[:10]}. {trained_on(card)}"
-        ),
-        *[text(line) for line in (test_record(card), *limits(card)) if line],
-        text(
-            f"Film {reported.film_id}: {film.width_px} x {film.height_px} pixels, {film.format}. Read {date.today()}."
-        ),
+        *_findings(report, text, gap),
+        text("Model", "Heading2"),
+        text(f"{report.model}, {made}. {trained_on(card)}"),
+        *[text(sentence) for sentence in [held_out_performance(card)] if sentence],
+        text("Limitations", "Heading2"),
+        *[text(sentence) for sentence in limits(card)],
+        text(f"X-ray {report.film_id}: {size}. Report of {date.today()}."),
     ]
     page.build(story, onFirstPage=_footer, onLaterPages=_footer)
     return file.getvalue()
 
 
-def _answer(reported: Report, text: Callable[[str], Any], gap: Any) -> list[Any]:
-    """What the model says, and the reader; of a withheld reading, that there is none."""
-    if reported.withheld:
-        return [text("What the model says is withheld: of a picture that is no chest film it means nothing.")]
-    said = [
-        text(decision_sentence(reported.prediction, reported.card)),
-        gap,
-        _probabilities(reported.prediction, reported.card),
-    ]
-    return [*said, *[text(line) for line in _answered(reported.answer)]]
-
-
-def _answered(answer: ReaderResponse | None) -> list[str]:
-    if answer is None:
-        return ["No reader has said what they think of it."]
-    return [f"The reader: {answer.answer}.", *([f"Note: {answer.note}"] if answer.note else [])]
+def _findings(report: Report, text: Callable[..., Any], gap: Any) -> list[Any]:
+    """The prediction and the reader's response; of a withheld prediction, that there is none."""
+    if report.withheld:
+        return [text(WITHHELD)]
+    response = report.response
+    answers = [NO_RESPONSE] if response is None else [f"Reader response: {response.answer}."]
+    answers += [f"Note: {response.note}"] if response and response.note else []
+    table = _probabilities(report.prediction, report.card)
+    return [text("", lead=decision_sentence(report.prediction, report.card)), gap, table, gap, *map(text, answers)]
 
 
 def _footer(canvas: Any, page: Any) -> None:
@@ -127,43 +128,47 @@ def _footer(canvas: Any, page: Any) -> None:
     canvas.drawString(page.leftMargin, 0.6 * page.bottomMargin, DISCLAIMER)
 
 
-def _pictures(reported: Report, width: float) -> Any:
-    from reportlab.lib.utils import ImageReader
-    from reportlab.platypus import Image as Picture
-    from reportlab.platypus import Table
+def _images(report: Report, width: float) -> Any:
+    """The X-ray and its overlay side by side, each with its caption; of a withheld prediction, the X-ray alone."""
+    from reportlab.lib.styles import ParagraphStyle
+    from reportlab.platypus import Image as PdfImage
+    from reportlab.platypus import Paragraph, Table
 
-    film = Image.fromarray(reported.film.pixels)
-    film.thumbnail((PICTURE_PX, PICTURE_PX), Image.Resampling.LANCZOS)
-    pictures = [film] if reported.withheld else [film, overlay(np.asarray(film), reported.heatmap)]
+    film = Image.fromarray(report.film.pixels)
+    film.thumbnail((MAX_IMAGE_PX, MAX_IMAGE_PX), Image.Resampling.LANCZOS)
+    images, captions = [film], ["X-ray"]
+    if not report.withheld:
+        images.append(overlay(np.asarray(film), report.heatmap))
+        captions.append(report.heatmap_title)
     side = 0.48 * width
     scale = min(side / film.width, 1.15 * side / film.height)
-    cells = []
-    for image in pictures:
-        file = io.BytesIO(png(image))
-        ImageReader(file)
-        cells.append(Picture(file, film.width * scale, film.height * scale))
-    captions = ["Film", f"{reported.method}: what speaks for {reported.target}"][: len(cells)]
-    return Table([cells, captions], colWidths=[width / 2] * len(cells), style=[("ALIGN", (0, 0), (-1, -1), "CENTER")])
+    style = ParagraphStyle("caption", fontName="Helvetica", fontSize=9, alignment=1)
+    rows = [
+        [PdfImage(io.BytesIO(png(image)), film.width * scale, film.height * scale) for image in images],
+        [Paragraph(escape(caption), style) for caption in captions],
+    ]
+    return Table(rows, colWidths=[width / 2] * len(images), style=[("ALIGN", (0, 0), (-1, -1), "CENTER")])
 
 
 def _probabilities(prediction: Prediction, card: Card) -> Any:
+    """The table of probabilities, with the predicted class and the threshold."""
     from reportlab.lib import colors
     from reportlab.platypus import Table
 
-    rows = [["", "probability", "threshold"]]
+    rows = [["Class", "Probability", "Threshold"]]
     for bar in probability_bars(prediction, card):
-        limit = "" if bar.threshold is None else percent(bar.threshold)
-        rows.append([bar.name + (" (decided)" if bar.decided else ""), percent(bar.probability), limit])
+        name = display_name(bar.label) + (" (predicted)" if bar.predicted else "")
+        rows.append([name, probability(bar.probability), "" if bar.threshold is None else probability(bar.threshold)])
     return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
 
 
 def without_file_names(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The readings with their place in the list for the names of their files, which are often patients'."""
+    """The readings with their place in the list instead of the file names, which often name patients."""
     return [{**row, "file": f"file {place}"} for place, row in enumerate(rows, 1)]
 
 
 def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
-    """Readings as `Reading.as_dict` says them, a row each; names that a spreadsheet would run are made harmless."""
+    """Readings as `Reading.as_dict` gives them, a row each; a file name cannot start a formula in a spreadsheet."""
     out = io.StringIO()
     names = [f"p_{name}" for name in classes]
     columns = ["file", "film", "refused", "decision", "unsure", *names]
@@ -191,4 +196,5 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
 
 
 def batch_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Readings as `Reading.as_dict` gives them, with the disclaimer."""
     return json.dumps({"note": DISCLAIMER, "readings": list(rows)}, indent=2, ensure_ascii=False, allow_nan=False)

@@ -3,13 +3,23 @@
 from tests.support.small_models import (
     draft,
     film,
-    films,
-    guarded,
     home,
     make_classifier,
-    make_gate,
+    make_input_check,
     stored,
+    stored_with_input_check,
     tiny_recipe,
 )
+from tests.support.small_models import films as phantom_films
 
-__all__ = ["draft", "film", "films", "guarded", "home", "make_classifier", "make_gate", "stored", "tiny_recipe"]
+__all__ = [
+    "draft",
+    "film",
+    "phantom_films",
+    "stored_with_input_check",
+    "home",
+    "make_classifier",
+    "make_input_check",
+    "stored",
+    "tiny_recipe",
+]

@@ -1,4 +1,4 @@
-"""Many files in a row: in order, each with its own film, and a broken one is only an entry."""
+"""Many files: in order, each with its own X-ray, and an unreadable one is only an entry."""
 
 import json
 import threading
@@ -42,7 +42,7 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
             np.testing.assert_array_equal(reading.film.pixels, Film.read(path).pixels)
 
 
-def test_a_film_that_breaks_its_reader_is_an_entry_that_says_so(make_classifier, files):
+def test_a_film_that_breaks_its_decoder_is_an_entry_with_an_error(make_classifier, files):
     pool = DecoderPool(MISBEHAVING, limit_s=20)
     data = [MARK + b"signal 11", files[0].read_bytes(), MARK + b"exit 3", files[2].read_bytes()]
     laid = [FilmSource(str(n), f"{n}", partial(bytes, one), pool.read) for n, one in enumerate(data)]
@@ -53,42 +53,50 @@ def test_a_film_that_breaks_its_reader_is_an_entry_that_says_so(make_classifier,
 
 def test_a_reading_is_ready_for_json(make_classifier, files):
     sound, broken = read_sources(make_classifier(threshold=0.5), map(source_on_disk, files[:2]))
-    said = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
-    assert list(said) == ["file", "film", "label", "probabilities", "decision", "threshold", "unsure"] + [
+    table = json.loads(json.dumps(sound.as_dict(), allow_nan=False))
+    assert list(table) == ["file", "film", "label", "probabilities", "decision", "threshold", "unsure"] + [
         "gate",
         "warnings",
         "model",
         "timing_ms",
     ]
-    assert said["threshold"] == 0.5
-    assert said["label"] == max(said["probabilities"], key=said["probabilities"].get)
+    assert table["threshold"] == 0.5
+    assert table["label"] == max(table["probabilities"], key=table["probabilities"].get)
     assert broken.as_dict() == {"file": str(files[1]), "error": broken.error}
     assert broken.film is None and broken.prediction is None and broken.error
 
 
-def test_what_the_gate_says_comes_before_what_the_file_shows(make_classifier, files):
+def test_concerns_of_the_input_check_come_before_those_of_the_file(make_classifier, files):
     from dataclasses import replace
 
-    from cxr.inference.input_check.input_check import InputCheckReason, InputCheckResult
+    from cxr.inference.input_check.findings import SENTENCES, InputCheckCode, InputCheckReason, InputCheckResult
 
     reading = next(read_sources(make_classifier(), [source_on_disk(files[0])]))
     assert reading.concerns == reading.warnings and reading.warnings and not reading.rejected
-    verdict = InputCheckResult(True, (InputCheckReason("blank", "It is blank."),))
-    doubted = replace(reading, prediction=replace(reading.prediction, gate=verdict))
-    assert doubted.rejected and doubted.concerns == ("It is blank.", *reading.warnings)
-    said = doubted.as_dict()
-    assert said["gate"] == {"refused": True, "reasons": [{"kind": "blank", "sentence": "It is blank."}]}
-    assert said["warnings"][0] == "It is blank." and said["decision"]  # what is withheld is for those who show it
+    result = InputCheckResult(True, (InputCheckReason(InputCheckCode.BLANK),))
+    doubted = replace(reading, prediction=replace(reading.prediction, input_check=result))
+    assert doubted.rejected and doubted.concerns == (SENTENCES[InputCheckCode.BLANK], *reading.warnings)
+    table = doubted.as_dict()
+    assert table["gate"] == {
+        "refused": True,
+        "reasons": [{"kind": "blank", "sentence": SENTENCES[InputCheckCode.BLANK]}],
+    }
+    assert (
+        table["warnings"][0] == SENTENCES[InputCheckCode.BLANK] and table["decision"]
+    )  # what is withheld is for those who show it
 
 
-def test_files_of_which_none_is_a_film_are_read_without_the_model(files):
-    class NeverAsked:
+def test_unreadable_files_never_reach_the_model(files):
+    class UnusedClassifier:
         def read_many(self, films, batch):
             assert films == []
             return []
 
-    assert all(reading.error for reading in read_sources(NeverAsked(), map(source_on_disk, [files[1], files[BATCH_SIZE]])))
-    assert list(read_sources(NeverAsked(), [])) == []
+    assert all(
+        reading.error
+        for reading in read_sources(UnusedClassifier(), map(source_on_disk, [files[1], files[BATCH_SIZE]]))
+    )
+    assert list(read_sources(UnusedClassifier(), [])) == []
 
 
 def test_no_more_than_two_batches_are_decoded_ahead(files, home):
@@ -113,7 +121,7 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
 
 
 @pytest.mark.parametrize(("count", "asked"), [(1, {"read"}), (2, {"read_many"}), (BATCH_SIZE + 1, {"read_many"})])
-def test_a_film_that_comes_alone_is_read_alone_and_the_last_of_many_is_not(files, home, make_classifier, count, asked):
+def test_a_single_film_is_read_by_itself_and_the_last_of_many_in_a_batch(files, home, make_classifier, count, asked):
     classifier, calls = make_classifier(), []
     alone, many = classifier.read, classifier.read_many
     classifier.read = lambda film: calls.append("read") or alone(film)

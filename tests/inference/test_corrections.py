@@ -1,85 +1,88 @@
-"""A film that lies wrong is set right and read again, under a number and a name of its own."""
+"""A corrected X-ray is read again, under a film id and a name of its own."""
+
+from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from cxr.films.film import Film
+from cxr.films.film_warning import FilmWarning
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference.batch import read_sources
-from cxr.inference.corrections import CORRECTIONS, corrected, corrections_for
-from cxr.inference.input_check.input_check import SENTENCES, InputCheckReason, InputCheckResult
-from cxr.inference.sources import sources_from_upload
+from cxr.inference.batch import Reading, read_sources
+from cxr.inference.classifier import Classifier
+from cxr.inference.corrections import CORRECTIONS, Correction, corrected, corrections_for
+from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
+from cxr.inference.sources import FilmSource, sources_from_upload
 
 UPRIGHT = draw_phantom("bacterial", 3, 96).pixels[:, :80]
-SPOILED = {
-    "inverted": 255 - UPRIGHT,
-    "turned by half": UPRIGHT[::-1, ::-1],
-    "mirrored top to bottom": UPRIGHT[::-1],
-    "turned to the left": np.rot90(UPRIGHT, 3),
-    "turned to the right": np.rot90(UPRIGHT, 1),
+CORRUPTED = {
+    FilmWarning.INVERTED: 255 - UPRIGHT,
+    FilmWarning.ROTATED_180: UPRIGHT[::-1, ::-1],
+    FilmWarning.FLIPPED_VERTICALLY: UPRIGHT[::-1],
+    FilmWarning.ROTATED_LEFT: np.rot90(UPRIGHT, 3),
+    FilmWarning.ROTATED_RIGHT: np.rot90(UPRIGHT, 1),
 }
+INVERT = CORRECTIONS[0]
 
 
-def file_of(pixels):
+def uploaded(pixels: Any) -> FilmSource:
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG")
-    return file.getvalue()
+    (source,) = sources_from_upload("k", "f.png", file.getvalue())
+    return source
 
 
-@pytest.mark.parametrize("mend", CORRECTIONS, ids=lambda mend: mend.how)
-def test_what_was_spoiled_is_the_film_again(mend):
-    (source,) = sources_from_upload("k", "f.png", file_of(SPOILED[mend.how]))
-    again = corrected(source, mend)
-    film = again.decode(again.read())
-    assert np.array_equal(film.pixels, UPRIGHT)
-    assert film.warnings[-1] == mend.warning
+def decoded(source: FilmSource) -> Film:
+    return source.decode(source.read())
 
 
-def test_it_has_a_key_a_name_and_a_number_of_its_own(make_classifier):
-    (source,) = sources_from_upload("k", "f.png", file_of(SPOILED["inverted"]))
-    again = corrected(source, CORRECTIONS[0])
+@pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda correction: correction.action)
+def test_a_correction_restores_the_image_and_says_so(correction: Correction) -> None:
+    film = decoded(corrected(uploaded(CORRUPTED[correction.warning]), correction))
+    assert np.array_equal(film.pixels, UPRIGHT) and not film.pixels.flags.writeable
+    assert film.warnings[-1] == correction.warning
+
+
+def test_every_correction_has_an_id_of_its_own() -> None:
+    assert len({correction.id_suffix for correction in CORRECTIONS}) == len(CORRECTIONS)
+    assert all(correction.id_suffix.replace("-", "").isalnum() for correction in CORRECTIONS)
+
+
+def test_a_corrected_x_ray_has_its_own_key_name_and_film_id(make_classifier: Callable[..., Classifier]) -> None:
+    source = uploaded(CORRUPTED[FilmWarning.INVERTED])
+    again = corrected(source, INVERT)
     first, second = read_sources(make_classifier(), [source, again])
     assert second.film_id == f"{first.film_id}-inverted"
     assert (again.key, again.name) == ("k-inverted", "f.png, inverted")
-    assert second.concerns[-1] == CORRECTIONS[0].warning.sentence
+    assert second.concerns[-1] == FilmWarning.INVERTED.sentence
+    assert first.prediction and second.prediction
     assert not np.array_equal(first.prediction.probabilities, second.prediction.probabilities)
 
 
-def test_what_may_set_a_film_right_goes_by_what_the_gate_says():
-    def said(*kinds):
-        return InputCheckResult(False, tuple(InputCheckReason(kind, SENTENCES[kind]) for kind in kinds))
+def test_the_corrections_depend_on_the_codes_of_the_input_check() -> None:
+    def offered(*codes: InputCheckCode) -> list[FilmWarning]:
+        result = InputCheckResult(False, tuple(InputCheckReason(code, "Any words.") for code in codes))
+        return [correction.warning for correction in corrections_for(result)]
 
-    assert [mend.action for mend in corrections_for(said("negative"))] == ["inverted"]
-    assert [mend.action for mend in corrections_for(said("on its side"))] == ["turned to the left", "turned to the right"]
-    assert (
-        corrections_for(said("unlike", "small"))
-        == corrections_for(InputCheckResult(False, ()))
-        == corrections_for(None)
-        == []
-    )
+    assert offered(InputCheckCode.INVERTED) == [FilmWarning.INVERTED]
+    assert offered(InputCheckCode.ROTATED_90) == [FilmWarning.ROTATED_LEFT, FilmWarning.ROTATED_RIGHT]
+    assert offered(InputCheckCode.UPSIDE_DOWN) == [FilmWarning.ROTATED_180, FilmWarning.FLIPPED_VERTICALLY]
+    assert offered(InputCheckCode.UNLIKE_TRAINING, InputCheckCode.LOW_RESOLUTION) == offered() == []
+    assert corrections_for(None) == []
 
 
-def test_a_film_that_cannot_be_read_cannot_be_mended_either():
-    (source,) = sources_from_upload("k", "f.png", b"no film")
-    (reading,) = read_sources_of(corrected(source, CORRECTIONS[0]))
-    assert reading.film is None and "neither an image nor DICOM" in reading.error
-
-
-def read_sources_of(source):
-    class Nobody:
+def test_a_file_that_cannot_be_read_cannot_be_corrected() -> None:
+    class UnusedClassifier:
         card = None
 
-        def read(self, film):
+        def read(self, film: Film) -> None:
             raise AssertionError("there is no film to read")
 
-    return list(read_sources(Nobody(), [source]))
-
-
-def test_a_film_stays_read_only():
-    (source,) = sources_from_upload("k", "f.png", file_of(SPOILED["inverted"]))
-    again = corrected(source, CORRECTIONS[0])
-    film = again.decode(again.read())
-    assert isinstance(film, Film) and not film.pixels.flags.writeable
+    (source,) = sources_from_upload("k", "f.png", b"no film")
+    readings: list[Reading] = list(read_sources(UnusedClassifier(), [corrected(source, INVERT)]))  # type: ignore[arg-type]
+    assert [(reading.film, bool(reading.error)) for reading in readings] == [(None, True)]

@@ -1,4 +1,4 @@
-"""One reader's desk: in the order of suspicion, small in memory, and with a limit."""
+"""A session: the highest probability first, small in memory, and with a limit."""
 
 import io
 
@@ -7,7 +7,6 @@ from PIL import Image
 
 from cxr.core.errors import FilmTooLarge
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference import session as desks
 from cxr.inference.batch import read_sources
 from cxr.inference.session import ReadingSession
 from cxr.inference.sources import sources_from_upload
@@ -21,99 +20,99 @@ def png(seed, finding="normal"):
     return file.getvalue()
 
 
-def laid(count):
+def sources_of(count):
     return [sources_from_upload(str(n), f"{n}.png", png(n))[0] for n in range(count)]
 
 
 @pytest.fixture
-def desk(make_classifier):
+def session(make_classifier):
     full = ReadingSession()
-    full.add([*laid(4), *sources_from_upload("no", "no.png", b"no film")])
+    full.add([*sources_of(4), *sources_from_upload("no", "no.png", b"no film")])
     for reading in read_sources(make_classifier(), full.waiting(MODEL)):
         full.record(reading, MODEL)
     return full
 
 
-def test_the_most_suspicious_film_comes_first_and_no_film_last(desk):
-    seen = desk.readings(MODEL)
-    suspicions = [one.reading.prediction.suspicion for one in seen[:4]]
-    assert suspicions == sorted(suspicions, reverse=True)
-    assert seen[4].reading.error and not seen[4].thumbnail
-    assert all(one.thumbnail.startswith("data:image/jpeg") for one in seen[:4])
+def test_the_highest_probability_comes_first_and_unreadable_files_last(session):
+    entries = session.readings(MODEL)
+    probabilities = [entry.reading.prediction.positive_probability for entry in entries[:4]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert entries[4].reading.error and not entries[4].thumbnail
+    assert all(entry.thumbnail.startswith("data:image/jpeg") for entry in entries[:4])
 
 
-def test_refused_films_come_after_the_others_and_before_what_is_no_film(desk):
+def test_rejected_images_come_after_the_others_and_before_unreadable_files(session):
     from dataclasses import replace
 
-    from cxr.inference.input_check.input_check import InputCheckResult
+    from cxr.inference.input_check.findings import InputCheckResult
 
-    first = desk.readings(MODEL)[0].reading
-    refused = replace(first, prediction=replace(first.prediction, gate=InputCheckResult(True)))
-    desk.record(refused, MODEL)
-    assert [one.reading.rejected for one in desk.readings(MODEL)] == [False, False, False, True, False]
-    assert desk.readings(MODEL)[3].reading.source == first.source
-
-
-def test_a_film_is_read_once_by_each_model(desk):
-    assert desk.waiting(MODEL) == []
-    assert len(desk.waiting("other@1")) == 5
-    desk.add(laid(6))
-    assert [source.key for source in desk.waiting(MODEL)] == ["4", "5"]
+    first = session.readings(MODEL)[0].reading
+    refused = replace(first, prediction=replace(first.prediction, input_check=InputCheckResult(True)))
+    session.record(refused, MODEL)
+    assert [entry.reading.rejected for entry in session.readings(MODEL)] == [False, False, False, True, False]
+    assert session.readings(MODEL)[3].reading.source == first.source
 
 
-def test_of_many_films_the_most_suspicious_is_opened_and_a_single_one_at_once(desk):
-    assert desk.current(MODEL, desk.readings(MODEL)) is desk.readings(MODEL)[0]
-    desk.add(laid(3)[2:])
-    assert desk.current(MODEL, desk.readings(MODEL)).reading.source.key == "2"
+def test_a_film_is_read_once_by_each_model(session):
+    assert session.waiting(MODEL) == []
+    assert len(session.waiting("other@1")) == 5
+    session.add(sources_of(6))
+    assert [source.key for source in session.waiting(MODEL)] == ["4", "5"]
 
 
-def test_a_film_that_is_not_listed_makes_room_for_the_first_that_is(desk):
-    desk.current(MODEL, desk.readings(MODEL))
-    others = desk.readings(MODEL)[2:]
-    assert desk.current(MODEL, others) is others[0]
-    assert desk.open_key == others[0].reading.source.key
-    assert desk.current(MODEL, desk.readings(MODEL)) is others[0]
+def test_the_first_of_many_films_is_opened_and_a_single_one_at_once(session):
+    assert session.current(MODEL, session.readings(MODEL)) is session.readings(MODEL)[0]
+    session.add(sources_of(3)[2:])
+    assert session.current(MODEL, session.readings(MODEL)).reading.source.key == "2"
 
 
-def test_readings_are_kept_without_their_films_and_the_open_one_is_decoded_again(desk):
-    assert all(one.reading.film is None for one in desk.readings(MODEL))
-    opened = desk.current(MODEL, desk.readings(MODEL))
-    assert desk.film() is desk.film()
-    assert (desk.film().width_px, opened.reading.source.key) == (64, desk.open_key)
+def test_the_first_listed_film_opens_where_the_open_one_is_not_listed(session):
+    session.current(MODEL, session.readings(MODEL))
+    others = session.readings(MODEL)[2:]
+    assert session.current(MODEL, others) is others[0]
+    assert session.current_key == others[0].reading.source.key
+    assert session.current(MODEL, session.readings(MODEL)) is others[0]
 
 
-def test_a_slow_heatmap_is_found_again_for_its_film_model_method_and_class_alone(desk):
-    heatmap = desk.current(MODEL, desk.readings(MODEL)).reading.prediction.heatmap("normal")
-    desk.keep_heatmap(MODEL, "scorecam", "normal", heatmap)
-    assert desk.heatmap(MODEL, "scorecam", "normal") is heatmap
-    assert desk.heatmap(MODEL, "scorecam", "viral") is None
-    assert desk.heatmap("other@1", "scorecam", "normal") is None
-    desk.open_key = desk.readings(MODEL)[1].reading.source.key
-    assert desk.heatmap(MODEL, "scorecam", "normal") is None
+def test_readings_are_stored_without_films_and_the_open_one_is_decoded_again(session):
+    assert all(entry.reading.film is None for entry in session.readings(MODEL))
+    opened = session.current(MODEL, session.readings(MODEL))
+    assert session.film() is session.film()
+    assert (session.film().width_px, opened.reading.source.key) == (64, session.current_key)
 
 
-def test_heatmaps_do_not_pile_up(desk, monkeypatch):
-    monkeypatch.setattr(desks, "MAPS_KEPT", 3)
-    heatmap = desk.current(MODEL, desk.readings(MODEL)).reading.prediction.heatmap("normal")
+def test_a_slow_heatmap_is_stored_for_its_film_model_method_and_class(session):
+    heatmap = session.current(MODEL, session.readings(MODEL)).reading.prediction.heatmap("normal")
+    session.store_heatmap(MODEL, "scorecam", "normal", heatmap)
+    assert session.heatmap(MODEL, "scorecam", "normal") is heatmap
+    assert session.heatmap(MODEL, "scorecam", "viral") is None
+    assert session.heatmap("other@1", "scorecam", "normal") is None
+    session.current_key = session.readings(MODEL)[1].reading.source.key
+    assert session.heatmap(MODEL, "scorecam", "normal") is None
+
+
+def test_the_oldest_heatmaps_are_dropped(session):
+    session.max_heatmaps = 3
+    heatmap = session.current(MODEL, session.readings(MODEL)).reading.prediction.heatmap("normal")
     for n in range(5):
-        desk.keep_heatmap(MODEL, f"m{n}", "normal", heatmap)
-    assert [n for n in range(5) if desk.heatmap(MODEL, f"m{n}", "normal") is not None] == [2, 3, 4]
+        session.store_heatmap(MODEL, f"m{n}", "normal", heatmap)
+    assert [n for n in range(5) if session.heatmap(MODEL, f"m{n}", "normal") is not None] == [2, 3, 4]
 
 
-def test_a_full_desk_takes_no_more_and_says_so(monkeypatch):
-    monkeypatch.setattr(desks, "MOST_FILMS", 3)
-    full = ReadingSession()
-    full.add(laid(3))
-    with pytest.raises(FilmTooLarge, match="room for 3 films"):
-        full.add(laid(4))
-    monkeypatch.setattr(desks, "MOST_BYTES", 10)
-    with pytest.raises(FilmTooLarge, match="Clear the desk"):
-        full.add(laid(1), 11)
+def test_a_full_session_takes_no_more():
+    full = ReadingSession(max_films=3)
+    full.add(sources_of(3))
+    with pytest.raises(FilmTooLarge) as too_many:
+        full.add(sources_of(4))
+    full.max_bytes = 10
+    with pytest.raises(FilmTooLarge) as too_large:
+        full.add(sources_of(1), 11)
+    assert too_many.value.code == too_large.value.code == "film.too-large.session-full"
     assert len(full.sources) == 3
 
 
-def test_a_cleared_desk_holds_nothing_but_what_the_reader_said(desk):
-    desk.responses["f", MODEL] = "answer"
-    desk.clear()
-    assert desk.readings(MODEL) == [] and desk.waiting(MODEL) == [] and desk.open_key == ""
-    assert desk.responses == {("f", MODEL): "answer"}
+def test_a_cleared_session_holds_only_the_responses(session):
+    session.responses["f", MODEL] = "answer"
+    session.clear()
+    assert session.readings(MODEL) == [] and session.waiting(MODEL) == [] and session.current_key == ""
+    assert session.responses == {("f", MODEL): "answer"}

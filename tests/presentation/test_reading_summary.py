@@ -1,122 +1,109 @@
-"""A reading in words: every kind of model, and the sentence that belongs to its numbers."""
+"""A prediction in sentences and bars, for every kind of model."""
+
+from __future__ import annotations
 
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.presentation import model_card
 from cxr.presentation.reading_summary import (
+    NO_INPUT_CHECK,
     bars_html,
     decision_sentence,
-    finding_name,
+    held_out_performance,
     limits,
-    percent,
+    positive_label,
     probability_bars,
-    test_record,
+    trained_on,
 )
-from cxr.registry.card import AgeRange, InputCheckRecord
-from cxr.registry.recipe import Recipe
-from tests.support.predictions import FOUR, GROUPS, NEITHER, TWO, card_of, predicted
+from cxr.registry.card import InputCheckRecord
+from tests.support.predictions import FOUR, GROUPS, NEITHER, TWO, card_of, predicted, results_of
+
+BINARY = {"n": 600, "accuracy": 0.8, "sensitivity": 1.0, "specificity": 0.64, "auc": 0.9}
 
 
 @pytest.mark.parametrize(
-    ("labels", "p", "threshold", "words"),
+    ("labels", "p", "threshold", "sentence"),
     [
-        (
-            FOUR,
-            [0.2, 0.5, 0.2, 0.1],
-            0.4,
-            "finds pneumonia: it gives pneumonia 80 %, at or above its threshold of 40 %",
-        ),
-        (FOUR, [0.2, 0.3, 0.25, 0.25], 0.4, "at or above its threshold of 40 %."),  # no class has most of it
-        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "decides for normal: it gives pneumonia 30 %, below its threshold of 40 %."),
+        (FOUR, [0.2, 0.5, 0.2, 0.1], 0.4, "Pneumonia: positive, 80% (threshold 40%). Most likely bacterial pneumonia."),
+        (FOUR, [0.2, 0.3, 0.25, 0.25], 0.4, "Pneumonia: positive, 80% (threshold 40%)."),  # no class dominates
+        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "Negative for pneumonia, 30% (threshold 40%)."),
         (
             FOUR,
             [0.7, 0.1, 0.1, 0.1],
             0.25,
-            "would not rule out pneumonia: it gives pneumonia 30 %, at or above its",
+            "Pneumonia: positive by threshold, 30% (threshold 25%). Most probable class: normal (70%).",
         ),
-        (FOUR, [0.3, 0.5, 0.1, 0.1], 0.8, "below its threshold of 80 %, though bacterial is the likeliest class."),
-        (TWO, [0.3, 0.7], 0.5, "The model finds covid19: it gives covid19 70 %, at or above its threshold of 50 %."),
-        (TWO, [0.3, 0.7], None, "The model decides for covid19, 70 %, the likeliest class."),
-        (NEITHER, [0.1, 0.2, 0.7], None, "The model decides for right, 70 %, the likeliest class."),
+        (
+            FOUR,
+            [0.3, 0.1, 0.1, 0.5],
+            0.8,
+            "Negative for pneumonia, 70% (threshold 80%). Most probable class: COVID-19.",
+        ),
+        (TWO, [0.3, 0.7], 0.5, "COVID-19: positive, 70% (threshold 50%)."),
+        (TWO, [0.3, 0.7], None, "Predicted: COVID-19, 70% (most probable class)."),
+        (NEITHER, [0.1, 0.2, 0.7], None, "Predicted: Right, 70% (most probable class)."),
     ],
 )
-def test_the_sentence_says_what_was_decided_and_why(labels, p, threshold, words):
-    assert words in decision_sentence(predicted(labels, p, threshold), card_of(labels))
+def test_the_sentence_gives_the_decision_and_its_numbers(
+    labels: LabelSpace, p: list[float], threshold: float | None, sentence: str
+) -> None:
+    assert decision_sentence(predicted(labels, p, threshold), card_of(labels)) == sentence
 
 
-def test_within_the_unsure_band_the_reader_is_asked_to_read():
+def test_the_model_abstains_within_the_indeterminate_band() -> None:
     card = card_of(TWO, unsure=(0.4, 0.75))
-    unsure = predicted(TWO, [0.3, 0.7], 0.5, unsure=True)
-    assert "unsure: it gives covid19 70 %" in decision_sentence(
-        unsure, card
-    ) and "Read it yourself" in decision_sentence(unsure, card)
-    assert [bar.unsure for bar in probability_bars(unsure, card)] == [None, (0.4, 0.75)]
-    assert not any(bar.decided for bar in probability_bars(unsure, card))
-    assert "unsure from 40 % to 75 %" in bars_html(probability_bars(unsure, card))
-    assert "finds covid19" in decision_sentence(predicted(TWO, [0.1, 0.9], 0.5, unsure=False), card)
+    prediction = predicted(TWO, [0.3, 0.7], 0.5, indeterminate=True)
+    bars = probability_bars(prediction, card)
+    assert decision_sentence(prediction, card) == ("Indeterminate: the model abstains. COVID-19: 70% (threshold 50%).")
+    assert [bar.indeterminate_band for bar in bars] == [None, (0.4, 0.75)]
+    assert not any(bar.predicted for bar in bars)
+    assert "indeterminate 40–75%" in bars_html(bars)
+    outside = predicted(TWO, [0.1, 0.9], 0.5, indeterminate=False)
+    assert decision_sentence(outside, card).startswith("COVID-19: positive")
 
 
-def test_how_often_it_was_wrong_is_said_of_its_test_films():
-    figures = {
-        "n": 624,
-        "negative": "normal",
-        "accuracy": 0.8,
-        "binary": {"n": 600, "sensitivity": 1, "specificity": 0.64},
-    }
-    said = test_record(card_of(FOUR, results={"test": figures}))
-    assert "On 600 test films" in said and "over 99.9 % of pneumonia" in said
-    assert "called 36 % of the normal films pneumonia too" in said
-    assert "80 % were right" in test_record(
-        card_of(NEITHER, results={"test": {"n": 9, "accuracy": 0.8, "binary": None}})
-    )
-    assert test_record(card_of(FOUR)) == ""
+def test_the_test_performance_is_sensitivity_and_false_positive_rate() -> None:
+    four, neither = card_of(FOUR, results=results_of(FOUR, 624, 0.8, BINARY)), results_of(NEITHER, 9, 0.8, None)
+    assert held_out_performance(four) == "On 624 held-out test X-rays: sensitivity 100.0%, false-positive rate 36.0%."
+    assert held_out_performance(card_of(NEITHER, results=neither)) == "On 9 held-out test X-rays: accuracy 80.0%."
+    assert held_out_performance(card_of(FOUR)) == ""
 
 
-def test_the_finding_is_named_by_the_other_class_or_their_group():
-    assert finding_name(FOUR) == "pneumonia"
-    assert finding_name(TWO) == "covid19"
-    assert finding_name(LabelSpace(("normal", "bacterial", "other"), GROUPS)) == "any finding"
+def test_the_training_data_are_counted_with_their_sources() -> None:
+    films = {"train": {"normal": 3, "viral": 1997}}
+    card = card_of(FOUR, films=films, sources={"kermany": {"normal": 3}, "": {"viral": 1997}})
+    assert trained_on(card) == "Trained on 2,000 X-rays from kermany and an unknown source."
+    assert trained_on(card_of(FOUR)) == "Training data unknown."
 
 
-def test_the_threshold_is_on_the_bar_it_applies_to():
+def test_the_positive_label_is_the_other_class_or_their_group() -> None:
+    assert positive_label(FOUR) == "pneumonia"
+    assert positive_label(TWO) == "covid19"
+    assert positive_label(LabelSpace(("normal", "bacterial", "other"), GROUPS)) == "any finding"
+
+
+def test_the_threshold_is_on_the_bar_it_applies_to() -> None:
     four = probability_bars(predicted(FOUR, [0.2, 0.5, 0.2, 0.1], 0.4), card_of(FOUR))
-    assert [bar.name for bar in four] == ["pneumonia", "normal", "bacterial", "viral", "covid19"]
+    assert [bar.label for bar in four] == ["pneumonia", "normal", "bacterial", "viral", "covid19"]
     assert [bar.threshold for bar in four] == [0.4, None, None, None, None]
-    assert [bar.decided for bar in four] == [True, False, True, False, False]
+    assert [bar.predicted for bar in four] == [True, False, True, False, False]
     assert four[0].probability == pytest.approx(0.8)
     two = probability_bars(predicted(TWO, [0.3, 0.7], 0.5), card_of(TWO))
-    assert [(bar.name, bar.threshold) for bar in two] == [("normal", None), ("covid19", 0.5)]
-    assert [bar.threshold for bar in probability_bars(predicted(NEITHER, [0.1, 0.2, 0.7]), card_of(NEITHER))] == [
-        None
-    ] * 3
+    assert [(bar.label, bar.threshold) for bar in two] == [("normal", None), ("covid19", 0.5)]
+    neither = probability_bars(predicted(NEITHER, [0.1, 0.2, 0.7]), card_of(NEITHER))
+    assert [bar.threshold for bar in neither] == [None] * 3
 
 
-def test_a_class_s_name_is_only_ever_text():
+def test_the_bars_have_display_names_and_escape_them() -> None:
+    html = bars_html(probability_bars(predicted(TWO, [0.3, 0.7], 0.5), card_of(TWO)))
+    assert "<b>COVID-19</b><span>70%</span>" in html
     labels = LabelSpace(("normal", "<script>alert(1)</script>"))
     html = bars_html(probability_bars(predicted(labels, [0.4, 0.6], 0.5), card_of(labels)))
     assert "<script>" not in html and "&lt;script&gt;" in html
 
 
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [(0, "under 0.1 %"), (1, "over 99.9 %"), (0.5, "50 %"), (0.051, "5.1 %"), (0.977, "97.7 %"), (0.999, "99.9 %")],
-)
-def test_no_probability_is_said_to_be_certain(share, words):
-    assert percent(share) == words
-
-
-def test_a_model_without_a_gate_says_so_and_one_with_a_gate_does_not():
+def test_a_model_without_an_input_check_says_so() -> None:
     card = card_of(FOUR)
-    guarded = card.model_copy(
-        update={"gate": InputCheckRecord(films=9, kinds={"frontal": 18}, held_out=5, let_through=5, unquestioned=4)}
-    )
-    assert any("no gate" in one for one in limits(card)) and not any("no gate" in one for one in limits(guarded))
-    assert any("no gate" in one for one in model_card.limits(card))
-    facts = dict(model_card.facts(guarded, Recipe(name="tiny")).itertuples(index=False))
-    assert "5 of 5 validation films pass, 4 without a warning" in facts["Gate"] and facts["Ages"] == "not known"
-    aged = guarded.model_copy(update={"ages": AgeRange(youngest=20.5, oldest=80, known=30, films=50)})
-    assert (
-        "20 to 80 years (known for 30 of 50"
-        in dict(model_card.facts(aged, Recipe(name="tiny")).itertuples(index=False))["Ages"]
-    )
+    record = InputCheckRecord(films=9, kinds={"frontal": 18}, held_out=5, let_through=5, unquestioned=4)
+    assert NO_INPUT_CHECK in limits(card)
+    assert NO_INPUT_CHECK not in limits(card.model_copy(update={"gate": record}))

@@ -1,4 +1,4 @@
-"""A report holds the reading and what the model is not, and never the name of a file."""
+"""Exports hold the prediction and the disclaimer, and never the name of a file."""
 
 import base64
 import csv
@@ -18,9 +18,10 @@ from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.reader_responses import ReaderResponse
 from cxr.presentation import report
+from cxr.presentation.caption import captioned
 from cxr.presentation.overlay import overlay
-from cxr.presentation.reading_summary import without_answer
-from tests.support.predictions import FOUR, card_of, predicted
+from cxr.presentation.reading_summary import without_prediction
+from tests.support.predictions import FOUR, card_of, predicted, results_of
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def card():
         threshold=0.4,
         films={"train": {"normal": 3, "viral": 4}},
         sources={"a hospital": {"normal": 3}},
-        results={"test": {"n": 10, "accuracy": 0.9}},
+        results=results_of(FOUR, 10, 0.9, None),
         warnings=("1 film is in training & again in test.",),
     )
 
@@ -51,35 +52,35 @@ def words_of(pdf):
     return "".join(re.sub(rb"\\(.)", rb"\1", string).decode("latin-1") for string in strings)
 
 
-def test_the_pdf_says_what_was_read_by_which_model_and_what_it_is_not(reported):
+def test_the_pdf_holds_prediction_model_limitations_and_disclaimer(reported):
     pdf = report.reading_pdf(reported)
     words = words_of(pdf)
     assert pdf.startswith(b"%PDF")
-    for part in (DISCLAIMER, "The model finds pneumonia", "80 %", "0123456789ab", "Trained on 7 films", "0badc0de"):
+    for part in (DISCLAIMER, "Pneumonia: positive, 80%", "0123456789ab", "Trained on 7 X-rays", "0badc0de"):
         assert part in words
     assert "Small <film> & dark." in words
-    assert "10 test films" in words and "in training & again" in words
-    assert "No reader has said" in words and f"Read {date.today()}" in words
-    answer = ReaderResponse("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
-    words = words_of(report.reading_pdf(replace(reported, answer=answer)))
-    assert "The reader: disagree." in words and "Note: scapula" in words
+    assert "10 held-out test X-rays" in words and "in training & again" in words
+    assert report.NO_RESPONSE in words and str(date.today()) in words
+    response = ReaderResponse("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
+    words = words_of(report.reading_pdf(replace(reported, response=response)))
+    assert "Reader response: disagree." in words and "Note: scapula" in words
     assert pdf.count(b"/Subtype /Image") == 2
 
 
-def test_the_pdf_of_a_refused_film_has_the_reason_and_nothing_that_the_model_says(reported):
-    refused = replace(reported, withheld=True, warnings=("This does not look like a chest film.",))
+def test_the_pdf_of_a_rejected_image_has_the_reason_and_no_prediction(reported):
+    refused = replace(reported, withheld=True, warnings=("Not a chest X-ray.",))
     pdf = report.reading_pdf(refused)
     words = words_of(pdf)
-    assert "does not look like a chest film" in words and "withheld" in words
-    assert "The model finds" not in words and "80 %" not in words
+    assert "Not a chest X-ray." in words and report.WITHHELD in words
+    assert "positive" not in words and "80%" not in words
     assert pdf.count(b"/Subtype /Image") == 1
 
 
-def test_of_a_refused_film_the_table_says_why_and_no_probability():
+def test_the_table_has_the_reason_and_no_probability_of_a_rejected_image():
     gate = {"refused": True, "reasons": [{"kind": "blank", "sentence": "Blank."}]}
     said = {"file": "a.png", "probabilities": {"normal": 0.3}, "decision": "normal", "label": "normal", "unsure": False}
     rows = [
-        without_answer(said | {"gate": gate, "warnings": ["Blank."]}),
+        without_prediction(said | {"gate": gate, "warnings": ["Blank."]}),
         said | {"gate": {"refused": False, "reasons": []}},
     ]
     first, second = csv.DictReader(io.StringIO(report.batch_csv(rows, ["normal"])))
@@ -89,25 +90,24 @@ def test_of_a_refused_film_the_table_says_why_and_no_probability():
     assert json.loads(report.batch_json(rows))["readings"][0]["probabilities"] is None
 
 
-def test_the_overlay_is_the_film_s_size_with_heat_on_it(reported):
+def test_the_overlay_has_the_film_s_size_with_the_heatmap_on_it(reported):
     image = Image.open(io.BytesIO(report.overlay_png(reported)))
     pixels = np.asarray(image)[:150, :200]
     assert (pixels == np.asarray(overlay(reported.film.pixels, reported.heatmap))).all()
-    assert (pixels[:10, :10, 0] != pixels[:10, :10, 2]).any()  # coloured where the heat is
+    assert (pixels[:10, :10, 0] != pixels[:10, :10, 2]).any()  # colored where the heatmap is
     assert (pixels[:10, -10:, 0] == pixels[:10, -10:, 2]).all()
 
 
-def test_under_the_overlay_and_in_its_file_is_what_it_shows_by_which_model_and_what_it_is_not(reported, monkeypatch):
-    written = []
-    monkeypatch.setattr("cxr.presentation.report.captioned", lambda picture, words: written.append(words) or picture)
+def test_the_overlay_file_names_heatmap_model_and_disclaimer(reported):
     with Image.open(io.BytesIO(report.overlay_png(reported))) as image:
         assert image.text == {
-            "Description": "Grad-CAM: what speaks for viral",
+            "Description": "Grad-CAM: evidence for viral pneumonia",
             "Source": f"drawn, version {reported.card.version}",
             "Disclaimer": DISCLAIMER,
         }
-    said = f"Grad-CAM: what speaks for viral. Model drawn, version {reported.card.version}."
-    assert written == [[said, DISCLAIMER]]
+        caption = f"Grad-CAM: evidence for viral pneumonia. Model: drawn, version {reported.card.version}."
+        expected = captioned(overlay(reported.film.pixels, reported.heatmap), [caption, DISCLAIMER])
+        assert np.array_equal(np.asarray(image), np.asarray(expected))
 
 
 READINGS = [
@@ -117,7 +117,7 @@ READINGS = [
 ]  # fmt: skip
 
 
-def test_the_table_of_a_batch_has_a_row_a_file_and_begins_no_formula():
+def test_the_table_of_a_batch_has_a_row_for_each_file_and_starts_no_formula():
     rows = list(csv.DictReader(io.StringIO(report.batch_csv(READINGS, ("normal", "viral")))))
     assert [row["file"] for row in rows] == ["'=cmd.png", "b.png"]
     assert (rows[0]["p_viral"], rows[0]["warnings"], rows[1]["error"]) == ("0.750000", "Small.", "This file is empty.")

@@ -1,4 +1,8 @@
-"""Cards and predictions made by hand."""
+"""Cards, test results and predictions with given numbers."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -9,10 +13,13 @@ from cxr.registry.card import Card
 GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), GROUPS)
 TWO = LabelSpace(("normal", "covid19"), GROUPS)
-NEITHER = LabelSpace(("left", "middle", "right"))
+NEITHER = LabelSpace(("left", "middle", "right"))  # without a negative class
+
+Band = tuple[float, float]
 
 
-def card_of(labels, unsure=None, **facts):
+def card_of(labels: LabelSpace, unsure: Band | None = None, **facts: Any) -> Card:
+    """A card of a model with these classes."""
     return Card(
         name="drawn",
         classes=labels.classes,
@@ -28,19 +35,30 @@ def card_of(labels, unsure=None, **facts):
     )
 
 
-def predicted(labels, p, threshold=None, unsure=None):
-    p = np.array([p], np.float32)
-    heat = np.zeros((len(labels.classes), 2, 2), np.float32)
-    negative = labels.negative
+def results_of(labels: LabelSpace, n: int, accuracy: float, binary: dict[str, Any] | None) -> dict[str, Any]:
+    """The results of a card for so many test films."""
+    ratios = dict.fromkeys(labels.classes, 0.5)
+    confusion = np.zeros((len(labels.classes), len(labels.classes)), int).tolist()
+    negative = "" if labels.negative is None else labels.classes[labels.negative]
+    results = {"n": n, "classes": labels.classes, "accuracy": accuracy, "macro_f1": 0.5, "auc": ratios}
+    return {"test": results | {"confusion": confusion, "recall": ratios, "negative": negative, "binary": binary}}
+
+
+def predicted(
+    labels: LabelSpace, probabilities: list[float], threshold: float | None = None, indeterminate: bool | None = None
+) -> Prediction:
+    """A prediction with these probabilities and blank heatmaps."""
+    p = np.array(probabilities, np.float32)
+    heatmaps = np.zeros((len(labels.classes), 2, 2), np.float32)
     return Prediction(
         classes=labels.classes,
-        probabilities=p[0],
-        decision=labels.classes[int(labels.decide(p, threshold)[0])],
+        probabilities=p,
+        decision=labels.classes[int(labels.decide(p[None], threshold)[0])],
         threshold=threshold,
-        heatmaps=heat,
-        peaks=heat.max(axis=(1, 2)),
-        suspicion=float(p.max() if negative is None else 1 - p[0, negative]),
+        heatmaps=heatmaps,
+        peaks=heatmaps.max(axis=(1, 2)),
+        positive_probability=float(p.max() if labels.negative is None else 1 - p[labels.negative]),
         features=np.zeros(4, np.float32),
         model_ms=1.0,
-        unsure=unsure,
+        indeterminate=indeterminate,
     )

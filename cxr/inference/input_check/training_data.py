@@ -1,6 +1,6 @@
-"""A lesson for a gate: what the trunk makes of training films, of the same films spoiled, and of what is no film.
+"""Training data of an input check: features of training images, of the same images corrupted, and of non-X-rays.
 
-Training films teach, validation films set the limits; test films are neither. Few hundred films are enough.
+Training images train it, validation images set its limits; test images are used for neither. A few hundred suffice.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 from cxr.films.synthetic.corruptions import CORRUPTIONS
 from cxr.films.synthetic.non_xrays import draw_non_xray
-from cxr.inference.input_check.input_check import FRONTAL, LATERAL, NO_FILM
+from cxr.inference.input_check.findings import InputCheckCode
 from cxr.learning.augmentation import augment
-from cxr.registry.recipe import AugmentationSettings
+from cxr.registry.recipe_sections import AugmentationSettings
 
-FILMS = 240  # of training, as they are and once more varied
-SPOILED_FILMS = 120  # of those, spoiled in each way
-HELD_OUT = 160  # validation films
-DRAWN = 288
-DRAWN_PX = 96  # at least: smaller ones would have no detail to be recognised by
-STRANGERS = 100  # films left out of the classes, of each kind
-BATCH = 16
-# What other days and devices make of a film: no fault, so a gate must not mind.
-VARIED = AugmentationSettings(
+MAX_FILMS = 240  # training images, as they are and once more varied
+MAX_CORRUPTED_FILMS = 120  # of those, with each corruption
+MAX_HELD_OUT = 160  # validation images
+NON_XRAYS = 288
+MIN_NON_XRAY_PX = 96  # smaller ones would have no detail to be recognized by
+MAX_OUT_OF_SCOPE = 100  # images left out of the classes, of each kind
+BATCH_SIZE = 16
+# Variations between devices and days, which are no fault.
+VARIATIONS = AugmentationSettings(
     rotation_deg=8,
     shift_x=0.04,
     shift_y=0.04,
@@ -44,85 +44,96 @@ VARIED = AugmentationSettings(
     noise=6,
     channel_shift=15,
 )
-CT, LATERAL_VIEWS, NOT_A_FILM = "CT", ("L", "LL", "LATERAL"), "not-a-chest-xray"  # as manifests have them
+CT, LATERAL_VIEWS, NOT_CHEST_XRAY_LABEL = "CT", ("L", "LL", "LATERAL"), "not-a-chest-xray"  # as in manifests
+CORRUPTION_CODES = {
+    "upside down": InputCheckCode.UPSIDE_DOWN,
+    "on its side": InputCheckCode.ROTATED_90,
+    "negative": InputCheckCode.INVERTED,
+    "cropped": InputCheckCode.CROPPED,
+}
 
 Pixels = NDArray[np.uint8]
-Look = Callable[[Pixels], NDArray[np.floating]]  # fitted films (films, side, side) -> (films, features)
-Told = Callable[[int, int], None]  # how far it is; it may raise, to stop
+FeatureExtractor = Callable[[Pixels], NDArray[np.floating]]  # fitted images (images, side, side) -> (images, features)
+Progress = Callable[[int, int], None]  # done, total; it may raise, to stop
 
 
 @dataclass(frozen=True, eq=False)
 class InputCheckExamples:
-    """Pictures as the trunk sees them, and what each is."""
+    """Images in feature space, with the kind of each."""
 
-    features: NDArray[np.float32]  # (pictures, features)
-    kinds: NDArray[np.str_]  # (pictures,)
-    held_out: NDArray[np.float32]  # (films, features): frontal films that teach nothing
-    films: int  # training films among them
+    features: NDArray[np.float32]  # (images, features)
+    kinds: NDArray[np.str_]  # (images,)
+    held_out: NDArray[np.float32]  # (images, features): frontal images that train nothing
+    films: int  # training images among them
 
 
 def collect_examples(
-    look: Look, size_px: int, dataset: Dataset, strangers: Dataset, seed: int, progress: Told
+    extract: FeatureExtractor, size_px: int, dataset: Dataset, out_of_scope: Dataset, seed: int, progress: Progress
 ) -> InputCheckExamples:
-    """The lesson that films of these roles, and those left out of the classes, are for a gate.
+    """The examples that train an input check: from a model's dataset, and from films that its recipe leaves out.
 
-    `dataset` has a column `role`, `strangers` one named `kind`. A film that cannot be read is passed over.
+    `dataset` has a column `role`, `out_of_scope` one named `kind`. A film that cannot be read is skipped.
     """
     role = dataset.table["role"].to_numpy()
     rng = np.random.default_rng(seed)
-    taught = rng.permutation(np.flatnonzero(role == "train"))[:FILMS]
-    held_out = rng.permutation(np.flatnonzero(role == "val"))[:HELD_OUT]
-    other = _some_of_each(strangers, rng)
-    total = 2 * len(taught) + len(CORRUPTIONS) * min(len(taught), SPOILED_FILMS) + len(held_out) + DRAWN + len(other)
+    training = rng.permutation(np.flatnonzero(role == "train"))[:MAX_FILMS]
+    held_out = rng.permutation(np.flatnonzero(role == "val"))[:MAX_HELD_OUT]
+    others = _sample_of_each_kind(out_of_scope, rng)
+    corrupted = len(CORRUPTIONS) * min(len(training), MAX_CORRUPTED_FILMS)
+    total = 2 * len(training) + corrupted + len(held_out) + NON_XRAYS + len(others)
 
-    def pictures() -> Iterator[tuple[str, Pixels]]:
-        yield from _taught(dataset, taught, size_px, seed)
-        for number in range(DRAWN):
-            yield (
-                NO_FILM,
-                Film.from_pixels(draw_non_xray(seed * DRAWN + number, max(size_px, DRAWN_PX))).fitted(size_px),
-            )
-        for i in other:
-            yield from ((str(strangers.table["kind"].iat[i]), one.fitted(size_px)) for one in _read(strangers, i))
+    def images() -> Iterator[tuple[str, Pixels]]:
+        yield from _training_images(dataset, training, size_px, seed)
+        for number in range(NON_XRAYS):
+            pixels = draw_non_xray(seed * NON_XRAYS + number, max(size_px, MIN_NON_XRAY_PX))
+            yield InputCheckCode.NOT_CHEST_XRAY, Film.from_pixels(pixels).fitted(size_px)
+        for i in others:
+            kind = str(out_of_scope.table["kind"].iat[i])
+            yield from ((kind, film.fitted(size_px)) for film in _read(out_of_scope, i))
         for i in held_out:
-            yield from (("", one.fitted(size_px)) for one in _read(dataset, int(i)))
+            yield from (("", film.fitted(size_px)) for film in _read(dataset, int(i)))
 
-    features, kinds = _looked_at(look, pictures(), total, progress)
-    shown = kinds != ""
-    if not (kinds == FRONTAL).any() or shown.all():
-        raise DatasetError("There are no training and validation films here to teach the gate with.")
-    return InputCheckExamples(features[shown], kinds[shown], features[~shown], len(taught))
+    features, kinds = _extract(extract, images(), total, progress)
+    labeled = kinds != ""
+    if not (kinds == InputCheckCode.FRONTAL).any() or labeled.all():
+        raise DatasetError(
+            "There are no training and validation images here to train the input check with.", code="no-examples"
+        )
+    return InputCheckExamples(features[labeled], kinds[labeled], features[~labeled], len(training))
 
 
 def out_of_scope_films(dataset: Dataset, roles: pd.Series, exclude_views: tuple[str, ...]) -> Dataset:
-    """Films that a recipe leaves out and that a gate can learn from, with their `kind`: laterals, and what is no film.
+    """The films that a recipe leaves out and an input check can learn from, with their `kind`: laterals and non-X-rays.
 
-    `roles` has each film's role in the training, "" where it has none. None of a patient by whom the model is judged.
+    `roles` has each film's role in the training, "" where it has none. None is of a validation or test patient.
     """
     table = dataset.table
     kinds = pd.Series("", index=table.index)
-    kinds[table["view"].isin(LATERAL_VIEWS) & table["view"].isin(exclude_views)] = LATERAL
-    kinds[(table["label"] == NOT_A_FILM) | (table["view"] == CT)] = NO_FILM
-    judged = roles.isin(("val", "test")) | table["split"].isin(("val", "test"))
-    known = set(dataset.patients[judged])
-    return dataset.with_column("kind", kinds).where((kinds != "") & (roles == "") & ~dataset.patients.isin(known))
+    kinds[table["view"].isin(LATERAL_VIEWS) & table["view"].isin(exclude_views)] = InputCheckCode.LATERAL.value
+    kinds[(table["label"] == NOT_CHEST_XRAY_LABEL) | (table["view"] == CT)] = InputCheckCode.NOT_CHEST_XRAY.value
+    evaluated = roles.isin(("val", "test")) | table["split"].isin(("val", "test"))
+    patients = set(dataset.patients[evaluated])
+    return dataset.with_column("kind", kinds).where((kinds != "") & (roles == "") & ~dataset.patients.isin(patients))
 
 
-def _taught(dataset: Dataset, chosen: NDArray[np.intp], size_px: int, seed: int) -> Iterator[tuple[str, Pixels]]:
+def _training_images(
+    dataset: Dataset, chosen: NDArray[np.intp], size_px: int, seed: int
+) -> Iterator[tuple[str, Pixels]]:
     for place, i in enumerate(chosen):
         for film in _read(dataset, int(i)):
             rng = np.random.default_rng([seed, place])
             fitted = film.fitted(size_px)
-            yield FRONTAL, fitted
-            yield FRONTAL, augment(fitted, VARIED, rng)
-            if place < SPOILED_FILMS:
-                for kind, spoil in CORRUPTIONS.items():
-                    yield kind, Film.from_pixels(spoil(film.pixels, rng)).fitted(size_px)
+            yield InputCheckCode.FRONTAL, fitted
+            yield InputCheckCode.FRONTAL, augment(fitted, VARIATIONS, rng)
+            if place < MAX_CORRUPTED_FILMS:
+                for name, corrupt in CORRUPTIONS.items():
+                    yield CORRUPTION_CODES[name], Film.from_pixels(corrupt(film.pixels, rng)).fitted(size_px)
 
 
-def _some_of_each(strangers: Dataset, rng: np.random.Generator) -> list[int]:
-    kinds = strangers.table["kind"].to_numpy()
-    return [int(i) for kind in np.unique(kinds) for i in rng.permutation(np.flatnonzero(kinds == kind))[:STRANGERS]]
+def _sample_of_each_kind(out_of_scope: Dataset, rng: np.random.Generator) -> list[int]:
+    kinds = out_of_scope.table["kind"].to_numpy()
+    rows = (rng.permutation(np.flatnonzero(kinds == kind))[:MAX_OUT_OF_SCOPE] for kind in np.unique(kinds))
+    return [int(i) for of_kind in rows for i in of_kind]
 
 
 def _read(dataset: Dataset, i: int) -> list[Film]:
@@ -132,13 +143,15 @@ def _read(dataset: Dataset, i: int) -> list[Film]:
         return []
 
 
-def _looked_at(
-    look: Look, pictures: Iterator[tuple[str, Pixels]], total: int, progress: Told
+def _extract(
+    extract: FeatureExtractor, images: Iterator[tuple[str, Pixels]], total: int, progress: Progress
 ) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
-    features, kinds = [], []
+    """The features and the kind of each image."""
+    features: list[NDArray[np.floating]] = []
+    kinds: list[str] = []
     progress(0, total)
-    while together := list(islice(pictures, BATCH)):
-        features.append(np.asarray(look(np.stack([pixels for _, pixels in together]))))
-        kinds += [kind for kind, _ in together]
+    while together := list(islice(images, BATCH_SIZE)):
+        features.append(np.asarray(extract(np.stack([pixels for _, pixels in together]))))
+        kinds += [str(kind) for kind, _ in together]
         progress(len(kinds), total)
     return np.concatenate(features).astype(np.float32), np.array(kinds)
