@@ -14,6 +14,7 @@ from cxr.core.errors import CxrError
 from cxr.films.isolation.pool import decoder_pool
 from cxr.inference import loading
 from cxr.registry import default_model, registry
+from cxr.ui.keras_session import preserve_keras_session
 
 if TYPE_CHECKING:
     from cxr.inference.classifier import Classifier
@@ -44,7 +45,7 @@ def warm_up() -> None:
         from cxr.learning.tensorflow_import import import_tensorflow
 
         import_tensorflow()
-        _keep_keras()
+        preserve_keras_session()
         with suppress(CxrError):  # the visitor who asks for the model sees the error
             name = default_model.default_name()
             if name:
@@ -53,14 +54,3 @@ def warm_up() -> None:
         gc.freeze()  # Streamlit collects garbage after each run; what is loaded now stays and need not be searched
 
     threading.Thread(target=work, name="warm-up", daemon=True).start()
-
-
-def _keep_keras() -> None:
-    """Keeps Streamlit from clearing Keras after each run of a page, as it does for scripts that build models in pages.
-
-    It would throw away the compiled kernels of the default model (0.2 s a page), and reset what another visitor's
-    page is building.
-    """
-    import keras
-
-    keras.backend.clear_session = lambda free_memory=True: None
