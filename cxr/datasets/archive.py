@@ -1,4 +1,4 @@
-"""Where a dataset's files lie: a folder or a ZIP, both read in place."""
+"""The files of a dataset in a folder or a ZIP, both read in place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from cxr.core.errors import DatasetError, FilmTooLarge, UnreadableFilm
-from cxr.films.film import MAX_BYTES
+from cxr.films.header_limits import MAX_BYTES
 
 MANIFEST = "manifest.csv"
 SPLITS = {
@@ -30,18 +30,20 @@ SPLITS = {
     "validation": "val",
     "dev": "val",
 }
-NO_FILM = (
+NON_FILM_SUFFIXES = (
     *(".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".jsonl", ".xml", ".html", ".htm", ".yml", ".yaml"),
     *(".toml", ".ini", ".log", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".py", ".ipynb", ".js", ".css"),
     *(".sh", ".bat", ".db", ".zip", ".gz", ".tar", ".7z", ".rar", ".npy", ".npz", ".h5", ".keras"),
 )
-MASKS = frozenset({"mask", "masks"})  # as the COVID-19 Radiography Database lays them beside its films
-MISSING = "This film is listed in its dataset, but its file is missing."
-LEAVES = "This film's path leads out of its dataset's folder."
-DAMAGED_ZIP = "This film's part of the ZIP is damaged. Pack or download the ZIP again."
+MASKS = frozenset({"mask", "masks"})  # as the COVID-19 Radiography Database has them beside its images
+MISSING = "The file is listed in the dataset but is missing."
+OUTSIDE_FOLDER = "The file's path leads out of the dataset's folder."
+DAMAGED_ZIP = "This part of the ZIP is damaged. Create or download the ZIP again."
+NO_PERMISSION = "The file cannot be opened. Check its permissions."
+TOO_LARGE = f"The file is larger than {MAX_BYTES // 1_000_000} MB. Export a single X-ray."
 
-MOST_LIST_BYTES = 100_000_000  # of a ZIP's list of its members: a million of them
-_END_BYTES = (1 << 16) + 200  # in which a ZIP's end lies, with its comment
+MAX_LIST_BYTES = 100_000_000  # of a ZIP's directory: about a million members
+_END_BYTES = (1 << 16) + 200  # the most that a ZIP's end record takes, with its comment
 
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -56,21 +58,21 @@ _ZIP_ERRORS = (
 
 
 def leaves_folder(path: str) -> bool:
-    """True for a path that is absolute or climbs."""
+    """True for a path that is absolute or goes up a folder."""
     return bool(re.match(r"/|[A-Za-z]:", path)) or ".." in path.split("/") or "\0" in path
 
 
 def may_be_film(path: str) -> bool:
-    """True where nothing in the name says otherwise; the content is looked at only when it is read."""
+    """True unless the name says otherwise; the content is checked only when the file is read."""
     *folders, name = path.split("/")
-    return not name.lower().endswith(NO_FILM) and not MASKS & {part.lower() for part in folders}
+    return not name.lower().endswith(NON_FILM_SUFFIXES) and not MASKS & {part.lower() for part in folders}
 
 
 def wrapping_folder(names: Iterable[str], eager: bool) -> str:
-    """The folders wrapped around a dataset, as `chest_xray/`; empty where there are none.
+    """The path of the folders that only wrap a dataset, as `chest_xray/`; empty where there are none.
 
-    A single folder is taken off where a manifest or split folders lie in it; an eager search also
-    takes it off where no film lies in it directly, as in a ZIP of one folder a class.
+    A single top folder is such a one where it has a manifest or split folders in it; in an eager search also where
+    it has no film directly in it, as in a ZIP with one folder per class.
     """
     inner = [name for name in names if may_be_film(name) or name.endswith(MANIFEST)]
     prefix = ""
@@ -80,120 +82,132 @@ def wrapping_folder(names: Iterable[str], eager: bool) -> str:
         if splits or len(tops) != 1:
             break
         top = tops.pop() + "/"
-        below = [name.removeprefix(top) for name in inner if name.startswith(top)]
-        folders = {name.split("/", 1)[0].lower() for name in below if "/" in name}
-        flat = any("/" not in name and name != MANIFEST for name in below)
-        if not (MANIFEST in below or folders & set(SPLITS) or (eager and not flat)):
+        inside = [name.removeprefix(top) for name in inner if name.startswith(top)]
+        folders = {name.split("/", 1)[0].lower() for name in inside if "/" in name}
+        has_films = any("/" not in name and name != MANIFEST for name in inside)
+        if not (MANIFEST in inside or folders & set(SPLITS) or (eager and not has_films)):
             break
-        prefix, inner = prefix + top, below
+        prefix, inner = prefix + top, inside
     return prefix
 
 
 def _hidden(path: str) -> bool:
+    """True for hidden files, those in hidden folders, and those that macOS adds to a ZIP."""
     return any(part.startswith(".") or part == "__MACOSX" for part in path.split("/"))
 
 
 class Folder:
     """The files under a folder."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root.resolve()
+    def __init__(self, root: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.root, self._max_bytes = root.resolve(), max_bytes
 
     def names(self) -> list[str]:
         """Paths of all files that are not hidden, sorted, with `/` between the parts."""
         names = []
-        for here, folders, files in os.walk(self.root):
+        for path, folders, files in os.walk(self.root):
             folders[:] = [folder for folder in folders if not _hidden(folder)]
-            prefix = Path(here).relative_to(self.root).as_posix()
+            prefix = Path(path).relative_to(self.root).as_posix()
             prefix = "" if prefix == "." else prefix + "/"
             names += [prefix + name for name in files if not _hidden(name)]
         return sorted(names)
 
     def paths_outside(self, paths: Iterable[str]) -> list[str]:
-        """Those of these paths that a symbolic link leads out of the folder.
+        """Those of these paths that lead out of the folder by a symbolic link.
 
-        Looks at each folder once, as resolving 50,000 files would take seconds.
+        Each folder is scanned once, as resolving 50,000 files would take seconds.
         """
         by_folder = defaultdict(list)
         for path in paths:
             by_folder[path.rpartition("/")[0]].append(path)
-        strays = []
+        outside = []
         for folder, films in by_folder.items():
-            here = self.root / folder
-            if not self._holds(here):
-                strays += films
-            elif here.is_dir():
-                with os.scandir(here) as entries:
+            directory = self.root / folder
+            if not self._holds(directory):
+                outside += films
+            elif directory.is_dir():
+                with os.scandir(directory) as entries:
                     links = {entry.name for entry in entries if entry.is_symlink()}
                 linked = [film for film in films if film.rpartition("/")[2] in links] if links else []
-                strays += [film for film in linked if not self._holds(self.root / film)]
-        return strays
+                outside += [film for film in linked if not self._holds(self.root / film)]
+        return outside
 
     def read(self, path: str) -> bytes:
         """The bytes of one file; raises only `FilmError`."""
         try:
             file = self.root / path
             if leaves_folder(path) or not self._holds(file):
-                raise UnreadableFilm(LEAVES)
+                raise UnreadableFilm(OUTSIDE_FOLDER, code="outside-folder")
             if not file.is_file():
-                raise UnreadableFilm(MISSING)
+                raise UnreadableFilm(MISSING, code="missing")
             with file.open("rb") as stream:
-                return _limited(stream.read(MAX_BYTES + 1))
+                return _limited(stream.read(self._max_bytes + 1), self._max_bytes)
         except (OSError, ValueError):
-            raise UnreadableFilm("This film's file cannot be opened. Check that you may read it.") from None
+            raise UnreadableFilm(NO_PERMISSION, code="no-permission") from None
 
     def _holds(self, path: Path) -> bool:
+        """Whether the path is inside the folder, symbolic links followed."""
         return path.resolve().is_relative_to(self.root)
 
 
 class Archive:
-    """The files in a ZIP, which is opened once and read by several threads in turn; on disk, or as a file in memory."""
+    """The files in a ZIP, on disk or in memory, which is opened once and read by several threads in turn."""
 
-    def __init__(self, root: Path, file: IO[bytes] | None = None) -> None:
-        self.root = root.resolve()
+    def __init__(
+        self,
+        root: Path,
+        file: IO[bytes] | None = None,
+        max_bytes: int = MAX_BYTES,
+        max_list_bytes: int = MAX_LIST_BYTES,
+    ) -> None:
+        self.root, self._max_bytes = root.resolve(), max_bytes
         self._lock = threading.Lock()
         try:
-            if _list_bytes(file or self.root) > MOST_LIST_BYTES:
-                raise DatasetError(f"{root.name} lists more files than can be read. Pack its films into several ZIPs.")
+            if _list_bytes(file or self.root) > max_list_bytes:
+                raise DatasetError(
+                    f"{root.name} has too many files. Split it into several ZIPs.", code="too-many-files"
+                )
             self._zip = zipfile.ZipFile(file or self.root)
             members = {info.filename.replace("\\", "/"): info for info in self._zip.infolist()}
         except _ZIP_ERRORS as error:
-            raise DatasetError(f"{root.name} is damaged or is no ZIP. Pack or download it again.") from error
+            raise DatasetError(
+                f"{root.name} is damaged or not a ZIP. Create or download it again.", code="damaged-zip"
+            ) from error
         members = {name: info for name, info in members.items() if _wanted(name)}
         if any(info.flag_bits & 1 for info in members.values()):
-            raise DatasetError(f"{root.name} is protected by a password. Pack it again without one.")
+            raise DatasetError(f"{root.name} has a password. Create the ZIP without one.", code="password")
         prefix = wrapping_folder(members, eager=True)
         self._members = {name.removeprefix(prefix): info for name, info in members.items() if name.startswith(prefix)}
 
     def names(self) -> list[str]:
-        """Paths of all files that are not hidden, sorted, without the folder wrapped around them."""
+        """Paths of all files that are not hidden, sorted, without folders that only wrap the dataset."""
         return sorted(self._members)
 
     def unpacked_bytes(self) -> int:
-        """What all members take when they are unpacked; no more of each is ever read."""
-        return sum(min(info.file_size, MAX_BYTES) for info in self._members.values())
+        """The size of all members unpacked; never more of them is read."""
+        return sum(min(info.file_size, self._max_bytes) for info in self._members.values())
 
     def paths_outside(self, paths: Iterable[str]) -> list[str]:
-        """Nothing: members that would leave the ZIP were never let in."""
+        """An empty list: members with paths outside the ZIP are never included."""
         return []
 
     def read(self, path: str) -> bytes:
         """The bytes of one member; raises only `FilmError`."""
         member = self._members.get(path)
         if member is None:
-            raise UnreadableFilm(MISSING)
-        if member.file_size > MAX_BYTES:
-            raise _too_large()
+            raise UnreadableFilm(MISSING, code="missing")
+        if member.file_size > self._max_bytes:
+            raise FilmTooLarge(TOO_LARGE)
         try:
             with self._lock, self._zip.open(member) as stream:
-                # No more than is announced: a member that says little and unfolds to much would be unfolded first.
-                return _limited(stream.read(min(member.file_size, MAX_BYTES) + 1))
+                # No more than declared: a member may declare little and unpack to much.
+                return _limited(stream.read(min(member.file_size, self._max_bytes) + 1), self._max_bytes)
         except _ZIP_ERRORS:
-            raise UnreadableFilm(DAMAGED_ZIP) from None
+            raise UnreadableFilm(DAMAGED_ZIP, code="damaged-zip") from None
 
 
 def _list_bytes(source: Path | IO[bytes]) -> int:
-    """Size of a ZIP's list of members as its end says it: as much would be read of it. 0 where it is no ZIP."""
+    """The size of a ZIP's directory as its end record declares it, as so much would be read; 0 where it is no ZIP."""
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(-min(file.seek(0, os.SEEK_END), _END_BYTES), os.SEEK_END)
         tail = file.read()
@@ -205,28 +219,25 @@ def _list_bytes(source: Path | IO[bytes]) -> int:
 
 
 def _wanted(name: str) -> bool:
+    """True for members that are files, not hidden, with paths inside the ZIP."""
     return bool(name) and not (name.endswith("/") or leaves_folder(name) or _hidden(name))
 
 
-def _limited(data: bytes) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise _too_large()
+def _limited(data: bytes, max_bytes: int) -> bytes:
+    if len(data) > max_bytes:
+        raise FilmTooLarge(TOO_LARGE)
     return data
 
 
-def _too_large() -> FilmTooLarge:
-    return FilmTooLarge(f"This film is larger than {MAX_BYTES // 1_000_000} MB. Export it by itself.")
-
-
 def open_store(root: str | Path) -> Folder | Archive:
-    """The folder or ZIP at this place; a ZIP stays open for the next film."""
+    """The folder or ZIP at this path; a ZIP stays open for the next film."""
     root = Path(root)
     if root.is_dir():
         return Folder(root)
     try:
         state = root.stat()
     except OSError:
-        raise UnreadableFilm(MISSING) from None
+        raise UnreadableFilm(MISSING, code="missing") from None
     return _archive(root, state.st_mtime_ns, state.st_size)
 
 

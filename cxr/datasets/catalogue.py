@@ -1,7 +1,7 @@
-"""The datasets that this installation knows by name: those a person added, and those in the folder CXR_DATA.
+"""The datasets that this installation knows by name: those that were added, and those in the folder CXR_DATA.
 
-The list is one file of names and paths. A path is relative where the dataset was made here, for this
-installation: such films go when the dataset is forgotten. All others are never touched.
+The list is a file of names and paths. A path is relative where the dataset was created here: its files are deleted
+with it. All other files are never changed.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ from cxr.datasets.dataset import Dataset
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _LIST = "datasets.json"
-_TRIED = 8  # films of a new dataset, of which one must be a film
-_DEPTH = 3  # folders below which no film is looked for when CXR_DATA is listed
+_SAMPLE = 8  # files of a new dataset, of which one must be readable
+_DEPTH = 3  # levels of folders that are searched in CXR_DATA
 
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """Where a dataset lies, and under which name it is offered."""
+    """A known dataset: its name and where it is."""
 
     name: str
     path: str
-    created_here: bool = False  # it was made here, and goes when it is forgotten
-    added: bool = True  # by a person; False where it was found in CXR_DATA
+    created_here: bool = False  # its files are deleted when it is removed
+    added: bool = True  # False for a dataset in CXR_DATA
 
     @property
     def exists(self) -> bool:
+        """Whether there is something at its path."""
         try:
             return Path(self.path).exists()
         except OSError:  # in a folder that may not be read
@@ -51,133 +52,137 @@ class DatasetEntry:
 
 
 def entries() -> list[DatasetEntry]:
-    """Every dataset on offer by name, those that a person added first."""
-    added = sorted((_place(name, path) for name, path in _known().items()), key=lambda one: one.name)
-    listed, names = {one.path for one in added}, {one.name for one in added}
-    found = []
-    for path in _found():
-        if str(path) not in listed:
-            found.append(DatasetEntry(_free(_name_of(path), names), str(path), added=False))
-            names.add(found[-1].name)
-    return [*added, *found]
+    """All known datasets: the added ones by name, then those in CXR_DATA."""
+    added = sorted((_entry(name, path) for name, path in _stored_paths().items()), key=lambda entry: entry.name)
+    paths, names = {entry.path for entry in added}, {entry.name for entry in added}
+    extra = []
+    for path in _extra_datasets():
+        if str(path) not in paths:
+            extra.append(DatasetEntry(_free_name(_name_of(path), names), str(path), added=False))
+            names.add(extra[-1].name)
+    return [*added, *extra]
 
 
 def find_entry(name: str) -> DatasetEntry:
-    for one in entries():
-        if one.name == name:
-            return one
-    raise DatasetError(f"There is no dataset '{name}' in the list.")
+    """The dataset of this name; DatasetError where there is none."""
+    for entry in entries():
+        if entry.name == name:
+            return entry
+    raise DatasetError(f"There is no dataset '{name}'.", code="unknown-name")
 
 
 def add(path: str | Path, name: str = "") -> DatasetEntry:
-    """The folder, ZIP or manifest at this path, in the list from now on; without a name, under its own.
+    """Add the folder, ZIP or manifest at this path to the list, under its own name where none is given.
 
-    It is opened, and a film of it is read, as any folder of folders looks like a dataset from outside.
+    It is opened and one of its files is read, as any folder of folders looks like a dataset from outside.
     """
-    authorize(Action.ADD_DATASET)  # before anything is said of what is there
-    there = _resolved(path)
-    _must_have_films(Dataset.open(there), there.name)
+    authorize(Action.ADD_DATASET)  # before anything is said about the path
+    place = _resolved(path)
+    _check_readable(Dataset.open(place), place.name)
     name = name and _valid(name)
     with audited(Action.ADD_DATASET), _locked():
-        known = _known()
-        at = str(there)
-        for other, its_path in known.items():
-            if _place(other, its_path).path == at:
+        stored = _stored_paths()
+        for other, other_path in stored.items():
+            if _entry(other, other_path).path == str(place):
                 if name in ("", other):
-                    return _place(other, its_path)
-                raise DatasetError(f"This dataset is in the list already, as '{other}'.")
-        if name in known:
-            raise DatasetError(f"There is already a dataset '{name}'. Choose another name.")
-        name = name or _free(_name_of(there), known)
-        _write(known | {name: at})
-    return _place(name, at)
+                    return _entry(other, other_path)
+                raise DatasetError(f"This dataset was already added as '{other}'.", code="already-added")
+        if name in stored:
+            raise DatasetError(f"There is already a dataset '{name}'. Choose another name.", code="name-taken")
+        name = name or _free_name(_name_of(place), stored)
+        _write(stored | {name: str(place)})
+    return _entry(name, str(place))
 
 
 def create(name: str, fill: Callable[[Path], object], suffix: str = "") -> DatasetEntry:
-    """A dataset of this installation's own: what `fill` writes at the path that it is given.
+    """Create a dataset in this installation: what `fill` writes to the path that it gets.
 
-    In the list only once it is whole; where that fails or is broken off, nothing is left. A name that is
-    taken gets a number.
+    It is listed only once it is complete; if that fails or is interrupted, nothing is left. A name that is taken gets a
+    number.
     """
     with audited(Action.CREATE_DATASET):
-        return _made(_valid(name), fill, suffix)
+        return _created(_valid(name), fill, suffix)
 
 
-def _made(name: str, fill: Callable[[Path], object], suffix: str) -> DatasetEntry:
-    aside = data_dir() / f".{uuid4().hex}"
-    partial = aside / f"{name}{suffix}"  # by its own name, which a refusal quotes
+def _created(name: str, fill: Callable[[Path], object], suffix: str) -> DatasetEntry:
+    workspace = data_dir() / f".{uuid4().hex}"
+    partial = workspace / f"{name}{suffix}"  # by its own name, which errors quote
     try:
-        aside.mkdir(parents=True)
+        workspace.mkdir(parents=True)
         fill(partial)
-        _must_have_films(Dataset.open(partial), name)
+        _check_readable(Dataset.open(partial), name)
         with _locked():
-            known = _known()
-            name = _free(name, {*known, *(path.name.removesuffix(suffix) for path in data_dir().iterdir())})
+            stored = _stored_paths()
+            name = _free_name(name, {*stored, *(path.name.removesuffix(suffix) for path in data_dir().iterdir())})
             partial.rename(data_dir() / f"{name}{suffix}")
-            _write(known | {name: f"{name}{suffix}"})
+            _write(stored | {name: f"{name}{suffix}"})
     except OSError as error:
-        raise DatasetError(f"'{name}' could not be written to {data_dir()}: {error.strerror or error}.") from error
+        raise DatasetError(
+            f"'{name}' could not be written to {data_dir()}: {error.strerror or error}.", code="not-written"
+        ) from error
     finally:
-        _delete(aside)
-    return _place(name, f"{name}{suffix}")
+        _delete(workspace)
+    return _entry(name, f"{name}{suffix}")
 
 
 def remove(name: str) -> None:
-    """Take a dataset off the list. Its films stay where they are, unless they were made here."""
+    """Remove a dataset from the list. Its files are deleted only if it was created here."""
     with audited(Action.REMOVE_DATASET):
-        _forgotten(find_entry(name))
+        _remove(find_entry(name))
 
 
-def _forgotten(gone: DatasetEntry) -> None:
-    name = gone.name
-    if not gone.added:
-        raise DatasetError(f"'{name}' lies in the folder CXR_DATA; take it out of there.")
+def _remove(entry: DatasetEntry) -> None:
+    name = entry.name
+    if not entry.added:
+        raise DatasetError(f"'{name}' is in the folder CXR_DATA. Move it out of that folder.", code="in-extra-folder")
     with _locked():
-        _write({other: path for other, path in _known().items() if other != name})
-    path = Path(gone.path)
-    if gone.created_here and path.exists():
-        doomed = path.with_name(f".{uuid4().hex}")
+        _write({other: path for other, path in _stored_paths().items() if other != name})
+    path = Path(entry.path)
+    if entry.created_here and path.exists():
+        discarded = path.with_name(f".{uuid4().hex}")
         try:
-            path.rename(doomed)
-            _delete(doomed)
+            path.rename(discarded)
+            _delete(discarded)
         except OSError as error:
-            raise DatasetError(f"'{name}' is off the list, but {path} could not be deleted wholly.") from error
+            raise DatasetError(
+                f"'{name}' was removed, but some files of {path} could not be deleted.", code="not-deleted"
+            ) from error
 
 
 def to_valid_name(text: str) -> str:
-    """The nearest to this text that can be a dataset's name."""
+    """A valid dataset name made of this text."""
     return re.sub(r"[^a-z0-9._-]+", "-", text.lower())[:60].strip("-._") or "films"
 
 
 def _resolved(path: str | Path) -> Path:
-    """The path as it is kept: absolute, and a folder's where it is the manifest of one."""
+    """The path as it is stored: absolute, and the folder where it is the manifest of one."""
     text = str(path).strip().strip("\"'")
     if not text:
-        raise DatasetError(f"Name a folder, a ZIP or a {MANIFEST} on this machine.")
+        raise DatasetError(f"Enter the path of a folder, a ZIP or a {MANIFEST} on this computer.", code="no-path")
     try:
-        there = Path(text).expanduser().resolve()
-        if not there.exists():
-            raise DatasetError(f"There is nothing at {there}. Check the path.")
-        if not os.access(there, os.R_OK):
-            raise DatasetError(f"{there} may not be read. Ask its owner, or choose another place.")
+        place = Path(text).expanduser().resolve()
+        if not place.exists():
+            raise DatasetError(f"There is nothing at {place}. Check the path.", code="nothing-there")
+        if not os.access(place, os.R_OK):
+            raise DatasetError(f"There is no permission to read {place}. Choose another path.", code="no-permission")
     except (OSError, ValueError, RuntimeError) as error:
-        raise DatasetError(f"'{text}' is not a path on this machine. Check it.") from error
-    return there.parent if there.name == MANIFEST else there
+        raise DatasetError(f"'{text}' is not a path on this computer.", code="not-a-path") from error
+    return place.parent if place.name == MANIFEST else place
 
 
-def _must_have_films(dataset: Dataset, shown: str) -> None:
-    """Some of the films, evenly spread, one of which must be readable."""
+def _check_readable(dataset: Dataset, name: str) -> None:
+    """Raise DatasetError where none of a few files, evenly spread, can be read."""
     reason = ""
-    for i in range(0, len(dataset), len(dataset) // _TRIED + 1):
+    for i in range(0, len(dataset), len(dataset) // _SAMPLE + 1):
         try:
             dataset.read(i)
             return
         except FilmError as error:
             reason = str(error)
-    raise DatasetError(f"{shown} has no films that can be read; of the last one tried: {reason}")
+    raise DatasetError(f"{name} has no readable X-rays. {reason}", code="no-readable-films")
 
 
-def _found() -> Iterator[Path]:
+def _extra_datasets() -> Iterator[Path]:
     """The datasets in CXR_DATA, or that folder itself where it is one."""
     folder = extra_data_dir()
     try:
@@ -193,13 +198,13 @@ def _found() -> Iterator[Path]:
 
 
 def _may_be_dataset(path: Path) -> bool:
-    """True for a ZIP, a folder with a manifest, and one with a film in a folder of it; nothing is opened."""
+    """True for a ZIP, a folder with a manifest, and one with a subfolder that has an image; no file is opened."""
     if path.is_file():
         return path.suffix.lower() == ".zip"
     if (path / MANIFEST).is_file():
         return True
-    for here, folders, files in os.walk(path):
-        depth = len(Path(here).relative_to(path).parts)
+    for folder, folders, files in os.walk(path):
+        depth = len(Path(folder).relative_to(path).parts)
         folders[:] = [name for name in folders if not name.startswith(".")] if depth < _DEPTH else []
         if depth and any(not name.startswith(".") and may_be_film(name) for name in files):
             return True
@@ -207,22 +212,25 @@ def _may_be_dataset(path: Path) -> bool:
 
 
 def _name_of(path: Path) -> str:
-    return to_valid_name(
-        path.parent.name if path.suffix.lower() == ".csv" else path.stem if path.is_file() else path.name
-    )
+    """The name of the folder or ZIP at this path, or of the manifest's folder."""
+    if path.suffix.lower() == ".csv":
+        return to_valid_name(path.parent.name)
+    return to_valid_name(path.stem if path.is_file() else path.name)
 
 
 def _valid(name: str) -> str:
+    """The name; DatasetError where it is invalid."""
     if not _NAME.fullmatch(name):
         raise DatasetError(
-            f"'{name}' cannot be a dataset's name: use up to 64 lower-case letters, digits, dots, dashes and "
-            "underscores, beginning with a letter or digit."
+            f"'{name}' is not a valid name: use up to 64 lowercase letters, digits, dots, dashes and underscores, "
+            "starting with a letter or digit.",
+            code="invalid-name",
         )
     return name
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
-    """The name, numbered where it is taken."""
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """The name, with a number where it is taken."""
     taken, free, number = set(taken), name, 1
     while free in taken:
         number += 1
@@ -230,42 +238,44 @@ def _free(name: str, taken: Iterable[str]) -> str:
     return free
 
 
-def _place(name: str, path: str) -> DatasetEntry:
-    own = not Path(path).is_absolute()
-    return DatasetEntry(name, str(data_dir() / path), created_here=own)
+def _entry(name: str, path: str) -> DatasetEntry:
+    """The entry of a stored name and path."""
+    return DatasetEntry(name, str(data_dir() / path), created_here=not Path(path).is_absolute())
 
 
-def _known() -> dict[str, str]:
-    """Name -> path, relative for datasets made here; a damaged list is none."""
-    return {name: path for name, path in (_listed() or {}).items() if isinstance(path, str) and _stays(path)}
+def _stored_paths() -> dict[str, str]:
+    """The stored paths by name, relative for datasets created here; empty where the list is damaged."""
+    return {name: path for name, path in (_stored_list() or {}).items() if isinstance(path, str) and _is_safe(path)}
 
 
-def _stays(path: str) -> bool:
-    """True for an absolute path, and for a name in this installation's own data folder."""
+def _is_safe(path: str) -> bool:
+    """True for an absolute path, and for a name in this installation's data folder."""
     return Path(path).is_absolute() or (bool(path) and Path(path).name == path and not path.startswith("."))
 
 
-def _listed() -> dict[str, Any] | None:
-    """What the list holds; None where it is damaged."""
+def _stored_list() -> dict[str, Any] | None:
+    """The content of the list; None where it is damaged."""
     try:
-        known = json.loads((data_dir() / _LIST).read_text("utf-8"))
+        stored = json.loads((data_dir() / _LIST).read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise DatasetError(f"The list of datasets, {data_dir() / _LIST}, cannot be read.") from error
+        raise DatasetError(f"The list of datasets, {data_dir() / _LIST}, cannot be read.", code="list") from error
     except ValueError:
         return None
-    return known if isinstance(known, dict) else None
+    return stored if isinstance(stored, dict) else None
 
 
-def _write(known: dict[str, str]) -> None:
+def _write(paths: dict[str, str]) -> None:
+    """Store the list; a damaged one is renamed, not overwritten."""
     path = data_dir() / _LIST
-    if _listed() is None:
+    if _stored_list() is None:
         path.replace(path.with_name(f"{_LIST}.damaged"))
-    write_atomically(path, json.dumps(known, indent=2) + "\n")
+    write_atomically(path, json.dumps(paths, indent=2) + "\n")
 
 
 def _delete(path: Path) -> None:
+    """Delete a file or a folder with all that is in it."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -274,6 +284,7 @@ def _delete(path: Path) -> None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
+    """Hold the lock on the list."""
     data_dir().mkdir(parents=True, exist_ok=True)
     with FileLock(data_dir() / ".lock"):
         yield

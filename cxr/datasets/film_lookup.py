@@ -1,4 +1,4 @@
-"""A film that was judged once is found again: wherever in the catalogue it lies, known by its bytes."""
+"""The file of a film that was evaluated before, found in the known datasets by its path and checked by its bytes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cxr.datasets.archive import open_store
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import film_id
 
-UNNAMED = "The scores came without the films' names, as those of an imported model do, so this film cannot be found."
-NOWHERE = "This film is in none of the datasets listed here. Add its dataset on the page Data."
-CHANGED = "The file in this film's place has changed since it was judged, so it is not shown."
+NO_PATH = "The scores have no file names, as those of an imported model, so this X-ray cannot be found."
+NOT_FOUND = "This X-ray is in none of the datasets here. Add its dataset on the page Data."
+CHANGED = "The file of this X-ray has changed since the evaluation, so it is not shown."
 
 
 def find_film(dataset: str, path: str, digest: str) -> bytes:
-    """The film's file, with the very bytes that were judged; raises only `FilmError`."""
+    """The bytes of the film's file, the same that were evaluated; raises only `FilmError`."""
     if not path or not digest:
-        raise UnreadableFilm(UNNAMED)
+        raise UnreadableFilm(NO_PATH, code="no-path")
     changed = False
     for name, root in _roots():
         try:
@@ -31,17 +31,20 @@ def find_film(dataset: str, path: str, digest: str) -> bytes:
         if film_id(data) == digest:
             return data
         changed |= name == dataset
-    raise UnreadableFilm(CHANGED if changed else NOWHERE)
+    if changed:
+        raise UnreadableFilm(CHANGED, code="changed")
+    raise UnreadableFilm(NOT_FOUND, code="not-found")
 
 
 def _roots() -> Iterator[tuple[str, str]]:
-    """The name of each dataset in the catalogue as scores have it, and where its paths begin."""
-    for place in catalogue.entries():
+    """The name of each known dataset as scores have it, and the folder or ZIP that its paths start from."""
+    for entry in catalogue.entries():
         with suppress(OSError, CxrError):  # moved away, or no longer a dataset
-            yield _root(place.path, Path(place.path).stat().st_mtime_ns)
+            yield _root(entry.path, Path(entry.path).stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
 def _root(path: str, changed_ns: int) -> tuple[str, str]:
+    """Name and root of the dataset at this path, cached until its place changes."""
     dataset = Dataset.open(path)
     return dataset.name, str(dataset.table["root"].iat[0])

@@ -1,4 +1,4 @@
-"""Labels of films, classes of a model, and how the one maps to the other."""
+"""The labels of films, the classes of a model, and the mapping between them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ DISPLAY_NAMES = {
     "not-a-chest-xray": "Not a chest X-ray",
 }
 UNLABELED = "No label"
+NO_NEGATIVE = "These classes have no 'normal' as the negative class."
 
 
 def display_name(label: str) -> str:
@@ -38,12 +39,12 @@ def display_in_sentence(label: str) -> str:
 
 @dataclass(frozen=True)
 class LabelSpace:
-    """The classes of a model in their order, and the groups that films or classes may stand for.
+    """The classes of a model in order, and groups of labels.
 
-    A group that is itself a class takes the films of its members (`pneumonia` from bacterial and viral films).
-    A group that is not a class is a coarser label: its films may be any of its members, and train through the
-    sum of the members' probabilities. That holds only where every member is a class: a film of pneumonia of
-    unknown cause says nothing to a model that knows covid19 alone.
+    A group that is itself a class takes the films of its members (`pneumonia` from bacterial and viral films). A group
+    that is not a class is a coarser label: its films may be of any member, and train through the sum of the members'
+    probabilities. That requires every member to be a class: pneumonia of unknown cause gives no target for a model
+    whose only pneumonia class is covid19.
     """
 
     classes: tuple[str, ...]
@@ -51,7 +52,9 @@ class LabelSpace:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
-            raise DatasetError(f"A model needs two or more different classes, not {list(self.classes)}.")
+            raise DatasetError(
+                f"A model needs two or more different classes, not {list(self.classes)}.", code="too-few-classes"
+            )
 
     @classmethod
     def from_labels(
@@ -60,22 +63,22 @@ class LabelSpace:
         groups: Mapping[str, tuple[str, ...]],
         leave_out: Iterable[str] = (),
     ) -> LabelSpace:
-        """The label space that a dataset's labels suggest: each label a class, save groups and those left out."""
-        found = set(labels) - set(leave_out) - {""}
-        coarse = {name for name, members in groups.items() if found & (set(members) - {name})}
+        """The label space of a dataset's labels: each label is a class, except for groups and those left out."""
+        present = set(labels) - set(leave_out) - {""}
+        coarse = {name for name, members in groups.items() if present & (set(members) - {name})}
         rank = {name: i for i, name in enumerate(ORDER)}
-        classes = sorted(found - coarse, key=lambda name: (rank.get(name, len(rank)), name))
+        classes = sorted(present - coarse, key=lambda name: (rank.get(name, len(rank)), name))
         return cls(tuple(classes), groups)
 
     @property
     def negative(self) -> int | None:
-        """Index of the class that means "nothing found"; of two classes without `normal`, the first."""
+        """The index of the negative class, which is `normal`; of two classes without it, the first."""
         if NEGATIVE in self.classes:
             return self.classes.index(NEGATIVE)
         return 0 if len(self.classes) == 2 else None
 
     def members(self, label: str) -> tuple[int, ...]:
-        """Indexes of the classes that a film of this label may be; empty where it says nothing to this model."""
+        """The indexes of the classes that a film of this label may be; empty where it gives the model no target."""
         if label in self.classes:
             return (self.classes.index(label),)
         for name, parts in self.groups.items():
@@ -87,7 +90,7 @@ class LabelSpace:
         return tuple(self.classes.index(part) for part in parts)
 
     def targets(self, labels: Iterable[str]) -> NDArray[np.float32]:
-        """One row a film, one column a class: 1 where the film may be of the class."""
+        """A row per film and a column per class: 1 where the film may be of the class."""
         rows = [self.members(label) for label in labels]
         targets = np.zeros((len(rows), len(self.classes)), np.float32)
         for row, members in enumerate(rows):
@@ -95,29 +98,29 @@ class LabelSpace:
         return targets
 
     def decide(self, probabilities: NDArray[np.floating], threshold: float | None) -> NDArray[np.int64]:
-        """The class index of each row: `negative` where the sum of all others stays below the threshold."""
-        chosen = np.argmax(probabilities, axis=-1)
+        """The predicted class of each row: `negative` where the sum of all others is below the threshold."""
+        most_probable = np.argmax(probabilities, axis=-1)
         if threshold is None or self.negative is None:
-            return chosen
+            return most_probable
         others = np.array(probabilities, float)
         others[..., self.negative] = -1
         positive = 1 - np.asarray(probabilities, float)[..., self.negative] >= threshold
         return np.where(positive, np.argmax(others, axis=-1), self.negative)
 
     def indeterminate(self, probabilities: NDArray[np.floating], band: tuple[float, float]) -> NDArray[np.bool_]:
-        """Whether the sum of all classes but `negative` lies in the band, whose upper end does not belong to it."""
+        """Whether the sum of all classes but `negative` is in the band, whose upper end is excluded."""
         if self.negative is None:
-            raise DatasetError("These classes have no 'normal' to hold the others against.")
+            raise DatasetError(NO_NEGATIVE, code="no-negative-class")
         score = 1 - np.asarray(probabilities, float)[..., self.negative]
         return (band[0] <= score) & (score < band[1])
 
     def positive(self, labels: Iterable[str]) -> NDArray[np.int64]:
-        """1 where a film's label excludes the negative class, 0 where it is that class, -1 where it does not say."""
+        """1 where a film's label excludes the negative class, 0 where it is that class, -1 where it is unclear."""
         if self.negative is None:
-            raise DatasetError("These classes have no 'normal' to hold the others against.")
-        answers = []
+            raise DatasetError(NO_NEGATIVE, code="no-negative-class")
+        positive = []
         for label in labels:
             members = self.members(label)
             known = bool(members) and (self.negative not in members or len(members) == 1)
-            answers.append(int(members != (self.negative,)) if known else -1)
-        return np.array(answers, np.int64)
+            positive.append(int(members != (self.negative,)) if known else -1)
+        return np.array(positive, np.int64)

@@ -1,4 +1,4 @@
-"""A dataset's manifest written anew: with a split, beside the films, the old one kept."""
+"""Writing a dataset's manifest with its split next to the films; the old manifest is kept under another name."""
 
 from __future__ import annotations
 
@@ -13,58 +13,61 @@ from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
 from cxr.datasets.catalogue import DatasetEntry
-from cxr.datasets.dataset import ROLES, Dataset
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.film_table import ROLES
+from cxr.datasets.labels import display_name
 from cxr.datasets.split import assign_roles
 
-_OURS = ["dataset", "root", "role", "times_listed"]  # columns that opening and dealing add
+SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
+_ADDED_COLUMNS = ["dataset", "root", "role", "times_listed"]  # columns that opening and splitting add
 
 
-def assign_splits(dataset: Dataset, validation: float, test: float, seed: int, anew: bool) -> Dataset:
-    """The dataset with every film in a split, by patient; films placed before stay, unless all are dealt anew."""
-    dealt = assign_roles(dataset.with_column("split", "") if anew else dataset, validation, test, seed)
-    return dealt.with_column("split", dealt.table["role"])
+def assign_splits(dataset: Dataset, validation: float, test: float, seed: int, reassign: bool) -> Dataset:
+    """The dataset with every film in a split, by patient; films keep their split unless all are reassigned."""
+    assigned = assign_roles(dataset.with_column("split", "") if reassign else dataset, validation, test, seed)
+    return assigned.with_column("split", assigned.table["role"])
 
 
 def split_counts(dataset: Dataset) -> pd.DataFrame:
-    """Films of each class in each split, and the patients of each split in the last row."""
-    label = dataset.labels.where(dataset.labels != "", "no label").rename("class")
-    table = pd.crosstab(label, dataset.table["split"]).reindex(columns=ROLES, fill_value=0)
-    table.loc["all films"] = table.sum()
-    people = dataset.patients.groupby(dataset.table["split"]).nunique()
-    table.loc["patients"] = people.reindex(ROLES, fill_value=0)
-    return table.rename_axis(columns=None).reset_index()
+    """A table of films by class and split, with the patients of each split in the last row."""
+    names = dataset.labels.map({label: display_name(label) for label in dataset.labels.unique()}).rename("Class")
+    table = pd.crosstab(names, dataset.table["split"]).reindex(columns=ROLES, fill_value=0)
+    table.loc["All X-rays"] = table.sum()
+    patients = dataset.patients.groupby(dataset.table["split"]).nunique()
+    table.loc["Patients"] = patients.reindex(ROLES, fill_value=0)
+    return table.rename(columns=SPLIT_NAMES).rename_axis(columns=None).reset_index()
 
 
 def manifest_csv(dataset: Dataset) -> bytes:
-    """The dataset's manifest, which opens as the same films in the same splits."""
-    table = dataset.table.drop(columns=_OURS, errors="ignore")
-    own_patient = table["patient_id"] == table["path"]
-    table["patient_id"] = table["patient_id"].mask(own_patient, "")
+    """The manifest as CSV, which opens as the same films in the same splits."""
+    table = dataset.table.drop(columns=_ADDED_COLUMNS, errors="ignore")
+    is_path = table["patient_id"] == table["path"]
+    table["patient_id"] = table["patient_id"].mask(is_path, "")
     return table.to_csv(index=False).encode("utf-8")
 
 
-def manifest_path(place: DatasetEntry, dataset: Dataset) -> Path | None:
-    """Where this dataset's manifest lies or would lie; None for a ZIP, in which nothing is written."""
-    path, root = Path(place.path), Path(str(dataset.table["root"].iat[0]))
+def manifest_path(entry: DatasetEntry, dataset: Dataset) -> Path | None:
+    """The path of this dataset's manifest, existing or not; None for a ZIP, which is never changed."""
+    path, root = Path(entry.path), Path(str(dataset.table["root"].iat[0]))
     if path.suffix.lower() == ".csv" and path.is_file():
         return path
     return root / MANIFEST if root.is_dir() else None
 
 
 def write_manifest(path: Path, dataset: Dataset) -> Path | None:
-    """Where the manifest that was there lies now, after this dataset's was written in its place; None without one.
+    """The new path of the manifest that was replaced by this dataset's; None where there was none.
 
-    What was written is opened and compared before anything is replaced.
+    The new manifest is opened and compared before the old one is replaced.
     """
     with audited(Action.SPLIT_DATASET):
-        return _written(path, dataset)
+        return _replace(path, dataset)
 
 
-def _written(path: Path, dataset: Dataset) -> Path | None:
+def _replace(path: Path, dataset: Dataset) -> Path | None:
     partial = path.with_name(f".{uuid4().hex}.csv")
     try:
         partial.write_bytes(manifest_csv(dataset))
-        _must_say_the_same(partial, dataset)
+        _check_equal(partial, dataset)
         before = None
         if path.exists():
             before = path.with_name(f"{path.stem}-before-{datetime.now():%Y%m%d-%H%M%S-%f}{path.suffix}")
@@ -72,14 +75,16 @@ def _written(path: Path, dataset: Dataset) -> Path | None:
         partial.replace(path)
     except OSError as error:
         raise DatasetError(
-            f"{path} could not be written: {error.strerror or error}. Download the manifest instead."
+            f"{path} could not be written: {error.strerror or error}. Download the manifest instead.",
+            code="not-written",
         ) from error
     finally:
         partial.unlink(missing_ok=True)
     return before
 
 
-def _must_say_the_same(partial: Path, dataset: Dataset) -> None:
+def _check_equal(partial: Path, dataset: Dataset) -> None:
+    """Raise DatasetError where the written manifest does not open as this dataset."""
     columns = ["path", "label", "split", "patient_id"]
     try:
         written = Dataset.open(partial).table[columns]
@@ -87,6 +92,7 @@ def _must_say_the_same(partial: Path, dataset: Dataset) -> None:
         written = pd.DataFrame(columns=columns)
     if written.to_numpy().tolist() != dataset.table[columns].to_numpy().tolist():
         raise DatasetError(
-            "A manifest cannot tell these films apart, as some of their paths begin or end with a blank or hold a "
-            "backslash. Rename those files."
+            "Some file names start or end with a space or have a backslash, which a manifest cannot represent. "
+            "Rename these files.",
+            code="file-names",
         )

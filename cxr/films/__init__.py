@@ -1,1 +1,1 @@
-"""A file becomes a film: decoded, checked, gray, without identity."""
+"""Files become films: decoded, checked, gray, without identity."""

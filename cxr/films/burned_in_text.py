@@ -1,7 +1,7 @@
-"""Whether text seems burnt into a film's pixels: rows in which many thin strokes stand side by side.
+"""Detection of burned-in text: rows with many thin strokes side by side.
 
-Letters are what a body has not: sharp up and down again, several times within a part of a row, for a few rows. A
-single marker of a side has too few strokes.
+Letters differ from anatomy: gray levels rise and fall sharply, several times within a part of a row, for several
+rows. A single side marker has too few strokes.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE_PX = 700  # larger films are reduced: letters that can be read on them are still letters
-SHARP = 25  # grey levels from one pixel to the next
-STROKES = 6  # side by side, within a part of the width
+SIDE_PX = 700  # larger images are reduced, on which legible letters stay legible
+SHARP = 25  # gray levels from one pixel to the next
+STROKES = 6  # side by side, within this part of the width
 PART = 0.35
-TALL = 0.01  # of the height, for so many rows in a run
+TALL = 0.01  # of the height: the least run of rows with so many strokes
 SMALLEST_PX = 128
 
 Mask = NDArray[np.bool_]
 
 
-def holds_text(pixels: NDArray[np.uint8]) -> bool:
-    """True where the pixels seem to hold a word or more."""
+def contains_text(pixels: NDArray[np.uint8]) -> bool:
+    """True where the pixels seem to contain a word or more."""
     if min(pixels.shape) < SMALLEST_PX:
         return False
     if max(pixels.shape) > SIDE_PX:
         pixels = np.asarray(Image.fromarray(pixels).reduce(-(-max(pixels.shape) // SIDE_PX)))
     steps = np.diff(pixels.astype(np.int16), axis=1)
-    strokes = np.minimum(_most_in_a_part(steps > SHARP), _most_in_a_part(steps < -SHARP))
+    strokes = np.minimum(_edges_by_part(steps > SHARP), _edges_by_part(steps < -SHARP))
     return _longest_run(strokes.max(axis=1) >= STROKES) >= TALL * len(pixels)
 
 
-def _most_in_a_part(edges: Mask) -> NDArray[np.int32]:
-    """How many edges, each counted once however wide, lie in each of a row's overlapping parts."""
+def _edges_by_part(edges: Mask) -> NDArray[np.int32]:
+    """The number of edges in overlapping parts of each row, each edge counted once however wide."""
     first = edges.copy()
     first[:, 1:] &= ~edges[:, :-1]
     before = np.zeros((len(edges), edges.shape[1] + 1), np.int32)
@@ -42,5 +42,6 @@ def _most_in_a_part(edges: Mask) -> NDArray[np.int32]:
 
 
 def _longest_run(rows: Mask) -> int:
+    """The length of the longest run of rows that are true."""
     ends = np.flatnonzero(np.diff(np.concatenate(([0], rows.view(np.int8), [0]))))
     return int((ends[1::2] - ends[::2]).max(initial=0))

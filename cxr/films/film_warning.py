@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.films.burned_in_text import holds_text
+from cxr.films.burned_in_text import contains_text
 
 SMALL_PX = 128
 ELONGATED = 2.0  # longer side by shorter side
@@ -80,6 +80,6 @@ def pixel_warnings(pixels: NDArray[np.uint8], has_color: bool) -> tuple[FilmWarn
         FilmWarning.SMALL: min(height, width) < SMALL_PX,
         FilmWarning.ELONGATED: max(height, width) > ELONGATED * min(height, width),
         FilmWarning.LOW_CONTRAST: bright - dark < LOW_CONTRAST,
-        FilmWarning.TEXT: holds_text(pixels),
+        FilmWarning.TEXT: contains_text(pixels),
     }
     return tuple(warning for warning, applies in reasons.items() if applies)

@@ -29,12 +29,12 @@ def image_scanned_pixels(image: Image.Image, data: bytes) -> int:
     return scanned_pixels(data, image.width * image.height) if is_jpeg else 0
 
 
-def is_packed_bmp(image: Image.Image, data: bytes) -> bool:
+def is_compressed_bmp(image: Image.Image, data: bytes) -> bool:
     """True for a run-length encoded BMP."""
     return image.format == "BMP" and len(data) > 34 and data[14] >= 40 and data[30] not in _BMP_UNPACKED
 
 
-def holds_more_than_declared(image: Image.Image, data: bytes) -> bool:
+def has_more_than_declared(image: Image.Image, data: bytes) -> bool:
     """True where the file has more rows or columns than its header declares: it would be read in part, or shifted."""
     if image.format == "BMP":
         return _bmp_holds_more(data)
@@ -50,7 +50,7 @@ def holds_more_than_declared(image: Image.Image, data: bytes) -> bool:
     return _tag_number(image, 259) == 1 and sum(_tag_numbers(image, 279)) > expected + _PADDING_BYTES * len(strips)
 
 
-def holds_less_than_declared(image: Image.Image, data: bytes) -> bool:
+def has_less_than_declared(image: Image.Image, data: bytes) -> bool:
     """True where a JPEG or PNG is too short for the size that it declares: most of it would be filled in."""
     if image.format in ("JPEG", "MPO"):
         return image.width * image.height > _MOST_PIXELS_A_BYTE * len(data)

@@ -16,10 +16,10 @@ from cxr.films.gray_pixels import color_to_gray, scaled_to_8_bits
 from cxr.films.header_limits import (
     MAX_PIXELS,
     MAX_SCANNED_PIXELS,
-    holds_less_than_declared,
-    holds_more_than_declared,
+    has_less_than_declared,
+    has_more_than_declared,
     image_scanned_pixels,
-    is_packed_bmp,
+    is_compressed_bmp,
 )
 from cxr.films.read_failure import ReadFailure
 
@@ -70,9 +70,9 @@ def _check_header(image: Image.Image, data: bytes) -> None:
         raise ReadFailure.SEVERAL_FRAMES.error
     if image_scanned_pixels(image, data) > MAX_SCANNED_PIXELS:
         raise ReadFailure.TOO_MANY_SCANS.error
-    if is_packed_bmp(image, data):
+    if is_compressed_bmp(image, data):
         raise ReadFailure.COMPRESSED_BMP.error
-    if holds_more_than_declared(image, data) or holds_less_than_declared(image, data):
+    if has_more_than_declared(image, data) or has_less_than_declared(image, data):
         raise ReadFailure.DAMAGED_IMAGE.error
 
 

@@ -1,19 +1,22 @@
-"""A judged film is found again, and nothing else is taken for it."""
+"""An evaluated film is found again, and no other file is taken for it."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from cxr.core.errors import FilmError
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.film_lookup import CHANGED, NOWHERE, UNNAMED, find_film
+from cxr.datasets.film_lookup import find_film
 from cxr.films.film import film_id
+from tests.support.datasets import raises_code
+
+Listed = tuple[Path, str, str, bytes]
 
 
 @pytest.fixture
-def listed(home, phantoms, tmp_path):
-    """A dataset in the catalogue, with the path, digest and bytes of one of its films."""
+def listed(home: Path, phantoms: Path, tmp_path: Path) -> Listed:
+    """The folder of a known dataset, with path, id and bytes of one of its films."""
     folder = shutil.copytree(phantoms, tmp_path / "mine")
     catalogue.add(folder, "under-another-name")
     dataset = Dataset.open(folder)
@@ -21,13 +24,13 @@ def listed(home, phantoms, tmp_path):
     return folder, dataset.table["path"].iat[3], film_id(data), data
 
 
-def test_a_film_is_found_by_its_path_and_its_bytes(listed):
+def test_a_film_is_found_by_its_path_and_bytes(listed: Listed) -> None:
     _, path, digest, data = listed
     assert find_film("mine", path, digest) == data
     assert find_film("a name it had elsewhere", path, digest) == data
 
 
-def test_a_film_in_a_zip_is_found(home, phantoms, tmp_path):
+def test_a_film_in_a_zip_is_found(home: Path, phantoms: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", phantoms)
     catalogue.add(archive)
     dataset = Dataset.open(archive)
@@ -35,27 +38,27 @@ def test_a_film_in_a_zip_is_found(home, phantoms, tmp_path):
     assert find_film("packed", dataset.table["path"].iat[0], film_id(data)) == data
 
 
-def test_a_changed_file_is_not_taken_for_the_film(listed):
+def test_a_changed_file_is_not_taken_for_the_film(listed: Listed) -> None:
     folder, path, digest, _ = listed
     shutil.copy(folder / Dataset.open(folder).table["path"].iat[4], folder / path)
-    with pytest.raises(FilmError, match=CHANGED):
+    with raises_code("film.unreadable.changed"):
         find_film("mine", path, digest)
 
 
-def test_another_file_at_that_path_of_another_dataset_is_not_a_change(listed):
+def test_another_file_at_that_path_in_another_dataset_is_no_change(listed: Listed) -> None:
     _, path, _, _ = listed
-    with pytest.raises(FilmError, match=NOWHERE):
+    with raises_code("film.unreadable.not-found"):
         find_film("gone", path, "0" * 16)
 
 
-def test_a_film_of_a_dataset_that_was_moved_away_is_nowhere(listed):
+def test_a_film_of_a_dataset_that_was_moved_away_is_not_found(listed: Listed) -> None:
     folder, path, digest, _ = listed
     folder.rename(folder.with_name("moved"))
-    with pytest.raises(FilmError, match=NOWHERE):
+    with raises_code("film.unreadable.not-found"):
         find_film("mine", path, digest)
 
 
 @pytest.mark.parametrize(("path", "digest"), [("", "0" * 16), ("images/a.png", "")])
-def test_what_has_no_name_or_no_digest_is_not_looked_for(listed, path, digest):
-    with pytest.raises(FilmError, match=UNNAMED):
+def test_a_film_without_path_or_id_is_not_searched(listed: Listed, path: str, digest: str) -> None:
+    with raises_code("film.unreadable.no-path"):
         find_film("mine", path, digest)

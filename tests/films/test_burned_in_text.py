@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from cxr.films.burned_in_text import holds_text
+from cxr.films.burned_in_text import contains_text
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
@@ -33,14 +33,14 @@ def with_text(pixels: np.ndarray, text: str, share: float = 0.035) -> np.ndarray
 
 @pytest.mark.parametrize("side_px", [256, 512, 1024])
 def test_a_line_with_a_name_is_detected(side_px: int) -> None:
-    detected = [holds_text(with_text(film(seed, side_px), NAMES[seed % 3])) for seed in range(9)]
+    detected = [contains_text(with_text(film(seed, side_px), NAMES[seed % 3])) for seed in range(9)]
     assert sum(detected) >= 8
 
 
 def test_nothing_is_detected_in_drawn_x_rays_with_side_markers() -> None:
     for seed in range(12):
-        assert not holds_text(film(seed))
-        assert not holds_text(with_text(film(seed), "L" if seed % 2 else "R", 0.08))
+        assert not contains_text(film(seed))
+        assert not contains_text(with_text(film(seed), "L" if seed % 2 else "R", 0.08))
 
 
 def test_text_gives_a_warning() -> None:

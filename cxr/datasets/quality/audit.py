@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import FilmError
 from cxr.core.number_format import counted, joined
-from cxr.datasets.dataset import ROLES, Dataset
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.film_table import ROLES
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.datasets.quality.confounding import MINIMUM_FILMS, Strings, confounding_findings, revealing_findings
 from cxr.datasets.quality.duplicates import SIDE_PX, Fingerprint, Thumbnails, groups_of_copies, thumbnails_on_disk

@@ -1,1 +1,1 @@
-"""Synthetic films with known truth, planted shortcuts, corrupted films, and pictures that are no chest X-rays."""
+"""Synthetic X-rays with known ground truth, planted shortcuts, corruptions, and images that are not X-rays."""

@@ -1,8 +1,8 @@
-"""A drawn person before the film: how much ribs, heart, vessels and findings weaken the beam, at each of its pixels.
+"""The anatomy of a synthetic person: how much ribs, heart, vessels and findings attenuate the beam at each pixel.
 
-Two people differ in their anatomy, two films of one person in the pose; both come by lot.
+Two people differ in their anatomy, two X-rays of one person in the pose; both are drawn at random.
 
-Lengths are in half film widths: x runs from -1 (patient's right) to 1, y from -1 (head) to 1 (feet).
+Lengths are in half image widths: x runs from -1 (patient's right) to 1, y from -1 (head) to 1 (feet).
 """
 
 import math
@@ -19,8 +19,8 @@ Field = NDArray[np.floating]
 
 
 def uniform_field(low: float, high: float) -> Any:
-    """A field that is drawn by lot from this span."""
-    return field(metadata={"span": (low, high)})
+    """A dataclass field whose value is drawn uniformly from this range."""
+    return field(metadata={"range": (low, high)})
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Anatomy:
     rib_slope: float = uniform_field(0.80, 1.25)
     shoulder: float = uniform_field(-0.06, 0.05)
     build: float = uniform_field(0.90, 1.12)
-    stomach_bubble: float = uniform_field(-0.50, 0.60)  # below zero: none is seen
+    stomach_bubble: float = uniform_field(-0.50, 0.60)  # below zero: not visible
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How a person stands before one film."""
+    """How a person stands in front of the detector."""
 
     shift_x: float = uniform_field(-0.05, 0.05)
     shift_y: float = uniform_field(-0.05, 0.05)
@@ -51,22 +51,22 @@ class Pose:
 
 
 def draw_fields(kind: type[Any], rng: Generator) -> dict[str, float]:
-    """Each field's value, drawn from its span."""
-    return {each.name: rng.uniform(*each.metadata["span"]) for each in fields(kind)}
+    """A random value for each field of the dataclass, by name."""
+    return {field.name: rng.uniform(*field.metadata["range"]) for field in fields(kind)}
 
 
 class Plane:
-    """The film's pixels in the patient's own coordinates, and the way back."""
+    """The image's pixels in the patient's own coordinates."""
 
     def __init__(self, anatomy: Anatomy, pose: Pose, size_px: int) -> None:
         self.size_px, self.pose = size_px, pose
         axis = ((np.arange(size_px) + 0.5) * 2 / size_px - 1).astype(np.float32)
         self.film_x, self.film_y = np.meshgrid(axis, axis)
-        cos, sin = self.turn = math.cos(pose.tilt), math.sin(pose.tilt)
+        cos, sin = self.rotation = math.cos(pose.tilt), math.sin(pose.tilt)
         right, down = self.film_x - pose.shift_x, self.film_y - pose.shift_y
         self.x = (cos * right + sin * down) / pose.zoom
         self.y = (cos * down - sin * right) / pose.zoom
-        self.left = self.x > 0  # the patient's left is at the viewer's right
+        self.left = self.x > 0  # the patient's left is on the viewer's right
         self.u = np.abs(self.x)
         self.depth = (self.y - anatomy.apex) / (anatomy.base - anatomy.apex)  # 0 at the apex, 1 at the base
         above = np.clip(1 - self.depth, 0, 1)
@@ -74,25 +74,25 @@ class Plane:
         self.core = 0.10 + (0.40 * anatomy.half_width - 0.10) * above**13
 
     def to_px(self, points: Field) -> Field:
-        """Pixel places of an (n, 2) array of points."""
-        pose, (cos, sin) = self.pose, self.turn
-        turned = points @ np.array([[cos, sin], [-sin, cos]]) * pose.zoom
-        return (turned + (1 + pose.shift_x, 1 + pose.shift_y)) * self.size_px / 2
+        """Pixel coordinates of an (n, 2) array of points."""
+        pose, (cos, sin) = self.pose, self.rotation
+        rotated = points @ np.array([[cos, sin], [-sin, cos]]) * pose.zoom
+        return (rotated + (1 + pose.shift_x, 1 + pose.shift_y)) * self.size_px / 2
 
     def noise(self, rng: Generator, scale: float) -> Field:
-        """Smooth noise of unit variance whose features are about `scale` long."""
-        grains = rng.standard_normal(self.x.shape, dtype=np.float32)
-        field = ndimage.gaussian_filter(grains, scale * self.size_px / 2, mode="wrap", truncate=2.5)
+        """Smooth noise of unit variance with features of about the length `scale`."""
+        grain = rng.standard_normal(self.x.shape, dtype=np.float32)
+        field = ndimage.gaussian_filter(grain, scale * self.size_px / 2, mode="wrap", truncate=2.5)
         return field / field.std()
 
 
 def step(inside: Field, softness: float | Field) -> Field:
-    """1 where `inside` is well above zero, 0 well below, soft between."""
+    """1 where `inside` is well above zero, 0 where well below, with a soft transition."""
     return 0.5 + 0.5 * np.tanh(inside / softness)
 
 
 def _ellipse(plane: Plane, x: float, y: float, across: float, along: float, lean: float = 0.0) -> Field:
-    """Signed distance, roughly: positive inside an ellipse leaning to the patient's left."""
+    """The approximate signed distance to an ellipse, positive inside; it may lean to the patient's left."""
     right, down = plane.x - x, plane.y - y
     cos, sin = math.cos(lean), math.sin(lean)
     radius = np.hypot((cos * right + sin * down) / across, (cos * down - sin * right) / along)
@@ -100,21 +100,21 @@ def _ellipse(plane: Plane, x: float, y: float, across: float, along: float, lean
 
 
 def _curve(along: Field, knots: list[float], values: list[float]) -> Field:
-    """A value for each place `along` a line, smooth through the knots."""
+    """A value for each position `along` a line, smooth through the knots."""
     fine = np.linspace(-1.5, 1.5, 301)
     smooth = ndimage.gaussian_filter1d(np.interp(fine, knots, values), 5.0)
     return np.interp(along, fine, smooth).astype(np.float32)
 
 
 def _domes(anatomy: Anatomy, plane: Plane) -> Field:
-    """The height of the diaphragm above or below each pixel."""
+    """The height of the diaphragm at each pixel's column."""
     rise = np.where(plane.left, 0.0, anatomy.right_dome_rise)
-    place = np.minimum(plane.u / anatomy.half_width - 0.42, 0.60) / 0.58
-    return anatomy.base - rise - anatomy.dome * (1 - place**2)
+    position = np.minimum(plane.u / anatomy.half_width - 0.42, 0.60) / 0.58
+    return anatomy.base - rise - anatomy.dome * (1 - position**2)
 
 
 def heart(anatomy: Anatomy, plane: Plane) -> Field:
-    """The shadow of heart and great vessels between the lungs, 0..1."""
+    """The shadow of the heart and great vessels, 0 to 1."""
     depths = [-0.6, 0.05, 0.20, 0.29, 0.38, 0.46, 0.60, 0.74, 0.88, 1.00, 1.15]
     left = _curve(plane.depth, depths, [0.09, 0.11, 0.13, 0.19, 0.13, 0.165, 0.26, 0.38, 0.43, 0.42, 0.36])
     right = _curve(plane.depth, depths, [0.09, 0.10, 0.11, 0.115, 0.105, 0.11, 0.17, 0.20, 0.19, 0.15, 0.13])
@@ -123,14 +123,14 @@ def heart(anatomy: Anatomy, plane: Plane) -> Field:
 
 
 def lungs(anatomy: Anatomy, plane: Plane) -> Field:
-    """The lung fields with air in them, 0..1, behind the heart too."""
+    """The aerated lung fields, 0 to 1, also behind the heart."""
     sides = np.minimum(plane.wall - plane.u, plane.u - plane.core)
     heights = np.minimum(plane.y - anatomy.apex, _domes(anatomy, plane) - plane.y)
     return step(np.minimum(sides, heights), 0.014)
 
 
 def soft_tissue(anatomy: Anatomy, plane: Plane) -> Field:
-    """Attenuation of skin, muscle, heart and belly, as if there were no air and no bone."""
+    """The attenuation of skin, muscle, heart and abdomen, without air and bone."""
     drop, build = anatomy.shoulder, anatomy.build
     outline = _curve(
         plane.y,
@@ -139,23 +139,23 @@ def soft_tissue(anatomy: Anatomy, plane: Plane) -> Field:
     )
     rim = np.clip(1 - (plane.u / outline) ** 2, 0, 1)
     body = 2.05 * rim**0.30 * _curve(plane.y, [-1, -0.5, 0.2, 1.0], [0.86, 0.92, 1.02, 1.12])
-    # Beside the lungs the belly sets in gradually: the dome is an edge only against air.
-    belly = step(plane.y - _domes(anatomy, plane), 0.016 + 0.30 * step(plane.u - plane.wall, 0.06))
-    belly *= step(0.97 * outline - plane.u, 0.10)
+    # Beside the lungs the abdomen begins gradually: the dome is an edge only against air.
+    abdomen = step(plane.y - _domes(anatomy, plane), 0.016 + 0.30 * step(plane.u - plane.wall, 0.06))
+    abdomen *= step(0.97 * outline - plane.u, 0.10)
     bubble = max(0.0, anatomy.stomach_bubble) * step(_ellipse(plane, 0.36, anatomy.base + 0.07, 0.15, 0.065), 0.03)
     windpipe = step(0.040 - np.abs(plane.x + 0.012), 0.016) * step(0.36 - plane.depth, 0.03)
-    thick = np.maximum(0.75 * heart(anatomy, plane), 0.85 * belly) - bubble * belly
+    thick = np.maximum(0.75 * heart(anatomy, plane), 0.85 * abdomen) - bubble * abdomen
     return step(outline - plane.u, 0.012) * (body + thick) - 0.50 * windpipe
 
 
 def _band(offset: Field, half_width: float) -> Field:
-    """A bone seen from the side: a plate with denser edges."""
+    """A bone in projection: a plate with denser edges."""
     edge = np.exp(-(((np.abs(offset) - half_width) / (0.35 * half_width)) ** 2))
     return 0.62 * step(half_width - np.abs(offset), 0.3 * half_width) + 0.38 * edge
 
 
 def bones(anatomy: Anatomy, plane: Plane) -> Field:
-    """Attenuation of ribs, clavicles, spine, scapulae and upper arms."""
+    """The attenuation of ribs, clavicles, spine, scapulae and upper arms."""
     out, spacing = plane.u / plane.wall, anatomy.rib_spacing
     cage = step(1.05 - out, 0.03) * step(plane.depth - 0.03, 0.03)
     cage *= 1 - 0.75 * step(plane.y - _domes(anatomy, plane), 0.05)
@@ -177,13 +177,13 @@ def bones(anatomy: Anatomy, plane: Plane) -> Field:
 
 
 def _hila(anatomy: Anatomy) -> Field:
-    """Where the vessels enter the right and the left lung."""
+    """The positions of the right and the left hilum."""
     tall = anatomy.base - anatomy.apex
     return np.array([[-0.17, anatomy.apex + 0.46 * tall], [0.17, anatomy.apex + 0.43 * tall]], np.float32)
 
 
 def _tree(anatomy: Anatomy, plane: Plane, rng: Generator, stems: int, width: float) -> Field:
-    """Lines that branch from the hila into the lungs, 0..1, thinner and fainter as they go."""
+    """Lines that branch from the hila into the lungs, 0 to 1, ever thinner and fainter."""
     twigs: list[tuple[float, Field]] = []
     for side, root in zip((-1, 1), _hila(anatomy), strict=True):
         fan = np.linspace(-1.35, 1.45, stems) + rng.normal(0, 0.1, stems)
@@ -206,7 +206,7 @@ def _tree(anatomy: Anatomy, plane: Plane, rng: Generator, stems: int, width: flo
 
 
 def vessels(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
-    """Attenuation of the hila and of the vessels that branch from them into the lungs."""
+    """The attenuation of the hila and of the vessels that branch from them into the lungs."""
     shadow = 0.36 * _tree(anatomy, plane, rng, 9, 0.036)
     for side, (x, y) in zip((-1, 1), _hila(anatomy).tolist(), strict=True):
         shadow += 0.26 * step(_ellipse(plane, x, y + 0.03, 0.055, 0.115, side * 0.2), 0.035)
@@ -214,7 +214,7 @@ def vessels(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
 
 
 def _bacterial(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
-    """One lobe of one lung, dense and even."""
+    """Lobar consolidation: one lobe of one lung, dense and even."""
     left = bool(rng.integers(2))
     top, bottom = ((0.08, 0.48), (0.36, 0.70), (0.56, 1.10))[rng.integers(3)]
     level = plane.depth + rng.uniform(-0.2, 0.2) * (plane.u - 0.35) + 0.02 * plane.noise(rng, 0.06)
@@ -223,7 +223,7 @@ def _bacterial(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
 
 
 def _viral(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
-    """Streaks and meshes around both hila."""
+    """Interstitial markings: streaks and meshes around both hila."""
     reach = rng.uniform(0.36, 0.46)
     near = np.exp(-((np.hypot(plane.u - 0.2, 0.75 * (plane.y - _hila(anatomy)[0, 1] - 0.05)) / reach) ** 2))
     streaks = _tree(anatomy, plane, rng, 13, 0.026)
@@ -233,13 +233,13 @@ def _viral(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
 
 
 def _covid19(anatomy: Anatomy, plane: Plane, rng: Generator) -> Field:
-    """Hazy patches along the outer wall of both lungs, rather low."""
+    """Ground-glass opacities: hazy peripheral patches in both lungs, mostly in the lower zones."""
     clear = np.ones_like(plane.x)
     ragged = plane.noise(rng, 0.05)
     for side in (-1, 1):
         for _ in range(rng.integers(2, 5)):
-            place = rng.triangular(0.32, 0.74, 0.88)
-            y = anatomy.apex + place * (anatomy.base - anatomy.apex)
+            depth = rng.triangular(0.32, 0.74, 0.88)
+            y = anatomy.apex + depth * (anatomy.base - anatomy.apex)
             x = side * anatomy.half_width * rng.uniform(0.72, 0.90)
             across, along = rng.uniform(0.09, 0.15), rng.uniform(0.10, 0.19)
             patch = _ellipse(plane, x, y, across, along, rng.normal(0, 0.3))

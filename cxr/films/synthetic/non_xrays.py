@@ -1,6 +1,6 @@
-"""Pictures that are no chest films, drawn from a seed: noise, clouds, pages of text, figures, clutter, slices of a CT.
+"""Images that are not chest X-rays: noise, clouds, pages of text, figures, clutter, CT slices.
 
-They teach a gate what to refuse, so they are many and varied rather than lifelike; grey, square, of any size.
+They train the input check to reject, so they are many and varied rather than realistic; gray, square, of any size.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Pixels = NDArray[np.uint8]
 
 
 def draw_non_xray(seed: int, size_px: int) -> Pixels:
-    """A picture that is no chest film; the kinds follow each other, and the same seed gives the same picture."""
-    draw = list(KINDS.values())[seed % len(KINDS)]
+    """An image that is not a chest X-ray; its kind goes by the seed, and one seed gives one image."""
+    draw = list(GENERATORS.values())[seed % len(GENERATORS)]
     rng = np.random.default_rng([seed, 5])
     pixels = draw(rng, size_px)
     return np.asarray(255 - pixels if rng.random() < 0.15 else pixels)
@@ -28,24 +28,24 @@ def draw_non_xray(seed: int, size_px: int) -> Pixels:
 
 def _noise(rng: Rng, size_px: int) -> Pixels:
     """Grain without a pattern."""
-    return _grey(rng.uniform(40, 215) + rng.uniform(15, 90) * rng.standard_normal((size_px, size_px)))
+    return _gray(rng.uniform(40, 215) + rng.uniform(15, 90) * rng.standard_normal((size_px, size_px)))
 
 
 def _clouds(rng: Rng, size_px: int) -> Pixels:
-    """Noise that is smoother the larger it is looked at, as of skies, walls and skin."""
+    """Fractal noise, as of skies, walls and skin."""
     plane = _fractal(rng, size_px, rng.uniform(0.6, 2.4))
     low, high = np.sort(rng.uniform(0, 255, 2))
-    return _grey(low + (high - low) * _unit(plane))
+    return _gray(low + (high - low) * _unit(plane))
 
 
 def _shades(rng: Rng, size_px: int) -> Pixels:
-    """A ground that darkens to one side or outwards, with next to nothing on it."""
+    """A gradient to one side or outwards, with almost nothing on it."""
     x, y = _axes(size_px)
     along = np.cos(turn := rng.uniform(0, 2 * np.pi)) * x + np.sin(turn) * y
     outwards = np.hypot(x - rng.uniform(-1, 1), y - rng.uniform(-1, 1))
     plane = _unit(along if rng.random() < 0.5 else outwards) ** rng.uniform(0.5, 2)
     low, high = np.sort(rng.uniform(0, 255, 2))
-    return _grey(low + (high - low) * plane + rng.uniform(0, 4) * rng.standard_normal(plane.shape))
+    return _gray(low + (high - low) * plane + rng.uniform(0, 4) * rng.standard_normal(plane.shape))
 
 
 def _waves(rng: Rng, size_px: int) -> Pixels:
@@ -57,7 +57,7 @@ def _waves(rng: Rng, size_px: int) -> Pixels:
         plane = plane * np.sin(rng.uniform(4, 60) * (np.cos(turn) * y - np.sin(turn) * x))
     if rng.random() < 0.5:
         plane = np.sign(plane)
-    return _grey(127 + rng.uniform(20, 120) * plane + rng.uniform(0, 15) * rng.standard_normal(plane.shape))
+    return _gray(127 + rng.uniform(20, 120) * plane + rng.uniform(0, 15) * rng.standard_normal(plane.shape))
 
 
 def _page(rng: Rng, size_px: int) -> Pixels:
@@ -83,7 +83,7 @@ def _page(rng: Rng, size_px: int) -> Pixels:
 
 
 def _figure(rng: Rng, size_px: int) -> Pixels:
-    """Shapes, curves and a few words on an even ground, as in a drawing, a chart or a logo."""
+    """Shapes, curves and a few words on a uniform background, as in a drawing, a chart or a logo."""
     image = Image.new("L", (size_px, size_px), int(rng.integers(0, 256)))
     pen = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 14))):
@@ -107,7 +107,7 @@ def _figure(rng: Rng, size_px: int) -> Pixels:
 
 
 def _clutter(rng: Rng, size_px: int) -> Pixels:
-    """Things that hide each other, of all sizes and surfaces: the statistics of photographs (Lee 2001)."""
+    """Overlapping objects of all sizes and textures, with the statistics of photographs (Lee 2001)."""
     image = Image.fromarray(_clouds(rng, size_px))
     surfaces = [Image.fromarray(_clouds(rng, size_px)) for _ in range(4)]
     for _ in range(int(rng.integers(30, 250))):
@@ -124,13 +124,13 @@ def _clutter(rng: Rng, size_px: int) -> Pixels:
         surface = surfaces[int(rng.integers(0, 4))]
         if rng.random() < 0.7:
             slope, lift = rng.uniform(0.1, 0.6), rng.uniform(0, 200)
-            surface = surface.point([int(min(255, lift + slope * grey)) for grey in range(256)])
+            surface = surface.point([int(min(255, lift + slope * gray)) for gray in range(256)])
         image.paste(surface, mask=mask)
     return np.asarray(image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.2))))
 
 
 def _slice(rng: Rng, size_px: int) -> Pixels:
-    """What a CT slice looks like: a lying oval, two dark lungs with vessels, bones, a table, black around."""
+    """A CT slice: an oval body, two dark lungs with vessels, bones, the table, black background."""
     x, y = _axes(size_px)
     scale = rng.uniform(0.75, 1.25)
     x, y = (x - rng.uniform(-0.08, 0.08)) / scale, (y - rng.uniform(-0.12, 0.12)) / scale
@@ -153,23 +153,23 @@ def _slice(rng: Rng, size_px: int) -> Pixels:
         if rng.random() < 0.6:
             hazy = inside & (_unit(_fractal(rng, size_px, 2.2)) > rng.uniform(0.5, 0.8))
             plane[hazy] = np.maximum(plane[hazy], rng.uniform(70, 170))
-    for at, radius in _bones(rng, flat):
-        plane[np.hypot(x - at[0], y - at[1]) < radius] = rng.uniform(200, 255)
+    for (bone_x, bone_y), radius in _bones(rng, flat):
+        plane[np.hypot(x - bone_x, y - bone_y) < radius] = rng.uniform(200, 255)
     if rng.random() < 0.6:
         plane[(np.abs(y - flat - 0.12 + 0.15 * x**2) < 0.012) & ~body] = tissue * 0.7  # the table
     softened = ndimage.gaussian_filter(plane, rng.uniform(0.0015, 0.006) * size_px)
-    return _grey(softened + rng.uniform(2, 14) * rng.standard_normal(plane.shape))
+    return _gray(softened + rng.uniform(2, 14) * rng.standard_normal(plane.shape))
 
 
 def _bones(rng: Rng, flat: float) -> list[tuple[tuple[float, float], float]]:
-    """Place and radius of vertebra, breastbone and ribs."""
+    """Position and radius of vertebra, sternum and ribs."""
     turns = rng.uniform(0, 2 * np.pi, int(rng.integers(6, 14)))
     ribs = [((0.88 * np.cos(turn), 0.88 * flat * np.sin(turn)), rng.uniform(0.02, 0.04)) for turn in turns]
     return [((0.0, 0.62 * flat), rng.uniform(0.09, 0.14)), ((0.0, -0.85 * flat), rng.uniform(0.03, 0.06)), *ribs]
 
 
-def _bone_picture(rng: Rng, size_px: int) -> Pixels:
-    """Bright shafts on a dark ground, as films of hands, arms and legs have them."""
+def _limb(rng: Rng, size_px: int) -> Pixels:
+    """Bright shafts on a dark background, as in X-rays of hands, arms and legs."""
     x, y = _axes(size_px)
     plane = rng.uniform(0, 30) + 20 * _unit(_fractal(rng, size_px, 2))
     for _ in range(int(rng.integers(1, 7))):
@@ -179,16 +179,16 @@ def _bone_picture(rng: Rng, size_px: int) -> Pixels:
         plane = plane + rng.uniform(30, 70) * np.exp(-((across / 2.2) ** 4))
         plane = plane + rng.uniform(50, 110) * (np.abs(across) < 1) * (0.4 + 0.6 * np.abs(across) ** 3)
     softened = ndimage.gaussian_filter(plane, rng.uniform(0.002, 0.008) * size_px)
-    return _grey(softened + rng.uniform(0, 6) * rng.standard_normal(plane.shape))
+    return _gray(softened + rng.uniform(0, 6) * rng.standard_normal(plane.shape))
 
 
-KINDS: dict[str, Callable[[Rng, int], Pixels]] = {
+GENERATORS: dict[str, Callable[[Rng, int], Pixels]] = {
     "clutter": _clutter,
     "slice": _slice,
     "figure": _figure,
     "page": _page,
     "clouds": _clouds,
-    "bones": _bone_picture,
+    "bones": _limb,
     "waves": _waves,
     "shades": _shades,
     "noise": _noise,
@@ -196,7 +196,7 @@ KINDS: dict[str, Callable[[Rng, int], Pixels]] = {
 
 
 def _fractal(rng: Rng, size_px: int, steepness: float) -> Plane:
-    """Noise whose amplitude falls with the frequency to the power of the steepness."""
+    """Noise whose amplitude falls with the frequency to the power of `steepness`."""
     rows, columns = np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None, :]
     frequency = np.maximum(np.hypot(rows, columns), 1 / size_px)
     spectrum = np.fft.rfft2(rng.standard_normal((size_px, size_px))) / frequency**steepness
@@ -204,19 +204,22 @@ def _fractal(rng: Rng, size_px: int, steepness: float) -> Plane:
 
 
 def _axes(size_px: int) -> tuple[Plane, Plane]:
-    """Across and down, each from -1 to 1."""
+    """The coordinates of each pixel, x and y, from -1 to 1."""
     axis = np.linspace(-1, 1, size_px)
     return axis[None, :] + np.zeros((size_px, 1)), axis[:, None] + np.zeros((1, size_px))
 
 
 def _unit(plane: Plane) -> Plane:
+    """The values scaled from 0 to 1."""
     low, high = plane.min(), plane.max()
     return (plane - low) / max(high - low, 1e-9)
 
 
 def _font(height_px: float) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """Pillow's own font at this size."""
     return ImageFont.load_default(max(4, round(height_px)))
 
 
-def _grey(plane: Plane) -> Pixels:
+def _gray(plane: Plane) -> Pixels:
+    """The values as gray levels of 8 bits."""
     return np.clip(np.rint(plane), 0, 255).astype(np.uint8)

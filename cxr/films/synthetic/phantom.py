@@ -1,10 +1,10 @@
-"""Drawn chest films with known truth, for a machine that has no real ones and for tests.
+"""Synthetic chest X-rays with known ground truth, for machines without real ones and for tests.
 
-A phantom is painted the way a film comes about: attenuations add up along the beam, then an exposure turns
-them into grey. Anatomy, exposure and opacity come by lot from separate streams: for one seed, all but the
+A phantom is drawn the way an X-ray is formed: attenuations add up along the beam, and an exposure converts them to
+gray levels. Anatomy, exposure and opacity are drawn from separate random streams: for one seed, everything but the
 lungs is the same whatever the finding.
 
-Lengths are in half film widths: x runs from -1 (patient's right) to 1, y from -1 (head) to 1 (feet).
+Lengths are in half image widths: x runs from -1 (patient's right) to 1, y from -1 (head) to 1 (feet).
 """
 
 import csv
@@ -22,16 +22,16 @@ from scipy import ndimage
 from cxr.core.errors import DatasetError
 from cxr.films.synthetic import anatomy
 from cxr.films.synthetic.anatomy import Anatomy, Field, Plane, Pose, draw_fields, step, uniform_field
-from cxr.films.synthetic.planted_shortcuts import check_known, plant_in_files
+from cxr.films.synthetic.planted_shortcuts import check_shortcut_name, plant_in_files
 
 FINDINGS = ("normal", "bacterial", "viral", "covid19")
-FEWEST_FILMS = 8
-_FINEST_DETAIL_PX = 128  # smaller films are drawn at this size and reduced, or ribs and vessels would alias
+MINIMUM_FILMS = 8
+_MINIMUM_DRAWN_PX = 128  # smaller images are drawn at this size and reduced, or ribs and vessels would alias
 
 
 @dataclass(frozen=True, eq=False)
 class Phantom:
-    """A drawn film, and where on it things are."""
+    """A synthetic X-ray and its ground truth: masks of opacity and lungs."""
 
     pixels: NDArray[np.uint8]
     finding: str
@@ -41,71 +41,73 @@ class Phantom:
 
 @dataclass(frozen=True)
 class _Exposure:
-    """What makes two films of one person in one pose differ."""
+    """What differs between two X-rays of one person in one pose."""
 
     speed: float = uniform_field(-0.30, 0.26)
     contrast: float = uniform_field(1.45, 1.85)
     slope_x: float = uniform_field(-0.10, 0.10)
     slope_y: float = uniform_field(-0.10, 0.10)
     grain: float = uniform_field(2.0, 4.5)
-    left_blade: float = uniform_field(0.93, 1.15)  # past 1 the collimator's blade is outside of the film
+    left_blade: float = uniform_field(0.93, 1.15)  # past 1 the collimator's blade is outside the image
     right_blade: float = uniform_field(0.93, 1.15)
     top_blade: float = uniform_field(0.93, 1.15)
     bottom_blade: float = uniform_field(0.93, 1.15)
     marker: float = uniform_field(0, 3)
 
 
-_SEEN_FROM = {"bacterial": 0.35, "viral": 0.16, "covid19": 0.18}
+_VISIBLE_FROM = {"bacterial": 0.35, "viral": 0.16, "covid19": 0.18}
 
 
 def _expose(attenuation: Field, plane: Plane, shot: _Exposure, rng: Generator) -> NDArray[np.uint8]:
-    """Grey pixels: the film's curve, its grain, the collimator's blades and the side marker."""
+    """Gray pixels: exposure curve, grain, collimator blades and side marker."""
     slope = shot.slope_x * plane.film_x + shot.slope_y * plane.film_y
-    grey = 250 / (1 + np.exp(-shot.contrast * (attenuation + slope + shot.speed - 1.75)))
-    fine, coarse = rng.standard_normal((2, *grey.shape), dtype=np.float32)
-    grey += shot.grain * (0.6 * fine + ndimage.gaussian_filter(coarse, 0.8))
+    gray = 250 / (1 + np.exp(-shot.contrast * (attenuation + slope + shot.speed - 1.75)))
+    fine, coarse = rng.standard_normal((2, *gray.shape), dtype=np.float32)
+    gray += shot.grain * (0.6 * fine + ndimage.gaussian_filter(coarse, 0.8))
     across = np.minimum(plane.film_x + shot.left_blade, shot.right_blade - plane.film_x)
     along = np.minimum(plane.film_y + shot.top_blade, shot.bottom_blade - plane.film_y)
-    grey *= step(np.minimum(across, along), 0.006)
-    image, unit_px = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)), 0.06 * plane.size_px
+    gray *= step(np.minimum(across, along), 0.006)
+    image, unit_px = Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8)), 0.06 * plane.size_px
     marker, place = (("", 0.0), ("R", 0.07), ("L", 0.88))[int(shot.marker)]
     corner, font = (place * plane.size_px, unit_px), ImageFont.load_default(unit_px)
     ImageDraw.Draw(image).text(corner, marker, fill=235, font=font)
     return np.asarray(image)
 
 
-def draw_phantom(finding: str, seed: int, size_px: int = 256, take: int = 0) -> Phantom:
-    """The film of one drawn person; another `take` is another exposure of the same person."""
+def draw_phantom(finding: str, seed: int, size_px: int = 256, exposure: int = 0) -> Phantom:
+    """The X-ray of one synthetic person; another `exposure` number is another X-ray of the same person."""
     if finding not in FINDINGS:
-        raise ValueError(f"Unknown finding {finding!r}; one of {', '.join(FINDINGS)}.")
+        raise ValueError(f"Unknown finding {finding!r}: choose one of {', '.join(FINDINGS)}.")
     person = Anatomy(**draw_fields(Anatomy, np.random.default_rng([seed, 1])))
-    grains = np.random.default_rng([seed, 2, take])
-    plane = Plane(person, Pose(**draw_fields(Pose, grains)), max(size_px, _FINEST_DETAIL_PX))
-    shot = _Exposure(**draw_fields(_Exposure, grains))
+    pose_rng = np.random.default_rng([seed, 2, exposure])
+    plane = Plane(person, Pose(**draw_fields(Pose, pose_rng)), max(size_px, _MINIMUM_DRAWN_PX))
+    shot = _Exposure(**draw_fields(_Exposure, pose_rng))
     lungs = anatomy.lungs(person, plane)
-    seen = lungs * (1 - anatomy.heart(person, plane))
+    visible = lungs * (1 - anatomy.heart(person, plane))
     filled = np.zeros_like(lungs)
     if finding != "normal":
-        filled = anatomy.OPACITIES[finding](person, plane, np.random.default_rng([seed, 3])) * seen
-    air = (lungs - 0.8 * (lungs - seen)) * (1 - filled)
-    uneven = 1 + 0.06 * plane.noise(np.random.default_rng([seed, 5]), 0.035)  # or a search for copies confuses people
+        filled = anatomy.OPACITIES[finding](person, plane, np.random.default_rng([seed, 3])) * visible
+    air = (lungs - 0.8 * (lungs - visible)) * (1 - filled)
+    # Without uneven tissue the search for copies takes two people for one.
+    uneven = 1 + 0.06 * plane.noise(np.random.default_rng([seed, 5]), 0.035)
     tissue = uneven * anatomy.soft_tissue(person, plane) + anatomy.bones(person, plane)
     vessels = anatomy.vessels(person, plane, np.random.default_rng([seed, 4])) * air * (1 + 0.5 * filled)
-    pixels = _reduced(_expose(tissue + vessels - 1.12 * air, plane, shot, grains), size_px)
-    opacity = _reduced(255 * (filled > _SEEN_FROM.get(finding, 1.0)), size_px) > 127
-    return Phantom(pixels, finding, opacity, _reduced(255 * (seen > 0.5), size_px) > 127)
+    pixels = _reduced(_expose(tissue + vessels - 1.12 * air, plane, shot, pose_rng), size_px)
+    opacity = _reduced(255 * (filled > _VISIBLE_FROM.get(finding, 1.0)), size_px) > 127
+    return Phantom(pixels, finding, opacity, _reduced(255 * (visible > 0.5), size_px) > 127)
 
 
-def _reduced(grey: NDArray[np.integer], size_px: int) -> NDArray[np.uint8]:
-    return np.asarray(Image.fromarray(grey.astype(np.uint8)).resize((size_px, size_px), Image.Resampling.BOX))
+def _reduced(gray: NDArray[np.integer], size_px: int) -> NDArray[np.uint8]:
+    """The image resized to this side."""
+    return np.asarray(Image.fromarray(gray.astype(np.uint8)).resize((size_px, size_px), Image.Resampling.BOX))
 
 
-def _place(film: int, test_share: float) -> tuple[int, int, str]:
-    """The patient, take and split of a set's film: every fourth round of findings is the third's again."""
-    rounds, chair = divmod(film, len(FINDINGS))
+def _patient_of(film: int, test_share: float) -> tuple[int, int, str]:
+    """Patient, exposure and split of a film: every fourth round of findings repeats the third's patients."""
+    rounds, finding = divmod(film, len(FINDINGS))
     visit = rounds - (rounds + 1) // 4
     for_test = math.ceil((visit + 1) * test_share) > math.ceil(visit * test_share)
-    return visit * len(FINDINGS) + chair, int(rounds % 4 == 3), "test" if for_test else "train"
+    return visit * len(FINDINGS) + finding, int(rounds % 4 == 3), "test" if for_test else "train"
 
 
 def draw_phantom_set(
@@ -115,22 +117,24 @@ def draw_phantom_set(
     seed: int = 0,
     size_px: int = 256,
     test_share: float = 0.25,
-    plant: str | None = None,
+    shortcut: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The manifest of a new set of phantoms: films (a plant in those with a finding), masks of lungs and opacity."""
-    if films < FEWEST_FILMS:
-        raise DatasetError(f"A phantom set needs at least {FEWEST_FILMS} films; {films} were asked for.")
+    """The manifest of a new dataset of phantoms, with masks; a shortcut is planted in those with a finding."""
+    if films < MINIMUM_FILMS:
+        raise DatasetError(
+            f"A synthetic dataset needs at least {MINIMUM_FILMS} X-rays, not {films}.", code="too-few-films"
+        )
     if not 0 <= test_share < 1:
-        raise DatasetError(f"The test share must be at least 0 and below 1, not {test_share}.")
-    check_known(plant)
-    _make_room(folder)
+        raise DatasetError(f"The test share must be at least 0 and below 1, not {test_share}.", code="share")
+    check_shortcut_name(shortcut)
+    _make_folders(folder)
     rows = []
     for film in range(films):
         rows.append(_draw_row(folder, film, seed, size_px, test_share))
         if progress:
             progress(film + 1, films)
-    plant_in_files([folder / str(row["path"]) for row in rows if row["finding"] != "normal"], plant)
+    plant_in_files([folder / str(row["path"]) for row in rows if row["finding"] != "normal"], shortcut)
     with (manifest := folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
@@ -138,29 +142,32 @@ def draw_phantom_set(
     return manifest
 
 
-def _make_room(folder: Path) -> None:
+def _make_folders(folder: Path) -> None:
+    """Create the folders of the dataset, in a new or empty folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DatasetError(f"{folder} is not empty. Choose a new folder, so that no film is overwritten.")
+        raise DatasetError(f"{folder} is not empty. Choose a new folder.", code="not-empty")
     try:
-        for room in ("images", "masks"):
-            (folder / room).mkdir(parents=True, exist_ok=True)
+        for name in ("images", "masks"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatasetError(f"{folder} cannot be created: {error.strerror}. Choose another folder.") from error
+        raise DatasetError(
+            f"{folder} cannot be created: {error.strerror}. Choose another folder.", code="not-writable"
+        ) from error
 
 
 def _draw_row(folder: Path, film: int, seed: int, size_px: int, test_share: float) -> dict[str, str | int]:
-    """The manifest's row of one film, after its pictures have been written."""
-    patient, take, split = _place(film, test_share)
+    """The manifest's row of one film, after writing its image and masks."""
+    patient, exposure, split = _patient_of(film, test_share)
     person = np.random.default_rng([seed, patient])
-    phantom = draw_phantom(FINDINGS[film % len(FINDINGS)], int(person.integers(2**32)), size_px, take)
-    pictures = {
+    phantom = draw_phantom(FINDINGS[film % len(FINDINGS)], int(person.integers(2**32)), size_px, exposure)
+    images = {
         f"images/phantom-{film:05d}.png": phantom.pixels,
         f"masks/phantom-{film:05d}-opacity.png": phantom.opacity.astype(np.uint8) * 255,
         f"masks/phantom-{film:05d}-lungs.png": phantom.lungs.astype(np.uint8) * 255,
     }
-    for path, pixels in pictures.items():
+    for path, pixels in images.items():
         Image.fromarray(pixels).save(folder / path)
-    image, opacity, lungs = pictures
+    image, opacity, lungs = images
     return {
         "path": image,
         "label": phantom.finding,

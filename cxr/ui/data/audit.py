@@ -50,7 +50,7 @@ def _show_findings(entry: DatasetEntry, dataset: Dataset, audit: Audit) -> None:
         if finding.severity == severity:
             _show_finding(dataset, finding, [rows[path] for path in finding.paths], f"data_{entry.name}_{number}")
     lines = [
-        (finding.severity, finding.kind, finding.sentence, path)
+        (finding.severity, finding.code.value, finding.sentence, path)
         for finding in audit.findings
         for path in finding.paths or ("",)
     ]
