@@ -25,14 +25,14 @@ from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_NAMES
 from cxr.presentation import report
 from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry import stored_models
-from cxr.registry.card import CARD, SHORTCUTS, Card
+from cxr.registry.card import CARD, Card
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.predict.batch import NO_MATCHES, SHOWN
 from cxr.ui.predict.batch import REJECTED as ROW_REJECTED
 from cxr.ui.predict.upload import EXAMPLES_LABEL, SYNTHETIC_NOTE
 from cxr.ui.predict.withheld import REJECTED, model_key
-from tests.support.score_tables import measured
-from tests.support.score_tables import told as probe
+from tests.support.score_tables import audit_measurements
+from tests.support.score_tables import probe_result as probe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -353,18 +353,22 @@ def test_a_name_full_of_markdown_is_shown_as_it_is(app: AppTest) -> None:
     assert "\\*\\*x\\*\\*" in text(app)
 
 
-def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest) -> None:
-    card = model_card()
-    marks = [element.help for element in app.markdown if element.value == shortcut_mark(card)]
-    assert marks == [shortcut_line(card)]
-    audit = conclude(card, measured(probes=(probe("border", 0.9),)))
-    save_audit(card, audit)
+def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest, tmp_path: Path) -> None:
+    def mark_and_help() -> list[str]:
+        mark = shortcut_mark(model_card())
+        return [element.help for element in app.markdown if element.value == mark]
+
+    assert mark_and_help() == [shortcut_line(model_card())]
+    folder = stored_models.model_folder("first")
+    before = shutil.copytree(folder, tmp_path / "before")
+    audit = conclude(model_card(), measured(probes=(probe("border", 0.9),)))
+    save_audit(model_card(), audit)
     try:
         run(app)
-        marks = [element.help for element in app.markdown if element.value == shortcut_mark(card)]
-        assert marks == [audit.verdict.sentence]
+        assert mark_and_help() == [audit.verdict.sentence]
     finally:
-        (stored_models.model_folder("first") / SHORTCUTS).unlink()
+        shutil.rmtree(folder)
+        shutil.copytree(before, folder)
 
 
 def test_files_have_no_file_names_unless_the_reader_wants_them(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation.reading_summary import (
     bars_html,
     decision_sentence,
+    held_out_performance,
     limits,
     probability_bars,
-    test_performance,
     trained_on,
 )
 from cxr.presentation.report import Report
@@ -181,7 +181,7 @@ def _compute_heatmap(session: ReadingSession, card: Card, model: str, method: st
 def _show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
     """Shows what the model was trained and tested on, how long it took, and its limitations."""
     model_ms, total_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
-    st.markdown(f"{trained_on(card)} {test_performance(card)}")
+    st.markdown(f"{trained_on(card)} {held_out_performance(card)}")
     st.caption(
         f"Inference {model_ms:.0f} ms, total {total_ms:.0f} ms ({prediction.engine}). {card.name}, "
         f"version {card.version}."

@@ -20,6 +20,7 @@ PROBLEMS = "predict_problems"
 UPLOAD_LABEL = "Drop chest X-rays: PNG, JPEG, TIFF, WebP, BMP, DICOM, or a ZIP of these. Nothing is stored."
 EXAMPLES_LABEL = "Or try an example:"
 SYNTHETIC_NOTE = "Synthetic image; accuracy on it means nothing."
+NOT_TRAINED_ON_SYNTHETIC = "This model was not trained on synthetic images; its accuracy on them means nothing."
 
 
 def current_session() -> ReadingSession:
@@ -71,7 +72,7 @@ def show_examples(session: ReadingSession, card: Card) -> None:
     """Shows the examples, each with a button that reads it."""
     st.markdown(EXAMPLES_LABEL)
     if "phantom" not in card.sources:
-        st.caption(f"This model was not trained on synthetic images. {SYNTHETIC_NOTE}")
+        st.caption(NOT_TRAINED_ON_SYNTHETIC)
     with st.container(horizontal=True):
         for source in example_sources():
             with st.container(width=EXAMPLE_PX), frame.errors_shown():
