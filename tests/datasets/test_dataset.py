@@ -127,14 +127,14 @@ def test_a_manifest_is_read_as_text_with_its_own_columns_kept(tmp_path: Path) ->
     dataset = Dataset.open(manifest(tmp_path / "set", text, "a.png", "x/b.png", encoding="utf-8-sig"))
     assert column(dataset, "label") == {"a.png": "normal", "x/b.png": "covid19"}
     assert column(dataset, "patient_id") == {"a.png": "007", "x/b.png": "x/b.png"}
-    assert dataset.table.loc[0, ["age", "finding", "ward", "split"]].tolist() == ["NA", "None", "3", ""]
+    assert dataset.table[["age", "finding", "ward", "split"]].to_numpy()[0].tolist() == ["NA", "None", "3", ""]
     assert dataset.read(1).height_px == 16
     assert len(Dataset.open(tmp_path / "set" / "manifest.csv")) == 2
 
 
 def test_a_manifest_cannot_choose_its_root(tmp_path: Path) -> None:
     dataset = Dataset.open(manifest(tmp_path / "set", "path,label,root,dataset\na.png,normal,/etc,x\n", "a.png"))
-    assert dataset.table.loc[0, ["root", "dataset"]].tolist() == [str(tmp_path / "set"), "set"]
+    assert dataset.table[["root", "dataset"]].to_numpy()[0].tolist() == [str(tmp_path / "set"), "set"]
 
 
 @pytest.mark.parametrize(

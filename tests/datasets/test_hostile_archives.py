@@ -167,11 +167,12 @@ def test_an_uploaded_zip_gives_its_films_and_nothing_else(
     before, began = listing(tmp_path), time.process_time()
     read = 0
     for source in sources_from_upload("7", "films.zip", data):
-        assert ".." not in source.name.replace("\\", "/").split("/") and not Path(source.name).is_absolute()
+        assert ".." not in source.name.replace("\\", "/").split("/")
+        assert not Path(source.name).is_absolute()
         try:
             read += Film.read(source.read()).width_px == 64
-        except FilmError as error:
-            assert str(error)
+        except FilmError:
+            continue
     assert read == expected
     assert time.process_time() - began < QUICK_S
     assert listing(tmp_path) == before
@@ -189,10 +190,10 @@ def test_a_zip_as_a_dataset_gives_its_films_or_a_reason(kind: str, tmp_path: Pat
         for i in range(min(5, len(dataset))):
             try:
                 read += dataset.read(i).width_px == 64
-            except FilmError as error:
-                assert str(error)
-    except CxrError as error:
-        assert str(error)
+            except FilmError:
+                continue
+    except CxrError:
+        assert not read
     assert read <= expected
     assert time.process_time() - began < QUICK_S
     assert listing(tmp_path) == before

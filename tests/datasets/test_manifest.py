@@ -64,7 +64,8 @@ def test_a_written_manifest_opens_as_the_same_films_in_their_splits(drawn: Path)
     again = Dataset.open(drawn)
     same = [column for column in films.table if column != "role"]
     assert again.table[same].equals(films.table[same])
-    assert before and Dataset.open(before).table["split"].value_counts().to_dict() == {"train": 32, "test": 16}
+    assert before
+    assert Dataset.open(before).table["split"].value_counts().to_dict() == {"train": 32, "test": 16}
     assert sorted(path.name for path in drawn.iterdir()) == sorted(["images", "masks", "manifest.csv", before.name])
 
 
@@ -74,7 +75,8 @@ def test_every_replaced_manifest_is_kept(drawn: Path) -> None:
         manifest.write_manifest(drawn / "manifest.csv", split(drawn, seed=seed, reassign=True)) for seed in range(3)
     ]
     assert len(set(replaced)) == 3
-    assert replaced[0] and replaced[0].read_bytes() == first
+    assert replaced[0]
+    assert replaced[0].read_bytes() == first
 
 
 def test_a_folder_of_class_folders_gets_a_manifest_where_its_films_are(tmp_path: Path) -> None:
@@ -82,7 +84,8 @@ def test_a_folder_of_class_folders_gets_a_manifest_where_its_films_are(tmp_path:
     outer = folder_of_films(tmp_path / "set", *(f"chest_xray/train/{name}" for name in names))
     films = split(outer, reassign=True)
     path = manifest.manifest_path(entry_of(outer), films)
-    assert path and path == outer / "chest_xray" / "manifest.csv"
+    assert path
+    assert path == outer / "chest_xray" / "manifest.csv"
     assert manifest.write_manifest(path, films) is None
     again = Dataset.open(outer)
     assert again.table["split"].tolist() == films.table["split"].tolist()

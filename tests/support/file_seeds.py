@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,20 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
+from cxr.core.errors import FilmError
+from cxr.films.film import Film
+
 CANARY = "DOE^JANE"
 RAW = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian]
 COMPRESSED = [RLELossless, JPEGLSLossless, JPEG2000Lossless]
+
+
+def read_or_error(source: bytes | Path) -> Film | FilmError:
+    """The film in this file, or the error that reading it raises."""
+    try:
+        return Film.read(source)
+    except FilmError as error:
+        return error
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class Folder:
 
     def fill(self, count: int, label: str, **known: str) -> None:
         for i in range(count):
-            self.add(f"{label}-{len(self.rows)}-{i}", label=label, **{"patient_id": f"{label}{i}", **known})
+            self.add(f"{label}-{len(self.rows)}-{i}", None, label, **{"patient_id": f"{label}{i}", **known})
 
     def dataset(self) -> Dataset:
         text = "path,label,patient_id,split,source,view,age\n" + "\n".join(self.rows) + "\n"
@@ -239,7 +239,8 @@ def test_thumbnails_are_returned_in_any_order() -> None:
             thumbnails.append(row)
         assert np.array_equal(thumbnails.take([2, 0, 2]), rows[[2, 0, 2]])
         thumbnails.append(rows[3])  # after reading earlier ones
-        assert len(thumbnails) == 4 and np.array_equal(thumbnails.take(range(4)), rows[:4])
+        assert len(thumbnails) == 4
+        assert np.array_equal(thumbnails.take(range(4)), rows[:4])
 
 
 def test_a_blank_image_is_a_copy_only_of_an_equal_one(folder: Folder) -> None:

@@ -16,19 +16,24 @@ from cxr.datasets.quality.finding import FindingCode
 from cxr.films.synthetic.phantom import draw_phantom_set
 
 
+@pytest.fixture(scope="module")
+def drawn_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of 24 drawn films, to be copied."""
+    return draw_phantom_set(tmp_path_factory.mktemp("drawn") / "set", 24, size_px=64).parent
+
+
 @pytest.fixture
-def place(home: Path, tmp_path: Path) -> DatasetEntry:
+def entry(drawn_once: Path, home: Path, tmp_path: Path) -> DatasetEntry:
     """A dataset of 24 drawn films, of which one is damaged and one a copy."""
-    folder = tmp_path / "set"
-    draw_phantom_set(folder, 24, size_px=64)
+    folder = Path(shutil.copytree(drawn_once, tmp_path / "set"))
     (folder / "images" / "phantom-00003.png").write_bytes(b"damaged")
     shutil.copy(folder / "images" / "phantom-00000.png", folder / "images" / "phantom-00001.png")
     return catalogue.add(folder)
 
 
-def films_of(place: DatasetEntry) -> Dataset:
+def films_of(entry: DatasetEntry) -> Dataset:
     """The dataset, opened anew."""
-    return Dataset.open(place.path)
+    return Dataset.open(entry.path)
 
 
 def stored_file(home: Path) -> Path:
@@ -37,20 +42,20 @@ def stored_file(home: Path) -> Path:
     return file
 
 
-def test_an_audit_is_stored_completely(place: DatasetEntry) -> None:
-    assert cached_audit(films_of(place)) is None
+def test_an_audit_is_stored_completely(entry: DatasetEntry) -> None:
+    assert cached_audit(films_of(entry)) is None
     steps: list[tuple[int, int]] = []
-    result = audit_or_cached(films_of(place), lambda done, films: steps.append((done, films)))
+    result = audit_or_cached(films_of(entry), lambda done, films: steps.append((done, films)))
     assert steps[-1] == (24, 24)
     codes = {FindingCode.UNREADABLE, FindingCode.COPIES_ACROSS_LABELS, FindingCode.SMALL_FILMS}
     assert {finding.code for finding in result.findings} >= codes
-    assert cached_audit(films_of(place)) == result
+    assert cached_audit(films_of(entry)) == result
 
 
-def test_a_stored_audit_names_no_file(place: DatasetEntry, home: Path) -> None:
-    audit_or_cached(films_of(place))
+def test_a_stored_audit_names_no_file(entry: DatasetEntry, home: Path) -> None:
+    audit_or_cached(films_of(entry))
     assert "phantom-" not in stored_file(home).read_text("utf-8")
-    assert audit_or_cached(films_of(place)).findings[0].paths[0].startswith("set/images/phantom-")
+    assert audit_or_cached(films_of(entry)).findings[0].paths[0].startswith("set/images/phantom-")
 
 
 def change_a_film(folder: Path) -> None:
@@ -71,55 +76,56 @@ def relabel(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [change_a_film, touch_a_film, lose_a_film, relabel])
-def test_a_changed_dataset_is_audited_again(place: DatasetEntry, change: Callable[[Path], None]) -> None:
-    audit_or_cached(films_of(place))
-    change(Path(place.path))
-    assert cached_audit(films_of(place)) is None
-    assert cached_audit(films_of(place)) != audit_or_cached(films_of(place)) == cached_audit(films_of(place))
+def test_a_changed_dataset_is_audited_again(entry: DatasetEntry, change: Callable[[Path], None]) -> None:
+    audit_or_cached(films_of(entry))
+    change(Path(entry.path))
+    assert cached_audit(films_of(entry)) is None
+    assert cached_audit(films_of(entry)) != audit_or_cached(films_of(entry)) == cached_audit(films_of(entry))
 
 
-def test_an_audit_of_an_older_version_of_the_checks_does_not_count(place: DatasetEntry) -> None:
-    audit_or_cached(films_of(place))
-    assert cached_audit(films_of(place), checks=CHECKS) is not None
-    assert cached_audit(films_of(place), checks=CHECKS + 1) is None
+def test_an_audit_of_an_older_version_of_the_checks_does_not_count(entry: DatasetEntry) -> None:
+    audit_or_cached(films_of(entry))
+    assert cached_audit(films_of(entry), checks=CHECKS) is not None
+    assert cached_audit(films_of(entry), checks=CHECKS + 1) is None
 
 
-def test_an_audit_during_which_a_film_changed_does_not_count(place: DatasetEntry) -> None:
+def test_an_audit_during_which_a_film_changed_does_not_count(entry: DatasetEntry) -> None:
     def change_late(done: int, films: int) -> None:
         if done == films:
-            change_a_film(Path(place.path))
+            change_a_film(Path(entry.path))
 
-    audit_or_cached(films_of(place), change_late)
-    assert cached_audit(films_of(place)) is None
+    audit_or_cached(films_of(entry), change_late)
+    assert cached_audit(films_of(entry)) is None
 
 
-def test_each_dataset_has_an_audit_of_its_own_also_a_zip(place: DatasetEntry, tmp_path: Path) -> None:
+def test_each_dataset_has_an_audit_of_its_own_also_a_zip(entry: DatasetEntry, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as zipped:
-        for film in sorted(Path(place.path, "images").iterdir()):
+        for film in sorted(Path(entry.path, "images").iterdir()):
             zipped.write(film, f"normal/{film.name}")
     packed = catalogue.add(tmp_path / "packed.zip")
     assert audit_or_cached(films_of(packed)).by_label == {"normal": 24}
-    assert audit_or_cached(films_of(place)).by_label["normal"] == 6
+    assert audit_or_cached(films_of(entry)).by_label["normal"] == 6
     assert audit_or_cached(films_of(packed)).by_label == {"normal": 24}
     os.utime(tmp_path / "packed.zip", (1, 1))
     assert cached_audit(films_of(packed)) is None
-    assert cached_audit(films_of(place)) is not None
+    assert cached_audit(films_of(entry)) is not None
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"signature": 1}', "null"])
-def test_a_damaged_stored_audit_does_not_count(place: DatasetEntry, home: Path, damage: str) -> None:
-    audit_or_cached(films_of(place))
+def test_a_damaged_stored_audit_does_not_count(entry: DatasetEntry, home: Path, damage: str) -> None:
+    audit_or_cached(films_of(entry))
     stored_file(home).write_text(damage)
-    assert cached_audit(films_of(place)) is None
+    assert cached_audit(films_of(entry)) is None
 
 
-def test_a_stored_audit_of_another_schema_does_not_count(place: DatasetEntry, home: Path) -> None:
-    audit_or_cached(films_of(place))
+def test_a_stored_audit_of_another_schema_does_not_count(entry: DatasetEntry, home: Path) -> None:
+    audit_or_cached(films_of(entry))
     stored = json.loads(stored_file(home).read_text("utf-8"))
     finding = {"code": "copies", "sentence": "", "paths": []}
     for change in ({"new": 1}, {"findings": [finding | {"code": "?"}]}, {"findings": [finding | {"paths": [999]}]}):
         stored_file(home).write_text(json.dumps(stored | {"audit": stored["audit"] | change}))
-        assert cached_audit(films_of(place)) is None
-    for audit in ({"films": 1}, []):
+        assert cached_audit(films_of(entry)) is None
+    damaged: tuple[object, ...] = ({"films": 1}, [])
+    for audit in damaged:
         stored_file(home).write_text(json.dumps(stored | {"audit": audit}))
-        assert cached_audit(films_of(place)) is None
+        assert cached_audit(films_of(entry)) is None

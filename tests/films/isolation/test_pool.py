@@ -93,7 +93,8 @@ def test_a_process_that_dies_or_lies_is_replaced_and_its_file_refused(way: str, 
 
 def test_a_sound_reply_is_accepted() -> None:
     reply = _Reply.model_validate_json(json.dumps(SOUND_REPLY))
-    assert reply.warnings == (FilmWarning.COLOR,) and reply.failure is None
+    assert reply.warnings == (FilmWarning.COLOR,)
+    assert reply.failure is None
     failed = _Reply.model_validate_json(json.dumps({"token": "0", "failure": ReadFailure.EMPTY}))
     assert failed.failure == ReadFailure.EMPTY
 
@@ -199,7 +200,8 @@ def test_a_process_that_replied_in_time_is_not_killed_afterwards() -> None:
     quick.read(PNG)
     before = process_ids(quick)
     assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer) and waits(thread)]
-    assert quick.read(PNG).pixels.size and process_ids(quick) == before
+    assert quick.read(PNG).pixels.size
+    assert process_ids(quick) == before
     quick.close()
 
 
