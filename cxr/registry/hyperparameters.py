@@ -1,4 +1,4 @@
-"""A recipe's hyperparameters as a person is asked for them: kind, range and meaning, read off the recipe's model."""
+"""Hyperparameters as a form shows them: label, kind, range and meaning, read from the recipe's own schema."""
 
 from __future__ import annotations
 
@@ -30,25 +30,69 @@ COMMON = (
     "training.seed",
 )
 SECTIONS = {
-    "data": "Films and classes",
+    "data": "Data and classes",
     "input": "Input",
-    "trunk": "Trunk",
+    "trunk": "Backbone",
     "head": "Head",
-    "optimiser": "Optimiser",
+    "optimiser": "Optimizer",
     "training": "Training",
-    "decision": "Threshold and unsure band",
+    "decision": "Operating point",
     "augmentation": "Augmentation",
 }
-_LABELS = {  # where the name alone says too little
-    "optimiser.rate": "Learning rate",
-    "trunk.train": "Trained part",
-    "data.validation": "Validation share",
-    "input.size_px": "Film size, px",
+_LABELS = {  # where the stored name is not the word of the field
+    "data.classes": "Classes",
+    "data.groups": "Coarse labels",
+    "data.leave_out": "Excluded labels",
+    "data.exclude_views": "Excluded views",
+    "data.validation": "Validation fraction",
+    "data.test": "Test fraction",
+    "data.draw": "Images per label",
+    "data.draw_test": "Test images per label",
+    "data.draw_seed": "Sampling seed",
+    "input.size_px": "Input size, px",
+    "input.scale": "Input scaling",
+    "input.featurewise_center": "Subtract training mean",
+    "input.featurewise_std": "Divide by training SD",
+    "input.zca": "ZCA whitening",
+    "input.zca_epsilon": "ZCA epsilon",
+    "trunk.backbone": "Backbone",
+    "trunk.weights": "Pretrained weights",
+    "trunk.train": "Trainable layers",
     "head.pool": "Pooling",
-    "head.output": "Output",
-    "training.best": "Best epoch by",
-    "decision.rule": "Threshold by",
-    "decision.sure": "Right outside of the band",
+    "head.dense": "Hidden units",
+    "head.keep": "Keep the head",
+    "head.l2": "L2 regularization",
+    "head.output": "Output activation",
+    "optimiser.name": "Optimizer",
+    "optimiser.rate": "Learning rate",
+    "optimiser.schedule": "Learning-rate schedule",
+    "optimiser.step_epochs": "Epochs per step",
+    "optimiser.clip_norm": "Gradient clipping (norm)",
+    "training.batch": "Batch size",
+    "training.views": "Cached augmentations",
+    "training.average": "Weight EMA",
+    "training.best": "Select epoch by",
+    "training.min_delta": "Minimum improvement",
+    "training.stop_at_accuracy": "Stop at accuracy",
+    "training.half": "Save as float16",
+    "training.seed": "Random seed",
+    "decision.rule": "Threshold rule",
+    "decision.sensitivity": "Target sensitivity",
+    "decision.sure": "Target PPV and NPV",
+    "augmentation.shift_x": "Horizontal shift",
+    "augmentation.shift_y": "Vertical shift",
+    "augmentation.crop_area": "Crop: smallest area",
+    "augmentation.crop_aspect": "Crop: aspect ratio",
+    "augmentation.flip_horizontal": "Horizontal flip",
+    "augmentation.flip_vertical": "Vertical flip",
+    "augmentation.channel_shift": "Gray-level shift",
+    "augmentation.tone": "Tone curve",
+    "augmentation.equalise": "Histogram equalization",
+    "augmentation.coarsen": "Downsampling",
+    "augmentation.hide": "Random erasing",
+    "augmentation.border": "Edge masking",
+    "augmentation.corners": "Corner masking",
+    "augmentation.fill": "Fill mode",
 }
 _TEXTS: dict[str, Kind] = {
     "tuple[str, ...]": "words",
@@ -74,10 +118,12 @@ class Hyperparameter:
 
     @property
     def key(self) -> str:
+        """Section and name as recipes and overrides have them."""
         return f"{self.section}.{self.name}"
 
     @property
     def label(self) -> str:
+        """The name that people read."""
         if self.key in _LABELS:
             return _LABELS[self.key]
         words = self.name.removesuffix("_px").removesuffix("_deg").replace("_", " ")
@@ -86,22 +132,23 @@ class Hyperparameter:
 
     @property
     def range(self) -> str:
-        """What is allowed, in words; empty where anything is."""
+        """The allowed values, in words; empty where any value is allowed."""
         if self.low is None:
             return ""
-        low = f"more than {self.low:g}" if self.above else f"{self.low:g}"
+        low = f"more than {_number(self.low)}" if self.above else _number(self.low)
         if self.high is None:
             return low if self.above else f"{low} or more"
         joint = ", up to" if self.above else " to"
-        return f"{low}{joint} {'less than ' if self.below else ''}{self.high:g}"
+        return f"{low}{joint} {'less than ' if self.below else ''}{_number(self.high)}"
 
     def value_in(self, recipe: Recipe) -> Value:
+        """Its value in the recipe."""
         return getattr(getattr(recipe, self.section), self.name)
 
     def format(self, value: Value) -> str:
-        """The value as a person writes it."""
+        """The value as people read and write it."""
         if self.kind in ("words", "numbers"):
-            return ", ".join(str(one) for one in value)
+            return ", ".join(str(item) for item in value)
         if self.kind == "groups":
             return "; ".join(f"{name}: {', '.join(members)}" for name, members in value.items())
         if self.kind == "counts":
@@ -111,15 +158,21 @@ class Hyperparameter:
         return f"{value:g}" if self.kind == "real" else str(value)
 
     def parse(self, text: str) -> Value:
-        """The value that a person wrote; RecipeError where it is none."""
+        """The value in a person's text; RecipeError where it cannot be read."""
         try:
-            return _READERS[self.kind](text)
+            return _PARSERS[self.kind](text)
         except ValueError as error:
-            raise RecipeError(f"{self.key}: '{text}' is not written as {_AS_IN[self.kind]}.") from error
+            raise RecipeError(
+                f"{self.key}: '{text}' cannot be read. Write it as in: {_EXAMPLES[self.kind]}.", code="unreadable"
+            ) from error
 
 
 _KEY = re.compile(r"(?<![\w./-])[a-z]+\.[a-z_0-9]+(?!\.?[\w/=-])")
-_AS_IN = {"numbers": "256, 64", "groups": "pneumonia: bacterial, viral", "counts": "normal: 100; viral: 100"}
+_EXAMPLES = {"numbers": "256, 64", "groups": "pneumonia: bacterial, viral", "counts": "normal: 100; viral: 100"}
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10_000 else f"{value:g}"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -134,7 +187,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
         yield name.strip(), value.strip()
 
 
-_READERS: dict[str, Any] = {
+_PARSERS: dict[str, Any] = {
     "text": str.strip,
     "words": _words,
     "numbers": lambda text: tuple(int(word) for word in _words(text)),
@@ -147,12 +200,14 @@ _READERS: dict[str, Any] = {
 def hyperparameters() -> tuple[Hyperparameter, ...]:
     """Every hyperparameter, in the recipe's order."""
     return tuple(
-        _setting(section, name, field) for section in SECTIONS for name, field in _section(section).model_fields.items()
+        _hyperparameter(section, name, field)
+        for section in SECTIONS
+        for name, field in _section(section).model_fields.items()
     )
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
-    """The recipe with these values by key; RecipeError where they do not hold."""
+    """The recipe with these values by key; RecipeError where they are not valid."""
     table = recipe.model_dump()
     for key, value in values.items():
         section, _, name = key.partition(".")
@@ -161,28 +216,28 @@ def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
 
 
 def changes(before: Recipe, after: Recipe) -> dict[str, tuple[str, str]]:
-    """Key -> what it was and what it is, as a person writes it, where they differ."""
+    """The key of each hyperparameter that differs, with both values as text."""
     return {
-        one.key: (one.format(one.value_in(before)), one.format(one.value_in(after)))
-        for one in hyperparameters()
-        if one.value_in(before) != one.value_in(after)
+        item.key: (item.format(item.value_in(before)), item.format(item.value_in(after)))
+        for item in hyperparameters()
+        if item.value_in(before) != item.value_in(after)
     }
 
 
 def with_form_labels(sentence: str) -> str:
-    """The sentence with every hyperparameter called as the form calls it; a file's path that looks like one stays."""
-    labels = {one.key: f"'{one.label}'" for one in hyperparameters()}
-    return _KEY.sub(lambda found: labels.get(found[0], found[0]), sentence)
+    """The sentence with the form's label in place of each key; a file's path that looks like a key stays."""
+    labels = {item.key: f"'{item.label}'" for item in hyperparameters()}
+    return _KEY.sub(lambda match: labels.get(match[0], match[0]), sentence)
 
 
 def _section(name: str) -> type[RecipeSection]:
     section = Recipe.model_fields[name].annotation
     if not (isinstance(section, type) and issubclass(section, RecipeSection)):
-        raise TypeError(f"{name} is no section of a recipe")
+        raise TypeError(f"{name} is not a section of a recipe")
     return section
 
 
-def _setting(section: str, name: str, field: FieldInfo) -> Hyperparameter:
+def _hyperparameter(section: str, name: str, field: FieldInfo) -> Hyperparameter:
     bounds = {type(bound).__name__.lower(): bound for bound in field.metadata}
     low, high = bounds.get("ge") or bounds.get("gt"), bounds.get("le") or bounds.get("lt")
     choices = tuple(_choices(field.annotation))
@@ -208,5 +263,5 @@ def _choices(annotation: Any) -> Iterator[str]:
     if get_origin(annotation) is Literal:
         yield from get_args(annotation)
     elif get_origin(annotation) in (Union, UnionType):
-        for one in get_args(annotation):
-            yield from _choices(one)
+        for option in get_args(annotation):
+            yield from _choices(option)

@@ -80,7 +80,7 @@ class Recipe(RecipeSection):
         try:
             return cls.model_validate(table)
         except ValidationError as error:
-            raise RecipeError(_sentence(error)) from error
+            raise RecipeError(_sentence(error), code="invalid") from error
 
     def with_absolute_weights(self) -> Recipe:
         """The recipe with the weights file's absolute path, for a process that starts in another folder."""
@@ -141,4 +141,4 @@ def _sentence(error: ValidationError) -> str:
             parts.append(f"{key}: {problem['msg'].lower()} (got {problem['input']!r})")
         else:
             parts.append(problem["msg"].removeprefix("Value error, "))
-    return "The recipe does not hold: " + "; ".join(parts) + "."
+    return f"Invalid settings: {'; '.join(parts)}."

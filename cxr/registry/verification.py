@@ -117,8 +117,10 @@ def check_digest(card: Card, member: str, data: bytes | None) -> None:
 
 def check_consistent(card: Card, recipe: Recipe) -> None:
     """RegistryError with the code `inconsistent` where the recipe is not the one that the card speaks of."""
-    two_classes = recipe.head.output == "softmax" or len(card.classes) == 2
-    if (recipe.name, recipe.input.size_px) != (card.recipe, card.size_px) or not two_classes:
+    same = (recipe.name, recipe.input.size_px) == (card.recipe, card.size_px)
+    as_many_outputs = recipe.head.output == "softmax" or len(card.classes) == 2
+    whitens_alike = recipe.input.zca or not card.zca_rank
+    if not (same and as_many_outputs and whitens_alike):
         raise RegistryError(f"Card and recipe of '{card.name}' do not belong together.", code="inconsistent")
 
 

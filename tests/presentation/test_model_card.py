@@ -1,22 +1,36 @@
-"""A card as it is read: figures of test and validation films, with their intervals and by source."""
+"""A model card as tables: metrics of test and validation X-rays, with their intervals and by subgroup."""
+
+from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from cxr.core.number_format import interval_range
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.card_results import card_results
-from cxr.presentation.model_card import facts, parts, results_table, shelf_table, statement
-from cxr.registry.card import Card, Statement
+from cxr.evaluation.subgroups import TOO_FEW
+from cxr.presentation.model_card import (
+    COUNT,
+    INTERVAL,
+    models_table,
+    overview_table,
+    performance_table,
+    statement_sections,
+    subgroup_tables,
+    training_data_table,
+)
+from cxr.registry.card import AgeRange, Card, Statement
 from tests.support.training import tiny_recipe
 
 LABELS = LabelSpace(("normal", "viral"))
 STATEMENT = Statement(
     intended_use="To teach.",
     not_for="Patients.",
-    data="Drawn films.",
+    data="Synthetic X-rays.",
     split="By patient.",
     training="Quickly.",
     test_looks=1,
@@ -24,110 +38,148 @@ STATEMENT = Statement(
 )
 
 
-def made(**facts: object) -> Card:
+def card_with(**facts: object) -> Card:
     card = {"name": "m", "classes": LABELS.classes, "version": "1", "created": "2026-01-01", "recipe": "tiny"}
     return Card.model_validate(card | {"size_px": 32, "seed": 0, "weights_sha256": "0" * 64} | facts)
 
 
-@pytest.fixture
-def results() -> dict[str, object]:
+@pytest.fixture(scope="module")
+def results() -> dict[str, Any]:
     ill = np.arange(40) % 2
     p = np.clip(ill * 0.6 + np.linspace(0, 0.6, 40), 0, 1)
     films = {"label": np.where(ill, "viral", "normal"), "source": np.where(np.arange(40) < 20, "a", "b")}
     films["sex"] = np.tile(["F", "F", "M", "M"], 10)
-    return card_results(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5)
+    films["patient"] = np.arange(40)
+    return card_results(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5).model_dump(mode="json")
 
 
-def test_films_are_written_whole_and_shares_with_three_decimals_and_their_interval(results):
-    shown = results_table(made(results={"test": results, "val": results})).set_index("measure")
+def test_counts_are_whole_and_metrics_have_three_decimals_and_their_interval(results: dict[str, Any]) -> None:
+    shown = performance_table(card_with(results={"test": results, "val": results})).set_index("Metric")
     accuracy, bounds = results["accuracy"], results["intervals"]["accuracy"]
-    assert shown.loc["Films"].tolist() == ["40", "", "40"]
-    assert shown.loc["Right class"].tolist() == [
+    assert list(shown) == ["Test", INTERVAL, "Validation"]
+    assert shown.loc[COUNT].tolist() == ["40", "", "40"]
+    assert shown.loc["Multiclass accuracy"].tolist() == [
         f"{accuracy:.3f}",
-        f"{bounds['low']:.3f} to {bounds['high']:.3f}",
+        interval_range(bounds["low"], bounds["high"]),
         f"{accuracy:.3f}",
     ]
-    assert shown.loc["Sensitivity against normal", "test films"] == shown.loc["Recall viral", "test films"]
+    assert shown.loc["Sensitivity vs normal", "Test"] == shown.loc["Recall: Viral pneumonia", "Test"]
 
 
-def test_the_right_class_and_the_accuracy_against_normal_have_names_of_their_own(results):
-    card = made(results={"test": results | {"accuracy": 0.85, "binary": results["binary"] | {"accuracy": 0.896}}})
-    row = shelf_table([card], None).iloc[0]
-    assert (row["right class"], row["accuracy"]) == (0.85, 0.896)
-    shown = results_table(card).set_index("measure")["test films"]
-    assert (shown["Right class"], shown["Accuracy against normal"]) == ("0.850", "0.896")
-    assert shelf_table([made()], None).iloc[0].isna()["accuracy"]
+def test_multiclass_and_binary_accuracy_have_names_of_their_own(results: dict[str, Any]) -> None:
+    changed = results | {"accuracy": 0.85, "binary": results["binary"] | {"accuracy": 0.896}}
+    card = card_with(results={"test": changed})
+    row = models_table([card], "m").iloc[0]
+    assert (row["Multiclass accuracy"], row["Accuracy"], row["Default"]) == (0.85, 0.896, "yes")
+    shown = performance_table(card).set_index("Metric")["Test"]
+    assert (shown["Multiclass accuracy"], shown["Accuracy vs normal"]) == ("0.850", "0.896")
+    assert models_table([card_with()], None).iloc[0].isna()["Accuracy"]
 
 
-def test_a_card_of_earlier_days_has_figures_without_intervals(results):
-    earlier = {key: value for key, value in results.items() if key not in ("intervals", "groups")}
-    card = made(results={"test": earlier})
-    assert list(results_table(card)) == ["measure", "test films"] and parts(card) == []
+def test_a_card_without_intervals_has_metrics_without_them(results: dict[str, Any]) -> None:
+    first = {key: value for key, value in results.items() if key not in ("intervals", "groups")}
+    card = card_with(results={"test": first})
+    assert list(performance_table(card)) == ["Metric", "Test"]
+    assert subgroup_tables(card) == []
 
 
-def test_each_source_has_its_figures_with_intervals_and_each_sex_too(results):
-    source, sex = parts(made(results={"test": results}))
-    assert (source.column, sex.column) == ("source", "sex") and sex.table["sex"].tolist() == ["F", "M"]
-    assert source.sentence.startswith("Source ")
-    shown = source.table.set_index("source")
-    assert shown["films"].tolist() == [20, 20]
-    assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3} to [01]\.\d{3}\)", shown.loc["b", "Right class"])
+def test_a_metric_that_is_not_known_is_blank(results: dict[str, Any]) -> None:
+    shown = performance_table(card_with(results={"test": results | {"accuracy": None}})).set_index("Metric")
+    assert shown.loc["Multiclass accuracy", "Test"] == ""
 
 
-def test_a_model_that_was_never_judged_has_empty_tables():
-    assert results_table(made()).empty and parts(made()) == []
+def test_each_source_and_each_sex_has_its_metrics_with_intervals(results: dict[str, Any]) -> None:
+    source, sex = subgroup_tables(card_with(results={"test": results}))
+    assert (source.column, sex.column) == ("source", "sex")
+    assert sex.table["Sex"].tolist() == ["F", "M"]
+    shown = source.table.set_index("Source")
+    assert shown[COUNT].tolist() == [20, 20]
+    assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3}–[01]\.\d{3}\)", shown.loc["b", "Multiclass accuracy"])
+    assert source.sentence.endswith(".")
 
 
-def test_a_card_that_kept_sources_alone_is_read_as_before(results):
+def test_a_model_without_test_results_has_empty_tables() -> None:
+    assert performance_table(card_with()).empty
+    assert subgroup_tables(card_with()) == []
+    assert training_data_table(card_with()).empty
+
+
+def test_a_card_of_format_1_with_sources_alone_shows_them(results: dict[str, Any]) -> None:
     groups = results["groups"]
-    kept = {key: value for key, value in results.items() if key != "groups"} | {"sources": groups["source"]}
-    (source,) = parts(made(results={"test": kept}))
-    assert source.column == "source" and source.table["source"].tolist() == ["a", "b"]
+    first = {key: value for key, value in results.items() if key != "groups"} | {"sources": groups["source"]}
+    (source,) = subgroup_tables(card_with(format=1, results={"test": first}))
+    assert source.column == "source"
+    assert source.table["Source"].tolist() == ["a", "b"]
 
 
-def test_a_statement_says_how_often_test_films_were_looked_at():
-    assert statement(made()) == {}
-    assert "looked at once" in statement(made(statement=STATEMENT))["How they were split"]
+def subgroups(worst: str, gap: tuple[float, float, float], **group: Any) -> dict[str, Any]:
+    interval = {"value": 0.5, "low": 0.4, "high": 0.6}
+    metrics = dict.fromkeys(("accuracy", "binary.auc", "binary.sensitivity"), interval)
+    row = {"name": "PA", "n": 44, "patients": 30, "positive": 40, "negative": 4} | metrics | group
+    found = {"column": "view", "figure": "accuracy", "groups": [row], "worst": worst, "sentence": "none is named."}
+    return {"view": found | {"gap": dict(zip(("value", "low", "high"), gap, strict=True))}}
+
+
+def test_a_metric_that_rests_on_few_x_rays_is_not_shown(results: dict[str, Any]) -> None:
+    groups = subgroups("", (0.0, 0.0, 0.0))
+    (part,) = subgroup_tables(card_with(results={"test": results | {"groups": groups}}))
+    row = part.table.iloc[0]
+    assert (row["Positive"], row["Negative"], row["AUC"]) == (40, 4, TOO_FEW)
+    assert row["Multiclass accuracy"] == row["Sensitivity"] == "0.500 (0.400–0.600)"
+    assert part.sentence == "None is named."
+
+
+@pytest.mark.parametrize(("high", "chance"), [(-0.05, False), (0.05, True)])
+def test_the_worst_subgroup_is_named_with_its_difference_and_whether_it_may_be_chance(
+    results: dict[str, Any], high: float, chance: bool
+) -> None:
+    groups = subgroups("PA", (-0.2, -0.3, high))
+    (part,) = subgroup_tables(card_with(results={"test": results | {"groups": groups}}))
+    assert "PA, 0.500 (0.400–0.600)" in part.sentence
+    assert "-0.200" in part.sentence
+    assert ("chance" in part.sentence) == chance
+
+
+def test_a_statement_says_how_often_test_results_were_viewed() -> None:
+    assert statement_sections(card_with()) == {}
+    assert "viewed once" in statement_sections(card_with(statement=STATEMENT))["Data split"]
     twice = STATEMENT.model_copy(update={"test_looks": 2})
-    assert "2 times" in statement(made(statement=twice))["How they were split"]
+    assert "viewed 2 times" in statement_sections(card_with(statement=twice))["Data split"]
 
 
-def test_what_a_maker_wrote_as_code_stands_in_quotes():
-    assert (
-        statement(made(statement=STATEMENT.model_copy(update={"training": "`make model`: quickly."})))[
-            "How it was trained"
-        ]
-        == "'make model': quickly."
-    )
+def test_code_in_a_statement_stands_in_quotes() -> None:
+    statement = STATEMENT.model_copy(update={"training": "`make model`: quickly."})
+    assert statement_sections(card_with(statement=statement))["Training"] == "'make model': quickly."
 
 
-def known(card: Card) -> dict[str, str]:
-    table = facts(card, tiny_recipe())
+def overview(card: Card) -> dict[str, str]:
+    table = overview_table(card, tiny_recipe())
     return dict(zip(table["fact"], table["value"], strict=True))
 
 
-def test_the_facts_say_how_long_it_took_where_it_is_unsure_and_how_its_temperature_was_found():
-    rules = {"unsure_rule": "95% right", "temperature_rule": "least log loss"}
-    said = known(made(duration_s=10973.2, unsure=(0.127035, 0.5047785), temperature=0.9428, **rules))
-    assert said["Training took"] == "3 h 3 min"
-    assert said["Unsure"] == "scores from 0.1270 to 0.5048 (95% right)"
-    assert said["Temperature"] == "0.9428, in its weights already (least log loss)"
+def test_the_overview_has_training_time_indeterminate_band_temperature_and_ages() -> None:
+    rules = {"unsure_rule": "95% PPV and NPV", "temperature_rule": "minimum log loss"}
+    ages = AgeRange(youngest=20.4, oldest=80, known=40, films=60)
+    facts = overview(
+        card_with(duration_s=10973.2, unsure=(0.127035, 0.5047785), temperature=0.9428, ages=ages, **rules)
+    )
+    assert facts["Training time"] == "3 h 3 min"
+    assert facts["Indeterminate band"] == "0.1270–0.5048 (95% PPV and NPV)"
+    assert facts["Temperature"] == "0.9428, already applied to the weights (minimum log loss)"
+    assert facts["Patient age"].startswith("20–80 years")
 
 
-def test_a_model_without_band_or_temperature_says_why():
-    said = known(made(unsure_rule="No band: no cut.", temperature_rule="none: too few films"))
-    assert (said["Unsure"], said["Temperature"]) == ("No band: no cut.", "none: too few films")
-    earlier = known(made())
-    assert (earlier["Unsure"], earlier["Temperature"], earlier["Training took"]) == ("none", "none", "not known")
+def test_a_model_without_band_or_temperature_gives_the_reason() -> None:
+    facts = overview(card_with(unsure_rule="No band: no cut.", temperature_rule="none: too few films"))
+    assert (facts["Indeterminate band"], facts["Temperature"]) == ("No band: no cut.", "none: too few films")
+    first = overview(card_with())
+    assert (first["Indeterminate band"], first["Temperature"]) == ("none", "none")
+    assert first["Training time"] == first["Patient age"] == "not known"
 
 
-def test_a_figure_of_a_group_that_stands_on_few_films_is_not_shown():
-    group = {"name": "PA", "n": 44, "patients": 30, "positive": 40, "negative": 4}
-    group |= {
-        name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in ("accuracy", "binary.auc", "binary.sensitivity")
-    }
-    found = {"column": "view", "groups": [group], "sentence": "nothing is worst."}
-    (part,) = parts(made(results={"test": {"n": 44, "groups": {"view": found}}}))
-    row = part.table.iloc[0]
-    assert (row["with finding"], row["without"], row["AUC"]) == (40, 4, "too few")
-    assert row["Right class"] == row["Sensitivity"] == "0.500 (0.400 to 0.600)"
+def test_training_data_are_counted_by_label_and_split() -> None:
+    films = {"test": {"viral": 2}, "train": {"normal": 5, "viral": 7}}
+    table = training_data_table(card_with(films=films)).set_index("Label")
+    assert list(table) == ["Training", "Test"]
+    assert table.loc["Viral pneumonia"].tolist() == [7, 2]
+    assert table.loc["Normal"].tolist() == [5, 0]

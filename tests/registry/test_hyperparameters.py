@@ -6,15 +6,17 @@ from cxr.core.errors import RecipeError
 from cxr.registry.hyperparameters import COMMON, SECTIONS, changes, hyperparameters, with_form_labels, with_values
 from cxr.registry.recipe import Recipe, built_in_names
 
-BY_KEY = {one.key: one for one in hyperparameters()}
+BY_KEY = {item.key: item for item in hyperparameters()}
 
 
-def test_every_value_of_a_recipe_has_a_setting_with_a_meaning():
+def test_every_value_of_a_recipe_is_a_hyperparameter_with_a_meaning_and_a_label_of_its_own():
     table = Recipe().model_dump()
     keys = [f"{section}.{name}" for section in SECTIONS for name in table[section]]
-    assert [one.key for one in hyperparameters()] == keys
-    assert all(one.meaning.endswith(".") for one in hyperparameters())
+    assert [item.key for item in hyperparameters()] == keys
+    assert all(item.meaning.endswith(".") for item in hyperparameters())
     assert set(COMMON) <= set(BY_KEY)
+    labels = [(item.section, item.label) for item in hyperparameters()]
+    assert len(set(labels)) == len(labels)
     assert set(table) - set(SECTIONS) == {"name", "about", "origin", "published"}
 
 
@@ -22,10 +24,10 @@ def test_every_value_of_a_recipe_has_a_setting_with_a_meaning():
 def test_a_recipe_goes_through_its_settings_unchanged(name):
     recipe = Recipe.read(name)
     values = {}
-    for one in hyperparameters():
-        value = one.value_in(recipe)
+    for item in hyperparameters():
+        value = item.value_in(recipe)
         texts = ("text", "words", "numbers", "groups", "counts")
-        values[one.key] = one.parse(one.format(value)) if one.kind in texts else value
+        values[item.key] = item.parse(item.format(value)) if item.kind in texts else value
     assert with_values(recipe, values) == recipe
     assert changes(recipe, with_values(recipe, values)) == {}
 
@@ -36,7 +38,8 @@ def test_a_recipe_goes_through_its_settings_unchanged(name):
         ("training.epochs", "1 to 1000"),
         ("optimiser.rate", "more than 0, up to 10"),
         ("head.dropout", "0 to less than 1"),
-        ("training.seed", "0 or more"),
+        ("training.seed", "0 to 4,294,967,295"),
+        ("optimiser.warmup_epochs", "0 or more"),
         ("input.zca_epsilon", "more than 0"),
         ("trunk.train", ""),
     ],
@@ -47,7 +50,8 @@ def test_ranges_are_those_that_the_recipe_holds_to(key, said):
 
 def test_choices_are_those_of_the_recipe():
     assert BY_KEY["training.best"].choices == ("val_loss", "val_accuracy", "val_auc", "last")
-    assert BY_KEY["optimiser.name"].kind == "choice" and BY_KEY["augmentation.flip_vertical"].kind == "switch"
+    assert BY_KEY["optimiser.name"].kind == "choice"
+    assert BY_KEY["augmentation.flip_vertical"].kind == "switch"
 
 
 def test_a_change_is_said_as_it_was_and_is():
@@ -73,9 +77,9 @@ def test_values_that_do_not_hold_are_refused_in_words():
 @pytest.mark.parametrize(
     ("sentence", "said"),
     [
-        ("training.views needs a frozen trunk", "'Views' needs a frozen trunk"),
-        ("head.output = sigmoid is for two classes", "'Output' = sigmoid is for two classes"),
-        ("optimiser.rate: too much; training.seed.", "'Learning rate': too much; 'Seed'."),
+        ("training.views needs frozen layers", "'Cached augmentations' needs frozen layers"),
+        ("head.output = sigmoid is for two classes", "'Output activation' = sigmoid is for two classes"),
+        ("optimiser.rate: too much; training.seed.", "'Learning rate': too much; 'Random seed'."),
         ("Nothing is at /me/data.test or data.test.zip.", "Nothing is at /me/data.test or data.test.zip."),
         ("Nothing is set here.", "Nothing is set here."),
     ],

@@ -130,7 +130,8 @@ def section_fields(model: type[RecipeSection], path: str = "") -> list[tuple[str
 def test_every_built_in_recipe_reads_and_returns_from_toml_as_it_was(name):
     recipe = Recipe.read(name)
     assert recipe.name == name
-    assert recipe.about and recipe.origin
+    assert recipe.about
+    assert recipe.origin
     assert Recipe.from_toml(recipe.to_toml()) == recipe
 
 
@@ -182,10 +183,10 @@ def test_a_recipe_cannot_be_changed():
         Recipe().training.epochs = 3
 
 
-@pytest.mark.parametrize("knob", [name for name in AugmentationSettings.model_fields if name != "fill"])
-def test_every_knob_makes_the_augmentation_active(knob):
-    value = {"crop_area": 0.5, "crop_aspect": 1.5}.get(knob, True if knob.startswith("flip") else 0.1)
-    assert AugmentationSettings(**{knob: value}).active
+@pytest.mark.parametrize("name", [name for name in AugmentationSettings.model_fields if name != "fill"])
+def test_every_augmentation_makes_it_active(name):
+    value = {"crop_area": 0.5, "crop_aspect": 1.5}.get(name, True if name.startswith("flip") else 0.1)
+    assert AugmentationSettings(**{name: value}).active
 
 
 def test_what_comes_in_from_outside_makes_no_augmentation_by_itself():
@@ -255,8 +256,8 @@ def test_no_number_may_be_infinite_or_undefined(value):
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "none", "w.npz"])
-def test_a_head_can_be_kept_of_a_model_on_the_shelf_alone(weights):
-    with pytest.raises(RecipeError, match=r"head\.keep needs a model to start from"):
+def test_only_the_head_of_a_stored_model_can_be_kept(weights):
+    with pytest.raises(RecipeError, match=r"head\.keep"):
         Recipe.from_table({"head": {"keep": True}, "trunk": {"weights": weights}})
 
 
@@ -277,8 +278,8 @@ def test_a_sigmoid_is_for_two_classes():
     assert Recipe.from_table({"data": {"classes": ["a", "b"]}, "head": {"output": "sigmoid"}})
 
 
-def test_kept_views_need_a_frozen_trunk():
-    with pytest.raises(RecipeError, match="frozen trunk"):
+def test_cached_augmentations_need_frozen_layers():
+    with pytest.raises(RecipeError, match=r"training\.views"):
         Recipe.from_table({"trunk": {"train": "all"}, "training": {"views": 2}})
     assert Recipe.from_table({"trunk": {"train": "block5"}, "training": {"views": 2}})
 
@@ -289,7 +290,7 @@ def test_a_warm_up_goes_with_a_cosine():
 
 
 def test_a_draw_leaves_films_for_training():
-    with pytest.raises(RecipeError, match="data.draw must leave"):
+    with pytest.raises(RecipeError, match=r"data\.draw"):
         Recipe.from_table({"data": {"draw": {"normal": 9, "viral": 20}, "draw_test": 9}})
 
 
@@ -356,7 +357,7 @@ def test_the_last_of_several_overrides_counts():
 
 @pytest.mark.parametrize("override", ["head.dropout", "", "=5", "head.=5", "."])
 def test_an_override_without_key_or_value_is_refused(override):
-    with pytest.raises(RecipeError, match="not an override"):
+    with pytest.raises(RecipeError, match="section.key=value"):
         Recipe.read("vgg16-default", [override])
 
 

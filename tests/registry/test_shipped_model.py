@@ -57,12 +57,15 @@ def test_a_shelf_that_holds_it_alone_uses_it(shipped, tmp_path, monkeypatch):
 
 def test_its_card_says_what_it_is_for_what_it_gets_wrong_and_how_often_test_films_were_looked_at(shipped):
     said = shipped.statement
-    assert said is not None and said.test_looks >= 1
+    assert said is not None
+    assert said.test_looks >= 1
     for text in (said.intended_use, said.not_for, said.data, said.split, said.training, said.failures):
         assert len(text) > 100
     assert shipped.classes == ("normal", "bacterial", "viral", "covid19")
     assert shipped.groups == {"pneumonia": ("bacterial", "viral", "covid19")}
-    assert shipped.threshold is not None and shipped.unsure is not None and shipped.gate is not None
+    assert shipped.threshold is not None
+    assert shipped.unsure is not None
+    assert shipped.gate is not None
 
 
 def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
@@ -77,14 +80,16 @@ def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
     for role in ("val", "test"):
         found = evaluate(labeled_cases(scores[scores["role"] == role], labels, shipped.threshold))
         stored = shipped.results[role]
-        assert found.n == stored["n"] and found.binary is not None
+        assert found.n == stored["n"]
+        assert found.binary is not None
         assert found.accuracy == pytest.approx(stored["accuracy"], abs=1e-9)
         assert found.binary.auc == pytest.approx(stored["binary"]["auc"], abs=1e-9)
 
 
 def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_measured(shipped):
     audit = load_audit(shipped)
-    assert audit is not None and len(audit.measurements.sources) == 3
+    assert audit is not None
+    assert len(audit.measurements.sources) == 3
     assert audit.verdict == verdict_on(audit.measurements)
 
 

@@ -26,7 +26,7 @@ from cxr.registry import default_model, package, registry
 from cxr.registry.card import CARD, EVALUATION, INPUT_CHECK, RECIPE, SHORTCUTS, WEIGHTS, Card, ModelDraft
 from cxr.registry.recipe import Recipe
 from cxr.registry.verification import load_verified
-from tests.support.score_tables import measured
+from tests.support.score_tables import audit_measurements
 from tests.support.small_models import CLASSES, MakeInputCheck, random_arrays, random_input_check, small_recipe
 
 HASHED = (WEIGHTS, RECIPE, EVALUATION, INPUT_CHECK, SHORTCUTS)
@@ -62,7 +62,7 @@ def complete_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
             draft = facts.model_copy(update={"name": name})
             registry.store(registry.NewModel(draft, recipe, random_arrays(recipe), table, check.arrays()))
         card = registry.get_card("tiny")
-        save_audit(card, conclude(card, measured()))
+        save_audit(card, conclude(card, audit_measurements()))
     return home / "models"
 
 

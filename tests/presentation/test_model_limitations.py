@@ -1,0 +1,105 @@
+"""A model's limitations, and the caution before it becomes the default where its test results are poor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cxr.presentation.model_limitations import (
+    LEAST_AUC,
+    LEAST_SHARE,
+    LimitationCode,
+    limitations,
+    promotion_concerns,
+    promotion_warning,
+)
+from cxr.registry.card import Card
+
+GOOD = {"auc": 0.9, "sensitivity": 0.9, "specificity": 0.9}
+ALWAYS = {LimitationCode.SHORTCUTS, LimitationCode.KNOWN_CLASSES, LimitationCode.RESOLUTION}
+
+
+def card_with(**facts: object) -> Card:
+    card = {"name": "m", "classes": ("normal", "viral"), "version": "1", "created": "2026-01-01", "recipe": "tiny"}
+    return Card.model_validate(card | {"size_px": 32, "seed": 0, "weights_sha256": "0" * 64} | facts)
+
+
+def with_test_results(binary: dict[str, Any] | None) -> dict[str, Any]:
+    """Results on test X-rays with these binary metrics."""
+    n, by_class = 16, {"normal": 0.9, "viral": 0.9}
+    results: dict[str, Any] = {"n": n, "classes": ("normal", "viral"), "accuracy": 0.9, "macro_f1": 0.9}
+    results |= {"auc": by_class, "recall": by_class, "confusion": ((7, 1), (1, 7))}
+    results |= {"negative": "normal" if binary else "", "binary": binary and {"n": n, "accuracy": 0.9} | binary}
+    return {"results": {"test": results}}
+
+
+def codes(card: Card) -> set[LimitationCode]:
+    return {limitation.code for limitation in limitations(card)}
+
+
+# Promotion
+
+
+def test_a_good_model_and_one_at_the_bounds_raise_no_concern() -> None:
+    at_the_bounds = {"auc": LEAST_AUC, "sensitivity": LEAST_SHARE, "specificity": LEAST_SHARE}
+    for binary in (GOOD, at_the_bounds):
+        assert promotion_concerns(card_with(**with_test_results(binary))) == []
+        assert promotion_warning(card_with(**with_test_results(binary))) == ""
+
+
+def test_a_model_without_test_results_raises_a_concern() -> None:
+    (concern,) = promotion_concerns(card_with())
+    assert concern.code == LimitationCode.NOT_TESTED
+    assert concern.sentence in promotion_warning(card_with())
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "code", "number"),
+    [
+        ("auc", 0.438, LimitationCode.LOW_AUC, "0.438"),
+        ("sensitivity", 0.25, LimitationCode.LOW_SENSITIVITY, "25%"),
+        ("specificity", 0.0, LimitationCode.LOW_SPECIFICITY, "0%"),
+    ],
+)
+def test_a_poor_metric_raises_its_concern_alone(metric: str, value: float, code: LimitationCode, number: str) -> None:
+    card = card_with(**with_test_results(GOOD | {metric: value}))
+    (concern,) = promotion_concerns(card)
+    assert concern.code == code
+    assert number in concern.sentence
+    assert "16 test X-rays" in promotion_warning(card)
+
+
+def test_metrics_that_are_not_known_raise_no_concern() -> None:
+    assert promotion_concerns(card_with(**with_test_results(None))) == []
+    assert promotion_concerns(card_with(**with_test_results(dict.fromkeys(GOOD)))) == []
+
+
+# Limitations
+
+
+def test_every_model_has_its_classes_its_resolution_and_its_audit_among_its_limitations() -> None:
+    card = card_with(threshold=0.5, **with_test_results(GOOD))
+    assert codes(card) == ALWAYS | {LimitationCode.NO_INPUT_CHECK}
+    assert codes(card_with()) >= ALWAYS | {LimitationCode.NOT_TESTED, LimitationCode.NO_THRESHOLD}
+
+
+def test_warnings_of_leakage_come_first() -> None:
+    first = limitations(card_with(warnings=("Two X-rays leak.",)))[0]
+    assert (first.code, first.sentence) == (LimitationCode.LEAKAGE, "Two X-rays leak.")
+
+
+@pytest.mark.parametrize(
+    ("sources", "code", "expected"),
+    [
+        ({"a": {"normal": 5, "viral": 5}}, LimitationCode.SINGLE_SOURCE, True),
+        ({"a": {"normal": 5}, "b": {"viral": 5}}, LimitationCode.SINGLE_SOURCE, False),
+        ({"a": {"normal": 50}, "b": {"viral": 50}}, LimitationCode.CONFOUNDED_SOURCE, True),
+        ({"a": {"normal": 50, "viral": 50}, "b": {"viral": 50}}, LimitationCode.CONFOUNDED_SOURCE, False),
+        ({"a": {"normal": 0}, "b": {"viral": 0}}, LimitationCode.CONFOUNDED_SOURCE, False),
+    ],
+)
+def test_sources_that_limit_a_model_are_named(
+    sources: dict[str, dict[str, int]], code: LimitationCode, expected: bool
+) -> None:
+    assert (code in codes(card_with(sources=sources))) == expected
