@@ -40,7 +40,8 @@ def test_probabilities_are_softmax_of_logits_over_temperature():
     logits, _ = overconfident(2.0, films=50)
     np.testing.assert_allclose(apply_temperature(softmax(logits), 2.5), softmax(logits / 2.5), rtol=1e-9)
     certain = apply_temperature(np.array([[1.0, 0.0]], np.float32), 3.0)
-    assert np.isfinite(certain).all() and certain.dtype == np.float32
+    assert np.isfinite(certain).all()
+    assert certain.dtype == np.float32
 
 
 def test_a_temperature_keeps_the_order_of_the_classes_of_a_film_and_mends_the_calibration():
@@ -59,7 +60,8 @@ def test_of_two_classes_it_keeps_the_order_of_films_and_of_three_it_may_not():
     two = softmax(overconfident(1.0, films=200, classes=2)[0])
     np.testing.assert_array_equal(two[:, 0].argsort(), apply_temperature(two, 2.0)[:, 0].argsort())
     three = softmax(np.array([[2.0, 0.0, -9.0], [2.4, 0.0, 0.0]]))
-    assert three[0, 0] > three[1, 0] and apply_temperature(three, 3.0)[0, 0] > apply_temperature(three, 3.0)[1, 0]
+    assert three[0, 0] > three[1, 0]
+    assert apply_temperature(three, 3.0)[0, 0] > apply_temperature(three, 3.0)[1, 0]
     assert three[0, 0] < apply_temperature(three, 0.3)[0, 0] < apply_temperature(three, 0.3)[1, 0]
 
 
@@ -80,4 +82,5 @@ def test_films_that_can_be_told_apart_without_an_error_fit_no_temperature():
 def test_few_films_fit_no_temperature():
     logits, targets = overconfident(3.0, films=MIN_FILMS - 1)
     found = fit_temperature(softmax(logits), targets)
-    assert found.value == 1 and "fewer than 30" in found.rule
+    assert found.value == 1
+    assert "fewer than 30" in found.rule

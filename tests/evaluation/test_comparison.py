@@ -104,7 +104,9 @@ def test_a_model_against_itself_differs_in_nothing(drawn):
         warnings.simplefilter("error")
         found = compare_scores(old, old, 50)
     assert vars(found.auc_difference) == {"value": 0, "low": 0, "high": 0}
-    assert found.mcnemar_p == 1 and np.isnan(found.delong_p) and found.differing.empty
+    assert found.mcnemar_p == 1
+    assert np.isnan(found.delong_p)
+    assert found.differing.empty
 
 
 def test_films_are_the_same_by_their_bytes_in_any_order_and_place(drawn):
@@ -140,8 +142,10 @@ def test_models_of_other_classes_are_compared_by_what_they_share(drawn):
     ]
     found = compare_scores(ModelScores("four", table, FOUR, 0.5), ModelScores("two", covid, TWO, 0.5), 50)
     assert found.question == "normal or not"
-    assert found.n == int(table["label"].isin(["normal", "covid19"]).sum()) and found.left_out == 200 - found.n
-    assert found.differing.empty and found.accuracy_difference.value == 0  # other names for the same answers
+    assert found.n == int(table["label"].isin(["normal", "covid19"]).sum())
+    assert found.left_out == 200 - found.n
+    assert found.differing.empty
+    assert found.accuracy_difference.value == 0
     with pytest.raises(DatasetError, match="different questions"):
         compare_scores(
             ModelScores("a", table, LabelSpace(("bacterial", "viral", "covid19")), None),
@@ -154,7 +158,8 @@ def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
     old, new = pair(drawn, labels)
     found = compare_scores(old, new, 50)
     assert found.auc[0].value == pytest.approx(evaluate(labeled_cases(old.scores, labels, 0.5)).macro_auc)
-    assert np.isnan(found.delong_p) and "p_first" not in found.differing
+    assert np.isnan(found.delong_p)
+    assert "p_first" not in found.differing
 
 
 def test_models_without_a_film_in_common_are_said_in_a_sentence(drawn):
@@ -171,7 +176,8 @@ def test_the_films_they_differ_on_are_listed_with_both_answers_and_no_patient(dr
     assert (listed["first"] != listed["second"]).all()
     row = listed.iloc[0]
     score = 1 - old.scores.set_index("path")["p_normal"][row["path"]]
-    assert row["p_first"] == pytest.approx(score) and row["first"] == ("covid19" if score >= 0.5 else "normal")
+    assert row["p_first"] == pytest.approx(score)
+    assert row["first"] == ("covid19" if score >= 0.5 else "normal")
     assert row["film"] == old.scores.set_index("path")["film"][row["path"]]
     assert "patient" not in listed
 
@@ -194,4 +200,5 @@ def test_a_comparison_is_strict_json_even_of_one_patient(drawn):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         said = json.loads(json.dumps(compare_scores(*one, 50).as_dict(), allow_nan=False))
-    assert said["n"] == 1 and said["auc"][0]["value"] is None
+    assert said["n"] == 1
+    assert said["auc"][0]["value"] is None

@@ -36,8 +36,10 @@ def test_it_agrees_with_the_definition_at_every_threshold(drawn):
     for threshold, benefit in zip(curve.thresholds, curve.model, strict=True):
         called = score >= threshold
         assert benefit == pytest.approx((called & sick).mean() - (called & ~sick).mean() * threshold / (1 - threshold))
-    assert curve.thresholds[0] == 0.01 and curve.thresholds[-1] == 0.99
-    assert list(curve.table()) == ["threshold", "model", "treat_all", "none"] and len(curve.table()) == 99
+    assert curve.thresholds[0] == 0.01
+    assert curve.thresholds[-1] == 0.99
+    assert list(curve.table()) == ["threshold", "model", "treat_all", "none"]
+    assert len(curve.table()) == 99
 
 
 def test_a_model_that_calls_everything_is_worth_what_treating_all_is():

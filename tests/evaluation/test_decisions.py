@@ -126,6 +126,7 @@ def test_the_films_of_a_label_that_names_several_classes_begin_with_the_least_of
     more = [("pneumonia", 0.2, 0.6, 0.2), ("pneumonia", 0.05, 0.5, 0.45), ("pneumonia", 0.9, 0.06, 0.04)]
     table = pd.concat([table, pd.DataFrame(more, columns=table.columns)], ignore_index=True)
     films = cell_films(labeled_cases(table, THREE, 0.5), "pneumonia", "bacterial")
-    assert set(films["label"]) == {"pneumonia"} and films["p_normal"].tolist() == [0.2, 0.1, 0.05]
+    assert set(films["label"]) == {"pneumonia"}
+    assert films["p_normal"].tolist() == [0.2, 0.1, 0.05]
     counted = [len(cell_films(labeled_cases(table, THREE, 0.5), "pneumonia", decision)) for decision in THREE.classes]
     assert tuple(counted) == evaluate(labeled_cases(table, THREE, 0.5)).coarse["pneumonia"] == (1, 3, 0)

@@ -68,7 +68,8 @@ def test_binary_results_are_those_worked_out_by_hand():
     )
     found = evaluate(labeled_cases(table, TWO, 0.5))
     assert found.confusion == ((2, 1), (1, 3))
-    assert found.n == 7 and found.left_out == 0
+    assert found.n == 7
+    assert found.left_out == 0
     assert found.accuracy == pytest.approx(5 / 7)
     assert found.recall == pytest.approx({"normal": 2 / 3, "covid19": 3 / 4})
     assert found.macro_f1 == pytest.approx((2 / 3 + 3 / 4) / 2)
@@ -105,7 +106,8 @@ def test_macro_f1_is_the_mean_over_the_classes_that_occur():
     table = scores_of(FOUR.classes, [("normal", 1, 0, 0, 0), ("viral", 0, 0, 1, 0), ("viral", 0, 0, 0, 1)])
     found = evaluate(labeled_cases(table, FOUR, None))
     assert found.macro_f1 == pytest.approx(f1_score([0, 2, 2], [0, 2, 3], labels=[0, 2], average="macro"))
-    assert math.isnan(found.recall["bacterial"]) and math.isnan(found.auc["bacterial"])
+    assert math.isnan(found.recall["bacterial"])
+    assert math.isnan(found.auc["bacterial"])
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -119,10 +121,12 @@ def test_a_film_of_a_coarse_label_is_right_with_any_of_its_classes():
     rows = [("pneumonia", 0.1, 0.6, 0.2, 0.1), ("pneumonia", 0.1, 0.1, 0.1, 0.7), ("pneumonia", 0.7, 0.1, 0.1, 0.1)]
     table = scores_of(FOUR.classes, [*rows, ("normal", 0.9, 0.1, 0, 0), ("viral", 0.2, 0.1, 0.6, 0.1)])
     found = evaluate(labeled_cases(table, FOUR, 0.5))
-    assert found.n == 5 and found.left_out == 0
+    assert found.n == 5
+    assert found.left_out == 0
     assert found.accuracy == pytest.approx(4 / 5)
     assert np.sum(found.confusion) == 2  # it cannot be said in which row of a class a coarse label belongs
-    assert found.coarse == {"pneumonia": (1, 1, 0, 1)} and found.as_dict()["coarse"] == found.coarse
+    assert found.coarse == {"pneumonia": (1, 1, 0, 1)}
+    assert found.as_dict()["coarse"] == found.coarse
     assert list(found.rows) == [*FOUR.classes, "pneumonia (any)"]
     assert found.binary.n == 5
     assert found.binary.sensitivity == pytest.approx(3 / 4)
@@ -170,12 +174,15 @@ def test_films_of_unknown_labels_alone_cannot_be_evaluated():
 
 def test_what_one_class_alone_cannot_tell_is_not_a_number_and_null_in_json():
     found = evaluate(labeled_cases(scores_of(TWO.classes, [("normal", 0.9, 0.1), ("normal", 0.3, 0.7)]), TWO, 0.5))
-    assert math.isnan(found.auc["covid19"]) and math.isnan(found.binary.auc) and math.isnan(found.binary.sensitivity)
+    assert math.isnan(found.auc["covid19"])
+    assert math.isnan(found.binary.auc)
+    assert math.isnan(found.binary.sensitivity)
     assert math.isnan(found.recall["covid19"])
     assert found.binary.specificity == 0.5
     said = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert said["auc"] == {"normal": None, "covid19": None}
-    assert said["binary"]["auc"] is None and said["recall"]["covid19"] is None
+    assert said["binary"]["auc"] is None
+    assert said["recall"]["covid19"] is None
     assert said["binary"]["specificity"] == 0.5
 
 
@@ -208,7 +215,8 @@ def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, s
 
 
 def test_a_rule_says_what_it_is_and_refuses_what_no_sensitivity_can_be():
-    assert str(YOUDEN) == "Youden" and str(ThresholdRule(0.95)) == "sensitivity of at least 0.95"
+    assert str(YOUDEN) == "Youden"
+    assert str(ThresholdRule(0.95)) == "sensitivity of at least 0.95"
     for floor in (0, -1, 1.5):
         with pytest.raises(DatasetError, match="above 0 and up to 1"):
             ThresholdRule(floor)
@@ -241,7 +249,8 @@ def test_stored_scores_number_the_patients_and_name_none():
     table = score_table(films_table(), np.full((4, 2), 0.5, np.float32), TWO.classes)
     assert list(table["patient"]) == [0, 1, 0, 2]  # one name in two datasets is two patients
     assert "patient_id" not in table
-    assert "Doe" not in table.to_csv() and "Roe" not in table.to_csv()
+    assert "Doe" not in table.to_csv()
+    assert "Roe" not in table.to_csv()
 
 
 def test_scores_come_back_from_a_file_as_they_were_stored(tmp_path):

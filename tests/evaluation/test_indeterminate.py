@@ -35,7 +35,8 @@ def test_outside_of_the_band_the_accuracy_holds_on_either_side(drawn, labels, se
     low, high = choose_band(table, labels, threshold, 0.95).range
     assert 0 < low <= threshold <= high < 1
     for share, patients in sides(table, labels, threshold, (low, high)):
-        assert share >= 0.95 and patients >= MIN_PATIENTS
+        assert share >= 0.95
+        assert patients >= MIN_PATIENTS
 
 
 def test_no_narrower_band_would_do(drawn):
@@ -60,7 +61,8 @@ def test_a_model_that_is_right_everywhere_has_an_empty_band():
 
 def test_an_accuracy_that_cannot_be_reached_leaves_no_band_but_a_sentence(drawn):
     guess = choose_band(drawn(TWO, films=400, help=0.0), TWO, 0.5)
-    assert guess.range is None and guess.rule.startswith("No band: no cut leaves 20 validation patients")
+    assert guess.range is None
+    assert guess.rule.startswith("No band: no cut leaves 20 validation patients")
     few = drawn(TWO, films=400, patients=MIN_PATIENTS - 1, help=2.0)
     assert choose_band(few, TWO, choose_threshold(few, TWO)).range is None
 
@@ -70,7 +72,8 @@ def test_one_bad_side_is_not_excused_by_the_other():
     called = pd.DataFrame({"label": ["covid19", "normal"] * 15, "p_normal": np.linspace(0.4, 0, 30)})
     table = pd.concat([normal, called]).eval("p_covid19 = 1 - p_normal")
     band = choose_band(table, TWO, 0.5)
-    assert band.range is None and "rightly called not normal" in band.rule
+    assert band.range is None
+    assert "rightly called not normal" in band.rule
 
 
 def test_without_a_threshold_there_is_no_band(drawn):
@@ -89,15 +92,16 @@ def test_coverage_starts_with_the_surest_and_ends_with_all(drawn):
     table = drawn(TWO, films=500, help=0.5)
     curve = coverage_curve(labeled_cases(table, TWO, 0.5))
     right = (1 - table["p_normal"] >= 0.5) == (table["label"] == "covid19")
-    assert curve.coverage[-1] == 1 and curve.accuracy[-1] == pytest.approx(right.mean())
-    assert (np.diff(curve.coverage) > 0).all() and (np.diff(curve.margin) < 0).all()
+    assert curve.coverage[-1] == 1
+    assert curve.accuracy[-1] == pytest.approx(right.mean())
+    assert (np.diff(curve.coverage) > 0).all()
+    assert (np.diff(curve.margin) < 0).all()
     assert curve.accuracy[: len(curve.coverage) // 4].mean() > curve.accuracy[-1]
     half = int(np.searchsorted(curve.coverage, 0.5))
     distance = np.abs(np.log((1 - table["p_normal"]).clip(5e-7, 1 - 5e-7) / table["p_normal"].clip(5e-7, 1 - 5e-7)))
     far = distance >= curve.margin[half] - 1e-9
-    assert curve.accuracy[half] == pytest.approx(right[far].mean()) and far.mean() == pytest.approx(
-        curve.coverage[half]
-    )
+    assert curve.accuracy[half] == pytest.approx(right[far].mean())
+    assert far.mean() == pytest.approx(curve.coverage[half])
 
 
 def test_scores_of_0_and_1_are_at_the_ends_of_the_curve():
@@ -105,7 +109,8 @@ def test_scores_of_0_and_1_are_at_the_ends_of_the_curve():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         curve = coverage_curve(labeled_cases(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5))
-    assert curve.accuracy.tolist() == [1, 1] and curve.coverage == pytest.approx([2 / 3, 1])
+    assert curve.accuracy.tolist() == [1, 1]
+    assert curve.coverage == pytest.approx([2 / 3, 1])
 
 
 def test_what_holds_outside_is_given_with_intervals(drawn):
@@ -123,7 +128,8 @@ def test_what_holds_outside_is_given_with_intervals(drawn):
 
 def test_a_model_that_is_never_sure_has_no_figures_there(drawn):
     found = selective_metrics(labeled_cases(drawn(TWO), TWO, 0.5), (0.0, 1.1), 10)
-    assert (found.n, found.coverage) == (0, 0) and np.isnan(found.accuracy.value)
+    assert (found.n, found.coverage) == (0, 0)
+    assert np.isnan(found.accuracy.value)
     json.dumps(found.as_dict(), allow_nan=False)
 
 

@@ -100,9 +100,11 @@ def test_a_delong_interval_stays_between_0_and_1(ovarian):
     found = delong_interval(truth, scores[0])
     assert (found.low, found.high) == (pytest.approx(0.5549, abs=5e-5), pytest.approx(0.9182, abs=5e-5))
     near = delong_interval(np.array([0, 0, 0, 1, 1, 1], bool), np.array([0.1, 0.2, 0.4, 0.3, 0.8, 0.9]))
-    assert near.high == 1 and 0 < near.low < near.value
+    assert near.high == 1
+    assert 0 < near.low < near.value
     apart = delong_interval(np.array([0, 0, 1, 1], bool), np.array([0.1, 0.2, 0.8, 0.9]))
-    assert apart.value == 1 and np.isnan(apart.low)  # no error is not certainty
+    assert apart.value == 1
+    assert np.isnan(apart.low)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,8 @@ def test_a_film_is_drawn_as_often_as_its_patient_and_as_many_patients_as_there_a
     patient = np.array([0, 0, 1, 2, 2, 2])
     weights = np.concatenate(list(bootstrap_weights(patient, 100, seed=3)), axis=1)
     assert weights.shape == (6, 100)
-    assert (weights[0] == weights[1]).all() and (weights[3] == weights[5]).all()
+    assert (weights[0] == weights[1]).all()
+    assert (weights[3] == weights[5]).all()
     assert (weights[[0, 2, 3]].sum(axis=0) == 3).all()
     assert weights[0].var() == pytest.approx(2 / 3, abs=0.2)  # of a multinomial
 
@@ -178,7 +181,8 @@ def test_every_figure_of_an_evaluation_is_there_with_its_value_inside_its_bounds
 def test_classes_without_a_negative_one_have_the_figures_of_classes_alone(drawn):
     labels = LabelSpace(("bacterial", "viral", "covid19"))
     found = metric_intervals(labeled_cases(drawn(labels), labels, None), 100)
-    assert found["accuracy"].low < found["accuracy"].value and not [name for name in found if "binary" in name]
+    assert found["accuracy"].low < found["accuracy"].value
+    assert not [name for name in found if "binary" in name]
 
 
 def test_one_seed_gives_one_answer(drawn):
@@ -224,14 +228,16 @@ def test_no_error_is_not_certainty():
     assert (
         found["binary.sensitivity"] == found["recall.covid19"] == found["precision.normal"] == wilson_interval(10, 10)
     )
-    assert found["binary.auc"].value == 1 and np.isnan(found["binary.auc"].low)
+    assert found["binary.auc"].value == 1
+    assert np.isnan(found["binary.auc"].low)
 
 
 def test_a_class_of_two_patients_has_no_bounds():
     table = pd.DataFrame({"label": ["normal"] * 50 + ["covid19"] * 2})
     table["p_normal"] = np.linspace(1, 0.4, 52)
     found = metric_intervals(labeled_cases(table.assign(p_covid19=1 - table["p_normal"]), TWO, 0.5), 200)
-    assert found["binary.auc"].value == 1 and np.isnan(found["binary.auc"].low)
+    assert found["binary.auc"].value == 1
+    assert np.isnan(found["binary.auc"].low)
     assert found["binary.specificity"].low < found["binary.specificity"].value
 
 

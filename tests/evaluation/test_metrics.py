@@ -104,8 +104,10 @@ def test_a_class_that_no_drawn_film_has_is_not_a_number_and_not_in_the_means():
     table = pd.DataFrame({"label": ["normal", "viral", "viral"], "p_normal": [0.8, 0.3, 0.6]})
     table = table.assign(p_bacterial=0.1, p_viral=0.9 - table["p_normal"], p_covid19=0.0)
     found = metric_values(labeled_cases(table, FOUR, None), np.ones((3, 1)))
-    assert np.isnan(found["auc.bacterial"]) and np.isnan(found["recall.bacterial"])
-    assert np.isnan(found["average_precision.bacterial"]) and np.isnan(found["f1.bacterial"])
+    assert np.isnan(found["auc.bacterial"])
+    assert np.isnan(found["recall.bacterial"])
+    assert np.isnan(found["average_precision.bacterial"])
+    assert np.isnan(found["f1.bacterial"])
     assert np.isnan(found["precision.bacterial"])  # and was never decided
     assert found["balanced_accuracy"] == pytest.approx((1 + 1 / 2) / 2)
     assert found["macro_auc"] == pytest.approx(1.0)
@@ -116,7 +118,8 @@ def test_films_that_are_all_of_one_class_or_all_called_one_make_no_noise():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = metric_values(labeled_cases(table, TWO, 0.5), np.array([[1.0, 0], [1, 0], [1, 0]]))
-    assert found["binary.specificity"][0] == 1 and np.isnan(found["binary.specificity"][1])
+    assert found["binary.specificity"][0] == 1
+    assert np.isnan(found["binary.specificity"][1])
     for name in ("mcc", "binary.auc", "binary.sensitivity", "binary.ppv", "binary.lr_positive", "macro_auc"):
         assert name == "binary.lr_positive" or np.isnan(found[name]).all(), name
 
@@ -124,20 +127,23 @@ def test_films_that_are_all_of_one_class_or_all_called_one_make_no_noise():
 def test_a_test_without_false_alarms_has_an_infinite_likelihood_ratio_which_json_has_as_null():
     table = pd.DataFrame({"label": ["normal", "covid19"], "p_normal": [0.9, 0.2], "p_covid19": [0.1, 0.8]})
     found = evaluate(labeled_cases(table, TWO, 0.5))
-    assert found.binary.lr_positive == np.inf and found.binary.lr_negative == 0
+    assert found.binary.lr_positive == np.inf
+    assert found.binary.lr_negative == 0
     assert found.as_dict()["binary"]["lr_positive"] is None
 
 
 def test_equal_scores_count_half():
     area, precision = ranking_metrics(np.array([0.5, 0.5]), np.array([True, False]), np.ones((2, 1)))
-    assert area == [0.5] and precision == [0.5]
+    assert area == [0.5]
+    assert precision == [0.5]
 
 
 def test_predictive_values_at_a_prevalence_are_those_of_bayes():
     # Altman and Bland (1994), BMJ 309:102: sensitivity 0.90, specificity 0.63; at a prevalence of 0.25 the
     # predictive values are 0.45 and 0.95
     ppv, npv = predictive_values(231 / 258, 54 / 86, 0.25)
-    assert ppv == pytest.approx(0.45, abs=0.005) and npv == pytest.approx(0.95, abs=0.005)
+    assert ppv == pytest.approx(0.45, abs=0.005)
+    assert npv == pytest.approx(0.95, abs=0.005)
     own = predictive_values(231 / 258, 54 / 86, 258 / 344)  # at that of the films: the shares themselves
     assert own == (pytest.approx(231 / 263), pytest.approx(54 / 81))
 
@@ -167,6 +173,7 @@ def test_a_film_of_a_coarse_label_counts_for_accuracy_and_the_binary_question_al
     table = drawn()
     coarse = table.iloc[:1].assign(label="pneumonia", p_normal=0.0, p_viral=1.0, p_bacterial=0.0, p_covid19=0.0)
     alone, both = (evaluate(labeled_cases(one, FOUR, 0.7)) for one in (table, pd.concat([table, coarse])))
-    assert both.n == alone.n + 1 and both.binary.n == alone.binary.n + 1
+    assert both.n == alone.n + 1
+    assert both.binary.n == alone.binary.n + 1
     for name in ("macro_f1", "mcc", "brier", "ece", "micro_auc"):
         assert getattr(both, name) == getattr(alone, name)

@@ -1,4 +1,10 @@
-"""A model gets another rule for its threshold or another band, without training; what needs one is refused."""
+"""A model gets another threshold rule or indeterminate band without training; what needs training is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,78 +13,94 @@ from cxr.core.access import Action
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.evaluation.revision import revise
-from cxr.evaluation.scores import read_films
-from cxr.evaluation.shortcuts import audit_file
+from cxr.evaluation.shortcuts.audit_file import load_audit, save_audit
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.loading import load_classifier
 from cxr.registry import registry
-from cxr.registry.weights_file import load_arrays
-from tests.support.score_tables import measured
+from cxr.registry.card import Card
+from cxr.registry.verification import load_verified
+from tests.support.score_tables import audit_measurements
 
-HALF_FOUND = ("decision.rule=sensitivity", "decision.sensitivity=0.5")
+HALF_SENSITIVITY = ("decision.rule=sensitivity", "decision.sensitivity=0.5")
 
 
-def test_the_threshold_goes_by_the_new_rule_and_all_figures_by_the_threshold(trained):
-    before, card = registry.get_card("first"), revise("first", "second", HALF_FOUND)
-    assert card.threshold_rule != before.threshold_rule and card.threshold > before.threshold
-    assert 0.5 <= card.results["val"]["binary"]["sensitivity"] < before.results["val"]["binary"]["sensitivity"]
-    assert card.results["test"]["binary"]["auc"] == before.results["test"]["binary"]["auc"]
+def sensitivity(card: Card, role: str) -> float:
+    binary = card.results.by_role[role].binary  # type: ignore[index]
+    assert binary is not None
+    assert binary.sensitivity is not None
+    return binary.sensitivity
+
+
+def test_the_threshold_follows_the_new_rule_and_all_metrics_the_threshold(trained: Path) -> None:
+    before, card = registry.get_card("first"), revise("first", "second", HALF_SENSITIVITY)
+    assert card.threshold_rule != before.threshold_rule
+    assert card.threshold is not None
+    assert before.threshold is not None
+    assert card.threshold > before.threshold
+    assert 0.5 <= sensitivity(card, "val") < sensitivity(before, "val")
+    assert card.results.test is not None
+    assert before.results.test is not None
+    assert card.results.test.auc == before.results.test.auc
     assert registry.get_recipe("second").decision.sensitivity == 0.5
 
 
-def test_weights_scores_gate_and_what_the_training_knew_stay(trained):
+def test_weights_scores_input_check_and_facts_of_the_training_stay(trained: Path) -> None:
     before, card = registry.get_card("first"), revise("first", "second", ["decision.sure=0.8"])
-    changed = {"name", "created", "results", "threshold", "threshold_rule", "unsure", "unsure_rule"}
+    changed = {"name", "created", "results", "threshold", "threshold_rule", "unsure", "unsure_rule", "recipe_sha256"}
     assert {field for field, value in card if value != getattr(before, field)} - {"software"} <= changed
     assert card.unsure_rule != before.unsure_rule
-    folders = [registry.model_folder(name) for name in ("first", "second")]
-    old, new = (load_arrays(folder / "weights.npz") for folder in folders)
-    assert old.keys() == new.keys() and all(np.array_equal(old[name], new[name]) for name in old)
-    assert read_films(folders[0] / "evaluation.csv").equals(read_films(folders[1] / "evaluation.csv"))
+    old, new = load_verified("first"), load_verified("second")
+    assert old.arrays.keys() == new.arrays.keys()
+    assert all(np.array_equal(old.arrays[name], new.arrays[name]) for name in old.arrays)
+    assert old.evaluation == new.evaluation
     film = Film.from_pixels(draw_phantom("viral", 3, 64).pixels)
-    readings = [load_classifier(name, "float32").read(film) for name in ("first", "second")]
-    assert np.array_equal(readings[0].probabilities, readings[1].probabilities)
-    assert readings[0].input_check == readings[1].input_check
+    first, second = (load_classifier(name, "float32").read(film) for name in ("first", "second"))
+    assert np.array_equal(first.probabilities, second.probabilities)
+    assert first.input_check == second.input_check
 
 
-def test_an_audit_of_the_weights_holds_for_them_under_their_new_name_too(trained):
-    audit_file.save_audit(registry.get_card("first"), conclude(registry.get_card("first"), measured(), []))
-    assert (
-        audit_file.load_audit(revise("first", "second", HALF_FOUND))
-        == audit_file.load_audit(registry.get_card("first"))
-        is not None
-    )
+def test_an_audit_of_the_weights_is_kept_under_their_new_name(trained: Path) -> None:
+    card = registry.get_card("first")
+    save_audit(card, conclude(card, audit_measurements()))
+    assert load_audit(revise("first", "second", HALF_SENSITIVITY)) == load_audit(card)
+    assert load_audit(card) is not None
 
 
-def test_the_trail_calls_it_a_revision(trained):
-    revise("first", "second", HALF_FOUND)
-    assert (Action.REVISE_MODEL, "second") in [(one.action, one.model) for one in read_entries()]
+def test_the_audit_trail_calls_it_a_revision(trained: Path) -> None:
+    revise("first", "second", HALF_SENSITIVITY)
+    assert (Action.REVISE_MODEL, "second") in [(entry.action, entry.model) for entry in read_entries()]
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "code"),
     [
-        ("training.epochs=3", r"training\.epochs cannot be changed without a training"),
-        ("head.dropout=0.5", r"head\.dropout cannot be changed without a training"),
-        ("decision.sure=0.95", "Nothing would be another"),
-        ("decision.sure=2", r"decision\.sure"),
+        ("training.epochs=3", "recipe.needs-training"),
+        ("head.dropout=0.5", "recipe.needs-training"),
+        ("decision.sure=0.95", "recipe.nothing-to-change"),
+        ("decision.sure=2", "recipe.invalid"),
     ],
 )
-def test_what_takes_a_training_or_changes_nothing_is_refused(trained, override, said):
-    with pytest.raises(RecipeError, match=said):
+def test_what_needs_training_or_changes_nothing_is_refused(trained: Path, override: str, code: str) -> None:
+    with pytest.raises(RecipeError) as raised:
         revise("first", "second", [override])
+    assert raised.value.code == code
     assert registry.names() == ["first"]
 
 
-def test_a_name_that_is_taken_is_refused(trained):
-    with pytest.raises(RegistryError, match="already a model 'first'"):
-        revise("first", "first", HALF_FOUND)
+def test_a_name_that_is_taken_is_refused(trained: Path) -> None:
+    with pytest.raises(RegistryError) as raised:
+        revise("first", "first", HALF_SENSITIVITY)
+    assert raised.value.code == "registry.name-taken"
 
 
-def test_the_command_line_says_what_threshold_it_has_now(trained, cxr, answer):
+def test_the_command_line_prints_the_new_threshold(
+    trained: Path, cxr: Callable[..., tuple[int, str, str]], answer: Callable[..., Any]
+) -> None:
     code, out, _ = cxr("models", "revise", "first", "second", "--set", "decision.sure=0.9")
-    assert code == 0 and "'second' is on the shelf, with the threshold" in out
-    said = answer("models", "revise", "first", "third", "--set", "decision.sure=0.8")
-    assert said["name"] == "third" and said["unsure_rule"] == registry.get_card("third").unsure_rule
+    threshold = registry.get_card("second").threshold
+    assert code == 0
+    assert f"{threshold:.3f}" in out
+    printed = answer("models", "revise", "first", "third", "--set", "decision.sure=0.8")
+    assert (printed["name"], printed["unsure_rule"]) == ("third", registry.get_card("third").unsure_rule)

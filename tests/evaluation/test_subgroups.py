@@ -46,12 +46,14 @@ def test_the_group_of_which_it_is_sure_is_named_not_the_smallest():
     found = worst_of({"AP": (24, 16), "PA": (400, 280), "LL": (300, 290)})
     assert found.groups[0].figures["accuracy"].value < found.groups[2].figures["accuracy"].value  # AP 0.67, PA 0.70
     assert found.worst == "PA"
-    assert "view PA does worst: accuracy 0.700" in found.sentence and "chance" not in found.sentence
+    assert "view PA does worst: accuracy 0.700" in found.sentence
+    assert "chance" not in found.sentence
 
 
 def test_a_group_of_few_patients_is_shown_and_never_named():
     found = worst_of({"AP": (19, 0), "PA": (100, 90), "LL": (100, 95)})
-    assert [group.name for group in found.groups] == ["AP", "LL", "PA"] and found.worst == "PA"
+    assert [group.name for group in found.groups] == ["AP", "LL", "PA"]
+    assert found.worst == "PA"
     many_films = grouped({"AP": (100, 10), "PA": (100, 90), "LL": (100, 95)})
     many_films.loc[many_films["view"] == "AP", "patient"] = 0
     assert subgroup_metrics(labeled_cases(many_films, TWO, 0.5), "view", resamples=100).worst == "PA"
@@ -59,12 +61,15 @@ def test_a_group_of_few_patients_is_shown_and_never_named():
 
 def test_with_one_group_that_counts_none_is_the_worst():
     found = worst_of({"AP": (100, 90)})
-    assert found.worst == "" and "Fewer than two groups" in found.sentence and np.isnan(found.gap.value)
+    assert found.worst == ""
+    assert "Fewer than two groups" in found.sentence
+    assert np.isnan(found.gap.value)
 
 
 def test_a_group_that_is_always_right_is_not_named_the_worst():
     found = worst_of({"AP": (40, 40), "PA": (60, 60)})
-    assert found.worst == "" and np.isnan(found.gap.value)
+    assert found.worst == ""
+    assert np.isnan(found.gap.value)
     assert found.sentence == "No view does worse than another: accuracy 1.000 in each that has 20 patients."
     assert worst_of({"AP": (40, 40), "PA": (24, 23)}).worst == "PA"  # the intervals of both end at 1
 
@@ -79,7 +84,8 @@ def test_a_figure_of_a_side_with_a_handful_of_films_names_no_group():
     few = pd.concat([few, table[(table["view"] == "AP") & (table["label"] == "normal")][:9]], ignore_index=True)
     found = subgroup_metrics(labeled_cases(few, TWO, 0.5), "view", "binary.auc", resamples=100)
     (group,) = (group for group in found.groups if group.name == "AP")
-    assert (group.positive, group.negative) == (50, 9) and found.worst == "LL"
+    assert (group.positive, group.negative) == (50, 9)
+    assert found.worst == "LL"
     assert [group.too_few(f"binary.{name}") for name in ("auc", "sensitivity", "specificity", "ppv")] == [
         True, False, True, False,
     ]  # fmt: skip
@@ -88,9 +94,11 @@ def test_a_figure_of_a_side_with_a_handful_of_films_names_no_group():
 
 def test_the_gap_is_against_all_other_films_and_says_when_it_may_be_chance():
     found = worst_of({"AP": (100, 60), "PA": (50, 50), "LL": (50, 40)})
-    assert found.gap.value == pytest.approx(0.6 - 0.9) and found.gap.high < 0
+    assert found.gap.value == pytest.approx(0.6 - 0.9)
+    assert found.gap.high < 0
     close = worst_of({"AP": (40, 36), "PA": (40, 37)})
-    assert close.gap.low < 0 < close.gap.high and "may be chance" in close.sentence
+    assert close.gap.low < 0 < close.gap.high
+    assert "may be chance" in close.sentence
 
 
 def test_a_source_of_one_class_has_no_auc_and_is_judged_by_what_it_has():
@@ -146,7 +154,8 @@ def test_what_cannot_be_grouped_is_said_in_a_sentence():
 
 def test_groups_are_strict_json():
     said = json.loads(json.dumps(worst_of({"AP": (3, 3)}).as_dict(), allow_nan=False))
-    assert said["groups"][0]["name"] == "AP" and said["gap"]["value"] is None
+    assert said["groups"][0]["name"] == "AP"
+    assert said["gap"]["value"] is None
 
 
 def test_films_are_grouped_by_what_tells_them_apart():

@@ -1,23 +1,40 @@
-"""Score tables of films that no model has read."""
+"""Score tables of films that no model has read, measurements of an audit, and a model of a few filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.interval import Interval
-from cxr.evaluation.shortcuts.report import ProbeResult, ShortcutMeasurements
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, THUMBNAIL, WHOLE, ProbeResult, ShortcutMeasurements
 from tests.support.training import tiny_recipe
+
+if TYPE_CHECKING:
+    from cxr.inference.classifier import Classifier
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
 
+ScoreTableFactory = Callable[..., pd.DataFrame]
+
 
 @pytest.fixture
-def drawn():
-    """Draws a score table: labels, and probabilities somewhat better than chance; several films a patient."""
+def drawn() -> ScoreTableFactory:
+    """Draws a score table: labels, and probabilities somewhat better than chance, with several films per patient."""
 
-    def draw(labels=FOUR, films=200, patients=None, seed=0, decimals=2, help=0.3):
+    def draw(
+        labels: LabelSpace = FOUR,
+        films: int = 200,
+        patients: int | None = None,
+        seed: int = 0,
+        decimals: int = 2,
+        help: float = 0.3,
+    ) -> pd.DataFrame:
         rng = np.random.default_rng(seed)
         person = rng.integers(0, patients, films) if patients else np.arange(films)
         truth = rng.integers(0, len(labels.classes), films)
@@ -39,29 +56,39 @@ def drawn():
     return draw
 
 
-def tiny_classifier(classes=("normal", "bacterial"), size_px=32):
+def tiny_classifier(classes: Sequence[str] = ("normal", "bacterial"), size_px: int = 32) -> Classifier:
     """A classifier of a few filters with random weights."""
     from cxr.inference.classifier import Classifier
     from cxr.learning.network import build
     from cxr.registry.card import Card
 
     recipe = tiny_recipe(input={"size_px": size_px})
-    facts = {"version": "0" * 12, "created": "2025-01-01T00:00:00+00:00", "seed": 0, "weights_sha256": "0" * 64}
+    facts: dict[str, Any] = {
+        "version": "0" * 12,
+        "created": "2025-01-01T00:00:00+00:00",
+        "seed": 0,
+        "weights_sha256": "0" * 64,
+    }
     card = Card(name="tiny", classes=classes, recipe=recipe.name, size_px=size_px, **facts)
     return Classifier(build(recipe, len(classes)), recipe, card)
 
 
-def about(value, reach=0.05):
+def interval_around(value: float, reach: float = 0.05) -> Interval:
+    """An interval of this half-width around the value, up to 1."""
     return Interval(value, value - reach, min(1, value + reach))
 
 
-def told(name, low=0.45, classes=None, kept=None):
-    return ProbeResult(name=name, auc=about(low + 0.05), classes=classes or {}, kept=kept)
+def probe_result(
+    name: str, low: float = 0.45, classes: dict[str, Interval] | None = None, retained: Interval | None = None
+) -> ProbeResult:
+    """The result of a probe whose AUC has this lower bound."""
+    return ProbeResult(name=name, auc=interval_around(low + 0.05), classes=classes or {}, retained=retained)
 
 
-def measured(**facts):
-    """What an audit measured, where nothing is told without the lungs; facts replace its own."""
-    found = {
+def audit_measurements(**facts: Any) -> ShortcutMeasurements:
+    """The measurements of an audit that finds nothing without the lungs; facts replace its own."""
+    regions = ("corners", "border", "brightness", "sharpness", "shape")
+    values: dict[str, Any] = {
         "datasets": ("set",),
         "notes": (),
         "classes": ("normal", "covid19"),
@@ -70,12 +97,12 @@ def measured(**facts):
         "by_role": {"": 200},
         "by_source": {"here": {"normal": 100, "covid19": 100}},
         "lungs": "box",
-        "heads": tuple(told(name) for name in ("whole film", "lungs only", "lungs hidden", "thumbnail")),
-        "own": tuple(told(name) for name in ("whole film", "lungs only", "lungs hidden")),
-        "probes": tuple(told(name) for name in ("corners", "border", "brightness", "sharpness", "shape")),
+        "probes_on_features": tuple(probe_result(name) for name in (WHOLE, LUNGS_ONLY, MASKED, THUMBNAIL)),
+        "model_scores": tuple(probe_result(name) for name in (WHOLE, LUNGS_ONLY, MASKED)),
+        "probes_outside_lungs": tuple(probe_result(name) for name in regions),
         "source": None,
-        "together": None,
+        "class_by_source": None,
         "sources": (),
-        "heat": (),
+        "heatmap_shares": (),
     }
-    return ShortcutMeasurements(**found | facts)
+    return ShortcutMeasurements(**values | facts)

@@ -38,6 +38,7 @@ from cxr.films.film import Film
 if TYPE_CHECKING:
     from cxr.inference.classifier import Classifier, Prediction
 
+HEATMAP_FILMS = 24
 THREADS = 2
 CHUNK = 32
 VIEWS: dict[str, Callable[[Pixels, Mask], Pixels]] = {
@@ -50,11 +51,12 @@ Progress = Callable[..., None]
 
 @dataclass(frozen=True)
 class AuditSettings:
-    """How many films an audit samples, and how many resamples its intervals have."""
+    """How many films an audit samples and checks heatmaps of, and how many resamples its intervals have."""
 
     seed: int = 0
     films_per_group: int = FILMS_PER_GROUP
     films_in_total: int = FILMS_IN_TOTAL
+    heatmap_films: int = HEATMAP_FILMS  # one for each patient
     resamples: int = RESAMPLES
 
 

@@ -24,7 +24,6 @@ from cxr.films.film import Film
 if TYPE_CHECKING:
     from cxr.inference.classifier import Classifier
 
-FILMS = 24  # that are checked, one for each patient
 SHARES = (0.05, 0.10, 0.20, 0.30, 0.50)  # of the film's area that are masked
 RANDOM_PLACES = 2  # for each film and share
 BLUR = 1 / 12  # of the side: what is masked keeps its mean gray and no structure

@@ -216,7 +216,7 @@ def _checked_films(read: AuditedFilms, classifier: Classifier) -> list[CheckedFi
     predictions = read.predictions[WHOLE]
     order = np.random.default_rng(read.settings.seed).permutation(len(predictions)).tolist()
     order.sort(key=lambda i: predictions[i].decision == no_finding)
-    firsts = pd.Series(read.target.patient[order]).drop_duplicates().index[: heatmap_checks.FILMS]
+    firsts = pd.Series(read.target.patient[order]).drop_duplicates().index[: read.settings.heatmap_films]
     return [
         CheckedFilm(read.images[i].pixels, predictions[i].decision, predictions[i].heatmap())
         for i in (order[k] for k in firsts)

@@ -46,12 +46,14 @@ def test_an_empty_outline_is_none(phantoms, tmp_path):
 
 
 def test_the_box_has_its_place_in_parts_of_the_film():
-    assert lung_box(100)[5:90, 8:92].all() and lung_box(100).sum() == 85 * 84
+    assert lung_box(100)[5:90, 8:92].all()
+    assert lung_box(100).sum() == 85 * 84
 
 
 def test_what_is_hidden_is_the_rectangle_around_the_lungs_with_a_margin():
     hidden = bounding_rectangle(LUNGS)  # 3 % of 20 pixels are one
-    assert hidden[4:13, 5:15].all() and hidden.sum() == 9 * 10
+    assert hidden[4:13, 5:15].all()
+    assert hidden.sum() == 9 * 10
 
 
 def test_with_the_lungs_hidden_nothing_in_them_can_be_seen():

@@ -1,139 +1,181 @@
-"""An audit finds what was planted into drawn films, and nothing where nothing was."""
+"""An audit of synthetic films finds a planted shortcut, and nothing without one."""
+
+from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.shortcuts import sampling
-from cxr.evaluation.shortcuts.findings import REGION_NAMES
-from cxr.evaluation.shortcuts.measurement import VIEWS, measure
+from cxr.evaluation.shortcuts.audited_films import VIEWS, AuditSettings
+from cxr.evaluation.shortcuts.measurement import (
+    DELETING_REGIONS,
+    RANDOMIZING_WEIGHTS,
+    TRAINING_PROBES,
+    measure,
+)
+from cxr.evaluation.shortcuts.report import FindingCode, ShortcutMeasurements
 from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom_set
 from tests.support.score_tables import tiny_classifier
 
+if TYPE_CHECKING:
+    from cxr.inference.classifier import Classifier
+
 FILMS, SIZE_PX = 120, 64
+QUICK = AuditSettings(heatmap_films=4, resamples=500)
 
 
-def drawn(folder, plant=None, seed=0, films=FILMS):
-    return Dataset.open(draw_phantom_set(folder, films, seed=seed, size_px=SIZE_PX, shortcut=plant)).with_column(
-        "role", ""
-    )
+def synthetic(folder: Path, shortcut: str | None = None, seed: int = 0, films: int = FILMS) -> Dataset:
+    """A dataset of synthetic films that were not part of any training."""
+    place = draw_phantom_set(folder, films, seed=seed, size_px=SIZE_PX, shortcut=shortcut)
+    return Dataset.open(place).with_column("role", "")
+
+
+def quickly_measured(classifier: Classifier, films: Dataset, settings: AuditSettings = QUICK) -> ShortcutMeasurements:
+    return measure(classifier, films, lambda *step: None, settings)
 
 
 @pytest.fixture(scope="module")
-def classifier():
+def classifier() -> Classifier:
     return tiny_classifier(FINDINGS, SIZE_PX)
 
 
 @pytest.fixture(scope="module")
-def plain(classifier, tmp_path_factory):
-    steps = []
-    films = drawn(tmp_path_factory.mktemp("plain") / "set")
+def plain(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> tuple[ShortcutMeasurements, list[Any]]:
+    """Everything that is measured on films without a shortcut, and the reported progress."""
+    steps: list[Any] = []
+    films = synthetic(tmp_path_factory.mktemp("plain") / "set")
     return measure(classifier, films, lambda *step: steps.append(step)), steps
 
 
 @pytest.mark.parametrize(
-    ("plant", "named"), [("corner", "corners"), ("border", "border"), ("brightness", "brightness")]
+    ("shortcut", "region"), [("corner", "corners"), ("border", "border"), ("brightness", "brightness")]
 )
-def test_a_planted_shortcut_is_shown_and_named(classifier, tmp_path, plant, named):
-    verdict = verdict_on(measure(classifier, drawn(tmp_path / "set", plant), lambda *step: None))
+def test_a_planted_shortcut_is_found_and_named(
+    classifier: Classifier, tmp_path: Path, shortcut: str, region: str
+) -> None:
+    verdict = verdict_on(quickly_measured(classifier, synthetic(tmp_path / "set", shortcut)))
     assert verdict.level == "shown", verdict
-    assert REGION_NAMES[named] in verdict.sentence
-    assert any(REGION_NAMES[named].lower() in reason.lower() for reason in verdict.reasons)
+    assert (FindingCode.OUTSIDE_LUNGS, region) in {(finding.code, finding.about) for finding in verdict.findings}
+
+
+def test_without_a_shortcut_none_is_found(plain: tuple[ShortcutMeasurements, list[Any]]) -> None:
+    assert verdict_on(plain[0]).level == "none found"
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_without_a_plant_none_is_found(classifier, tmp_path, seed):
-    verdict = verdict_on(measure(classifier, drawn(tmp_path / "set", seed=seed), lambda *step: None))
+def test_on_other_films_without_a_shortcut_none_is_found(classifier: Classifier, tmp_path: Path, seed: int) -> None:
+    verdict = verdict_on(quickly_measured(classifier, synthetic(tmp_path / "set", seed=seed)))
     assert verdict.level == "none found", verdict
 
 
-def test_the_disease_is_told_by_the_lungs_alone_and_not_without_them(plain):
-    told = {one.name: one.auc for one in plain[0].heads}
-    assert list(told) == [*VIEWS, "thumbnail"]
-    assert told["lungs only"].low > 0.75 and told["lungs hidden"].low < 0.55
+def test_probes_predict_the_disease_from_the_lungs_and_not_without_them(
+    plain: tuple[ShortcutMeasurements, list[Any]],
+) -> None:
+    aucs = {result.name: result.auc for result in plain[0].probes_on_features}
+    assert list(aucs) == [*VIEWS, "thumbnail"]
+    assert aucs["lungs only"].low > 0.75
+    assert aucs["lungs hidden"].low < 0.55
 
 
-def test_what_was_looked_at_is_told(plain):
-    found, steps = plain
-    assert (found.films, found.patients, found.lungs, found.by_role) == (FILMS, 92, "outline", {"": FILMS})
-    assert found.by_source == {"phantom": dict.fromkeys(sorted(FINDINGS), 30)}
-    assert (found.source, found.together, found.sources) == (None, None, ())
-    assert [one.name for one in found.probes] == ["corners", "border", "brightness", "sharpness"]  # all of one shape
-    assert steps[0] == (0, FILMS) and (FILMS, FILMS) in steps
-    assert {step[2] for step in steps if len(step) > 2} == {
-        "Training light heads",
-        "Shuffling the weights",
-        "Hiding parts of films",
-    }
-    json.loads(found.model_dump_json())
+def test_the_films_and_the_progress_are_reported(plain: tuple[ShortcutMeasurements, list[Any]]) -> None:
+    measured, steps = plain
+    assert (measured.films, measured.patients, measured.lungs, measured.by_role) == (FILMS, 92, "outline", {"": FILMS})
+    assert measured.by_source == {"phantom": dict.fromkeys(sorted(FINDINGS), 30)}
+    assert (measured.source, measured.class_by_source, measured.sources) == (None, None, ())
+    regions = [result.name for result in measured.probes_outside_lungs]
+    assert regions == ["corners", "border", "brightness", "sharpness"]  # all have one shape
+    assert steps[0] == (0, FILMS)
+    assert (FILMS, FILMS) in steps
+    assert {step[2] for step in steps if len(step) > 2} == {TRAINING_PROBES, RANDOMIZING_WEIGHTS, DELETING_REGIONS}
+    json.loads(measured.model_dump_json())
 
 
-def test_the_share_of_heat_is_told_by_label_beside_that_of_an_even_map(plain):
-    assert [heat.label for heat in plain[0].heat] == sorted(FINDINGS)
-    for heat in plain[0].heat:
-        assert heat.lungs == "outline" and heat.share.low < heat.share.value < heat.share.high
-        assert 0.2 < heat.uniform < 0.4
+def test_the_heatmap_share_inside_the_lungs_is_measured_by_label(
+    plain: tuple[ShortcutMeasurements, list[Any]],
+) -> None:
+    shares = plain[0].heatmap_shares
+    assert [share.label for share in shares] == sorted(FINDINGS)
+    for share in shares:
+        assert share.lungs == "outline"
+        assert share.share.low < share.share.value < share.share.high
+        assert 0.2 < share.uniform < 0.4
 
 
-def test_one_film_without_an_outline_and_all_are_hidden_by_the_box(classifier, tmp_path):
-    films = drawn(tmp_path / "set", films=80)
+def test_with_one_film_without_an_outline_all_lungs_are_masked_by_the_box(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    films = synthetic(tmp_path / "set", films=80)
     (tmp_path / "set" / films.table["lungs"].iat[0]).unlink()
-    found = measure(classifier, films, lambda *step: None)
-    assert found.lungs == "box" and {heat.lungs for heat in found.heatmap_shares} == {"outline"}
+    measured = quickly_measured(classifier, films)
+    assert measured.lungs == "box"
+    assert {share.lungs for share in measured.heatmap_shares} == {"outline"}
 
 
-def test_films_that_cannot_be_read_are_told(classifier, tmp_path):
-    films = drawn(tmp_path / "set", films=80)
+def test_unreadable_films_are_counted(classifier: Classifier, tmp_path: Path) -> None:
+    films = synthetic(tmp_path / "set", films=80)
     (tmp_path / "set" / films.table["path"].iat[0]).write_bytes(b"no film")
-    found = measure(classifier, films, lambda *step: None)
-    assert found.films == 79 and found.notes == ("1 films could not be read.",)
+    measured = quickly_measured(classifier, films)
+    assert measured.films == 79
+    assert len(measured.notes) == 1
 
 
-def test_a_class_that_goes_with_its_source_is_told(classifier, tmp_path):
-    films = drawn(tmp_path / "set")
+def test_a_class_that_is_associated_with_its_source_raises_a_suspicion(classifier: Classifier, tmp_path: Path) -> None:
+    films = synthetic(tmp_path / "set")
     source = np.where(films.labels == "normal", "north", "south")
-    found = measure(classifier, films.with_column("source", source), lambda *step: None)
-    assert found.class_by_source.value == pytest.approx(1, abs=0.02) and found.source is not None
-    north, south = found.sources
+    measured = quickly_measured(classifier, films.with_column("source", source))
+    assert measured.class_by_source is not None
+    assert measured.source is not None
+    assert measured.class_by_source.value == pytest.approx(1, abs=0.02)
+    north, south = measured.sources
     assert (north.name, north.films, south.name, south.films) == ("north", 30, "south", 90)
-    assert np.isnan(north.auc_within.value) and np.isnan(north.auc_held_out.value)  # one class alone has no AUC
-    verdict = verdict_on(found)
-    assert verdict.level == "suspected" and "Class and source go together" in verdict.reasons[0]
+    assert np.isnan(north.auc_within.value)
+    assert np.isnan(north.auc_held_out.value)
+    verdict = verdict_on(measured)
+    assert verdict.level == "suspected"
+    assert verdict.findings[0].code is FindingCode.CLASS_BY_SOURCE
 
 
-def test_sources_that_all_have_the_same_films_do_not_go_with_the_class(classifier, tmp_path):
-    films = drawn(tmp_path / "set")
+def test_sources_with_the_same_films_are_not_associated_with_the_class(classifier: Classifier, tmp_path: Path) -> None:
+    films = synthetic(tmp_path / "set")
     source = np.where(films.patients.str[-1].isin(list("01234")), "north", "south")
-    found = measure(classifier, films.with_column("source", source), lambda *step: None)
-    assert found.class_by_source.high < 0.5 and found.source.auc.low < 0.6
-    for one in found.sources:
-        assert one.auc_held_out.high > 0.6 and one.auc_within.value > 0.6 and one.accuracy_held_out.high > 0.25
-    assert verdict_on(found).level == "none found"
+    measured = quickly_measured(classifier, films.with_column("source", source))
+    assert measured.class_by_source is not None
+    assert measured.source is not None
+    assert measured.class_by_source.high < 0.5
+    assert measured.source.auc.low < 0.6
+    for result in measured.sources:
+        assert result.auc_held_out.high > 0.6
+        assert result.auc_within.value > 0.6
+        assert result.accuracy_held_out.high > 0.25
+    assert verdict_on(measured).level == "none found"
 
 
-def test_too_few_films_are_refused_with_what_there_is(classifier, tmp_path):
-    with pytest.raises(DatasetError, match="3 of normal"):
-        measure(classifier, drawn(tmp_path / "set", films=16), lambda *step: None)
+def test_too_few_films_are_refused(classifier: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as refused:
+        quickly_measured(classifier, synthetic(tmp_path / "set", films=16))
+    assert refused.value.code == "dataset.too-few-patients"
 
 
-def test_no_more_films_are_looked_at_than_the_limit(classifier, tmp_path, monkeypatch):
-    monkeypatch.setattr(sampling, "OF_ONE_KIND", 16)
-    assert measure(classifier, drawn(tmp_path / "set"), lambda *step: None).films == 64
+def test_no_more_films_are_sampled_than_the_limit(classifier: Classifier, tmp_path: Path) -> None:
+    settings = AuditSettings(films_per_group=16, heatmap_films=4, resamples=100)
+    assert quickly_measured(classifier, synthetic(tmp_path / "set"), settings).films == 64
 
 
-def test_childrens_normals_against_adults_covid19_are_called_shown(films):
+def test_normal_films_of_children_against_covid19_of_adults_are_a_shortcut(films: Path) -> None:
     """Published models took the one from one hospital's children and the other from adults of many others."""
     children, adults = Dataset.open(films / "kermany"), Dataset.open(films / "covid-chestxray")
     children = children.where((children.labels == "normal") & (children.table["split"] == "train"))
     adults = adults.where((adults.labels == "covid19") & (adults.table["view"] != "L"))
     both = Dataset.join([children, adults]).with_column("role", "")
-    found = measure(tiny_classifier(("normal", "covid19"), SIZE_PX), both, lambda *step: None)
-    verdict = verdict_on(found)
+    measured = quickly_measured(tiny_classifier(("normal", "covid19"), SIZE_PX), both)
+    verdict = verdict_on(measured)
     assert verdict.level == "shown", verdict
-    assert found.class_by_source.low > 0.95 and any(
-        "Class and source go together" in reason for reason in verdict.reasons
-    )
+    assert measured.class_by_source is not None
+    assert measured.class_by_source.low > 0.95
+    assert FindingCode.CLASS_BY_SOURCE in {finding.code for finding in verdict.findings}

@@ -25,12 +25,15 @@ def truth_of(kinds, patients=None, names=("a", "b", "c")):
 
 def test_a_truth_has_the_names_that_there_are_in_their_order():
     truth = ProbeTarget.from_values(["b", "a", "b"], np.array([0, 0, 1]), ("c", "a", "b"))
-    assert truth.classes == ("a", "b") and truth.class_index.tolist() == [1, 0, 1] and truth.patients.tolist() == [1, 2]
+    assert truth.classes == ("a", "b")
+    assert truth.class_index.tolist() == [1, 0, 1]
+    assert truth.patients.tolist() == [1, 2]
 
 
 def test_a_part_of_a_truth_numbers_its_patients_anew():
     part = truth_of([0, 1, 0, 1], [0, 5, 7, 7]).subset(np.array([False, True, True, True]))
-    assert part.patient.tolist() == [0, 1, 1] and part.class_index.tolist() == [1, 0, 1]
+    assert part.patient.tolist() == [0, 1, 1]
+    assert part.class_index.tolist() == [1, 0, 1]
 
 
 def test_what_separates_the_classes_is_told_and_noise_is_not():
@@ -41,7 +44,8 @@ def test_what_separates_the_classes_is_told_and_noise_is_not():
         MACRO
     ]
     chance = auc_intervals(cross_validated_probabilities(noise, truth), truth, 200)[MACRO]
-    assert told.low > 0.95 and chance.low < 0.5 < chance.high + 0.05
+    assert told.low > 0.95
+    assert chance.low < 0.5 < chance.high + 0.05
 
 
 def test_a_head_never_saw_the_patient_that_it_is_asked_about():
@@ -77,7 +81,8 @@ def test_areas_are_those_of_each_class_against_the_rest_and_their_mean():
 def test_of_two_classes_there_is_one_question():
     scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.6, 0.4], [0.2, 0.8]])
     found = auc_intervals(scores, truth_of([0, 0, 1, 1]), 50)
-    assert list(found) == [MACRO] and found[MACRO].value == 0.75
+    assert list(found) == [MACRO]
+    assert found[MACRO].value == 0.75
 
 
 def test_no_bound_is_surer_than_the_patients_of_the_smaller_side_allow():

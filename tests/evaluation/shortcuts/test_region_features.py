@@ -32,7 +32,8 @@ def test_a_thumbnail_is_the_mean_of_blocks():
 def test_a_thumbnail_of_a_side_that_eight_does_not_divide_has_all_pixels():
     film = np.arange(100, dtype=np.uint8).reshape(10, 10)
     small = thumbnail_features(film).reshape(8, 8)
-    assert small[0, 0] == film[0, 0] and small[2, 0] == film[2:4, 0].mean()
+    assert small[0, 0] == film[0, 0]
+    assert small[2, 0] == film[2:4, 0].mean()
 
 
 def test_the_corners_are_those_of_the_film_less_the_mean_around_the_lungs():
@@ -51,7 +52,8 @@ def test_the_border_is_seen_ring_by_ring():
     rings = region_features(looked(film), "border").reshape(4, 4, 2)  # ring, top bottom left right, mean and spread
     base = rings[1, 0, 0]
     assert rings[0, :, 0] - base == pytest.approx([10, 10 / 64, 10 / 64, 10], abs=1e-4)
-    assert rings[0, 0, 1] == 0 and rings[1:, :, 1] == pytest.approx(0)
+    assert rings[0, 0, 1] == 0
+    assert rings[1:, :, 1] == pytest.approx(0)
 
 
 def test_brightness_is_mean_spread_and_percentiles():

@@ -1,183 +1,225 @@
-"""What an audit comes to: levels, reasons and remarks, from measures made by hand."""
+"""The verdict of an audit: its level and findings, from measurements made by hand."""
+
+from __future__ import annotations
 
 from math import nan
+from typing import Any
 
 import pytest
 
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.report import DeletionCurve, HeatmapShare, ProbeResult, RandomizationStep, SourceResult
+from cxr.evaluation.shortcuts.findings import LEVEL_NAMES, REGION_NAMES, SENTENCES, sentence_of
+from cxr.evaluation.shortcuts.report import (
+    LUNGS_ONLY,
+    MASKED,
+    THUMBNAIL,
+    WHOLE,
+    DeletionCurve,
+    Finding,
+    FindingCode,
+    HeatmapShare,
+    Level,
+    ProbeResult,
+    RandomizationStep,
+    ShortcutVerdict,
+    SourceResult,
+)
 from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED, TOGETHER, verdict_on
-from tests.support.score_tables import about, measured, told
+from tests.support.score_tables import audit_measurements, interval_around, probe_result
+
+UNKNOWN = Interval(nan, nan, nan)
 
 
-def heads(**lows):
-    names = ("whole film", "lungs only", "lungs hidden", "thumbnail")
-    return tuple(told(name, lows.get(name.replace(" ", "_"), 0.45)) for name in names)
+def verdict(**facts: Any) -> ShortcutVerdict:
+    return verdict_on(audit_measurements(**facts))
 
 
-def probes(**lows):
-    return tuple(told(name, lows.get(name, 0.45)) for name in ("corners", "border", "brightness", "sharpness", "shape"))
+def codes(found: ShortcutVerdict) -> list[FindingCode]:
+    return [finding.code for finding in found.findings]
 
 
-def test_where_nothing_is_told_without_the_lungs_none_is_found_and_what_could_have_been_missed_is_said():
-    verdict = verdict_on(measured(heads=heads(lungs_hidden=0.5)))
-    assert verdict.level == "none found" and verdict.sentence == "No shortcut found on 200 films of 150 patients."
-    assert "AUC of 0.55 (0.50 to 0.60)" in verdict.reasons[0] and "reaches 0.60" in verdict.reasons[0]
+def on_features(**lows: float) -> tuple[ProbeResult, ...]:
+    names = {"whole": WHOLE, "lungs_only": LUNGS_ONLY, "masked": MASKED, "thumbnail": THUMBNAIL}
+    return tuple(probe_result(name, lows.get(key, 0.45)) for key, name in names.items())
+
+
+def outside(**lows: float) -> tuple[ProbeResult, ...]:
+    return tuple(probe_result(name, lows.get(name, 0.45)) for name in REGION_NAMES)
+
+
+def of_model(masked: float) -> tuple[ProbeResult, ...]:
+    return probe_result(WHOLE, 0.9), probe_result(LUNGS_ONLY), probe_result(MASKED, masked)
+
+
+def test_every_code_has_a_sentence_and_every_level_a_name() -> None:
+    assert set(SENTENCES) == set(FindingCode)
+    assert set(LEVEL_NAMES) == {"none found", "suspected", "shown"}
+    for code in FindingCode:
+        assert sentence_of(Finding(code=code, about="border", classes=("normal", "covid19")))
+
+
+def test_where_nothing_is_predictable_without_the_lungs_the_limit_of_what_is_excluded_is_a_finding() -> None:
+    found = verdict(probes_on_features=on_features(masked=0.5))
+    assert found.level == "none found"
+    (finding,) = found.findings
+    assert finding.code is FindingCode.NOT_EXCLUDED
+    assert finding.value is not None
+    assert finding.compared_with is not None
+    assert (finding.value.low, finding.value.high) == (0.5, pytest.approx(0.6))
+    assert finding.compared_with.value == pytest.approx(0.6)
+    assert found.reasons == (sentence_of(finding),)
+    assert found.remarks == ()
+
+
+def test_without_a_probe_on_masked_lungs_there_are_too_few_films() -> None:
+    masked = ProbeResult(name=MASKED, auc=UNKNOWN)
+    assert codes(verdict(probes_on_features=(probe_result(WHOLE), masked))) == [FindingCode.TOO_FEW_FILMS]
 
 
 @pytest.mark.parametrize(
     ("low", "level"), [(SHOWN, "shown"), (SUSPECTED, "suspected"), (SUSPECTED - 0.01, "none found")]
 )
-def test_the_lower_end_of_the_interval_decides(low, level):
-    assert verdict_on(measured(heads=heads(lungs_hidden=low))).level == level
-    assert verdict_on(measured(probes=probes(corners=low))).level == level
+def test_the_lower_bound_of_the_interval_decides(low: float, level: Level) -> None:
+    assert verdict(probes_on_features=on_features(masked=low)).level == level
+    assert verdict(probes_outside_lungs=outside(corners=low)).level == level
 
 
-def test_a_wide_interval_shows_nothing_however_high_its_middle():
-    wide = ProbeResult(name="border", auc=Interval(0.95, 0.6, 1))
-    assert verdict_on(measured(probes=(wide,))).level == "none found"
+def test_a_wide_interval_shows_nothing_however_high_its_value() -> None:
+    assert verdict(probes_outside_lungs=(ProbeResult(name="border", auc=Interval(0.95, 0.6, 1)),)).level == "none found"
 
 
-def test_an_interval_that_is_not_known_shows_nothing():
-    unknown = ProbeResult(name="border", auc=Interval(1, nan, nan))
-    assert verdict_on(measured(probes=(unknown,))).level == "none found"
+def test_an_unknown_interval_shows_nothing() -> None:
+    assert verdict(probes_outside_lungs=(ProbeResult(name="border", auc=Interval(1, nan, nan)),)).level == "none found"
 
 
-def test_the_verdict_names_what_tells_the_class_the_surest_first():
-    verdict = verdict_on(measured(probes=probes(corners=0.85, brightness=0.9)))
-    assert verdict.sentence == (
-        "Shortcut shown: normal and covid19 can be told without the lungs (AUC up to 0.95); it shows in brightness and "
-        "contrast outside of the lungs and the corners."
-    )
-    assert (
-        verdict.reasons[1]
-        == "From the corners alone, normal and covid19 are told apart at an AUC of 0.90 (0.85 to 0.95)."
-    )
+def test_findings_name_the_regions_with_the_most_certain_first() -> None:
+    found = verdict(probes_outside_lungs=outside(corners=0.85, brightness=0.9))
+    assert [finding.about for finding in found.findings[:2]] == ["brightness", "corners"]
+    assert found.findings[1].classes == ("normal", "covid19")
+    assert found.findings[1].value == probe_result("corners", 0.85).auc
+    assert REGION_NAMES["corners"] in found.sentence
+    assert REGION_NAMES["brightness"] in found.sentence
 
 
-def test_of_several_classes_the_one_that_is_told_is_named():
-    border = told("border", 0.5, {"viral": about(0.93), "normal": about(0.6)})
-    verdict = verdict_on(measured(classes=("normal", "viral", "covid19"), probes=(border,)))
-    assert (
-        verdict.level == "shown"
-        and "viral can be told without the lungs (AUC up to 0.93); it shows in the border" in verdict.sentence
-    )
-    assert verdict.reasons[0].startswith("From the border alone, viral is told from the rest at an AUC of 0.93")
+def test_of_several_classes_the_predictable_one_is_named() -> None:
+    border = probe_result("border", 0.5, {"viral": interval_around(0.93), "normal": interval_around(0.6)})
+    found = verdict(classes=("normal", "viral", "covid19"), probes_outside_lungs=(border,))
+    assert found.level == "shown"
+    assert found.findings[0].classes == ("viral",)
+    assert found.findings[0].value == interval_around(0.93)
 
 
-def test_shape_and_size_alone_raise_a_suspicion_only_as_the_model_does_not_see_them():
-    assert verdict_on(measured(probes=probes(shape=0.99))).level == "suspected"
+def test_shape_alone_raises_a_suspicion_only_as_the_model_does_not_see_it() -> None:
+    assert verdict(probes_outside_lungs=outside(shape=0.99)).level == "suspected"
 
 
-def test_the_models_own_score_without_lungs_is_a_reason():
-    own = (told("whole film", 0.9), told("lungs only"), told("lungs hidden", 0.82))
-    verdict = verdict_on(measured(own=own))
-    assert verdict.level == "shown"
-    assert verdict.reasons[0].startswith("With the lungs hidden, the model itself tells normal and covid19 apart")
-    assert verdict.reasons[0].endswith("of the whole film, 0.95 (0.90 to 1.00).")
+def test_the_models_own_score_with_the_lungs_masked_is_a_reason() -> None:
+    found = verdict(model_scores=of_model(0.82))
+    assert found.level == "shown"
+    assert found.findings[0].code is FindingCode.MODEL_WITHOUT_LUNGS
+    assert found.findings[0].compared_with == probe_result(WHOLE, 0.9).auc
 
 
-@pytest.mark.parametrize(("without", "said"), [(0.55, True), (SHOWN - 0.05, False)])
-def test_where_a_head_tells_without_the_lungs_what_the_model_itself_does_not_that_is_said(without, said):
-    own = (told("whole film", 0.9), told("lungs only"), told("lungs hidden", without))
-    verdict = verdict_on(measured(heads=heads(lungs_hidden=SHOWN), own=own))
-    assert verdict.level == "shown"
-    assert any("makes less use of what is not lung than it could" in remark for remark in verdict.remarks) == said
+@pytest.mark.parametrize(("masked", "remarked"), [(0.55, True), (SHOWN - 0.05, False)])
+def test_a_shortcut_in_the_features_that_the_model_uses_less_is_remarked(masked: float, remarked: bool) -> None:
+    found = verdict(probes_on_features=on_features(masked=SHOWN), model_scores=of_model(masked))
+    assert found.level == "shown"
+    assert (FindingCode.LESS_USED_BY_MODEL in codes(found)) == remarked
 
 
-def test_nothing_is_said_of_a_shortcut_unused_where_there_is_none():
-    own = (told("whole film", 0.9), told("lungs only"), told("lungs hidden", 0.45))
-    assert not verdict_on(measured(heads=heads(whole_film=0.9), own=own)).remarks
+def test_without_a_shortcut_there_is_no_remark_on_its_use() -> None:
+    assert not verdict(probes_on_features=on_features(whole=0.9), model_scores=of_model(0.45)).remarks
 
 
-def test_a_thumbnail_may_see_large_disease_and_is_no_ground():
-    kept = Interval(0.95, 0.9, 1)
-    thumb = (*heads(whole_film=0.9)[:3], told("thumbnail", 0.95, kept=kept))
-    verdict = verdict_on(measured(heads=thumb))
-    assert (
-        verdict.level == "none found"
-        and "64 grey values" in verdict.remarks[0]
-        and "95% (90% to 100%)" in verdict.remarks[0]
-    )
+def test_a_thumbnail_that_suffices_is_remarked_and_does_not_affect_the_level() -> None:
+    thumbnail = probe_result(THUMBNAIL, 0.95, retained=Interval(0.95, 0.9, 1))
+    found = verdict(probes_on_features=(*on_features(whole=0.9)[:3], thumbnail))
+    assert found.level == "none found"
+    assert codes(found)[1:] == [FindingCode.THUMBNAIL_SUFFICES]
+    assert "95% (90–100%)" in found.remarks[0]
 
 
 @pytest.mark.parametrize(("low", "level"), [(TOGETHER, "suspected"), (TOGETHER - 0.01, "none found")])
-def test_class_and_source_that_go_together_raise_a_suspicion(low, level):
-    verdict = verdict_on(measured(together=Interval(0.6, low, 0.7), source=told("source", 0.9)))
-    assert verdict.level == level
+def test_an_association_of_class_and_source_raises_a_suspicion(low: float, level: Level) -> None:
+    found = verdict(class_by_source=Interval(0.6, low, 0.7), source=probe_result("source", 0.9))
+    assert found.level == level
     if level == "suspected":
-        assert verdict.sentence.startswith(
-            "Shortcut suspected: class and source go together in these films (Cramer's V 0.60"
-        )
-        assert "source is told from the features at an AUC of 0.95" in verdict.reasons[0]
+        (finding,) = found.findings
+        assert finding.code is FindingCode.CLASS_BY_SOURCE
+        assert (finding.value, finding.compared_with) == (Interval(0.6, low, 0.7), probe_result("source", 0.9).auc)
+        assert found.reasons[0] in found.sentence
 
 
-def source(inside=0.95, outside=0.95, right=0.9):
+def source(within: float = 0.95, held_out: float = 0.95, accuracy: float = 0.9) -> SourceResult:
     return SourceResult(
-        name="north", films=50, auc_within=about(inside), auc_held_out=about(outside), accuracy_held_out=about(right)
-    )
-
-
-def test_a_head_that_does_worse_on_a_source_that_it_has_not_seen_raises_a_suspicion():
-    assert verdict_on(measured(heads=heads(whole_film=0.9), sources=(source(),))).level == "none found"
-    for worse, said in (
-        (source(outside=0.6), "Trained without north and asked"),
-        (source(inside=0.6), "Within north alone"),
-    ):
-        verdict = verdict_on(measured(heads=heads(whole_film=0.9), sources=(worse,)))
-        assert verdict.level == "suspected" and verdict.reasons[0].startswith(said)
-
-
-def test_a_source_that_is_called_wrong_more_often_than_by_chance_raises_a_suspicion():
-    verdict = verdict_on(measured(heads=heads(whole_film=0.9), sources=(source(right=0.1),)))
-    assert verdict.reasons == (
-        "Trained without north, a head calls 10% (5% to 15%) of its films what they are: chance does better.",
-    )
-
-
-def test_what_a_source_cannot_tell_is_no_reason():
-    unknown = Interval(nan, nan, nan)
-    one = SourceResult(name="north", films=50, auc_within=unknown, auc_held_out=unknown, accuracy_held_out=unknown)
-    assert verdict_on(measured(heads=heads(whole_film=0.9), sources=(one,))).level == "none found"
-
-
-def test_heat_beside_the_lungs_is_remarked_and_no_ground():
-    beside = HeatmapShare(label="covid19", lungs="outline", films=50, share=about(0.2), uniform=0.3)
-    verdict = verdict_on(measured(heat=(beside, beside.model_copy(update={"uniform": 0.2}))))
-    assert verdict.level == "none found"
-    assert verdict.remarks == (
-        "The heatmaps of covid19 films lie less in the lungs (20% (15% to 25%)) than a map without any preference "
-        "would (30%).",
+        name="north",
+        films=50,
+        auc_within=interval_around(within),
+        auc_held_out=interval_around(held_out),
+        accuracy_held_out=interval_around(accuracy),
     )
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.1, "depend on what the model learnt:"), (0.8, "hardly depend"), (0.5, "cannot be told")]
-)
-def test_heatmaps_that_stay_when_all_is_forgotten_are_no_evidence(value, said):
-    steps = (
-        RandomizationStep(block="head", correlation=about(0.9), ssim=0.9),
-        RandomizationStep(block="b1", correlation=about(value), ssim=0.5),
-    )
-    assert said in verdict_on(measured(randomised=steps)).remarks[0]
-
-
-def test_heatmaps_that_vanish_when_all_is_forgotten_are_no_evidence_either():
-    (remark,) = verdict_on(
-        measured(randomised=(RandomizationStep(block="b1", correlation=about(0, 0), ssim=0.0),))
-    ).remarks
-    assert remark == "The heatmaps vanish once all weights are shuffled, which says little of what they show before."
-
-
-@pytest.mark.parametrize(
-    ("gap", "last", "said"),
+    ("result", "code"),
     [
-        (0.2, 0.3, "more than elsewhere"),
-        (-0.2, 0.3, "less than elsewhere"),
-        (0.01, 0.3, "as much as elsewhere"),
-        (0.2, 0.99, "so sure that it does not miss half of a film"),
+        (source(held_out=0.6), FindingCode.WORSE_WITHOUT_SOURCE),
+        (source(within=0.6), FindingCode.WORSE_WITHIN_SOURCE),
+        (source(accuracy=0.1), FindingCode.BELOW_CHANCE_WITHOUT_SOURCE),
     ],
 )
-def test_what_hiding_the_hottest_does_is_told(gap, last, said):
-    curve = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, last), random=(1, last), area_between=about(gap))
-    assert said in verdict_on(measured(deletion=curve)).remarks[0]
+def test_a_probe_that_is_worse_on_a_source_raises_a_suspicion(result: SourceResult, code: FindingCode) -> None:
+    found = verdict(probes_on_features=on_features(whole=0.9), sources=(result,))
+    assert found.level == "suspected"
+    assert codes(found) == [code]
+    assert found.findings[0].about == "north"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [source(), SourceResult(name="s", films=9, auc_within=UNKNOWN, auc_held_out=UNKNOWN, accuracy_held_out=UNKNOWN)],
+)
+def test_a_source_that_is_as_good_or_unknown_is_no_reason(result: SourceResult) -> None:
+    assert verdict(probes_on_features=on_features(whole=0.9), sources=(result,)).level == "none found"
+
+
+def test_heatmaps_outside_the_lungs_are_remarked_and_do_not_affect_the_level() -> None:
+    share = HeatmapShare(label="covid19", lungs="outline", films=50, share=interval_around(0.2), uniform=0.3)
+    found = verdict(heatmap_shares=(share, share.model_copy(update={"uniform": 0.2})))
+    assert found.level == "none found"
+    assert codes(found)[1:] == [FindingCode.HEATMAPS_OUTSIDE_LUNGS]
+    assert found.findings[1].classes == ("covid19",)
+    assert "20% (15–25%)" in found.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("correlation", "code"),
+    [
+        (interval_around(0.1), FindingCode.RANDOMIZATION_PASSED),
+        (interval_around(0.8), FindingCode.RANDOMIZATION_FAILED),
+        (interval_around(0.5), FindingCode.RANDOMIZATION_UNCLEAR),
+        (interval_around(0, 0), FindingCode.RANDOMIZATION_VANISHED),
+    ],
+)
+def test_the_last_step_of_the_randomization_decides_its_check(correlation: Interval, code: FindingCode) -> None:
+    steps = (
+        RandomizationStep(block="head", correlation=interval_around(0.9), ssim=0.9),
+        RandomizationStep(block="b1", correlation=correlation, ssim=0.5),
+    )
+    assert codes(verdict(randomization=steps))[1:] == [code]
+
+
+@pytest.mark.parametrize(
+    ("gap", "last", "code"),
+    [
+        (0.2, 0.3, FindingCode.DELETION_FASTER),
+        (-0.2, 0.3, FindingCode.DELETION_SLOWER),
+        (0.01, 0.3, FindingCode.DELETION_EQUAL),
+        (0.2, 0.99, FindingCode.DELETION_INSENSITIVE),
+    ],
+)
+def test_the_area_between_the_deletion_curves_decides_their_check(gap: float, last: float, code: FindingCode) -> None:
+    curve = DeletionCurve(
+        films=9, shares=(0, 0.5), hottest=(1, last), random=(1, last), area_between=interval_around(gap)
+    )
+    assert codes(verdict(deletion=curve))[1:] == [code]
