@@ -13,8 +13,10 @@ from tests.support.visitor import Visitor
 
 def test_four_sessions_at_once_never_see_another_session_s_film_or_prediction(server: Server) -> None:
     tally = run(run_load(server, Load(sessions=4, films=3)))
-    assert tally.errors == [] and tally.crossings == []
-    assert len(tally.waits_s) == 12 and tally.compared == 4
+    assert tally.errors == []
+    assert tally.crossings == []
+    assert len(tally.waits_s) == 12
+    assert tally.compared == 4
 
 
 def test_a_film_of_another_session_would_be_noticed(server: Server) -> None:
@@ -26,7 +28,8 @@ def test_a_film_of_another_session_would_be_noticed(server: Server) -> None:
             return list(crossings(visitor, mine))
 
     found = run(swapped())
-    assert len(found) == 3 and "of-session-1-film-1" in found[0]
+    assert len(found) == 3
+    assert "of-session-1-film-1" in found[0]
 
 
 def test_marks_distinguish_films() -> None:

@@ -169,7 +169,8 @@ def test_films_stay_when_the_page_is_left_and_nobody_else_sees_them(
     assert tab.get_by_text("mine.png").count() == 0
     drop(tab, ("theirs.png", png(6)))
     tab.locator(".frame canvas").nth(1).wait_for()
-    assert tab.get_by_text("mine.png").count() == 0 and page.get_by_text("theirs.png").count() == 0
+    assert tab.get_by_text("mine.png").count() == 0
+    assert page.get_by_text("theirs.png").count() == 0
     other.close()
 
 

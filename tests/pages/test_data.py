@@ -178,7 +178,8 @@ def test_findings_are_shown_by_severity_the_highest_first(app: AppTest, mine: ca
     by_severity = {
         name: [one.sentence for one in audit.findings if one.severity == name] for name in ("error", "warning")
     }
-    assert by_severity["error"] and [element.value for element in app.text] == by_severity["error"]
+    assert by_severity["error"]
+    assert [element.value for element in app.text] == by_severity["error"]
     app.session_state["data_mine_severity"] = "warning"
     assert [element.value for element in run(app).text] == by_severity["warning"]
 
@@ -189,7 +190,8 @@ def test_after_an_audit_the_charts_show_image_sizes(app: AppTest, mine: catalogu
     before = len(app.get("plotly_chart"))
     audit_or_cached(Dataset.open(mine.path))
     run(app)
-    assert len(app.get("plotly_chart")) == before + 1 and SIZES_NEED_AUDIT not in text(app)
+    assert len(app.get("plotly_chart")) == before + 1
+    assert SIZES_NEED_AUDIT not in text(app)
 
 
 def test_a_split_is_previewed_and_saved_after_a_confirmation_beside_the_old_manifest(
@@ -197,7 +199,8 @@ def test_a_split_is_previewed_and_saved_after_a_confirmation_beside_the_old_mani
 ) -> None:
     show_view(app, "Splits")
     _, train, validation, test = app.dataframe[0].value.iloc[-2]  # all classes together, above the patients
-    assert train + validation + test == 160 and validation > 0
+    assert train + validation + test == 160
+    assert validation > 0
     press(app, "data_split_save")
     assert sorted(Path(mine.path).glob("*.csv")) == [Path(mine.path) / "manifest.csv"]
     assert "val" not in set(Dataset.open(mine.path).table["split"])

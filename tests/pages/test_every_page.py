@@ -14,7 +14,8 @@ PAGES = sorted(path.relative_to(PROJECT).as_posix() for path in (PROJECT / "page
 def run(app: AppTest) -> AppTest:
     """The page after its run, which raised nothing."""
     app.run(timeout=60)
-    assert not app.exception and not app.error
+    assert not app.exception
+    assert not app.error
     return app
 
 

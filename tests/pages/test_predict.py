@@ -114,7 +114,8 @@ def test_the_address_chooses_the_model_and_an_unknown_one_is_a_warning(
         for page in (PAGE, ENTRY):
             app = AppTest.from_file(page, default_timeout=60)
             app.query_params["model"] = "other"
-            assert run(app).selectbox(key="predict_model").value == "other" and not app.warning
+            assert run(app).selectbox(key="predict_model").value == "other"
+            assert not app.warning
             app.query_params["model"] = "gone"
             assert run(app).selectbox(key="predict_model").value == "other"
             assert ['"gone"' in warning.value for warning in app.warning] == [True]
@@ -125,13 +126,15 @@ def test_the_address_chooses_the_model_and_an_unknown_one_is_a_warning(
 def test_an_example_is_read_with_one_click_and_marked_as_synthetic(app: AppTest) -> None:
     example = next(str(button.key) for button in app.button if str(button.key).endswith("/viral"))
     press(app, example)
-    assert app.selectbox(key="predict_method") and not app.error
+    assert app.selectbox(key="predict_method")
+    assert not app.error
     assert SYNTHETIC_NOTE in [caption.value for caption in app.caption]
 
 
 def test_a_dropped_film_is_read_and_can_be_cleared(app: AppTest) -> None:
     drop(app, ("anything", png()))
-    assert "anything" in text(app) and not app.error
+    assert "anything" in text(app)
+    assert not app.error
     press(app, "predict_clear")
     assert EXAMPLES_LABEL in text(app)
 
@@ -165,10 +168,12 @@ def test_filter_row_and_response_are_the_same_after_a_visit_to_another_page(
     press(run(app), "predict_next")
     respond(app, "unsure")
     listed, opened = app.dataframe[0].value, text(app)
-    assert list(listed["open"]).index(SHOWN) == 1 and list(listed["response"] != "").count(True) == 1
+    assert list(listed["open"]).index(SHOWN) == 1
+    assert list(listed["response"] != "").count(True) == 1
     run(app.switch_page("pages/models.py"))
     app.switch_page("pages/predict.py")
-    assert run(app).dataframe[0].value.equals(listed) and text(app) == opened
+    assert run(app).dataframe[0].value.equals(listed)
+    assert text(app) == opened
     assert app.segmented_control(key="predict_show").value == "with warnings"
     assert app.query_params["show"] == "with warnings"
     assert answer_control(app).value == "unsure"
@@ -181,25 +186,29 @@ def test_after_a_reload_the_filter_is_that_of_the_address(model_home: Path, monk
     drop(run(app), ("a.png", png(1)), ("b.png", png(2)), ("broken.png", b"no film"))
     assert list(app.dataframe[0].value["file"]) == ["broken.png"]
     app.segmented_control(key="predict_show").set_value("all")
-    assert len(run(app).dataframe[0].value) == 3 and "show" not in app.query_params
+    assert len(run(app).dataframe[0].value) == 3
+    assert "show" not in app.query_params
 
 
 def test_a_rejected_image_has_no_prediction_before_a_person_insists(app: AppTest) -> None:
     drop(app, ("blank.png", blank()))
-    assert REJECTED in text(app) and len(app.error) == 1
+    assert REJECTED in text(app)
+    assert len(app.error) == 1
     assert not [box for box in app.selectbox if box.key == "predict_method"]
     assert {"predict_pdf", "predict_png"} & download_keys(app) == {"predict_pdf"}
     reason = app.error[0].value
     press(app, "predict_show_anyway")
     assert {"predict_pdf", "predict_png"} <= download_keys(app)
-    assert app.selectbox(key="predict_method") and not app.error
+    assert app.selectbox(key="predict_method")
+    assert not app.error
     assert reason in [warning.value for warning in app.warning]
 
 
 def test_rejected_images_are_rows_without_a_prediction_that_come_last(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("blank.png", blank()), ("b.png", png(2)))
     table = app.dataframe[0].value
-    assert table["file"].iloc[-1] == "blank.png" and table["decision"].iloc[-1] == ROW_REJECTED
+    assert table["file"].iloc[-1] == "blank.png"
+    assert table["decision"].iloc[-1] == ROW_REJECTED
     assert table["suspicion"].isna().tolist() == [False, False, True]
     assert table["warnings"].iloc[-1]
     app.segmented_control(key="predict_show").set_value("refused")
@@ -238,7 +247,8 @@ def test_a_slow_heatmap_is_computed_once(app: AppTest) -> None:
     session = app.session_state["predict_session"]
     prediction = session.readings(model_key(model_card()))[0].reading.prediction
     heatmap = session.heatmap(prediction.model, "gradcam++", prediction.decision)
-    assert heatmap is not None and not app.error
+    assert heatmap is not None
+    assert not app.error
     run(app)
     assert session.heatmap(prediction.model, "gradcam++", prediction.decision) is heatmap
 
@@ -282,7 +292,8 @@ def test_a_reader_who_saves_responses_saves_the_earlier_ones_too(app: AppTest) -
     assert saved_answers() == ["agree", "disagree"]
     app.toggle(key="predict_save_responses").set_value(False)
     respond(run(app), "unsure")
-    assert saved_answers() == ["agree", "disagree"] and not app.error
+    assert saved_answers() == ["agree", "disagree"]
+    assert not app.error
 
 
 @pytest.mark.usefixtures("no_responses")
@@ -322,7 +333,8 @@ def test_an_age_outside_the_training_data_is_a_warning_and_nothing_is_read_again
     age_inputs(app)[0].set_value(round(known.oldest) + 5)
     assert len(run(app).warning) == warnings + 1
     age_inputs(app)[0].set_value(round((known.youngest + known.oldest) / 2))
-    assert len(run(app).warning) == warnings and read_entries() == before
+    assert len(run(app).warning) == warnings
+    assert read_entries() == before
 
 
 def test_an_age_belongs_to_one_film_and_is_in_no_file(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +346,8 @@ def test_an_age_belongs_to_one_film_and_is_in_no_file(app: AppTest, monkeypatch:
     age_inputs(app)[0].set_value(120)
     assert len(run(app).warning) == warnings + 1
     assert json.dumps(rows) == before
-    assert len(press(app, "predict_next").warning) == warnings and age_inputs(app)[0].value is None
+    assert len(press(app, "predict_next").warning) == warnings
+    assert age_inputs(app)[0].value is None
 
 
 def test_no_age_is_asked_for_a_model_whose_ages_are_not_known(app: AppTest) -> None:
@@ -342,8 +355,10 @@ def test_no_age_is_asked_for_a_model_whose_ages_are_not_known(app: AppTest) -> N
     try:
         assert age_inputs(drop(run(app), ("a.png", png(1))))
         app.selectbox(key="predict_model").set_value("other")
-        assert run(app).selectbox(key="predict_model").value == "other" and not app.error
-        assert app.selectbox(key="predict_method") and not age_inputs(app)
+        assert run(app).selectbox(key="predict_model").value == "other"
+        assert not app.error
+        assert app.selectbox(key="predict_method")
+        assert not age_inputs(app)
     finally:
         shutil.rmtree(other)
 
@@ -361,7 +376,7 @@ def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest, tm
     assert mark_and_help() == [shortcut_line(model_card())]
     folder = stored_models.model_folder("first")
     before = shutil.copytree(folder, tmp_path / "before")
-    audit = conclude(model_card(), measured(probes=(probe("border", 0.9),)))
+    audit = conclude(model_card(), audit_measurements(probes=(probe("border", 0.9),)))
     save_audit(model_card(), audit)
     try:
         run(app)

@@ -86,7 +86,8 @@ def test_a_set_that_cannot_be_created_is_an_error(home: Path, monkeypatch: pytes
     monkeypatch.setattr(phantom_form, "FILMS", 1)
     app = run()
     app.button(key="train_datasets_draw").click()
-    assert len(run(app).error) == 1 and not catalogue.entries()
+    assert len(run(app).error) == 1
+    assert not catalogue.entries()
 
 
 def test_a_changed_value_is_marked_and_can_be_reset(home: Path) -> None:
@@ -104,7 +105,8 @@ def test_a_changed_value_is_marked_and_can_be_reset(home: Path) -> None:
 def test_invalid_settings_are_an_error_and_nothing_starts(with_films: AppTest) -> None:
     with_films.selectbox(key=f"{FORM}trunk.train").set_value("all")
     app = run(with_films)
-    assert app.error[0].value.startswith(INVALID) and "'Views'" in app.error[0].value
+    assert app.error[0].value.startswith(INVALID)
+    assert "'Views'" in app.error[0].value
     assert not has_button(app, "train_start")
     app.number_input(key=f"{FORM}training.views").set_value(0)
     assert has_button(run(app), "train_start")
@@ -115,7 +117,8 @@ def test_a_backbone_offers_its_own_blocks(home: Path) -> None:
     app.selectbox(key=f"{FORM}trunk.backbone").set_value("resnet50")
     app = run(app)
     layers = app.selectbox(key=f"{FORM}trunk.train")
-    assert layers.value == "head" and layers.options == ["head", *(f"conv{n}" for n in range(1, 6)), "all"]
+    assert layers.value == "head"
+    assert layers.options == ["head", *(f"conv{n}" for n in range(1, 6)), "all"]
 
 
 def test_before_the_start_the_page_shows_splits_time_and_memory(with_films: AppTest) -> None:
@@ -130,7 +133,8 @@ def test_an_audit_is_shown_by_the_highest_severity_of_its_findings(with_films: A
     app = run(with_films)
     assert not has_button(app, "train_audit")
     shown = {"error": app.error, "warning": app.warning, "info": app.success}[audit.worst]
-    assert shown[0].value.startswith("160 X-rays of ") and audit.findings[0].sentence in shown[0].value
+    assert shown[0].value.startswith("160 X-rays of ")
+    assert audit.findings[0].sentence in shown[0].value
 
 
 def test_after_an_audit_the_page_does_not_offer_another(with_films: AppTest) -> None:
@@ -161,7 +165,8 @@ def test_without_a_common_test_film_there_is_no_comparison(phantoms: Path) -> No
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
     app = run()
-    assert len(app.info) == 1 and not [element for element in app.dataframe if "Difference" in element.value]
+    assert len(app.info) == 1
+    assert not [element for element in app.dataframe if "Difference" in element.value]
 
 
 @pytest.mark.usefixtures("trained")
@@ -238,7 +243,8 @@ def test_a_poor_model_has_a_warning_before_it_becomes_the_default(phantoms: Path
     app = run()
     assert "0.438" in app.warning[0].value
     app.button(key="train_run_promote_second").click()
-    assert not run(app).warning and default_model.default_name() == "second"
+    assert not run(app).warning
+    assert default_model.default_name() == "second"
     assert IS_DEFAULT in texts(app)
 
 

@@ -30,14 +30,17 @@ def make_run(home: Path) -> MakeRun:
 def test_runs_differ_in_the_values_that_differ(make_run: MakeRun) -> None:
     table = differences([make_run(), make_run("nih", optimiser__rate=1e-3)])
     names = table.iloc[:, 0].tolist()
-    assert len(names) == 2 and names[0] == "Datasets" and names[1].endswith(LABELS["optimiser.rate"])
+    assert len(names) == 2
+    assert names[0] == "Datasets"
+    assert names[1].endswith(LABELS["optimiser.rate"])
     assert table.iloc[1, 1:].tolist() == ["0.0002", "0.001"]
 
 
 def test_the_values_that_differ_from_the_recipe_are_listed(make_run: MakeRun) -> None:
     assert changed_values(make_run()).empty
     (row,) = changed_values(make_run(head__dropout=0.5)).values.tolist()
-    assert row[0].endswith(LABELS["head.dropout"]) and row[1:] == ["0.3", "0.5"]
+    assert row[0].endswith(LABELS["head.dropout"])
+    assert row[1:] == ["0.3", "0.5"]
 
 
 def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_run: MakeRun) -> None:
@@ -45,7 +48,8 @@ def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_
     first.write_history([{"val_loss": 0.5, "val_auc": math.nan}, {"val_loss": 0.4, "val_auc": 0.9}])
     first.write_status(Status("finished", started=100.0, heartbeat=220.0, model="made"))
     table = overview([first, second])
-    assert table[LOSS].iloc[0] == 0.4 and table[RANKING].iloc[0] == 0.9
+    assert table[LOSS].iloc[0] == 0.4
+    assert table[RANKING].iloc[0] == 0.9
     assert (table[MINUTES].iloc[0], table["Model"].iloc[0]) == (2.0, "made")
     assert math.isnan(table[LOSS].iloc[1])
 
