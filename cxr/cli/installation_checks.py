@@ -12,13 +12,13 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from cxr.core import paths
 from cxr.core.number_format import gigabytes
+from cxr.core.paths import PROJECT
 
-PROJECT = Path(__file__).parents[2]
 MIN_PYTHON = (3, 11)
 LOW_DISK_BYTES, MIN_DISK_BYTES = 5_000_000_000, 500_000_000
 LOW_MEMORY_BYTES = 3_000_000_000
@@ -61,7 +61,7 @@ def python_version() -> Iterator[CheckResult]:
 
 def packages(requirements: Path = PROJECT / "requirements.txt") -> Iterator[CheckResult]:
     """Each pinned package that is missing or has another version; or one result if all are as pinned."""
-    pins = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", requirements.read_text("utf-8"), re.MULTILINE)
+    pins = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", _requirement_lines(requirements), re.MULTILINE)
     matching = 0
     for name, pinned in pins:
         remedy = f"pip install {name}=={pinned}"
@@ -77,6 +77,13 @@ def packages(requirements: Path = PROJECT / "requirements.txt") -> Iterator[Chec
             yield CheckResult("packages", Level.WARNING, sentence, remedy, "other-version")
     if matching == len(pins):
         yield CheckResult("packages", Level.OK, f"All {matching} packages have the tested versions.")
+
+
+def _requirement_lines(requirements: Path) -> str:
+    """The file's text; where only the package is installed, the requirements in its metadata without the extras."""
+    if requirements.is_file():
+        return requirements.read_text("utf-8")
+    return "\n".join(line for line in requires("cxr") or () if ";" not in line)
 
 
 def folders() -> Iterator[CheckResult]:
@@ -138,7 +145,9 @@ def memory() -> Iterator[CheckResult]:
 
 
 def network(folder: Path = PROJECT / ".streamlit") -> Iterator[CheckResult]:
-    """Who can reach the dashboard, by its settings, and whether they must sign in."""
+    """Who can reach the dashboard, by its settings, and whether they must sign in; nothing where it has no settings."""
+    if not (folder / "config.toml").is_file():
+        return
     server = tomllib.loads((folder / "config.toml").read_text("utf-8")).get("server", {})
     address = os.environ.get("STREAMLIT_SERVER_ADDRESS") or server.get("address", "")
     try:

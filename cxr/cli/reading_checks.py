@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cxr.cli.installation_checks import PROJECT, REINSTALL, CheckResult, Level
+from cxr.cli.installation_checks import REINSTALL, CheckResult, Level
 from cxr.core import paths
 from cxr.core.errors import CxrError
 from cxr.core.number_format import joined
+from cxr.core.paths import PROJECT
 
 if TYPE_CHECKING:
     from cxr.inference.engines.selection import EngineSelector

@@ -17,11 +17,10 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
-from cxr.core.paths import logs_dir
+from cxr.core.paths import PROJECT, logs_dir
 
 MAX_BYTES = 1_000_000
 BACKUP_FILES = 3
-PROJECT = Path(__file__).parents[2]
 UNEXPECTED = "Something went wrong"
 log = logging.getLogger("cxr")
 

@@ -1,6 +1,7 @@
 """The folders of this installation: models, runs, evaluations, cache, datasets, pretrained weights, trail and logs.
 
-`CXR_HOME` moves all of them; by default they are in the project's folder, beside the code.
+`CXR_HOME` moves all of them. By default they are in the project's folder, beside the code; where only the package is
+installed, in `~/.cxr`.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PROJECT = Path(__file__).parents[2]  # the checkout; of an installed package, the folder of all packages
+
 
 def home() -> Path:
-    """The folder that holds all others: CXR_HOME, or the project's folder."""
-    return Path(os.environ.get("CXR_HOME") or Path(__file__).parents[2]).resolve()
+    """The folder that holds all others."""
+    default = PROJECT if (PROJECT / "pyproject.toml").is_file() else Path.home() / ".cxr"
+    return Path(os.environ.get("CXR_HOME") or default).resolve()
 
 
 def models_dir() -> Path:
@@ -64,5 +68,4 @@ def examples_dir() -> Path | None:
 def weights_dirs() -> list[Path]:
     """The folders that are searched for pretrained weights before anything is downloaded."""
     folder = os.environ.get("CXR_WEIGHTS")
-    project = Path(__file__).parents[2]
-    return [Path(folder)] if folder else [home() / "weights", project.parent / "shared" / "weights"]
+    return [Path(folder)] if folder else [home() / "weights", PROJECT.parent / "shared" / "weights"]

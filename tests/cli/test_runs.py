@@ -73,28 +73,35 @@ def test_training_adds_a_model_to_the_registry_and_sets_it_as_default(trained: P
     listed = answer("models", "list")
     assert [(model["name"], model["default"]) for model in listed["models"]] == [("first", True)]
     card = answer("models", "show", "first")
-    assert card["classes"] == CLASSES and card["epochs"] == 2 and card["size_px"] == 32
+    assert card["classes"] == CLASSES
+    assert card["epochs"] == 2
+    assert card["size_px"] == 32
     assert card["films"]["test"] == dict.fromkeys(CLASSES, 10)
     assert card["results"]["test"]["n"] == 40
-    assert 0 < card["threshold"] < 1 and card["threshold_rule"]
+    assert 0 < card["threshold"] < 1
+    assert card["threshold_rule"]
     assert cxr("models", "list")[1].startswith("* first")
     assert "first" in cxr("models", "show", "first")[1]
 
 
 def test_training_leaves_a_finished_run_with_its_history(trained: Path, answer: Answer, cxr: Cxr) -> None:
     (run,) = answer("runs", "list")
-    assert run["state"] == "finished" and run["model"] == "first"
+    assert run["state"] == "finished"
+    assert run["model"] == "first"
     shown = answer("runs", "show", run["run"][:12])
     assert [row["epoch"] for row in shown["history"]] == [1, 2]
     assert any("epoch 2" in line for line in shown["log"])
     code, out, _ = cxr("runs", "show", run["run"])
-    assert code == 0 and "finished" in out and "'first'" in out
+    assert code == 0
+    assert "finished" in out
+    assert "'first'" in out
     assert "finished" in cxr("runs", "list")[1]
 
 
 def test_a_name_in_use_is_an_error_before_a_run_starts(trained: Path, phantoms: Path, recipe: Path, cxr: Cxr) -> None:
     code, _, err = cxr("train", recipe, "--data", phantoms, "--name", "first")
-    assert code == 7 and "'first'" in err
+    assert code == 7
+    assert "'first'" in err
     assert len(run_store.all_runs()) == 1
 
 
@@ -122,14 +129,16 @@ def test_runs_are_stopped_resumed_and_deleted_only_in_states_that_allow_it(home:
     assert cxr("runs", "resume", finished.id)[0] == 6
     waiting = run_store.create(Job("", (), None), "waiting")
     assert cxr("runs", "delete", waiting.id)[0] == 6
-    assert cxr("runs", "stop", waiting.id)[0] == 0 and (waiting.folder / "stop").exists()
+    assert cxr("runs", "stop", waiting.id)[0] == 0
+    assert (waiting.folder / "stop").exists()
     assert cxr("runs", "delete", finished.id)[0] == 0
     assert run_store.all_runs() == [waiting]
 
 
 def test_stopping_and_deleting_a_run_are_answered_in_json(home: Path, answer: Answer) -> None:
     waiting, ended = run_store.create(Job("", (), None), "waiting"), ended_run("finished")
-    assert answer("runs", "stop", waiting.id) == {"run": waiting.id} and waiting.stop_requested
+    assert answer("runs", "stop", waiting.id) == {"run": waiting.id}
+    assert waiting.stop_requested
     assert answer("runs", "delete", ended.id) == {"run": ended.id}
     assert run_store.all_runs() == [waiting]
 
@@ -140,11 +149,13 @@ def test_a_run_that_was_killed_during_an_epoch_resumes_and_finishes(
     run = start_long_run(answer, phantoms, recipe, epochs=12)
     psutil.Process(run.status.pid).kill()
     wait_for(lambda: not run.status.alive)
-    assert run.status.state == "interrupted" and run.status.phase == "training"
+    assert run.status.state == "interrupted"
+    assert run.status.phase == "training"
     before = run.history()
     assert 1 <= len(before) < 12
     ended = answer("runs", "resume", run.id)
-    assert ended["state"] == "finished" and ended["model"] == "long"
+    assert ended["state"] == "finished"
+    assert ended["model"] == "long"
     assert [row["epoch"] for row in run.history()] == list(range(1, 13))
     assert run.history()[: len(before)] == before  # finished epochs are not repeated
 
@@ -154,12 +165,15 @@ def test_a_run_that_is_stopped_leaves_its_best_weights_so_far(
 ) -> None:
     run = start_long_run(answer, phantoms, recipe, epochs=1000)
     wait_for(lambda: run.status.epoch >= 2 and run.status.done > 0)  # written with a heartbeat
-    assert run.status.state == "working" and run.status.total == 50
+    assert run.status.state == "working"
+    assert run.status.total == 50
     assert cxr("runs", "stop", run.id)[0] == 0
     wait_for(lambda: not run.status.alive)
-    assert run.status.state == "stopped" and run.status.model == "long"
+    assert run.status.state == "stopped"
+    assert run.status.model == "long"
     done = len(run.history())
     card = answer("models", "show", "long")
     best = min(run.history(), key=lambda row: row["val_loss"])
-    assert 1 <= done < 1000 and (card["epochs"], card["best_epoch"]) == (done, best["epoch"])
+    assert 1 <= done < 1000
+    assert (card["epochs"], card["best_epoch"]) == (done, best["epoch"])
     assert run.status.sentence.startswith(f"Stopped after {counted(done, 'epoch')}")

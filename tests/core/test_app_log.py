@@ -60,10 +60,13 @@ def test_only_warnings_and_errors_are_logged(log: logging.Logger) -> None:
 def test_an_unexpected_error_is_logged_with_number_type_and_place_but_without_its_message(log: logging.Logger) -> None:
     number = log_unexpected(raised())
     (line,) = lines()
-    assert line["number"] == number and line["error"] == ["ValueError", "KeyError"]
-    assert line["where"][-1].startswith("tests/core/test_app_log.py:") and line["where"][-1].endswith(" raised")
+    assert line["number"] == number
+    assert line["error"] == ["ValueError", "KeyError"]
+    assert line["where"][-1].startswith("tests/core/test_app_log.py:")
+    assert line["where"][-1].endswith(" raised")
     assert "Doe" not in log_file().read_text()
-    assert number in app_log.message_for(number) and "logs/cxr.log" in app_log.message_for(number)
+    assert number in app_log.message_for(number)
+    assert "logs/cxr.log" in app_log.message_for(number)
 
 
 def test_messages_and_tracebacks_are_logged_in_debug_mode(

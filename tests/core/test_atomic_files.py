@@ -21,11 +21,17 @@ def test_new_text_replaces_the_old_text(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_old_file_and_no_partial_file(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "history.csv"
     path.write_text("old")
-    with pytest.raises(error), atomic_path(path) as partial:
-        partial.write_text("ne")
-        assert path.read_text() == "old"
-        raise error
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+    def fail_halfway() -> None:
+        with atomic_path(path) as partial:
+            partial.write_text("ne")
+            assert path.read_text() == "old"
+            raise error
+
+    with pytest.raises(error):
+        fail_halfway()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_longest_file_name_of_a_file_system_can_be_written(tmp_path: Path) -> None:

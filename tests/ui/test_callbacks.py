@@ -74,7 +74,9 @@ def test_an_action_in_a_callback_or_fragment_is_noticed(tmp_path: Path) -> None:
     assert unidentified_actions(script) == ["page.py: promote"]
     script.write_text("@st.fragment(run_every=2)\ndef live():\n    run.stop()\n")
     assert unidentified_actions(script) == ["page.py: stop"]
-    script.write_text("@sign_in.as_visitor\ndef go():\n    default_model.promote(name)\n\nst.button('Go', on_click=go)\n")
+    script.write_text(
+        "@sign_in.as_visitor\ndef go():\n    default_model.promote(name)\n\nst.button('Go', on_click=go)\n"
+    )
     assert unidentified_actions(script) == []
 
 

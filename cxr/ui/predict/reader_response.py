@@ -14,6 +14,7 @@ from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
 from cxr.inference.reader_responses import ANSWERS, MAX_NOTE_LENGTH, ReaderResponse
 from cxr.inference.session import ReadingSession
+from cxr.ui import sign_in
 from cxr.ui.predict.upload import PROBLEMS
 
 SAVE = "predict_save_responses"
@@ -63,6 +64,7 @@ def ask_response(session: ReadingSession, reading: Reading, prediction: Predicti
         _offer_downloads(list(session.responses.values()))
 
 
+@sign_in.as_visitor
 def _save(responses: Iterable[ReaderResponse]) -> None:
     """Saves responses where the reader wants that."""
     if st.session_state.get(SAVE):
