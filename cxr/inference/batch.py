@@ -71,7 +71,7 @@ def read_sources(classifier: Classifier, sources: Iterable[FilmSource]) -> Itera
             batch = [future.result() for future in ahead]
             ahead = [pool.submit(_decode, source) for source in islice(remaining, BATCH_SIZE)]
             films = [reading.film for reading in batch if reading.film is not None]
-            predictions = iter(map(classifier.read, films) if single else classifier.read_many(films, BATCH_SIZE))
+            predictions = iter(classifier.read_batch(films, single) if films else ())
             for reading in batch:
                 if reading.film is None:
                     yield reading

@@ -116,13 +116,13 @@ class Classifier:
 
     def read(self, film: Film) -> Prediction:
         """The prediction for a single X-ray."""
-        return self._read([film], *self.single_image_engine)[0]
+        return self.read_batch([film], single=True)[0]
 
     def read_many(self, films: Iterable[Film], batch: int = 32) -> Iterator[Prediction]:
         """A prediction for each X-ray, in order; no more than a batch of them is held at once."""
         remaining = iter(films)
         while together := list(islice(remaining, batch)):
-            yield from self._read(together, f"{TENSORFLOW}, {self.precision}", self.forward)
+            yield from self.read_batch(together)
 
     def features(self, images: Iterable[NDArray[np.uint8]], batch: int = 32) -> NDArray[np.float32]:
         """The backbone's features of fitted images (side, side): (images, features), without place."""
@@ -152,7 +152,9 @@ class Classifier:
                 self._float32 = exact
             return self._float32
 
-    def _read(self, films: list[Film], engine: str, forward: ForwardPass) -> list[Prediction]:
+    def read_batch(self, films: list[Film], single: bool = False) -> list[Prediction]:
+        """A prediction for each X-ray of one batch; a `single` X-ray is read by the engine chosen for these."""
+        engine, forward = self.single_image_engine if single else (f"{TENSORFLOW}, {self.precision}", self.forward)
         pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
         start = time.perf_counter()
         probabilities, heatmaps, features = (np.asarray(output) for output in forward(pixels))

@@ -23,6 +23,7 @@ METHOD_NAMES = {
     "smoothgrad": "SmoothGrad (absolute gradients)",
 }
 METHODS = tuple(METHOD_NAMES)
+METHOD_HELP = "Score-CAM and SmoothGrad take several seconds."
 DEFAULT_SAMPLES = {"scorecam": 30, "smoothgrad": 20}  # maps tried, noisy copies
 NOISE = 0.1  # of the range of gray levels; the SmoothGrad paper (Smilkov 2017) recommends 10–20%
 SEED = 0

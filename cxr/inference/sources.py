@@ -17,7 +17,7 @@ from cxr.core.paths import examples_dir
 from cxr.datasets.archive import Archive, may_be_film
 from cxr.datasets.labels import display_name
 from cxr.films.film import Film, read_bytes
-from cxr.films.isolation.pool import read_isolated
+from cxr.films.isolation.pool import decoder_pool
 
 MAX_ZIP_FILMS = 2000  # of one ZIP
 MAX_UNPACKED_BYTES = 4_000_000_000  # of its films together
@@ -51,7 +51,7 @@ def sources_from_upload(key: str, name: str, data: bytes, max_films: int = MAX_Z
     Uploads are never trusted: they are decoded in a process of their own.
     """
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        return [FilmSource(key, name, partial(read_bytes, data), read_isolated)]
+        return [FilmSource(key, name, partial(read_bytes, data), decoder_pool().read)]
     try:
         archive = Archive(Path(name), io.BytesIO(data))
     except DatasetError as error:
@@ -65,7 +65,8 @@ def sources_from_upload(key: str, name: str, data: bytes, max_films: int = MAX_Z
     if archive.unpacked_bytes() > MAX_UNPACKED_BYTES:
         sentence = f"This ZIP unpacks to more than {gigabytes(MAX_UNPACKED_BYTES)}. Upload fewer X-rays at once."
         return [_unreadable(key, name, FilmTooLarge(sentence, code="zip-bytes"))]
-    return [FilmSource(f"{key}/{member}", member, partial(archive.read, member), read_isolated) for member in members]
+    decode = decoder_pool().read
+    return [FilmSource(f"{key}/{member}", member, partial(archive.read, member), decode) for member in members]
 
 
 def example_sources() -> list[FilmSource]:

@@ -11,14 +11,10 @@ from cxr.core import number_format
 from cxr.core.number_format import counted, joined, probability
 from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
 from cxr.evaluation.shortcuts.audit_file import load_audit
+from cxr.evaluation.shortcuts.findings import LEVEL_NAMES
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 
-_SHORTCUT_MARKS = {
-    "shown": "**Shortcut risk**: the class can be predicted with the lungs masked.",
-    "suspected": "**Possible shortcut risk**: the class may be predictable with the lungs masked.",
-    "none found": "Shortcut audit: no shortcut found.",
-}
 NOT_AUDITED = "Not audited for shortcuts."
 NOT_AUDITED_SENTENCE = "Not audited for shortcuts: the model may rely on cues outside the lungs."
 NO_INPUT_CHECK = "No input check: the model gives a prediction for any image, even a photograph."
@@ -142,7 +138,7 @@ def limits(card: Card) -> list[str]:
 def shortcut_mark(card: Card) -> str:
     """The result of the shortcut audit in a few words, to stand beside the model's name."""
     audit = load_audit(card)
-    return _SHORTCUT_MARKS[audit.verdict.level] if audit else NOT_AUDITED
+    return f"**Shortcut risk: {LEVEL_NAMES[audit.verdict.level]}**" if audit else NOT_AUDITED
 
 
 def shortcut_line(card: Card) -> str:

@@ -96,6 +96,7 @@ def reading_pdf(report: Report) -> bytes:
     story = [
         text(TITLE, "Heading1"),
         text("", lead=DISCLAIMER),
+        text(f"X-ray ID {report.film_id}: {size}. Report created {date.today()}."),
         *[text(warning, lead="Warning.") for warning in report.warnings],
         gap,
         _images(report, page.width),
@@ -106,7 +107,6 @@ def reading_pdf(report: Report) -> bytes:
         *[text(sentence) for sentence in [held_out_performance(card)] if sentence],
         text("Limitations", "Heading2"),
         *[text(sentence) for sentence in limits(card)],
-        text(f"X-ray {report.film_id}: {size}. Report of {date.today()}."),
     ]
     page.build(story, onFirstPage=_footer, onLaterPages=_footer)
     return file.getvalue()

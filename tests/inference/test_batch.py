@@ -63,7 +63,9 @@ def test_a_reading_is_ready_for_json(make_classifier, files):
     assert table["threshold"] == 0.5
     assert table["label"] == max(table["probabilities"], key=table["probabilities"].get)
     assert broken.as_dict() == {"file": str(files[1]), "error": broken.error}
-    assert broken.film is None and broken.prediction is None and broken.error
+    assert broken.film is None
+    assert broken.prediction is None
+    assert broken.error
 
 
 def test_concerns_of_the_input_check_come_before_those_of_the_file(make_classifier, files):
@@ -72,25 +74,26 @@ def test_concerns_of_the_input_check_come_before_those_of_the_file(make_classifi
     from cxr.inference.input_check.findings import SENTENCES, InputCheckCode, InputCheckReason, InputCheckResult
 
     reading = next(read_sources(make_classifier(), [source_on_disk(files[0])]))
-    assert reading.concerns == reading.warnings and reading.warnings and not reading.rejected
+    assert reading.concerns == reading.warnings
+    assert reading.warnings
+    assert not reading.rejected
     result = InputCheckResult(True, (InputCheckReason(InputCheckCode.BLANK),))
     doubted = replace(reading, prediction=replace(reading.prediction, input_check=result))
-    assert doubted.rejected and doubted.concerns == (SENTENCES[InputCheckCode.BLANK], *reading.warnings)
+    assert doubted.rejected
+    assert doubted.concerns == (SENTENCES[InputCheckCode.BLANK], *reading.warnings)
     table = doubted.as_dict()
     assert table["gate"] == {
         "refused": True,
         "reasons": [{"kind": "blank", "sentence": SENTENCES[InputCheckCode.BLANK]}],
     }
-    assert (
-        table["warnings"][0] == SENTENCES[InputCheckCode.BLANK] and table["decision"]
-    )  # what is withheld is for those who show it
+    assert table["warnings"][0] == SENTENCES[InputCheckCode.BLANK]
+    assert table["decision"]
 
 
 def test_unreadable_files_never_reach_the_model(files):
     class UnusedClassifier:
-        def read_many(self, films, batch):
-            assert films == []
-            return []
+        def read_batch(self, films, single):
+            raise AssertionError("there is no film to read")
 
     assert all(
         reading.error
@@ -111,7 +114,7 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     class Echo:
         card = SimpleNamespace(name="echo", version="1")
 
-        def read_many(self, films, batch):
+        def read_batch(self, films, single):
             return list(films)
 
     readings = read_sources(Echo(), map(source_on_disk, asked()))
@@ -120,11 +123,10 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     readings.close()
 
 
-@pytest.mark.parametrize(("count", "asked"), [(1, {"read"}), (2, {"read_many"}), (BATCH_SIZE + 1, {"read_many"})])
-def test_a_single_film_is_read_by_itself_and_the_last_of_many_in_a_batch(files, home, make_classifier, count, asked):
-    classifier, calls = make_classifier(), []
-    alone, many = classifier.read, classifier.read_many
-    classifier.read = lambda film: calls.append("read") or alone(film)
-    classifier.read_many = lambda films, batch: calls.append("read_many") or many(films, batch)
-    assert all(reading.prediction for reading in read_sources(classifier, map(source_on_disk, [files[0]] * count)))
-    assert set(calls) == asked
+@pytest.mark.parametrize("count", [1, 2, BATCH_SIZE + 1])
+def test_a_single_film_is_read_by_its_own_engine_and_the_last_of_many_is_not(files, home, make_classifier, count):
+    classifier = make_classifier()
+    classifier.single_image_engine = "Another engine", classifier.forward
+    readings = list(read_sources(classifier, map(source_on_disk, [files[0]] * count)))
+    expected = "Another engine" if count == 1 else "TensorFlow, float32"
+    assert [reading.prediction.engine for reading in readings] == [expected] * count

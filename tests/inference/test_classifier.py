@@ -80,7 +80,8 @@ def test_features_come_with_the_reading_or_by_themselves(make_classifier, phanto
     classifier = make_classifier()
     alone = classifier.features((film.fitted(classifier.size_px) for film in phantom_films), batch=3)
     read = np.stack([prediction.features for prediction in classifier.read_many(phantom_films)])
-    assert alone.shape[0] == len(phantom_films) and np.ptp(alone, axis=0).max() > 0
+    assert alone.shape[0] == len(phantom_films)
+    assert np.ptp(alone, axis=0).max() > 0
     np.testing.assert_allclose(alone, read, atol=1e-5)
 
 

@@ -44,7 +44,8 @@ def decoded(source: FilmSource) -> Film:
 @pytest.mark.parametrize("correction", CORRECTIONS, ids=lambda correction: correction.action)
 def test_a_correction_restores_the_image_and_says_so(correction: Correction) -> None:
     film = decoded(corrected(uploaded(CORRUPTED[correction.warning]), correction))
-    assert np.array_equal(film.pixels, UPRIGHT) and not film.pixels.flags.writeable
+    assert np.array_equal(film.pixels, UPRIGHT)
+    assert not film.pixels.flags.writeable
     assert film.warnings[-1] == correction.warning
 
 
@@ -60,7 +61,8 @@ def test_a_corrected_x_ray_has_its_own_key_name_and_film_id(make_classifier: Cal
     assert second.film_id == f"{first.film_id}-inverted"
     assert (again.key, again.name) == ("k-inverted", "f.png, inverted")
     assert second.concerns[-1] == FilmWarning.INVERTED.sentence
-    assert first.prediction and second.prediction
+    assert first.prediction
+    assert second.prediction
     assert not np.array_equal(first.prediction.probabilities, second.prediction.probabilities)
 
 
@@ -80,7 +82,7 @@ def test_a_file_that_cannot_be_read_cannot_be_corrected() -> None:
     class UnusedClassifier:
         card = None
 
-        def read(self, film: Film) -> None:
+        def read_batch(self, films: list[Film], single: bool) -> None:
             raise AssertionError("there is no film to read")
 
     (source,) = sources_from_upload("k", "f.png", b"no film")

@@ -44,7 +44,7 @@ def test_the_heatmap_of_a_trained_model_peaks_in_the_opacity(home, tmp_path):
     recipe = Recipe.from_table(RECIPE)
     carry_out(recipe, [tmp_path / "films"], "meaning")
     trained = load_classifier("meaning", "float32")
-    assert trained.card.results["test"]["binary"]["auc"] > 0.85
+    assert trained.card.results.test.binary.auc > 0.85
     random_weights = Classifier(build(recipe, len(trained.classes), "float32"), recipe, trained.card)
 
     phantoms = [draw_phantom("bacterial", 10_000 + seed, SIZE_PX) for seed in range(40)]
@@ -54,5 +54,5 @@ def test_the_heatmap_of_a_trained_model_peaks_in_the_opacity(home, tmp_path):
     summary = (
         f"hits {hits:.2f}, chance {chance:.2f}, blank {blank_hits:.2f}; hotter {hotter:.2f}, blank {blank_hotter:.2f}"
     )
-    assert hits > 3 * chance and hits > 3 * blank_hits, summary
-    assert hotter > 0.8 and hotter > blank_hotter, summary
+    assert hits > 3 * max(chance, blank_hits), summary
+    assert hotter > max(0.8, blank_hotter), summary

@@ -25,7 +25,8 @@ def test_git_ignores_the_saved_responses(home):
     save_responses(response())
     ignored = (Path(__file__).parents[2] / ".gitignore").read_text("utf-8").splitlines()
     assert "/.opinions.jsonl*" in ignored
-    assert [f"/{path.name}" for path in home.glob("opinions*")] == ["/opinions.jsonl"] and "/opinions.jsonl" in ignored
+    assert [f"/{path.name}" for path in home.glob("opinions*")] == ["/opinions.jsonl"]
+    assert "/opinions.jsonl" in ignored
 
 
 def test_a_second_response_to_a_prediction_replaces_the_first(home):
@@ -61,7 +62,8 @@ def test_a_response_is_one_of_three_and_a_note_is_one_line():
 def test_a_note_cannot_start_a_formula_in_a_spreadsheet():
     (row,) = csv.DictReader(io.StringIO(to_csv([response(note="=HYPERLINK(1)")])))
     assert row["note"] == "'=HYPERLINK(1)"
-    assert row["film"] == "f1" and row["answer"] == "agree"
+    assert row["film"] == "f1"
+    assert row["answer"] == "agree"
 
 
 def test_a_response_that_cannot_be_saved_raises_an_error(home):

@@ -37,7 +37,8 @@ def test_the_highest_probability_comes_first_and_unreadable_files_last(session):
     entries = session.readings(MODEL)
     probabilities = [entry.reading.prediction.positive_probability for entry in entries[:4]]
     assert probabilities == sorted(probabilities, reverse=True)
-    assert entries[4].reading.error and not entries[4].thumbnail
+    assert entries[4].reading.error
+    assert not entries[4].thumbnail
     assert all(entry.thumbnail.startswith("data:image/jpeg") for entry in entries[:4])
 
 
@@ -114,5 +115,7 @@ def test_a_full_session_takes_no_more():
 def test_a_cleared_session_holds_only_the_responses(session):
     session.responses["f", MODEL] = "answer"
     session.clear()
-    assert session.readings(MODEL) == [] and session.waiting(MODEL) == [] and session.current_key == ""
+    assert session.readings(MODEL) == []
+    assert session.waiting(MODEL) == []
+    assert session.current_key == ""
     assert session.responses == {("f", MODEL): "answer"}

@@ -21,7 +21,7 @@ from cxr.inference import reader_responses
 from cxr.inference.corrections import CORRECTIONS
 from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
-from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_NAMES
+from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES
 from cxr.presentation import report
 from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry import stored_models
@@ -226,10 +226,10 @@ def test_next_and_previous_step_through_the_films_in_their_order(app: AppTest) -
     assert f"#### {first}" in text(press(app, "predict_previous"))
 
 
-def test_slow_methods_are_marked_as_slow(app: AppTest) -> None:
+def test_the_heatmap_methods_have_their_names_and_slow_ones_are_marked_in_the_help(app: AppTest) -> None:
     drop(app, ("a.png", png(1)))
-    slow = {method for method in app.selectbox(key="predict_method").options if "slow" in method}
-    assert slow == {f"{METHOD_NAMES[method]} (slow)" for method in DEFAULT_SAMPLES}
+    method = app.selectbox(key="predict_method")
+    assert (method.options, method.help) == (list(METHOD_NAMES.values()), METHOD_HELP)
 
 
 def test_the_image_of_the_open_film_is_made_once(app: AppTest) -> None:

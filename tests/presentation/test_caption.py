@@ -24,14 +24,17 @@ def test_the_image_is_unchanged_over_a_slim_strip_with_text(width, height):
     assert (np.asarray(sheet)[:height, :width] == np.asarray(picture)).all()
     strip = np.asarray(sheet)[height:]
     assert 10 < len(strip) < 0.25 * sheet.width
-    assert (strip[0] == BACKGROUND).all() and (strip[-1] == BACKGROUND).all() and (strip[:, :2] == BACKGROUND).all()
+    assert (strip[0] == BACKGROUND).all()
+    assert (strip[-1] == BACKGROUND).all()
+    assert (strip[:, :2] == BACKGROUND).all()
     assert (strip == TEXT_COLOR).all(axis=2).any()
 
 
 def test_lines_are_as_wide_as_the_strip_and_hold_every_word():
     font, text = ImageFont.load_default(11), " ".join(WORDS)
     lines = wrapped(text, font, 150)
-    assert len(lines) > 2 and " ".join(lines) == text
+    assert len(lines) > 2
+    assert " ".join(lines) == text
     assert all(font.getlength(line) <= 150 for line in lines)
 
 

@@ -15,7 +15,7 @@ from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
 from cxr.inference.corrections import corrected, corrections_for
 from cxr.inference.input_check.ages import age_warning
-from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_NAMES, explain
+from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES, explain
 from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation.reading_summary import (
     bars_html,
@@ -135,15 +135,14 @@ def _age_key(reading: Reading) -> str:
 
 
 def _choose_method() -> str:
-    """The heatmap method that is chosen; slow ones are marked."""
+    """The heatmap method that is chosen."""
     chosen = st.selectbox(
         "Heatmap method",
         list(METHOD_NAMES),
-        format_func=lambda method: (
-            f"{METHOD_NAMES[method]} (slow)" if method in DEFAULT_SAMPLES else METHOD_NAMES[method]
-        ),
+        format_func=lambda method: METHOD_NAMES[method],
         key="predict_method",
         persist_state="session",
+        help=METHOD_HELP,
     )
     return chosen or USUAL_METHOD
 

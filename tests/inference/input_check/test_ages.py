@@ -45,11 +45,13 @@ def test_ages_are_compared_in_whole_years(age):
 
 def test_another_age_gives_a_warning_with_the_numbers_in_it():
     reason = age_warning(AgeRange(youngest=18.4, oldest=83, known=50, films=90), 4)
-    assert reason and reason.code == "age"
+    assert reason
+    assert reason.code == "age"
     for part in ("4 years", "18–83", "known for 50 of 90"):
         assert part in reason.sentence
     all_known = age_warning(AgeRange(youngest=18, oldest=83, known=9, films=9), np.float64(90))
-    assert all_known and "known for" not in all_known.sentence
+    assert all_known
+    assert "known for" not in all_known.sentence
 
 
 def test_without_known_ages_there_is_no_warning():

@@ -96,7 +96,8 @@ def test_a_corrupted_film_gets_the_code_of_its_corruption(input_check, extract, 
 
 
 def test_every_corruption_has_a_code_and_every_reason_a_sentence():
-    assert set(CORRUPTION_CODES) == set(CORRUPTIONS) and tuple(CORRUPTION_CODES.values()) == KINDS[3:]
+    assert set(CORRUPTION_CODES) == set(CORRUPTIONS)
+    assert tuple(CORRUPTION_CODES.values()) == KINDS[3:]
     assert set(SENTENCES) == set(InputCheckCode) - {InputCheckCode.FRONTAL, InputCheckCode.AGE}
     assert {InputCheckReason(code).sentence for code in SENTENCES} == set(SENTENCES.values())
 
@@ -109,7 +110,8 @@ def test_images_that_are_no_x_rays_are_rejected(input_check, extract):
 @pytest.mark.parametrize("level", [0, 127, 255])
 def test_a_blank_image_is_rejected_as_blank(input_check, extract, level):
     result = checked(input_check, extract, film_of(np.full((300, 400), level, np.uint8)))
-    assert result.rejected and [reason.code for reason in result.reasons] == [InputCheckCode.BLANK]
+    assert result.rejected
+    assert [reason.code for reason in result.reasons] == [InputCheckCode.BLANK]
 
 
 def test_a_film_smaller_than_the_model_s_input_gets_a_warning(input_check, extract):
@@ -205,8 +207,10 @@ def test_a_few_hundred_films_are_used_at_most(phantoms):
     examples = collect_examples(
         extract, SIZE_PX, many, none_of(many), 0, lambda done, total: steps.append((done, total))
     )
-    assert examples.films == MAX_FILMS and len(examples.held_out) == MAX_HELD_OUT
-    assert steps[0][0] == 0 and steps[-1][0] == steps[-1][1] == steps[0][1]
+    assert examples.films == MAX_FILMS
+    assert len(examples.held_out) == MAX_HELD_OUT
+    assert steps[0][0] == 0
+    assert steps[-1][0] == steps[-1][1] == steps[0][1]
 
 
 def test_collecting_stops_when_the_progress_callback_raises(extract, dataset):
@@ -273,6 +277,7 @@ def test_an_input_check_trained_with_laterals_recognizes_them(extract, dataset, 
 def test_non_x_rays_are_of_every_kind_and_the_same_for_a_seed():
     for seed in range(len(DRAWN_KINDS)):
         pixels = draw_non_xray(seed, 48)
-        assert pixels.shape == (48, 48) and pixels.dtype == np.uint8
+        assert pixels.shape == (48, 48)
+        assert pixels.dtype == np.uint8
         np.testing.assert_array_equal(pixels, draw_non_xray(seed, 48))
         assert not np.array_equal(pixels, draw_non_xray(seed + len(DRAWN_KINDS), 48))
