@@ -101,6 +101,6 @@ def test_the_command_line_prints_the_new_threshold(
     code, out, _ = cxr("models", "revise", "first", "second", "--set", "decision.sure=0.9")
     threshold = registry.get_card("second").threshold
     assert code == 0
-    assert f"{threshold:.3f}" in out
+    assert f"{threshold:.4f}" in out
     printed = answer("models", "revise", "first", "third", "--set", "decision.sure=0.8")
     assert (printed["name"], printed["unsure_rule"]) == ("third", registry.get_card("third").unsure_rule)

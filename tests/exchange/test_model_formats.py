@@ -43,7 +43,9 @@ def stored(home, draft):
             network.model.get_layer("whitening").set_weights([np.asarray(value, np.float32) for value in values])
         for variable in network.model.get_layer("logits").weights:
             variable.assign(rng.normal(0, 0.02, variable.shape))
-        registry.store(registry.NewModel(draft(classes=classes, zca_rank=rank), recipe, arrays_of(network.model.weights), "path\n"))
+        registry.store(
+            registry.NewModel(draft(classes=classes, zca_rank=rank), recipe, arrays_of(network.model.weights), "path\n")
+        )
 
     return make
 
@@ -53,7 +55,9 @@ def stored(home, draft):
 def test_an_exported_file_says_what_the_model_says(stored, kind, output, rank):
     stored(output, rank)
     made = export_format("tiny", kind)
-    assert made.difference < exports.AGREE and made.file_name == f"tiny.{kind}" and len(made.data) > 1000
+    assert made.difference < exports.AGREE
+    assert made.file_name == f"tiny.{kind}"
+    assert len(made.data) > 1000
 
 
 def test_a_file_that_says_something_else_is_not_given_out(stored, monkeypatch):

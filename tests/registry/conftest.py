@@ -1,25 +1,5 @@
-"""What these tests share."""
+"""The fixtures that these tests share; `films` is the folder of real X-rays here."""
 
-from tests.support.small_models import (
-    draft,
-    film,
-    films,
-    home,
-    make_classifier,
-    make_input_check,
-    stored,
-    stored_with_input_check,
-    tiny_recipe,
-)
+from tests.support.small_models import draft, home, make_input_check, stored, stored_with_input_check, tiny_recipe
 
-__all__ = [
-    "draft",
-    "film",
-    "films",
-    "stored_with_input_check",
-    "home",
-    "make_classifier",
-    "make_input_check",
-    "stored",
-    "tiny_recipe",
-]
+__all__ = ["draft", "home", "make_input_check", "stored", "stored_with_input_check", "tiny_recipe"]

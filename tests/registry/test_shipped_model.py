@@ -29,7 +29,7 @@ ALIKE = 0.03  # of a probability, between machines whose bfloat16 rounds in anot
 
 @pytest.fixture
 def shipped(monkeypatch):
-    """The shelf as it comes with the project."""
+    """The card of the model in the registry that comes with the project."""
     monkeypatch.setenv("CXR_HOME", str(PROJECT))
     return registry.get_card(NAME)
 
@@ -48,18 +48,25 @@ def test_a_fresh_clone_holds_the_model_whole_and_nothing_more(shipped):
     assert sum((PROJECT / path).stat().st_size for path in tracked) < MOST_BYTES
 
 
-def test_a_shelf_that_holds_it_alone_uses_it(shipped, tmp_path, monkeypatch):
+def test_a_registry_that_holds_it_alone_has_it_as_the_default(shipped, tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / NAME).symlink_to(PROJECT / "models" / NAME)
     monkeypatch.setenv("CXR_HOME", str(tmp_path))
     assert default_model.default_name() == NAME
 
 
-def test_its_card_says_what_it_is_for_what_it_gets_wrong_and_how_often_test_films_were_looked_at(shipped):
-    said = shipped.statement
-    assert said is not None
-    assert said.test_looks >= 1
-    for text in (said.intended_use, said.not_for, said.data, said.split, said.training, said.failures):
+def test_its_card_has_a_statement_threshold_band_and_input_check(shipped):
+    statement = shipped.statement
+    assert statement is not None
+    assert statement.test_looks >= 1
+    for text in (
+        statement.intended_use,
+        statement.not_for,
+        statement.data,
+        statement.split,
+        statement.training,
+        statement.failures,
+    ):
         assert len(text) > 100
     assert shipped.classes == ("normal", "bacterial", "viral", "covid19")
     assert shipped.groups == {"pneumonia": ("bacterial", "viral", "covid19")}
@@ -74,16 +81,16 @@ def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
         assert not re.search(r"(^|[\s\",=])/[a-z]+/", text), file
 
 
-def test_the_figures_on_its_card_are_those_of_its_stored_scores(shipped):
+def test_the_results_on_its_card_are_those_of_its_stored_scores(shipped):
     scores = read_scores(registry.evaluation_path(NAME))
     labels = LabelSpace(shipped.classes, shipped.groups)
     for role in ("val", "test"):
         found = evaluate(labeled_cases(scores[scores["role"] == role], labels, shipped.threshold))
-        stored = shipped.results[role]
-        assert found.n == stored["n"]
+        stored = shipped.results.by_role[role]
+        assert found.n == stored.n
         assert found.binary is not None
-        assert found.accuracy == pytest.approx(stored["accuracy"], abs=1e-9)
-        assert found.binary.auc == pytest.approx(stored["binary"]["auc"], abs=1e-9)
+        assert found.accuracy == pytest.approx(stored.accuracy, abs=1e-9)
+        assert found.binary.auc == pytest.approx(stored.binary.auc, abs=1e-9)
 
 
 def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_measured(shipped):
@@ -93,28 +100,38 @@ def test_the_verdict_of_its_audit_is_of_this_version_and_follows_from_what_was_m
     assert audit.verdict == verdict_on(audit.measurements)
 
 
-def test_it_reads_a_drawn_film_and_refuses_what_is_none(shipped):
+def test_it_reads_a_synthetic_film_and_rejects_what_is_none(shipped):
     classifier = load_classifier(NAME)
     for seed, finding in enumerate(FINDINGS):
         prediction = classifier.read(film_of(draw_phantom(finding, seed, 512).pixels))
         assert prediction.probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert prediction.peaks.max() > 0
     odd = [classifier.read(film_of(draw_non_xray(1_000_000 + n, 256))).input_check for n in range(8)]
-    assert sum(verdict.rejected for verdict in odd) >= 7
+    assert sum(result.rejected for result in odd) >= 7
 
 
-def test_it_reads_real_films_as_it_did_when_it_was_judged(shipped, films):
+def test_it_reads_real_films_as_it_did_when_it_was_evaluated(shipped, films):
     scores = read_scores(registry.evaluation_path(NAME))
     of_kermany = scores[(scores["dataset"] == "kermany") & (scores["role"] == "test")].iloc[::26]
     classifier = load_classifier(NAME)
     read = [Film.read(films / "kermany" / path) for path in of_kermany["path"]]
-    found = np.stack([one.probabilities for one in classifier.read_many(read)])
+    found = np.stack([prediction.probabilities for prediction in classifier.read_many(read)])
     np.testing.assert_allclose(found, probabilities_of(of_kermany, classifier.classes), atol=ALIKE)
+
+
+def test_every_file_of_it_is_verified(shipped):
+    from cxr.registry.verification import load_verified
+
+    model = load_verified(NAME)
+    assert model.card == shipped
+    assert sum(array.size for array in model.arrays.values()) > 14_000_000
+    assert model.input_check is not None
 
 
 def test_it_can_be_trained_on_without_weights_of_imagenet(shipped, monkeypatch, tmp_path):
     from cxr.learning.network import build
-    from cxr.registry.weights_file import arrays_of, load_arrays, load_starting_weights
+    from cxr.learning.starting_weights import load_starting_weights
+    from cxr.registry.weights_file import arrays_of, load_arrays
 
     monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
     recipe = Recipe.read("vgg16-default", [f"trunk.weights=shelf:{NAME}"])
