@@ -7,19 +7,19 @@ import math
 import pandas as pd
 
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.report import ShortcutMeasurements
+from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, SHAPE, THUMBNAIL, WHOLE, ShortcutMeasurements
 from cxr.presentation.evaluation_tables import KeyMetric, bounds_by_name
 
 PROBE_NAMES = {  # by the names that stored audits have
-    "whole film": "Whole image",
-    "lungs only": "Lungs only",
-    "lungs hidden": "Lungs masked",
-    "thumbnail": "8×8 thumbnail",
+    WHOLE: "Whole image",
+    LUNGS_ONLY: "Lungs only",
+    MASKED: "Lungs masked",
+    THUMBNAIL: "8×8 thumbnail",
     "corners": "Corners",
     "border": "Border",
     "brightness": "Brightness outside lungs",
     "sharpness": "Sharpness outside lungs",
-    "shape": "Image size and shape",
+    SHAPE: "Image size and shape",
 }
 PLACES = 2
 NOT_AVAILABLE = "not available"
@@ -38,7 +38,7 @@ def short_interval(interval: Interval) -> str:
 def shortcut_metrics(measured: ShortcutMeasurements) -> list[KeyMetric]:
     """The main metrics of an audit; with several classes, each is the mean of one-vs-rest."""
     shown: dict[str, Interval] = {probe_name(probe.name): probe.auc for probe in measured.probes_on_features}
-    own = next((probe.auc for probe in measured.model_scores if probe.name == "lungs hidden"), None)
+    own = next((probe.auc for probe in measured.model_scores if probe.name == MASKED), None)
     shown |= {"Model, lungs masked": own} if own else {}
     shown |= {"Source": measured.source.auc} if measured.source else {}
     shown |= {"Class–source association": measured.class_by_source} if measured.class_by_source else {}
@@ -52,9 +52,9 @@ def source_table(measured: ShortcutMeasurements) -> pd.DataFrame:
         {
             "Source": source.name,
             "X-rays": source.films,
-            "AUC within the source": _known(source.auc_within),
-            "AUC when held out of training": _known(source.auc_held_out),
-            "Accuracy when held out": _known(source.accuracy_held_out),
+            "AUC within source": _known(source.auc_within),
+            "AUC held out": _known(source.auc_held_out),
+            "Accuracy held out": _known(source.accuracy_held_out),
         }
         for source in measured.sources
     ]

@@ -34,7 +34,7 @@ from tests.support.evaluate_page import (
     show,
     store,
 )
-from tests.support.score_tables import about, measured, told
+from tests.support.score_tables import audit_measurements, interval_around, probe_result
 
 SECTION = "Shortcuts"
 
@@ -47,7 +47,7 @@ def card(home, held_out_films: Dataset) -> Card:
 @pytest.fixture
 def dataset(card: Card, held_out_films: Dataset) -> catalogue.DatasetEntry:
     """The X-rays as a dataset in the catalogue."""
-    catalogue.add(held_out_films.table["root"].iat[0])
+    catalogue.add(str(held_out_films.table["root"].iat[0]))
     return catalogue.entries()[0]
 
 
@@ -71,30 +71,32 @@ def test_without_an_audit_the_section_offers_to_run_one(card):
 )
 def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box):
     facts: dict[str, Any] = {
-        "heatmap_shares": (HeatmapShare(label="viral", lungs="box", films=20, share=about(0.4), uniform=0.3),),
-        "randomization": (RandomizationStep(block="head", correlation=about(0.2), ssim=0.1),),
+        "heatmap_shares": (
+            HeatmapShare(label="viral", lungs="box", films=20, share=interval_around(0.4), uniform=0.3),
+        ),
+        "randomization": (RandomizationStep(block="head", correlation=interval_around(0.2), ssim=0.1),),
         "deletion": DeletionCurve(
-            films=9, shares=(0, 0.5), hottest=(1, 0.2), random=(1, 0.7), area_between=about(0.25)
+            films=9, shares=(0, 0.5), hottest=(1, 0.2), random=(1, 0.7), area_between=interval_around(0.25)
         ),
         "sources": (
             SourceResult(
                 name="north",
                 films=20,
-                auc_within=about(0.9),
+                auc_within=interval_around(0.9),
                 auc_held_out=Interval(nan, nan, nan),
-                accuracy_held_out=about(0.9),
+                accuracy_held_out=interval_around(0.9),
             ),
         ),
-        "class_by_source": about(0.2),
+        "class_by_source": interval_around(0.2),
     }
-    audit = conclude(card, measured(probes_outside_lungs=(told("border", low),), **facts))
+    audit = conclude(card, audit_measurements(probes_outside_lungs=(probe_result("border", low),), **facts))
     audit_file.save_audit(card, audit)
     assert audit.verdict.level == level
     app = audited_page()
     assert audit.verdict.sentence in [message.value for message in getattr(app, box)]
     assert (metrics(app)["Lungs masked"], metrics(app)["Class–source association"]) == ("0.50", "0.20")
-    assert app.table[-1].value["AUC when held out of training"].tolist() == [NOT_AVAILABLE]
-    texts = [element.value for element in app.main if element.type in ("caption", "markdown", "error")]
+    assert app.table[-1].value["AUC held out"].tolist() == [NOT_AVAILABLE]
+    texts = [getattr(element, "value", "") for element in app.main if element.type in ("caption", "markdown", "error")]
     reason = next(k for k, text in enumerate(texts) if audit.verdict.reasons[0] in text)
     assert texts.index(PROBES) < reason
     assert RANDOMIZATION_NOTE in captions(app)
@@ -105,7 +107,7 @@ def test_an_audit_that_is_run_on_the_page_is_stored_and_shown(card, dataset, mon
 
     def audit(name, paths, progress):
         calls.append((name, paths))
-        audit_file.save_audit(card, conclude(card, measured()))
+        audit_file.save_audit(card, conclude(card, audit_measurements()))
 
     monkeypatch.setattr(model_evaluation, "audit_model", audit)
     app = open_page(SECTION)
@@ -145,5 +147,5 @@ def test_an_interrupted_evaluation_is_reported_until_another_one_ends(dataset, m
 
 
 def test_an_audited_model_keeps_its_other_sections(card):
-    audit_file.save_audit(card, conclude(card, measured()))
+    audit_file.save_audit(card, conclude(card, audit_measurements()))
     assert not show(audited_page(), "Classes").error

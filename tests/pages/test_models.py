@@ -48,7 +48,7 @@ def test_without_a_model_the_page_shows_the_first_steps(home):
 def test_the_default_model_comes_first_and_cannot_be_deleted(two_models):
     app = run()
     assert app.selectbox(key="models_model").value == "first"
-    assert not [button for button in app.button if button.key.startswith("models_delete")]
+    assert not [button for button in app.button if str(button.key).startswith("models_delete")]
     assert any(IS_DEFAULT in text.value for text in app.markdown)
 
 
@@ -106,7 +106,7 @@ def test_the_card_has_results_limitations_and_the_hash(two_models):
         sum(counts.values()) for counts in card.films.values()
     )
     assert "40" in results.to_numpy().ravel().tolist()
-    assert len(subgroups) == len(card.results["test"].groups) > 0
+    assert len(subgroups) == len(card.results.test.groups) > 0
     assert card.weights_sha256 in [code.value for code in app.code]
 
 
@@ -149,7 +149,7 @@ def test_an_imported_model_is_reported_at_the_end_of_the_page_and_shown(two_mode
     run(app).text_input(key="models_import_name_0").set_value("third")
     press(run(app), "models_import_start")
     last = app.main.children[max(app.main.children)]
-    assert last.value == NOW_IN_REGISTRY.format("third")
+    assert getattr(last, "value", None) == NOW_IN_REGISTRY.format("third")
     assert app.selectbox(key="models_model").value == "third"
     assert not run(app).success
 

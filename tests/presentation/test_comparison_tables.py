@@ -26,6 +26,7 @@ from cxr.presentation.metric_definitions import DEFINITIONS
 
 TWO = LabelSpace(("normal", "covid19"))
 THREE = LabelSpace(("a", "b", "c"))
+Pair = tuple[ModelScores, ModelScores]
 
 
 def model_scores(name: str, threshold: float, films: Iterable[int] = range(40), seed: int = 0) -> ModelScores:
@@ -39,11 +40,11 @@ def model_scores(name: str, threshold: float, films: Iterable[int] = range(40), 
 
 
 @pytest.fixture(scope="module")
-def pair() -> tuple[ModelScores, ModelScores]:
+def pair() -> Pair:
     return model_scores("one", 0.5), model_scores("other", 0.9, range(10, 50), seed=1)
 
 
-def test_the_table_has_both_models_and_their_difference_with_intervals(pair):
+def test_the_table_has_both_models_and_their_difference_with_intervals(pair: Pair) -> None:
     comparison = compare_scores(*pair, resamples=100)
     table = comparison_table(comparison)
     assert list(table) == ["Metric", "one", "other", DIFFERENCE]
@@ -51,7 +52,7 @@ def test_the_table_has_both_models_and_their_difference_with_intervals(pair):
     assert table[DIFFERENCE][1] == comparison.auc_difference.text()
 
 
-def test_the_sentence_has_the_counts_and_the_tests(pair):
+def test_the_sentence_has_the_counts_and_the_tests(pair: Pair) -> None:
     comparison = compare_scores(*pair, resamples=100)
     sentence = comparison_sentence(comparison)
     assert sentence.startswith("30 X-rays of 30 patients")
@@ -59,7 +60,7 @@ def test_the_sentence_has_the_counts_and_the_tests(pair):
     assert sentence.count("p = ") + sentence.count("p < ") == 2
 
 
-def test_only_tests_that_were_made_are_defined(pair):
+def test_only_tests_that_were_made_are_defined(pair: Pair) -> None:
     comparison = compare_scores(*pair, resamples=10)
     assert DEFINITIONS["McNemar"] in significance_definitions(comparison)
     assert DEFINITIONS["DeLong"] in significance_definitions(comparison)
@@ -69,7 +70,7 @@ def test_only_tests_that_were_made_are_defined(pair):
     assert DEFINITIONS["AUC"] in comparison_definitions(comparison)
 
 
-def test_disagreements_are_listed_and_counted_by_which_model_is_correct(pair):
+def test_disagreements_are_listed_and_counted_by_which_model_is_correct(pair: Pair) -> None:
     comparison = compare_scores(*pair, resamples=10)
     table = disagreement_table(comparison)
     columns = ["Reference", "one", "other", "Correct", "Score, one", "Score, other", "Dataset"]
@@ -82,12 +83,12 @@ def test_disagreements_are_listed_and_counted_by_which_model_is_correct(pair):
     assert [int(word) for word in words if word.isdecimal()] == counts
 
 
-def test_models_with_the_same_predictions_have_no_disagreements(pair):
+def test_models_with_the_same_predictions_have_no_disagreements(pair: Pair) -> None:
     comparison = compare_scores(pair[0], pair[0], resamples=10)
     assert disagreement_sentence(comparison) == SAME_PREDICTIONS.format(count=counted(40, "X-ray"))
 
 
-def test_without_a_negative_class_disagreements_have_no_scores(pair):
+def test_without_a_negative_class_disagreements_have_no_scores(pair: Pair) -> None:
     tables = [
         model.scores.assign(label="a", p_a=p, p_b=1 - p, p_c=0.0) for model, p in zip(pair, (0.9, 0.2), strict=True)
     ]
@@ -97,7 +98,7 @@ def test_without_a_negative_class_disagreements_have_no_scores(pair):
     assert table["Correct"].tolist() == ["x"] * 30
 
 
-def test_both_models_answer_the_question_on_the_same_films(pair):
+def test_both_models_answer_the_question_on_the_same_films(pair: Pair) -> None:
     questions = shared_questions(*pair)
     first, second = questions.values()
     assert list(questions) == ["one: COVID-19 vs normal", "other: COVID-19 vs normal"]
@@ -106,5 +107,5 @@ def test_both_models_answer_the_question_on_the_same_films(pair):
     assert (first.reference == second.reference).all()
 
 
-def test_without_a_negative_class_there_is_no_shared_question(pair):
+def test_without_a_negative_class_there_is_no_shared_question(pair: Pair) -> None:
     assert shared_questions(pair[0], ModelScores("third", pair[1].scores, THREE, None)) == {}

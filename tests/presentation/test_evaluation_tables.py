@@ -39,7 +39,7 @@ from cxr.presentation.metric_definitions import (
     SUBGROUP_METRICS,
 )
 from cxr.presentation.shortcut_tables import shortcut_metrics
-from tests.support.score_tables import about, measured
+from tests.support.score_tables import audit_measurements, interval_around
 
 LABELS = LabelSpace(("normal", "bacterial", "viral"))
 TWO = LabelSpace(("normal", "covid19"))
@@ -97,7 +97,9 @@ def test_every_metric_has_a_definition_and_every_definition_a_metric(cases):
         *key_metrics(evaluation, binary_questions(cases)[0], None),
         *key_metrics(evaluation, None, None),
         *selective_prediction_metrics(selective_metrics(cases, (0.4, 0.6), resamples=10)),
-        *shortcut_metrics(measured(source=measured().probes_on_features[0], class_by_source=about(0.5))),
+        *shortcut_metrics(
+            audit_measurements(source=audit_measurements().probes_on_features[0], class_by_source=interval_around(0.5))
+        ),
     ]
     additional = additional_metrics(metric_intervals(cases, resamples=10), 3)
     tables = {*CLASS_METRICS, *SUBGROUP_METRICS, "Difference", "McNemar", "DeLong"}
@@ -145,8 +147,8 @@ def test_the_table_of_classes_has_the_intervals_of_the_metrics(table):
         assert rows.loc["Bacterial pneumonia", column] == intervals[f"{metric}.bacterial"].text()
         if mean:
             assert rows.loc[MACRO_AVERAGE, column] == intervals[mean].text()
-    assert rows.loc["Bacterial pneumonia", "F1"].endswith(")")
-    assert "(" not in rows.loc[WEIGHTED_AVERAGE, "F1"]
+    assert str(rows.loc["Bacterial pneumonia", "F1"]).endswith(")")
+    assert "(" not in str(rows.loc[WEIGHTED_AVERAGE, "F1"])
 
 
 def test_a_class_without_an_area_has_no_part_in_the_averages(table):

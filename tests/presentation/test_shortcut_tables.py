@@ -7,17 +7,19 @@ from math import nan
 import pytest
 
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.probes import PROBES
-from cxr.evaluation.shortcuts.report import SourceResult
+from cxr.evaluation.shortcuts.region_features import REGIONS
+from cxr.evaluation.shortcuts.report import MASKED, SourceResult
 from cxr.presentation.metric_definitions import DEFINITIONS
 from cxr.presentation.shortcut_tables import NOT_AVAILABLE, PROBE_NAMES, probe_name, shortcut_metrics, source_table
-from tests.support.score_tables import about, measured, told
+from tests.support.score_tables import audit_measurements, interval_around, probe_result
 
 
 def test_the_main_metrics_have_a_definition_and_an_interval():
     metrics = {
         metric.name: metric
-        for metric in shortcut_metrics(measured(class_by_source=about(0.6), source=told("source", 0.9)))
+        for metric in shortcut_metrics(
+            audit_measurements(class_by_source=interval_around(0.6), source=probe_result("source", 0.9))
+        )
     }
     assert list(metrics) == [
         "Whole image",
@@ -34,17 +36,21 @@ def test_the_main_metrics_have_a_definition_and_an_interval():
     assert association.bounds == pytest.approx((0.55, 0.65))
 
 
-def test_every_probe_has_a_display_name():
-    assert set(PROBES) <= set(PROBE_NAMES)
-    assert probe_name("lungs hidden") == "Lungs masked"
+def test_every_region_has_a_display_name():
+    assert set(REGIONS) <= set(PROBE_NAMES)
+    assert probe_name(MASKED) == "Lungs masked"
 
 
 def test_a_source_of_one_class_has_no_area():
     unknown = Interval(nan, nan, nan)
     source = SourceResult(
-        name="north", films=20, auc_within=about(0.9), auc_held_out=unknown, accuracy_held_out=about(0.7)
+        name="north",
+        films=20,
+        auc_within=interval_around(0.9),
+        auc_held_out=unknown,
+        accuracy_held_out=interval_around(0.7),
     )
-    row = source_table(measured(sources=(source,))).iloc[0]
+    row = source_table(audit_measurements(sources=(source,))).iloc[0]
     assert row["X-rays"] == 20
-    assert row["AUC when held out of training"] == NOT_AVAILABLE
-    assert row["AUC within the source"].startswith("0.90 (")
+    assert row["AUC held out"] == NOT_AVAILABLE
+    assert row["AUC within source"].startswith("0.90 (")

@@ -81,7 +81,9 @@ def stored(home):
     }
     draft = ModelDraft.model_validate(fields | {"name": "fourth"})
     arrays = load_arrays(registry.model_folder("first") / "weights.npz")
-    registry.store(registry.NewModel(draft, registry.get_recipe("first"), arrays, registry.evaluation_path("first").read_text()))
+    registry.store(
+        registry.NewModel(draft, registry.get_recipe("first"), arrays, registry.evaluation_path("first").read_text())
+    )
 
 
 def said():
@@ -153,7 +155,8 @@ def test_an_action_without_its_role_is_refused_and_changes_nothing(used, action,
     before, lines = state(used), len(read_entries())
     with acting_as(Person(ADDRESS, role)), pytest.raises(AccessError, match="need the role"):
         DO[action](used)
-    assert state(used) == before and len(read_entries()) == lines
+    assert state(used) == before
+    assert len(read_entries()) == lines
 
 
 def test_other_formats_of_an_export_are_refused_too(used):
@@ -190,14 +193,18 @@ def sentences(app):
 def test_who_is_not_signed_in_sees_nothing_of_any_page(guarded, page):
     app = guarded(page, "admin", is_logged_in=False)
     assert [button.label for button in app.button] == ["Sign in"]
-    assert not app.selectbox and not app.dataframe and not app.get("file_uploader")
+    assert not app.selectbox
+    assert not app.dataframe
+    assert not app.get("file_uploader")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_who_is_signed_in_without_a_role_sees_nothing_of_any_page(guarded, page):
     app = guarded(page)
     assert [button.label for button in app.button] == ["Sign out"]
-    assert "has no role" in sentences(app) and not app.selectbox and not app.get("file_uploader")
+    assert "has no role" in sentences(app)
+    assert not app.selectbox
+    assert not app.get("file_uploader")
 
 
 @pytest.mark.parametrize(("page", "action"), sign_in.VIEW_ACTIONS.items())
@@ -287,7 +294,8 @@ def test_who_signed_in_too_long_ago_signs_in_again(guarded):
 def test_roles_without_a_way_to_sign_in_let_nobody_in(used, monkeypatch):
     app = AppTest.from_file(str(PAGES["Models"]), default_timeout=60)
     app.secrets["roles"] = {"admin": [ADDRESS]}
-    assert shown(app).error[0].value == sign_in.AUTH_MISSING and not app.selectbox
+    assert shown(app).error[0].value == sign_in.AUTH_MISSING
+    assert not app.selectbox
 
 
 def test_secrets_that_cannot_be_read_let_nobody_in(used, monkeypatch, tmp_path):
@@ -298,7 +306,8 @@ def test_secrets_that_cannot_be_read_let_nobody_in(used, monkeypatch, tmp_path):
     config.set_option("secrets.files", [str(tmp_path / "secrets.toml")])
     try:
         app = shown(AppTest.from_file(str(PAGES["Models"]), default_timeout=60))
-        assert app.error[0].value == sign_in.SECRETS_UNREADABLE and not app.selectbox
+        assert app.error[0].value == sign_in.SECRETS_UNREADABLE
+        assert not app.selectbox
     finally:
         config.set_option("secrets.files", before)
 

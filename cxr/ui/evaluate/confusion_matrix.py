@@ -56,7 +56,8 @@ def _controls(view: EvaluationView) -> tuple[str, tuple[str, str] | None]:
     )
     predicted = choose_option("Predicted", classes, "evaluate_predicted", index=None, format_func=display_name)
     for label in coarse:
-        st.caption(f"{reference_name(label, True)}: labeled {display_in_sentence(label)}, {members_of(view, label)}.")
+        name, members = display_in_sentence(label), members_of(view, label)
+        st.caption(f"{reference_name(label, True)}: labeled {name} without a more specific class ({members}).")
     return unit or COUNTS, (reference, predicted) if reference and predicted else None
 
 

@@ -16,7 +16,7 @@ from cxr.presentation.evaluation_tables import (
 )
 from cxr.ui.evaluate.view import EvaluationView
 
-TILE_PX = 112
+LEAST_TILE_PX, LETTER_PX, ICON_PX = 88, 6.6, 30  # a tile is as wide as its value, or as its name and help icon
 ADDITIONAL = "More metrics"
 ADDITIONAL_NOTE = (
     "Likelihood ratios, balanced accuracy and MCC depend on the threshold; the other metrics do not. A dash means that "
@@ -39,13 +39,13 @@ def show_key_metrics(view: EvaluationView) -> None:
         metrics += selective_prediction_metrics(selective)
     with st.container(horizontal=True, gap="small"):
         for metric in metrics:
-            show_metric(metric, TILE_PX)
+            show_metric(metric)
     if view.band:
         own = "" if view.at_own_threshold else BAND_OF_OWN_THRESHOLD.format(decimal(view.card.threshold))
         st.caption(f"Indeterminate band: scores {interval_range(*view.band)}.{own}")
 
 
-def show_metric(metric: KeyMetric, width_px: int, places: int = 3) -> None:
+def show_metric(metric: KeyMetric, places: int = 3) -> None:
     """Shows a metric above its interval, with its definition as the tooltip."""
     st.metric(
         metric.name,
@@ -54,7 +54,7 @@ def show_metric(metric: KeyMetric, width_px: int, places: int = 3) -> None:
         delta_color="off",
         delta_arrow="off",
         help=metric.definition,
-        width=width_px,
+        width=max(LEAST_TILE_PX, round(LETTER_PX * len(metric.name) + ICON_PX)),
     )
 
 

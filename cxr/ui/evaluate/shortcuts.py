@@ -24,7 +24,6 @@ from cxr.ui.components.running_work import AUDIT, READING
 from cxr.ui.evaluate.metrics import show_metric
 
 HALF_PX = 544
-TILE_PX = 168
 FIRST_REASONS = 3  # visible; the others are collapsed
 TITLE = "Shortcut audit"
 PURPOSE = (
@@ -41,7 +40,10 @@ RANDOMIZATION_TITLE, DELETION_TITLE = "Weight-randomization check", "Deletion cu
 SOURCES_TITLE = "Results by source"
 RANDOMIZATION_NOTE = "Weights are randomized from the last layer (head) down to the first block."
 PROBES_NOTE = f"Dashed lines: limits for a suspected shortcut ({SUSPECTED:.2f}) and for a shortcut risk ({SHOWN:.2f})."
-SOURCES_NOTE = f"AUC is {NOT_AVAILABLE} for a source with X-rays of only one class."
+SOURCES_NOTE = (
+    "Held out: the probe was trained without this source. "
+    f"AUC is {NOT_AVAILABLE} for a source with X-rays of only one class."
+)
 
 
 def show_shortcuts(card: Card) -> None:
@@ -79,7 +81,7 @@ def _audit_panel(audit: ShortcutAudit) -> None:
     measured = audit.measurements
     with st.container(horizontal=True, gap="small"):
         for metric in shortcut_metrics(measured):
-            show_metric(metric, TILE_PX, PLACES)
+            show_metric(metric, PLACES)
     _charts(measured)
     st.caption(f"{_films_sentence(measured)} Audited {audit.created[:10]}. {' '.join(measured.notes)}")
 

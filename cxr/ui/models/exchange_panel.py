@@ -44,7 +44,7 @@ def show_export(card: Card) -> None:
     classes = joined(card.classes)
     st.caption(ZIP_NOTE if kind == "zip" else NETWORK_NOTE.format(px=card.size_px, classes=classes))
     if kind == "onnx" and not model_formats.has_onnx():
-        st.info(model_formats.HOW_TO_GET_ONNX)
+        st.info(model_formats.INSTALL_ONNX)
         return
     wanted = (card.name, card.version, kind)
     if sign_in.button(Action.EXPORT_MODEL, "Prepare file", key="models_prepare"):

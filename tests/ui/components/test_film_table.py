@@ -1,56 +1,66 @@
-"""A judged film that is opened beside its heatmap."""
+"""An evaluated X-ray that is opened with its heatmap."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.core.access import LOCAL, Action, Person
-from cxr.core.audit_trail import read_entries
+from cxr.core.audit_trail import AuditEntry, read_entries
 from cxr.datasets import catalogue
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
 from cxr.inference.loading import load_classifier
 from cxr.inference.sources import source_on_disk
-from cxr.registry import registry
+
+Row = dict[str, str]
 
 
 @pytest.fixture
-def row(trained, phantoms):
-    """A film of a dataset in the catalogue, as scores have it."""
+def row(trained: Path, phantoms: Path) -> Row:
+    """An X-ray of a dataset in the catalogue, as a score table has it."""
     catalogue.add(phantoms)
     dataset = Dataset.open(phantoms)
-    place = dataset.table.iloc[0]
-    return {key: place[key] for key in ("dataset", "path", "label")} | {"film": film_id(dataset.read_bytes(0))}
+    film = dataset.table.iloc[0]
+    return {key: film[key] for key in ("dataset", "path", "label")} | {"film": film_id(dataset.read_bytes(0))}
 
 
-def opened(row, person=LOCAL):
-    """A page that shows this film to that person as the model in use reads it."""
+def opened(row: Row, person: Person = LOCAL) -> AppTest:
+    """A page that shows this X-ray to that person with the default model's heatmap."""
 
-    def page(row, person):
+    def page(row, person):  # a script of its own, without the names of this module
         import pandas as pd
 
         from cxr.core.access import acting_as
+        from cxr.registry.registry import get_card
         from cxr.ui import frame
         from cxr.ui.components.film_table import show_film_with_heatmap
 
         with acting_as(person), frame.errors_shown():
-            show_film_with_heatmap(registry.get_card("first"), pd.Series(row))
+            show_film_with_heatmap(get_card("first"), pd.Series(row))
 
     return AppTest.from_function(page, default_timeout=120, args=(row, person)).run()
 
 
-def test_a_film_that_is_opened_leaves_the_line_that_a_reading_leaves_once(row, phantoms):
+def readings() -> list[AuditEntry]:
+    return [entry for entry in read_entries() if entry.action == Action.READ_FILMS]
+
+
+def test_an_opened_film_is_read_once_and_recorded_as_any_reading_is(row: Row, phantoms: Path) -> None:
     list(read_sources(load_classifier("first"), [source_on_disk(phantoms / row["path"])]))
-    line = read_entries()[-1]
+    (expected,) = readings()
     app = opened(row)
-    assert not app.exception and not app.error
-    app.run()  # what was read is kept, and not read again
-    readings = [one for one in read_entries() if one.action == Action.READ_FILMS]
-    assert len(readings) == 2
-    assert vars(readings[1]) | {"when": ""} == vars(line) | {"when": ""}
+    assert not app.exception
+    assert not app.error
+    app.run()
+    assert [vars(entry) | {"when": ""} for entry in readings()] == [vars(expected) | {"when": ""}] * 2
 
 
-def test_who_may_not_read_films_is_shown_none(row):
-    app = opened(row, Person("nobody", None))
-    assert not [one for one in read_entries() if one.action == Action.READ_FILMS]
-    assert 'need the role "reader" to read X-rays' in app.error[0].value
+def test_who_may_not_read_films_sees_the_reason(row: Row) -> None:
+    person = Person("nobody", None)
+    app = opened(row, person)
+    assert not readings()
+    assert [error.value for error in app.error] == [person.denial_reason(Action.READ_FILMS)]

@@ -17,40 +17,42 @@ from cxr.ui.components.charts.shortcuts import (
     probe_chart,
     randomization_chart,
 )
-from tests.support.score_tables import about, measured, told
+from tests.support.score_tables import audit_measurements, interval_around, probe_result
 
-CURVE = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), random=(1, 0.7), area_between=about(0.25))
+CURVE = DeletionCurve(films=9, shares=(0, 0.5), hottest=(1, 0.2), random=(1, 0.7), area_between=interval_around(0.25))
 
 
 def heatmap_share(label: str, lungs: str) -> HeatmapShare:
-    return HeatmapShare(label=label, lungs=lungs, films=20, share=about(0.4), uniform=0.3)
+    return HeatmapShare(label=label, lungs=lungs, films=20, share=interval_around(0.4), uniform=0.3)
 
 
 def step(block: str, correlation: float) -> RandomizationStep:
-    return RandomizationStep(block=block, correlation=about(correlation), ssim=0.3)
+    return RandomizationStep(block=block, correlation=interval_around(correlation), ssim=0.3)
 
 
 def test_every_probe_is_drawn_at_its_area_with_its_interval():
-    chart = probe_chart(measured(probes_outside_lungs=(told("corners", 0.8), told("border", 0.5))))
+    chart = probe_chart(
+        audit_measurements(probes_outside_lungs=(probe_result("corners", 0.8), probe_result("border", 0.5)))
+    )
     regions = chart.figure.data[2]
     assert list(regions.y) == ["Corners", "Border"]
     assert list(regions.x) == pytest.approx([0.85, 0.55])
     assert list(regions.error_x.array) == list(regions.error_x.arrayminus) == pytest.approx([0.05, 0.05])
-    assert f"Corners {short_interval(about(0.85))}" in chart.alt
+    assert f"Corners {short_interval(interval_around(0.85))}" in chart.alt
     assert len(chart.table) == 9
     assert set(chart.table) == {"trained on", "region", "class", "value", "low", "high"}
 
 
 def test_with_several_classes_the_most_certain_is_drawn_and_all_are_in_the_table():
-    several = told("border", 0.5, {"viral": about(0.9), "normal": about(0.6)})
-    chart = probe_chart(measured(probes_outside_lungs=(several,)))
+    several = probe_result("border", 0.5, {"viral": interval_around(0.9), "normal": interval_around(0.6)})
+    chart = probe_chart(audit_measurements(probes_outside_lungs=(several,)))
     assert list(chart.figure.data[2].x) == [0.9]
     assert chart.table.query("region == 'border'")["class"].tolist() == ["all", "viral", "normal"]
 
 
 def test_unknown_bounds_are_not_drawn():
     probe = ProbeResult(name="border", auc=Interval(0.9, nan, nan))
-    chart = probe_chart(measured(probes_outside_lungs=(probe,)))
+    chart = probe_chart(audit_measurements(probes_outside_lungs=(probe,)))
     assert list(chart.figure.data[2].error_x.array) == [0]
 
 
@@ -66,14 +68,14 @@ def test_randomization_steps_are_drawn_in_order():
     chart = randomization_chart([step("head", 0.8), step("block1", 0.1)])
     assert list(chart.figure.data[0].x) == ["head", "block1"]
     assert list(chart.figure.data[0].y) == [0.8, 0.1]
-    assert f"block1 {short_interval(about(0.1))}" in chart.alt
+    assert f"block1 {short_interval(interval_around(0.1))}" in chart.alt
     assert chart.table["ssim"].tolist() == [0.3, 0.3]
 
 
 def test_both_deletion_curves_are_drawn():
     chart = deletion_chart(CURVE)
     assert {line.name: list(line.y) for line in chart.figure.data} == {HOTTEST: [1, 0.2], RANDOM: [1, 0.7]}
-    assert all(number in chart.alt for number in ("0.20", "0.70", short_interval(about(0.25))))
+    assert all(number in chart.alt for number in ("0.20", "0.70", short_interval(interval_around(0.25))))
 
 
 def test_no_legend_touches_an_axis_title_and_no_tick_its_neighbor():
