@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine with Python 3.11 or later: make run, make test.
+# On a fresh machine with Python 3.11 or later, two commands are enough: make run, make test.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ PORT ?= 8501
 .PHONY: run test stress lint chromium format bench model clean
 
 run: $(VENV)/.installed
-	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C ends it)."
+	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C stops it)."
 	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(VENV)/.installed-dev lint chromium
@@ -15,13 +15,13 @@ test: $(VENV)/.installed-dev lint chromium
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 stress: $(VENV)/.installed-dev
-	@echo "Damaging films by the hundred thousand, which takes a while ..."
+	@echo "Reading hundreds of thousands of damaged images; this takes a while ..."
 	@$(BIN)/python bench/stress_films.py
-	@echo "Killing writers, starting runs at once, filling the disk ..."
+	@echo "Killing writers, starting runs at the same time, filling the disk ..."
 	@$(BIN)/python bench/faults.py
-	@echo "Killing trainings, filling their disk, resuming them, which takes a while ..."
+	@echo "Killing training runs, filling their disk, resuming them; this takes a while ..."
 	@$(BIN)/python bench/broken_runs.py
-	@echo "Many readers at once, with the model in use ..."
+	@echo "Serving many readers at the same time with the default model ..."
 	@$(BIN)/python bench/load.py --home $${CXR_HOME:-.} --sessions 20 --films 50
 	@$(BIN)/python bench/load.py --home $${CXR_HOME:-.} --sessions 32 --minutes 10 --pause 20
 
@@ -31,30 +31,30 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-# The browser that drives the pages. Where it is missing and cannot be installed, its tests say so.
+# The browser for the tests of the pages. If it is missing and cannot be installed, these tests are skipped.
 chromium:
 	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		echo "Installing Chromium for the tests of the pages ..."; \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null || true; \
 	fi
 
-# Beside the alternatives, which get an environment of their own; about an hour on two cores, idle ones.
+# Compares speed with alternatives, in a separate environment; takes about an hour on two idle cores.
 bench: $(VENV)-bench/.installed
 	@$(VENV)-bench/bin/python -m bench.speed
 
 $(VENV)-bench/.installed: requirements-bench.txt requirements.txt
-	@echo "Installing what is measured against ..."
+	@echo "Installing the alternatives ..."
 	@$(PYTHON) -m venv $(VENV)-bench
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@
 
-# The model that comes with the project, trained again under a name of its own from the films in DATA; some hours on two
-# cores. That name must be free on the shelf.
+# Trains the model that comes with the project again, under another name, on the X-rays in DATA; takes hours on two
+# cores. No model may have that name yet.
 RECIPE := vgg16-broad
 MODEL := $(RECIPE)-again
 SETS = --data $(DATA)/kermany --data $(DATA)/covid-chestxray --data $(DATA)/nih-adult
 model: $(VENV)/.installed
-	@test -d "$(DATA)" || { echo "Name the folder of the films: make model DATA=FOLDER"; exit 2; }
+	@test -d "$(DATA)" || { echo "Name the folder of the X-rays: make model DATA=FOLDER"; exit 2; }
 	$(BIN)/python -m cxr train $(RECIPE) --name $(MODEL) $(SETS)
 	$(BIN)/python -m cxr audit-model $(MODEL) $(SETS)
 
@@ -66,16 +66,16 @@ clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
-	@echo "Making a virtual environment in $(VENV) ..."
+	@echo "Creating a virtual environment in $(VENV) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed.")'
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.txt | $(BIN)/python
-	@echo "Installing what the dashboard needs (a minute or two, once) ..."
+	@echo "Installing the packages of the dashboard (takes a minute or two, once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements-speed.txt requirements.txt | $(BIN)/python
-	@echo "Installing what the tests need ..."
+	@echo "Installing the packages for the tests ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(VENV)/.installed $@
