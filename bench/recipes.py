@@ -1,9 +1,9 @@
-"""Train one recipe several times, on another draw and seed each time; mean and spread on its test films.
+"""Train one recipe several times with different samples and seeds; print mean and standard deviation on its test films.
 
     python bench/recipes.py gradientcrescent-4class --draws 5 --data FOLDER --data FOLDER [--set k=v]
 
-Every draw is a run in a process of its own, as anybody would start it. Nothing is put on the shelf. A film counts as
-its most probable class, as in the publications, not by a threshold.
+Every draw is an ordinary run in a process of its own, and stores no model. The most probable class of a film is
+predicted, as in the publications, without a threshold.
 """
 
 from __future__ import annotations
@@ -24,35 +24,36 @@ from cxr.registry.recipe import Recipe  # noqa: E402
 
 
 def main() -> None:
+    """Train, and print the results of every draw and their mean."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--data", action="append", required=True)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--role", choices=("val", "test"), default="test", help="choose on val; report test")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     evaluations = []
-    for draw in range(asked.draws):
-        settings = [*asked.overrides, f"data.draw_seed={draw}", f"training.seed={draw}"]
-        recipe = Recipe.read(asked.recipe, settings)
-        run = run_store.start(plan(recipe, asked.data, None), recipe.name)
+    for draw in range(options.draws):
+        settings = [*options.overrides, f"data.draw_seed={draw}", f"training.seed={draw}"]
+        recipe = Recipe.read(options.recipe, settings)
+        run = run_store.start(plan(recipe, options.data, None), recipe.name)
         status = console.follow(run)
         if status.state != "finished":
             sys.exit(status.sentence)
-        labels = label_space(recipe, open_datasets(asked.data))
-        evaluation = evaluate_run(run, labels, asked.role, most_probable=True)
+        labels = label_space(recipe, open_datasets(options.data))
+        evaluation = evaluate_run(run, labels, options.role, most_probable=True)
         history = run.history()
         seconds = sum(row["seconds"] for row in history)
         print(
-            f"draw {draw}: {evaluation.n} {asked.role} films, {len(history)} epochs ({seconds:.0f} s), "
+            f"draw {draw}: {evaluation.n} {options.role} X-rays, {len(history)} epochs ({seconds:.0f} s), "
             f"accuracy {evaluation.accuracy:.3f}, macro F1 {evaluation.macro_f1:.3f}",
             flush=True,
         )
         evaluations.append(evaluation)
         run_store.delete(run)
-    print(f"{asked.recipe} {' '.join(asked.overrides)}: {len(evaluations)} draws, {asked.role} films")
+    print(f"{options.recipe} {' '.join(options.overrides)}: {len(evaluations)} draws, {options.role} X-rays")
     for metric, value in mean_and_spread(evaluations).items():
-        print(f"{metric:16} {value['mean']:.3f} +- {value['sd']:.3f}  ({value['min']:.3f} to {value['max']:.3f})")
+        print(f"{metric:16} {value['mean']:.3f} ± {value['sd']:.3f}  ({value['min']:.3f}–{value['max']:.3f})")
 
 
 if __name__ == "__main__":

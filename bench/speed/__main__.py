@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.speed import judging, limit, reading, starting, training
+from bench.speed import limit, metrics, reading, starting, training
 from bench.speed.contenders import Engines
 from bench.speed.turns import Timing, in_turns
+from cxr.inference.loading import load_classifier
 from cxr.learning.device import find_device
-from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 
 RESULTS = Path(__file__).parents[1] / "results.md"
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def engines() -> Engines:
-    return Engines(registry.load())
+    return Engines(load_classifier())
 
 
 def compared(work: str, taken: Mapping[str, Timing], per: int = 1) -> Iterator[Row]:
@@ -112,9 +112,9 @@ def train(rounds: int) -> Iterator[Row]:
 
 
 def judge(rounds: int) -> Iterator[Row]:
-    table = judging.scores(5000)
-    ours = in_turns({"ours": partial(judging.ours, table, RESAMPLES)}, rounds)["ours"]
-    theirs_s = judging.scikit_learn_s(table, 20, RESAMPLES)
+    table = metrics.scores(5000)
+    ours = in_turns({"ours": partial(metrics.ours, table, RESAMPLES)}, rounds)["ours"]
+    theirs_s = metrics.scikit_learn_s(table, 20, RESAMPLES)
     work = f"metrics of 5,000 films with {RESAMPLES:,} resamples"
     yield Row(work, "ours", str(ours))
     yield Row(work, "a loop over scikit-learn (20 measured)", f"{theirs_s:.0f} s", f"{theirs_s / ours.median:.0f}")

@@ -1,1 +1,1 @@
-"""How far a model can be trusted: metrics computed from stored scores."""
+"""How far a model can be trusted: metrics and intervals computed from stored scores."""

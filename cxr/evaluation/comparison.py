@@ -1,4 +1,4 @@
-"""Two models on the same films: which is better, by how much, and on which films they differ."""
+"""Two models on the same films: their metrics, the differences with intervals, and the films they disagree on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
-from cxr.datasets.labels import LabelSpace
+from cxr.datasets.labels import LabelSpace, display_in_sentence
 from cxr.evaluation.cases import LabeledCases, labeled_cases
 from cxr.evaluation.intervals import RESAMPLES, Interval, bootstrap_weights, delong_covariance, percentile_interval
 from cxr.evaluation.metrics import Floats, metric_values, ranking_metrics
@@ -19,12 +19,12 @@ from cxr.registry.card import Card
 
 OR_NOT = " or not"
 SHOWN = ("dataset", "path", "film", "label", "source")
-RIGHT = ("first", "second", "both", "neither")  # both only where a label is coarse
+RIGHT = ("first", "second", "both", "neither")  # both: only where a label is coarse
 
 
 @dataclass(frozen=True, eq=False)
 class ModelScores:
-    """A model's scores of some films, and how it decides by them."""
+    """A model's score table, with its classes and its threshold."""
 
     name: str
     scores: pd.DataFrame
@@ -33,55 +33,57 @@ class ModelScores:
 
     @classmethod
     def from_card(cls, card: Card, scores: pd.DataFrame) -> ModelScores:
-        """The model of this card, at its own threshold."""
+        """The scores of the model of this card, at its own threshold."""
         return cls(card.name, scores, LabelSpace(card.classes, card.groups), card.threshold)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The first model against the second; differences are first minus second.
+    """The comparison of a first model with a second; differences are first minus second.
 
-    Intervals come from a bootstrap over patients that draws the same ones for both models. The two tests take every
-    film for independent: they are there to be checked against, and are too sure where a patient has several films.
+    Intervals come from a bootstrap over patients that draws the same patients for both models. The two tests assume
+    independent films: they are a cross-check, and overconfident where a patient has several films.
     """
 
     first: str
     second: str
-    question: str  # what accuracy is of: "class", or "normal or not" where their classes differ
+    question: str  # that accuracy refers to: "class", or "normal or not" where their classes differ
     n: int
     patients: int
-    left_out: int  # films that only one of the two was asked about, or knows the label of
+    left_out: int  # films that only one of the two has scores of, or knows the label of
     accuracy: tuple[Interval, Interval]
     accuracy_difference: Interval
-    auc: tuple[Interval, Interval]  # of everything else against the negative class; without one, mean of the classes
+    auc: tuple[Interval, Interval]  # of any finding against the negative class; without one, the macro average
     auc_difference: Interval
     only_first_right: int
     only_second_right: int
     mcnemar_p: float
     delong_p: float
-    differing: pd.DataFrame  # films on which they decide differently: decisions, which is right, scores of a finding
+    differing: pd.DataFrame  # films with different predictions: predictions, which is correct, scores of a finding
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON: what is no finite number is null."""
+        """Ready for JSON: a number that is not finite is null."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
 
 def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
-    """The two models on the films that both have scores of.
+    """The comparison of two models on the films that both have scores of.
 
     Films are the same by their bytes (the column `film`), or by dataset and path where a table is without it.
-    Models of the same classes are compared by the class they name; others by "normal or not", if they share that.
+    Models of the same classes are compared by the predicted class; others by "normal or not", if they share that class.
     """
     question = _question(first.labels, second.labels)
     a, b, left_out = _same_films(first, second)
     cases = [labeled_cases(a, first.labels, first.threshold), labeled_cases(b, second.labels, second.threshold)]
-    rights, decisions = zip(*(_answers(one, question) for one in cases), strict=True)
-    drawn = [_both(cases, rights, weights) for weights in bootstrap_weights(cases[0].patient, resamples, seed)]
-    values = _both(cases, rights, np.ones((len(a), 1)))[..., 0]
+    correct, predicted = zip(*(_predictions(model, question) for model in cases), strict=True)
+    drawn = [_both(cases, correct, weights) for weights in bootstrap_weights(cases[0].patient, resamples, seed)]
+    values = _both(cases, correct, np.ones((len(a), 1)))[..., 0]
     samples = np.concatenate(drawn, axis=2)  # (accuracy and AUC, model, resample)
-    found = [[percentile_interval(float(values[i, k]), samples[i, k]) for k in (0, 1)] for i in (0, 1)]
-    apart = [percentile_interval(float(values[i, 0] - values[i, 1]), samples[i, 0] - samples[i, 1]) for i in (0, 1)]
-    only_first, only_second = int((rights[0] & ~rights[1]).sum()), int((rights[1] & ~rights[0]).sum())
+    intervals = [[percentile_interval(float(values[i, k]), samples[i, k]) for k in (0, 1)] for i in (0, 1)]
+    differences = [
+        percentile_interval(float(values[i, 0] - values[i, 1]), samples[i, 0] - samples[i, 1]) for i in (0, 1)
+    ]
+    only_first, only_second = int((correct[0] & ~correct[1]).sum()), int((correct[1] & ~correct[0]).sum())
     return Comparison(
         first=first.name,
         second=second.name,
@@ -89,20 +91,20 @@ def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RES
         n=len(a),
         patients=cases[0].patients,
         left_out=left_out,
-        accuracy=(found[0][0], found[0][1]),
-        accuracy_difference=apart[0],
-        auc=(found[1][0], found[1][1]),
-        auc_difference=apart[1],
+        accuracy=(intervals[0][0], intervals[0][1]),
+        accuracy_difference=differences[0],
+        auc=(intervals[1][0], intervals[1][1]),
+        auc_difference=differences[1],
         only_first_right=only_first,
         only_second_right=only_second,
         mcnemar_p=mcnemar(only_first, only_second),
         delong_p=_delong_p(cases),
-        differing=_differing(a, cases, rights, decisions),
+        differing=_differing(a, cases, correct, predicted),
     )
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided p of McNemar's exact test: 1 where the two are never right alone."""
+    """The two-sided p-value of McNemar's exact test; 1 where neither is ever the only correct one."""
     from scipy.stats import binomtest
 
     return float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
@@ -114,14 +116,14 @@ def _question(first: LabelSpace, second: LabelSpace) -> str:
     negatives = [one.classes[one.negative] if one.negative is not None else None for one in (first, second)]
     if negatives[0] is None or negatives[0] != negatives[1]:
         raise DatasetError(
-            f"These models answer different questions and cannot be compared: {', '.join(first.classes)}; "
-            f"and {', '.join(second.classes)}."
+            f"These models answer different questions and cannot be compared: {_named(first)}; and {_named(second)}.",
+            code="different-questions",
         )
     return f"{negatives[0]}{OR_NOT}"
 
 
 def _same_films(first: ModelScores, second: ModelScores) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """The rows of either table, film by film, and how many films are in one of them only."""
+    """The rows of both tables for the same films, and how many films are in one of them only."""
     tables = [_known(one) for one in (first, second)]
     by = ["film"] if all("film" in table for table in tables) else ["dataset", "path"]
     keys = [table.set_index([*by, "label"]).index for table in tables]
@@ -130,76 +132,79 @@ def _same_films(first: ModelScores, second: ModelScores) -> tuple[pd.DataFrame, 
     shared = keys[0].intersection(keys[1], sort=False)
     if shared.empty:
         raise DatasetError(
-            f"There is no film that both '{first.name}' and '{second.name}' may be judged by. "
-            "Evaluate both on the same films first."
+            f"There is no X-ray held out from both '{first.name}' and '{second.name}' with scores of both. "
+            "Evaluate both on the same X-rays first.",
+            code="nothing-shared",
         )
     a, b = (table.iloc[key.get_indexer(shared)] for table, key in zip(tables, keys, strict=True))
-    alone = len(_union(first, second, by)) - len(shared)
-    if "patient" in a:  # numbered within a table: the first one's numbers are for both
+    unshared = len(_union(first, second, by)) - len(shared)
+    if "patient" in a:  # numbered within a table: the first table's numbers apply to both
         b = b.assign(patient=a["patient"].to_numpy())
-    return a.reset_index(drop=True), b.reset_index(drop=True), alone
+    return a.reset_index(drop=True), b.reset_index(drop=True), unshared
 
 
 def _union(first: ModelScores, second: ModelScores, by: list[str]) -> pd.DataFrame:
     return pd.concat([first.scores[by], second.scores[by]]).drop_duplicates()
 
 
-def _known(one: ModelScores) -> pd.DataFrame:
-    """The films whose label speaks of the model's question."""
-    speaks = one.labels.targets(one.scores["label"]).any(axis=1)
-    if one.labels.negative is not None:
-        speaks &= one.labels.positive(one.scores["label"]) >= 0
-    return one.scores.iloc[np.flatnonzero(speaks)]
+def _known(model: ModelScores) -> pd.DataFrame:
+    """The films whose label answers the model's question."""
+    known = model.labels.targets(model.scores["label"]).any(axis=1)
+    if model.labels.negative is not None:
+        known &= model.labels.positive(model.scores["label"]) >= 0
+    return model.scores.iloc[np.flatnonzero(known)]
 
 
-def _answers(cases: LabeledCases, question: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
-    """Whether each answer is right, and the answer in words."""
+def _named(labels: LabelSpace) -> str:
+    return ", ".join(display_in_sentence(name) for name in labels.classes)
+
+
+def _predictions(cases: LabeledCases, question: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+    """Whether each prediction is correct, and its name."""
     if question == "class":
         return cases.correct, np.array(cases.labels.classes)[cases.predicted]
-    called, negative = cases.predicted != cases.labels.negative, question.removesuffix(OR_NOT)
-    return called == (cases.binary_reference == 1), np.where(called, f"not {negative}", negative)
+    positive, negative = cases.predicted != cases.labels.negative, question.removesuffix(OR_NOT)
+    return positive == (cases.binary_reference == 1), np.where(positive, f"not {negative}", negative)
 
 
-def _both(cases: list[LabeledCases], rights: tuple[NDArray[np.bool_], ...], weights: Floats) -> Floats:
+def _both(cases: list[LabeledCases], correct: tuple[NDArray[np.bool_], ...], weights: Floats) -> Floats:
     """(accuracy and AUC, model, column of weights)."""
-    accuracy = [np.einsum("n,nr->r", right.astype(weights.dtype), weights) for right in rights]
-    return np.array([np.array(accuracy) / weights.sum(axis=0), [_area(one, weights) for one in cases]])
+    accuracy = [np.einsum("n,nr->r", right.astype(weights.dtype), weights) for right in correct]
+    return np.array([np.array(accuracy) / weights.sum(axis=0), [_auc(model, weights) for model in cases]])
 
 
-def _area(cases: LabeledCases, weights: Floats) -> Floats:
+def _auc(cases: LabeledCases, weights: Floats) -> Floats:
     if cases.labels.negative is None:
         return metric_values(cases, weights)["macro_auc"]
     return ranking_metrics(cases.binary_scores, cases.binary_reference == 1, weights)[0]
 
 
 def _delong_p(cases: list[LabeledCases]) -> float:
-    """Two-sided p of DeLong's test of the two AUCs; not a number without a negative class or a difference to see."""
+    """The two-sided p-value of DeLong's test of the two AUCs; NaN without a negative class or any difference."""
     from scipy.stats import norm
 
     if cases[0].labels.negative is None:
         return nan
-    areas, covariance = delong_covariance(
-        cases[0].binary_reference == 1, np.stack([one.binary_scores for one in cases])
-    )
+    aucs, covariance = delong_covariance(cases[0].binary_reference == 1, np.stack([one.binary_scores for one in cases]))
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
     if not variance > 1e-15:
         return nan
-    return float(2 * norm.sf(abs(areas[0] - areas[1]) / np.sqrt(variance)))
+    return float(2 * norm.sf(abs(aucs[0] - aucs[1]) / np.sqrt(variance)))
 
 
 def _differing(
     table: pd.DataFrame,
     cases: list[LabeledCases],
-    rights: tuple[NDArray[np.bool_], ...],
-    decisions: tuple[NDArray[np.str_], ...],
+    correct: tuple[NDArray[np.bool_], ...],
+    predicted: tuple[NDArray[np.str_], ...],
 ) -> pd.DataFrame:
-    one, other = rights
+    one, other = correct
     right = np.select([one & ~other, other & ~one, one & other], RIGHT[:3], RIGHT[3])
-    found = table[[name for name in SHOWN if name in table]]
-    found = found.assign(first=decisions[0], second=decisions[1], right=right)
+    films = table[[name for name in SHOWN if name in table]]
+    films = films.assign(first=predicted[0], second=predicted[1], right=right)
     if cases[0].labels.negative is not None:
-        found = found.assign(p_first=cases[0].binary_scores.round(6), p_second=cases[1].binary_scores.round(6))
-    return found[decisions[0] != decisions[1]].reset_index(drop=True)
+        films = films.assign(p_first=cases[0].binary_scores.round(6), p_second=cases[1].binary_scores.round(6))
+    return films[predicted[0] != predicted[1]].reset_index(drop=True)
 
 
 def _plain(value: Any) -> Any:

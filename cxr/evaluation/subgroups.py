@@ -96,7 +96,7 @@ def subgroup_metrics(
     """
     if metric.rpartition(".")[2] in LOWER_IS_BETTER:
         raise DatasetError(
-            f"The worst subgroup needs a metric that is better when higher, not {metric}.", code="metric"
+            f"The worst subgroup needs a metric that is better when higher, not {metric}.", code="unusable-metric"
         )
     names = _group_names(cases.films, column)
     groups = tuple(_subgroup(name, cases.subset(names == name), resamples, seed) for name in _in_order(names))

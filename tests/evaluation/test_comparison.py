@@ -146,11 +146,12 @@ def test_models_of_other_classes_are_compared_by_what_they_share(drawn):
     assert found.left_out == 200 - found.n
     assert found.differing.empty
     assert found.accuracy_difference.value == 0
-    with pytest.raises(DatasetError, match="different questions"):
+    with pytest.raises(DatasetError) as refused:
         compare_scores(
             ModelScores("a", table, LabelSpace(("bacterial", "viral", "covid19")), None),
             ModelScores("b", table, TWO, 0.5),
         )
+    assert refused.value.code == "dataset.different-questions"
 
 
 def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
@@ -164,8 +165,9 @@ def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
 
 def test_models_without_a_film_in_common_are_said_in_a_sentence(drawn):
     old, new = pair(drawn)
-    with pytest.raises(DatasetError, match="no film that both 'old' and 'new'"):
+    with pytest.raises(DatasetError) as refused:
         compare_scores(old, ModelScores("new", new.scores.assign(film="x"), TWO, 0.5))
+    assert refused.value.code == "dataset.nothing-shared"
 
 
 def test_the_films_they_differ_on_are_listed_with_both_answers_and_no_patient(drawn):

@@ -30,36 +30,36 @@ def drawn(request):
 def test_roc_is_scikit_learns(drawn):
     curve = roc_curve(drawn)
     false_positives, sensitivity, threshold = sklearn_metrics.roc_curve(
-        drawn.truth, drawn.score, drop_intermediate=False
+        drawn.reference, drawn.scores, drop_intermediate=False
     )
     assert curve.false_positive_rate == pytest.approx(false_positives)
     assert curve.sensitivity == pytest.approx(sensitivity)
     assert curve.thresholds == pytest.approx(threshold)
-    assert curve.auc == pytest.approx(roc_auc_score(drawn.truth, drawn.score))
+    assert curve.auc == pytest.approx(roc_auc_score(drawn.reference, drawn.scores))
 
 
 def test_precision_and_recall_are_scikit_learns(drawn):
     curve = precision_recall_curve(drawn)
-    precision, recall, threshold = sklearn_metrics.precision_recall_curve(drawn.truth, drawn.score)
+    precision, recall, threshold = sklearn_metrics.precision_recall_curve(drawn.reference, drawn.scores)
     assert curve.precision[::-1] == pytest.approx(precision[:-1])
     assert curve.recall[::-1] == pytest.approx(recall[:-1])
     assert curve.thresholds[::-1] == pytest.approx(threshold)
-    assert curve.average_precision == pytest.approx(average_precision_score(drawn.truth, drawn.score))
-    assert curve.prevalence == drawn.truth.mean()
+    assert curve.average_precision == pytest.approx(average_precision_score(drawn.reference, drawn.scores))
+    assert curve.prevalence == drawn.reference.mean()
 
 
 def test_the_decisions_at_a_score_lie_on_the_curve(drawn):
     curve = roc_curve(drawn)
     place = int(np.searchsorted(-curve.thresholds, -curve.thresholds[len(curve.thresholds) // 2]))
-    said = drawn.score >= curve.thresholds[place]
-    assert curve.sensitivity[place] == pytest.approx(said[drawn.truth].mean())
-    assert curve.false_positive_rate[place] == pytest.approx(said[~drawn.truth].mean())
+    predicted = drawn.scores >= curve.thresholds[place]
+    assert curve.sensitivity[place] == pytest.approx(predicted[drawn.reference].mean())
+    assert curve.false_positive_rate[place] == pytest.approx(predicted[~drawn.reference].mean())
 
 
 def test_no_curve_is_drawn_of_films_with_one_answer():
     lonely = question([1, 1], [0.2, 0.9])
     assert not lonely.answerable
-    with pytest.raises(ValueError, match="both answers"):
+    with pytest.raises(ValueError, match="ill vs normal"):
         roc_curve(lonely)
 
 
@@ -90,5 +90,5 @@ def test_calibration_differs_by_the_calibration_error_that_stands_among_the_figu
 
 
 def test_the_brier_score_is_scikit_learns(drawn):
-    assert calibration_curve(drawn).brier == pytest.approx(brier_score_loss(drawn.truth, drawn.score))
+    assert calibration_curve(drawn).brier == pytest.approx(brier_score_loss(drawn.reference, drawn.scores))
     assert calibration_curve(drawn).films.sum() == 300

@@ -32,10 +32,10 @@ def table():
 def test_everything_else_is_asked_first_and_then_each_class(table):
     asked = binary_questions(labeled_cases(table, THREE, 0.5))
     assert [str(one) for one in asked] == [
-        "pneumonia against normal",
-        "normal against the rest",
-        "bacterial against the rest",
-        "viral against the rest",
+        "pneumonia vs normal",
+        "normal vs rest",
+        "bacterial vs rest",
+        "viral vs rest",
     ]
     assert len(asked[0].reference) == 7  # a film of pneumonia of either cause has an answer here
     assert len(asked[2].reference) == 6  # but none there
@@ -46,7 +46,7 @@ def test_everything_else_is_asked_first_and_then_each_class(table):
 def test_of_two_classes_the_positive_one_is_asked_for_once():
     table = pd.DataFrame({"label": ["normal", "covid19"], "p_normal": [0.8, 0.1], "p_covid19": [0.2, 0.9]})
     names = [str(one) for one in binary_questions(labeled_cases(table, LabelSpace(("normal", "covid19")), 0.5))]
-    assert names == ["covid19 against normal", "normal against the rest"]
+    assert names == ["covid19 vs normal", "normal vs rest"]
 
 
 def test_without_a_negative_class_only_classes_are_asked_for():

@@ -18,7 +18,7 @@ FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("b
 
 def by_scikit_learn(cases, w):
     """The same figures, one after the other, of films weighted by w."""
-    truth, decided, p, names = cases.targets.argmax(axis=1), cases.decided, cases.p, cases.labels.classes
+    truth, decided, p, names = cases.targets.argmax(axis=1), cases.predicted, cases.probabilities, cases.labels.classes
     one_hot = cases.targets.astype(int)
     areas = [sk.roc_auc_score(one_hot[:, k], p[:, k], sample_weight=w) for k in range(len(names))]
     precisions = [sk.average_precision_score(one_hot[:, k], p[:, k], sample_weight=w) for k in range(len(names))]

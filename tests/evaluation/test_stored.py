@@ -6,7 +6,14 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.core.paths import evaluations_dir
-from cxr.evaluation.stored_evaluations import held_out_only, held_out_scores, store_evaluation, stored_evaluations
+from cxr.evaluation.stored_evaluations import (
+    ROLE_NAMES,
+    SPLIT_NAMES,
+    held_out_only,
+    held_out_scores,
+    store_evaluation,
+    stored_evaluations,
+)
 from cxr.registry import registry
 from cxr.registry.card import ModelDraft
 from tests.support.training import tiny_recipe
@@ -37,7 +44,7 @@ def card(home):
 
 def test_a_models_own_scores_are_kept_by_role(card):
     test, val = stored_evaluations(card)
-    assert (test.name, val.name) == ("test films of its training", "validation films of its training")
+    assert (test.name, val.name) == tuple(ROLE_NAMES.values())
     assert test.scores()["path"].tolist() == ["1.png", "2.png", "3.png"]
     assert val.scores()["path"].tolist() == ["4.png"]
 
@@ -45,7 +52,7 @@ def test_a_models_own_scores_are_kept_by_role(card):
 def test_an_evaluation_is_found_again_with_its_scores(card):
     scores = stored_evaluations(card)[0].scores()
     stored = store_evaluation(card, "phantoms+nih", "all", scores)
-    assert stored.name == "phantoms+nih, all films"
+    assert stored.name == f"phantoms+nih, {SPLIT_NAMES['all']}"
     assert stored_evaluations(card)[2] == stored
     assert stored_evaluations(card)[2].scores().equals(scores)
     assert sorted(path.name for path in stored.path.parent.iterdir()) == ["phantoms+nih@all.csv"]
@@ -71,14 +78,16 @@ def test_another_version_of_the_model_has_none_of_them(card):
 def test_what_a_person_ran_can_be_forgotten_and_what_the_model_brought_cannot(card):
     store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores()).delete()
     assert len(stored_evaluations(card)) == 2
-    with pytest.raises(DatasetError, match="go with it"):
+    with pytest.raises(DatasetError) as refused:
         stored_evaluations(card)[0].delete()
+    assert refused.value.code == "dataset.scores-of-training"
 
 
 def test_what_cannot_be_written_is_said(card):
     evaluations_dir().write_text("a file where the folder should be")
-    with pytest.raises(DatasetError, match="could not be kept"):
+    with pytest.raises(DatasetError) as refused:
         store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores())
+    assert refused.value.code == "dataset.not-saved"
 
 
 def test_scores_without_digests_are_those_of_the_training_alone(card):

@@ -1,1 +1,1 @@
-"""Whether a model can answer without looking at the lungs."""
+"""The shortcut audit: whether a model can predict without the lungs, and whether its heatmaps mean something."""
