@@ -1,13 +1,13 @@
-"""A model for other programs: a Keras, ONNX or TFLite file, checked against the model before anyone gets it.
+"""A model for other programs: a Keras, ONNX or TFLite file, compared with the model before it is given out.
 
-The file takes grey pixels 0..255, (films, side, side, 1), and gives a probability for each class in their order.
+The file takes gray levels 0 to 255, (images, side, side, 1), and gives a probability for each class in their order.
 """
 
 from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,61 +29,69 @@ if TYPE_CHECKING:
 
     from cxr.inference.classifier import Classifier
 
-AGREE = 1e-3  # largest difference of a probability between the file and the model
-ENDINGS = {"keras": ".keras", "onnx": ".onnx", "tflite": ".tflite"}
-ONNX_NEEDS = ("tf2onnx", "onnxruntime")
-HOW_TO_GET_ONNX = "ONNX files need two packages more: pip install -r requirements-export.txt"
+TOLERANCE = 1e-3  # largest difference of a probability between the file and the model
+SUFFIXES = {"keras": ".keras", "onnx": ".onnx", "tflite": ".tflite"}
+ONNX_PACKAGES = ("tf2onnx", "onnxruntime")
+INSTALL_ONNX = "ONNX export needs two more packages: pip install -r requirements-export.txt"
 
 Probabilities = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Exported:
-    """A file's bytes, and how far its probabilities were from the model's on drawn films."""
+class ExportedModel:
+    """A file's bytes, and the largest difference of its probabilities from the model's on synthetic X-rays."""
 
     data: bytes
     file_name: str
     difference: float
 
 
-def export_format(name: str, kind: str) -> Exported:
-    """The model as one file of that kind, in float32; it is given out only where it says what the model says."""
-    if kind not in ENDINGS:
-        raise RegistryError(f"There is no export as '{kind}'. Known: {', '.join(ENDINGS)}.")
-    if kind == "onnx" and not has_onnx():
-        raise RegistryError(HOW_TO_GET_ONNX)
+def export_format(name: str, kind: str, packages: Sequence[str] = ONNX_PACKAGES) -> ExportedModel:
+    """The model as one file of that kind, in float32; RegistryError where it does not reproduce the model."""
+    if kind not in SUFFIXES:
+        raise RegistryError(
+            f"There is no export format '{kind}'. Available: {', '.join(SUFFIXES)}.", code="unknown-format"
+        )
+    if kind == "onnx" and not has_onnx(packages):
+        raise RegistryError(INSTALL_ONNX, code="onnx-missing")
     with audited(Action.EXPORT_MODEL, name, registry.get_card(name).version, more=kind):
         return _converted(name, kind)
 
 
-def _converted(name: str, kind: str) -> Exported:
+def _converted(name: str, kind: str) -> ExportedModel:
     classifier = load_classifier(name, "float32")
-    films = [_drawn(finding, seed, classifier.size_px) for seed, finding in enumerate(FINDINGS)]
-    expected = np.stack([reading.probabilities for reading in classifier.read_many(films)])
+    films = [_phantom(finding, seed, classifier.size_px) for seed, finding in enumerate(FINDINGS)]
+    expected = np.stack([prediction.probabilities for prediction in classifier.read_many(films)])
     pixels = np.stack([film.fitted(classifier.size_px) for film in films])[..., None].astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"model{ENDINGS[kind]}"
+        path = Path(folder) / f"model{SUFFIXES[kind]}"
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # converters warn of each other's ways
+                warnings.simplefilter("ignore")  # converters warn of what is deprecated in each other
                 _WRITE[kind](standard_graph(classifier), path)
-                found = _READ[kind](path, pixels)
+                actual = _READ[kind](path, pixels)
         except CxrError:
             raise
         except Exception as error:  # converters raise nearly anything
-            raise RegistryError(f"'{name}' cannot be exported as {kind}: {type(error).__name__}.") from error
-        difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
-        if not difference <= AGREE:
-            raise RegistryError(f"The {kind} file does not say what '{name}' says, so it is not given out.")
-        return Exported(path.read_bytes(), f"{name}{ENDINGS[kind]}", difference)
+            raise RegistryError(
+                f"'{name}' cannot be exported as {kind}: {type(error).__name__}.", code="not-converted"
+            ) from error
+        difference = float(np.abs(actual - expected).max()) if actual.shape == expected.shape else np.inf
+        if not difference <= TOLERANCE:
+            raise RegistryError(
+                f"The {kind} file does not reproduce the predictions of '{name}', so it was discarded.",
+                code="not-reproduced",
+            )
+        return ExportedModel(path.read_bytes(), f"{name}{SUFFIXES[kind]}", difference)
 
 
-def has_onnx() -> bool:
-    return all(find_spec(package) is not None for package in ONNX_NEEDS)
+def has_onnx(packages: Sequence[str] = ONNX_PACKAGES) -> bool:
+    """Whether the packages for ONNX export are installed."""
+    return all(find_spec(package) is not None for package in packages)
 
 
 def standard_graph(classifier: Classifier) -> keras.Model:
-    """The classifier's graph of Keras' own layers alone, so that it loads where cxr is not; two classes are two."""
+    """The classifier's graph in Keras' own layers, so that it loads without cxr; with two outputs for two classes."""
     import keras
     from keras import layers
 
@@ -101,17 +109,17 @@ def standard_graph(classifier: Classifier) -> keras.Model:
     if output.shape[-1] == 1:
         other = layers.Rescaling(-1.0, 1.0, name="other_class")(output)
         output = layers.Concatenate(name="both_classes")([other, output])
-    return keras.Model(graph.input, output, name="chest_film")
+    return keras.Model(graph.input, output, name="chest_xray")
 
 
 def _whitened(layer: Any, x: Any) -> Any:
-    """What the layer does, of standard layers."""
+    """The whitening layer as standard layers."""
     from keras import layers
 
     from cxr.learning.whitening import GRAY, GRAY_LEVELS_PER_SD
 
     mean, deviation = float(layer.mean), float(layer.deviation)
-    x = layers.Rescaling(1 / deviation, -mean / deviation, name="centre")(x)
+    x = layers.Rescaling(1 / deviation, -mean / deviation, name="center")(x)
     if layer.rank:
         shape = x.shape[1:]
         components, rest = np.asarray(layer.components), float(layer.rest)
@@ -121,12 +129,12 @@ def _whitened(layer: Any, x: Any) -> Any:
         inside = back(into(flat))
         into.set_weights([components * (np.asarray(layer.gains) - rest)])
         back.set_weights([components.T])
-        flat = layers.Add(name="evened_out")([layers.Rescaling(rest, name="the_rest")(flat), inside])
-        x = layers.Reshape(shape, name="as_film")(flat)
-    return layers.Rescaling(GRAY_LEVELS_PER_SD, GRAY / 2, name="grey_again")(x)
+        flat = layers.Add(name="whitened")([layers.Rescaling(rest, name="outside_components")(flat), inside])
+        x = layers.Reshape(shape, name="as_image")(flat)
+    return layers.Rescaling(GRAY_LEVELS_PER_SD, GRAY / 2, name="gray_levels")(x)
 
 
-def _drawn(finding: str, seed: int, side_px: int) -> Film:
+def _phantom(finding: str, seed: int, side_px: int) -> Film:
     return Film(pixels=draw_phantom(finding, seed, side_px).pixels, format="PNG", bits=8)
 
 
@@ -167,12 +175,12 @@ def _read_tflite(path: Path, films: Probabilities) -> Probabilities:
     reader = tf.lite.Interpreter(model_path=str(path))
     reader.allocate_tensors()
     pixels, probabilities = reader.get_input_details()[0]["index"], reader.get_output_details()[0]["index"]
-    found = []
+    rows = []
     for film in films:
         reader.set_tensor(pixels, film[None])
         reader.invoke()
-        found.append(reader.get_tensor(probabilities)[0])
-    return np.stack(found)
+        rows.append(reader.get_tensor(probabilities)[0])
+    return np.stack(rows)
 
 
 def _function(model: keras.Model) -> tuple[Any, list[Any]]:
@@ -181,7 +189,7 @@ def _function(model: keras.Model) -> tuple[Any, list[Any]]:
 
     tf = import_tensorflow()
     for layer in model.layers:
-        if layer.name == "normalise":  # its numbers as constants of the graph: converters take tensors for inputs
+        if layer.name == "normalise":  # as constants of the graph: converters take tensors for inputs
             layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     signature = [tf.TensorSpec((None, *model.input.shape[1:]), tf.float32, name="pixels")]
 
