@@ -17,6 +17,7 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from cxr.evaluation.scores import score_table
+from cxr.jobs.input_check_training import TrainedInputCheck, train_input_check
 from cxr.jobs.leakage import leakage_warnings
 from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import FILMS, SCORES, Run
@@ -41,27 +42,31 @@ class _SelectedFilms:
     labels: LabelSpace
 
 
-FitTemperature = Callable[[NDArray[np.float32], NDArray[np.float32]], Temperature]  # of probabilities and targets
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a training job that a caller may replace."""
+
+    fit_temperature: Callable[[NDArray[np.float32], NDArray[np.float32]], Temperature] = fit_temperature
+    train_input_check: Callable[..., TrainedInputCheck | None] = train_input_check
 
 
-def execute(run: Run, fit: FitTemperature = fit_temperature) -> None:
+def execute(run: Run, stages: Stages | None = None) -> None:
     """Do the run's job in this process: train, evaluate, store the model."""
     with open_journal(run) as journal:
-        trained = _train(run, journal, fit)
+        trained = _train(run, journal, stages or Stages())
         journal.finish(_final_sentence(trained, journal, _store(trained, journal)))
 
 
-def _train(run: Run, journal: RunJournal, fit: FitTemperature) -> TrainedModel:
+def _train(run: Run, journal: RunJournal, stages: Stages) -> TrainedModel:
     started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of the epochs before a resume
     recipe = Recipe.from_toml(run.job.recipe_toml)
     device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
-    from cxr.jobs.input_check_training import train_input_check
     from cxr.learning.training import train
 
     films = _selected_films(run, recipe, journal)
     journal.update(device=device.name, epochs=recipe.training.epochs)
     result = train(recipe, films.dataset, films.labels, device, journal)
-    result, temperature = _calibrated(result, films.labels, fit)
+    result, temperature = _calibrated(result, films.labels, stages)
     journal.note(f"Temperature {temperature.value:g} ({temperature.rule}).")
     journal.phase(Phase.EVALUATING)
     scores = _scores(result, films.labels)
@@ -70,7 +75,7 @@ def _train(run: Run, journal: RunJournal, fit: FitTemperature) -> TrainedModel:
     for warning in warnings:
         journal.note(warning.sentence)
     stored = run.job.model is not None
-    check = train_input_check(recipe, result, films.everything, journal) if stored else None
+    check = stages.train_input_check(recipe, result, films.everything, journal) if stored else None
     return TrainedModel(
         run=run,
         recipe=recipe,
@@ -134,11 +139,13 @@ def _check_same_films(run: Run, dataset: Dataset) -> None:
         )
 
 
-def _calibrated(result: TrainingResult, labels: LabelSpace, fit: FitTemperature) -> tuple[TrainingResult, Temperature]:
+def _calibrated(result: TrainingResult, labels: LabelSpace, stages: Stages) -> tuple[TrainingResult, Temperature]:
     """The result with its temperature applied, which is fitted on the validation films."""
     held_out = result.films.table[lambda films: films["role"] != "train"]
     validation = np.flatnonzero(held_out["role"] == "val")
-    temperature = fit(result.probabilities[validation], labels.targets(held_out["label"].iloc[validation]))
+    temperature = stages.fit_temperature(
+        result.probabilities[validation], labels.targets(held_out["label"].iloc[validation])
+    )
     result.network.apply_temperature(temperature.value)
     return replace(result, probabilities=apply_temperature(result.probabilities, temperature.value)), temperature
 

@@ -13,12 +13,16 @@ from cxr.registry.weights_file import load_arrays, save_arrays
 
 def test_writers_killed_at_random_moments_leave_a_whole_shelf(home):
     count = faults.killed(4)
-    assert count.faults == [] and count.done == 4 and count.looks > 10
+    assert count.faults == []
+    assert count.done == 4
+    assert count.looks > 10
 
 
 def test_readers_always_find_a_model_in_use_while_others_promote(home):
     count = faults.promoted(60)
-    assert count.faults == [] and count.done == 60 and count.looks > 10
+    assert count.faults == []
+    assert count.done == 60
+    assert count.looks > 10
 
 
 def test_half_a_model_would_be_noticed(home):
@@ -30,12 +34,14 @@ def test_half_a_model_would_be_noticed(home):
 
 def test_runs_that_start_at_once_and_twice_are_each_carried_out_once_and_one_at_a_time(home):
     count = faults.started(5)
-    assert count.faults == [] and count.done == 5
+    assert count.faults == []
+    assert count.done == 5
 
 
 def test_a_model_that_the_disk_has_no_room_for_is_refused_in_words_and_leaves_nothing(home):
     count = faults.full(4)
-    assert count.faults == [] and count.done == 4
+    assert count.faults == []
+    assert count.done == 4
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +64,14 @@ def first(unbroken_home, home):
 def test_a_training_killed_at_random_moments_ends_as_the_unbroken_one(first, phantoms):
     run, count = broken(recipe_of(4), phantoms, "broken", 2, kill)
     compare(run, first, count)
-    assert count.faults == [] and shelf_faults({"unbroken", "broken"}) == []
+    assert count.faults == []
+    assert shelf_faults({"unbroken", "broken"}) == []
 
 
 def test_other_weights_and_a_second_model_would_be_noticed(first, monkeypatch):
     compare(first, first, count := Count("unbroken"))
-    assert count.faults == [] and shelf_faults({"unbroken"}) == []
+    assert count.faults == []
+    assert shelf_faults({"unbroken"}) == []
     path = registry.model_folder("unbroken") / "weights.npz"
     arrays = load_arrays(path)
     changed = {name: array + 2e-5 for name, array in arrays.items()}

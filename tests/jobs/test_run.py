@@ -35,23 +35,27 @@ def alive(**changes: Any) -> Status:
 
 
 def test_a_run_is_starting_until_its_first_status_is_overdue(run):
-    assert run.status.state == "starting" and run.status.alive
+    assert run.status.state == "starting"
+    assert run.status.alive
     overdue = time.time() - STARTING_S - 1
     run.write_status(Status(heartbeat=overdue, started=overdue))
-    assert run.status.state == "interrupted" and not run.status.alive
+    assert run.status.state == "interrupted"
+    assert not run.status.alive
     assert run.status.sentence == INTERRUPTED
 
 
 @pytest.mark.parametrize("state", ["starting", "waiting", "working"])
 def test_a_living_process_has_the_state_that_it_writes(run, state):
     run.write_status(alive(state=state, heartbeat=time.time() - 3600))
-    assert run.status.state == state and run.status.alive
+    assert run.status.state == state
+    assert run.status.alive
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed"])
 def test_a_final_state_stays_when_the_process_is_gone(run, state):
     run.write_status(Status(state, sentence="The end.", pid=2**22 + 1, born=1.0))
-    assert run.status.state == state and run.status.sentence == "The end."
+    assert run.status.state == state
+    assert run.status.sentence == "The end."
 
 
 def test_a_run_whose_process_is_gone_is_interrupted(run):
@@ -140,13 +144,16 @@ def test_steps_that_cannot_be_read_count_as_none(run):
 def test_history_columns_that_an_older_version_lacked_are_nan(run):
     run.write_history([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.4, "films_s": 9.5}])
     first, second = run.history()
-    assert first["loss"] == 0.5 and math.isnan(first["films_s"]) and second["films_s"] == 9.5
+    assert first["loss"] == 0.5
+    assert math.isnan(first["films_s"])
+    assert second["films_s"] == 9.5
 
 
 def test_a_status_of_an_older_version_is_read(run):
     old = {"state": "finished", "sentence": "Done.", "pid": 1, "started": 1.0, "heartbeat": 2.0}
     (run.folder / "status.json").write_text(json.dumps(old))
-    assert run.status.state == "finished" and run.status.memory_bytes == 0
+    assert run.status.state == "finished"
+    assert run.status.memory_bytes == 0
 
 
 def test_history_can_be_read_at_any_moment_while_it_is_written(run):
@@ -168,7 +175,8 @@ def test_history_can_be_read_at_any_moment_while_it_is_written(run):
         seen.append(len(run.history()))
         assert run.status.state == "working"
     writer.join()
-    assert seen == sorted(seen) and seen[0] >= 1
+    assert seen == sorted(seen)
+    assert seen[0] >= 1
     assert [row["loss"] for row in run.history()] == [row["loss"] for row in rows]  # to the last digit
     leftovers = [path.name for path in run.folder.iterdir() if path.name.startswith(".")]
     assert leftovers == []

@@ -47,7 +47,8 @@ def test_a_new_run_stores_its_job(home, fold):
     assert run_store.find(run.id).job == job
     assert (run.folder / "recipe.toml").read_text() == JOB.recipe_toml
     assert run.id.split("-")[2] == "tiny"
-    assert run.history() == [] and run.log_tail() == []
+    assert run.history() == []
+    assert run.log_tail() == []
 
 
 def test_a_process_that_dies_before_its_first_status_makes_the_run_interrupted(home, monkeypatch):

@@ -252,7 +252,8 @@ def test_brightness_multiplies():
 def test_contrast_spreads_about_the_middle():
     spread = augment(ramp(), AugmentationSettings(contrast=0.5), Fixed(1)).ravel().astype(int)
     narrow = augment(ramp(), AugmentationSettings(contrast=0.5), Fixed(0)).ravel().astype(int)
-    assert abs(spread[127] - 127) <= 1 and abs(narrow[127] - 127) <= 1
+    assert abs(spread[127] - 127) <= 1
+    assert abs(narrow[127] - 127) <= 1
     assert spread[100] < 100 < narrow[100]
     assert narrow[155] < 155 < spread[155]
 
@@ -348,13 +349,15 @@ def test_a_border_hides_strips_of_each_edge_in_one_grey_and_nothing_further_in(f
         assert not hidden[8:-8, 8:-8].any()
         for edge in (hidden, hidden[::-1], hidden.T, hidden.T[::-1]):
             widths.append(int(np.flatnonzero(edge[:, 20:44].any(axis=1)[:9]).max(initial=-1)) + 1)
-    assert min(widths) == 0 and 6 <= max(widths) <= 8
+    assert min(widths) == 0
+    assert 6 <= max(widths) <= 8
 
 
 def test_corners_are_hidden_each_by_chance_and_the_middle_of_every_edge_is_seen(film):
     touched = set()
     for seed in range(40):
         hidden = changed(film, seed, corners=0.25) != film
-        assert not hidden[16:-16].any() and not hidden[:, 16:-16].any()
+        assert not hidden[16:-16].any()
+        assert not hidden[:, 16:-16].any()
         touched.add(tuple(bool(hidden[rows, columns].any()) for rows in HALVES for columns in HALVES))
     assert len(touched) > 8

@@ -17,7 +17,8 @@ def test_a_requested_precision_is_used(precision: str) -> None:
 def test_auto_chooses_one_of_the_two_and_gives_a_reason() -> None:
     device = find_device()
     assert device.precision in ("float32", "bfloat16")
-    assert device.name and device.why
+    assert device.name
+    assert device.why
 
 
 def test_without_tensorflow_the_device_is_the_same_or_unknown() -> None:

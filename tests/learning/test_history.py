@@ -55,7 +55,9 @@ def test_a_training_ends_at_the_training_accuracy_of_its_last_epoch():
     settings = TrainingSettings(epochs=10, stop_at_accuracy=0.9)
     assert stop_reason([{"accuracy": 0.95}, {"accuracy": 0.89}], settings) is None
     reason = stop_reason([{"accuracy": 0.5}, {"accuracy": 0.9}], settings)
-    assert reason is not None and reason.code == "target-accuracy" and "0.9" in reason.sentence
+    assert reason is not None
+    assert reason.code == "target-accuracy"
+    assert "0.9" in reason.sentence
 
 
 def test_it_stops_early_after_so_many_epochs_without_improvement():
@@ -63,7 +65,8 @@ def test_it_stops_early_after_so_many_epochs_without_improvement():
     assert stop_reason(rows("val_loss", 1.0, 1.1), settings) is None
     assert stop_reason(rows("val_loss", 1.0, 1.1, 0.9, 1.1), settings) is None
     reason = stop_reason(rows("val_loss", 1.0, 1.1, 1.0), settings)
-    assert reason is not None and reason.code == "early-stopping"
+    assert reason is not None
+    assert reason.code == "early-stopping"
 
 
 def test_early_stopping_of_an_accuracy_looks_upwards():
@@ -121,7 +124,8 @@ def test_an_impossible_film_costs_much_but_not_without_end():
     row = training_history.validation_metrics(
         log_p, np.array([[0, 1], [1, 0]], np.float32), LabelSpace(("normal", "viral"))
     )
-    assert np.isfinite(row["val_loss"]) and row["val_loss"] > 10
+    assert np.isfinite(row["val_loss"])
+    assert row["val_loss"] > 10
     assert (row["val_accuracy"], row["val_auc"]) == (0, 0)
 
 

@@ -327,7 +327,8 @@ def test_blocks_are_listed_from_the_head_down_with_the_layers_that_hold_weights(
     network = build(tiny_recipe(head={"dense": [4]}), 3)
     names = {block: [layer.name for layer in layers] for block, layers in network.blocks}
     assert list(names) == ["head", "block3", "block2", "block1"]
-    assert names["head"] == ["dense1", "logits"] and names["block2"] == ["block2_conv1"]
+    assert names["head"] == ["dense1", "logits"]
+    assert names["block2"] == ["block2_conv1"]
 
 
 def test_the_whitening_is_not_listed_among_the_blocks():

@@ -115,7 +115,8 @@ def test_the_weight_of_a_small_source_is_limited():
     targets = np.eye(2, dtype=np.float32)[[0] * 500 + [1] * 500 + [1]]
     weights = source_weights(targets, np.array(["large"] * 1000 + ["small"]))
     assert weights.mean() == pytest.approx(1, rel=1e-5)
-    assert weights[-1] == pytest.approx(MOST_WEIGHT, rel=0.02) and weights[0] == pytest.approx(weights[500])
+    assert weights[-1] == pytest.approx(MOST_WEIGHT, rel=0.02)
+    assert weights[0] == pytest.approx(weights[500])
 
 
 def test_a_label_of_several_classes_is_a_label_of_its_own_among_a_sources_films():

@@ -60,4 +60,5 @@ def test_where_keras_is_imported_already_nothing_changes() -> None:
     before = dict(sys.modules)
     with keras_without_sklearn():
         assert sys.modules == before
-    assert hasattr(keras, "layers") and sys.modules == before
+    assert hasattr(keras, "layers")
+    assert sys.modules == before

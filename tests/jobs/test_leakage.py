@@ -1,0 +1,35 @@
+"""Leakage of training images into validation and test is reported and stored on the card."""
+
+import shutil
+
+import pandas as pd
+
+from cxr.evaluation.scores import read_films
+from cxr.jobs.leakage import Leakage, LeakageWarning, leakage_warnings
+from cxr.jobs.run import SCORES
+from cxr.registry import registry
+from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
+
+
+def test_copies_in_training_and_test_are_reported_on_the_card(home, phantoms, tmp_path):
+    folder = shutil.copytree(phantoms, tmp_path / "copies")
+    table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
+    source = table["path"][table["split"] == "test"].iloc[0]
+    for copy in table["path"][table["split"] == "train"].iloc[:40]:  # validation takes some of them, not all
+        shutil.copy(folder / source, folder / copy)
+    recipe = tiny_recipe(training={"epochs": 1})
+    run = carry_out(recipe, [folder], stages=WITHOUT_INPUT_CHECK)
+    warnings = leakage_warnings(recipe, read_films(run.folder / SCORES))
+    assert warnings == [LeakageWarning(Leakage.DUPLICATES, 1)]
+    assert registry.get_card("tiny").warnings == (warnings[0].sentence,)
+    assert warnings[0].sentence in run.status.sentence
+
+
+def test_a_model_that_starts_from_a_model_trained_on_its_test_films_is_reported(trained, phantoms):
+    other = tiny_recipe(training={"epochs": 1, "seed": 1}, trunk={"weights": "shelf:first"})
+    run = carry_out(other, [phantoms], "child", WITHOUT_INPUT_CHECK)
+    (warning,) = leakage_warnings(other, read_films(run.folder / SCORES))
+    assert (warning.code, warning.parent) == (Leakage.PARENT_MODEL, "first")
+    assert warning.count > 0
+    assert registry.get_card("child").warnings == (warning.sentence,)
+    assert warning.sentence in run.status.sentence

@@ -1,0 +1,67 @@
+"""A training is checked before it starts."""
+
+from dataclasses import replace
+
+import pytest
+
+from cxr.core.errors import DatasetError, RecipeError, RegistryError
+from cxr.datasets.dataset import Dataset
+from cxr.jobs.training_plan import plan
+from cxr.registry.recipe import Recipe
+from tests.support.training import tiny_recipe
+
+
+def test_a_plan_with_wrong_films_classes_or_name_is_refused(home, phantoms):
+    with pytest.raises(DatasetError) as error:
+        plan(tiny_recipe(), ["no-such-folder"], "tiny")
+    assert error.value.code == "dataset.not-a-dataset"
+    with pytest.raises(DatasetError) as error:
+        plan(tiny_recipe(data={"classes": ["normal", "tuberculosis"]}), [str(phantoms)], "tiny")
+    assert error.value.code == "dataset.class-missing-in-train"
+    with pytest.raises(RegistryError) as refused:
+        plan(tiny_recipe(), [str(phantoms)], "../tiny")
+    assert refused.value.code == "registry.invalid-name"
+    with pytest.raises(DatasetError) as error:
+        plan(tiny_recipe(), [str(phantoms), str(phantoms)], "tiny")
+    assert error.value.code == "dataset.given-twice"
+
+
+def test_a_plan_has_absolute_paths(home, phantoms, monkeypatch):
+    monkeypatch.chdir(phantoms.parent)
+    assert plan(tiny_recipe(), [phantoms.name], None).datasets == (str(phantoms.resolve()),)
+
+
+def test_a_head_can_be_kept_only_for_the_same_classes(trained, phantoms):
+    kept = tiny_recipe(trunk={"weights": "shelf:first"}, head={"keep": True})
+    assert Recipe.from_toml(plan(kept, [str(phantoms)], "child").recipe_toml).head.keep
+    fewer = kept.model_copy(update={"data": kept.data.model_copy(update={"classes": ("normal", "viral")})})
+    with pytest.raises(RecipeError) as error:
+        plan(fewer, [str(phantoms)], "child")
+    assert error.value.code == "recipe.other-classes"
+
+
+def test_a_sigmoid_for_four_classes_is_refused(home, phantoms):
+    with pytest.raises(RecipeError) as error:
+        plan(tiny_recipe(head={"output": "sigmoid"}), [str(phantoms)], "tiny")
+    assert error.value.code == "recipe.sigmoid-classes"
+
+
+def test_a_block_that_the_backbone_lacks_is_refused(home, phantoms):
+    with pytest.raises(RecipeError) as error:
+        plan(tiny_recipe(trunk={"train": "block5"}), [str(phantoms)], "tiny")
+    assert error.value.code == "recipe.no-block"
+
+
+def test_a_weights_file_gets_an_absolute_path(home, phantoms, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trunk.npz").touch()
+    job = plan(tiny_recipe(trunk={"weights": "trunk.npz"}), [str(phantoms)], "tiny")
+    assert Recipe.from_toml(job.recipe_toml).trunk.weights == str(tmp_path / "trunk.npz")
+    with pytest.raises(RecipeError, match="nowhere.npz"):
+        plan(tiny_recipe(trunk={"weights": "nowhere.npz"}), [str(phantoms)], "tiny")
+
+
+def test_a_dataset_that_is_open_is_not_opened_again(home, phantoms):
+    dataset = Dataset.open(phantoms)
+    job = plan(tiny_recipe(), ["moved since"], "tiny", dataset=dataset)
+    assert job == replace(plan(tiny_recipe(), [str(phantoms)], "tiny"), datasets=job.datasets)
