@@ -4,6 +4,7 @@ import json
 import threading
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,8 +36,9 @@ def test_every_file_gets_its_own_reading_in_order(make_classifier, files):
     readings = list(read_sources(classifier, map(source_on_disk, files)))
     assert [reading.source.name for reading in readings] == [str(path) for path in files]
     assert [n for n, reading in enumerate(readings) if reading.error] == [1, BATCH_SIZE]
+    assert [n for n, reading in enumerate(readings) if reading.prediction is None] == [1, BATCH_SIZE]
     for path, reading in zip(files, readings, strict=True):
-        if not reading.error:
+        if reading.film and reading.prediction:
             alone = classifier.read(Film.read(path))
             np.testing.assert_allclose(reading.prediction.probabilities, alone.probabilities, atol=1e-6)
             np.testing.assert_array_equal(reading.film.pixels, Film.read(path).pixels)
@@ -78,6 +80,7 @@ def test_concerns_of_the_input_check_come_before_those_of_the_file(make_classifi
     assert reading.warnings
     assert not reading.rejected
     result = InputCheckResult(True, (InputCheckReason(InputCheckCode.BLANK),))
+    assert reading.prediction
     doubted = replace(reading, prediction=replace(reading.prediction, input_check=result))
     assert doubted.rejected
     assert doubted.concerns == (SENTENCES[InputCheckCode.BLANK], *reading.warnings)
@@ -95,17 +98,16 @@ def test_unreadable_files_never_reach_the_model(files):
         def read_batch(self, films, single):
             raise AssertionError("there is no film to read")
 
-    assert all(
-        reading.error
-        for reading in read_sources(UnusedClassifier(), map(source_on_disk, [files[1], files[BATCH_SIZE]]))
-    )
-    assert list(read_sources(UnusedClassifier(), [])) == []
+    unused: Any = UnusedClassifier()
+    sources = map(source_on_disk, [files[1], files[BATCH_SIZE]])
+    assert all(reading.error for reading in read_sources(unused, sources))
+    assert list(read_sources(unused, [])) == []
 
 
 def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     taken, lock = [], threading.Lock()
 
-    def asked():
+    def paths():
         for path in [files[0]] * (5 * BATCH_SIZE):
             with lock:
                 taken.append(path)
@@ -117,7 +119,8 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
         def read_batch(self, films, single):
             return list(films)
 
-    readings = read_sources(Echo(), map(source_on_disk, asked()))
+    echo: Any = Echo()
+    readings: Any = read_sources(echo, map(source_on_disk, paths()))
     next(readings)
     assert len(taken) <= 2 * BATCH_SIZE
     readings.close()
@@ -129,4 +132,4 @@ def test_a_single_film_is_read_by_its_own_engine_and_the_last_of_many_is_not(fil
     classifier.single_image_engine = "Another engine", classifier.forward
     readings = list(read_sources(classifier, map(source_on_disk, [files[0]] * count)))
     expected = "Another engine" if count == 1 else "TensorFlow, float32"
-    assert [reading.prediction.engine for reading in readings] == [expected] * count
+    assert [reading.prediction.engine for reading in readings if reading.prediction] == [expected] * count

@@ -36,12 +36,13 @@ def test_an_uploaded_file_is_one_film_whatever_its_name():
 
 
 def test_the_stored_thumbnails_are_those_of_the_synthetic_films():
-    drawn = {one.name: one for one in example_sources() if one.synthetic}
-    made = {name: Film.read(one.read()).jpeg_thumbnail(150, square=True) for name, one in drawn.items()}
-    for name, one in drawn.items():
-        kept = Film.read(one.thumbnail).pixels.astype(float)
-        far = {other: np.abs(kept - Film.read(data).pixels).mean() for other, data in made.items()}
-        assert far.pop(name) < 1 < min(far.values()), f"Write what `made` holds of '{name}' to {one.thumbnail}."
+    synthetic = {source.name: source for source in example_sources() if source.synthetic}
+    drawn = {name: Film.read(source.read()).jpeg_thumbnail(150, square=True) for name, source in synthetic.items()}
+    for name, source in synthetic.items():
+        assert source.thumbnail
+        stored = Film.read(source.thumbnail).pixels.astype(float)
+        distances = {other: np.abs(stored - Film.read(data).pixels).mean() for other, data in drawn.items()}
+        assert distances.pop(name) < 1 < min(distances.values()), f"Write `drawn['{name}']` to {source.thumbnail}."
 
 
 def test_uploads_are_decoded_in_isolation_and_local_files_are_not(tmp_path):

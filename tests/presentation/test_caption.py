@@ -47,4 +47,4 @@ def test_a_word_that_is_wider_than_the_picture_makes_the_strip_wider():
 def test_a_file_holds_the_words_in_any_script():
     words = {"Description": "肺炎", "Disclaimer": "Not a medical device."}
     with Image.open(io.BytesIO(png(noise(4, 4), words))) as image:
-        assert image.text == words
+        assert image.info == words

@@ -8,6 +8,7 @@ import re
 import zlib
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_the_overlay_has_the_film_s_size_with_the_heatmap_on_it(reported):
 
 def test_the_overlay_file_names_heatmap_model_and_disclaimer(reported):
     with Image.open(io.BytesIO(report.overlay_png(reported))) as image:
-        assert image.text == {
+        assert image.info == {
             "Description": "Grad-CAM: evidence for viral pneumonia",
             "Source": f"drawn, version {reported.card.version}",
             "Disclaimer": DISCLAIMER,
@@ -115,7 +116,7 @@ def test_the_overlay_file_names_heatmap_model_and_disclaimer(reported):
         assert np.array_equal(np.asarray(image), np.asarray(expected))
 
 
-READINGS = [
+READINGS: list[dict[str, Any]] = [
     {"file": "=cmd.png", "decision": "viral", "probabilities": {"normal": 0.25, "viral": 0.75}, "threshold": 0.5,
      "warnings": ["Small."], "model": "tiny@0", "label": "viral", "timing_ms": {}},
     {"file": "b.png", "error": "This file is empty."},
@@ -130,8 +131,8 @@ def test_the_table_of_a_batch_has_a_row_for_each_file_and_starts_no_formula():
 
 
 def test_the_json_of_a_batch_is_the_readings_and_the_disclaimer():
-    said = json.loads(report.batch_json(READINGS))
-    assert said == {"note": DISCLAIMER, "readings": READINGS}
+    content = json.loads(report.batch_json(READINGS))
+    assert content == {"note": DISCLAIMER, "readings": READINGS}
 
 
 def test_readings_without_names_have_their_place_instead():
