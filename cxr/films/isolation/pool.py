@@ -21,10 +21,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Annotated, Literal, Self
+from typing import IO, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
@@ -51,7 +51,7 @@ class _Reply(BaseModel):
     width_px: int = Field(0, ge=0, le=MAX_PIXELS)
     format: Literal["", "PNG", "JPEG", "TIFF", "WEBP", "BMP", "DICOM"] = ""
     bits: int = Field(8, ge=1, le=64)
-    view: Annotated[str, StringConstraints(pattern="^[A-Z]{1,3}$")] | None = None
+    view: Literal["PA", "AP", "L", "LLO", "RLO", "LLD", "RLD"] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     warnings: tuple[FilmWarning, ...] = Field((), max_length=20)
 
@@ -81,7 +81,8 @@ class _DecoderProcess:
             env=environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,
         )
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._requests, self._replies = self._process.stdin, self._process.stdout
         _enlarge(self._requests, self._replies)
 

@@ -18,6 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 from cxr.core.errors import FilmError, UnreadableFilm
+from cxr.films.dicom import VIEWS
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.isolation.pool import DecoderPool, _Reply, read_isolated
@@ -54,6 +55,7 @@ BAD_REPLIES: list[dict[str, object]] = [
     {"format": ""},
     {"bits": 1 << 70},
     {"view": "[PA](http://x)"},
+    {"view": "DOE"},
     {"pixel_spacing_mm": [float("nan"), 1]},
     {"pixel_spacing_mm": [1]},
     {"warnings": ["<img src=x>"]},
@@ -97,6 +99,11 @@ def test_a_sound_reply_is_accepted() -> None:
     assert reply.failure is None
     failed = _Reply.model_validate_json(json.dumps({"token": "0", "failure": ReadFailure.EMPTY}))
     assert failed.failure == ReadFailure.EMPTY
+
+
+@pytest.mark.parametrize("view", sorted(set(VIEWS.values())))
+def test_every_view_of_a_dicom_file_is_accepted(view: str) -> None:
+    assert _Reply.model_validate_json(json.dumps(SOUND_REPLY | {"view": view})).view == view
 
 
 @pytest.mark.parametrize("changes", BAD_REPLIES, ids=str)
@@ -262,17 +269,20 @@ def test_output_of_the_process_goes_nowhere_and_it_gets_no_secrets() -> None:
 
 
 def test_isolation_costs_milliseconds() -> None:
-    """Bounds are wide, as tests share a machine; bench/decoders.py has the figures."""
+    """Bounds are wide, and several tries allowed, as tests share a machine; bench/decoders.py has the figures."""
     large = saved(np.tile(drawn(1000, 1000), (2, 2)), "PNG", compress_level=1)
     for data, bound_s in ((saved(drawn(64, 64), "PNG"), 0.01), (large, 0.03)):
-        assert fastest(read_isolated, data) - fastest(Film.read, data) < bound_s
+        here_s = isolated_s = float("inf")
+        for _ in range(100):
+            here_s = min(here_s, seconds_of(Film.read, data))
+            isolated_s = min(isolated_s, seconds_of(read_isolated, data))
+            if isolated_s - here_s < bound_s:
+                break
+        assert isolated_s - here_s < bound_s
 
 
-def fastest(read: Callable[[bytes], Film], data: bytes) -> float:
-    """The shortest of a few times, in seconds."""
-    times = []
-    for _ in range(8):
-        began = time.perf_counter()
-        read(data)
-        times.append(time.perf_counter() - began)
-    return min(times)
+def seconds_of(read: Callable[[bytes], Film], data: bytes) -> float:
+    """The time to read this file once, in seconds."""
+    began = time.perf_counter()
+    read(data)
+    return time.perf_counter() - began
