@@ -23,7 +23,7 @@ TINY = 1e-30
 
 @dataclass(frozen=True)
 class Temperature:
-    """A temperature and how it was found."""
+    """A temperature and the rule that it was fitted by."""
 
     value: float  # 1 where none was fitted
     rule: str  # or why there is none

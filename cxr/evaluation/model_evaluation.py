@@ -154,8 +154,8 @@ def film_ids(dataset: Dataset, progress: Progress) -> list[str]:
 
     ids: list[str] = []
     with ThreadPoolExecutor(DECODERS) as pool:
-        for found in pool.map(read_id, range(len(dataset))):
-            ids.append(found)
+        for identifier in pool.map(read_id, range(len(dataset))):
+            ids.append(identifier)
             progress(len(ids), len(dataset), CHECKING_TRAINING_FILMS)
     return ids
 

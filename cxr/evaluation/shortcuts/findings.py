@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cxr.core.number_format import decimal, joined, percent, percent_with_interval
 from cxr.datasets.labels import display_in_sentence
 from cxr.evaluation.intervals import UNKNOWN, Interval
-from cxr.evaluation.shortcuts.report import Finding, FindingCode, Level
+from cxr.evaluation.shortcuts.report import Level, ShortcutFinding, ShortcutFindingCode
 
 PLACES = 2
 LEVEL_NAMES: dict[Level, str] = {"none found": "not detected", "suspected": "suspected", "shown": "high"}
@@ -20,73 +20,77 @@ REGION_NAMES = {  # what the probes outside the lungs are trained on
 }
 RANDOMIZATION, RANDOMIZED = "Weight-randomization check", "with all weights randomized"
 SENTENCES = {
-    FindingCode.FEATURES_WITHOUT_LUNGS: (
+    ShortcutFindingCode.FEATURES_WITHOUT_LUNGS: (
         "Probe trained on lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
     ),
-    FindingCode.MODEL_WITHOUT_LUNGS: (
+    ShortcutFindingCode.MODEL_WITHOUT_LUNGS: (
         "Model with the lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
     ),
-    FindingCode.OUTSIDE_LUNGS: "Probe trained on {region} alone: AUC {value} for {question}.",
-    FindingCode.CLASS_BY_SOURCE: (
+    ShortcutFindingCode.OUTSIDE_LUNGS: "Probe trained on {region} alone: AUC {value} for {question}.",
+    ShortcutFindingCode.CLASS_BY_SOURCE: (
         "Class and source are associated in these X-rays (Cramér's V {value}){source_probe}. "
         "What looks like disease may be the scanner."
     ),
-    FindingCode.WORSE_WITHIN_SOURCE: "Probe within {about} alone: AUC {value}; over all sources, {compared_with}.",
-    FindingCode.WORSE_WITHOUT_SOURCE: (
+    ShortcutFindingCode.WORSE_WITHIN_SOURCE: (
+        "Probe within {about} alone: AUC {value}; over all sources, {compared_with}."
+    ),
+    ShortcutFindingCode.WORSE_WITHOUT_SOURCE: (
         "Probe trained without {about}: AUC {value} on its X-rays; trained with all sources, {compared_with}."
     ),
-    FindingCode.BELOW_CHANCE_WITHOUT_SOURCE: (
+    ShortcutFindingCode.BELOW_CHANCE_WITHOUT_SOURCE: (
         "Probe trained without {about}: accuracy {share} on its X-rays, below chance."
     ),
-    FindingCode.NOT_EXCLUDED: (
+    ShortcutFindingCode.NOT_EXCLUDED: (
         "Probe trained on lungs masked: AUC {value} (0.5 is chance). These X-rays do not exclude a shortcut with an "
         "AUC of up to {limit}, nor one that all of them share."
     ),
-    FindingCode.TOO_FEW_FILMS: "There are too few X-rays to estimate what can be predicted with the lungs masked.",
-    FindingCode.LESS_USED_BY_MODEL: (
+    ShortcutFindingCode.TOO_FEW_FILMS: (
+        "There are too few X-rays to estimate what can be predicted with the lungs masked."
+    ),
+    ShortcutFindingCode.LESS_USED_BY_MODEL: (
         "With the lungs masked, the model's own AUC is {value} (whole image: {compared_with}): it uses less of what "
         "lies outside the lungs than the probe does."
     ),
-    FindingCode.THUMBNAIL_SUFFICES: (
+    ShortcutFindingCode.THUMBNAIL_SUFFICES: (
         "A probe trained on 8 × 8 gray values retains {most} of what the whole image yields above chance: coarse "
         "brightness is enough for these X-rays."
     ),
-    FindingCode.RETAINED_WITHOUT_LUNGS: (
+    ShortcutFindingCode.RETAINED_WITHOUT_LUNGS: (
         "With the lungs masked, a probe retains {share} of what the whole image yields above chance."
     ),
-    FindingCode.HEATMAPS_OUTSIDE_LUNGS: (
+    ShortcutFindingCode.HEATMAPS_OUTSIDE_LUNGS: (
         "Heatmap share inside the {about} for {label}: {share}, less than the {uniform} of a uniform map."
     ),
-    FindingCode.RANDOMIZATION_VANISHED: f"{RANDOMIZATION}: inconclusive; {RANDOMIZED}, the heatmaps vanish.",
-    FindingCode.RANDOMIZATION_PASSED: (
+    ShortcutFindingCode.RANDOMIZATION_VANISHED: f"{RANDOMIZATION}: inconclusive; {RANDOMIZED}, the heatmaps vanish.",
+    ShortcutFindingCode.RANDOMIZATION_PASSED: (
         f"{RANDOMIZATION}: passed; {RANDOMIZED}, the rank correlation of the heatmaps is {{value}}."
     ),
-    FindingCode.RANDOMIZATION_FAILED: (
+    ShortcutFindingCode.RANDOMIZATION_FAILED: (
         f"{RANDOMIZATION}: failed; {RANDOMIZED}, the rank correlation of the heatmaps is still {{value}}, so they "
         "hardly depend on what the model learned."
     ),
-    FindingCode.RANDOMIZATION_UNCLEAR: (
+    ShortcutFindingCode.RANDOMIZATION_UNCLEAR: (
         f"{RANDOMIZATION}: inconclusive; {RANDOMIZED}, the rank correlation of the heatmaps is {{value}}."
     ),
-    FindingCode.DELETION_INSENSITIVE: (
+    ShortcutFindingCode.DELETION_INSENSITIVE: (
         "Deletion curve: inconclusive; the score hardly changes with half of the image masked (difference {value})."
     ),
-    FindingCode.DELETION_FASTER: (
+    ShortcutFindingCode.DELETION_FASTER: (
         "Deletion curve: masking the hottest regions lowers the score more than masking random ones (difference "
         "{value}), so the heatmaps point to what the model uses."
     ),
-    FindingCode.DELETION_SLOWER: (
+    ShortcutFindingCode.DELETION_SLOWER: (
         "Deletion curve: masking the hottest regions lowers the score less than masking random ones (difference "
         "{value}), so the heatmaps do not point to what the model uses."
     ),
-    FindingCode.DELETION_EQUAL: (
+    ShortcutFindingCode.DELETION_EQUAL: (
         "Deletion curve: masking the hottest regions lowers the score about as much as masking random ones (difference "
         "{value})."
     ),
 }
 
 
-def sentence_of(finding: Finding) -> str:
+def sentence_of(finding: ShortcutFinding) -> str:
     """The finding as a sentence."""
     value, other = finding.value or UNKNOWN, finding.compared_with or UNKNOWN
     source_probe = f"; a probe predicts the source with AUC {other.text(PLACES)}" if finding.compared_with else ""

@@ -51,12 +51,12 @@ def _corners(film: FilmWithLungs) -> Floats:
 def _border(film: FilmWithLungs) -> Floats:
     """Mean and spread of each side of four rings around the film, a 64th of the side wide each, less the same mean."""
     pixels = _leveled(film)
-    wide, found = max(1, len(pixels) // 64), []
+    wide, values = max(1, len(pixels) // 64), []
     for ring in range(_RINGS):
         inner = pixels[ring * wide : len(pixels) - ring * wide, ring * wide : len(pixels) - ring * wide]
         for edge in (inner[:wide], inner[-wide:], inner[:, :wide], inner[:, -wide:]):
-            found += [edge.mean(), edge.std()]
-    return np.array(found, np.float32)
+            values += [edge.mean(), edge.std()]
+    return np.array(values, np.float32)
 
 
 def _brightness(film: FilmWithLungs) -> Floats:

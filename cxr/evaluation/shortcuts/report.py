@@ -99,7 +99,7 @@ class ShortcutMeasurements(AuditSection):
     deletion: DeletionCurve | None = None
 
 
-class FindingCode(StrEnum):
+class ShortcutFindingCode(StrEnum):
     """What an audit can find: reasons for its level, then remarks."""
 
     FEATURES_WITHOUT_LUNGS = "features-without-lungs"
@@ -125,10 +125,10 @@ class FindingCode(StrEnum):
     DELETION_EQUAL = "deletion-equal"
 
 
-class Finding(AuditSection):
+class ShortcutFinding(AuditSection):
     """A finding with its parameters, from which its sentence is made."""
 
-    code: FindingCode
+    code: ShortcutFindingCode
     about: str = ""  # the probe, source or label that it concerns
     classes: tuple[str, ...] = ()  # one is meant against the rest
     value: StoredInterval | None = None
@@ -142,7 +142,7 @@ class ShortcutVerdict(AuditSection):
     sentence: str
     reasons: tuple[str, ...]  # sentences
     remarks: tuple[str, ...]  # sentences that do not affect the level
-    findings: tuple[Finding, ...]  # of reasons, then remarks; none where version 0.1 wrote sentences alone
+    findings: tuple[ShortcutFinding, ...]  # of reasons, then remarks; none where version 0.1 wrote sentences alone
 
 
 class ShortcutAudit(AuditSection):

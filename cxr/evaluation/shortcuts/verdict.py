@@ -19,11 +19,11 @@ from cxr.evaluation.shortcuts.report import (
     SHAPE,
     THUMBNAIL,
     WHOLE,
-    Finding,
-    FindingCode,
     Level,
     ProbeResult,
     ShortcutAudit,
+    ShortcutFinding,
+    ShortcutFindingCode,
     ShortcutMeasurements,
     ShortcutVerdict,
     SourceResult,
@@ -55,7 +55,11 @@ def verdict_on(measured: ShortcutMeasurements) -> ShortcutVerdict:
     reasons = [_predictable(code, result, measured) for code, result in suspected]
     if measured.class_by_source and measured.class_by_source.low >= TOGETHER:
         probe = measured.source.auc if measured.source else None
-        reasons.append(Finding(code=FindingCode.CLASS_BY_SOURCE, value=measured.class_by_source, compared_with=probe))
+        reasons.append(
+            ShortcutFinding(
+                code=ShortcutFindingCode.CLASS_BY_SOURCE, value=measured.class_by_source, compared_with=probe
+            )
+        )
     reasons += [finding for source in measured.sources for finding in _lost(source, measured)]
     level: Level = "none found"
     detail = f"Tested on {counted(measured.films, 'X-ray')} of {counted(measured.patients, 'patient')}."
@@ -83,112 +87,114 @@ def _named(results: Sequence[ProbeResult], name: str) -> ProbeResult | None:
     return next((result for result in results if result.name == name), None)
 
 
-def _without_lungs(measured: ShortcutMeasurements) -> list[tuple[FindingCode, ProbeResult]]:
+def _without_lungs(measured: ShortcutMeasurements) -> list[tuple[ShortcutFindingCode, ProbeResult]]:
     """All results obtained without the lungs, the most certain first."""
     results = [
-        (FindingCode.FEATURES_WITHOUT_LUNGS, _named(measured.probes_on_features, MASKED)),
-        (FindingCode.MODEL_WITHOUT_LUNGS, _named(measured.model_scores, MASKED)),
-        *((FindingCode.OUTSIDE_LUNGS, result) for result in measured.probes_outside_lungs),
+        (ShortcutFindingCode.FEATURES_WITHOUT_LUNGS, _named(measured.probes_on_features, MASKED)),
+        (ShortcutFindingCode.MODEL_WITHOUT_LUNGS, _named(measured.model_scores, MASKED)),
+        *((ShortcutFindingCode.OUTSIDE_LUNGS, result) for result in measured.probes_outside_lungs),
     ]
     known = [(code, result) for code, result in results if result is not None and isfinite(_low(result))]
     return sorted(known, key=lambda item: -_low(item[1]))
 
 
-def _predictable(code: FindingCode, result: ProbeResult, measured: ShortcutMeasurements) -> Finding:
+def _predictable(code: ShortcutFindingCode, result: ProbeResult, measured: ShortcutMeasurements) -> ShortcutFinding:
     """The finding that classes can be predicted without the lungs by this result."""
     label, auc = result.most_certain
     classes = (label,) if label else measured.classes
-    if code is FindingCode.OUTSIDE_LUNGS:
-        return Finding(code=code, about=result.name, classes=classes, value=auc)
-    own = code is FindingCode.MODEL_WITHOUT_LUNGS
+    if code is ShortcutFindingCode.OUTSIDE_LUNGS:
+        return ShortcutFinding(code=code, about=result.name, classes=classes, value=auc)
+    own = code is ShortcutFindingCode.MODEL_WITHOUT_LUNGS
     whole = _named(measured.model_scores if own else measured.probes_on_features, WHOLE)
     compared = whole.classes.get(label, whole.auc) if whole else None
-    return Finding(code=code, about=result.name, classes=classes, value=auc, compared_with=compared)
+    return ShortcutFinding(code=code, about=result.name, classes=classes, value=auc, compared_with=compared)
 
 
-def _detail(results: Sequence[tuple[FindingCode, ProbeResult]], measured: ShortcutMeasurements) -> str:
+def _detail(results: Sequence[tuple[ShortcutFindingCode, ProbeResult]], measured: ShortcutMeasurements) -> str:
     classes = list(dict.fromkeys(result.most_certain[0] for _, result in results if result.most_certain[0]))
     regions = [
-        result.name for code, result in results if code is FindingCode.OUTSIDE_LUNGS and result.name in REGION_NAMES
+        result.name
+        for code, result in results
+        if code is ShortcutFindingCode.OUTSIDE_LUNGS and result.name in REGION_NAMES
     ]
     best = max(result.most_certain[1].value for _, result in results)
     return predictable_sentence(classes or measured.classes, best, regions)
 
 
-def _lost(source: SourceResult, measured: ShortcutMeasurements) -> Iterator[Finding]:
+def _lost(source: SourceResult, measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
     """Where a probe is certainly worse within the source, or on it without having been trained on it."""
     whole = measured.probes_on_features[0].auc
     for code, auc in (
-        (FindingCode.WORSE_WITHIN_SOURCE, source.auc_within),
-        (FindingCode.WORSE_WITHOUT_SOURCE, source.auc_held_out),
+        (ShortcutFindingCode.WORSE_WITHIN_SOURCE, source.auc_within),
+        (ShortcutFindingCode.WORSE_WITHOUT_SOURCE, source.auc_held_out),
     ):
         if auc.high <= whole.low - LOST:
-            yield Finding(code=code, about=source.name, value=auc, compared_with=whole)
+            yield ShortcutFinding(code=code, about=source.name, value=auc, compared_with=whole)
     if source.accuracy_held_out.high < 1 / len(measured.classes):
-        code = FindingCode.BELOW_CHANCE_WITHOUT_SOURCE
-        yield Finding(code=code, about=source.name, value=source.accuracy_held_out)
+        code = ShortcutFindingCode.BELOW_CHANCE_WITHOUT_SOURCE
+        yield ShortcutFinding(code=code, about=source.name, value=source.accuracy_held_out)
 
 
-def _not_excluded(measured: ShortcutMeasurements) -> Finding:
+def _not_excluded(measured: ShortcutMeasurements) -> ShortcutFinding:
     """How large a shortcut these films do not exclude."""
     probe = _named(measured.probes_on_features, MASKED)
     if probe is None or not isfinite(_low(probe)):
-        return Finding(code=FindingCode.TOO_FEW_FILMS)
+        return ShortcutFinding(code=ShortcutFindingCode.TOO_FEW_FILMS)
     high = max(auc.high for auc in (probe.auc, *probe.classes.values()))
     limit = Interval(high, nan, nan)
-    return Finding(code=FindingCode.NOT_EXCLUDED, value=probe.auc, compared_with=limit)
+    return ShortcutFinding(code=ShortcutFindingCode.NOT_EXCLUDED, value=probe.auc, compared_with=limit)
 
 
 def _less_used(
-    suspected: Sequence[tuple[FindingCode, ProbeResult]], measured: ShortcutMeasurements
-) -> Iterator[Finding]:
+    suspected: Sequence[tuple[ShortcutFindingCode, ProbeResult]], measured: ShortcutMeasurements
+) -> Iterator[ShortcutFinding]:
     """Where classes can be predicted without the lungs, but certainly hardly by the model's own scores."""
     masked, whole = _named(measured.model_scores, MASKED), _named(measured.model_scores, WHOLE)
     if masked is None or whole is None or all(result.name == SHAPE for _, result in suspected):
         return
     if max(auc.high for auc in (masked.auc, *masked.classes.values())) < SHOWN:
-        yield Finding(code=FindingCode.LESS_USED_BY_MODEL, value=masked.auc, compared_with=whole.auc)
+        yield ShortcutFinding(code=ShortcutFindingCode.LESS_USED_BY_MODEL, value=masked.auc, compared_with=whole.auc)
 
 
-def _remarks(measured: ShortcutMeasurements) -> Iterator[Finding]:
+def _remarks(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
     """What is worth knowing and does not affect the level."""
-    codes = {THUMBNAIL: FindingCode.THUMBNAIL_SUFFICES, MASKED: FindingCode.RETAINED_WITHOUT_LUNGS}
+    codes = {THUMBNAIL: ShortcutFindingCode.THUMBNAIL_SUFFICES, MASKED: ShortcutFindingCode.RETAINED_WITHOUT_LUNGS}
     for probe in measured.probes_on_features[1:]:
         if probe.retained and probe.retained.low >= NEAR and probe.name in codes:
-            yield Finding(code=codes[probe.name], about=probe.name, value=probe.retained)
+            yield ShortcutFinding(code=codes[probe.name], about=probe.name, value=probe.retained)
     for heatmap in measured.heatmap_shares:
         if heatmap.share.high < heatmap.uniform:
             region = "lungs" if heatmap.lungs == "outline" else "box around the lungs"
-            uniform, code = Interval(heatmap.uniform, nan, nan), FindingCode.HEATMAPS_OUTSIDE_LUNGS
+            uniform, code = Interval(heatmap.uniform, nan, nan), ShortcutFindingCode.HEATMAPS_OUTSIDE_LUNGS
             classes = (heatmap.label,)
-            yield Finding(code=code, about=region, classes=classes, value=heatmap.share, compared_with=uniform)
+            yield ShortcutFinding(code=code, about=region, classes=classes, value=heatmap.share, compared_with=uniform)
     yield from _on_randomization(measured)
     yield from _on_deletion(measured)
 
 
-def _on_randomization(measured: ShortcutMeasurements) -> Iterator[Finding]:
+def _on_randomization(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
     if not measured.randomization:
         return
     last = measured.randomization[-1].correlation
     if last.value == last.low == last.high == 0:
-        yield Finding(code=FindingCode.RANDOMIZATION_VANISHED, value=last)
+        yield ShortcutFinding(code=ShortcutFindingCode.RANDOMIZATION_VANISHED, value=last)
     elif last.high < FOLLOWS:
-        yield Finding(code=FindingCode.RANDOMIZATION_PASSED, value=last)
+        yield ShortcutFinding(code=ShortcutFindingCode.RANDOMIZATION_PASSED, value=last)
     elif last.low >= FOLLOWS:
-        yield Finding(code=FindingCode.RANDOMIZATION_FAILED, value=last)
+        yield ShortcutFinding(code=ShortcutFindingCode.RANDOMIZATION_FAILED, value=last)
     else:
-        yield Finding(code=FindingCode.RANDOMIZATION_UNCLEAR, value=last)
+        yield ShortcutFinding(code=ShortcutFindingCode.RANDOMIZATION_UNCLEAR, value=last)
 
 
-def _on_deletion(measured: ShortcutMeasurements) -> Iterator[Finding]:
+def _on_deletion(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
     curve = measured.deletion
     if curve is None:
         return
-    code = FindingCode.DELETION_EQUAL
+    code = ShortcutFindingCode.DELETION_EQUAL
     if min(*curve.hottest, *curve.random) > UNMOVED:
-        code = FindingCode.DELETION_INSENSITIVE
+        code = ShortcutFindingCode.DELETION_INSENSITIVE
     elif curve.area_between.low > 0:
-        code = FindingCode.DELETION_FASTER
+        code = ShortcutFindingCode.DELETION_FASTER
     elif curve.area_between.high < 0:
-        code = FindingCode.DELETION_SLOWER
-    yield Finding(code=code, value=curve.area_between)
+        code = ShortcutFindingCode.DELETION_SLOWER
+    yield ShortcutFinding(code=code, value=curve.area_between)

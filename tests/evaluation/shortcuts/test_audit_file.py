@@ -13,7 +13,7 @@ import pytest
 from cxr.core.errors import RegistryError
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.audit_file import INVALID, load_audit, read_audit, save_audit
-from cxr.evaluation.shortcuts.report import FindingCode, ProbeResult, ShortcutAudit
+from cxr.evaluation.shortcuts.report import ProbeResult, ShortcutAudit, ShortcutFindingCode
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.presentation.reading_summary import shortcut_line
 from cxr.registry import package, registry
@@ -79,7 +79,7 @@ def test_the_keys_are_those_of_version_0_1_with_findings_added(card: Card) -> No
 def test_an_audit_of_version_0_1_gets_findings_where_they_lead_to_its_level() -> None:
     verdict = read(shipped()).verdict
     assert verdict.level == "shown"
-    assert verdict.findings[0].code is FindingCode.FEATURES_WITHOUT_LUNGS
+    assert verdict.findings[0].code is ShortcutFindingCode.FEATURES_WITHOUT_LUNGS
     assert verdict.findings[0].classes == ("viral",)
     assert len(verdict.findings) == len(verdict.reasons) + len(verdict.remarks)
 

@@ -18,7 +18,7 @@ from cxr.evaluation.shortcuts.measurement import (
     TRAINING_PROBES,
     measure,
 )
-from cxr.evaluation.shortcuts.report import FindingCode, ShortcutMeasurements
+from cxr.evaluation.shortcuts.report import ShortcutFindingCode, ShortcutMeasurements
 from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom_set
 from tests.support.score_tables import tiny_classifier
@@ -61,7 +61,9 @@ def test_a_planted_shortcut_is_found_and_named(
 ) -> None:
     verdict = verdict_on(quickly_measured(classifier, synthetic(tmp_path / "set", shortcut)))
     assert verdict.level == "shown", verdict
-    assert (FindingCode.OUTSIDE_LUNGS, region) in {(finding.code, finding.about) for finding in verdict.findings}
+    assert (ShortcutFindingCode.OUTSIDE_LUNGS, region) in {
+        (finding.code, finding.about) for finding in verdict.findings
+    }
 
 
 def test_without_a_shortcut_none_is_found(plain: tuple[ShortcutMeasurements, list[Any]]) -> None:
@@ -138,7 +140,7 @@ def test_a_class_that_is_associated_with_its_source_raises_a_suspicion(classifie
     assert np.isnan(north.auc_held_out.value)
     verdict = verdict_on(measured)
     assert verdict.level == "suspected"
-    assert verdict.findings[0].code is FindingCode.CLASS_BY_SOURCE
+    assert verdict.findings[0].code is ShortcutFindingCode.CLASS_BY_SOURCE
 
 
 def test_sources_with_the_same_films_are_not_associated_with_the_class(classifier: Classifier, tmp_path: Path) -> None:
@@ -178,4 +180,4 @@ def test_normal_films_of_children_against_covid19_of_adults_are_a_shortcut(films
     assert verdict.level == "shown", verdict
     assert measured.class_by_source is not None
     assert measured.class_by_source.low > 0.95
-    assert FindingCode.CLASS_BY_SOURCE in {finding.code for finding in verdict.findings}
+    assert ShortcutFindingCode.CLASS_BY_SOURCE in {finding.code for finding in verdict.findings}

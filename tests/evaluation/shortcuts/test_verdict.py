@@ -15,12 +15,12 @@ from cxr.evaluation.shortcuts.report import (
     THUMBNAIL,
     WHOLE,
     DeletionCurve,
-    Finding,
-    FindingCode,
     HeatmapShare,
     Level,
     ProbeResult,
     RandomizationStep,
+    ShortcutFinding,
+    ShortcutFindingCode,
     ShortcutVerdict,
     SourceResult,
 )
@@ -34,7 +34,7 @@ def verdict(**facts: Any) -> ShortcutVerdict:
     return verdict_on(audit_measurements(**facts))
 
 
-def codes(found: ShortcutVerdict) -> list[FindingCode]:
+def codes(found: ShortcutVerdict) -> list[ShortcutFindingCode]:
     return [finding.code for finding in found.findings]
 
 
@@ -52,17 +52,17 @@ def of_model(masked: float) -> tuple[ProbeResult, ...]:
 
 
 def test_every_code_has_a_sentence_and_every_level_a_name() -> None:
-    assert set(SENTENCES) == set(FindingCode)
+    assert set(SENTENCES) == set(ShortcutFindingCode)
     assert set(LEVEL_NAMES) == {"none found", "suspected", "shown"}
-    for code in FindingCode:
-        assert sentence_of(Finding(code=code, about="border", classes=("normal", "covid19")))
+    for code in ShortcutFindingCode:
+        assert sentence_of(ShortcutFinding(code=code, about="border", classes=("normal", "covid19")))
 
 
 def test_where_nothing_is_predictable_without_the_lungs_the_limit_of_what_is_excluded_is_a_finding() -> None:
     found = verdict(probes_on_features=on_features(masked=0.5))
     assert found.level == "none found"
     (finding,) = found.findings
-    assert finding.code is FindingCode.NOT_EXCLUDED
+    assert finding.code is ShortcutFindingCode.NOT_EXCLUDED
     assert finding.value is not None
     assert finding.compared_with is not None
     assert (finding.value.low, finding.value.high) == (0.5, pytest.approx(0.6))
@@ -73,7 +73,7 @@ def test_where_nothing_is_predictable_without_the_lungs_the_limit_of_what_is_exc
 
 def test_without_a_probe_on_masked_lungs_there_are_too_few_films() -> None:
     masked = ProbeResult(name=MASKED, auc=UNKNOWN)
-    assert codes(verdict(probes_on_features=(probe_result(WHOLE), masked))) == [FindingCode.TOO_FEW_FILMS]
+    assert codes(verdict(probes_on_features=(probe_result(WHOLE), masked))) == [ShortcutFindingCode.TOO_FEW_FILMS]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_shape_alone_raises_a_suspicion_only_as_the_model_does_not_see_it() -> N
 def test_the_models_own_score_with_the_lungs_masked_is_a_reason() -> None:
     found = verdict(model_scores=of_model(0.82))
     assert found.level == "shown"
-    assert found.findings[0].code is FindingCode.MODEL_WITHOUT_LUNGS
+    assert found.findings[0].code is ShortcutFindingCode.MODEL_WITHOUT_LUNGS
     assert found.findings[0].compared_with == probe_result(WHOLE, 0.9).auc
 
 
@@ -124,7 +124,7 @@ def test_the_models_own_score_with_the_lungs_masked_is_a_reason() -> None:
 def test_a_shortcut_in_the_features_that_the_model_uses_less_is_remarked(masked: float, remarked: bool) -> None:
     found = verdict(probes_on_features=on_features(masked=SHOWN), model_scores=of_model(masked))
     assert found.level == "shown"
-    assert (FindingCode.LESS_USED_BY_MODEL in codes(found)) == remarked
+    assert (ShortcutFindingCode.LESS_USED_BY_MODEL in codes(found)) == remarked
 
 
 def test_without_a_shortcut_there_is_no_remark_on_its_use() -> None:
@@ -135,7 +135,7 @@ def test_a_thumbnail_that_suffices_is_remarked_and_does_not_affect_the_level() -
     thumbnail = probe_result(THUMBNAIL, 0.95, retained=Interval(0.95, 0.9, 1))
     found = verdict(probes_on_features=(*on_features(whole=0.9)[:3], thumbnail))
     assert found.level == "none found"
-    assert codes(found)[1:] == [FindingCode.THUMBNAIL_SUFFICES]
+    assert codes(found)[1:] == [ShortcutFindingCode.THUMBNAIL_SUFFICES]
     assert "95% (90–100%)" in found.remarks[0]
 
 
@@ -145,7 +145,7 @@ def test_an_association_of_class_and_source_raises_a_suspicion(low: float, level
     assert found.level == level
     if level == "suspected":
         (finding,) = found.findings
-        assert finding.code is FindingCode.CLASS_BY_SOURCE
+        assert finding.code is ShortcutFindingCode.CLASS_BY_SOURCE
         assert (finding.value, finding.compared_with) == (Interval(0.6, low, 0.7), probe_result("source", 0.9).auc)
         assert found.reasons[0] in found.sentence
 
@@ -163,12 +163,12 @@ def source(within: float = 0.95, held_out: float = 0.95, accuracy: float = 0.9) 
 @pytest.mark.parametrize(
     ("result", "code"),
     [
-        (source(held_out=0.6), FindingCode.WORSE_WITHOUT_SOURCE),
-        (source(within=0.6), FindingCode.WORSE_WITHIN_SOURCE),
-        (source(accuracy=0.1), FindingCode.BELOW_CHANCE_WITHOUT_SOURCE),
+        (source(held_out=0.6), ShortcutFindingCode.WORSE_WITHOUT_SOURCE),
+        (source(within=0.6), ShortcutFindingCode.WORSE_WITHIN_SOURCE),
+        (source(accuracy=0.1), ShortcutFindingCode.BELOW_CHANCE_WITHOUT_SOURCE),
     ],
 )
-def test_a_probe_that_is_worse_on_a_source_raises_a_suspicion(result: SourceResult, code: FindingCode) -> None:
+def test_a_probe_that_is_worse_on_a_source_raises_a_suspicion(result: SourceResult, code: ShortcutFindingCode) -> None:
     found = verdict(probes_on_features=on_features(whole=0.9), sources=(result,))
     assert found.level == "suspected"
     assert codes(found) == [code]
@@ -187,7 +187,7 @@ def test_heatmaps_outside_the_lungs_are_remarked_and_do_not_affect_the_level() -
     share = HeatmapShare(label="covid19", lungs="outline", films=50, share=interval_around(0.2), uniform=0.3)
     found = verdict(heatmap_shares=(share, share.model_copy(update={"uniform": 0.2})))
     assert found.level == "none found"
-    assert codes(found)[1:] == [FindingCode.HEATMAPS_OUTSIDE_LUNGS]
+    assert codes(found)[1:] == [ShortcutFindingCode.HEATMAPS_OUTSIDE_LUNGS]
     assert found.findings[1].classes == ("covid19",)
     assert "20% (15–25%)" in found.remarks[0]
 
@@ -195,13 +195,13 @@ def test_heatmaps_outside_the_lungs_are_remarked_and_do_not_affect_the_level() -
 @pytest.mark.parametrize(
     ("correlation", "code"),
     [
-        (interval_around(0.1), FindingCode.RANDOMIZATION_PASSED),
-        (interval_around(0.8), FindingCode.RANDOMIZATION_FAILED),
-        (interval_around(0.5), FindingCode.RANDOMIZATION_UNCLEAR),
-        (interval_around(0, 0), FindingCode.RANDOMIZATION_VANISHED),
+        (interval_around(0.1), ShortcutFindingCode.RANDOMIZATION_PASSED),
+        (interval_around(0.8), ShortcutFindingCode.RANDOMIZATION_FAILED),
+        (interval_around(0.5), ShortcutFindingCode.RANDOMIZATION_UNCLEAR),
+        (interval_around(0, 0), ShortcutFindingCode.RANDOMIZATION_VANISHED),
     ],
 )
-def test_the_last_step_of_the_randomization_decides_its_check(correlation: Interval, code: FindingCode) -> None:
+def test_the_last_step_of_the_randomization_decides_its_check(correlation: Interval, code: ShortcutFindingCode) -> None:
     steps = (
         RandomizationStep(block="head", correlation=interval_around(0.9), ssim=0.9),
         RandomizationStep(block="b1", correlation=correlation, ssim=0.5),
@@ -212,13 +212,15 @@ def test_the_last_step_of_the_randomization_decides_its_check(correlation: Inter
 @pytest.mark.parametrize(
     ("gap", "last", "code"),
     [
-        (0.2, 0.3, FindingCode.DELETION_FASTER),
-        (-0.2, 0.3, FindingCode.DELETION_SLOWER),
-        (0.01, 0.3, FindingCode.DELETION_EQUAL),
-        (0.2, 0.99, FindingCode.DELETION_INSENSITIVE),
+        (0.2, 0.3, ShortcutFindingCode.DELETION_FASTER),
+        (-0.2, 0.3, ShortcutFindingCode.DELETION_SLOWER),
+        (0.01, 0.3, ShortcutFindingCode.DELETION_EQUAL),
+        (0.2, 0.99, ShortcutFindingCode.DELETION_INSENSITIVE),
     ],
 )
-def test_the_area_between_the_deletion_curves_decides_their_check(gap: float, last: float, code: FindingCode) -> None:
+def test_the_area_between_the_deletion_curves_decides_their_check(
+    gap: float, last: float, code: ShortcutFindingCode
+) -> None:
     curve = DeletionCurve(
         films=9, shares=(0, 0.5), hottest=(1, last), random=(1, last), area_between=interval_around(gap)
     )
