@@ -1,4 +1,4 @@
-"""The list of pages, in the order in which they are wanted."""
+"""The pages of the dashboard, in the order of the menu."""
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ page = st.navigation(
         st.Page("pages/train.py", title="Train"),
         st.Page("pages/models.py", title="Models"),
         st.Page("pages/data.py", title="Data"),
-        # The first page's own address is /, but people guess this one.
+        # The address of the first page is /, but people guess this one.
         st.Page("pages/predict.py", title="Predict", url_path="predict", visibility="hidden"),
     ],
     position="top",

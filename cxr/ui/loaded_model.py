@@ -31,7 +31,7 @@ def load_classifier(card: Card) -> Classifier:
 
 
 @st.cache_resource(max_entries=MOST_LOADED, show_spinner=False)
-def _loaded(name: str, version: str, gate: str | None) -> Classifier:
+def _loaded(name: str, version: str, input_check: str | None) -> Classifier:
     return loading.load_classifier(name)
 
 

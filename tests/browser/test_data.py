@@ -73,6 +73,7 @@ def test_an_error_disappears_while_a_better_choice_is_worked_on(page: Page, serv
     page.locator("summary").filter(has_text="Add X-rays").click()
     page.get_by_role("tab", name="Synthetic").click()
     page.get_by_label("X-rays", exact=True).fill("40")
+    page.get_by_label("Size, px").fill("128")
     page.get_by_label("Name", exact=True).fill("../x")
     page.get_by_role("button", name="Create", exact=True).click()
     error.wait_for()

@@ -61,10 +61,13 @@ def test_it_listens_on_this_machine_s_own_address_alone(server):
 def test_the_settings_say_so_and_tell_nobody_anything():
     settings = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text("utf-8"))
     server = settings["server"]
-    assert server["address"] == "127.0.0.1" and server["maxUploadSize"] == 200
-    assert server["enableXsrfProtection"] and server["enableCORS"]
+    assert server["address"] == "127.0.0.1"
+    assert server["maxUploadSize"] == 200
+    assert server["enableXsrfProtection"]
+    assert server["enableCORS"]
     assert server["allowedHosts"] == ["localhost", "127.0.0.1", "::1"]
-    assert settings["browser"]["gatherUsageStats"] is False and settings["client"]["showErrorDetails"] == "none"
+    assert settings["browser"]["gatherUsageStats"] is False
+    assert settings["client"]["showErrorDetails"] == "none"
     assert settings["logger"]["enableRich"] is False
 
 
