@@ -1,4 +1,7 @@
-"""A stored model becomes a classifier: verified, built by its recipe, and filled with its weights."""
+"""A stored model becomes a classifier: verified, built by its recipe, and filled with its weights.
+
+The weights are numbers that are assigned to a network built here; no code is loaded from a model's files.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from cxr.core.errors import CxrError, RegistryError
 from cxr.inference.classifier import Classifier
 from cxr.inference.input_check.detector import InputCheck
 from cxr.registry.default_model import default_name
-from cxr.registry.verification import load_verified
+from cxr.registry.verification import StoredModel, load_verified
 from cxr.registry.weights_file import assign
 
 
@@ -18,16 +21,24 @@ def load_classifier(name: str | None = None, precision: str = "auto") -> Classif
     chosen = name or default_name()
     if chosen is None:
         raise RegistryError("There is no model yet. Train one, or import one.", code="no-model")
-    model = load_verified(chosen)
+    return build_classifier(load_verified(chosen), precision)
+
+
+def build_classifier(model: StoredModel, precision: str = "auto") -> Classifier:
+    """The classifier of a verified model; RegistryError where its network cannot be built.
+
+    With the precision "auto", it computes in the fastest that the hardware has.
+    """
     from cxr.learning.device import find_device
 
     used = find_device(precision).precision  # first: it imports TensorFlow without its messages
     from cxr.learning.network import build
 
+    card = model.card
     try:
-        network = build(model.recipe, len(model.card.classes), used, model.card.zca_rank)
+        network = build(model.recipe, len(card.classes), used, card.zca_rank)
         assign(network.model.weights, model.arrays)
     except (CxrError, ValueError) as error:  # Keras raises a ValueError where a graph cannot be built
-        raise RegistryError(f"The model '{chosen}' cannot be loaded: {error}", code="not-built") from error
+        raise RegistryError(f"The model '{card.name}' cannot be loaded: {error}", code="not-built") from error
     input_check = None if model.input_check is None else InputCheck.from_arrays(model.input_check)
-    return Classifier(network, model.recipe, model.card, used, input_check)
+    return Classifier(network, model.recipe, card, used, input_check)
