@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,9 @@ def test_the_default_model_is_loaded_and_reads_as_before(
     home: Path, make_classifier: MakeClassifier, draft: Callable[..., ModelDraft], film: Film, dtype: type
 ) -> None:
     fresh = make_classifier()
-    arrays = {name: array.astype(dtype) for name, array in arrays_of(fresh.network.model.weights).items()}
+    arrays: dict[str, Any] = {
+        name: array.astype(dtype) for name, array in arrays_of(fresh.network.model.weights).items()
+    }
     registry.store(registry.NewModel(draft(threshold=0.4), fresh.recipe, arrays, TABLE))
     loaded = load_classifier(precision="float32")
     assert (loaded.card.name, loaded.threshold) == ("tiny", 0.4)

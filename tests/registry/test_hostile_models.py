@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,9 +66,9 @@ def with_recipe(members: dict[str, bytes], recipe: bytes, **facts: object) -> by
     return packed(members | {RECIPE: recipe, CARD: json.dumps(card).encode()})
 
 
-def npz(save: Callable[..., None] = np.savez, **arrays: np.ndarray) -> bytes:
+def npz(**arrays: Any) -> bytes:
     file = io.BytesIO()
-    save(file, **arrays)
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

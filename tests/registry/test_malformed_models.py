@@ -287,9 +287,9 @@ def test_a_model_with_a_harmless_change_is_shown_compared_and_listed(
     guest = package.import_model(packed(CHANGES[change](exported)), "guest")
     assert registry.list_models().damaged == {}
     assert len(list(shown(guest))) == 12
-    models = [ModelScores.from_card(model, held_out_scores(model)) for model in (guest, imported)]
+    first, second = (ModelScores.from_card(model, held_out_scores(model)) for model in (guest, imported))
     with suppress(CxrError):  # where the two share no X-rays
-        compare_scores(*models)
+        compare_scores(first, second)
     assert_commands_run(cxr, "models show guest", "models show guest --json", "models list", "models list --json")
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pydantic
 import pytest
 
@@ -5,7 +7,7 @@ from cxr.core.errors import RecipeError
 from cxr.registry.recipe import Recipe, built_in_names
 from cxr.registry.recipe_sections import AugmentationSettings, RecipeSection
 
-PUBLISHED = {
+PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     "gradientcrescent-binary": {
         "data": {
             "classes": ("normal", "covid19"),
@@ -96,7 +98,7 @@ PUBLISHED = {
         "augmentation": {"flip_horizontal": False, "flip_vertical": False},
     },
 }
-CRESCENT = {
+CRESCENT: dict[str, dict[str, Any]] = {
     "input": {"size_px": 150, "featurewise_center": True, "featurewise_std": True, "zca": True},
     "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "head"},
     "augmentation": {
@@ -180,7 +182,7 @@ def test_every_default_is_one_that_would_be_allowed():
 
 def test_a_recipe_cannot_be_changed():
     with pytest.raises(pydantic.ValidationError):
-        Recipe().training.epochs = 3
+        Recipe().training.epochs = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("name", [name for name in AugmentationSettings.model_fields if name != "fill"])

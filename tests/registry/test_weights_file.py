@@ -6,6 +6,7 @@ import io
 import pickle
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -192,15 +193,15 @@ def test_bytes_are_parsed_as_a_file_is_read(arrays: Arrays) -> None:
 def test_shapes_are_compared_before_any_array_is_read(monkeypatch: pytest.MonkeyPatch, arrays: Arrays) -> None:
     data = to_bytes(arrays)
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("an array was read"))
-    shapes = {"a/kernel": (2, 3), "a/bias": (3,)}
+    shapes: dict[str, tuple[int, ...]] = {"a/kernel": (2, 3), "a/bias": (3,)}
     for expected in ({"a/kernel": (2, 3)}, shapes | {"a/bias": (4,)}, shapes | {"c": (1,)}):
-        assert code_of(lambda expected=expected: parse_arrays(data, "w.npz", expected)) == "error.shapes"
+        assert code_of(partial(parse_arrays, data, "w.npz", expected)) == "error.shapes"
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_refused(dtype: type, value: float) -> None:
-    array = np.ones((3, 4), dtype)
+    array: NDArray[Any] = np.ones((3, 4), dtype)
     assert same(parse_arrays(to_bytes({"a": -array}), "w.npz"), {"a": -array})
     array[1, 2] = value
     assert code_of(lambda: parse_arrays(to_bytes({"a": array}), "w.npz")) == "error.not-finite"
