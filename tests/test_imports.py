@@ -47,6 +47,7 @@ def imported(path, own_name):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{own_name} imports relatively (line {node.lineno})"
+            assert node.module
             for alias in node.names:
                 full = f"{node.module}.{alias.name}"
                 names.add(full if full in FILES else node.module)

@@ -15,6 +15,11 @@ Data = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", help="A model in the registry; by default, the default model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RecipeName = Annotated[str, typer.Argument(help="The name of a recipe, or a .toml file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a value of the recipe, for example head.dropout=0.4; repeatable."),
+]
 
 
 def takes_options(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:

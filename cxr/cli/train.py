@@ -8,17 +8,12 @@ from typing import Annotated
 import typer
 
 from cxr.cli import console
-from cxr.cli.options import Data, Json
+from cxr.cli.options import Data, Json, Overrides, RecipeName
 from cxr.core.number_format import counted, decimal, interval_range
-
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override a value of the recipe, for example head.dropout=0.4; repeatable."),
-]
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="The name of a recipe, or a .toml file.")],
+    recipe: RecipeName,
     data: Data,
     name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
     set_: Overrides = None,
@@ -41,7 +36,7 @@ def train(
 
 
 def crossval(
-    recipe: Annotated[str, typer.Argument(help="The name of a recipe, or a .toml file.")],
+    recipe: RecipeName,
     data: Data,
     folds: Annotated[int, typer.Option(min=2, max=20, help="The number of folds.")] = 5,
     set_: Overrides = None,

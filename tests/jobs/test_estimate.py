@@ -63,7 +63,11 @@ def test_more_films_epochs_pixels_or_views_take_longer(home):
     assert high(tiny_recipe(trunk={"train": "all"}, input={"size_px": 224})) > high(plain)
     assert high(tiny_recipe(trunk={"train": "head"}, input={"size_px": 448})) > high(plain)
     assert high(tiny_recipe(trunk={"train": "head"}, input={"size_px": 224}, training={"epochs": 9})) > high(plain)
-    views = {"trunk": {"train": "head"}, "input": {"size_px": 224}, "augmentation": {"noise": 3}}
+    views: dict[str, dict[str, object]] = {
+        "trunk": {"train": "head"},
+        "input": {"size_px": 224},
+        "augmentation": {"noise": 3},
+    }
     assert high(tiny_recipe(**views, training={"views": 8})) > high(tiny_recipe(**views, training={"views": 1}))
 
 

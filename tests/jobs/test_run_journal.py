@@ -223,7 +223,9 @@ def test_best_weights_without_a_checkpoint_do_not_delete_those_of_a_resumed_run(
 def test_saved_arrays_are_loaded_and_missing_ones_are_none(run):
     journal = RunJournal(run)
     journal.save("checkpoint", WEIGHTS)
-    np.testing.assert_array_equal(journal.load("checkpoint")["kernel"], WEIGHTS["kernel"])
+    saved = journal.load("checkpoint")
+    assert saved is not None
+    np.testing.assert_array_equal(saved["kernel"], WEIGHTS["kernel"])
     assert journal.load("best-1") is None
 
 

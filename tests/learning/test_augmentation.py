@@ -33,23 +33,24 @@ EVERYTHING = AugmentationSettings(**KNOBS)
 HALVES = (slice(0, 32), slice(32, 64))
 
 
-class Fixed:
+class Fixed(np.random.Generator):
     """A generator whose draws lie at one place of their span: 0 at its low end, 1 at its high end."""
 
     def __init__(self, at: float, sign: int = 1) -> None:
+        super().__init__(np.random.PCG64(0))
         self.at, self.sign = at, sign
 
-    def uniform(self, low, high, size=None):
+    def uniform(self, low, high, size=None):  # type: ignore[override]
         value = low + self.at * (high - low)
         return value if size is None else np.full(size, value)
 
-    def choice(self, options, size):
+    def choice(self, options, size):  # type: ignore[override]
         return np.full(size, self.sign)
 
-    def integers(self, low, high):
+    def integers(self, low, high):  # type: ignore[override]
         return low + int(self.at * (high - 1 - low))
 
-    def normal(self, mean, deviation, size):
+    def normal(self, mean, deviation, size):  # type: ignore[override]
         return np.full(size, mean + deviation * (2 * self.at - 1))
 
 

@@ -122,9 +122,7 @@ def test_the_weight_of_a_small_source_is_limited():
 def test_a_label_of_several_classes_is_a_label_of_its_own_among_a_sources_films():
     targets = np.array([[1, 0, 0]] * 4 + [[0, 1, 0]] * 4 + [[0, 1, 1]] * 16, np.float32)
     weights = source_weights(targets, np.array(["one"] * 24))
-    assert [weights[:4].sum(), weights[4:8].sum(), weights[8:].sum()] == pytest.approx(
-        [4.8, 4.8, 9.6] / np.float64(0.8)
-    )
+    assert [weights[:4].sum(), weights[4:8].sum(), weights[8:].sum()] == pytest.approx(np.array([4.8, 4.8, 9.6]) / 0.8)
 
 
 # The optimizer

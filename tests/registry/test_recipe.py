@@ -144,7 +144,7 @@ def test_every_published_recipe_is_there():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_built_in_recipe_has_the_hyperparameters_of_its_publication(name):
     recipe = Recipe.read(name).model_dump()
-    wanted = [PUBLISHED[name]] + [CRESCENT] * name.startswith("gradientcrescent")
+    wanted: list[Any] = [PUBLISHED[name]] + [CRESCENT] * name.startswith("gradientcrescent")
     for table in wanted:
         for section, values in table.items():
             assert {key: recipe[section][key] for key in values} == values

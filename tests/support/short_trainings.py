@@ -63,7 +63,8 @@ def learn(films_of):
     from cxr.learning.training import train
 
     def run(recipe, journal=None, count=FEW, change=None):
-        return train(recipe, *films_of(recipe, count, change), CPU, journal or Notes())
+        dataset, labels = films_of(recipe, count, change)
+        return train(recipe, dataset, labels, CPU, journal or Notes())
 
     return run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cxr.jobs import run_store
@@ -14,7 +14,7 @@ from cxr.registry.recipe import Recipe
 WITHOUT_INPUT_CHECK = Stages(train_input_check=lambda *_: None)  # which takes most of a short training's time
 
 
-def tiny_recipe(**sections: dict[str, object]) -> Recipe:
+def tiny_recipe(**sections: Mapping[str, object]) -> Recipe:
     """A recipe of a few filters on 32-pixel films; sections replace or extend its own."""
     table: dict[str, dict[str, object]] = {
         "input": {"size_px": 32, "scale": "unit"},
@@ -24,7 +24,7 @@ def tiny_recipe(**sections: dict[str, object]) -> Recipe:
         "optimiser": {"rate": 3e-3},
     }
     for name, values in sections.items():
-        table[name] = table.get(name, {}) | values
+        table[name] = {**table.get(name, {}), **values}
     return Recipe.from_table({"name": "tiny", **table})
 
 

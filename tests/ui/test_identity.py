@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -235,7 +236,7 @@ def test_no_name_is_found_anywhere(
         assert found_in(path.name, TAG, BORN, FILE) + found_in(path.read_bytes(), TAG, BORN, FILE) == [], path
 
 
-def read_and_export(films: dict[str, bytes], classifier: object) -> tuple[list[str], list[bytes]]:
+def read_and_export(films: dict[str, bytes], classifier: Any) -> tuple[list[str], list[bytes]]:
     """What a reader sees of these films, and all that can be taken away."""
     desk, shown, exported, rows = ReadingSession(), [], [], []
     desk.add(
@@ -251,9 +252,9 @@ def read_and_export(films: dict[str, bytes], classifier: object) -> tuple[list[s
         shown += [seen.thumbnail, reading.error, *reading.concerns]
         if prediction is None:
             continue
-        desk.open_key = reading.source.key
+        desk.current_key = reading.source.key
         film, heatmap = desk.film(), prediction.heatmap("normal")
-        shown += [ViewerFilm.from_film(film, desk.open_key).film, repr(film), repr(vars(film))]
+        shown += [ViewerFilm.from_film(film, desk.current_key).data_url, repr(film), repr(vars(film))]
         answer = ReaderResponse(reading.film_id, prediction.model, prediction.decision, 0.5, "agree", "seen")
         reader_responses.save_responses(answer)
         told = report.Report(

@@ -11,6 +11,7 @@ import pytest
 from streamlit.proto.Common_pb2 import FileURLs
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.support.event_loop import run
 from tests.support.server import serving
@@ -43,7 +44,7 @@ def stream(server, origin, host=None):
         f"ws://{host or f'127.0.0.1:{server.port}'}/_stcore/stream",
         sock=socket.create_connection(("127.0.0.1", server.port), 10),
         origin=origin,
-        subprotocols=["streamlit"],
+        subprotocols=[Subprotocol("streamlit")],
     )
 
 

@@ -268,7 +268,12 @@ def test_a_reader_reads_and_the_trail_knows_who(guarded):
 def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role):
     reader_responses.save_responses(ReaderResponse("f", "first@0", "normal", 0.5, "agree", "of another reader"))
     told = []
-    monkeypatch.setattr("cxr.inference.reader_responses.to_csv", lambda answers: told.extend(answers) or "")
+
+    def to_csv(answers):
+        told.extend(answers)
+        return ""
+
+    monkeypatch.setattr("cxr.inference.reader_responses.to_csv", to_csv)
     app = guarded("Predict", role)
     app.button(key="predict_example_drawn/viral").click()
     (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict_saved_responses"]
