@@ -115,7 +115,7 @@ def test_a_single_source_and_label_give_no_finding(folder: Folder) -> None:
 def test_damaged_and_missing_films_are_listed_with_the_reason(folder: Folder) -> None:
     folder.fill(20, "normal")
     folder.add("broken.png", encoded(image_of(1))[:200])
-    folder.add("text.png", b"no picture")
+    folder.add("text.png", b"no image")
     folder.add("gone.png", b"")
     result = folder.audit()
     reasons = {finding.paths[0]: finding.sentence for finding in findings(result, FindingCode.UNREADABLE)}

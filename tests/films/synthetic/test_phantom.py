@@ -121,9 +121,9 @@ def test_a_dataset_is_balanced_and_complete(drawn_set: DrawnSet) -> None:
     assert all(row["label"] == row["finding"] for row in rows)
     for row in rows:
         for column in ("path", "opacity", "lungs"):
-            with Image.open(folder / row[column]) as picture:
-                assert picture.size == (32, 32)
-                assert picture.mode == "L"
+            with Image.open(folder / row[column]) as image:
+                assert image.size == (32, 32)
+                assert image.mode == "L"
     columns = "path,label,finding,patient_id,split,view,sex,age,source,licence,opacity,lungs"
     assert ",".join(rows[0]) == columns
     assert {(row["source"], row["view"], row["licence"]) for row in rows} == {("phantom", "PA", "CC0 1.0")}
