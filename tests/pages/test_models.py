@@ -106,6 +106,7 @@ def test_the_card_has_results_limitations_and_the_hash(two_models):
         sum(counts.values()) for counts in card.films.values()
     )
     assert "40" in results.to_numpy().ravel().tolist()
+    assert card.results.test is not None
     assert len(subgroups) == len(card.results.test.groups) > 0
     assert card.weights_sha256 in [code.value for code in app.code]
 
