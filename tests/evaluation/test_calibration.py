@@ -71,7 +71,7 @@ def test_a_film_that_may_be_several_classes_counts_by_their_sum():
     assert fit_temperature(softmax(logits), coarse).value == pytest.approx(2.0, rel=0.1)
 
 
-def test_films_that_can_be_told_apart_without_an_error_fit_no_temperature():
+def test_perfectly_separated_films_fit_no_temperature():
     truth = np.arange(100) % 2
     p = np.where(np.eye(2)[truth] > 0, 0.8, 0.2)
     assert fit_temperature(p, np.eye(2)[truth]).value == 1

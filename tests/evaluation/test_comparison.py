@@ -12,6 +12,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.comparison import ModelScores, compare_scores, mcnemar
 from cxr.evaluation.evaluation import evaluate
+from tests.support.score_tables import binary_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -39,7 +40,7 @@ def test_values_are_those_of_each_evaluation(drawn):
         for k, one in enumerate((old, new)):
             alone = evaluate(labeled_cases(one.scores, labels, 0.5))
             assert found.accuracy[k].value == pytest.approx(alone.accuracy)
-            assert found.auc[k].value == pytest.approx(alone.binary.auc)
+            assert found.auc[k].value == pytest.approx(binary_metrics(alone).auc)
         assert found.accuracy_difference.value == pytest.approx(found.accuracy[0].value - found.accuracy[1].value)
         assert (found.n, found.patients, found.left_out, found.question) == (300, 120 - missing(old), 0, "class")
 
@@ -163,7 +164,7 @@ def test_without_a_negative_class_the_classes_mean_auc_is_compared(drawn):
     assert "p_first" not in found.differing
 
 
-def test_models_without_a_film_in_common_are_said_in_a_sentence(drawn):
+def test_models_without_a_film_in_common_are_refused(drawn):
     old, new = pair(drawn)
     with pytest.raises(DatasetError) as refused:
         compare_scores(old, ModelScores("new", new.scores.assign(film="x"), TWO, 0.5))
@@ -184,7 +185,7 @@ def test_the_films_they_differ_on_are_listed_with_both_answers_and_no_patient(dr
     assert "patient" not in listed
 
 
-def test_of_every_film_they_differ_on_it_is_said_which_is_right(drawn):
+def test_of_every_film_they_differ_on_the_correct_model_is_named(drawn):
     table = pd.DataFrame({"label": ["viral", "viral", "normal", "pneumonia"], "path": list("abcd"), "dataset": "drawn"})
     p = np.array([[0.1, 0.1, 0.8, 0.0], [0.9, 0.0, 0.1, 0.0], [0.1, 0.9, 0.0, 0.0], [0.1, 0.8, 0.1, 0.0]])
     q = np.array([[0.9, 0.0, 0.1, 0.0], [0.1, 0.1, 0.8, 0.0], [0.1, 0.0, 0.9, 0.0], [0.1, 0.1, 0.8, 0.0]])
@@ -198,9 +199,9 @@ def test_of_every_film_they_differ_on_it_is_said_which_is_right(drawn):
 def test_a_comparison_is_strict_json_even_of_one_patient(drawn):
     old, new = pair(drawn)
     assert json.loads(json.dumps(compare_scores(old, new, 50).as_dict(), allow_nan=False))["n"] == 300
-    one = [ModelScores(c.name, c.scores.iloc[:1], TWO, 0.5) for c in (old, new)]
+    first, second = (ModelScores(model.name, model.scores.iloc[:1], TWO, 0.5) for model in (old, new))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        said = json.loads(json.dumps(compare_scores(*one, 50).as_dict(), allow_nan=False))
+        said = json.loads(json.dumps(compare_scores(first, second, 50).as_dict(), allow_nan=False))
     assert said["n"] == 1
     assert said["auc"][0]["value"] is None

@@ -11,6 +11,7 @@ from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.curves import calibration_curve, precision_recall_curve, roc_curve, score_histogram
 from cxr.evaluation.decisions import BinaryQuestion, binary_questions
 from cxr.evaluation.evaluation import evaluate
+from tests.support.score_tables import binary_metrics
 
 
 def question(truth, score, label=None, threshold=0.5):
@@ -86,7 +87,7 @@ def test_calibration_differs_by_the_calibration_error_that_stands_among_the_figu
     label = np.where(rng.random(90) < score, "ill", "normal")
     table = pd.DataFrame({"label": label, "p_normal": 1 - score, "p_ill": score})
     found = calibration_curve(binary_questions(labeled_cases(table, labels, 0.5))[0])
-    assert found.expected_error == pytest.approx(evaluate(labeled_cases(table, labels, 0.5)).binary.ece)
+    assert found.expected_error == pytest.approx(binary_metrics(evaluate(labeled_cases(table, labels, 0.5))).ece)
 
 
 def test_the_brier_score_is_scikit_learns(drawn):

@@ -14,7 +14,8 @@ from cxr.evaluation.decision_curve import decision_curve
 TWO = LabelSpace(("normal", "covid19"))
 TABLE = pd.DataFrame(
     {"label": ["covid19", "covid19", "normal", "normal", "normal"], "p_normal": [0.1, 0.7, 0.8, 0.4, 0.95]}
-).eval("p_covid19 = 1 - p_normal")
+)
+TABLE["p_covid19"] = 1 - TABLE["p_normal"]
 
 
 def test_net_benefit_is_that_worked_out_by_hand():

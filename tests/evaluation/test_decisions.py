@@ -29,7 +29,7 @@ def table():
     return pd.DataFrame(ROWS, columns=["label", "p_normal", "p_bacterial", "p_viral"])
 
 
-def test_everything_else_is_asked_first_and_then_each_class(table):
+def test_the_first_question_is_any_finding_and_then_comes_each_class(table):
     asked = binary_questions(labeled_cases(table, THREE, 0.5))
     assert [str(one) for one in asked] == [
         "pneumonia vs normal",
@@ -43,13 +43,13 @@ def test_everything_else_is_asked_first_and_then_each_class(table):
     assert asked[0].scores[:2] == pytest.approx([0.1, 0.7])
 
 
-def test_of_two_classes_the_positive_one_is_asked_for_once():
+def test_of_two_classes_the_positive_one_has_one_question():
     table = pd.DataFrame({"label": ["normal", "covid19"], "p_normal": [0.8, 0.1], "p_covid19": [0.2, 0.9]})
     names = [str(one) for one in binary_questions(labeled_cases(table, LabelSpace(("normal", "covid19")), 0.5))]
     assert names == ["covid19 vs normal", "normal vs rest"]
 
 
-def test_without_a_negative_class_only_classes_are_asked_for():
+def test_without_a_negative_class_there_are_only_questions_of_classes():
     columns = {"p_a": [0.8, 0.1, 0.1], "p_b": [0.1, 0.8, 0.1], "p_c": [0.1, 0.1, 0.8]}
     asked = binary_questions(
         labeled_cases(pd.DataFrame({"label": ["a", "b", "c"], **columns}), LabelSpace(("a", "b", "c")), None)
@@ -101,9 +101,9 @@ def test_the_report_of_classes_is_scikit_learns(table):
     said = np.array(THREE.classes)[decided]
     theirs = classification_report(table["label"], said, output_dict=True, zero_division=0)
     for name, of in {**dict(zip(THREE.classes, THREE.classes, strict=True)), "macro average": "macro avg"}.items():
-        mine = report.loc[name, ["precision", "recall", "F1"]].tolist()
+        mine = list(report.loc[name, ["precision", "recall", "F1"]])
         assert mine == pytest.approx([theirs[of][key] for key in ("precision", "recall", "f1-score")])
-    weighted = report.loc["weighted average", ["precision", "recall", "F1"]].tolist()
+    weighted = list(report.loc["weighted average", ["precision", "recall", "F1"]])
     assert weighted == pytest.approx([theirs["weighted avg"][key] for key in ("precision", "recall", "f1-score")])
 
 

@@ -17,6 +17,7 @@ from cxr.evaluation.intervals import delong_covariance
 from cxr.evaluation.metrics import ranking_metrics
 from cxr.evaluation.operating_point import YOUDEN, ThresholdRule, choose_threshold
 from cxr.evaluation.scores import probabilities_of, read_scores, score_table
+from tests.support.score_tables import binary_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -75,10 +76,10 @@ def test_binary_results_are_those_worked_out_by_hand():
     assert found.accuracy == pytest.approx(5 / 7)
     assert found.recall == pytest.approx({"normal": 2 / 3, "covid19": 3 / 4})
     assert found.macro_f1 == pytest.approx((2 / 3 + 3 / 4) / 2)
-    assert found.binary.sensitivity == pytest.approx(3 / 4)
-    assert found.binary.specificity == pytest.approx(2 / 3)
+    assert binary_metrics(found).sensitivity == pytest.approx(3 / 4)
+    assert binary_metrics(found).specificity == pytest.approx(2 / 3)
     # of 12 pairs of a covid19 and a normal film: 9 - 0.3 against 0.3 is half, 0.3 and 0.55 against 0.6 are none
-    assert found.binary.auc == found.auc["covid19"] == pytest.approx((3 + 1.5 + 3 + 2) / 12)
+    assert binary_metrics(found).auc == found.auc["covid19"] == pytest.approx((3 + 1.5 + 3 + 2) / 12)
 
 
 def test_the_threshold_decides_and_a_score_that_reaches_it_is_positive():
@@ -101,7 +102,7 @@ def test_results_agree_with_scikit_learn_with_ties(labels, seed):
     assert list(found.recall.values()) == pytest.approx(list(recall_score(truth, decided, average=None)))
     for k, name in enumerate(labels.classes):
         assert found.auc[name] == pytest.approx(roc_auc_score(truth == k, p[:, k]))
-    assert found.binary.auc == pytest.approx(roc_auc_score(truth != 0, 1 - p[:, 0]))
+    assert binary_metrics(found).auc == pytest.approx(roc_auc_score(truth != 0, 1 - p[:, 0]))
 
 
 def test_macro_f1_is_the_mean_over_the_classes_that_occur():
@@ -139,9 +140,9 @@ def test_a_film_of_a_coarse_label_is_right_with_any_of_its_classes():
     assert found.coarse == {"pneumonia": (1, 1, 0, 1)}
     assert found.as_dict()["coarse"] == found.coarse
     assert list(found.rows) == [*FOUR.classes, "pneumonia (any)"]
-    assert found.binary.n == 5
-    assert found.binary.sensitivity == pytest.approx(3 / 4)
-    assert found.binary.auc == pytest.approx(1.0)
+    assert binary_metrics(found).n == 5
+    assert binary_metrics(found).sensitivity == pytest.approx(3 / 4)
+    assert binary_metrics(found).auc == pytest.approx(1.0)
 
 
 def test_sensitivity_and_specificity_are_those_of_the_matrix_with_its_coarse_rows():
@@ -149,8 +150,8 @@ def test_sensitivity_and_specificity_are_those_of_the_matrix_with_its_coarse_row
     rows += [("normal", 0.9, 0.1, 0, 0), ("normal", 0.1, 0.9, 0, 0)]
     found = evaluate(labeled_cases(scores_of(FOUR.classes, rows), FOUR, 0.5))
     positives = np.array([row for name, row in found.rows.items() if name != "normal"])
-    assert found.binary.sensitivity == positives[:, 1:].sum() / positives.sum() == 1 / 3
-    assert found.binary.specificity == found.rows["normal"][0] / sum(found.rows["normal"])
+    assert binary_metrics(found).sensitivity == positives[:, 1:].sum() / positives.sum() == 1 / 3
+    assert binary_metrics(found).specificity == found.rows["normal"][0] / sum(found.rows["normal"])
 
 
 def test_a_coarse_label_that_is_itself_a_class_takes_its_members_films():
@@ -175,7 +176,7 @@ def test_films_that_the_model_knows_no_label_for_are_counted_and_left_out():
     unknown = [("tuberculosis", 0.9, 0.1), ("pneumonia", 0.2, 0.8), ("", 0.5, 0.5)]
     found = evaluate(labeled_cases(scores_of(TWO.classes, unknown + rows), TWO, 0.5))
     assert (found.n, found.left_out, found.accuracy) == (2, 3, 1.0)
-    assert found.binary.n == 2
+    assert binary_metrics(found).n == 2
 
 
 def test_films_of_unknown_labels_alone_cannot_be_evaluated():
@@ -187,10 +188,10 @@ def test_films_of_unknown_labels_alone_cannot_be_evaluated():
 def test_what_one_class_alone_cannot_tell_is_not_a_number_and_null_in_json():
     found = evaluate(labeled_cases(scores_of(TWO.classes, [("normal", 0.9, 0.1), ("normal", 0.3, 0.7)]), TWO, 0.5))
     assert math.isnan(found.auc["covid19"])
-    assert math.isnan(found.binary.auc)
-    assert math.isnan(found.binary.sensitivity)
+    assert math.isnan(binary_metrics(found).auc)
+    assert math.isnan(binary_metrics(found).sensitivity)
     assert math.isnan(found.recall["covid19"])
-    assert found.binary.specificity == 0.5
+    assert binary_metrics(found).specificity == 0.5
     said = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert said["auc"] == {"normal": None, "covid19": None}
     assert said["binary"]["auc"] is None
@@ -199,7 +200,7 @@ def test_what_one_class_alone_cannot_tell_is_not_a_number_and_null_in_json():
 
 
 def youden(table, labels, threshold):
-    binary = evaluate(labeled_cases(table, labels, threshold)).binary
+    binary = binary_metrics(evaluate(labeled_cases(table, labels, threshold)))
     return binary.sensitivity + binary.specificity - 1
 
 
@@ -220,13 +221,13 @@ def test_no_cut_is_better_than_the_chosen_threshold(decimals):
 def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, seed):
     table = drawn_scores(TWO, seed)
     chosen = choose_threshold(table, TWO, ThresholdRule(sensitivity=floor))
-    assert evaluate(labeled_cases(table, TWO, chosen)).binary.sensitivity >= floor
+    assert binary_metrics(evaluate(labeled_cases(table, TWO, chosen))).sensitivity >= floor
     next_score = np.sort(np.unique(1 - table["p_normal"]))
     above = next_score[next_score > chosen]
-    assert len(above) < 2 or evaluate(labeled_cases(table, TWO, above[1])).binary.sensitivity < floor
+    assert len(above) < 2 or binary_metrics(evaluate(labeled_cases(table, TWO, above[1]))).sensitivity < floor
 
 
-def test_a_rule_says_what_it_is_and_refuses_what_no_sensitivity_can_be():
+def test_a_rule_names_itself_and_refuses_an_impossible_sensitivity():
     assert str(YOUDEN) == "Youden"
     assert str(ThresholdRule(0.95)) == "sensitivity of at least 0.95"
     for floor in (0, -1, 1.5):
@@ -235,7 +236,7 @@ def test_a_rule_says_what_it_is_and_refuses_what_no_sensitivity_can_be():
         assert refused.value.code == "dataset.bad-sensitivity"
 
 
-def test_classes_that_can_be_told_apart_get_a_threshold_in_the_middle_of_the_gap():
+def test_separated_classes_get_a_threshold_in_the_middle_of_the_gap():
     rows = [("normal", 0.95, 0.05), ("normal", 0.8, 0.2), ("covid19", 0.4, 0.6), ("covid19", 0.1, 0.9)]
     assert choose_threshold(scores_of(TWO.classes, rows), TWO) == pytest.approx(0.4)
 
@@ -280,7 +281,7 @@ def test_scores_come_back_from_a_file_as_they_were_stored(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "p_normal,p_covid19\n0.5,0.5\n"])
-def test_scores_that_are_no_score_table_are_refused_in_a_sentence(tmp_path, text):
+def test_scores_that_are_no_score_table_are_refused(tmp_path, text):
     (tmp_path / "scores.csv").write_text(text)
     with pytest.raises(DatasetError) as refused:
         read_scores(tmp_path / "scores.csv")

@@ -1,4 +1,4 @@
-"""A shelved model examined on films: by which it is judged, and what is said where it cannot be."""
+"""The evaluation of a registered model: on which films, and what is refused."""
 
 import csv
 import shutil
@@ -15,7 +15,7 @@ from cxr.learning.film_selection import select
 from cxr.registry import registry
 from tests.support.training import carry_out, tiny_recipe
 
-TWO = {"classes": ["normal", "covid19"]}
+TWO: dict[str, object] = {"classes": ["normal", "covid19"]}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def silent(done, total, what=""):
 @pytest.mark.parametrize(
     "data", [{}, TWO | {"draw": {"normal": 12, "covid19": 12}, "draw_test": 4}], ids=["dealt", "drawn"]
 )
-def test_films_of_its_training_judge_a_model_only_where_it_was_not_trained_on_them(home, loose, data, tmp_path):
+def test_of_a_dataset_of_its_training_a_model_is_evaluated_on_held_out_films_only(home, loose, data, tmp_path):
     carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
     tested = read_scores(registry.evaluation_path("tiny"))[lambda table: table["role"] == "test"]
     for place in (loose, shutil.copytree(loose, tmp_path / "renamed")):  # films are known wherever they lie
@@ -50,7 +50,7 @@ def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_pat
     assert evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
 
 
-def test_an_evaluation_says_how_far_it_is_from_its_first_film_on(trained, phantoms):
+def test_an_evaluation_reports_its_progress(trained, phantoms):
     said = []
     evaluate_model("first", [str(phantoms)], None, lambda *moved: said.append(moved))
     looking = [(done, 160, CHECKING_TRAINING_FILMS) for done in range(1, 161)]
@@ -62,7 +62,7 @@ def test_films_of_an_evaluation_are_known_by_their_bytes(trained, phantoms):
     assert scores["film"].tolist() == [film_id((phantoms / path).read_bytes()) for path in scores["path"]]
 
 
-def test_a_split_is_taken_at_its_word(trained, phantoms):
+def test_a_split_is_followed_literally(trained, phantoms):
     chosen, _ = select(registry.get_recipe("first"), Dataset.open(phantoms))
     for split in ("train", "val", "test"):
         scores = evaluate_model("first", [str(phantoms)], split, silent).scores
@@ -70,7 +70,7 @@ def test_a_split_is_taken_at_its_word(trained, phantoms):
     assert evaluate_model("first", [str(phantoms)], "all", silent).evaluation.n == 160
 
 
-def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_path):
+def test_a_dataset_without_usable_films_is_refused(home, phantoms, tmp_path):
     carry_out(tiny_recipe(data=TWO, training={"epochs": 1}), [phantoms])
     folder = shutil.copytree(phantoms, tmp_path / "viral")
     with (folder / "manifest.csv").open(newline="") as file:
@@ -81,7 +81,7 @@ def test_a_model_is_not_judged_by_films_that_are_not_there(home, phantoms, tmp_p
     assert refused.value.code == "dataset.nothing-to-evaluate"
 
 
-def test_films_none_of_which_can_be_read_are_an_error_in_words(trained, phantoms, tmp_path):
+def test_a_dataset_without_readable_films_is_refused(trained, phantoms, tmp_path):
     folder = shutil.copytree(phantoms, tmp_path / "torn")
     for film in (folder / "images").iterdir():
         film.write_bytes(b"torn")
@@ -90,7 +90,7 @@ def test_films_none_of_which_can_be_read_are_an_error_in_words(trained, phantoms
     assert refused.value.code == "dataset.none-readable"
 
 
-def test_an_empty_shelf_judges_nothing(home, phantoms):
+def test_without_a_model_nothing_is_evaluated(home, phantoms):
     with pytest.raises(RegistryError) as refused:
         evaluate_model(None, [str(phantoms)], None, silent)
     assert refused.value.code == "registry.no-model"

@@ -42,14 +42,14 @@ def card(home):
     )
 
 
-def test_a_models_own_scores_are_kept_by_role(card):
+def test_a_models_own_scores_are_listed_by_role(card):
     test, val = stored_evaluations(card)
     assert (test.name, val.name) == tuple(ROLE_NAMES.values())
     assert test.scores()["path"].tolist() == ["1.png", "2.png", "3.png"]
     assert val.scores()["path"].tolist() == ["4.png"]
 
 
-def test_an_evaluation_is_found_again_with_its_scores(card):
+def test_a_stored_evaluation_is_listed_with_its_scores(card):
     scores = stored_evaluations(card)[0].scores()
     stored = store_evaluation(card, "phantoms+nih", "all", scores)
     assert stored.name == f"phantoms+nih, {SPLIT_NAMES['all']}"
@@ -75,7 +75,7 @@ def test_another_version_of_the_model_has_none_of_them(card):
     assert len(stored_evaluations(card.model_copy(update={"version": "0" * 12}))) == 2
 
 
-def test_what_a_person_ran_can_be_forgotten_and_what_the_model_brought_cannot(card):
+def test_an_evaluation_that_was_run_later_can_be_deleted_and_one_of_the_training_cannot(card):
     store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores()).delete()
     assert len(stored_evaluations(card)) == 2
     with pytest.raises(DatasetError) as refused:
@@ -83,7 +83,7 @@ def test_what_a_person_ran_can_be_forgotten_and_what_the_model_brought_cannot(ca
     assert refused.value.code == "dataset.scores-of-training"
 
 
-def test_what_cannot_be_written_is_said(card):
+def test_what_cannot_be_written_is_refused(card):
     evaluations_dir().write_text("a file where the folder should be")
     with pytest.raises(DatasetError) as refused:
         store_evaluation(card, "phantoms", None, stored_evaluations(card)[0].scores())

@@ -42,7 +42,7 @@ def test_each_group_has_the_figures_of_its_own_films():
         assert group.metrics["accuracy"].value == pytest.approx(evaluate(labeled_cases(alone, TWO, 0.5)).accuracy)
 
 
-def test_the_group_of_which_it_is_sure_is_named_not_the_smallest():
+def test_the_certainly_worst_subgroup_is_named_not_the_smallest():
     found = worst_of({"AP": (24, 16), "PA": (400, 280), "LL": (300, 290)})
     assert found.groups[0].metrics["accuracy"].value < found.groups[2].metrics["accuracy"].value  # AP 0.67, PA 0.70
     assert found.worst == "PA"
@@ -140,7 +140,7 @@ def test_films_that_the_model_knows_no_label_for_make_no_group():
     ]
 
 
-def test_what_cannot_be_grouped_is_said_in_a_sentence():
+def test_what_cannot_be_grouped_is_refused():
     table = grouped({"AP": (50, 40), "PA": (50, 40)})
     with pytest.raises(DatasetError) as refused:
         subgroup_metrics(labeled_cases(table, TWO, 0.5), "sex")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.evaluation import BinaryMetrics, Evaluation
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, THUMBNAIL, WHOLE, ProbeResult, ShortcutMeasurements
 from tests.support.training import tiny_recipe
@@ -54,6 +55,12 @@ def drawn() -> ScoreTableFactory:
         return table.assign(**{f"p_{name}": p[:, k] for k, name in enumerate(labels.classes)})
 
     return draw
+
+
+def binary_metrics(evaluation: Evaluation) -> BinaryMetrics:
+    """The binary metrics of an evaluation that has a negative class."""
+    assert evaluation.binary is not None
+    return evaluation.binary
 
 
 def tiny_classifier(classes: Sequence[str] = ("normal", "bacterial"), size_px: int = 32) -> Classifier:

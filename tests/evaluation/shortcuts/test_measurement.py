@@ -113,7 +113,7 @@ def test_with_one_film_without_an_outline_all_lungs_are_masked_by_the_box(
     classifier: Classifier, tmp_path: Path
 ) -> None:
     films = synthetic(tmp_path / "set", films=80)
-    (tmp_path / "set" / films.table["lungs"].iat[0]).unlink()
+    (tmp_path / "set" / str(films.table["lungs"].iat[0])).unlink()
     measured = quickly_measured(classifier, films)
     assert measured.lungs == "box"
     assert {share.lungs for share in measured.heatmap_shares} == {"outline"}
@@ -121,7 +121,7 @@ def test_with_one_film_without_an_outline_all_lungs_are_masked_by_the_box(
 
 def test_unreadable_films_are_counted(classifier: Classifier, tmp_path: Path) -> None:
     films = synthetic(tmp_path / "set", films=80)
-    (tmp_path / "set" / films.table["path"].iat[0]).write_bytes(b"no film")
+    (tmp_path / "set" / str(films.table["path"].iat[0])).write_bytes(b"no film")
     measured = quickly_measured(classifier, films)
     assert measured.films == 79
     assert len(measured.notes) == 1
