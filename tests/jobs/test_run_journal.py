@@ -183,11 +183,15 @@ def test_an_unexpected_failure_leaves_its_traceback_in_the_log(run, caplog):
 
 
 def test_an_error_after_a_request_to_stop_ends_as_stopped(run):
-    with pytest.raises(RunError), open_journal(run) as journal:
-        assert not journal.should_stop()
-        run_store.stop(run)
-        assert journal.should_stop()
-        raise RunError("The run was stopped before its first epoch ended.")
+    def work():
+        with open_journal(run) as journal:
+            assert not journal.should_stop()
+            run_store.stop(run)
+            assert journal.should_stop()
+            raise RunError("stopped")
+
+    with pytest.raises(RunError, match="stopped"):
+        work()
     assert run.status.state == "stopped"
 
 
@@ -239,9 +243,13 @@ def test_a_full_disk_is_reported_although_the_disk_is_full(run, monkeypatch):
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), open_journal(run) as journal:
-        monkeypatch.setattr(run_module, "write_atomically", no_room)
-        journal.phase(Phase.EVALUATING)
+    def work():
+        with open_journal(run) as journal:
+            monkeypatch.setattr(run_module, "write_atomically", no_room)
+            journal.phase(Phase.EVALUATING)
+
+    with pytest.raises(OSError, match="No space left"):
+        work()
     assert (run.status.state, run.status.sentence) == ("failed", DISK_FULL)
 
 
