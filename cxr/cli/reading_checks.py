@@ -95,9 +95,9 @@ def models() -> Iterator[CheckResult]:
 
 def pretrained_weights() -> Iterator[CheckResult]:
     """Each damaged file of pretrained weights; or one result if all are intact."""
-    found = [path for folder in paths.weights_dirs() if folder.is_dir() for path in sorted(folder.glob("*_notop*"))]
+    files = [path for folder in paths.weights_dirs() if folder.is_dir() for path in sorted(folder.glob("*_notop*"))]
     intact = []
-    for path in found:
+    for path in files:
         try:
             _read_all(path)
             intact.append(path.name)
@@ -106,7 +106,7 @@ def pretrained_weights() -> Iterator[CheckResult]:
             yield CheckResult(
                 "pretrained weights", Level.ERROR, reason, f"Delete {path} and download it again.", "damaged"
             )
-    if not found:
+    if not files:
         missing = "There are no ImageNet weights yet; the first training downloads them."
         remedy = f"Without an internet connection, copy vgg16_notop.weights.h5 into {paths.weights_dirs()[0]}."
         yield CheckResult("pretrained weights", Level.WARNING, missing, remedy, "none")

@@ -47,7 +47,8 @@ def test_the_page_says_the_number_under_which_the_log_has_the_kind_and_the_place
     app.run()
     (number,) = {found for one in app.error for found in re.findall("number ([0-9a-f]{4}) in logs/cxr.log", one.value)}
     (line,) = [json.loads(line) for line in log_file().read_text("utf-8").splitlines()]
-    assert line["number"] == number and line["error"] == ["ValueError"]
+    assert line["number"] == number
+    assert line["error"] == ["ValueError"]
     assert line["where"][-1].endswith(" fail")
     heard = capsys.readouterr()
     assert "Doe_Jane" not in log_file().read_text("utf-8") + heard.out + heard.err + caplog.text
