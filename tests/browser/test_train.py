@@ -4,9 +4,9 @@ import re
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from cxr.registry.hyperparameters import SECTIONS, hyperparameters
+from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.train.ended_runs import IS_DEFAULT
 from cxr.ui.train.live_run import STOPPING
 from cxr.ui.train.runs import NEW
@@ -17,8 +17,8 @@ from tests.support.server import Server
 LONG_MS = 120_000  # a training starts a process that imports TensorFlow
 LABELS = {item.key: item.label for item in hyperparameters()}
 ESTIMATE = re.compile(r"^Estimated .* of memory")
-START, STOP = ".st-key-train_start button", "[class*=st-key-train_run_stop_] button"
-RESUME, DELETE = "[class*=st-key-train_run_resume_] button", "[class*=st-key-train_run_delete_] button"
+START = ".st-key-train_start button"
+STOP, RESUME, DELETE, DELETE_CONFIRMED = "Stop training", "Resume", "Delete", "Delete this run"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def form(page: Page, server: Server) -> Page:
     page.get_by_text(NEW).click()
     expect(page.get_by_text(ESTIMATE)).to_be_visible()  # the last line of the page
     settled(page)
-    page.get_by_text(SECTIONS["trunk"], exact=True).click()
+    page.locator(".st-key-train_form_trunk summary").click()
     choose(page, "trunk.backbone", "tiny")
     choose(page, "trunk.weights", "none")
     fill(page, "input.size_px", "32")
@@ -71,10 +71,14 @@ def start(tab: Page, epochs: int, name: str) -> None:
     tab.locator(START).click()
 
 
+def button(tab: Page, name: str) -> Locator:
+    return tab.get_by_role("button", name=name, exact=True)
+
+
 def stop(tab: Page) -> None:
     settled(tab)
-    tab.locator(STOP).click()
-    expect(tab.get_by_text(STOPPING).or_(tab.locator(RESUME)).first).to_be_visible(timeout=LONG_MS)
+    button(tab, STOP).click()
+    expect(tab.get_by_text(STOPPING).or_(button(tab, RESUME)).first).to_be_visible(timeout=LONG_MS)
 
 
 def test_datasets_are_chosen_on_the_page(page: Page, server: Server) -> None:
@@ -90,9 +94,9 @@ def test_datasets_are_chosen_on_the_page(page: Page, server: Server) -> None:
 
 def test_a_model_is_trained_while_the_browser_comes_and_goes_and_becomes_the_default(form: Page) -> None:
     start(form, 3, "from-the-page")
-    expect(form.locator(STOP)).to_be_visible(timeout=LONG_MS)
+    expect(button(form, STOP)).to_be_visible(timeout=LONG_MS)
     form.reload()  # who comes back finds the run
-    promote = form.locator(".st-key-train_run_promote_from-the-page button")
+    promote = button(form, "Set as default")
     expect(promote).to_be_visible(timeout=LONG_MS)
     expect(form.get_by_text(re.compile("McNemar"))).to_be_visible()
     expect(form.locator(".js-plotly-plot").first).to_be_visible()
@@ -109,9 +113,9 @@ def test_a_run_is_stopped_resumed_and_deleted(form: Page) -> None:
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
     expect(form.locator(".js-plotly-plot").first).to_be_visible(timeout=LONG_MS)
     stop(form)
-    form.locator(RESUME).click(timeout=LONG_MS)
+    button(form, RESUME).click(timeout=LONG_MS)
     expect(form.get_by_text(re.compile(r"Epoch \d+ of 400"))).to_be_visible(timeout=LONG_MS)
     stop(form)
-    form.locator(DELETE).first.click(timeout=LONG_MS)
-    form.locator("[class*=st-key-train_run_delete_confirmed_] button").click()
-    expect(form.locator(RESUME)).to_have_count(0)
+    button(form, DELETE).click(timeout=LONG_MS)
+    button(form, DELETE_CONFIRMED).click()
+    expect(button(form, RESUME)).to_have_count(0)

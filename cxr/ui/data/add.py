@@ -11,7 +11,7 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.datasets import catalogue
 from cxr.datasets.catalogue import DatasetEntry
-from cxr.films.synthetic.phantom import FEWEST_FILMS
+from cxr.films.synthetic.phantom import MINIMUM_FILMS
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form
 
@@ -73,7 +73,7 @@ def _create_synthetic() -> None:
         columns = st.columns(4)
         name = columns[0].text_input("Name", phantom_form.NAME, key="data_synthetic_name")
         films = columns[1].number_input(
-            "X-rays", FEWEST_FILMS, MOST_SYNTHETIC, phantom_form.FILMS, 40, key="data_synthetic_films"
+            "X-rays", MINIMUM_FILMS, MOST_SYNTHETIC, phantom_form.FILMS, 40, key="data_synthetic_films"
         )
         size_px = columns[2].number_input("Size, px", 32, 1024, phantom_form.SIZE_PX, 32, key="data_synthetic_size")
         seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_synthetic_seed")
