@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 from cxr.datasets.dataset import Dataset  # noqa: E402
 from cxr.evaluation.intervals import wilson_interval  # noqa: E402
-from cxr.films.burned_in_text import holds_text  # noqa: E402
+from cxr.films.burned_in_text import contains_text  # noqa: E402
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
 
 NAMES = ("DOE^JANE", "SMITH JOHN 12.03.1947", "ID 4711-0815 KLEIN", "Maria Example 1961")
@@ -57,9 +57,9 @@ def films_of(path: Path, most: int) -> list[Pixels]:
 
 def count(name: str, films: Sequence[Pixels]) -> list[Pixels]:
     """Prints how many hold text as they are and with a name line; gives those that do as they are."""
-    seen = [film for film in films if holds_text(film)]
-    clean = [film for film in films if not holds_text(film)]
-    hits = [holds_text(painted(film, number)) for number, film in enumerate(clean)]
+    seen = [film for film in films if contains_text(film)]
+    clean = [film for film in films if not contains_text(film)]
+    hits = [contains_text(painted(film, number)) for number, film in enumerate(clean)]
     print(f"{name}: {share(len(seen), len(films))} said to hold text", end="; ")
     print(f"with a name line {share(sum(hits), len(hits))} of the rest")
     return seen

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cxr.cli.app import main
+from cxr.core.access import SIGN_IN_REQUIRED
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.training import carry_out, tiny_recipe
 
@@ -93,3 +94,9 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_phantom_set(folder / "placed", 16, seed=5, size_px=48)
     draw_phantom_set(folder / "loose", 12, seed=6, size_px=48, test_share=0)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nobody_must_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends what a page of an earlier test decided for this process."""
+    monkeypatch.delenv(SIGN_IN_REQUIRED, raising=False)

@@ -48,8 +48,8 @@ def test_a_film_is_read_with_the_old_model(old_home: Path, answer: Answer) -> No
 
 
 def test_old_evaluations_audits_and_responses_are_found(old_home: Path, answer: Answer) -> None:
-    from cxr.evaluation.shortcuts.report import load_audit
-    from cxr.evaluation.stored import stored_evaluations
+    from cxr.evaluation.shortcuts.audit_file import load_audit
+    from cxr.evaluation.stored_evaluations import stored_evaluations
 
     card = registry.get_card("first")
     assert "phantoms" in " ".join(stored.name for stored in stored_evaluations(card))

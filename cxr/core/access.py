@@ -7,6 +7,7 @@ before it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -117,14 +118,24 @@ class Person:
 
 
 LOCAL = Person("local", ROLES[-1])
+UNIDENTIFIED = Person("", None)
+SIGN_IN_REQUIRED = "CXR_SIGN_IN_REQUIRED"  # set by the dashboard in its own process
 PersonResolver = Callable[[], Person]
 
 
-def _local_person() -> Person:
-    return LOCAL
+def _default_person() -> Person:
+    return UNIDENTIFIED if os.environ.get(SIGN_IN_REQUIRED) else LOCAL
 
 
-_resolver: ContextVar[PersonResolver] = ContextVar("person_resolver", default=_local_person)
+_resolver: ContextVar[PersonResolver] = ContextVar("person_resolver", default=_default_person)
+
+
+def require_sign_in(required: bool) -> None:
+    """Decide who acts in this process where nobody is named: the local person, or nobody if sign-in is required."""
+    if required:
+        os.environ[SIGN_IN_REQUIRED] = "1"
+    else:
+        os.environ.pop(SIGN_IN_REQUIRED, None)
 
 
 def current_person() -> Person:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from cxr.core.access import Action, current_person
+from cxr.core.access import SIGN_IN_REQUIRED, Action, current_person
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import RunError
@@ -130,7 +130,7 @@ def _spawn(run: Run) -> None:
             stderr=log,
             start_new_session=True,
             cwd=Path(__file__).parents[2],
-            env=os.environ | _absolute_folders() | {"PYTHONUNBUFFERED": "1"},
+            env=_environment(),
         )
     born = psutil.Process(process.pid).create_time()  # works for a zombie, too
     write_atomically(run.folder / PROCESS, json.dumps([process.pid, born]))
@@ -140,3 +140,9 @@ def _spawn(run: Run) -> None:
 def _absolute_folders() -> dict[str, str]:
     """The folders named in the environment as absolute paths, for a process with another working directory."""
     return {name: str(Path(os.environ[name]).resolve()) for name in ("CXR_HOME", "CXR_WEIGHTS") if os.environ.get(name)}
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a run's process, which acts for the person that its job names and needs no sign-in."""
+    inherited = {name: value for name, value in os.environ.items() if name != SIGN_IN_REQUIRED}
+    return inherited | _absolute_folders() | {"PYTHONUNBUFFERED": "1"}

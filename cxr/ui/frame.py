@@ -13,7 +13,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 
 from cxr import DISCLAIMER
 from cxr.core.errors import CxrError
-from cxr.films.thumbnail import data_url
+from cxr.films.image_file import data_url
 from cxr.ui import error_reports, sign_in
 from cxr.ui.loaded_model import warm_up
 

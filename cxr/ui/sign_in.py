@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from cxr.core.access import LOCAL, ROLES, Action, Person, current_person, identify_with
+from cxr.core.access import LOCAL, ROLES, UNIDENTIFIED, Action, Person, current_person, identify_with, require_sign_in
 
 SIGN_IN_LASTS_S = 12 * 3600  # Streamlit's cookie alone lasts for 30 days
 Arguments = ParamSpec("Arguments")
@@ -27,7 +27,7 @@ VIEW_ACTIONS = {
     "Models": Action.VIEW_MODELS,
     "Data": Action.VIEW_DATASETS,
 }
-SIGNED_OUT = Person("", None)
+SIGNED_OUT = UNIDENTIFIED
 AUTHLIB_MISSING = "Signing in needs two more packages: pip install -r requirements-login.txt"
 SECRETS_UNREADABLE = "Cannot read secrets.toml, so nobody can sign in. Correct the file: see docs/access.md."
 AUTH_MISSING = "secrets.toml has roles but no section [auth], so nobody can sign in: see docs/access.md."
@@ -40,6 +40,7 @@ def require_access(title: str) -> None:
     fragments without it: what acts there is wrapped in `as_visitor`.
     """
     identify_with(visitor)
+    require_sign_in(is_controlled())
     if not is_controlled():
         return
     if problem := _misconfigured():

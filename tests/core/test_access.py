@@ -19,6 +19,7 @@ from cxr.core.access import (
     authorize,
     current_person,
     identify_with,
+    require_sign_in,
 )
 from cxr.core.errors import AccessError
 
@@ -90,3 +91,14 @@ def test_the_library_asks_for_every_action_that_changes_something() -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Action"
     }
     assert used == {action for action in Action if not action.only_views}
+
+
+def test_where_people_must_sign_in_nobody_acts_until_somebody_is_named() -> None:
+    require_sign_in(True)
+    assert current_person().role is None
+    with pytest.raises(AccessError):
+        authorize(Action.READ_FILMS)
+    with acting_as(READER):
+        assert authorize(Action.READ_FILMS) == READER
+    require_sign_in(False)
+    assert current_person() is LOCAL
