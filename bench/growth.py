@@ -123,9 +123,9 @@ def _evaluation(folder: Path) -> Callable[[], object]:
 def _page(folder: Path) -> Callable[[], object]:
     from streamlit.testing.v1 import AppTest
 
-    from cxr.datasets import catalogue
+    from cxr.datasets import catalog
 
-    catalogue.add(folder)
+    catalog.add(folder)
     app = AppTest.from_file(str(PROJECT / "pages" / "data.py"), default_timeout=600)
     return app.run
 

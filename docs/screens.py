@@ -29,7 +29,7 @@ sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
-from cxr.datasets import catalogue  # noqa: E402
+from cxr.datasets import catalog  # noqa: E402
 from cxr.datasets.dataset import Dataset  # noqa: E402
 from cxr.datasets.quality.audit_cache import audit_or_cached  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
@@ -75,7 +75,7 @@ def main() -> None:
 
 def make_home() -> None:
     """Makes a dataset of synthetic X-rays, its audit, a model trained on it, and its run."""
-    place = catalogue.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
+    place = catalog.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
     audit_or_cached(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
     train_job.execute(run_store.create(plan(recipe, [place.path], "synthetic"), recipe.name))

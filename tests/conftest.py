@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cxr.cli.app import main
-from cxr.core.access import SIGN_IN_REQUIRED
+from cxr.core.access import require_sign_in
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.training import carry_out, tiny_recipe
 
@@ -97,6 +97,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def nobody_must_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ends what a page of an earlier test decided for this process."""
-    monkeypatch.delenv(SIGN_IN_REQUIRED, raising=False)
+def no_sign_in_required_afterward() -> Iterator[None]:
+    """Takes back what a page of this test decided for the whole process."""
+    yield
+    require_sign_in(False)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.inference.reader_responses import saved_responses
 from cxr.registry import registry
 
@@ -55,7 +55,7 @@ def test_old_evaluations_audits_and_responses_are_found(old_home: Path, answer: 
     assert "phantoms" in " ".join(stored.name for stored in stored_evaluations(card))
     assert load_audit(card) is not None
     assert [response.answer for response in saved_responses()] == ["agree"]
-    assert [entry.name for entry in catalogue.entries()] == ["phantoms"]
+    assert [entry.name for entry in catalog.entries()] == ["phantoms"]
 
 
 def test_old_runs_are_listed_shown_and_deleted(old_home: Path, answer: Answer, cxr: CommandLine) -> None:

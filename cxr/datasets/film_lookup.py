@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from cxr.core.errors import CxrError, UnreadableFilm
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.archive import open_store
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import film_id
@@ -38,7 +38,7 @@ def find_film(dataset: str, path: str, digest: str) -> bytes:
 
 def _roots() -> Iterator[tuple[str, str]]:
     """The name of each known dataset as scores have it, and the folder or ZIP that its paths start from."""
-    for entry in catalogue.entries():
+    for entry in catalog.entries():
         with suppress(OSError, CxrError):  # moved away, or no longer a dataset
             yield _root(entry.path, Path(entry.path).stat().st_mtime_ns)
 

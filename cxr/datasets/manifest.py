@@ -12,7 +12,7 @@ from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_table import ROLES
 from cxr.datasets.labels import display_name

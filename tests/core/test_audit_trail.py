@@ -16,7 +16,7 @@ from cxr.core.access import LOCAL, Action, Person, acting_as
 from cxr.core.audit_trail import AuditEntry, append_entry, audited, read_entries
 from cxr.core.errors import AccessError, CxrError, RegistryError
 from cxr.core.paths import trail_dir
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.films.film import film_id
@@ -126,8 +126,8 @@ def test_a_dataset_audit_leaves_a_line_unless_it_comes_from_the_cache(home: Path
 def test_lines_about_datasets_do_not_name_them(home: Path, phantoms: Path, tmp_path: Path) -> None:
     named = tmp_path / "Doe_Jane"
     named.symlink_to(phantoms)
-    catalogue.add(named)
-    catalogue.remove(catalogue.entries()[0].name)
+    catalog.add(named)
+    catalog.remove(catalog.entries()[0].name)
     assert actions() == [Action.ADD_DATASET, Action.REMOVE_DATASET]
     assert not re.search("phantoms|doe", next(trail_dir().iterdir()).read_text("utf-8"), re.IGNORECASE)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_lookup import find_film
 from cxr.films.film import film_id
@@ -18,7 +18,7 @@ Listed = tuple[Path, str, str, bytes]
 def listed(home: Path, phantoms: Path, tmp_path: Path) -> Listed:
     """The folder of a known dataset, with path, id and bytes of one of its films."""
     folder = shutil.copytree(phantoms, tmp_path / "mine")
-    catalogue.add(folder, "under-another-name")
+    catalog.add(folder, "under-another-name")
     dataset = Dataset.open(folder)
     data = dataset.read_bytes(3)
     return folder, str(dataset.table["path"].iat[3]), film_id(data), data
@@ -32,7 +32,7 @@ def test_a_film_is_found_by_its_path_and_bytes(listed: Listed) -> None:
 
 def test_a_film_in_a_zip_is_found(home: Path, phantoms: Path, tmp_path: Path) -> None:
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", phantoms)
-    catalogue.add(archive)
+    catalog.add(archive)
     dataset = Dataset.open(archive)
     data = dataset.read_bytes(0)
     assert find_film("packed", str(dataset.table["path"].iat[0]), film_id(data)) == data

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from cxr.datasets import catalogue, manifest
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets import catalog, manifest
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.datasets import folder_of_films, raises_code, zip_of_films
@@ -99,7 +99,7 @@ def test_a_manifest_of_another_name_is_replaced_itself(drawn: Path) -> None:
 
 
 def test_nothing_is_written_into_a_zip(home: Path, tmp_path: Path) -> None:
-    entry = catalogue.add(zip_of_films(tmp_path / "set.zip"))
+    entry = catalog.add(zip_of_films(tmp_path / "set.zip"))
     assert manifest.manifest_path(entry, Dataset.open(entry.path)) is None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
 from cxr.ui.data.add import NO_DATASETS, NOT_A_ZIP
@@ -27,9 +27,9 @@ def app(home: Path) -> AppTest:
 
 
 @pytest.fixture
-def mine(phantoms: Path, home: Path, tmp_path: Path) -> catalogue.DatasetEntry:
+def mine(phantoms: Path, home: Path, tmp_path: Path) -> catalog.DatasetEntry:
     """The synthetic X-rays, in the list and free to be changed."""
-    return catalogue.add(shutil.copytree(phantoms, tmp_path / "mine"))
+    return catalog.add(shutil.copytree(phantoms, tmp_path / "mine"))
 
 
 def run(app: AppTest) -> AppTest:
@@ -77,7 +77,7 @@ def test_a_synthetic_set_is_created_with_its_options_and_chosen(app: AppTest) ->
     assert len(app.success) == 1
     assert "12 X-rays of 12 patients" in text(app)
     assert "`data/try`" in text(app)  # relative to this installation's folder
-    assert len(Dataset.open(catalogue.find_entry("try").path)) == 12
+    assert len(Dataset.open(catalog.find_entry("try").path)) == 12
 
 
 def test_an_invalid_name_is_an_error_and_nothing_is_created(app: AppTest, home: Path) -> None:
@@ -107,7 +107,7 @@ def test_an_uploaded_zip_is_written_only_when_it_is_saved(app: AppTest, home: Pa
     assert not home.exists() or not list(home.rglob("*.zip"))
     press(app, "data_zip_save")
     assert app.selectbox(key="data_dataset").value == "our-films"
-    assert catalogue.find_entry("our-films").created_here
+    assert catalog.find_entry("our-films").created_here
 
 
 def test_a_file_that_is_not_a_zip_is_an_error_until_a_better_one_is_chosen(app: AppTest, home: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_file_that_is_not_a_zip_is_an_error_until_a_better_one_is_chosen(app: 
     assert not list((home / "data").iterdir())
 
 
-def test_films_are_filtered_by_class_split_and_path(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_films_are_filtered_by_class_split_and_path(app: AppTest, mine: catalog.DatasetEntry) -> None:
     run(app)
     assert "1–24 of 160" in text(app)
     app.multiselect(key="data_mine_label").set_value(["viral"])
@@ -138,7 +138,7 @@ def test_films_are_filtered_by_class_split_and_path(app: AppTest, mine: catalogu
     assert NO_MATCHES in text(run(app))
 
 
-def test_a_filter_for_a_class_that_is_gone_is_dropped(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_a_filter_for_a_class_that_is_gone_is_dropped(app: AppTest, mine: catalog.DatasetEntry) -> None:
     run(app)
     app.multiselect(key="data_mine_label").set_value(["viral"])
     run(app)
@@ -147,13 +147,13 @@ def test_a_filter_for_a_class_that_is_gone_is_dropped(app: AppTest, mine: catalo
     assert "of 160" in text(run(app))
 
 
-def test_an_unreadable_film_is_a_tile_with_its_reason(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_an_unreadable_film_is_a_tile_with_its_reason(app: AppTest, mine: catalog.DatasetEntry) -> None:
     before = len(run(app).caption)
     (Path(mine.path) / "images" / "phantom-00000.png").write_bytes(b"broken")
     assert len(run(app).caption) == before + 1
 
 
-def test_a_film_opens_larger_with_its_row(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_a_film_opens_larger_with_its_row(app: AppTest, mine: catalog.DatasetEntry) -> None:
     run(app)
     press(app, "data_mine_page_open_3")
     row = app.dataframe[0].value.set_index("Column")["Value"]
@@ -161,7 +161,7 @@ def test_a_film_opens_larger_with_its_row(app: AppTest, mine: catalogue.DatasetE
     assert re.search(r"64 . 64 pixels, PNG", text(app))
 
 
-def test_an_audit_is_run_once_and_shown_from_then_on(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_an_audit_is_run_once_and_shown_from_then_on(app: AppTest, mine: catalog.DatasetEntry) -> None:
     show_view(app, "Audit")
     assert len(app.info) == 1
     press(app, "data_audit")
@@ -171,7 +171,7 @@ def test_an_audit_is_run_once_and_shown_from_then_on(app: AppTest, mine: catalog
     assert audit.findings[0].sentence in text(app)
 
 
-def test_findings_are_shown_by_severity_the_highest_first(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_findings_are_shown_by_severity_the_highest_first(app: AppTest, mine: catalog.DatasetEntry) -> None:
     (Path(mine.path) / "images" / "phantom-00000.png").write_bytes(b"broken")
     audit = audit_or_cached(Dataset.open(mine.path))
     show_view(app, "Audit")
@@ -184,7 +184,7 @@ def test_findings_are_shown_by_severity_the_highest_first(app: AppTest, mine: ca
     assert [element.value for element in run(app).text] == by_severity["warning"]
 
 
-def test_after_an_audit_the_charts_show_image_sizes(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_after_an_audit_the_charts_show_image_sizes(app: AppTest, mine: catalog.DatasetEntry) -> None:
     show_view(app, "Charts")
     assert SIZES_NEED_AUDIT in text(app)
     before = len(app.get("plotly_chart"))
@@ -195,7 +195,7 @@ def test_after_an_audit_the_charts_show_image_sizes(app: AppTest, mine: catalogu
 
 
 def test_a_split_is_previewed_and_saved_after_a_confirmation_beside_the_old_manifest(
-    app: AppTest, mine: catalogue.DatasetEntry
+    app: AppTest, mine: catalog.DatasetEntry
 ) -> None:
     show_view(app, "Splits")
     _, train, validation, test = app.dataframe[0].value.iloc[-2]  # all classes together, above the patients
@@ -210,7 +210,7 @@ def test_a_split_is_previewed_and_saved_after_a_confirmation_beside_the_old_mani
     assert SAME_SPLIT in text(run(app))
 
 
-def test_split_settings_are_the_same_after_a_visit_to_another_page(mine: catalogue.DatasetEntry) -> None:
+def test_split_settings_are_the_same_after_a_visit_to_another_page(mine: catalog.DatasetEntry) -> None:
     app = run(AppTest.from_file(str(ENTRY), default_timeout=60))
     show_view(app.switch_page("pages/data.py"), "Splits")
     app.checkbox(key="data_split_keep").uncheck()
@@ -233,19 +233,19 @@ def test_a_folder_of_cxr_data_is_read_only(app: AppTest, phantoms: Path, monkeyp
     assert not {"data_split_save", "data_remove"} & set(keys_of(app))
 
 
-def test_a_removed_dataset_leaves_its_files(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_a_removed_dataset_leaves_its_files(app: AppTest, mine: catalog.DatasetEntry) -> None:
     run(app)
     assert f"`{mine.path}`" in text(press(app, "data_remove"))
     press(app, "data_remove", "data_remove_confirmed")
-    assert catalogue.entries() == []
+    assert catalog.entries() == []
     assert Path(mine.path, "manifest.csv").is_file()
 
 
-def test_a_missing_folder_is_a_warning(app: AppTest, mine: catalogue.DatasetEntry, tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_warning(app: AppTest, mine: catalog.DatasetEntry, tmp_path: Path) -> None:
     Path(mine.path).rename(tmp_path / "elsewhere")
     assert mine.path in run(app).warning[0].value
 
 
-def test_a_damaged_manifest_is_an_error(app: AppTest, mine: catalogue.DatasetEntry) -> None:
+def test_a_damaged_manifest_is_an_error(app: AppTest, mine: catalog.DatasetEntry) -> None:
     Path(mine.path, "manifest.csv").write_text("nothing")
     assert "path" in run(app).error[0].value

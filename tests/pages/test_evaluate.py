@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.core.number_format import UNKNOWN, decimal
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace, display_name
 from cxr.evaluation.cases import labeled_cases
@@ -122,7 +122,7 @@ def test_an_address_of_version_0_1_opens_the_section_under_its_new_name(card, ol
 
 
 def test_the_films_of_a_cell_are_listed_with_the_least_certain_first(page, held_out_films):
-    catalogue.add(held_out_films.table["root"].iat[0])
+    catalog.add(held_out_films.table["root"].iat[0])
     select(page, reference="viral", predicted="viral")
     table = page.dataframe[0].value
     assert table["P(viral pneumonia)"].is_monotonic_increasing

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.core.number_format import counted
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.stored_evaluations import store_evaluation
 from cxr.presentation.comparison_tables import DIFFERENCE, SAME_PREDICTIONS
@@ -69,7 +69,7 @@ def test_films_that_either_model_was_trained_on_are_left_out_of_a_comparison(car
 
 
 def test_disagreements_are_listed(card, held_out_films):
-    catalogue.add(held_out_films.table["root"].iat[0])
+    catalog.add(held_out_films.table["root"].iat[0])
     store("second", CLASSES, scored(held_out_films), threshold=0.9)
     table = compared("second").dataframe[1].value
     assert list(table)[:5] == ["Image", "Reference", "drawn", "second", "Correct"]

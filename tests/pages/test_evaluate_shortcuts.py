@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from cxr.core.errors import DatasetError
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation import model_evaluation
 from cxr.evaluation.intervals import Interval
@@ -45,10 +45,10 @@ def card(home, held_out_films: Dataset) -> Card:
 
 
 @pytest.fixture
-def dataset(card: Card, held_out_films: Dataset) -> catalogue.DatasetEntry:
-    """The X-rays as a dataset in the catalogue."""
-    catalogue.add(str(held_out_films.table["root"].iat[0]))
-    return catalogue.entries()[0]
+def dataset(card: Card, held_out_films: Dataset) -> catalog.DatasetEntry:
+    """The X-rays as a dataset in the catalog."""
+    catalog.add(str(held_out_films.table["root"].iat[0]))
+    return catalog.entries()[0]
 
 
 def audited_page() -> AppTest:

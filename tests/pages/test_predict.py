@@ -376,7 +376,7 @@ def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest, tm
     assert mark_and_help() == [shortcut_line(model_card())]
     folder = stored_models.model_folder("first")
     before = shutil.copytree(folder, tmp_path / "before")
-    audit = conclude(model_card(), audit_measurements(probes=(probe("border", 0.9),)))
+    audit = conclude(model_card(), audit_measurements(probes_outside_lungs=(probe("border", 0.9),)))
     save_audit(model_card(), audit)
     try:
         run(app)

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from cxr.core.access import REQUIRED_ROLE, ROLES, Action, Person, acting_as
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import AccessError
-from cxr.datasets import catalogue, manifest
+from cxr.datasets import catalog, manifest
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.evaluation import model_evaluation
@@ -52,7 +52,7 @@ def furnished(trained_home, phantoms, tmp_path_factory):
         default_model.promote("second")
         store_evaluation(registry.get_card("second"), "phantoms", None, read_scores(registry.evaluation_path("second")))
         run_store.create(plan(tiny_recipe(), [str(phantoms)], "third"), "tiny")
-        catalogue.add(phantoms)
+        catalog.add(phantoms)
     return home
 
 
@@ -69,7 +69,7 @@ def waiting():
 
 def started(home):
     recipe = tiny_recipe()
-    run_store.start(Job(recipe.to_toml(), (catalogue.entries()[0].path,)), recipe.name)
+    run_store.start(Job(recipe.to_toml(), (catalog.entries()[0].path,)), recipe.name)
 
 
 def stored(home):
@@ -92,7 +92,7 @@ def said():
 
 
 def dataset():
-    return Dataset.open(catalogue.entries()[0].path)
+    return Dataset.open(catalog.entries()[0].path)
 
 
 DO = {
@@ -101,16 +101,14 @@ DO = {
         ReaderResponse("f", "first@0", "normal", 0.5, "agree")
     ),
     Action.EVALUATE_MODEL: lambda home: model_evaluation.evaluate_model(
-        "first", [catalogue.entries()[0].path], None, quiet
+        "first", [catalog.entries()[0].path], None, quiet
     ),
-    Action.AUDIT_MODEL: lambda home: model_evaluation.audit_model("first", [catalogue.entries()[0].path], quiet),
+    Action.AUDIT_MODEL: lambda home: model_evaluation.audit_model("first", [catalog.entries()[0].path], quiet),
     Action.DELETE_EVALUATION: lambda home: next(
         one for one in stored_evaluations(registry.get_card("second")) if not one.role
     ).delete(),
     Action.AUDIT_DATASET: lambda home: audit_or_cached(dataset(), quiet),
-    Action.CREATE_DATASET: lambda home: catalogue.create(
-        "more", lambda folder: draw_phantom_set(folder, 8, size_px=32)
-    ),
+    Action.CREATE_DATASET: lambda home: catalog.create("more", lambda folder: draw_phantom_set(folder, 8, size_px=32)),
     Action.START_RUN: started,
     Action.STOP_RUN: lambda home: run_store.stop(waiting()),
     Action.RESUME_RUN: lambda home: run_store.resume(waiting()),
@@ -118,11 +116,11 @@ DO = {
     Action.TRAIN_MODEL: stored,
     Action.REVISE_MODEL: lambda home: revise("first", "more", ["decision.sure=0.9"]),
     Action.EXPORT_MODEL: lambda home: package.export_model("first", home / "again.zip"),
-    Action.ADD_DATASET: lambda home: catalogue.add("/no/such/folder"),
+    Action.ADD_DATASET: lambda home: catalog.add("/no/such/folder"),
     Action.SPLIT_DATASET: lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
-    Action.REMOVE_DATASET: lambda home: catalogue.remove("phantoms"),
+    Action.REMOVE_DATASET: lambda home: catalog.remove("phantoms"),
     Action.ADD_INPUT_CHECK: lambda home: input_check_training.add_input_check(
-        "first", [catalogue.entries()[0].path], quiet
+        "first", [catalog.entries()[0].path], quiet
     ),
     Action.DESCRIBE_MODEL: lambda home: registry.set_statement("first", said()),
     Action.IMPORT_MODEL: lambda home: package.import_model(home / "first.zip", "fifth"),

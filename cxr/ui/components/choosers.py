@@ -12,7 +12,7 @@ from cxr.ui import frame
 from cxr.ui.address import choice_in_address, choices_in_address
 
 if TYPE_CHECKING:
-    from cxr.datasets.catalogue import DatasetEntry
+    from cxr.datasets.catalog import DatasetEntry
     from cxr.registry.card import Card
 
 T = TypeVar("T")
@@ -61,10 +61,10 @@ def choose_option(label: str, options: Sequence[T], key: str, **more: Any) -> T 
 
 
 def choose_datasets(label: str, key: str, in_address: str = "") -> list[DatasetEntry]:
-    """The chosen datasets of the catalogue; under the name `in_address` in the page's address, if one is given."""
-    from cxr.datasets import catalogue
+    """The chosen datasets of the catalog; under the name `in_address` in the page's address, if one is given."""
+    from cxr.datasets import catalog
 
-    entries = {entry.name: entry for entry in catalogue.entries()}
+    entries = {entry.name: entry for entry in catalog.entries()}
     before = st.session_state.get(key, [])
     known = [name for name in before if name in entries]
     if known != before:

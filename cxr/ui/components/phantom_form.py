@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from cxr.core.access import Action
-from cxr.datasets import catalogue
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets import catalog
+from cxr.datasets.catalog import DatasetEntry
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.ui import frame, sign_in
 from cxr.ui.components.progress import progress_bar
@@ -38,8 +38,8 @@ def draw_default_set() -> DatasetEntry:
 
 
 def draw_set(name: str, films: int, size_px: int, seed: int) -> DatasetEntry:
-    """A new synthetic dataset in the catalogue; a progress bar shows while it is made."""
+    """A new synthetic dataset in the catalog; a progress bar shows while it is made."""
     with progress_bar("Creating synthetic X-rays") as move:
-        return catalogue.create(
+        return catalog.create(
             name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
         )

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from cxr.core.access import Action
-from cxr.datasets import catalogue
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets import catalog
+from cxr.datasets.catalog import DatasetEntry
 from cxr.films.synthetic.phantom import MINIMUM_FILMS
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form
@@ -25,7 +25,7 @@ MOST_SYNTHETIC = 20_000
 
 def show_ways_to_add() -> None:
     """Shows the ways to add a dataset. Runs before one is chosen, so that a new one is chosen."""
-    known = len(catalogue.entries())
+    known = len(catalog.entries())
     if not known:
         st.info(NO_DATASETS)
         if phantom_form.draw_button("data_create_default"):
@@ -49,7 +49,7 @@ def _add_by_path(key: str) -> None:
         pressed = st.form_submit_button("Add", key="data_path_add")
     if pressed:
         with st.spinner("Reading the folder"):
-            _add(lambda: catalogue.add(path))
+            _add(lambda: catalog.add(path))
 
 
 def _add_zip() -> None:
@@ -61,10 +61,10 @@ def _add_zip() -> None:
     if not zipfile.is_zipfile(upload):
         st.error(NOT_A_ZIP)
         return
-    name = st.text_input("Name", catalogue.to_valid_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
+    name = st.text_input("Name", catalog.to_valid_name(Path(upload.name).stem), key=f"data_zip_name_{upload.file_id}")
     if sign_in.button(Action.CREATE_DATASET, "Save on this computer", type="primary", key="data_zip_save"):
         with st.spinner("Saving and reading the ZIP"):
-            _add(lambda: catalogue.create(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
+            _add(lambda: catalog.create(name, lambda path: path.write_bytes(upload.getbuffer()), suffix=".zip"))
 
 
 def _create_synthetic() -> None:

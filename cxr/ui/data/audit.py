@@ -8,7 +8,7 @@ import streamlit as st
 from cxr import DISCLAIMER
 from cxr.core.access import Action
 from cxr.core.number_format import counted
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit import Audit, Finding
 from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit

@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from cxr import DISCLAIMER
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import display_name
 from cxr.ui import frame

@@ -9,8 +9,8 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.core.number_format import counted
 from cxr.core.paths import home
-from cxr.datasets import catalogue
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets import catalog
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import display_name
 from cxr.datasets.quality.audit_cache import cached_audit
@@ -32,7 +32,7 @@ IN_USE = "A training run is using this dataset. Stop it on the page Train, or wa
 
 def choose_dataset() -> DatasetEntry | None:
     """The chosen dataset, with a button beside it that removes it; None where there is none."""
-    entries = {entry.name: entry for entry in catalogue.entries()}
+    entries = {entry.name: entry for entry in catalog.entries()}
     if not entries:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -58,7 +58,7 @@ def _confirm_removal(entry: DatasetEntry) -> None:
     label = "Delete X-rays" if entry.created_here else "Remove dataset"
     if sign_in.button(Action.REMOVE_DATASET, label, type="primary", key="data_remove_confirmed"):
         with frame.errors_shown():
-            catalogue.remove(entry.name)
+            catalog.remove(entry.name)
             st.rerun()
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.core.number_format import counted
 from cxr.datasets import manifest
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.ui import frame, sign_in
 from cxr.ui.data.add import MESSAGE

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cxr.core.access import Action
-from cxr.datasets import catalogue
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets import catalog
+from cxr.datasets.catalog import DatasetEntry
 from cxr.evaluation import model_evaluation
 from cxr.evaluation.stored_evaluations import store_evaluation
 from cxr.registry.card import Card
@@ -28,7 +28,7 @@ NEW_EVALUATION, NOTES = "evaluate_new", "evaluate_notes"  # session keys
 def show_run_form(card: Card, expanded: bool) -> None:
     """Shows the form, and runs the evaluation when its button is pressed."""
     with st.expander("Run an evaluation", expanded=expanded, key="evaluate_run"):
-        if not catalogue.entries():
+        if not catalog.entries():
             phantom_form.offer_first_dataset("evaluate_datasets")
             return
         left, right = st.columns(2)

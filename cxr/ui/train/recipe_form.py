@@ -24,7 +24,6 @@ from cxr.registry.recipe import Recipe
 
 COLUMNS = 3
 EMPTY = "none"
-INVALID = "Invalid settings"
 TRAINABLE_LAYERS, STARTING_WEIGHTS, LEARNING_RATE = "trunk.train", "trunk.weights", "optimiser.rate"
 
 
@@ -44,7 +43,7 @@ def recipe_form(recipe: Recipe, starts: Sequence[str]) -> Recipe | None:
                 values |= _show_grid(items, recipe, starts)
         chosen = with_values(recipe, values)
     except RecipeError as error:
-        st.error(f"{INVALID}: {with_form_labels(str(error))}")
+        st.error(with_form_labels(str(error)))
         chosen = None
     _show_changes(recipe, chosen)
     return chosen

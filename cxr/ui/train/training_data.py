@@ -8,7 +8,7 @@ import streamlit as st
 
 from cxr.core.access import Action
 from cxr.core.number_format import counted
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.quality.audit import Audit
 from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
@@ -24,7 +24,7 @@ NOT_CHOSEN = "Select the datasets to train on."
 def choose_training_data() -> tuple[Dataset | None, Sequence[str]]:
     """The chosen datasets as one, opened, and their paths; None where none is chosen or one cannot be opened."""
     st.subheader("Training data")
-    if not catalogue.entries():
+    if not catalog.entries():
         phantom_form.offer_first_dataset(DATASETS)
         return None, []
     paths = [entry.path for entry in choose_datasets("Datasets (several are combined)", DATASETS, in_address="films")]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cxr.datasets import catalogue
-from cxr.datasets.catalogue import DatasetEntry
+from cxr.datasets import catalog
+from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit import CHECKS
 from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
@@ -28,7 +28,7 @@ def entry(drawn_once: Path, home: Path, tmp_path: Path) -> DatasetEntry:
     folder = Path(shutil.copytree(drawn_once, tmp_path / "set"))
     (folder / "images" / "phantom-00003.png").write_bytes(b"damaged")
     shutil.copy(folder / "images" / "phantom-00000.png", folder / "images" / "phantom-00001.png")
-    return catalogue.add(folder)
+    return catalog.add(folder)
 
 
 def films_of(entry: DatasetEntry) -> Dataset:
@@ -102,7 +102,7 @@ def test_each_dataset_has_an_audit_of_its_own_also_a_zip(entry: DatasetEntry, tm
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as zipped:
         for film in sorted(Path(entry.path, "images").iterdir()):
             zipped.write(film, f"normal/{film.name}")
-    packed = catalogue.add(tmp_path / "packed.zip")
+    packed = catalog.add(tmp_path / "packed.zip")
     assert audit_or_cached(films_of(packed)).by_label == {"normal": 24}
     assert audit_or_cached(films_of(entry)).by_label["normal"] == 6
     assert audit_or_cached(films_of(packed)).by_label == {"normal": 24}

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.core.access import LOCAL, Action, Person
 from cxr.core.audit_trail import AuditEntry, read_entries
-from cxr.datasets import catalogue
+from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
@@ -21,8 +21,8 @@ Row = dict[str, str]
 
 @pytest.fixture
 def row(trained: Path, phantoms: Path) -> Row:
-    """An X-ray of a dataset in the catalogue, as a score table has it."""
-    catalogue.add(phantoms)
+    """An X-ray of a dataset in the catalog, as a score table has it."""
+    catalog.add(phantoms)
     dataset = Dataset.open(phantoms)
     film = dataset.table.iloc[0]
     return {key: film[key] for key in ("dataset", "path", "label")} | {"film": film_id(dataset.read_bytes(0))}
