@@ -49,8 +49,8 @@ CHARTS = {  # the part of Evaluate, and the chart's key there
     "scores": ("Scores", "evaluate_scores"),
     "calibration": ("Calibration", "evaluate_calibration"),
     "coverage": ("Selective prediction", "evaluate_coverage"),
-    "told": ("Shortcuts", "evaluate_probes"),
-    "heat": ("Shortcuts", "evaluate_lung_share"),
+    "probes": ("Shortcuts", "evaluate_probes"),
+    "lung-share": ("Shortcuts", "evaluate_lung_share"),
 }
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 

@@ -34,7 +34,7 @@ def fit_temperature(probabilities: NDArray[np.floating], targets: NDArray[np.flo
     from scipy.optimize import minimize_scalar
 
     if len(targets) < MIN_FILMS:
-        return Temperature(1.0, f"none: fewer than {MIN_FILMS} validation films")
+        return Temperature(1.0, f"none: fewer than {MIN_FILMS} validation X-rays")
 
     def loss(log_t: float) -> float:
         label_probability = np.where(targets > 0, apply_temperature(probabilities, np.exp(log_t)), 0).sum(axis=1)
@@ -43,8 +43,8 @@ def fit_temperature(probabilities: NDArray[np.floating], targets: NDArray[np.flo
     low, high = np.log(RANGE)
     best = minimize_scalar(loss, bounds=(low, high), method="bounded").x
     if min(best - low, high - best) < 0.01:
-        return Temperature(1.0, "none: the validation films do not determine a temperature")
-    return Temperature(round(float(np.exp(best)), 4), f"lowest log loss on {len(targets)} validation films")
+        return Temperature(1.0, "none: the validation X-rays do not determine a temperature")
+    return Temperature(round(float(np.exp(best)), 4), f"lowest log loss on {len(targets)} validation X-rays")
 
 
 def apply_temperature(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.floating]:

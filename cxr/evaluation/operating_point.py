@@ -77,7 +77,7 @@ class OperatingPoint:
         validation, rule = scores[scores["role"] == "val"], threshold_rule(recipe)
         threshold = choose_threshold(validation, labels, rule)
         band = choose_band(validation, labels, threshold, recipe.decision.sure)
-        source = f"{rule} on validation films" if threshold is not None else ""
+        source = f"{rule} on validation X-rays" if threshold is not None else ""
         return cls(threshold, source, band.range, band.rule, model_results(scores, labels, threshold))
 
 

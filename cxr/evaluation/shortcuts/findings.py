@@ -21,7 +21,7 @@ REGION_NAMES = {  # what the probes outside the lungs are trained on
 RANDOMIZATION, RANDOMIZED = "Weight-randomization check", "with all weights randomized"
 SENTENCES = {
     ShortcutFindingCode.FEATURES_WITHOUT_LUNGS: (
-        "Probe trained on lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
+        "Probe with the lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
     ),
     ShortcutFindingCode.MODEL_WITHOUT_LUNGS: (
         "Model with the lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
@@ -41,7 +41,7 @@ SENTENCES = {
         "Probe trained without {about}: accuracy {share} on its X-rays, below chance."
     ),
     ShortcutFindingCode.NOT_EXCLUDED: (
-        "Probe trained on lungs masked: AUC {value} (0.5 is chance). These X-rays do not exclude a shortcut with an "
+        "Probe with the lungs masked: AUC {value} (0.5 is chance). These X-rays do not exclude a shortcut with an "
         "AUC of up to {limit}, nor one that all of them share."
     ),
     ShortcutFindingCode.TOO_FEW_FILMS: (
