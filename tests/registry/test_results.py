@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from cxr.registry.card import CARD, Card
 from cxr.registry.results import SUBGROUP_KEYS, EvaluationResults, from_format_1, metric_names
 
-SHIPPED = Path(__file__).parents[2] / "models" / "vgg16-broad" / CARD
+SHIPPED = Path(__file__).parents[1] / "data" / "card-0.1.json"  # as version 0.1 wrote it
 EXPORTED_BY_0_1 = Path(__file__).parents[1] / "data" / "first-0.1.zip"
 
 

@@ -21,7 +21,7 @@ from cxr.registry.card import SHORTCUTS, Card, ModelDraft
 from tests.support.score_tables import audit_measurements, probe_result
 from tests.support.small_models import CLASSES, TABLE, random_arrays, small_recipe
 
-SHIPPED = Path(__file__).parents[3] / "models" / "vgg16-broad" / SHORTCUTS
+SHIPPED = Path(__file__).parents[2] / "data" / "shortcuts-0.1.json"  # as version 0.1 wrote it
 UNBOUNDED = ProbeResult(name="border", auc=Interval(1, np.nan, np.nan))
 
 
