@@ -113,7 +113,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def _question(first: LabelSpace, second: LabelSpace) -> str:
     if set(first.classes) == set(second.classes) and dict(first.groups) == dict(second.groups):
         return "class"
-    negatives = [one.classes[one.negative] if one.negative is not None else None for one in (first, second)]
+    negatives = [model.classes[model.negative] if model.negative is not None else None for model in (first, second)]
     if negatives[0] is None or negatives[0] != negatives[1]:
         raise DatasetError(
             f"These models answer different questions and cannot be compared: {_named(first)}; and {_named(second)}.",
@@ -124,7 +124,7 @@ def _question(first: LabelSpace, second: LabelSpace) -> str:
 
 def _same_films(first: ModelScores, second: ModelScores) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """The rows of both tables for the same films, and how many films are in one of them only."""
-    tables = [_known(one) for one in (first, second)]
+    tables = [_known(model) for model in (first, second)]
     by = ["film"] if all("film" in table for table in tables) else ["dataset", "path"]
     keys = [table.set_index([*by, "label"]).index for table in tables]
     tables = [table[~key.duplicated()] for table, key in zip(tables, keys, strict=True)]  # copies of a film count once
@@ -198,8 +198,8 @@ def _differing(
     correct: tuple[NDArray[np.bool_], ...],
     predicted: tuple[NDArray[np.str_], ...],
 ) -> pd.DataFrame:
-    one, other = correct
-    right = np.select([one & ~other, other & ~one, one & other], RIGHT[:3], RIGHT[3])
+    first, second = correct
+    right = np.select([first & ~second, second & ~first, first & second], RIGHT[:3], RIGHT[3])
     films = table[[name for name in SHOWN if name in table]]
     films = films.assign(first=predicted[0], second=predicted[1], right=right)
     if cases[0].labels.negative is not None:
@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Interval):
         return value.as_dict()
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, pd.DataFrame):
         return value.to_dict("records")
     return None if isinstance(value, float) and not isfinite(value) else value

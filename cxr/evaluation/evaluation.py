@@ -110,7 +110,7 @@ def coarse_label_name(label: str) -> str:
 
 
 def _binary_metrics(cases: LabeledCases, values: Mapping[str, float]) -> BinaryMetrics:
-    names = [one.name for one in fields(BinaryMetrics) if one.name != "n"]
+    names = [field.name for field in fields(BinaryMetrics) if field.name != "n"]
     n = int((cases.binary_reference >= 0).sum())
     return BinaryMetrics(n=n, **{name: values[f"binary.{name}"] for name in names})
 
@@ -125,5 +125,5 @@ def _coarse_rows(cases: LabeledCases) -> dict[str, tuple[int, ...]]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -96,7 +96,7 @@ def training_data_table(card: Card) -> pd.DataFrame:
         for split, name in SPLITS.items()
         if (
             counts := {
-                key: value for role, found in card.films.items() if role == split for key, value in found.items()
+                key: value for role, counts in card.films.items() if role == split for key, value in counts.items()
             }
         )
     }
@@ -143,7 +143,7 @@ def _bounds(interval: MetricInterval | None) -> str:
 def subgroup_tables(card: Card) -> list[SubgroupTable]:
     """Performance by source, view, sex and age of the test X-rays, as far as the card has it."""
     groups = card.results.test.groups if card.results.test else {}
-    return [SubgroupTable(column, _subgroup_rows(found), _worst_subgroup(found)) for column, found in groups.items()]
+    return [SubgroupTable(column, _subgroup_rows(part), _worst_subgroup(part)) for column, part in groups.items()]
 
 
 def _subgroup_rows(results: SubgroupResults) -> pd.DataFrame:

@@ -42,30 +42,30 @@ class Limitation:
 
 def limitations(card: Card) -> list[Limitation]:
     """The limitations of a model, the most serious first."""
-    found = [Limitation(LimitationCode.LEAKAGE, sentence) for sentence in card.warnings]
-    found.append(Limitation(LimitationCode.SHORTCUTS, shortcut_line(card)))
+    limitations_found = [Limitation(LimitationCode.LEAKAGE, sentence) for sentence in card.warnings]
+    limitations_found.append(Limitation(LimitationCode.SHORTCUTS, shortcut_line(card)))
     for label, source in _confounded(card):
         sentence = (
             f"Nearly all {display_in_sentence(label)} X-rays come from {source}, and few others do: the model may "
             "recognize the source instead of the disease."
         )
-        found.append(Limitation(LimitationCode.CONFOUNDED_SOURCE, sentence))
+        limitations_found.append(Limitation(LimitationCode.CONFOUNDED_SOURCE, sentence))
     if len(card.sources) == 1:
         sentence = f"All X-rays come from one source ({next(iter(card.sources))}); performance elsewhere may be lower."
-        found.append(Limitation(LimitationCode.SINGLE_SOURCE, sentence))
+        limitations_found.append(Limitation(LimitationCode.SINGLE_SOURCE, sentence))
     if card.results.test is None:
-        found.append(Limitation(LimitationCode.NOT_TESTED, "Not tested on held-out X-rays."))
+        limitations_found.append(Limitation(LimitationCode.NOT_TESTED, "Not tested on held-out X-rays."))
     classes = ", ".join(display_name(name) for name in card.classes)
     sentence = f"Distinguishes only these classes: {classes}. Every X-ray is assigned to one of them."
-    found.append(Limitation(LimitationCode.KNOWN_CLASSES, sentence))
+    limitations_found.append(Limitation(LimitationCode.KNOWN_CLASSES, sentence))
     if card.gate is None:
-        found.append(Limitation(LimitationCode.NO_INPUT_CHECK, NO_INPUT_CHECK))
+        limitations_found.append(Limitation(LimitationCode.NO_INPUT_CHECK, NO_INPUT_CHECK))
     if card.threshold is None:
         sentence = "No threshold: the most likely class is predicted."
-        found.append(Limitation(LimitationCode.NO_THRESHOLD, sentence))
+        limitations_found.append(Limitation(LimitationCode.NO_THRESHOLD, sentence))
     sentence = f"Reads X-rays at {card.size_px} × {card.size_px} pixels; finer detail is lost."
-    found.append(Limitation(LimitationCode.RESOLUTION, sentence))
-    return found
+    limitations_found.append(Limitation(LimitationCode.RESOLUTION, sentence))
+    return limitations_found
 
 
 def promotion_concerns(card: Card) -> list[Limitation]:

@@ -142,7 +142,7 @@ class EvaluationResults(ResultSection):
             raise ValueError("the confusion matrix has another number of classes")
         if unknown := set(self.intervals) - set(metric_names(self.classes)):
             raise ValueError(f"intervals has '{min(unknown)}', which is no metric")
-        if odd := [column for column, found in self.groups.items() if found.column != column]:
+        if odd := [column for column, stored in self.groups.items() if stored.column != column]:
             raise ValueError(f"groups has another column's results under '{odd[0]}'")
         return self
 
@@ -184,26 +184,26 @@ def from_format_1(results: Any) -> Any:
     """
     if not isinstance(results, dict):
         return results
-    return {role: _role_from_format_1(found) for role, found in results.items()}
+    return {role: _role_from_format_1(stored) for role, stored in results.items()}
 
 
-def _role_from_format_1(found: Any) -> Any:
-    if not isinstance(found, dict):
-        return found
-    table = {key: value for key, value in found.items() if key != "sources"}
-    if found.get("sources") and not found.get("groups"):
-        table["groups"] = {"source": found["sources"]}
+def _role_from_format_1(stored: Any) -> Any:
+    if not isinstance(stored, dict):
+        return stored
+    table = {key: value for key, value in stored.items() if key != "sources"}
+    if stored.get("sources") and not stored.get("groups"):
+        table["groups"] = {"source": stored["sources"]}
     groups = table.get("groups")
     if isinstance(groups, dict):
-        table["groups"] = {column: _subgroups_from_format_1(part, found) for column, part in groups.items()}
+        table["groups"] = {column: _subgroups_from_format_1(part, stored) for column, part in groups.items()}
     return table
 
 
-def _subgroups_from_format_1(part: Any, found: dict[Any, Any]) -> Any:
+def _subgroups_from_format_1(part: Any, stored: dict[Any, Any]) -> Any:
     """Without the metrics that a card no longer has of each subgroup."""
     if not isinstance(part, dict) or not isinstance(part.get("groups"), list | tuple):
         return part
-    classes = found.get("classes")
+    classes = stored.get("classes")
     names = tuple(str(name) for name in classes) if isinstance(classes, list | tuple) else ()
     dropped = set(metric_names(names)) - SUBGROUP_KEYS
     groups = [

@@ -133,7 +133,7 @@ def test_a_recipe_may_set_a_target_sensitivity_and_a_stricter_band(home, phantom
     sensitivity = card.results.val.binary.sensitivity
     assert sensitivity is not None
     assert sensitivity >= 0.8
-    assert card.threshold_rule == "sensitivity of at least 0.8 on validation films"
+    assert card.threshold_rule == "sensitivity of at least 0.8 on validation X-rays"
     band = choose_band(held, labels, card.threshold, 0.75)
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule)
     assert "75%" in band.rule

@@ -109,11 +109,11 @@ def near_copies(thumbnails: Thumbnails, films: NDArray[np.intp], block: int = BL
     for pairs in _candidate_pairs(thumbnails, films, block, columns):
         for start in range(0, len(pairs), PAIRS_AT_ONCE):
             some = pairs[start : start + PAIRS_AT_ONCE]
-            one, other = (thumbnails.take(films[side]) for side in some.T)
-            coarse = np.einsum("ij,ij->i", _coarse(one), _coarse(other)) >= COARSE_MATCH
-            some, one, other = some[coarse], one[coarse], other[coarse]
+            first, second = (thumbnails.take(films[side]) for side in some.T)
+            coarse = np.einsum("ij,ij->i", _coarse(first), _coarse(second)) >= COARSE_MATCH
+            some, first, second = some[coarse], first[coarse], second[coarse]
             if len(some):
-                near.append(some[_show_same_image(one, other)])
+                near.append(some[_show_same_image(first, second)])
     return np.concatenate(near)
 
 
@@ -159,13 +159,13 @@ def _along(axes: Numbers, vectors: Numbers) -> Numbers:
 
 def _show_same_image(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether the fine structure of each pair of thumbnails agrees at some small shift and crop."""
-    one, other = _fine(first), _fine(second)
-    whole, whole_other = _spectrum(one), _spectrum(other)
+    fine, fine_other = _fine(first), _fine(second)
+    whole, whole_other = _spectrum(fine), _spectrum(fine_other)
     best = _agreement(whole, whole_other)
     close = np.flatnonzero(best >= SHIFTED_MATCH)
     for scale in SCALES:
-        cropped = _agreement(_spectrum(one[close], scale), whole_other[close])
-        cropped_other = _agreement(whole[close], _spectrum(other[close], scale))
+        cropped = _agreement(_spectrum(fine[close], scale), whole_other[close])
+        cropped_other = _agreement(whole[close], _spectrum(fine_other[close], scale))
         best[close] = np.maximum(best[close], np.maximum(cropped, cropped_other))
     return best >= SAME_IMAGE
 
@@ -197,8 +197,8 @@ def _zoom(scale: float) -> Numbers:
     return matrix
 
 
-def _agreement(one: NDArray[np.complex64], other: NDArray[np.complex64]) -> Numbers:
+def _agreement(first: NDArray[np.complex64], second: NDArray[np.complex64]) -> Numbers:
     """The correlation of each pair at its best shift of a few pixels."""
-    shifts = fft.irfft2(one * np.conj(other), s=(SIDE_PX, SIDE_PX))
+    shifts = fft.irfft2(first * np.conj(second), s=(SIDE_PX, SIDE_PX))
     near = np.roll(shifts, (SHIFT_PX, SHIFT_PX), axis=(1, 2))[:, : 2 * SHIFT_PX + 1, : 2 * SHIFT_PX + 1]
     return near.max(axis=(1, 2))

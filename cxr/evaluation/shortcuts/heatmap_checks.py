@@ -117,22 +117,22 @@ def resized(heatmap: Floats, size_px: int) -> Floats:
     return np.asarray(cells.resize((size_px, size_px), Image.Resampling.BILINEAR))
 
 
-def rank_correlation(one: Floats, other: Floats) -> float:
+def rank_correlation(first_map: Floats, second_map: Floats) -> float:
     """Spearman's rank correlation of two maps; 0 where one of them is constant."""
-    first, second = (midranks(cells.ravel()) - (cells.size + 1) / 2 for cells in (one, other))
+    first, second = (midranks(cells.ravel()) - (cells.size + 1) / 2 for cells in (first_map, second_map))
     size = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / size if size else 0.0
 
 
-def ssim(one: Floats, other: Floats) -> float:
+def ssim(first_map: Floats, second_map: Floats) -> float:
     """The structural similarity (Wang 2004) of two maps of values from 0 to 1."""
 
     def smooth(cells: Floats) -> Floats:
         return ndimage.gaussian_filter(cells.astype(float), SSIM_CELLS)
 
-    mean, mean2 = smooth(one), smooth(other)
-    spread, spread2 = smooth(one**2) - mean**2, smooth(other**2) - mean2**2
-    together = smooth(one * other) - mean * mean2
+    mean, mean2 = smooth(first_map), smooth(second_map)
+    spread, spread2 = smooth(first_map**2) - mean**2, smooth(second_map**2) - mean2**2
+    together = smooth(first_map * second_map) - mean * mean2
     light = (2 * mean * mean2 + 0.01**2) / (mean**2 + mean2**2 + 0.01**2)
     return float((light * (2 * together + 0.03**2) / (spread + spread2 + 0.03**2)).mean())
 

@@ -75,17 +75,17 @@ def _select_cell() -> None:
 
 def _cell_panel(view: EvaluationView, reference: str, predicted: str) -> None:
     """Shows the X-rays of a cell page by page, and the selected one with its heatmap."""
-    found = cell_films(view.cases, reference, predicted)
+    in_cell = cell_films(view.cases, reference, predicted)
     names = display_in_sentence(reference), display_in_sentence(predicted)
-    if found.empty:
+    if in_cell.empty:
         st.info(NO_FILMS.format(*names))
         return
     correct = view.labels.classes.index(predicted) in view.labels.members(reference)
     order = LEAST_CERTAIN_FIRST if correct else WORST_FIRST
-    count = counted(len(found), "X-ray")
+    count = counted(len(in_cell), "X-ray")
     st.subheader(f"Reference {names[0]}, predicted {names[1]}: {count}", anchor=False)
     st.caption(order)
-    films = found.assign(film=found.get("film", ""))
+    films = in_cell.assign(film=in_cell.get("film", ""))
     alt = f"X-rays with reference {names[0]}, predicted {names[1]}, with the probability of each class."
     row = select_film(films, score_columns(films, view.labels.classes), f"evaluate_rows_{reference}_{predicted}", alt)
     if row is None:
