@@ -13,7 +13,7 @@ from cxr.evaluation.scores import read_scores
 from cxr.films.film import film_id
 from cxr.learning.film_selection import select
 from cxr.registry import registry
-from tests.support.training import carry_out, tiny_recipe
+from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
 
 TWO: dict[str, object] = {"classes": ["normal", "covid19"]}
 
@@ -36,7 +36,7 @@ def silent(done, total, what=""):
     "data", [{}, TWO | {"draw": {"normal": 12, "covid19": 12}, "draw_test": 4}], ids=["dealt", "drawn"]
 )
 def test_of_a_dataset_of_its_training_a_model_is_evaluated_on_held_out_films_only(home, loose, data, tmp_path):
-    carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose])
+    carry_out(tiny_recipe(data=data, training={"epochs": 1}), [loose], stages=WITHOUT_INPUT_CHECK)
     tested = read_scores(registry.evaluation_path("tiny"))[lambda table: table["role"] == "test"]
     for place in (loose, shutil.copytree(loose, tmp_path / "renamed")):  # films are known wherever they lie
         judged = evaluate_model("tiny", [str(place)], None, silent)
@@ -46,7 +46,7 @@ def test_of_a_dataset_of_its_training_a_model_is_evaluated_on_held_out_films_onl
 
 def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_path):
     folder = shutil.copytree(phantoms, tmp_path / "2020")
-    carry_out(tiny_recipe(training={"epochs": 1}), [folder])
+    carry_out(tiny_recipe(training={"epochs": 1}), [folder], stages=WITHOUT_INPUT_CHECK)
     assert evaluate_model("tiny", [str(folder)], None, silent).evaluation.n == 40
 
 
@@ -71,7 +71,7 @@ def test_a_split_is_followed_literally(trained, phantoms):
 
 
 def test_a_dataset_without_usable_films_is_refused(home, phantoms, tmp_path):
-    carry_out(tiny_recipe(data=TWO, training={"epochs": 1}), [phantoms])
+    carry_out(tiny_recipe(data=TWO, training={"epochs": 1}), [phantoms], stages=WITHOUT_INPUT_CHECK)
     folder = shutil.copytree(phantoms, tmp_path / "viral")
     with (folder / "manifest.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["label"] == "viral"]

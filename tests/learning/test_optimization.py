@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from cxr.learning.optimization import (
-    MOST_WEIGHT,
+    MAX_WEIGHT,
     balanced_weights,
     group_accuracy,
     group_crossentropy,
@@ -115,7 +115,7 @@ def test_the_weight_of_a_small_source_is_limited():
     targets = np.eye(2, dtype=np.float32)[[0] * 500 + [1] * 500 + [1]]
     weights = source_weights(targets, np.array(["large"] * 1000 + ["small"]))
     assert weights.mean() == pytest.approx(1, rel=1e-5)
-    assert weights[-1] == pytest.approx(MOST_WEIGHT, rel=0.02)
+    assert weights[-1] == pytest.approx(MAX_WEIGHT, rel=0.02)
     assert weights[0] == pytest.approx(weights[500])
 
 

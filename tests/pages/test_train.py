@@ -19,7 +19,7 @@ from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components import phantom_form
 from cxr.ui.train.ended_runs import IS_DEFAULT
 from cxr.ui.train.runs import NEW, NO_RUNS, RUNS
-from tests.support.training import carry_out, tiny_recipe
+from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -151,7 +151,9 @@ def test_before_the_first_run_there_are_no_runs(home: Path) -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_a_finished_run_is_compared_with_the_default_model_with_an_interval_of_the_difference(phantoms: Path) -> None:
-    carry_out(tiny_recipe(training={"epochs": 1}, optimiser={"rate": 1e-2}), [phantoms], "second")
+    carry_out(
+        tiny_recipe(training={"epochs": 1}, optimiser={"rate": 1e-2}), [phantoms], "second", stages=WITHOUT_INPUT_CHECK
+    )
     app = run()
     table = next(element.value for element in app.dataframe if "Difference" in element.value)
     assert list(table)[1:] == ["second", "first", "Difference"]
@@ -164,7 +166,7 @@ def test_a_finished_run_is_compared_with_the_default_model_with_an_interval_of_t
 def test_without_a_common_test_film_there_is_no_comparison(phantoms: Path) -> None:
     path = stored_models.evaluation_path("first")
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second", stages=WITHOUT_INPUT_CHECK)
     app = run()
     assert len(app.info) == 1
     assert not [element for element in app.dataframe if "Difference" in element.value]
@@ -224,7 +226,7 @@ def test_a_start_opens_the_datasets_once(with_films: AppTest, monkeypatch: pytes
 
 @pytest.mark.usefixtures("trained")
 def test_the_measure_of_a_comparison_is_the_same_after_a_visit_to_another_page(phantoms: Path) -> None:
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second", stages=WITHOUT_INPUT_CHECK)
     app = through_the_entry()
     app.multiselect(key="train_run_chosen").set_value([stored.id for stored in run_store.all_runs()])
     measure = run(app).selectbox(key="train_run_measure")
@@ -236,7 +238,7 @@ def test_the_measure_of_a_comparison_is_the_same_after_a_visit_to_another_page(p
 
 @pytest.mark.usefixtures("trained")
 def test_a_poor_model_has_a_warning_before_it_becomes_the_default(phantoms: Path) -> None:
-    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second")
+    carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second", stages=WITHOUT_INPUT_CHECK)
     path = stored_models.model_folder("second") / "card.json"
     card = json.loads(path.read_text())
     card["results"]["test"]["binary"] |= {"auc": 0.438, "sensitivity": 0.9, "specificity": 0.9}
@@ -257,7 +259,7 @@ def test_a_run_in_progress_shows_the_name_that_its_model_will_have() -> None:
 
 @pytest.mark.usefixtures("trained")
 def test_the_model_of_a_resumed_run_links_to_the_one_saved_before(phantoms: Path) -> None:
-    trained_run = carry_out(tiny_recipe(training={"epochs": 2}), [phantoms], "second")
+    trained_run = carry_out(tiny_recipe(training={"epochs": 2}), [phantoms], "second", stages=WITHOUT_INPUT_CHECK)
     path = stored_models.model_folder("first") / "card.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"run": trained_run.id}))
     assert "(/models?model=first)" in texts(run())

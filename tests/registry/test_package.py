@@ -18,7 +18,7 @@ from cxr.inference.loading import load_classifier
 from cxr.registry import default_model, package, registry
 from cxr.registry.card import CARD, EVALUATION, INPUT_CHECK, MEMBERS, RECIPE, WEIGHTS, Card, ModelDraft
 from cxr.registry.recipe import Recipe
-from cxr.registry.verification import MOST_BYTES
+from cxr.registry.verification import MAX_BYTES
 from tests.support.small_models import TABLE, MakeInputCheck, StoreModel, model_folders, random_arrays
 
 Members = dict[str, bytes]
@@ -215,7 +215,7 @@ def test_a_member_that_comes_twice_is_refused(contents: Members, home: Path, tmp
 def test_a_member_that_unpacks_to_more_than_its_limit_is_refused(
     contents: Members, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(MOST_BYTES, EVALUATION, 10_000)
+    monkeypatch.setitem(MAX_BYTES, EVALUATION, 10_000)
     bomb = packed(contents | {EVALUATION: b"0" * 50_000_000}, tmp_path / "p.zip")
     assert bomb.stat().st_size < 200_000
     assert_refused(bomb, home, "too-large")
