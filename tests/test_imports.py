@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,8 @@ def test_every_module_belongs_to_a_room():
 @pytest.mark.parametrize("name", sorted(IN_ROOMS))
 def test_a_module_imports_only_from_its_own_room_and_those_above(name):
     place = ROOMS.index(name.split(".")[1])
-    ours = {found for found in imported(FILES[name], name) if found.startswith("cxr.")}
-    assert {found for found in ours if found.split(".")[1] not in ROOMS[: place + 1]} == set()
+    ours = {module for module in imported(FILES[name], name) if module.startswith("cxr.")}
+    assert {module for module in ours if module.split(".")[1] not in ROOMS[: place + 1]} == set()
 
 
 def test_streamlit_is_imported_by_the_pages_and_the_room_ui_alone():
@@ -97,6 +98,18 @@ def test_the_first_page_is_drawn_without_what_only_later_ones_need(tmp_path):
     loaded = loaded_by("".join(f"import {name}\n" for name in rooms), tmp_path)
     assert {"cxr.ui.frame", "cxr.inference.session"} <= loaded
     assert not loaded & {"tensorflow", "keras", "pandas", "scipy", "sklearn", "reportlab"}
+
+
+@pytest.mark.parametrize("page", ["predict", "evaluate", "train", "models", "data"])
+def test_a_page_is_drawn_without_tensorflow(page, tmp_path):
+    with zipfile.ZipFile(Path(__file__).parent / "data" / "home-0.1.zip") as home:
+        home.extractall(tmp_path)
+    code = (
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file('pages/{page}.py', default_timeout=60).run()\n"
+        "assert not app.exception and not app.error"
+    )
+    assert not loaded_by(code, tmp_path) & {"tensorflow", "keras"}
 
 
 @pytest.mark.parametrize("words", ["--help", "runs list", "models list", "runs list --json", "trail"])
