@@ -24,10 +24,14 @@ class Shortcut(StrEnum):
 
 
 def audit(
-    data: Annotated[list[str], typer.Argument(help="A dataset, or several to combine.")], as_json: Json = False
+    data: Annotated[
+        list[str], typer.Argument(help="Folders, ZIP files or manifests of X-rays, audited as one dataset.")
+    ],
+    as_json: Json = False,
 ) -> None:
     """Audit a dataset for problems: duplicates, leakage between splits, confounding of source and class."""
     from cxr.datasets.dataset import open_datasets
+    from cxr.datasets.labels import display_name
     from cxr.datasets.quality.audit import audit as audit_dataset
 
     with console.bar("Reading X-rays") as progress:
@@ -36,7 +40,8 @@ def audit(
         console.print_json(result.to_dict())
         return
     films, patients = counted(result.films, "X-ray"), counted(result.patients, "patient")
-    typer.echo(f"{films} of {patients}: {console.listed(result.by_label)}")
+    counts = {display_name(label): count for label, count in result.by_label.items()}
+    typer.echo(f"{films} of {patients}: {console.listed(counts)}")
     for finding in result.findings:
         typer.echo(f"{finding.severity.upper()}: {finding.sentence}")
         for path in finding.paths[:MAX_PATHS]:
@@ -46,13 +51,15 @@ def audit(
 
 
 def phantom(
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    out: Annotated[Path, typer.Argument(help="The folder to create.")],
     films: Annotated[int, typer.Option(min=8, max=100_000, help="The number of X-rays.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="The seed of the random numbers.")] = 0,
     size: Annotated[int, typer.Option(min=32, max=2048, help="Width and height in pixels.")] = 256,
     shortcut: Annotated[
         Shortcut | None,
-        typer.Option("--shortcut", "--plant", help="Add this artifact to every X-ray with a finding, to test audits."),
+        typer.Option(
+            "--shortcut", "--plant", help="An artifact on every X-ray with a finding, for tests of shortcut audits."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

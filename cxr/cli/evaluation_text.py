@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 MAX_LISTED = 20
 SUBGROUP_METRICS = ("accuracy", "binary.auc", "binary.sensitivity", "binary.specificity")
 WIDTH = 28  # of a column of names
+METRIC_WIDTH = 38  # of a column of metrics
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the metrics and the confusion matrix."""
-    from cxr.datasets.labels import display_name
+    from cxr.datasets.labels import display_in_sentence, display_name
 
     accuracy, macro_f1 = decimal(evaluation.accuracy), decimal(evaluation.macro_f1)
     typer.echo(f"{counted(evaluation.n, 'X-ray')}; accuracy {accuracy}, macro F1 {macro_f1}")
@@ -39,7 +40,8 @@ def print_evaluation(evaluation: Evaluation) -> None:
         values = ", ".join(
             f"{name} {decimal(v)}" for name, v in (metrics | {"specificity": binary.specificity}).items()
         )
-        typer.echo(f"All other classes vs {evaluation.negative}, {threshold}: {values} ({counted(binary.n, 'X-ray')})")
+        question = f"Any finding vs {display_in_sentence(evaluation.negative)}"
+        typer.echo(f"{question}, {threshold}: {values} ({counted(binary.n, 'X-ray')})")
     print_confusion_matrix(evaluation)
     if evaluation.left_out:
         typer.echo(f"{counted(evaluation.left_out, 'X-ray')} excluded: the model does not have their class.")
@@ -47,18 +49,36 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def print_confusion_matrix(evaluation: Evaluation) -> None:
     """Print a row for each reference label, with the number of X-rays by predicted class."""
+    from cxr.datasets.labels import display_name
+
     corner = "Reference \\ Predicted"
-    width = max(len(corner), *(len(name) + 1 for name in evaluation.rows))
-    typer.echo(f"{corner:{width}}" + "".join(f"{name:>12}" for name in evaluation.classes))
-    for name, row in evaluation.rows.items():
-        typer.echo(f"{name:{width}}" + "".join(f"{count:12}" for count in row))
+    columns = [display_name(name) for name in evaluation.classes]
+    width = max(len(corner), *(len(display_name(name)) for name in evaluation.rows))
+    typer.echo(f"{corner:{width}}" + "".join(f"  {name:>8}" for name in columns))
+    for label, row in evaluation.rows.items():
+        counts = (f"  {count:>{max(len(name), 8)}}" for name, count in zip(columns, row, strict=True))
+        typer.echo(f"{display_name(label):{width}}" + "".join(counts))
 
 
 def print_intervals(intervals: Mapping[str, Interval]) -> None:
-    """Print each metric, by its key in the JSON, with its confidence interval."""
+    """Print each metric with its confidence interval."""
     typer.echo("95% CI by bootstrap over patients:")
     for name, interval in intervals.items():
-        typer.echo(f"  {name:{WIDTH}} {interval.text()}")
+        typer.echo(f"  {metric_name(name):{METRIC_WIDTH}} {interval.text()}")
+
+
+def metric_name(key: str) -> str:
+    """The name of a metric by its key in the JSON: "AUC", "Multiclass accuracy", "Recall, viral pneumonia"."""
+    from cxr.datasets.labels import display_in_sentence
+    from cxr.presentation.metric_definitions import ADDITIONAL_KEYS, CLASS_METRICS, METRIC_KEYS, MULTICLASS_KEYS
+
+    names = {stored: name for name, stored in (METRIC_KEYS | ADDITIONAL_KEYS | MULTICLASS_KEYS).items()}
+    if key in names:
+        return names[key]
+    metric, _, label = key.partition(".")
+    class_metrics = {stored: name for name, (stored, _) in CLASS_METRICS.items()}
+    name = class_metrics.get(metric, metric.replace("_", " ").capitalize())
+    return f"{name}, {display_in_sentence(label)}" if label else name
 
 
 def print_selective(metrics: SelectiveMetrics) -> None:
@@ -78,7 +98,7 @@ def print_subgroups(subgroups: SubgroupMetrics) -> None:
         for name in SUBGROUP_METRICS:
             if name in group.metrics:
                 text = TOO_FEW if group.too_few(name) else group.metrics[name].text()
-                typer.echo(f"  {name:{WIDTH}} {text}")
+                typer.echo(f"  {metric_name(name):{METRIC_WIDTH}} {text}")
     typer.echo(subgroups.sentence)
 
 

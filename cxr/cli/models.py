@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +12,9 @@ from cxr.cli import console
 from cxr.cli.options import Data, Json
 from cxr.core.errors import RegistryError
 from cxr.core.number_format import counted, decimal
+
+if TYPE_CHECKING:
+    from cxr.registry.card import Card
 
 
 class ExportFormat(StrEnum):
@@ -23,6 +25,9 @@ class ExportFormat(StrEnum):
     onnx = "onnx"
     tflite = "tflite"
 
+
+Name = Annotated[str, typer.Argument(help="A model in the registry.")]
+NewName = Annotated[str, typer.Argument(help="The new name.")]
 
 app = typer.Typer(help="List, show, export, import and promote models.", no_args_is_help=True)
 
@@ -39,7 +44,7 @@ def list_(as_json: Json = False) -> None:
         return
     for card in listing.cards:
         star = "*" if card.name == default else " "
-        typer.echo(f"{star} {card.name:28} {card.version}  {card.created[:16]}  {', '.join(card.classes)}")
+        typer.echo(f"{star} {card.name:28} {card.version}  {card.created[:16]}  {_class_names(card)}")
     for name, reason in listing.damaged.items():
         typer.echo(f"! {name:28} {reason}")
     if not listing.cards and not listing.damaged:
@@ -47,22 +52,23 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show(name: str, as_json: Json = False) -> None:
-    """Show a model card."""
+def show(name: Name, as_json: Json = False) -> None:
+    """Show a model card; --json prints every value."""
     from cxr.registry import registry
 
-    card = registry.get_card(name).model_dump(mode="json")
+    card = registry.get_card(name)
     if as_json:
-        console.print_json(card)
-        return
-    for key, value in card.items():
-        typer.echo(f"{key:18} {value if isinstance(value, str) else json.dumps(value)}")
+        console.print_json(card.model_dump(mode="json"))
+    else:
+        from cxr.cli.card_text import card_text
+
+        typer.echo(card_text(card, registry.get_recipe(name)))
 
 
 @app.command("input-check")
 @app.command("gate", hidden=True)  # its name in version 0.1
-def input_check(name: str, data: Data, as_json: Json = False) -> None:
-    """Train an input check for a model, on the X-rays of its training; it rejects images unlike them."""
+def input_check(name: Name, data: Data, as_json: Json = False) -> None:
+    """Add an input check to a model; it is trained on the X-rays that the model was trained on."""
     from cxr.jobs import input_check_training
 
     with console.bar("Reading X-rays") as progress:
@@ -79,8 +85,8 @@ def input_check(name: str, data: Data, as_json: Json = False) -> None:
 
 @app.command("revise")
 def revise(
-    name: str,
-    new: str,
+    name: Name,
+    new: NewName,
     overrides: Annotated[
         list[str],
         typer.Option(
@@ -104,7 +110,7 @@ def revise(
 
 @app.command("describe")
 def describe(
-    name: str, path: Annotated[Path, typer.Argument(help="A TOML file like docs/shipped-model.toml.")]
+    name: Name, path: Annotated[Path, typer.Argument(help="A TOML file with the sections of docs/shipped-model.toml.")]
 ) -> None:
     """Add intended use, training data and limitations to a model card."""
     from cxr.registry import registry
@@ -115,8 +121,8 @@ def describe(
 
 
 @app.command("promote")
-def promote(name: str, as_json: Json = False) -> None:
-    """Set the default model."""
+def promote(name: Name, as_json: Json = False) -> None:
+    """Set a model as default."""
     from cxr.registry import default_model
 
     default_model.promote(name)
@@ -133,7 +139,7 @@ def rollback(as_json: Json = False) -> None:
 
 
 @app.command("rename")
-def rename(name: str, new: str, as_json: Json = False) -> None:
+def rename(name: Name, new: NewName, as_json: Json = False) -> None:
     """Rename a model; a default model stays the default."""
     from cxr.registry import registry
 
@@ -142,7 +148,7 @@ def rename(name: str, new: str, as_json: Json = False) -> None:
 
 
 @app.command("delete")
-def delete(name: str, as_json: Json = False) -> None:
+def delete(name: Name, as_json: Json = False) -> None:
     """Delete a model permanently; the default model cannot be deleted."""
     from cxr.registry import registry
 
@@ -152,8 +158,8 @@ def delete(name: str, as_json: Json = False) -> None:
 
 @app.command("export")
 def export(
-    name: str,
-    path: Path,
+    name: Name,
+    path: Annotated[Path, typer.Argument(help="The file to write.")],
     kind: Annotated[
         ExportFormat,
         typer.Option("--format", help="zip: the complete model, for import elsewhere; otherwise the network only."),
@@ -177,14 +183,14 @@ def export(
         raise RegistryError(f"Cannot write {path}: {error.strerror}.", code="not-writable") from error
     message = (
         f"Wrote {path}. Input: grayscale pixels from 0 to 255, shape (batch, {card.size_px}, {card.size_px}, 1). "
-        f"Output: probabilities of {', '.join(card.classes)}."
+        f"Output: probabilities of {_class_names(card)}."
     )
     console.print_json({"model": name, "file": str(path)}) if as_json else typer.echo(message)
 
 
 @app.command("import")
 def import_(
-    path: Path,
+    path: Annotated[Path, typer.Argument(help="A ZIP file that `cxr models export` wrote.")],
     name: Annotated[str | None, typer.Option(help="Import it under another name.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -193,3 +199,9 @@ def import_(
 
     imported = package.import_model(path, name).name
     console.print_json({"model": imported}) if as_json else typer.echo(f"Imported '{imported}'.")
+
+
+def _class_names(card: Card) -> str:
+    from cxr.datasets.labels import display_name
+
+    return ", ".join(display_name(name) for name in card.classes)

@@ -15,6 +15,7 @@ Data = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", help="A model in the registry; by default, the default model.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Wait = Annotated[bool, typer.Option("--wait/--detach", help="Show the progress, or run in the background.")]
 RecipeName = Annotated[str, typer.Argument(help="The name of a recipe, or a .toml file.")]
 Overrides = Annotated[
     list[str] | None,

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from cxr.cli import console
-from cxr.cli.options import Json
+from cxr.cli.options import Json, Wait
+
+RunId = Annotated[str, typer.Argument(help="The ID of a run, or its first characters; cxr runs list shows IDs.")]
 
 app = typer.Typer(help="List, show, stop, resume and delete training runs.", no_args_is_help=True)
 
@@ -26,7 +28,7 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show(run_id: str, as_json: Json = False) -> None:
+def show(run_id: RunId, as_json: Json = False) -> None:
     """Show a run's state, history and latest log lines."""
     from cxr.jobs import run_store
 
@@ -44,7 +46,7 @@ def show(run_id: str, as_json: Json = False) -> None:
 
 
 @app.command("stop")
-def stop(run_id: str, as_json: Json = False) -> None:
+def stop(run_id: RunId, as_json: Json = False) -> None:
     """Stop a run after its current step; the best weights so far become its model."""
     from cxr.jobs import run_store
 
@@ -54,7 +56,7 @@ def stop(run_id: str, as_json: Json = False) -> None:
 
 
 @app.command("resume")
-def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] = True, as_json: Json = False) -> None:
+def resume(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
     """Resume a run from its last checkpoint."""
     from cxr.jobs import run_store
 
@@ -67,7 +69,7 @@ def resume(run_id: str, wait: Annotated[bool, typer.Option("--wait/--detach")] =
 
 
 @app.command("delete")
-def delete(run_id: str, as_json: Json = False) -> None:
+def delete(run_id: RunId, as_json: Json = False) -> None:
     """Delete a run that has ended; its model stays in the registry."""
     from cxr.jobs import run_store
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from cxr.cli import console
-from cxr.cli.options import Data, Json, Overrides, RecipeName
+from cxr.cli.evaluation_text import METRIC_WIDTH, metric_name
+from cxr.cli.options import Data, Json, Overrides, RecipeName, Wait
 from cxr.core.number_format import counted, decimal, interval_range
 
 
@@ -17,7 +18,7 @@ def train(
     data: Data,
     name: Annotated[str | None, typer.Option(help="The model's name in the registry.")] = None,
     set_: Overrides = None,
-    wait: Annotated[bool, typer.Option("--wait/--detach", help="Show the progress, or run in the background.")] = True,
+    wait: Wait = True,
     as_json: Json = False,
 ) -> None:
     """Train a model; the run continues when the terminal is closed."""
@@ -55,7 +56,9 @@ def crossval(
     typer.echo(f"{folds} folds; {films}, each held out once. Mean ± SD (range):")
     for metric, value in spread.items():
         spread_text = f"{decimal(value['mean'])} ± {decimal(value['sd'])}"
-        typer.echo(f"  {metric:20} {spread_text}  ({interval_range(value['min'], value['max'])})")
+        typer.echo(
+            f"  {metric_name(metric):{METRIC_WIDTH}} {spread_text}  ({interval_range(value['min'], value['max'])})"
+        )
 
 
 def work(run_id: str) -> None:

@@ -131,7 +131,7 @@ _resolver: ContextVar[PersonResolver] = ContextVar("person_resolver", default=_d
 
 
 def require_sign_in(required: bool) -> None:
-    """Decide who acts in this process where nobody is named: the local person, or nobody if sign-in is required."""
+    """Decide who acts in this process if no person is named: the local person, or none if sign-in is required."""
     if required:
         os.environ[SIGN_IN_REQUIRED] = "1"
     else:

@@ -47,7 +47,7 @@ class AuditEntry:
 
 @dataclass
 class PendingEntry:
-    """A line whose action is still going on."""
+    """A line whose action is still in progress."""
 
     entry: AuditEntry
     person: Person = field(default=LOCAL)

@@ -11,7 +11,7 @@ UNKNOWN = "–"  # an en dash: a hyphen alone would be a list's bullet in a tabl
 
 
 def probability(share: float) -> str:
-    """A model's probability in percent; never 0% or 100%, which no model can know."""
+    """A model's probability in percent; never 0% or 100%, as no model is certain."""
     if share < 0.001:
         return "<0.1%"
     if share > 0.999:
@@ -20,19 +20,19 @@ def probability(share: float) -> str:
 
 
 def percent(share: float, decimals: int = 0) -> str:
-    """A share in percent, as in 68%; a dash where it is not a number."""
+    """A share in percent, as in 68%; a dash if it is not a number."""
     return UNKNOWN if isnan(share) else f"{100 * share:.{decimals}f}%"
 
 
 def decimal(value: float | None, places: int = 3) -> str:
-    """A number with so many decimal places, as in 0.912; a dash where it is not a number."""
+    """A number with that many decimal places, as in 0.912; a dash if it is not a number."""
     if value is None or isnan(value):
         return UNKNOWN
     return ("∞" if value > 0 else "-∞") if isinf(value) else f"{value:.{places}f}"
 
 
 def interval_range(low: float | None, high: float | None, places: int = 3) -> str:
-    """The bounds of an interval, as in 0.887–0.934; a dash where they are not known, "or more" where it has no end."""
+    """The bounds of an interval, as in 0.887–0.934; a dash if they are not known, "or more" where it has no end."""
     if low is None or high is None or isnan(low) or isnan(high):
         return UNKNOWN
     if isinf(high):
@@ -42,13 +42,13 @@ def interval_range(low: float | None, high: float | None, places: int = 3) -> st
 
 
 def with_interval(value: float | None, low: float | None, high: float | None, places: int = 3) -> str:
-    """A number with its interval, as in 0.912 (0.887–0.934); the number alone where the bounds are not known."""
+    """A number with its interval, as in 0.912 (0.887–0.934); the number alone if the bounds are not known."""
     bounds = interval_range(low, high, places)
     return decimal(value, places) if bounds == UNKNOWN else f"{decimal(value, places)} ({bounds})"
 
 
 def percent_with_interval(value: float, low: float, high: float) -> str:
-    """A share with its interval in percent, as in 91% (88–93%); the share alone where the bounds are not known."""
+    """A share with its interval in percent, as in 91% (88–93%); the share alone if the bounds are not known."""
     bounds = f" ({100 * low:.0f}–{percent(high)})" if isfinite(low) and isfinite(high) else ""
     return f"{percent(value)}{bounds}"
 

@@ -20,7 +20,7 @@ def midranks(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def roc_auc(truth: NDArray[Any], score: NDArray[Any]) -> float:
-    """The area under the ROC curve; NaN where either side is empty or a score is NaN.
+    """The area under the ROC curve; NaN if either side is empty or a score is NaN.
 
     It is the probability that a random positive scores higher than a random negative (Mann and Whitney's U divided by
     the number of pairs). A tie counts one half.

@@ -1,1 +1,1 @@
-"""Everything that takes longer than a page: a job has a folder and a process of its own."""
+"""Work that takes longer than a page can wait: each job has its own folder and process."""

@@ -20,7 +20,7 @@ from cxr.learning.device import Device
 from cxr.learning.journal import Phase
 from cxr.registry.recipe import Recipe
 
-ENOUGH_RUNS = 3  # the newest of a kind; for older ones this computer may have been in another state
+ENOUGH_RUNS = 3  # the newest of a kind; when older ones ran, this computer may have been in another state
 START_S = (8.0, 40.0)  # importing TensorFlow, building and compiling
 DECODE_S = (0.003, 0.05)  # a film, from file to pixels
 STEP_S = (0.004, 0.06)  # the overhead of a step
@@ -95,7 +95,7 @@ def estimate(
 
 
 def time_left_s(status: Status, history: Sequence[Mapping[str, float]]) -> float | None:
-    """The seconds left in the current phase, or in all epochs while training; None where unknown.
+    """The seconds left in the current phase, or in all epochs while training; None if unknown.
 
     Early stopping may end it sooner.
     """

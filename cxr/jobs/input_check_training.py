@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from cxr.jobs.run_journal import RunJournal
     from cxr.learning.training import TrainingResult
 
-NOT_TRAINED = "The run was stopped before its input check was trained. Add one: cxr models gate NAME --data FOLDER."
+NOT_TRAINED = (
+    "The run was stopped before its input check was trained. Add one: cxr models input-check NAME --data FOLDER."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,7 @@ class TrainedInputCheck:
 def train_input_check(
     recipe: Recipe, trained: TrainingResult, everything: Dataset, journal: RunJournal
 ) -> TrainedInputCheck | None:
-    """The input check trained on the run's own films; None where the run is stopped, or the films are too few."""
+    """The input check trained on the run's own films; None if the run is stopped, or the films are too few."""
     extractor = trained.network.maps_and_features
 
     def features(images: NDArray[np.uint8]) -> NDArray[np.floating]:
@@ -59,7 +61,7 @@ def train_input_check(
 
 
 def add_input_check(name: str, paths: Sequence[str], progress: Progress) -> Card:
-    """The card of a stored model with a new input check, trained on those films that the model was trained on."""
+    """The card of a stored model with a new input check, trained on the films of the model's own training."""
     recipe, everything = registry.get_recipe(name), open_datasets(paths)
     ids = film_ids(everything, progress)
     everything = everything.with_column("role", roles_in_training(name, ids))
@@ -82,7 +84,7 @@ def _fit(
     everything: Dataset,
     progress: Callable[[int, int], None],
 ) -> TrainedInputCheck:
-    """The input check fitted on `films`, which have their training's roles, and on what `everything` has besides."""
+    """The input check fitted on `films`, with their roles in the training, and on other images in `everything`."""
     place = ["dataset", "path"]
     role_by_film = films.table.set_index(place)["role"].to_dict()
     keys = everything.table[place].itertuples(index=False, name=None)

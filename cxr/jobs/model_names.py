@@ -25,7 +25,7 @@ def next_name(base: str) -> str:
 
 
 def planned_name(run: Run) -> str | None:
-    """The name that the run's model will get; None where the run stores no model.
+    """The name that the run's model will get; None if the run stores no model.
 
     The name was free when the run started, but a run that was stopped and resumed has stored a model already.
     """

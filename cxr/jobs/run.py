@@ -31,7 +31,7 @@ STATUS_UNREADABLE = "The status of this run cannot be read."
 
 @dataclass(frozen=True)
 class Job:
-    """What a run has to do. Stored as job.json."""
+    """The task of a run, stored as job.json."""
 
     recipe_toml: str
     datasets: tuple[str, ...]
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def job(self) -> Job:
-        """The run's job; RunError where job.json is damaged."""
+        """The run's job; RunError if job.json is damaged."""
         try:
             table = json.loads((self.folder / "job.json").read_text("utf-8"))
             fold = tuple(table["fold"]) if table["fold"] else None
@@ -142,7 +142,7 @@ class Run:
         return steps
 
     def log_tail(self, lines: int = 30) -> list[str]:
-        """The last lines of the log; empty where there is none."""
+        """The last lines of the log; empty if there is none."""
         try:
             return (self.folder / "log.txt").read_text("utf-8", "replace").splitlines()[-lines:]
         except OSError:

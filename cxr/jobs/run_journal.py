@@ -135,7 +135,7 @@ def open_journal(run: Run) -> Iterator[RunJournal]:
     lock = run.worker_lock()
     if not try_lock(lock):
         raise RunError(f"Another process is working on run {run.id}.", code="in-progress")
-    if run.status.state == "finished":  # resumed twice at once, and the other process was quicker
+    if run.status.state == "finished":  # resumed twice at the same time, and the other process finished first
         lock.release()
         raise RunError(f"Run {run.id} has finished; there is nothing to do.", code="finished")
     journal = RunJournal(run)
@@ -179,7 +179,7 @@ def _write_heartbeats(journal: RunJournal, ended: threading.Event) -> None:
 
 
 def _finite(value: float) -> float | None:
-    """The value, or None where JSON has no number for it."""
+    """The value, or None if JSON has no number for it."""
     return value if math.isfinite(value) else None
 
 

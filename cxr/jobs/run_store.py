@@ -52,9 +52,9 @@ def find(run_id: str) -> Run:
     matches = [run for run in all_runs() if run.id.startswith(run_id)] if run_id else []
     exact = [run for run in matches if run.id == run_id]
     if len(exact or matches) > 1:
-        raise RunError(f"More than one run begins with '{run_id}'. See: runs list.", code="ambiguous")
+        raise RunError(f"More than one run begins with '{run_id}'. List the runs with cxr runs list.", code="ambiguous")
     if not matches:
-        raise RunError(f"There is no run '{run_id}'. See: runs list.", code="not-found")
+        raise RunError(f"There is no run '{run_id}'. List the runs with cxr runs list.", code="not-found")
     return (exact or matches)[0]
 
 

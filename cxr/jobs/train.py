@@ -91,7 +91,7 @@ def _train(run: Run, journal: RunJournal, stages: Stages) -> TrainedModel:
 
 
 def _store(trained: TrainedModel, journal: RunJournal) -> str | None:
-    """The name of the stored model; None where the job stores none."""
+    """The name of the stored model; None if the job stores none."""
     base = trained.run.job.model
     if base is None:
         return None
@@ -127,7 +127,7 @@ def _selected_films(run: Run, recipe: Recipe, journal: RunJournal) -> _SelectedF
 
 
 def _check_same_films(run: Run, dataset: Dataset) -> None:
-    """RunError where a resumed run would continue with other films or roles than it started with."""
+    """RunError if a resumed run would continue with other films or roles than it started with."""
     path = run.folder / FILMS
     films = dataset.table[["dataset", "path", "label", "role"]].to_csv(index=False)
     if not path.exists():

@@ -8,7 +8,7 @@ from pathlib import Path
 from cxr.core.errors import RecipeError
 from cxr.core.number_format import joined
 from cxr.datasets.dataset import Dataset, open_datasets
-from cxr.datasets.labels import LabelSpace
+from cxr.datasets.labels import LabelSpace, display_name
 from cxr.jobs.run import Job
 from cxr.learning.backbone_costs import check_trainable_layers
 from cxr.learning.film_selection import select, select_fold
@@ -24,9 +24,9 @@ def plan(
     fold: tuple[int, int] | None = None,
     dataset: Dataset | None = None,
 ) -> Job:
-    """The job of a training, or an error that says what has to change.
+    """The job of a training, or an error that says what to change.
 
-    `dataset` is what lies at the paths, where the caller has opened it already; otherwise it is opened here. `model`
+    `dataset` holds what is at the paths, if the caller has already opened it; otherwise it is opened here. `model`
     is the name of the model in the registry; None: the model is not stored. `fold` is one of a cross-validation's.
     """
     if dataset is None:
@@ -46,11 +46,16 @@ def plan(
 
 
 def _check_same_classes(recipe: Recipe, labels: LabelSpace) -> None:
-    """RecipeError where the recipe keeps the head of a model that has other classes."""
+    """RecipeError if the recipe keeps the head of a model that has other classes."""
     parent = registry.get_card(recipe.trunk.weights.removeprefix(STORED_MODEL))
     if parent.classes != labels.classes:
         raise RecipeError(
-            f"head.keep needs the classes of '{parent.name}': {joined(parent.classes)}. These images have "
-            f"{joined(labels.classes)}. Start with a new head.",
+            f"head.keep needs the classes of '{parent.name}': {_displayed(parent.classes)}. These images have "
+            f"{_displayed(labels.classes)}. Start with a new head.",
             code="other-classes",
         )
+
+
+def _displayed(classes: Sequence[str]) -> str:
+    """The display names of classes, as a list in a sentence."""
+    return joined([display_name(name) for name in classes])

@@ -61,7 +61,7 @@ def block_names(backbone: str) -> list[str]:
 
 
 def check_trainable_layers(recipe: Recipe) -> None:
-    """RecipeError where the backbone has no block of the name `trunk.train`."""
+    """RecipeError if the backbone has no block of the name `trunk.train`."""
     known = ["head", *block_names(recipe.trunk.backbone), "all"]
     if recipe.trunk.train not in known:
         raise RecipeError(

@@ -16,7 +16,7 @@ from cxr.registry.weights_file import arrays_of, assign
 
 
 def trained_variables(model: keras.Model) -> list[Any]:
-    """Every variable that training changes, without Dropout's random state, which each epoch sets anew."""
+    """Every variable that training changes, without Dropout's random state, which each epoch sets again."""
     return [variable for layer in model.layers if layer.trainable for variable in layer.weights]
 
 
@@ -42,7 +42,7 @@ def save_checkpoint(
 
 
 def resume_from_checkpoint(model: keras.Model, journal: Journal) -> list[EpochMetrics]:
-    """The history of the journal's checkpoint, loaded into the model; empty where there is none."""
+    """The history of the journal's checkpoint, loaded into the model; empty if there is none."""
     state = journal.load(CHECKPOINT)
     if state is None:
         return []

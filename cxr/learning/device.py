@@ -48,7 +48,7 @@ def find_device(precision: str = "auto") -> Device:
 
 
 def device_without_tensorflow(precision: str = "auto") -> Device | None:
-    """The CPU where this machine has no GPU; None where it may have one, so that TensorFlow must look (seconds)."""
+    """The CPU where this machine has no GPU; None if it may have one, so that TensorFlow must look (seconds)."""
     drivers = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
     no_gpu = sys.platform == "linux" and not any(Path(driver).exists() for driver in drivers)
     return _cpu(precision) if no_gpu else None
@@ -72,9 +72,7 @@ def _chosen(precision: str, native: bool) -> tuple[str, str]:
     """The precision and the reason; not chosen by timing, because it changes the probabilities (docs/speed.md)."""
     if precision != "auto":
         return precision, "as requested"
-    return (
-        ("bfloat16", "which this hardware supports") if native else ("float32", "because this hardware lacks bfloat16")
-    )
+    return ("bfloat16", "supported by this hardware") if native else ("float32", "this hardware lacks bfloat16")
 
 
 def _cpu_info(key: str) -> str:

@@ -89,7 +89,7 @@ class EpochOutcome:
 
 
 def run_epoch(model: keras.Model, batches: EpochBatches, epoch: int, journal: Journal) -> EpochOutcome | None:
-    """The outcome of one pass over the batches; None where it was stopped before its end."""
+    """The outcome of one pass over the batches; None if it was stopped before its end."""
     started = time.monotonic()
     batches.begin(epoch)
     _seed_dropout(model, batches.settings.seed, epoch)

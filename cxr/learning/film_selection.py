@@ -53,7 +53,7 @@ class ExcludedFilms:
     """Films that take no part in a training for one reason."""
 
     reason: ExclusionReason
-    value: str  # the view or the label that they share; "" where they have none
+    value: str  # the view or the label that they share; "" if they have none
     count: int
 
     @property

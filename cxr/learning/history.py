@@ -59,7 +59,7 @@ def best_epoch(history: list[EpochMetrics], metric: str) -> int:
 
 
 def stop_reason(history: list[EpochMetrics], settings: TrainingSettings) -> StopReason | None:
-    """Why the training ends here; None where it continues."""
+    """Why the training ends here; None if it continues."""
     if len(history) >= settings.epochs:
         return StopReason("all-epochs", "all epochs done")
     if not history:

@@ -1,4 +1,4 @@
-"""The interface between a training and whoever follows it: phases, progress, checkpoints, a request to stop."""
+"""The interface between a training and its observers: phases, progress, checkpoints, a request to stop."""
 
 from __future__ import annotations
 
@@ -59,4 +59,4 @@ class Journal(Protocol):
         """Store arrays under a name."""
 
     def load(self, name: str) -> dict[str, NDArray[Any]] | None:
-        """The arrays stored under a name; None where there are none."""
+        """The arrays stored under a name; None if there are none."""

@@ -105,7 +105,7 @@ def _preprocess(pixels: Any, settings: InputSettings, zca_rank: int) -> Any:
 
 
 def _head(maps: Any, recipe: Recipe, classes: int) -> tuple[Any, Any]:
-    """The logits, and the pooled vector that the head starts from; in float32, as the head is small and decisive."""
+    """The logits, and the pooled vector that the head starts from, in float32, as the head is small."""
     pool = {
         "flatten": layers.Flatten,
         "average": layers.GlobalAveragePooling2D,
@@ -140,7 +140,9 @@ def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
         return pooled
     blocks = _blocks(backbone)
     if train not in blocks:
-        raise RecipeError(f"trunk.train = '{train}' is no block of this trunk. Known: head, all, {', '.join(blocks)}.")
+        raise RecipeError(
+            f"trunk.train = '{train}' is not a block of this backbone. Use head, all or one of {', '.join(blocks)}."
+        )
     first = [_block(layer) for layer in backbone].index(train)
     for layer in backbone[:first]:
         layer.trainable = False

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cxr.registry.recipe_sections import OptimizerSettings
 
 Tensor = Any
-MOST_WEIGHT = 5.0  # times the mean weight, so that a handful of films cannot dominate
+MAX_WEIGHT = 5.0  # times the mean weight, so that a handful of films cannot dominate
 
 
 def log_probabilities(logits: Tensor) -> Tensor:
@@ -55,14 +55,14 @@ def source_weights(targets: NDArray[np.float32], sources: NDArray[np.object_]) -
     cells = [(source, *target) for source, target in zip(sources, targets.astype(int).tolist(), strict=True)]
     counts = Counter(cells)
     weights = np.array([counts[cell] ** -0.5 for cell in cells])
-    weights = np.minimum(weights / weights.mean(), MOST_WEIGHT)
+    weights = np.minimum(weights / weights.mean(), MAX_WEIGHT)
     return (weights / weights.mean()).astype(np.float32)
 
 
 def make_optimizer(
     settings: OptimizerSettings, steps: int, epochs: int, ema: float = 0.0
 ) -> keras.optimizers.Optimizer:
-    """The Keras optimizer with its learning-rate schedule, for so many steps per epoch.
+    """The Keras optimizer with its learning-rate schedule, for that many steps per epoch.
 
     The step count is part of its state, so a resumed run continues at the same rate.
     """

@@ -1,7 +1,7 @@
 """The weights that a training starts from: ImageNet's, those of a file, or those of a stored model.
 
-A stored model is verified before a number of it is used. An HDF5 file, which may hold links and data of other files,
-is read only where it holds numbers alone.
+A stored model is verified before it is used. An HDF5 file can contain links and refer to other files, so it is read
+only if it contains nothing but numeric arrays.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from cxr.registry.verification import load_verified
 from cxr.registry.weights_file import Arrays, arrays_of, load_arrays
 
 STORED_MODEL = "shelf:"  # before the name of a stored model, in trunk.weights
-MOST_BYTES = 4_000_000_000  # in an HDF5 file
-MOST_MEMBERS = 100_000
+MAX_BYTES = 4_000_000_000  # in an HDF5 file
+MAX_MEMBERS = 100_000
 _APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # whose weights Keras publishes
 
 
 def load_starting_weights(model: Any, recipe: Recipe) -> str:
-    """What the weights are, in words, after they were set in the backbone, and in the head if it is kept."""
+    """Set the weights in the backbone, and in the head if it is kept; return a description of where they are from."""
     source = recipe.trunk.weights
     if source == "none":
         return "random"
@@ -67,8 +67,8 @@ def _start_from_imagenet(model: Any, recipe: Recipe) -> str:
     application = _APPLICATIONS.get(backbone)
     if application is None:
         raise RecipeError(
-            f"Keras does not publish ImageNet weights of {backbone}. Put {backbone}_notop.npz into weights/, or start "
-            "from a file or from none.",
+            f"Keras does not publish ImageNet weights of {backbone}. Put {backbone}_notop.npz into weights/, or set "
+            "trunk.weights to a file or to none.",
             code="no-weights",
         )
     try:
@@ -76,7 +76,7 @@ def _start_from_imagenet(model: Any, recipe: Recipe) -> str:
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise RecipeError(
             f"The ImageNet weights of {backbone} could not be downloaded. Put {backbone}_notop.weights.h5 into "
-            "weights/, or start from a stored model, or from none.",
+            "weights/, or set trunk.weights to a stored model (shelf:NAME) or to none.",
             code="no-weights",
         ) from error
     _copy_backbone(model, arrays_of(source.weights), "ImageNet")
@@ -92,9 +92,9 @@ def _start_from_file(model: Any, recipe: Recipe, path: Path) -> None:
         raise RecipeError(
             f"Weights of {recipe.trunk.backbone} are read from .npz files, not from {path.name}.", code="weights-file"
         )
-    if not holds_numbers_alone(path):
+    if not has_only_numeric_arrays(path):
         raise RecipeError(
-            f"The weights file {path.name} must hold numbers alone: no links, and no data in other files.",
+            f"The weights file {path.name} may contain only numeric arrays: no links, and no data in other files.",
             code="weights-file",
         )
     import keras
@@ -110,7 +110,7 @@ def _start_from_file(model: Any, recipe: Recipe, path: Path) -> None:
 
 
 def _copy_backbone(model: Any, arrays: Arrays, source: str) -> None:
-    """Copy by name into every layer below the head but the whitening, which is fitted on each training's films."""
+    """Copy by name into every layer below the head except the whitening, which is fitted on each training's films."""
     backbone = model.layers[: model.layers.index(model.get_layer("pooled"))]
     _copy([layer for layer in backbone if layer.name != "whitening"], arrays, source)
 
@@ -125,16 +125,16 @@ def _copy(layers: list[Any], arrays: Arrays, source: str) -> None:
             array = arrays.get(variable.path)
             if array is None or array.shape != tuple(variable.shape):
                 raise RecipeError(
-                    f"The weights of {source} do not fit: no '{variable.path}' of that shape.",
+                    f"The weights of {source} do not fit: '{variable.path}' is missing or has another shape.",
                     code="weights-do-not-fit",
                 )
             variable.assign(array.astype(variable.dtype))
 
 
-def holds_numbers_alone(path: Path) -> bool:
-    """Whether all that is in an HDF5 file is groups and arrays of numbers of its own, of a bearable size.
+def has_only_numeric_arrays(path: Path) -> bool:
+    """Whether an HDF5 file contains only groups and numeric arrays of its own, within the size limit.
 
-    A file that cannot be opened holds nothing that could do harm; whoever reads it says what is wrong.
+    A file that cannot be opened is harmless; reading it raises the error.
     """
     import h5py  # late: only weights that Keras published come in such files
 
@@ -151,7 +151,7 @@ def _is_plain(file: Any, h5py: Any) -> bool:
         group = groups.pop()
         for name in group:
             members += 1
-            if members > MOST_MEMBERS or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            if members > MAX_MEMBERS or not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 return False
             member = group[name]
             if isinstance(member, h5py.Group):
@@ -160,6 +160,6 @@ def _is_plain(file: Any, h5py: Any) -> bool:
             if not isinstance(member, h5py.Dataset) or member.external or member.is_virtual:
                 return False
             size += math.prod(member.shape or ()) * member.dtype.itemsize
-            if member.dtype.kind not in "biuf" or size > MOST_BYTES:
+            if member.dtype.kind not in "biuf" or size > MAX_BYTES:
                 return False
     return True

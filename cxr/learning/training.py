@@ -29,7 +29,7 @@ from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import round_to_half
 
 WHITENING_FILMS = 512
-MOST_NAMED = 20  # unreadable images that the journal names
+MAX_NAMED = 20  # unreadable images that the journal names
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,10 +100,14 @@ def _compiled(recipe: Recipe, inputs: TrainingInputs, steps: int) -> keras.Model
 
 
 def _train_epochs(
-    recipe: Recipe, model: keras.Model, batches: EpochBatches, judged: tuple[_Films, LabelSpace], journal: Journal
+    recipe: Recipe,
+    model: keras.Model,
+    batches: EpochBatches,
+    films_and_labels: tuple[_Films, LabelSpace],
+    journal: Journal,
 ) -> list[EpochMetrics]:
-    """The history after the last epoch, whose weights and checkpoints the journal has."""
-    films, labels = judged
+    """The history after the last epoch; the journal has the checkpoints and the best weights."""
+    films, labels = films_and_labels
     validation = films.indices("val")
     history = resume_from_checkpoint(model, journal)
     while (reason := training_history.stop_reason(history, recipe.training)) is None:
@@ -161,7 +165,7 @@ def _log_probabilities(inputs: TrainingInputs, films: NDArray[np.int64]) -> NDAr
 
 
 def _fitted_whitening(recipe: Recipe, films: _Films) -> list[NDArray[np.float32]]:
-    """The weights of the whitening layer, from a sample of the training films; empty where there is no such layer."""
+    """The weights of the whitening layer, from a sample of the training films; empty if there is no such layer."""
     if not whitens(recipe.input):
         return []
     rng = np.random.default_rng(recipe.training.seed)
@@ -172,7 +176,7 @@ def _fitted_whitening(recipe: Recipe, films: _Films) -> list[NDArray[np.float32]
 def _without_unreadable(dataset: Dataset, pixels: PixelTable, journal: Journal) -> tuple[Dataset, PixelTable]:
     if not pixels.unreadable:
         return dataset, pixels
-    for film, reason in list(pixels.unreadable.items())[:MOST_NAMED]:
+    for film, reason in list(pixels.unreadable.items())[:MAX_NAMED]:
         journal.note(f"Excluded {dataset.table['path'].iloc[film]}: {reason}")
     journal.note(f"Excluded {counted(len(pixels.unreadable), 'unreadable image')} of {len(dataset):,}.")
     readable = np.array([film not in pixels.unreadable for film in range(len(dataset))])

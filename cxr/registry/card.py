@@ -1,4 +1,4 @@
-"""A model's card: everything known of a model but its numbers. Also the names of the files in a model's folder."""
+"""A model's card: everything known about a model except its weights. Also names the files in a model's folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cxr import DISCLAIMER
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.registry.recipe import Recipe
-from cxr.registry.recipe_sections import LARGEST_SEED
+from cxr.registry.recipe_sections import MAX_SEED
 from cxr.registry.results import ModelResults, from_format_1
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
@@ -78,7 +78,7 @@ class Statement(CardSection):
 
 
 class ModelDraft(CardSection):
-    """What a training knows of the model that it made."""
+    """What a training knows about the model that it made."""
 
     name: str
     classes: tuple[ClassName, ...] = Field(min_length=2, max_length=1000)
@@ -101,7 +101,7 @@ class ModelDraft(CardSection):
     run: str = ""  # the id of its training run
     epochs: Count = 0
     best_epoch: Count = 0
-    history: tuple[dict[str, float | None], ...] = ()  # a row for each epoch; null where a value was not a number
+    history: tuple[dict[str, float | None], ...] = ()  # a row for each epoch; null if a value was not a number
     gate: InputCheckRecord | None = None  # None: the model has no input check
     ages: AgeRange | None = None  # None: not known
 
@@ -132,8 +132,8 @@ class ModelDraft(CardSection):
 class Card(ModelDraft):
     """A model's card: what a training knew, and what the registry adds when it stores the model.
 
-    Format 2 has typed results and may have the digest of each file; a card of format 1, of version 0.1, is brought to
-    it when it is read.
+    Format 2 has typed results and may have the digest of each file. A card of format 1, from version 0.1, is converted
+    when it is read.
     """
 
     format: Literal[2] = 2
@@ -141,7 +141,7 @@ class Card(ModelDraft):
     created: str
     recipe: str
     size_px: int = Field(ge=1)
-    seed: int = Field(ge=0, le=LARGEST_SEED)
+    seed: int = Field(ge=0, le=MAX_SEED)
     weights_sha256: Digest
     gate_sha256: Digest | None = None
     recipe_sha256: Digest | None = None
@@ -172,7 +172,7 @@ class Card(ModelDraft):
 
     @property
     def digests(self) -> dict[str, str | None]:
-        """The SHA-256 of each file but the card itself; None for one that the card does not know."""
+        """The SHA-256 of each file except the card itself; None for a file without a digest on the card."""
         return {
             WEIGHTS: self.weights_sha256,
             RECIPE: self.recipe_sha256,
@@ -192,7 +192,7 @@ def model_files(card: Card) -> tuple[str, ...]:
 
 
 def parse_card(data: bytes) -> Card:
-    """The card in these bytes; RegistryError where it is not valid."""
+    """The card in these bytes; RegistryError if it is not valid."""
     try:
         return Card.model_validate_json(data)
     except ValidationError as error:
@@ -200,7 +200,7 @@ def parse_card(data: bytes) -> Card:
 
 
 def parse_recipe(data: bytes) -> Recipe:
-    """The recipe in these bytes; RegistryError where it is not valid."""
+    """The recipe in these bytes; RegistryError if it is not valid."""
     try:
         return Recipe.from_table(tomllib.loads(data.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:

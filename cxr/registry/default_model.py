@@ -1,4 +1,4 @@
-"""The default model: the one that is used where no other is named, and those that were the default before it."""
+"""The default model: used where no other is named. Also the history of earlier default models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def promote(name: str) -> None:
 
 
 def roll_back() -> str:
-    """The name of the model that was the default before and now is again."""
+    """Restore the previous default model and return its name."""
     with audited(Action.ROLL_BACK) as entry, registry_lock():
         history = read_history()
         if len(history) < 2:
@@ -52,8 +52,8 @@ def roll_back() -> str:
 def read_history() -> list[str]:
     """Names of the models that were promoted and still exist, the default last.
 
-    Where none ever was, as in a fresh copy of the project, the model stored first is the default. A file that cannot
-    be read counts as none: promoting a model then writes it anew.
+    If none ever was, as in a fresh copy of the project, the model stored first is the default. A file that cannot
+    be read counts as none; promoting a model writes it again.
     """
     try:
         promoted = json.loads((models_dir() / FILE).read_text("utf-8"))["history"]
@@ -72,7 +72,7 @@ def write_history(history: list[str]) -> None:
 
 
 def version_of(name: str) -> str:
-    """The model's version, or "" where it is damaged."""
+    """The model's version, or "" if it is damaged."""
     try:
         return get_card(name).version
     except RegistryError:

@@ -1,4 +1,4 @@
-"""The file of a model's scores on its films, `evaluation.csv`: whether a table from elsewhere can be evaluated."""
+"""The file of a model's scores on its films, `evaluation.csv`: checks of imported tables, and copies without paths."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from cxr.core.errors import RegistryError
 
 REQUIRED = ("dataset", "path", "label", "role")
 SCORE_PREFIX = "p_"  # of the column of a class's probability
-MOST_CHARACTERS = 10_000  # in a cell
+MAX_CHARACTERS = 10_000  # in a cell
 
 
 def check_evaluation(data: bytes, classes: Sequence[str]) -> None:
-    """RegistryError where these bytes are not a table of films with a probability of each class, or none, in a row."""
+    """RegistryError if these bytes are not a table of films with a probability of each class, or none, in a row."""
     try:
         rows = _rows(data.decode("utf-8"))
         header = next(rows, [])
@@ -24,7 +24,7 @@ def check_evaluation(data: bytes, classes: Sequence[str]) -> None:
         for row in rows:
             cells = [row[column] for column in scores]
             if len(row) != len(header) or (any(cells) and not all(0 <= float(cell) <= 1 for cell in cells)):
-                raise ValueError("a row has too few cells, or what is no probability")
+                raise ValueError("a row has too few cells, or a value that is not a probability")
     except (ValueError, IndexError, csv.Error) as error:
         raise RegistryError(
             "The model's evaluation.csv is not a table of films and probabilities of the model's classes.",
@@ -44,9 +44,9 @@ def without_paths(data: bytes) -> bytes:
 
 def _rows(text: str) -> Iterator[list[str]]:
     if "\0" in text:
-        raise ValueError("it holds NUL characters")
+        raise ValueError("it contains NUL characters")
     for row in csv.reader(io.StringIO(text, newline=""), strict=True):
-        if any(len(cell) > MOST_CHARACTERS for cell in row):
+        if any(len(cell) > MAX_CHARACTERS for cell in row):
             raise ValueError("a cell is too long")
         if row:
             yield row

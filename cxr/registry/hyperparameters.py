@@ -41,7 +41,7 @@ SECTIONS = {
 }
 _LABELS = {  # where the stored name is not the word of the field
     "data.classes": "Classes",
-    "data.groups": "Coarse labels",
+    "data.groups": "Label groups",
     "data.leave_out": "Excluded labels",
     "data.exclude_views": "Excluded views",
     "data.validation": "Validation fraction",
@@ -118,7 +118,7 @@ class Hyperparameter:
 
     @property
     def key(self) -> str:
-        """Section and name as recipes and overrides have them."""
+        """Section and name, as in recipes and overrides."""
         return f"{self.section}.{self.name}"
 
     @property
@@ -132,14 +132,16 @@ class Hyperparameter:
 
     @property
     def range(self) -> str:
-        """The allowed values, in words; empty where any value is allowed."""
+        """A description of the allowed values; empty if any value is allowed."""
         if self.low is None:
             return ""
         low = f"more than {_number(self.low)}" if self.above else _number(self.low)
         if self.high is None:
             return low if self.above else f"{low} or more"
-        joint = ", up to" if self.above else " to"
-        return f"{low}{joint} {'less than ' if self.below else ''}{_number(self.high)}"
+        high = f"less than {_number(self.high)}" if self.below else _number(self.high)
+        if self.above:
+            return f"{low}, {high}" if self.below else f"{low}, up to {high}"
+        return f"{low} to {high}" if self.below else f"{low}–{high}"
 
     def value_in(self, recipe: Recipe) -> Value:
         """Its value in the recipe."""
@@ -158,7 +160,7 @@ class Hyperparameter:
         return f"{value:g}" if self.kind == "real" else str(value)
 
     def parse(self, text: str) -> Value:
-        """The value in a person's text; RecipeError where it cannot be read."""
+        """The value in a person's text; RecipeError if it cannot be read."""
         try:
             return _PARSERS[self.kind](text)
         except ValueError as error:
@@ -207,7 +209,7 @@ def hyperparameters() -> tuple[Hyperparameter, ...]:
 
 
 def with_values(recipe: Recipe, values: Mapping[str, Value]) -> Recipe:
-    """The recipe with these values by key; RecipeError where they are not valid."""
+    """The recipe with these values by key; RecipeError if they are not valid."""
     table = recipe.model_dump()
     for key, value in values.items():
         section, _, name = key.partition(".")

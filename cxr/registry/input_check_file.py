@@ -1,6 +1,6 @@
-"""The file of a model's input check: which arrays it holds, and whether they could check a film.
+"""The file of a model's input check: the arrays that it holds, and checks of their names, shapes and ranges.
 
-Their meaning is in `cxr.inference.input_check`; here are their names, shapes and ranges alone.
+`cxr.inference.input_check` says what they mean.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ POSITIVE = ("scale", "films/scale", "frontal/scale")
 
 
 def parse_input_check(data: bytes, features: int) -> dict[str, NDArray[Any]]:
-    """The arrays of an input check for so many features; RegistryError where they are damaged or for other ones."""
+    """The arrays of an input check for that number of features; RegistryError if they are damaged or do not fit."""
     try:
         arrays = parse_arrays(data, INPUT_CHECK)
     except CxrError as error:
         raise _damaged() from error
     check_input_check(arrays)
     if arrays["mean"].size != features:
-        raise RegistryError("The input check is for another network.", code="input-check")
+        raise RegistryError("The input check was made for another network.", code="input-check")
     return arrays
 
 
 def check_input_check(arrays: Arrays) -> None:
-    """RegistryError where these are not the arrays of an input check."""
+    """RegistryError if these are not the arrays of an input check."""
     size = {name: array.size for name, array in arrays.items()}
     numbers = arrays.get("kinds", np.zeros(0)).ravel()[:KIND_COUNT].tolist()
     features, kinds = size.get("mean", 0), len(numbers)

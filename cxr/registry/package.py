@@ -1,7 +1,7 @@
 """A whole model as one ZIP file, exported from one registry and imported into another.
 
-What comes from elsewhere is verified in memory before anything of it is stored: its members, their sizes, digests,
-schemas and shapes.
+An imported file is verified in memory before anything is stored: its members, their sizes, digests, schemas and
+shapes.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from cxr.registry.card import CARD, EVALUATION, MEMBERS, OPTIONAL, RECIPE, WEIGH
 from cxr.registry.evaluation_file import check_evaluation, without_paths
 from cxr.registry.registry import file_digests, get_card, store_files
 from cxr.registry.stored_models import too_large
-from cxr.registry.verification import MOST_BYTES, check_consistent, check_digest, verified_files, verify, weights_limit
+from cxr.registry.verification import MAX_BYTES, check_consistent, check_digest, verified_files, verify, weights_limit
 
 _CHUNK_BYTES = 1 << 20
 
 
 def export_model(name: str, path: Path) -> Path:
-    """The path of one ZIP file that holds the whole model, verified; X-rays are listed without their file names."""
+    """Write the whole model, verified, to one ZIP file and return its path; scores are without file names."""
     with audited(Action.EXPORT_MODEL, name, get_card(name).version, more="zip"):
         card, files = verified_files(name)
         check_evaluation(files[EVALUATION], card.classes)
@@ -46,7 +46,7 @@ def _write_zip(files: dict[str, bytes], path: Path) -> None:
 
 
 def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
-    """The card of the model in an exported file, stored now under its own name or another."""
+    """Store the model of an exported file, under its own name or another, and return its card."""
     with audited(Action.IMPORT_MODEL) as entry:
         files = _read_zip(source)
         card = verify(files).card
@@ -58,22 +58,22 @@ def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
 
 
 def _read_zip(source: Path | IO[bytes]) -> dict[str, bytes]:
-    """The members, and nothing else, by the bytes that come and not those announced."""
+    """The members of the ZIP file; limits apply to the bytes that are read, not to the sizes that it declares."""
     try:
         with zipfile.ZipFile(source) as archive:
             present = archive.namelist()
             if sorted(set(present) | set(MEMBERS)) != sorted(present) or set(present) - {*MEMBERS, *OPTIONAL}:
                 raise RegistryError(
-                    f"This is not an exported model: it must hold {', '.join(MEMBERS)}, may hold "
+                    f"This is not an exported model: it must contain {', '.join(MEMBERS)}, may contain "
                     f"{' and '.join(OPTIONAL)}, and nothing else.",
                     code="not-a-model",
                 )
-            files = {member: _read_member(archive, member, MOST_BYTES[member]) for member in (CARD, RECIPE)}
+            files = {member: _read_member(archive, member, MAX_BYTES[member]) for member in (CARD, RECIPE)}
             card = parse_card(files[CARD])
             check_digest(card, RECIPE, files[RECIPE])
             recipe = parse_recipe(files[RECIPE])
             check_consistent(card, recipe)
-            limits = MOST_BYTES | {WEIGHTS: weights_limit(card, recipe)}
+            limits = MAX_BYTES | {WEIGHTS: weights_limit(card, recipe)}
             rest = [member for member in present if member not in files]
             return files | {member: _read_member(archive, member, limits[member]) for member in rest}
     except OSError as error:

@@ -76,7 +76,7 @@ class Recipe(RecipeSection):
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Recipe:
-        """The recipe in a table as TOML has it; RecipeError where it is not valid."""
+        """The recipe in a table as TOML has it; RecipeError if it is not valid."""
         try:
             return cls.model_validate(table)
         except ValidationError as error:
@@ -100,7 +100,7 @@ class Recipe(RecipeSection):
 
     @classmethod
     def from_toml(cls, text: str) -> Recipe:
-        """The recipe in a TOML text; RecipeError where it is not valid."""
+        """The recipe in a TOML text; RecipeError if it is not valid."""
         try:
             return cls.from_table(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
@@ -120,7 +120,7 @@ def _override(table: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     *sections, last = key.strip().split(".")
     if not equals or not last:
-        raise RecipeError(f"'{override}' is not an override. Write section.key=value, for example head.dropout=0.4.")
+        raise RecipeError(f"'{override}' cannot be read. Write section.key=value, for example head.dropout=0.4.")
     for section in sections:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):

@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-LARGEST_SEED = 2**32 - 1  # that NumPy takes
-MOST_UNITS = 2**20
+MAX_SEED = 2**32 - 1  # the largest that NumPy accepts
+MAX_UNITS = 2**20
 Metric = Literal["val_loss", "val_accuracy", "val_auc"]
 
 
@@ -26,7 +26,7 @@ class DataSettings(RecipeSection):
     classes: tuple[str, ...] = Field((), description="Classes in their order; empty: the dataset's labels.")
     groups: dict[str, tuple[str, ...]] = Field(
         {"pneumonia": ("bacterial", "viral", "covid19")},
-        description="Coarser labels and the classes each stands for; a group that is a class includes its members.",
+        description="Broader labels and the classes each stands for; a group that is a class includes its members.",
     )
     leave_out: tuple[str, ...] = Field(
         ("other", "not-a-chest-xray"), description="Labels that do not become classes on their own."
@@ -89,19 +89,21 @@ class HeadSettings(RecipeSection):
     @field_validator("dense")
     @classmethod
     def _layers_have_units(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
-        if any(not 1 <= width <= MOST_UNITS for width in widths):
-            raise ValueError(f"a dense layer has 1 to {MOST_UNITS} units")
+        if any(not 1 <= width <= MAX_UNITS for width in widths):
+            raise ValueError(f"a dense layer has 1 to {MAX_UNITS} units")
         return widths
 
 
 class OptimizerSettings(RecipeSection):
     """How the weights are updated."""
 
-    name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Optimizer.")
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Algorithm that updates the weights.")
     rate: float = Field(1e-3, gt=0, le=10, description="Learning rate; with a schedule, its peak.")
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD and RMSprop.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
-    schedule: Literal["constant", "step", "cosine"] = Field("constant", description="Learning-rate schedule.")
+    schedule: Literal["constant", "step", "cosine"] = Field(
+        "constant", description="How the learning rate changes over the epochs."
+    )
     warmup_epochs: float = Field(0.0, ge=0, description="Epochs of linear warmup before cosine decay.")
     step_epochs: int = Field(7, ge=1, description="Step schedule: epochs between drops.")
     step_factor: float = Field(0.1, gt=0, lt=1, description="Step schedule: factor of each drop.")
@@ -133,7 +135,9 @@ class TrainingSettings(RecipeSection):
         description="Decay of an exponential moving average of the weights, which is validated and saved; 0: off.",
     )
     best: Metric | Literal["last"] = Field("val_loss", description="Metric that selects the epoch to save.")
-    early_stopping: Metric | Literal["off"] = Field("off", description="Metric that must improve to go on.")
+    early_stopping: Metric | Literal["off"] = Field(
+        "off", description="Metric that must keep improving, or training stops."
+    )
     patience: int = Field(5, ge=1, description="Early stopping: epochs without improvement.")
     min_delta: float = Field(0.0, ge=0, description="Early stopping: smallest change that counts as improvement.")
     stop_at_accuracy: float = Field(0.0, ge=0, le=1, description="Stop at this training accuracy; 0: never.")
@@ -142,7 +146,7 @@ class TrainingSettings(RecipeSection):
         "auto", description="auto: the fastest that the hardware supports."
     )
     seed: int = Field(
-        0, ge=0, le=LARGEST_SEED, description="Random seed of the split, initial weights, order and augmentation."
+        0, ge=0, le=MAX_SEED, description="Random seed of the split, initial weights, order and augmentation."
     )
 
 
@@ -154,7 +158,7 @@ class DecisionSettings(RecipeSection):
         description="youden: maximum sensitivity + specificity; sensitivity: the highest threshold that reaches the "
         "target sensitivity.",
     )
-    sensitivity: float = Field(0.95, gt=0, le=1, description="Target sensitivity of the second rule.")
+    sensitivity: float = Field(0.95, gt=0, le=1, description="Target sensitivity of the rule sensitivity.")
     sure: float = Field(
         0.95,
         ge=0.5,

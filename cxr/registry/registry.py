@@ -76,7 +76,7 @@ _RESERVED = ("default.json", "readme.md")  # files beside the models
 
 @dataclass(frozen=True, eq=False)
 class NewModel:
-    """What the registry stores of a model."""
+    """Everything that the registry stores for a model."""
 
     draft: ModelDraft
     recipe: Recipe
@@ -86,7 +86,7 @@ class NewModel:
 
 
 def store(model: NewModel, action: Action = Action.TRAIN_MODEL) -> Card:
-    """The card of the model, which is stored now; the first model becomes the default.
+    """Store the model and return its card; the first model becomes the default.
 
     `action` is what made it: a training, or a revision of another model.
     """
@@ -127,7 +127,7 @@ def _prepared(model: NewModel) -> tuple[Card, dict[str, bytes]]:
 
 
 def file_digests(files: Mapping[str, bytes]) -> dict[str, str | None]:
-    """The card's fields for the digests of all files but the weights."""
+    """The card's fields for the digests of all files except the weights."""
     fields = {"recipe": RECIPE, "evaluation": EVALUATION, "gate": INPUT_CHECK, "shortcuts": SHORTCUTS}
     return {
         f"{field}_sha256": digest_of(files[member]) if member in files else None for field, member in fields.items()
@@ -144,31 +144,33 @@ def store_files(card: Card, files: Mapping[str, bytes]) -> None:
 
 
 def attach_input_check(name: str, arrays: Arrays, record: InputCheckRecord, ages: AgeRange | None) -> Card:
-    """The card of a stored model with an input check, its first or in the place of another."""
+    """The card of a stored model with an input check, which replaces an earlier one."""
     data = to_bytes(arrays)
-    without = {"gate": None, "gate_sha256": None}
-    with_it = {"gate": record, "gate_sha256": digest_of(data), "ages": ages}
+    detached = {"gate": None, "gate_sha256": None}
+    attached = {"gate": record, "gate_sha256": digest_of(data), "ages": ages}
     with audited(Action.ADD_INPUT_CHECK, name, get_card(name).version):
-        return _attach(name, INPUT_CHECK, data, without, with_it)
+        return _attach(name, INPUT_CHECK, data, detached, attached)
 
 
 def attach_shortcut_audit(name: str, version: str, data: bytes) -> Card:
-    """The card of a stored model of this version with an audit for shortcuts, in the place of an earlier one."""
+    """The card of a stored model of this version with a shortcut audit, which replaces an earlier one."""
     if get_card(name).version != version:
-        raise RegistryError(f"The model '{name}' is no longer the one that was audited.", code="inconsistent")
+        raise RegistryError(f"The model '{name}' is no longer the version that was audited.", code="inconsistent")
     return _attach(name, SHORTCUTS, data, {"shortcuts_sha256": None}, {"shortcuts_sha256": digest_of(data)})
 
 
-def _attach(name: str, member: str, data: bytes, without: Mapping[str, object], with_it: Mapping[str, object]) -> Card:
-    """The card with the file attached; each step leaves a usable model: with the old file, without, with the new."""
+def _attach(
+    name: str, member: str, data: bytes, detached: Mapping[str, object], attached: Mapping[str, object]
+) -> Card:
+    """The card with the file attached. After each step the model is usable: with the old file, none, or the new one."""
     folder = model_folder(name)
     try:
         with registry_lock():
-            bare = get_card(name).model_copy(update=without)
-            write_atomically(folder / CARD, bare.to_json(), durable=True)
+            card_without = get_card(name).model_copy(update=detached)
+            write_atomically(folder / CARD, card_without.to_json(), durable=True)
             with atomic_path(folder / member, durable=True) as partial:
                 partial.write_bytes(data)
-            card = bare.model_copy(update=with_it)
+            card = card_without.model_copy(update=attached)
             write_atomically(folder / CARD, card.to_json(), durable=True)
     except OSError as error:
         reason = error.strerror or error
@@ -177,7 +179,7 @@ def _attach(name: str, member: str, data: bytes, without: Mapping[str, object], 
 
 
 def set_statement(name: str, statement: Statement) -> Card:
-    """The card of a stored model, now with this statement of its makers."""
+    """Add its makers' statement to a stored model's card, and return the card."""
     try:
         with audited(Action.DESCRIBE_MODEL, name, get_card(name).version), registry_lock():
             described = get_card(name).model_copy(update={"statement": statement})
@@ -189,7 +191,7 @@ def set_statement(name: str, statement: Statement) -> Card:
 
 
 def rename(name: str, new: str) -> Card:
-    """The card of a verified model under its new name; if it is or was the default, it stays so."""
+    """Rename a verified model and return its card; a model that is or was the default stays so."""
     version = get_card(name).version
     check_name_free(new)
     with audited(Action.RENAME_MODEL, name, version, more=new):
@@ -198,8 +200,8 @@ def rename(name: str, new: str) -> Card:
         store_files(renamed, files)
         with registry_lock():
             write_history([new if earlier == name else earlier for earlier in read_history()])
-            doomed = _set_aside(name)
-    shutil.rmtree(doomed)
+            set_aside = _set_aside(name)
+    shutil.rmtree(set_aside)
     return renamed
 
 
@@ -213,20 +215,20 @@ def delete(name: str) -> None:
                 f"'{name}' is the default model. Set another model as default first.", code="is-default"
             )
         write_history([earlier for earlier in history if earlier != name])
-        doomed = _set_aside(name)
-    shutil.rmtree(doomed)
+        set_aside = _set_aside(name)
+    shutil.rmtree(set_aside)
 
 
 def _set_aside(name: str) -> Path:
-    """Where the model's folder is now: out of the registry in one step, however long deleting it takes."""
-    doomed = model_folder(name).with_name(f".{name}.{uuid4().hex}")
-    model_folder(name).rename(doomed)
-    return doomed
+    """Move the model's folder out of the registry in one step, before the slower deletion, and return its new path."""
+    set_aside = model_folder(name).with_name(f".{name}.{uuid4().hex}")
+    model_folder(name).rename(set_aside)
+    return set_aside
 
 
 @contextmanager
 def _new_folder(name: str) -> Iterator[Path]:
-    """A folder to fill; when it is full, it becomes the model of that name in one step, or vanishes on an error."""
+    """A folder to fill; when it is full, it becomes the model of that name in one step, or is deleted on an error."""
     check_name_free(name)
     partial = models_dir() / f".{name}.{uuid4().hex}"
     try:
@@ -248,7 +250,7 @@ def _new_folder(name: str) -> Iterator[Path]:
 
 
 def check_name_free(name: str) -> None:
-    """RegistryError where this is not a model name, or a model has it."""
+    """RegistryError if this is not a model name, or a model has it."""
     if not re.fullmatch(NAME, name) or name in _RESERVED:
         raise RegistryError(
             f"'{name}' cannot be a model's name. Use up to 64 lowercase letters, digits, dots, dashes and "

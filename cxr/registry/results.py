@@ -1,4 +1,4 @@
-"""A model's results on its validation and test films as its card stores them: typed, checked, without a default guess.
+"""A model's results on its validation and test films as its card stores them: typed and checked.
 
 The keys of the JSON are those of version 0.1. A metric that the films could not yield is null.
 """
@@ -44,7 +44,7 @@ class ResultSection(BaseModel):
 
 
 class MetricInterval(ResultSection):
-    """A metric with its 95% confidence interval; null where it is not known."""
+    """A metric with its 95% confidence interval; null if it is not known."""
 
     value: float | None
     low: float | None
@@ -75,7 +75,7 @@ class SubgroupResult(ResultSection):
     name: str
     n: Count
     patients: Count
-    positive: Count | None = None  # films with the finding; null where there is no negative class
+    positive: Count | None = None  # films with the finding; null if there is no negative class
     negative: Count | None = None
     accuracy: MetricInterval | None = None
     auc: MetricInterval | None = Field(None, alias="binary.auc")
@@ -92,7 +92,7 @@ class SubgroupResults(ResultSection):
     column: str
     metric: str = Field(alias="figure")  # by which the worst subgroup is named
     groups: tuple[SubgroupResult, ...]
-    worst: str  # "" where none can be named
+    worst: str  # "" if none can be named
     gap: MetricInterval  # the metric of the worst minus that of all other films
     sentence: str
 
@@ -108,7 +108,7 @@ class EvaluationResults(ResultSection):
     auc: ClassRatios  # one-vs-rest
     confusion: tuple[tuple[Count, ...], ...]  # rows: reference, columns: predicted
     recall: ClassRatios
-    negative: str  # the class that means no finding; "" where there is none
+    negative: str  # the class that means no finding; "" if there is none
     binary: BinaryResults | None
     left_out: Count = 0  # films whose label the model does not know
     balanced_accuracy: Ratio = None
@@ -133,7 +133,7 @@ class EvaluationResults(ResultSection):
         if not (self.auc and self.recall):
             raise ValueError("auc and recall need a value for each class")
         if self.negative and self.negative not in self.classes:
-            raise ValueError(f"negative is '{self.negative}', which is no class")
+            raise ValueError(f"negative is '{self.negative}', which is not one of the classes")
         if self.binary is not None and not self.negative:
             raise ValueError("binary results need a negative class")
         if any(len(row) != len(self.classes) for row in (*self.confusion, *self.coarse.values())):
@@ -141,9 +141,9 @@ class EvaluationResults(ResultSection):
         if len(self.confusion) != len(self.classes):
             raise ValueError("the confusion matrix has another number of classes")
         if unknown := set(self.intervals) - set(metric_names(self.classes)):
-            raise ValueError(f"intervals has '{min(unknown)}', which is no metric")
-        if odd := [column for column, stored in self.groups.items() if stored.column != column]:
-            raise ValueError(f"groups has another column's results under '{odd[0]}'")
+            raise ValueError(f"intervals has '{min(unknown)}', which is not a metric")
+        if misplaced := [column for column, stored in self.groups.items() if stored.column != column]:
+            raise ValueError(f"groups has another column's results under '{misplaced[0]}'")
         return self
 
     @model_serializer(mode="wrap")
@@ -153,14 +153,14 @@ class EvaluationResults(ResultSection):
 
 
 class ModelResults(ResultSection):
-    """A model's results by the role of the films; None where there were none of that role."""
+    """A model's results by the role of the films; None if there were none of that role."""
 
     val: EvaluationResults | None = None
     test: EvaluationResults | None = None
 
     @property
     def by_role(self) -> dict[Literal["test", "val"], EvaluationResults]:
-        """The results that there are, the test films' first."""
+        """The existing results, those on test films first."""
         present: dict[Literal["test", "val"], EvaluationResults | None] = {"test": self.test, "val": self.val}
         return {role: results for role, results in present.items() if results is not None}
 
@@ -178,7 +178,7 @@ def metric_names(classes: tuple[str, ...]) -> Iterator[str]:
 
 
 def from_format_1(results: Any) -> Any:
-    """Results as version 0.1 wrote them, brought to today's keys; what is not a table stays for the checks to refuse.
+    """Results as version 0.1 wrote them, converted to the present keys; anything that is not a table is left unchanged.
 
     Its first cards had the subgroups of the column source alone, as `sources`, with every metric of each.
     """

@@ -1,7 +1,7 @@
-"""The shapes of a network's arrays, worked out from its recipe alone, without building it and without TensorFlow.
+"""The shapes of a network's arrays, computed from its recipe without building it and without TensorFlow.
 
-What comes from outside is held against them before any array is read: a small file that announces a huge network, or
-one of another recipe, is refused by its headers.
+The headers of an imported file are compared with them before any array is read: a small file that declares a huge
+network, or one of another recipe, is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def expected_shapes(recipe: Recipe, class_count: int, zca_rank: int = 0) -> dict
 
 
 def feature_count(backbone: str) -> int:
-    """How many features a film has: a mean for each channel at the end of each block of the backbone."""
+    """The number of features of a film: the mean of each channel at the end of each block of the backbone."""
     return sum(_CHANNELS[backbone])
 
 
@@ -120,7 +120,7 @@ def _with_norm(name: str, side: int, channels: int, filters: int, bias: bool) ->
 
 
 def _pooled_features(recipe: Recipe) -> int:
-    """How many numbers the head starts from."""
+    """The number of values that enter the head."""
     channels = _CHANNELS[recipe.trunk.backbone][-1]
     return channels * _map_side(recipe.trunk, recipe.input.size_px) ** 2 if recipe.head.pool == "flatten" else channels
 

@@ -16,14 +16,14 @@ from cxr.registry.recipe import Recipe
 
 @dataclass(frozen=True)
 class ModelListing:
-    """Every stored model: the cards of those that can be used, and why the others cannot."""
+    """Every stored model: the cards of the usable ones, and why the others cannot be used."""
 
     cards: tuple[Card, ...]  # newest first
     damaged: dict[str, str]  # name -> reason
 
 
 def list_models() -> ModelListing:
-    """Every model's card, and the folders that hold no usable model with the reason."""
+    """Every model's card, and the reason for each folder without a usable model."""
     usable, damaged = [], {}
     for name in folder_names():
         try:
@@ -50,7 +50,7 @@ def names() -> list[str]:
 
 
 def get_card(name: str) -> Card:
-    """The model's card; RegistryError where there is no such model, or its card or a file is damaged or missing."""
+    """The model's card; RegistryError if there is no such model, or its card or a file is damaged or missing."""
     folder = model_folder(name)
     missing = [member for member in MEMBERS if not (folder / member).is_file()]
     if not missing:
@@ -76,7 +76,7 @@ def evaluation_path(name: str) -> Path:
 
 
 def model_folder(name: str) -> Path:
-    """The model's folder; RegistryError where there is none."""
+    """The model's folder; RegistryError if there is none."""
     folder = models_dir() / name
     if not re.fullmatch(NAME, name) or not folder.is_dir():
         raise RegistryError(f"There is no model '{name}'.", code="not-found")
@@ -84,7 +84,7 @@ def model_folder(name: str) -> Path:
 
 
 def read_file(path: Path, limit: int = 1_000_000) -> bytes:
-    """The bytes of a model's file; RegistryError where it cannot be read or is larger than the limit."""
+    """The bytes of a model's file; RegistryError if it cannot be read or is larger than the limit."""
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
@@ -96,13 +96,13 @@ def read_file(path: Path, limit: int = 1_000_000) -> bytes:
 
 
 def too_large(member: str) -> RegistryError:
-    """The error for a file that is larger than that of any model."""
-    return RegistryError(f"{member} is larger than that of any model.", code="too-large")
+    """The error for a file that is larger than a model's file can be."""
+    return RegistryError(f"{member} is too large for a model's file.", code="too-large")
 
 
 @contextmanager
 def registry_lock() -> Iterator[None]:
-    """A time in which no other process changes the registry."""
+    """Inside the block, no other process changes the registry."""
     from filelock import FileLock  # late: listing does not need it
 
     models_dir().mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """A stored model, verified: every file read once, compared with its digest on the card, and parsed from those bytes.
 
-Whatever starts from a stored model starts here: the classifier, fine-tuning, revisions, exports, promotion. What
-comes from elsewhere is verified by the same function before it is stored. No network is built for it: the shapes that
-the recipe demands are worked out (`cxr.registry.shapes`) and compared before any array is read.
+All uses of a stored model start here: the classifier, fine-tuning, revisions, exports and promotion. An imported model
+is verified by the same function before it is stored. No network is built: the shapes that the recipe requires are
+computed (`cxr.registry.shapes`) and compared before any array is read.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cxr.registry.shapes import expected_shapes, feature_count
 from cxr.registry.stored_models import get_card, model_folder, read_file
 from cxr.registry.weights_file import parse_arrays
 
-MOST_BYTES = {
+MAX_BYTES = {
     WEIGHTS: 1_000_000_000,
     RECIPE: 100_000,
     CARD: 1_000_000,
@@ -51,18 +51,18 @@ Files = Mapping[str, bytes]
 
 @dataclass(frozen=True, eq=False)
 class StoredModel:
-    """A model whose files are those of its card, whole and consistent."""
+    """A model whose files are complete, consistent, and those of its card."""
 
     card: Card
     recipe: Recipe
     arrays: dict[str, NDArray[Any]]
     input_check: dict[str, NDArray[Any]] | None
     evaluation: bytes  # CSV
-    shortcuts: bytes | None  # JSON; None where no audit was stored
+    shortcuts: bytes | None  # JSON; None if no audit was stored
 
 
 def load_verified(name: str) -> StoredModel:
-    """The stored model; RegistryError with a code where a file is not that of its card, or damaged."""
+    """The stored model; RegistryError with a code if a file is not that of its card, or damaged."""
     return verify(read_files(name))
 
 
@@ -73,21 +73,21 @@ def verified_files(name: str) -> tuple[Card, dict[str, bytes]]:
 
 
 def read_files(name: str) -> dict[str, bytes]:
-    """The bytes of the model's files, as they are."""
+    """The bytes of the model's files, not verified."""
     get_card(name)  # says which file is missing
     folder = model_folder(name)
     present = [*MEMBERS, *(member for member in OPTIONAL if (folder / member).is_file())]
-    return {member: read_file(folder / member, MOST_BYTES[member]) for member in present}
+    return {member: read_file(folder / member, MAX_BYTES[member]) for member in present}
 
 
 def verify(files: Files) -> StoredModel:
-    """The model in these files; RegistryError with a code where they are damaged or do not belong together."""
+    """The model in these files; RegistryError with a code if they are damaged or do not match."""
     card = parse_card(files[CARD])
     check_digests(card, files)
     recipe = parse_recipe(files[RECIPE])
     check_consistent(card, recipe)
     if (INPUT_CHECK in files) != bool(card.gate_sha256):
-        raise RegistryError(f"The card of '{card.name}' and its {INPUT_CHECK} do not belong together.", code="hash")
+        raise RegistryError(f"The card of '{card.name}' does not match its {INPUT_CHECK}.", code="hash")
     try:
         arrays = parse_arrays(files[WEIGHTS], WEIGHTS, shapes_of_model(card, recipe))
     except CxrError as error:
@@ -99,29 +99,30 @@ def verify(files: Files) -> StoredModel:
 
 
 def check_digests(card: Card, files: Files) -> None:
-    """RegistryError with the code `hash` where a file is not the one whose digest the card has."""
+    """RegistryError with the code `hash` if a file is not the one whose digest the card has."""
     for member in card.digests:
         check_digest(card, member, files.get(member))
     if card.weights_sha256[:12] != card.version:
-        raise RegistryError(f"The version of '{card.name}' is not that of its weights.", code="hash")
+        raise RegistryError(f"The version on the card of '{card.name}' does not match its weights.", code="hash")
 
 
 def check_digest(card: Card, member: str, data: bytes | None) -> None:
-    """RegistryError with the code `hash` where the card has a digest of this file, and it is not that of the bytes."""
+    """RegistryError with the code `hash` if the card has a digest of this file, and it is not that of the bytes."""
     digest = card.digests[member]
     if digest is not None and (data is None or digest_of(data) != digest):
         raise RegistryError(
-            f"The {member} of '{card.name}' is not the one on its card. Import or train the model again.", code="hash"
+            f"The {member} of '{card.name}' does not match the digest on its card. Import or train the model again.",
+            code="hash",
         )
 
 
 def check_consistent(card: Card, recipe: Recipe) -> None:
-    """RegistryError with the code `inconsistent` where the recipe is not the one that the card speaks of."""
+    """RegistryError with the code `inconsistent` if the recipe does not match the card."""
     same = (recipe.name, recipe.input.size_px) == (card.recipe, card.size_px)
     as_many_outputs = recipe.head.output == "softmax" or len(card.classes) == 2
     whitens_alike = recipe.input.zca or not card.zca_rank
     if not (same and as_many_outputs and whitens_alike):
-        raise RegistryError(f"Card and recipe of '{card.name}' do not belong together.", code="inconsistent")
+        raise RegistryError(f"The card of '{card.name}' does not match its recipe.", code="inconsistent")
 
 
 def shapes_of_model(card: Card, recipe: Recipe) -> dict[str, tuple[int, ...]]:
@@ -130,17 +131,17 @@ def shapes_of_model(card: Card, recipe: Recipe) -> dict[str, tuple[int, ...]]:
 
 
 def weights_limit(card: Card, recipe: Recipe) -> int:
-    """How many bytes the model's weights file may have, by the arrays that its recipe demands."""
+    """The largest size in bytes that the weights file can have with the arrays that the recipe requires."""
     sizes = [math.prod(shape) for shape in shapes_of_model(card, recipe).values()]
-    return min(MOST_BYTES[WEIGHTS], sum(_VALUE_BYTES * size + _HEADER_BYTES for size in sizes))
+    return min(MAX_BYTES[WEIGHTS], sum(_VALUE_BYTES * size + _HEADER_BYTES for size in sizes))
 
 
 def read_shortcuts(name: str) -> bytes | None:
-    """The stored audit for shortcuts; None where there is none, or not the one on the model's card."""
+    """The stored shortcut audit; None if there is none, or not the one on the model's card."""
     path = model_folder(name) / SHORTCUTS
     if not path.is_file():
         return None
-    data, digest = read_file(path, MOST_BYTES[SHORTCUTS]), get_card(name).shortcuts_sha256
+    data, digest = read_file(path, MAX_BYTES[SHORTCUTS]), get_card(name).shortcuts_sha256
     return data if digest in (None, digest_of(data)) else None
 
 

@@ -1,4 +1,4 @@
-"""Weights as plain arrays by name, in a file of numbers alone (.npz), and in a network's variables.
+"""Weights as plain arrays by name, in a file of numeric arrays only (.npz), and in a network's variables.
 
 Nothing in such a file is ever unpickled. The headers of all its arrays are checked before the first array is read.
 """
@@ -23,15 +23,15 @@ from cxr.core.errors import CxrError
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
 
-MOST_BYTES = 4_000_000_000  # of a file's arrays together; a checkpoint of VGG19 with its optimizer has 1.7
-LARGE = 2**12  # elements, from which an array is worth storing in half precision
+MAX_BYTES = 4_000_000_000  # of a file's arrays together; a checkpoint of VGG19 with its optimizer has 1.7
+LARGE = 2**12  # elements, from which an array is worth storing as float16
 _ENDING = ".npy"
 _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What a file says of one array before its numbers."""
+    """What a file declares about an array before its values."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -46,13 +46,13 @@ def to_bytes(arrays: Arrays) -> bytes:
 
 
 def save_arrays(path: Path, arrays: Arrays) -> None:
-    """Write the arrays to `path` in one step: it is whole or absent, whatever happens meanwhile."""
+    """Write the arrays to `path` in one step: the file is complete or absent, whatever interrupts the writing."""
     with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
         np.savez(file, **dict(arrays))  # type: ignore[arg-type]
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a file of our own or of starting weights; CxrError where it is damaged or no weights file."""
+    """The arrays of a checkpoint or of starting weights; CxrError if the file is damaged or not a weights file."""
     try:
         with zipfile.ZipFile(path) as members:
             return {name: _read_numbers(members, name) for name in _read_headers(members)}
@@ -71,7 +71,7 @@ def parse_arrays(data: bytes, name: str, expected: Shapes | None = None) -> dict
         with zipfile.ZipFile(io.BytesIO(data)) as members:
             headers = _read_headers(members)
             if any(header.dtype.kind != "f" or not header.is_plain for header in headers.values()):
-                raise ValueError("it holds other numbers than floats, or compressed ones")
+                raise ValueError("it holds values other than floats, or compressed arrays")
             if expected is not None:
                 check_shapes(expected, {name: header.shape for name, header in headers.items()})
             arrays = {name: _read_numbers(members, name) for name in headers}
@@ -88,8 +88,8 @@ def _not_weights(name: str) -> CxrError:
 
 
 def _read_headers(members: zipfile.ZipFile) -> dict[str, ArrayHeader]:
-    """The header of every array; ValueError where one is not of numbers, or announces more than the file holds."""
-    if sum(info.file_size for info in members.infolist()) > MOST_BYTES:
+    """The header of every array; ValueError if one is not numeric, or declares more than the file holds."""
+    if sum(info.file_size for info in members.infolist()) > MAX_BYTES:
         raise ValueError("it unpacks to more than any network has")
     headers = {}
     for info in members.infolist():
@@ -112,7 +112,7 @@ def _read_numbers(members: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 
 def check_finite(arrays: Arrays) -> None:
-    """CxrError with the code `not-finite` where an array holds a value that is not a finite number."""
+    """CxrError with the code `not-finite` if an array holds a value that is not a finite number."""
     for name, array in arrays.items():
         if not _all_finite(array):
             raise CxrError(f"The weights '{name}' are not all finite numbers.", code="not-finite")
@@ -124,11 +124,11 @@ def _all_finite(array: NDArray[Any]) -> bool:
     if not array.size:
         return True
     bits = np.ascontiguousarray(array).view(np.uint16) & 0x7FFF  # without the sign; ten times as fast as isfinite
-    return bool(bits.max() < 0x7C00)  # the bits of infinity; above them lies what is not a number
+    return bool(bits.max() < 0x7C00)  # the bits of infinity; NaN is above them
 
 
 def check_shapes(expected: Shapes, given: Shapes) -> None:
-    """CxrError with the code `shapes` where an array is missing, extra or of another shape."""
+    """CxrError with the code `shapes` if an array is missing, extra or of another shape."""
     if dict(expected) != dict(given):
         name = min(set(expected.items()) ^ set(given.items()))[0]
         raise CxrError(

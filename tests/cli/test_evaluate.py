@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cxr.cli.evaluation_text import metric_name
 from cxr.cli.predict import INDETERMINATE
 from cxr.core.number_format import with_interval
 from cxr.core.paths import evaluations_dir
@@ -16,10 +17,18 @@ from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.stored_evaluations import stored_evaluations
 from cxr.presentation.shortcut_tables import probe_name
 from cxr.registry import registry
+from cxr.registry.results import metric_names
 from tests.support.command_line import Answer, Cxr
 from tests.support.files import rows_of
 
 CLASSES = ["normal", "bacterial", "viral", "covid19"]
+
+
+def test_every_metric_has_a_name_without_keys() -> None:
+    names = {key: metric_name(key) for key in metric_names(tuple(CLASSES))}
+    assert names["binary.auc"] == "AUC"
+    assert names["recall.covid19"] == "Recall, COVID-19"
+    assert not [name for name in names.values() if "_" in name or "." in name]
 
 
 def test_a_model_is_evaluated_on_the_test_split_of_its_own_training_data(
@@ -53,7 +62,7 @@ def test_intervals_and_subgroups_are_added_on_request(trained: Path, phantoms: P
     assert sum(group["n"] for group in found["groups"]["groups"]) == plain["n"]
     code, out, _ = cxr("evaluate", "--data", phantoms, "--intervals", "--by", "source")
     assert code == 0
-    assert "binary.sensitivity" in out
+    assert f"  {metric_name('binary.sensitivity')} " in out
     assert "source phantom: 40 X-rays" in out
     card = trained / "models" / "first" / "card.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"unsure": [0.0, 1.0], "unsure_rule": "all"}))
@@ -77,7 +86,7 @@ def test_x_rays_with_a_coarse_label_have_a_row_in_the_confusion_matrix(
     assert sum(found["coarse"]["pneumonia"]) > 0
     assert found["confusion"][2] == [0, 0, 0, 0]
     out = cxr("evaluate", "--data", folder)[1]
-    row = next(line for line in out.splitlines() if line.startswith("pneumonia (any) "))
+    row = next(line for line in out.splitlines() if line.startswith("Pneumonia (any) "))
     assert [int(count) for count in row.split()[2:]] == found["coarse"]["pneumonia"]
 
 

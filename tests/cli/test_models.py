@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cxr.datasets.labels import display_name
 from tests.support.command_line import Answer, Cxr
 
 
@@ -14,6 +15,14 @@ def test_an_input_check_is_added_to_a_model(trained: Path, phantoms: Path, answe
     added = answer("models", command, "first", "--data", phantoms)
     assert added == {"model": "first", "gate": answer("models", "show", "first")["gate"]}
     assert added["gate"]["let_through"] <= added["gate"]["held_out"]
+
+
+def test_a_card_is_shown_with_the_display_names_of_classes(trained: Path, answer: Answer, cxr: Cxr) -> None:
+    code, out, _ = cxr("models", "show", "first")
+    assert code == 0
+    assert out.startswith("first")
+    assert all(display_name(name) in out for name in answer("models", "show", "first")["classes"])
+    assert "covid19" not in out
 
 
 def test_an_input_check_needs_a_model(trained: Path, phantoms: Path, cxr: Cxr) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.learning.network import build
-from cxr.learning.starting_weights import holds_numbers_alone, load_starting_weights
+from cxr.learning.starting_weights import has_only_numeric_arrays, load_starting_weights
 from cxr.registry import registry
 from cxr.registry.card import WEIGHTS, ModelDraft
 from cxr.registry.recipe import Recipe
@@ -225,13 +225,13 @@ def test_an_hdf5_file_that_holds_more_than_numbers_is_never_given_to_keras(
     path = tmp_path / "vgg16.weights.h5"
     with h5py.File(path, "w") as file:
         harm(file)
-    assert not holds_numbers_alone(path)
+    assert not has_only_numeric_arrays(path)
     monkeypatch.setattr(keras.Model, "load_weights", lambda *_, **__: pytest.fail("Keras was given the file"))
     recipe = Recipe.from_table({"name": "x", "trunk": {"backbone": "vgg16", "weights": str(path)}})
     assert code_of(recipe) == "recipe.weights-file"
 
 
-def test_an_hdf5_file_of_arrays_in_groups_holds_numbers_alone(tmp_path: Path) -> None:
+def test_an_hdf5_file_of_arrays_in_groups_has_only_numeric_arrays(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.create_group("layers").create_dataset("kernel", data=np.zeros((2, 3)))
-    assert holds_numbers_alone(tmp_path / "w.h5")
+    assert has_only_numeric_arrays(tmp_path / "w.h5")

@@ -35,10 +35,10 @@ def test_a_recipe_goes_through_its_settings_unchanged(name):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("training.epochs", "1 to 1000"),
+        ("training.epochs", "1–1000"),
         ("optimiser.rate", "more than 0, up to 10"),
         ("head.dropout", "0 to less than 1"),
-        ("training.seed", "0 to 4,294,967,295"),
+        ("training.seed", "0–4,294,967,295"),
         ("optimiser.warmup_epochs", "0 or more"),
         ("input.zca_epsilon", "more than 0"),
         ("trunk.train", ""),
