@@ -73,7 +73,7 @@ def choose_band(
     wanted = percent(accuracy)
     if low is None or high is None:
         side = "negative" if low is None else "positive"
-        rule = f"No band: no cutoff leaves {MIN_PATIENTS} validation patients with {side} decisions {wanted} correct."
+        rule = f"No band: no cutoff leaves {MIN_PATIENTS} validation patients with {side} predictions {wanted} correct."
         return IndeterminateBand(None, rule)
     if low == -high:
         return IndeterminateBand(

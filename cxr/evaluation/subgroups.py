@@ -33,6 +33,13 @@ TOO_FEW = "too few"  # in place of such a metric
 SIDES = {"binary.auc": (1, 0), "binary.sensitivity": (1,), "binary.specificity": (0,)}  # of which a metric is made
 MAX_GROUPS = 30
 NOT_STATED = "not stated"
+_NAMES = {  # of metrics, in a sentence
+    "accuracy": "multiclass accuracy",
+    "binary.auc": "AUC",
+    "binary.accuracy": "accuracy",
+    "binary.sensitivity": "sensitivity",
+    "binary.specificity": "specificity",
+}
 NO_GROUPING = ("path", "film", "patient")
 LOWER_IS_BETTER = ("brier", "ece", "lr_negative")
 AGE = re.compile(r"0*(\d{1,3})(?:\.\d+)?\s*([YMWD]?)", re.IGNORECASE)  # 61, 61.0, and DICOM's 061Y, 006M
@@ -109,14 +116,13 @@ def subgroup_metrics(
     if worst is None or len(comparable) < 2:
         reason = (
             f"Fewer than two subgroups have {MIN_PATIENTS} patients and enough X-rays for an interval, "
-            "so none is named the worst."
+            "so no worst subgroup is named."
         )
         return SubgroupMetrics(column, metric, groups, "", UNKNOWN, reason)
     value = worst.metrics[metric].value
     if all(isclose(group.metrics[metric].value, value) for group in comparable):
-        reason = (
-            f"All subgroups of {column} with at least {MIN_PATIENTS} patients have the same {metric}, {decimal(value)}."
-        )
+        same = f"{_NAMES.get(metric, metric)}, {decimal(value)}"
+        reason = f"All subgroups of {column} with at least {MIN_PATIENTS} patients have the same {same}."
         return SubgroupMetrics(column, metric, groups, "", UNKNOWN, reason)
     gap = _gap(cases, names == worst.name, metric, resamples, seed)
     return SubgroupMetrics(column, metric, groups, worst.name, gap, _sentence(column, metric, worst, gap))
@@ -184,7 +190,7 @@ def _gap(cases: LabeledCases, inside: NDArray[np.bool_], metric: str, resamples:
 
 
 def _sentence(column: str, metric: str, worst: Subgroup, gap: Interval) -> str:
-    start = f"Worst subgroup: {column} {worst.name}, {metric} {worst.metrics[metric].text()}"
+    start = f"Worst subgroup: {column} {worst.name}, {_NAMES.get(metric, metric)} {worst.metrics[metric].text()}"
     if not gap.known:
         return f"{start}. The difference from all other X-rays cannot be estimated."
     chance = "; this may be chance" if gap.high >= 0 else ""

@@ -16,7 +16,7 @@ from cxr.presentation.evaluation_tables import question_title
 from cxr.presentation.metric_definitions import DEFINITIONS
 
 DIFFERENCE = "Difference"
-SAME_PREDICTIONS = "Both models predict the same on all {count}."
+SAME_PREDICTIONS = "Both models make the same predictions on all {count}."
 
 
 def comparison_table(comparison: Comparison) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def comparison_sentence(comparison: Comparison) -> str:
         f"{comparison.only_second_right} (McNemar {_p_value(comparison.mcnemar_p)})."
     )
     delong = "" if math.isnan(comparison.delong_p) else f" Difference in AUC: DeLong {_p_value(comparison.delong_p)}."
-    return f"{films} of {patients}, used for training neither model. {mcnemar}{delong}"
+    return f"{films} from {patients}, not used to train either model. {mcnemar}{delong}"
 
 
 def significance_definitions(comparison: Comparison) -> str:
@@ -76,7 +76,7 @@ def disagreement_sentence(comparison: Comparison) -> str:
         return SAME_PREDICTIONS.format(count=counted(comparison.n, "X-ray"))
     first, second, both, neither = (int((films["right"] == which).sum()) for which in RIGHT)
     parts = [f"{comparison.first} is correct on {first}", f"{comparison.second} on {second}"]
-    parts += [f"both on {both} with a label for several classes"] if both else []
+    parts += [f"both on {both} whose label stands for several classes"] if both else []
     return (
         f"Predictions differ on {len(films):,} of {counted(comparison.n, 'X-ray')}: {', '.join(parts)}, "
         f"neither on {neither}."

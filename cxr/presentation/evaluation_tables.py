@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ from cxr.presentation.metric_definitions import (
     SUBGROUP_METRICS,
 )
 
+_BAND = re.compile(r"^(\d+) to (\d+)$")  # of ages
 Bounds = tuple[float, float]
 BoundsByName = Mapping[str, Bounds]
 NO_BOUNDS: BoundsByName = {}
@@ -133,13 +135,18 @@ def class_table(evaluation: Evaluation, intervals: Mapping[str, Interval]) -> pd
     return report.assign(Class=[*names, MACRO_AVERAGE, WEIGHTED_AVERAGE])
 
 
+def displayed_subgroup(name: str) -> str:
+    """The subgroup as people read it: 18–39 for the age band that files call 18 to 39."""
+    return _BAND.sub(r"\1–\2", name)
+
+
 def subgroup_table(metrics: SubgroupMetrics) -> pd.DataFrame:
     """A row for each subgroup: its X-rays, its patients and its metrics with intervals."""
     return pd.DataFrame([_subgroup_row(metrics.column, group) for group in metrics.groups])
 
 
 def _subgroup_row(column: str, group: Subgroup) -> dict[str, str | int]:
-    row: dict[str, str | int] = {column.capitalize(): group.name, "X-rays": group.n}
+    row: dict[str, str | int] = {column.capitalize(): displayed_subgroup(group.name), "X-rays": group.n}
     if group.positive is not None and group.negative is not None:
         row |= {"Finding present": group.positive, "Finding absent": group.negative}
     row |= {"Patients": group.patients}

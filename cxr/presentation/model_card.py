@@ -11,6 +11,7 @@ from cxr.core.errors import RecipeError
 from cxr.core.number_format import counted, decimal, duration, interval_range, with_interval
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.evaluation.subgroups import TOO_FEW, Subgroup
+from cxr.presentation.evaluation_tables import displayed_subgroup
 from cxr.presentation.metric_definitions import DEFINITIONS
 from cxr.registry.card import Card
 from cxr.registry.hyperparameters import changes
@@ -149,9 +150,9 @@ def subgroup_tables(card: Card) -> list[SubgroupTable]:
 def _subgroup_rows(results: SubgroupResults) -> pd.DataFrame:
     rows = []
     for group in results.groups:
-        row: dict[str, object] = {results.column.capitalize(): group.name, COUNT: group.n}
+        row: dict[str, object] = {results.column.capitalize(): displayed_subgroup(group.name), COUNT: group.n}
         if group.positive is not None:
-            row |= {"Positive": group.positive, "Negative": group.negative}
+            row |= {"Finding present": group.positive, "Finding absent": group.negative}
         row |= {"Patients": group.patients}
         rows.append(row | {name: _subgroup_metric(group, key) for key, name in _SUBGROUP_METRICS.items()})
     return pd.DataFrame(rows)
@@ -178,7 +179,9 @@ def _worst_subgroup(results: SubgroupResults) -> str:
     if worst is None or metric is None or metric.value is None:
         return results.sentence[:1].upper() + results.sentence[1:]
     name = _SUBGROUP_METRICS[results.metric]
-    sentence = f"Lowest {name if name.isupper() else name.lower()}: {worst.name}, "
+    sentence = (
+        f"Lowest {name if name.isupper() else name.lower()} by {results.column}: {displayed_subgroup(worst.name)}, "
+    )
     sentence += f"{with_interval(metric.value, metric.low, metric.high)}."
     gap = results.gap
     if gap.value is None or gap.low is None or gap.high is None:
@@ -224,7 +227,7 @@ def _input_check(card: Card) -> str:
     if card.gate is None:
         return "none"
     passed = f"{card.gate.let_through} of {card.gate.held_out} validation X-rays pass"
-    return f"trained on {card.gate.films} training X-rays; {passed}, {card.gate.unquestioned} without a warning"
+    return f"Trained on {card.gate.films} training X-rays; {passed}, {card.gate.unquestioned} without a warning"
 
 
 def _ages(card: Card) -> str:

@@ -35,7 +35,7 @@ class ProbabilityBar:
 def positive_label(labels: LabelSpace) -> str:
     """What is not the negative class: the other class, the group of all others, or "any finding"."""
     if labels.negative is None:
-        return "most probable class"
+        return "most likely class"
     others = {name for k, name in enumerate(labels.classes) if k != labels.negative}
     if len(others) == 1:
         return others.pop()
@@ -63,18 +63,18 @@ def decision_sentence(prediction: Prediction, card: Card) -> str:
     labels = LabelSpace(card.classes, card.groups)
     if labels.negative is None or prediction.threshold is None:
         label = display_name(prediction.decision)
-        return f"Predicted: {label}, {probability(prediction.probability())} (most probable class)."
+        return f"Predicted: {label}, {probability(prediction.probability())} (most likely class)."
     positive, score = positive_label(labels), probability(prediction.positive_probability)
     numbers = f"{score} (threshold {probability(prediction.threshold)})"
     if prediction.indeterminate:
         return f"Indeterminate: the model abstains. {display_name(positive)}: {numbers}."
     negative, most_probable = labels.classes[labels.negative], prediction.most_probable
     if prediction.decision == negative:
-        other = f" Most probable class: {display_in_sentence(most_probable)}." if most_probable != negative else ""
-        return f"Negative for {display_in_sentence(positive)}, {numbers}.{other}"
+        other = f" Most likely class: {display_in_sentence(most_probable)}." if most_probable != negative else ""
+        return f"Negative for {display_in_sentence(positive)}: probability {numbers}.{other}"
     if most_probable == negative:
         likelier = f"{display_in_sentence(negative)} ({probability(prediction.probability(negative))})"
-        return f"{display_name(positive)}: positive by threshold, {numbers}. Most probable class: {likelier}."
+        return f"{display_name(positive)}: positive by threshold, {numbers}. Most likely class: {likelier}."
     main = prediction.probability() >= MAIN_CLASS_SHARE * prediction.positive_probability and len(labels.classes) > 2
     most_likely = f" Most likely {display_in_sentence(prediction.decision)}." if main else ""
     return f"{display_name(positive)}: positive, {numbers}.{most_likely}"

@@ -94,6 +94,6 @@ def test_a_folder_is_added_by_its_path(page: Page, server: Server, tmp_path: Pat
     page.locator('[data-testid="stAlertContentError"]', has_text=str(tmp_path / "nowhere")).wait_for()
     path.fill(str(tmp_path / "Films of mine"))
     page.get_by_role("button", name="Add", exact=True).click()
-    page.get_by_text("8 X-rays of 8 patients").wait_for()
+    page.get_by_text("8 X-rays from 8 patients").wait_for()
     wait_for_tiles(page, 8)
     assert not path.is_visible()

@@ -16,7 +16,7 @@ from tests.support.server import Server
 
 LONG_MS = 120_000  # a training starts a process that imports TensorFlow
 LABELS = {item.key: item.label for item in hyperparameters()}
-ESTIMATE = re.compile(r"^Estimated .* of memory")
+ESTIMATE = re.compile(r"^Estimated time: .*memory")
 START = ".st-key-train_start button"
 STOP, RESUME, DELETE, DELETE_CONFIRMED = "Stop training", "Resume", "Delete", "Delete this run"
 

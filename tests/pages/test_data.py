@@ -75,7 +75,7 @@ def test_a_synthetic_set_is_created_with_its_options_and_chosen(app: AppTest) ->
     press(app, "data_synthetic_create")
     assert app.selectbox(key="data_dataset").value == "try"
     assert len(app.success) == 1
-    assert "12 X-rays of 12 patients" in text(app)
+    assert "12 X-rays from 12 patients" in text(app)
     assert "`data/try`" in text(app)  # relative to this installation's folder
     assert len(Dataset.open(catalog.find_entry("try").path)) == 12
 
@@ -92,7 +92,7 @@ def test_a_folder_is_added_by_its_path_and_a_missing_one_is_an_error(app: AppTes
     app.text_input(key="data_path_0").input(str(phantoms / "nowhere"))
     assert str(phantoms / "nowhere") in press(app, "data_path_add").error[0].value
     app.text_input(key="data_path_0").input(str(phantoms))
-    assert "160 X-rays of" in text(press(app, "data_path_add"))
+    assert "160 X-rays from" in text(press(app, "data_path_add"))
     assert not app.error
 
 

@@ -51,7 +51,7 @@ def test_a_second_model_is_compared_on_the_films_with_scores_of_both(card, held_
     app = select(open_page("Compare"), model="drawn")
     assert CHOOSE_A_MODEL in captions(app)
     select(app, second_model="second")
-    assert "30 X-rays of 30 patients" in captions(app)
+    assert "30 X-rays from 30 patients" in captions(app)
     assert list(app.dataframe[0].value) == ["Metric", "drawn", "second", DIFFERENCE]
     select(app, second_model="disjoint")
     assert not app.dataframe

@@ -124,7 +124,7 @@ def test_a_backbone_offers_its_own_blocks(home: Path) -> None:
 
 def test_before_the_start_the_page_shows_splits_time_and_memory(with_films: AppTest) -> None:
     assert re.search(r"104 train / 16 validation / 40 test", texts(with_films))
-    assert re.search(r"\d+ \w+ to \d+ \w+ and \d+\.\d GB to \d+\.\d GB", texts(with_films))
+    assert re.search(r"\d+ \w+ to \d+ \w+\. Estimated memory: \d+\.\d GB to \d+\.\d GB", texts(with_films))
     assert with_films.text_input(key=NAME).value == "vgg16-default"
 
 
@@ -134,7 +134,7 @@ def test_an_audit_is_shown_by_the_highest_severity_of_its_findings(with_films: A
     app = run(with_films)
     assert not has_button(app, "train_audit")
     shown = {"error": app.error, "warning": app.warning, "info": app.success}[audit.worst]
-    assert shown[0].value.startswith("160 X-rays of ")
+    assert shown[0].value.startswith("160 X-rays from ")
     assert audit.findings[0].sentence in shown[0].value
 
 
@@ -159,7 +159,7 @@ def test_a_finished_run_is_compared_with_the_default_model_with_an_interval_of_t
     assert list(table)[1:] == ["second", "first", "Difference"]
     assert all(re.fullmatch(r"-?\d\.\d+ \(-?\d\.\d+( to |–)-?\d\.\d+\)", cell) for cell in table["Difference"])
     assert any("second" in text.value and "first" in text.value for text in app.subheader)
-    assert re.search("40 .* of 32 patients", captions(app))
+    assert re.search("40 .* from 32 patients", captions(app))
 
 
 @pytest.mark.usefixtures("trained")

@@ -55,7 +55,7 @@ def test_the_table_has_both_models_and_their_difference_with_intervals(pair: Pai
 def test_the_sentence_has_the_counts_and_the_tests(pair: Pair) -> None:
     comparison = compare_scores(*pair, resamples=100)
     sentence = comparison_sentence(comparison)
-    assert sentence.startswith("30 X-rays of 30 patients")
+    assert sentence.startswith("30 X-rays from 30 patients")
     assert f"one is correct on {comparison.only_first_right}" in sentence
     assert sentence.count("p = ") + sentence.count("p < ") == 2
 

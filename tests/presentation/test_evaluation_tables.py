@@ -24,6 +24,7 @@ from cxr.presentation.evaluation_tables import (
     additional_metrics,
     bounds_by_name,
     class_table,
+    displayed_subgroup,
     key_metrics,
     metric_keys,
     question_title,
@@ -211,6 +212,11 @@ def test_a_subgroup_is_a_row_with_intervals(table):
     assert list(rows) == ["Source", *counts, "Patients", *SUBGROUP_METRICS]
     assert rows[counts].to_numpy().tolist() == [[3, 1, 2], [2, 2, 0]]
     assert rows["Multiclass accuracy"][0] == metrics.groups[0].metrics["accuracy"].text()
+
+
+@pytest.mark.parametrize(("name", "shown"), [("18 to 39", "18–39"), ("65 and older", "65 and older"), ("PA", "PA")])
+def test_an_age_band_is_shown_with_a_dash(name: str, shown: str) -> None:
+    assert displayed_subgroup(name) == shown
 
 
 def test_a_subgroup_with_few_films_of_a_side_has_no_metric_of_that_side(table):

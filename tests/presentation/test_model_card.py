@@ -124,7 +124,7 @@ def test_a_metric_that_rests_on_few_x_rays_is_not_shown(results: dict[str, Any])
     groups = subgroups("", (0.0, 0.0, 0.0))
     (part,) = subgroup_tables(card_with(results={"test": results | {"groups": groups}}))
     row = part.table.iloc[0]
-    assert (row["Positive"], row["Negative"], row["AUC"]) == (40, 4, TOO_FEW)
+    assert (row["Finding present"], row["Finding absent"], row["AUC"]) == (40, 4, TOO_FEW)
     assert row["Multiclass accuracy"] == row["Sensitivity"] == "0.500 (0.400–0.600)"
     assert part.sentence == "None is named."
 

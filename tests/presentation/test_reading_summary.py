@@ -26,22 +26,22 @@ BINARY = {"n": 600, "accuracy": 0.8, "sensitivity": 1.0, "specificity": 0.64, "a
     [
         (FOUR, [0.2, 0.5, 0.2, 0.1], 0.4, "Pneumonia: positive, 80% (threshold 40%). Most likely bacterial pneumonia."),
         (FOUR, [0.2, 0.3, 0.25, 0.25], 0.4, "Pneumonia: positive, 80% (threshold 40%)."),  # no class dominates
-        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "Negative for pneumonia, 30% (threshold 40%)."),
+        (FOUR, [0.7, 0.1, 0.1, 0.1], 0.4, "Negative for pneumonia: probability 30% (threshold 40%)."),
         (
             FOUR,
             [0.7, 0.1, 0.1, 0.1],
             0.25,
-            "Pneumonia: positive by threshold, 30% (threshold 25%). Most probable class: normal (70%).",
+            "Pneumonia: positive by threshold, 30% (threshold 25%). Most likely class: normal (70%).",
         ),
         (
             FOUR,
             [0.3, 0.1, 0.1, 0.5],
             0.8,
-            "Negative for pneumonia, 70% (threshold 80%). Most probable class: COVID-19.",
+            "Negative for pneumonia: probability 70% (threshold 80%). Most likely class: COVID-19.",
         ),
         (TWO, [0.3, 0.7], 0.5, "COVID-19: positive, 70% (threshold 50%)."),
-        (TWO, [0.3, 0.7], None, "Predicted: COVID-19, 70% (most probable class)."),
-        (NEITHER, [0.1, 0.2, 0.7], None, "Predicted: Right, 70% (most probable class)."),
+        (TWO, [0.3, 0.7], None, "Predicted: COVID-19, 70% (most likely class)."),
+        (NEITHER, [0.1, 0.2, 0.7], None, "Predicted: Right, 70% (most likely class)."),
     ],
 )
 def test_the_sentence_gives_the_decision_and_its_numbers(

@@ -257,7 +257,7 @@ def _confounding_findings(films: _FilmColumns, dataset: Dataset) -> Iterator[Fin
     views = dataset.table["view"].to_numpy(object)
     yield from confounding_findings(FindingCode.VIEW_BY_CLASS, films.label, views)
     years = np.asarray(dataset.ages, float)
-    groups = ["children", "adults under 65", "adults of 65 or older"]
+    groups = ["children", "adults under 65", "adults 65 or older"]
     bands = np.select([years < 18, years < 65, years >= 65], groups, "")
     yield from confounding_findings(FindingCode.AGE_BY_CLASS, films.label, bands.astype(object))
 

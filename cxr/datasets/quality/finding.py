@@ -69,7 +69,8 @@ class FindingCode(StrEnum):
     PATIENTS_ACROSS_SPLITS = (
         "patients-across-splits",
         Severity.ERROR,
-        "{patients} in more than one split ({films}): leakage, as the model is tested on patients of its training.",
+        "{patients} in more than one split ({films}): leakage, as the model would be tested on "
+        "patients that it was trained on.",
     )
     COPIES_ACROSS_LABELS = (
         "copies-across-labels",

@@ -48,15 +48,15 @@ SENTENCES = {
         "There are too few X-rays to estimate what can be predicted with the lungs masked."
     ),
     ShortcutFindingCode.LESS_USED_BY_MODEL: (
-        "With the lungs masked, the model's own AUC is {value} (whole image: {compared_with}): it uses less of what "
+        "With the lungs masked, the model's own AUC is {value} (whole image: {compared_with}): it relies less on what "
         "lies outside the lungs than the probe does."
     ),
     ShortcutFindingCode.THUMBNAIL_SUFFICES: (
-        "A probe trained on 8 × 8 gray values retains {most} of what the whole image yields above chance: coarse "
+        "A probe trained on 8×8 gray values keeps {most} of the whole-image performance above chance: coarse "
         "brightness is enough for these X-rays."
     ),
     ShortcutFindingCode.RETAINED_WITHOUT_LUNGS: (
-        "With the lungs masked, a probe retains {share} of what the whole image yields above chance."
+        "With the lungs masked, a probe keeps {share} of its whole-image performance above chance."
     ),
     ShortcutFindingCode.HEATMAPS_OUTSIDE_LUNGS: (
         "Heatmap share inside the {about} for {label}: {share}, less than the {uniform} of a uniform map."

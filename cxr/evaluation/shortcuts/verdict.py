@@ -62,7 +62,7 @@ def verdict_on(measured: ShortcutMeasurements) -> ShortcutVerdict:
         )
     reasons += [finding for source in measured.sources for finding in _lost(source, measured)]
     level: Level = "none found"
-    detail = f"Tested on {counted(measured.films, 'X-ray')} of {counted(measured.patients, 'patient')}."
+    detail = f"Tested on {counted(measured.films, 'X-ray')} from {counted(measured.patients, 'patient')}."
     if high:
         level, detail = "shown", _detail(high, measured)
     elif reasons:

@@ -18,7 +18,7 @@ from cxr.ui.data.browse import show_tiles
 
 SEVERITIES = {"error": "Errors", "warning": "Warnings", "info": "Notes"}
 NO_FINDINGS = "The audit found no problems."
-SYNTHETIC_NOTE = "Synthetic X-rays are more alike than real ones, so the audit reports duplicates that are none."
+SYNTHETIC_NOTE = "Synthetic X-rays are more alike than real ones, so the audit may report false duplicates."
 
 
 def show_audit(entry: DatasetEntry, dataset: Dataset) -> None:
@@ -28,9 +28,9 @@ def show_audit(entry: DatasetEntry, dataset: Dataset) -> None:
         _show_findings(entry, dataset, audit)
         return
     st.info(
-        f"Not audited yet, or changed since. The audit reads {counted(len(dataset), 'X-ray')} and looks for "
-        "duplicates, patients in two splits (leakage), unreadable files, and shortcuts: anything but the lungs that "
-        "predicts the class."
+        f"Not audited yet, or the dataset has changed since. The audit reads {counted(len(dataset), 'X-ray')} and "
+        "looks for duplicates, patients in two splits (leakage), unreadable files, and shortcuts: anything other than "
+        "the lungs that predicts the class."
     )
     if sign_in.button(Action.AUDIT_DATASET, "Run audit", type="primary", key="data_audit"):
         with frame.errors_shown(), st.spinner("Reading and comparing X-rays"), progress_bar("Reading X-rays") as move:

@@ -111,7 +111,7 @@ def _show_large(dataset: Dataset, i: int) -> None:
         film = dataset.read(i)
         width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
         frame.show_image(film.jpeg_thumbnail(2 * LARGE_PX), width_px, f"X-ray {dataset.table['path'].iat[i]}")
-        st.caption(f"{film.width_px} × {film.height_px} pixels, {film.format}, {film.bits} bits. {DISCLAIMER}")
+        st.caption(f"{film.width_px} × {film.height_px} pixels, {film.format}, {film.bits}-bit. {DISCLAIMER}")
         for warning in film.warnings:
             st.warning(warning.sentence)
     row = dataset.table.iloc[i].drop(["root", "dataset"])

@@ -71,7 +71,7 @@ def show_dataset(entry: DatasetEntry) -> None:
         dataset = Dataset.open(entry.path)
         films, patients = counted(len(dataset), "X-ray"), counted(dataset.patients.nunique(), "patient")
         labels = ", ".join(map(display_name, charts.classes(dataset)))
-        st.caption(f"{films} of {patients}: {labels}. `{_displayed_path(entry.path)}`")
+        st.caption(f"{films} from {patients}: {labels}. `{_displayed_path(entry.path)}`")
         view = st.segmented_control(
             "View",
             VIEWS,

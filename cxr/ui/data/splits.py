@@ -16,8 +16,8 @@ from cxr.ui.data.add import MESSAGE
 
 SAME_SPLIT = "This is the current split."
 IN_A_ZIP = "A ZIP cannot be changed. Unpack it, and save the manifest next to the X-rays."
-READ_ONLY = "Read-only: this dataset is in the folder CXR_DATA. Save the manifest next to the X-rays yourself."
-RULE = "All X-rays of a patient are in one split. The same data and seed always give the same split."
+READ_ONLY = "Read-only: this dataset is in the folder CXR_DATA. Download the manifest and save it next to the X-rays."
+RULE = "All X-rays from a patient go into the same split. The same data and seed always give the same split."
 
 
 def show_splits(entry: DatasetEntry, dataset: Dataset) -> None:
@@ -47,14 +47,14 @@ def _split(dataset: Dataset) -> Dataset:
         label = f"Keep the current split of {counted(assigned, 'X-ray')}"
         replace = not st.checkbox(label, True, key="data_split_keep", persist_state="session")
     test = st.slider(
-        "Test, % of X-rays to assign",
+        "Test set (% of X-rays to assign)",
         *(0, 50, 20),
         key="data_split_test",
         persist_state="session",
         disabled=not replace and assigned == len(before),
     )
     validation = st.slider(
-        "Validation, % of X-rays not in test",
+        "Validation set (% of the remaining X-rays)",
         *(0, 50, 15),
         key="data_split_validation",
         persist_state="session",

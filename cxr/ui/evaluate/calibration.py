@@ -43,7 +43,7 @@ def show_calibration(view: EvaluationView) -> None:
             show_chart(calibration_chart(curve, view.names), "evaluate_calibration")
             st.caption(
                 f"Brier score {decimal(curve.brier)}, expected calibration error {decimal(curve.expected_error)}. "
-                "A prevalence other than in training moves the points off the diagonal.",
+                "If the prevalence differs from training, points move off the diagonal.",
                 help=f"Brier score: {DEFINITIONS['Brier score']} ECE: {DEFINITIONS['ECE']}",
             )
         if view.labels.negative is not None and question is view.questions[0] and question.answerable:
@@ -69,8 +69,8 @@ def show_selective_prediction(view: EvaluationView) -> None:
         show_chart(chart, "evaluate_coverage")
     rule = view.card.unsure_rule or "none"
     st.caption(
-        "X-rays with scores far from the threshold, in log odds, are predicted first. The dashed line marks the "
-        f"coverage that the model's indeterminate band leaves. Band: {rule}."
+        "X-rays are ranked by how far their score is from the threshold (in log odds), farthest first. The dashed line "
+        f"marks the coverage at the model's indeterminate band. Band: {rule}."
     )
 
 

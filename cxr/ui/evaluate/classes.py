@@ -10,7 +10,7 @@ import streamlit as st
 from cxr.core.number_format import counted
 from cxr.datasets.labels import display_in_sentence
 from cxr.evaluation.subgroups import MIN_FILMS, MIN_PATIENTS, SubgroupMetrics, grouping_columns, subgroup_metrics
-from cxr.presentation.evaluation_tables import class_table, subgroup_table
+from cxr.presentation.evaluation_tables import class_table, displayed_subgroup, subgroup_table
 from cxr.presentation.metric_definitions import CLASS_METRICS, DEFINITIONS, SUBGROUP_METRICS
 from cxr.ui.components.choosers import choose_option
 from cxr.ui.evaluate.confusion_matrix import members_of
@@ -20,8 +20,8 @@ NO_SUBGROUPS = "These X-rays have no source, view, sex or age to group by. Add t
 CLASSES_NOTE = "95% CIs in parentheses. AUC is one-vs-rest. Hover over a column header for its definition."
 SUBGROUPS_NOTE = (
     f"95% CIs in parentheses, at the current threshold. Too few: fewer than {MIN_FILMS} positive X-rays (sensitivity), "
-    f"negative X-rays (specificity), or of either kind (AUC). Subgroups of fewer than {MIN_PATIENTS} patients are "
-    "never named the worst; among many subgroups, one looks bad by chance."
+    f"negative X-rays (specificity), or of either kind (AUC). Subgroups with fewer than {MIN_PATIENTS} patients are "
+    "not ranked. Among many subgroups, one may look bad by chance."
 )
 SESSION_KEY = "evaluate_subgroup_results"
 
@@ -60,7 +60,9 @@ def show_subgroups(view: EvaluationView) -> None:
         height="content",
         alt=metrics.sentence,
     )
-    st.markdown(metrics.sentence[:1].upper() + metrics.sentence[1:])
+    worst = metrics.worst
+    sentence = metrics.sentence.replace(worst, displayed_subgroup(worst), 1) if worst else metrics.sentence
+    st.markdown(sentence[:1].upper() + sentence[1:])
     st.caption(SUBGROUPS_NOTE)
 
 

@@ -17,7 +17,7 @@ from cxr.ui.evaluate.view import EvaluationView
 
 COUNTS, PERCENT = "Counts", "Row percent"
 WORST_FIRST, LEAST_CERTAIN_FIRST = "Worst errors first", "Least certain first"
-NO_FILMS = "No X-rays with reference {} are predicted as {}."
+NO_FILMS = "No X-rays with reference {} were predicted as {}."
 
 
 def show_confusion_matrix(view: EvaluationView) -> None:

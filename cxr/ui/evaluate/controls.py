@@ -102,7 +102,7 @@ def choose_operating_point(card: Card, labels: LabelSpace) -> OperatingPointChoi
         None,
         1.0,
         format="%.1f",
-        placeholder="of these X-rays",
+        placeholder="as in these X-rays",
         help=PREVALENCE_HELP,
         key="evaluate_prevalence",
         persist_state="session",

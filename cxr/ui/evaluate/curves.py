@@ -48,4 +48,4 @@ def show_training_history(view: EvaluationView) -> None:
         for name, draw in (("loss", loss_curves), ("accuracy", accuracy_curves)):
             with st.container(width=HALF_PX):
                 show_chart(draw(history, best_epoch=best), f"evaluate_{name}")
-    st.caption(f"The dashed line marks epoch {best}, the best one, whose weights the model has.")
+    st.caption(f"The dashed line marks epoch {best}, the best epoch, whose weights were saved.")

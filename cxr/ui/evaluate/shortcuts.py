@@ -125,6 +125,6 @@ def _films_sentence(measured: ShortcutMeasurements) -> str:
     used = sum(count for role, count in measured.by_role.items() if role in ("train", "val"))
     lungs = "by their outlines" if measured.lungs == "outline" else "by a box, as not all X-rays have lung outlines"
     return (
-        f"{counted(measured.films, 'X-ray')} of {counted(measured.patients, 'patient')} ({counts}); {used} "
+        f"{counted(measured.films, 'X-ray')} from {counted(measured.patients, 'patient')} ({counts}); {used} "
         f"({percent(used / max(measured.films, 1))}) from the model's training or validation. Lungs masked {lungs}."
     )

@@ -30,7 +30,7 @@ IS_DEFAULT = "This is the default model."
 
 def show_ended(ended: Sequence[Run], newest: bool) -> None:
     """Shows the runs that have ended; with `newest`, the newest is chosen before anyone chooses."""
-    st.subheader("Ended")
+    st.subheader("Past runs")
     st.dataframe(
         overview(ended),
         hide_index=True,
@@ -40,7 +40,7 @@ def show_ended(ended: Sequence[Run], newest: bool) -> None:
             MINUTES: st.column_config.NumberColumn(format="%.1f"),
         },
         key="train_run_overview",
-        alt="Runs that have ended, newest first",
+        alt="Past runs, newest first",
     )
     by_id = {run.id: run for run in ended}
     _choose_first(by_id, newest)

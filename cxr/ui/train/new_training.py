@@ -58,7 +58,7 @@ def _choose_recipe() -> Recipe:
         "About": recipe.about,
         "Source": recipe.origin,
         "Published": recipe.published,
-        "Trained with it": "; ".join(filter(None, map(_test_accuracy, models))),
+        "Models trained with it": "; ".join(filter(None, map(_test_accuracy, models))),
     }
     st.markdown("  \n".join(f"{title}: {text}" for title, text in facts.items() if text))
     return recipe
@@ -77,8 +77,8 @@ def _show_composition(dataset: Dataset, classes: Sequence[str], excluded: Sequen
     roles = Counter(dataset.table["role"])
     st.subheader("Summary")
     st.markdown(
-        f"**{roles['train']} train / {roles['val']} validation / {roles['test']} test.** All X-rays of a patient are "
-        f"in one split. Classes: {', '.join(map(display_name, classes))}."
+        f"**{roles['train']} train / {roles['val']} validation / {roles['test']} test.** All X-rays from a patient go "
+        f"into the same split. Classes: {', '.join(map(display_name, classes))}."
     )
     for sentence in excluded:
         st.caption(sentence)
@@ -96,9 +96,9 @@ def _show_augmentation(dataset: Dataset, recipe: Recipe) -> None:
             name = display_name(film.label)
             column.image(film.pixels, f"{name}, original", width="stretch", alt=f"{name}, original")
             augmented = film.view(recipe, view)
-            caption = f"Augmented, view {view + 1}"
-            column.image(augmented, caption, width="stretch", alt=f"{name}, augmented, view {view + 1}")
-        if st.button("Show another view", key="train_preview_next"):
+            caption = f"Augmented, sample {view + 1}"
+            column.image(augmented, caption, width="stretch", alt=f"{name}, augmented, sample {view + 1}")
+        if st.button("Show another sample", key="train_preview_next"):
             st.session_state["train_preview_view"] = view + 1
             st.rerun()
 
@@ -138,8 +138,8 @@ def _show_estimate(recipe: Recipe, selected: Dataset) -> None:
     expected = estimate(recipe, Counter(selected.table["role"]), device, run_store.all_runs())
     took, memory = expected.seconds, expected.memory_bytes
     st.markdown(
-        f"Estimated {duration(took.low)} to {duration(took.high)} and {gigabytes(memory.low)} to "
-        f"{gigabytes(memory.high)} of memory on {device.name} in {device.precision} ({device.why})."
+        f"Estimated time: {duration(took.low)} to {duration(took.high)}. Estimated memory: {gigabytes(memory.low)} to "
+        f"{gigabytes(memory.high)}. Device: {device.name}, {device.precision} ({device.why})."
     )
     st.caption(expected.basis)
 

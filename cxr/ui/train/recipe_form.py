@@ -87,7 +87,7 @@ def _ask(item: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> Value:
         st.session_state[key] = "head"  # the backbone was changed for one that has no such block
     value = _show_widget(item, label, own, key, options)
     bounds = f" {item.range.capitalize()}." if item.range else ""
-    st.caption(f"{item.meaning}{bounds} Recipe: {item.format(own) or EMPTY}.")
+    st.caption(f"{item.meaning}{bounds} Recipe value: {item.format(own) or EMPTY}.")
     return value
 
 

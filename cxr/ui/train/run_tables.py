@@ -22,7 +22,7 @@ def title_of(run: Run) -> str:
     day, clock, rest = run.id.split("-", 2)
     recipe, _, mark = rest.rpartition("-")
     started = datetime.strptime(day + clock[:6], "%Y%m%d%H%M%S")
-    return f"{recipe}, {started:%d %b %H:%M} UTC ({mark})"
+    return f"{recipe}, {started:%b} {started.day}, {started:%H:%M} UTC ({mark})"
 
 
 def overview(runs: Sequence[Run]) -> pd.DataFrame:

@@ -58,7 +58,7 @@ def _show_audit_line(audit: Audit) -> None:
         severity: sum(finding.severity == severity for finding in audit.findings)
         for severity in ("error", "warning", "info")
     }
-    films = f"{counted(audit.films, 'X-ray')} of {counted(audit.patients, 'patient')}."
+    films = f"{counted(audit.films, 'X-ray')} from {counted(audit.patients, 'patient')}."
     found = f"Audit: {', '.join(counted(counts[kind], name) for kind, name in _NAMES.items() if counts[kind])}."
     if audit.worst == "error":
         st.error(f"{films} Do not train on this data as it is. {audit.findings[0].sentence} {found}")

@@ -56,4 +56,4 @@ def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_
 
 def test_the_name_of_a_run_is_its_recipe_and_its_start(home: Path) -> None:
     folder = runs_dir() / "20260102-030405123456-vgg16-default-ab12"
-    assert title_of(Run(folder)) == "vgg16-default, 02 Jan 03:04 UTC (ab12)"
+    assert title_of(Run(folder)) == "vgg16-default, Jan 2, 03:04 UTC (ab12)"

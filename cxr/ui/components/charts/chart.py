@@ -6,6 +6,7 @@ The colors are ColorBrewer's Dark2 (Brewer, Harrower; Apache 2.0): distinct for 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from cxr import DISCLAIMER
+from cxr.datasets.labels import DISPLAY_NAMES, display_name
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,6 +25,21 @@ CLEAR = "rgba(0,0,0,0)"
 NEUTRAL = "#7c868c"  # chance, grids, all that is not data
 MARK_LINE = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
 _HUES = ("#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#a6761d")
+_CLASS_COLUMNS = ("class", "label", "reference", "predicted")
+_COLUMN_TITLES = {
+    "images": "X-rays",
+    "low": "95% CI, low",
+    "high": "95% CI, high",
+    "masked": "Share masked",
+    "ssim": "SSIM",
+    "none": "Treat none",
+    "val": "Validation",
+    "train_loss": "Training loss",
+    "train_accuracy": "Training accuracy",
+    "val_loss": "Validation loss",
+    "val_accuracy": "Validation accuracy",
+    "val_auc": "Validation AUC",
+}
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -50,8 +67,24 @@ def show_data_table(chart: Chart, key: str) -> None:
     section = st.expander("Data table", key=f"{key}_numbers", on_change="rerun")
     if section.open:
         with section:
-            st.dataframe(chart.table, hide_index=True, height=240, key=f"{key}_table")
+            st.dataframe(displayed_table(chart.table), hide_index=True, height=240, key=f"{key}_table")
             st.download_button("Download CSV", chart.csv(), f"{key}.csv", "text/csv", key=f"{key}_csv")
+
+
+def displayed_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers with the names that people read in place of keys; the file keeps the keys."""
+    named = {column: table[column].map(display_name) for column in _CLASS_COLUMNS if column in table}
+    titles = [_column_title(str(column)) for column in table]
+    shown = table.assign(**named)
+    return shown.set_axis(titles, axis=1) if len(set(titles)) == len(titles) else shown
+
+
+def _column_title(column: str) -> str:
+    if column in DISPLAY_NAMES:
+        return display_name(column)
+    if not re.fullmatch("[a-z_ ]+", column):  # a run's title, 1 - specificity
+        return column
+    return _COLUMN_TITLES.get(column, column.capitalize().replace("_", " "))
 
 
 def colors(names: Sequence[str]) -> dict[str, str]:

@@ -20,6 +20,8 @@ Order = tuple[list[str], list[str]]  # of the bars, and of what is stacked in th
 NO_LABEL, NOT_ASSIGNED, UNKNOWN = "no label", "not assigned", "unknown"
 SPLITS = {"train": "Train", "val": "Validation", "test": "Test", NOT_ASSIGNED: "Not assigned"}
 _DECADE = 10
+_SIZE = "shorter side in pixels"
+_SEXES = {"F": "Female", "M": "Male"}
 
 
 def classes(dataset: Dataset) -> list[str]:
@@ -44,7 +46,7 @@ def by_source(dataset: Dataset) -> Chart:
 def by_size(audit: Audit) -> Chart:
     """X-rays by their shorter side, stacked by class; of those that the audit could read."""
     rows = [(size, label, films) for size, labels in audit.by_size.items() for label, films in labels.items()]
-    counts = pd.DataFrame(rows, columns=["shorter side in pixels", "class", "films"])
+    counts = pd.DataFrame(rows, columns=[_SIZE, "class", "films"])
     names = sorted(set(audit.by_label) - {NO_LABEL}) + [NO_LABEL] * (NO_LABEL in audit.by_label)
     return _chart(counts, (list(audit.by_size), names))
 
@@ -122,9 +124,13 @@ def _stack_colors(kind: str, stacks: list[str]) -> dict[str, str]:
 
 
 def _display(kind: str, value: str) -> str:
-    """The name under which a person reads a class or split; all else is shown as it is."""
+    """The name under which a person reads a class, split, sex or size; all else is shown as it is."""
     if kind == "class":
         return display_name(value)
+    if kind == "sex":
+        return _SEXES.get(value, value.capitalize())
+    if kind == _SIZE:
+        return value.replace(" to ", "–")
     return SPLITS.get(value, value) if kind == "split" else value.capitalize() if value == UNKNOWN else value
 
 

@@ -39,7 +39,7 @@ def score_histogram_chart(histogram: ScoreHistogram, names: Sequence[str], thres
     figure.update_xaxes(range=[0, 1])
     figure.update_xaxes(title_text=f"P({target})", row=rows, col=1)
     if threshold is not None:
-        text = {"text": f"threshold {decimal(threshold)}", "showarrow": False, "yanchor": "bottom"}
+        text = {"text": f"Threshold {decimal(threshold)}", "showarrow": False, "yanchor": "bottom"}
         figure.add_vline(x=threshold, line=MARK_LINE)
         figure.add_annotation(x=threshold, y=1, xref="x", yref="paper", **text)
     columns = {label: histogram.films[label] for label in labels}

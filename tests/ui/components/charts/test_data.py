@@ -72,9 +72,9 @@ def test_sizes_come_in_their_order_with_all_classes():
     by_size = {"below 128": {"viral": 2}, "128 to 255": {"normal": 3, "no label": 1}}
     chart = data.by_size(replace(AUDIT, by_size=by_size))
     assert bars(chart) == {
-        "Normal": {"below 128": 0, "128 to 255": 3},
-        "Viral pneumonia": {"below 128": 2, "128 to 255": 0},
-        "No label": {"below 128": 0, "128 to 255": 1},
+        "Normal": {"below 128": 0, "128–255": 3},
+        "Viral pneumonia": {"below 128": 2, "128–255": 0},
+        "No label": {"below 128": 0, "128–255": 1},
     }
     assert chart.figure.data[2].marker.color == NEUTRAL
 
@@ -94,4 +94,5 @@ def test_a_property_that_is_unknown_for_all_has_no_chart(chart):
 
 
 def test_unknown_sex_comes_last():
-    assert bars(known(data.by_sex(films(label=["a"] * 3, sex=["M", "", "F"])))) == {"A": {"F": 1, "M": 1, "Unknown": 1}}
+    chart = known(data.by_sex(films(label=["a"] * 3, sex=["M", "", "F"])))
+    assert bars(chart) == {"A": {"Female": 1, "Male": 1, "Unknown": 1}}
