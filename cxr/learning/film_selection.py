@@ -59,11 +59,11 @@ class ExcludedFilms:
     @property
     def sentence(self) -> str:
         """The exclusion in a sentence for a person."""
-        images = counted(self.count, "image")
+        films = counted(self.count, "X-ray")
         if self.reason is ExclusionReason.VIEW:
-            return f"{images} excluded: the recipe leaves out the view {self.value}."
+            return f"{films} excluded: the recipe excludes the view {self.value}."
         label = f'with the label "{display_name(self.value)}"' if self.value else "without a label"
-        return f"{images} {label} excluded: not one of the model's classes."
+        return f"{films} {label} excluded: not one of the model's classes."
 
 
 def excluded_films(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list[ExcludedFilms]:

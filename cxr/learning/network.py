@@ -141,7 +141,8 @@ def _freeze(model: keras.Model, train: str, pooled: Any) -> Any:
     blocks = _blocks(backbone)
     if train not in blocks:
         raise RecipeError(
-            f"trunk.train = '{train}' is not a block of this backbone. Use head, all or one of {', '.join(blocks)}."
+            f"trunk.train = '{train}' is not a block of this backbone. Use head, all or one of {', '.join(blocks)}.",
+            code="no-block",
         )
     first = [_block(layer) for layer in backbone].index(train)
     for layer in backbone[:first]:

@@ -195,18 +195,23 @@ def test_training_all_of_a_resnet_trains_every_layer_that_can_be():
     ],
 )
 def test_an_unknown_block_is_refused_with_the_known_ones(backbone, train, known):
-    with pytest.raises(RecipeError, match=f"'{train}' is no block of this trunk. Known: {known}\\."):
+    with pytest.raises(RecipeError) as error:
         build(recipe(backbone, train), 2)
+    assert error.value.code == "recipe.no-block"
+    assert f"'{train}'" in str(error.value)
+    assert all(name in str(error.value) for name in known.split(", "))
 
 
 def test_the_whitening_is_no_block():
-    with pytest.raises(RecipeError, match="Known: head, all, block1, block2, block3\\."):
+    with pytest.raises(RecipeError) as error:
         build(tiny_recipe(input={"featurewise_std": True}, trunk={"train": "whitening"}), 2)
+    assert error.value.code == "recipe.no-block"
 
 
 def test_the_head_s_own_layers_are_no_block():
-    with pytest.raises(RecipeError, match="no block"):
+    with pytest.raises(RecipeError) as error:
         build(recipe(train="dense1", head={"dense": [4]}), 2)
+    assert error.value.code == "recipe.no-block"
 
 
 # Preprocessing
