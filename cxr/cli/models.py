@@ -35,9 +35,9 @@ app = typer.Typer(help="List, show, export, import and promote models.", no_args
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """List all models; a star marks the default model."""
-    from cxr.registry import default_model, registry
+    from cxr.registry import default_model, stored_models
 
-    listing, default = registry.list_models(), default_model.default_name()
+    listing, default = stored_models.list_models(), default_model.default_name()
     if as_json:
         models = [card.model_dump(mode="json") | {"default": card.name == default} for card in listing.cards]
         console.print_json({"models": models, "damaged": listing.damaged})

@@ -13,7 +13,6 @@ from cxr.core.errors import RegistryError
 from cxr.core.paths import models_dir
 from cxr.registry.card import NAME
 from cxr.registry.stored_models import cards, get_card, registry_lock
-from cxr.registry.verification import load_verified
 
 FILE = "default.json"
 
@@ -32,6 +31,8 @@ def previous_name() -> str | None:
 
 def promote(name: str) -> None:
     """Make a verified model the default; `roll_back` returns to the one before it."""
+    from cxr.registry.verification import load_verified  # late: to name the default model needs no arrays
+
     with audited(Action.PROMOTE_MODEL, name, get_card(name).version):
         load_verified(name)
         with registry_lock():
