@@ -23,8 +23,11 @@ METHOD_NAMES = {
     "smoothgrad": "SmoothGrad (absolute gradients)",
 }
 METHODS = tuple(METHOD_NAMES)
-METHOD_HELP = "Score-CAM and SmoothGrad take several seconds."
 DEFAULT_SAMPLES = {"scorecam": 30, "smoothgrad": 20}  # maps tried, noisy copies
+METHOD_HELP = (
+    f"Score-CAM (fast) tries the {DEFAULT_SAMPLES['scorecam']} feature maps that vary most, of VGG16's 512. SmoothGrad "
+    f"averages the absolute gradients of {DEFAULT_SAMPLES['smoothgrad']} noisy copies. Both take several seconds."
+)
 NOISE = 0.1  # of the range of gray levels; the SmoothGrad paper (Smilkov 2017) recommends 10–20%
 SEED = 0
 _BATCH = 8

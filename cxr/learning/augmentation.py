@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from cxr.registry.recipe_sections import AugmentationSettings
 
+AUGMENTATION = 1  # version of the views that a film becomes: those cached from an older one are computed again
 TONE_PIECES = 6
 
 

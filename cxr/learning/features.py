@@ -22,7 +22,7 @@ from cxr.core.errors import FilmError
 from cxr.core.paths import cache_dir
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER, Film
-from cxr.learning.augmentation import augment, view_rng
+from cxr.learning.augmentation import AUGMENTATION, augment, view_rng
 from cxr.registry.recipe import Recipe
 
 KEY_BYTES = 16
@@ -211,7 +211,7 @@ def _network_key(frozen: Any, recipe: Recipe) -> str:
 
 def _views_key(recipe: Recipe) -> str:
     """A hash of what an augmented view depends on besides the film and the view's number."""
-    facts = [recipe.training.seed, recipe.augmentation.model_dump(mode="json")]
+    facts = [AUGMENTATION, recipe.training.seed, recipe.augmentation.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 

@@ -1,8 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 
 from cxr.core.errors import CxrError
-from cxr.inference.saliency import METHODS, explain
+from cxr.inference.saliency import DEFAULT_SAMPLES, METHOD_HELP, METHODS, explain
 
 SIGMOID = {"output": "sigmoid", "pool": "average"}
 
@@ -58,6 +60,15 @@ def test_a_very_confident_model_can_still_be_explained(make_classifier, film):
 
 def test_score_cam_accepts_more_maps_than_there_are(make_classifier, film):
     assert np.isfinite(explain(make_classifier(), film, "viral", "scorecam", samples=1000)).all()
+
+
+def test_score_cam_tries_as_many_maps_as_the_help_says(make_classifier, tiny_recipe, film):
+    vgg16 = make_classifier(tiny_recipe(size_px=32, backbone="vgg16"))
+    maps = vgg16.network.model.get_layer(vgg16.network.target).output.shape[-1]
+    totals = []
+    explain(vgg16, film, "viral", "scorecam", progress=lambda done, total: totals.append(total))
+    assert set(totals) == {DEFAULT_SAMPLES["scorecam"]}
+    assert {totals[0], maps} <= {int(number) for number in re.findall(r"\b\d+\b", METHOD_HELP)}
 
 
 def test_a_target_block_that_ends_in_no_convolution_can_be_explained(make_classifier, tiny_recipe, film):

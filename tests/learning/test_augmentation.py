@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.learning.augmentation import augment, view_rng
+from cxr.learning.augmentation import AUGMENTATION, augment, view_rng
 from cxr.registry.recipe_sections import AugmentationSettings
 
 KNOBS = {
@@ -28,6 +28,33 @@ KNOBS = {
     "hide": 0.4,
     "border": 0.1,
     "corners": 0.3,
+}
+# The mean change of a pixel by each knob alone in version 1 of the views: whoever changes what a view is raises
+# AUGMENTATION, so that cached views of the older code are not used, and measures these again.
+VERSION = 1
+CHANGES = {
+    "rotation_deg": 14.01,
+    "shift_x": 18.96,
+    "shift_y": 33.95,
+    "shear_deg": 2.38,
+    "zoom": 10.08,
+    "crop_area": 14.31,
+    "crop_aspect": 11.37,
+    "flip_horizontal": 14.81,
+    "flip_vertical": 31.82,
+    "channel_shift": 24.16,
+    "brightness": 14.19,
+    "contrast": 11.43,
+    "gamma": 17.75,
+    "tone": 10.14,
+    "equalise": 15.95,
+    "blur_px": 5.74,
+    "sharpen": 8.42,
+    "coarsen": 4.36,
+    "noise": 7.44,
+    "hide": 6.15,
+    "border": 4.82,
+    "corners": 1.07,
 }
 EVERYTHING = AugmentationSettings(**KNOBS)
 HALVES = (slice(0, 32), slice(32, 64))
@@ -111,6 +138,14 @@ def test_each_knob_alone_changes_the_film(film, knob):
     different = [view for view in views if not np.array_equal(view, film)]
     assert different
     assert all(abs(view.astype(int).mean() - film.mean()) < 128 for view in views)
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_the_views_are_those_of_their_version(film, knob):
+    dim = film // 2
+    change = np.abs(changed(dim, seed=20, **{knob: KNOBS[knob]}).astype(float) - dim).mean()
+    assert VERSION == AUGMENTATION
+    assert change == pytest.approx(CHANGES[knob], abs=0.05)
 
 
 def test_views_of_one_film_and_films_of_one_view_differ():

@@ -320,6 +320,16 @@ def test_another_augmentation_shares_the_films_and_no_views(recipe, pixels, chan
     assert told == [4]
 
 
+def test_another_version_of_the_augmentation_shares_the_films_and_no_views(recipe, pixels, monkeypatch):
+    for views in (0, 1):
+        feature_table(Front(recipe), recipe, ALL[:4], pixels, views, quiet)
+    monkeypatch.setattr(features, "AUGMENTATION", features.AUGMENTATION + 1)
+    told = []
+    for views in (0, 1):
+        feature_table(Front(recipe), recipe, ALL[:4], pixels, views, lambda done, total: told.append(total))
+    assert told == [4]
+
+
 def test_what_is_trained_above_the_cut_changes_no_feature(recipe, pixels):
     feature_table(Front(recipe), recipe, ALL, pixels, 0, quiet)
     other = tiny_recipe(
