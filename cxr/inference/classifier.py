@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.core.errors import CxrError
+from cxr.core.errors import CxrError, RegistryError
 from cxr.core.number_format import percent
 from cxr.datasets.labels import LabelSpace, display_name
 from cxr.films.film import Film
@@ -129,7 +129,17 @@ class Classifier:
         remaining, features = iter(images), []
         while together := list(islice(remaining, batch)):
             features.append(np.asarray(self.forward(np.stack(together)[..., None])[2]))
+            self._check_finite(features[-1])
         return np.concatenate(features)
+
+    def _check_finite(self, *outputs: NDArray[np.floating]) -> None:
+        """RegistryError where an output is not a finite number: compared with a threshold, NaN would be negative."""
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise RegistryError(
+                f"The model '{self.card.name}' computes values that are not finite numbers, so it has no prediction. "
+                "Use another model.",
+                code="not-finite",
+            )
 
     def forward_with(self, engine: Engine) -> ForwardPass:
         """The forward pass of one image with the engine's backbone; what is above it stays in TensorFlow."""
@@ -159,6 +169,7 @@ class Classifier:
         start = time.perf_counter()
         probabilities, heatmaps, features = (np.asarray(output) for output in forward(pixels))
         model_ms = 1000 * (time.perf_counter() - start) / len(films)
+        self._check_finite(probabilities, heatmaps, features)
         peaks = heatmaps.max(axis=(2, 3))
         heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]
         decisions = self.labels.decide(probabilities, self.threshold)

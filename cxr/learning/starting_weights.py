@@ -14,7 +14,7 @@ from cxr.core.errors import RecipeError, RegistryError
 from cxr.core.paths import weights_dirs
 from cxr.registry.recipe import Recipe
 from cxr.registry.verification import load_verified
-from cxr.registry.weights_file import Arrays, arrays_of, load_arrays
+from cxr.registry.weights_file import Arrays, arrays_of, check_finite, load_arrays
 
 STORED_MODEL = "shelf:"  # before the name of a stored model, in trunk.weights
 MAX_BYTES = 4_000_000_000  # in an HDF5 file
@@ -128,6 +128,7 @@ def _copy(layers: list[Any], arrays: Arrays, source: str) -> None:
                     f"The weights of {source} do not fit: '{variable.path}' is missing or has another shape.",
                     code="weights-do-not-fit",
                 )
+            check_finite({variable.path: array})
             variable.assign(array.astype(variable.dtype))
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from cxr.core.errors import CxrError
+from cxr.core.errors import CxrError, RegistryError
 from cxr.datasets.labels import display_name
 from cxr.films.film import Film
 from cxr.inference.loading import load_classifier
@@ -206,3 +206,32 @@ def test_several_threads_get_the_answers_of_one(make_classifier, phantom_films):
         together = list(pool.map(lambda film: classifier.read(film).probabilities, phantom_films * 4))
     for i, probabilities in enumerate(together):
         np.testing.assert_allclose(probabilities, alone[i % len(phantom_films)], atol=1e-6)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_probability_that_is_not_a_finite_number_is_an_error_and_never_a_negative_prediction(
+    make_classifier, tiny_recipe, phantom_films, output, value
+):
+    classes = ("normal", "viral")
+    classifier = make_classifier(tiny_recipe(output=output), classes, threshold=0.5)
+    kernel = classifier.network.model.get_layer("logits").kernel
+    kernel.assign(np.where(np.arange(kernel.shape[0])[:, None] % 2, value, -value) * np.ones(kernel.shape))
+    for read in (
+        lambda: classifier.read(phantom_films[0]),
+        lambda: list(classifier.read_many(phantom_films)),
+    ):
+        with pytest.raises(RegistryError) as raised:
+            read()
+        assert raised.value.code == "registry.not-finite"
+
+
+def test_finite_weights_whose_sums_are_not_finite_are_an_error(make_classifier, phantom_films):
+    classifier = make_classifier()
+    kernel = classifier.network.model.get_layer("block1_conv1").kernel
+    kernel.assign(np.full(kernel.shape, 3e38))
+    images = [film.fitted(classifier.size_px) for film in phantom_films]
+    for read in (lambda: classifier.read(phantom_films[0]), lambda: classifier.features(images)):
+        with pytest.raises(RegistryError) as raised:
+            read()
+        assert raised.value.code == "registry.not-finite"

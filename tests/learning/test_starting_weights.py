@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxr.core.errors import RecipeError, RegistryError
+from cxr.core.errors import CxrError, RecipeError, RegistryError
 from cxr.learning.network import build
 from cxr.learning.starting_weights import has_only_numeric_arrays, load_starting_weights
 from cxr.registry import registry
@@ -95,6 +95,16 @@ def test_a_file_without_a_head_is_enough(model: keras.Model, other: keras.Model,
 def test_a_file_of_another_backbone_is_refused(model: keras.Model, tmp_path: Path) -> None:
     save_arrays(tmp_path / "w.npz", {"conv1_conv/kernel": np.zeros((7, 7, 3, 64), np.float32)})
     assert code_of(starting(tmp_path / "w.npz"), model) == "recipe.weights-do-not-fit"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+def test_starting_weights_that_are_not_finite_are_refused(model: keras.Model, tmp_path: Path, value: float) -> None:
+    arrays = {name: array.astype(np.float64) for name, array in arrays_of(model.weights).items()}
+    arrays["block1_conv1/kernel"].flat[0] = value
+    save_arrays(tmp_path / "w.npz", arrays)
+    with pytest.raises(CxrError) as raised:
+        load_starting_weights(model, starting(tmp_path / "w.npz"))
+    assert raised.value.code == "error.not-finite"
 
 
 def test_a_file_that_does_not_exist_is_refused(model: keras.Model, tmp_path: Path) -> None:

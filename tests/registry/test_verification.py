@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from cxr.exchange.model_formats import export_format
 from cxr.inference.loading import load_classifier
 from cxr.learning.starting_weights import load_starting_weights
 from cxr.registry import default_model, package, registry
-from cxr.registry.card import CARD, EVALUATION, INPUT_CHECK, RECIPE, SHORTCUTS, WEIGHTS, Card, ModelDraft
+from cxr.registry.card import CARD, EVALUATION, INPUT_CHECK, RECIPE, SHORTCUTS, WEIGHTS, Card, ModelDraft, Statement
 from cxr.registry.recipe import Recipe
 from cxr.registry.verification import load_verified
+from cxr.registry.weights_file import to_bytes
 from tests.support.score_tables import audit_measurements
 from tests.support.small_models import CLASSES, MakeInputCheck, random_arrays, random_input_check, small_recipe
 
@@ -208,6 +211,36 @@ def test_a_changed_audit_is_not_shown_and_one_without_a_digest_must_be_of_the_mo
     assert load_audit(card) is not None
 
 
+def digests_on_cards(models: Path) -> set[str]:
+    """The SHA-256 of every file on every card, of hidden folders and leftovers too."""
+    return set(re.findall(r"\b[0-9a-f]{64}\b", " ".join(card.read_text() for card in models.rglob(CARD))))
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("member", HASHED)
+def test_a_changed_file_gets_no_new_digest_on_any_path(model: Path, tmp_path: Path, path: str, member: str) -> None:
+    before = digests_on_cards(model.parent)
+    change_a_byte(model / member)
+    with suppress(RegistryError):
+        PATHS[path](tmp_path)
+    assert digests_on_cards(model.parent) == before
+    assert hashlib.sha256((model / member).read_bytes()).hexdigest() not in before
+
+
+def test_what_is_added_to_a_model_gives_its_changed_weights_no_new_digest(model: Path) -> None:
+    change_a_byte(model / WEIGHTS)
+    check, record = random_input_check(seed=1)
+    card = registry.get_card("tiny")
+    statement = {name: "" for name in Statement.model_fields} | {"test_looks": 1}
+    registry.attach_input_check("tiny", check.arrays(), record, None)
+    save_audit(card, conclude(card, audit_measurements()))
+    after = registry.set_statement("tiny", Statement.model_validate(statement))
+    assert after.weights_sha256 == card.weights_sha256
+    with pytest.raises(RegistryError) as raised:
+        load_verified("tiny")
+    assert raised.value.code == "registry.hash"
+
+
 def test_arrays_are_parsed_from_the_bytes_that_were_hashed(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     open_path = Path.open
@@ -231,6 +264,24 @@ def test_a_stored_model_of_wrong_shapes_is_refused_before_tensorflow_is_needed(
     with pytest.raises(RegistryError) as raised:
         load_verified(card.name)
     assert raised.value.code == "registry.shapes"
+
+
+@pytest.mark.parametrize("path", ["verify", "load", "fine-tune", "export", "promote", "rename", "revise"])
+@pytest.mark.parametrize(("value", "kind"), [(np.nan, np.float32), (-np.inf, np.float16), (1e39, np.float64)])
+def test_weights_that_are_not_finite_are_refused_although_the_card_has_their_digest(
+    model: Path, tmp_path: Path, path: str, value: float, kind: type
+) -> None:
+    with np.load(model / WEIGHTS) as file:
+        arrays = {name: array.astype(kind) for name, array in file.items()}
+    arrays["logits/bias"][1] = value
+    data = to_bytes(arrays)
+    (model / WEIGHTS).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    card = json.loads((model / CARD).read_text()) | {"weights_sha256": digest, "version": digest[:12]}
+    (model / CARD).write_text(json.dumps(card))
+    with pytest.raises(RegistryError) as raised:
+        PATHS[path](tmp_path)
+    assert raised.value.code == "registry.not-finite"
 
 
 def test_an_input_check_for_another_network_is_refused(model: Path, make_input_check: MakeInputCheck) -> None:

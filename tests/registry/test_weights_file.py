@@ -198,6 +198,13 @@ def test_shapes_are_compared_before_any_array_is_read(monkeypatch: pytest.Monkey
         assert code_of(partial(parse_arrays, data, "w.npz", expected)) == "error.shapes"
 
 
+@pytest.mark.parametrize("value", [1e39, -1e300, 1.7e308])
+def test_a_value_that_no_single_precision_variable_can_hold_is_refused(value: float) -> None:
+    with pytest.raises(CxrError) as error:
+        parse_arrays(to_bytes({"logits/bias": np.array([0.0, value])}), "weights.npz")
+    assert error.value.code == "error.not-finite"
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_value_that_is_not_finite_is_refused(dtype: type, value: float) -> None:
