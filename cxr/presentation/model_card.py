@@ -22,6 +22,7 @@ LISTED_METRICS = {name: DEFINITIONS[name] for name in ("Multiclass accuracy", "A
 SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
 COUNT, INTERVAL = "X-rays", "95% CI"
 NOT_KNOWN = "not known"
+LIMITS_SET_ON_THEM = "its limits were set on these, so this is not a measurement"
 _BINARY = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
 _SUBGROUP_METRICS = {
     "accuracy": "Multiclass accuracy",
@@ -227,7 +228,8 @@ def _input_check(card: Card) -> str:
     if card.gate is None:
         return "none"
     passed = f"{card.gate.let_through} of {card.gate.held_out} validation X-rays pass"
-    return f"Trained on {card.gate.films} training X-rays; {passed}, {card.gate.unquestioned} without a warning"
+    passed = f"{passed}, {card.gate.unquestioned} without a warning ({LIMITS_SET_ON_THEM})"
+    return f"Trained on {card.gate.films} training X-rays; {passed}"
 
 
 def _ages(card: Card) -> str:

@@ -16,6 +16,7 @@ from cxr.evaluation.subgroups import TOO_FEW
 from cxr.presentation.model_card import (
     COUNT,
     INTERVAL,
+    LIMITS_SET_ON_THEM,
     models_table,
     overview_table,
     performance_table,
@@ -23,7 +24,7 @@ from cxr.presentation.model_card import (
     subgroup_tables,
     training_data_table,
 )
-from cxr.registry.card import AgeRange, Card, Statement
+from cxr.registry.card import AgeRange, Card, InputCheckRecord, Statement
 from tests.support.training import tiny_recipe
 
 LABELS = LabelSpace(("normal", "viral"))
@@ -183,3 +184,11 @@ def test_training_data_are_counted_by_label_and_split() -> None:
     assert list(table) == ["Training", "Test"]
     assert list(table.loc["Viral pneumonia"]) == [7, 2]
     assert list(table.loc["Normal"]) == [5, 0]
+
+
+def test_the_card_says_that_the_input_check_s_limits_were_set_on_the_x_rays_that_pass() -> None:
+    record = InputCheckRecord(films=9, kinds={"frontal": 18}, held_out=7, let_through=6, unquestioned=5)
+    card = card_with(gate=record, gate_sha256="0" * 64)
+    row = overview(card)["Input check"]
+    assert [int(number) for number in re.findall(r"\d+", row)] == [9, 6, 7, 5]
+    assert LIMITS_SET_ON_THEM in row
