@@ -1,4 +1,4 @@
-# On a fresh machine with Python 3.11 or later, two commands are enough: make run, make test.
+# On a fresh machine with Python 3.11 to 3.13, two commands are enough: make run, make test.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,7 +67,7 @@ clean:
 
 $(BIN)/python:
 	@echo "Creating a virtual environment in $(VENV) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed.")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed.")'
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: requirements.txt | $(BIN)/python

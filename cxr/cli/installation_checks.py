@@ -19,7 +19,7 @@ from cxr.core import paths
 from cxr.core.number_format import gigabytes
 from cxr.core.paths import PROJECT
 
-MIN_PYTHON = (3, 11)
+MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)  # TensorFlow 2.21 has no package for a later one
 LOW_DISK_BYTES, MIN_DISK_BYTES = 5_000_000_000, 500_000_000
 LOW_MEMORY_BYTES = 3_000_000_000
 REINSTALL = "Reinstall the dashboard's packages: pip install -r requirements.txt"
@@ -49,12 +49,12 @@ class CheckResult:
         return about | {"mend": self.remedy, "code": self.code}
 
 
-def python_version() -> Iterator[CheckResult]:
-    """Whether this Python is recent enough."""
+def python_version(running: tuple[int, ...] = tuple(sys.version_info[:3])) -> Iterator[CheckResult]:
+    """Whether the packages install on this Python."""
     sentence = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}."
-    if sys.version_info < MIN_PYTHON:
-        remedy = "Install Python {}.{} or later.".format(*MIN_PYTHON)
-        yield CheckResult("Python", Level.ERROR, sentence, remedy, "too-old")
+    if not MIN_PYTHON <= running[:2] <= MAX_PYTHON:
+        remedy = "Install Python {}.{} to {}.{}.".format(*MIN_PYTHON, *MAX_PYTHON)
+        yield CheckResult("Python", Level.ERROR, sentence, remedy, "too-old" if running < MIN_PYTHON else "too-new")
     else:
         yield CheckResult("Python", Level.OK, sentence)
 
