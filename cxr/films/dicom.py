@@ -17,6 +17,9 @@ from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
+    DigitalIntraOralXRayImageStorageForProcessing,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalXRayImageStorageForProcessing,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -29,7 +32,7 @@ from cxr.core.errors import FilmError
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
 from cxr.films.read_failure import ReadFailure
-from cxr.films.window import code_word, header_number, render, window
+from cxr.films.window import Rendering, code_word, header_number, is_inverted, render, window
 
 ELEMENTS = [
     *("TransferSyntaxUID", "Modality", "ViewPosition", "BurnedInAnnotation", "PixelSpacing"),
@@ -37,7 +40,8 @@ ELEMENTS = [
     *("PlanarConfiguration", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit"),
     *("PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleSlope"),
     *("RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
-    *("VOILUTSequence", "ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
+    *("VOILUTSequence", "PresentationLUTShape", "PresentationIntentType", "SOPClassUID"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
 ]
 VIEWS = {"PA": "PA", "AP": "AP", "L": "L", "LL": "L", "RL": "L", "LAT": "L", "LATERAL": "L"} | {
     view: view for view in ("LLO", "RLO", "LLD", "RLD")
@@ -54,6 +58,11 @@ OTHER_MODALITIES = {
     "PT": FilmWarning.PET,
     "PX": FilmWarning.DENTAL,
     "IO": FilmWarning.DENTAL,
+}
+RAW_IMAGES = {
+    DigitalXRayImageStorageForProcessing,
+    DigitalMammographyXRayImageStorageForProcessing,
+    DigitalIntraOralXRayImageStorageForProcessing,
 }
 HEADER_BYTES = 1 << 22  # of a deflated file: all before the image; a table of 65,536 entries takes 1 << 17
 _SLACK_BYTES = 1 << 20  # for what may follow the image
@@ -76,12 +85,13 @@ def read_dicom(data: bytes, max_pixels: int) -> DicomImage:
         dataset = _parsed(data, max_pixels)
         _check_header(dataset, max_pixels)
         stored = _stored_values(dataset)
+        rendering = Rendering(stored, ()) if stored.ndim == 3 else render(stored, dataset)
         return DicomImage(
-            pixels=stored if stored.ndim == 3 else render(stored, dataset),
+            pixels=rendering.pixels,
             bits=int(dataset.BitsStored),
             view=VIEWS.get(code_word(dataset, "ViewPosition")),
             pixel_spacing_mm=_spacing(dataset),
-            warnings=_header_warnings(dataset),
+            warnings=_header_warnings(dataset) + rendering.warnings,
         )
     except (FilmError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
@@ -146,6 +156,7 @@ def _check_shape(dataset: Dataset, max_pixels: int) -> None:
     color = (photometric == "RGB" or photometric.startswith("YBR_")) and samples == 3
     allocated, stored = int(dataset.BitsAllocated), int(dataset.get("BitsStored") or dataset.BitsAllocated)
     dataset.BitsStored, dataset.SamplesPerPixel = stored, samples
+    dataset.HighBit = stored - 1 if dataset.get("HighBit") is None else int(dataset.HighBit)
     dataset.PhotometricInterpretation = photometric
     if not (gray or color):
         raise ReadFailure.UNSUPPORTED_COLOR.error
@@ -167,6 +178,8 @@ def _check_syntax(dataset: Dataset) -> None:
         available = False
     if not available or (syntax == JPEGExtended12Bit and dataset.BitsStored > 8):
         raise ReadFailure.UNSUPPORTED_COMPRESSION.error
+    if _unused_low_bits(dataset) and syntax.is_encapsulated and syntax != RLELossless:
+        raise ReadFailure.UNSUPPORTED_PIXELS.error  # a compressed stream has a bit depth of its own
     # More than the padding of an odd length: the header names too few columns, and rows would be shifted.
     if not syntax.is_encapsulated and dataset.PixelData[_image_bytes(dataset) + 1 :].strip(b"\0"):
         raise ReadFailure.DAMAGED_DICOM.error
@@ -185,15 +198,29 @@ def _check_syntax(dataset: Dataset) -> None:
             raise ReadFailure.TOO_MANY_SCANS.error
 
 
+def _unused_low_bits(dataset: Dataset) -> int:
+    """The number of bits below the gray values, as a high bit above the usual one declares."""
+    unused = int(dataset.HighBit) + 1 - int(dataset.BitsStored)
+    is_possible = dataset.SamplesPerPixel == 1 and dataset.HighBit < dataset.BitsAllocated
+    return unused if is_possible and unused > 0 else 0
+
+
 def _stored_values(dataset: Dataset) -> NDArray[Any]:
     """The decoded values, of 8 or 16 bits in this machine's byte order; RGB where the file has color."""
     # pydicom's own run-length decoder is written in Python, and would take minutes for what the fast one refuses.
     plugin = "pylibjpeg" if dataset.file_meta.TransferSyntaxUID == RLELossless else ""
+    stored, unused = int(dataset.BitsStored), _unused_low_bits(dataset)
+    if unused:
+        dataset.BitsStored = dataset.BitsAllocated  # pydicom takes the lowest bits, whatever the high bit
     values = pixel_array(dataset, decoding_plugin=plugin)
+    dataset.BitsStored = stored
     shape = (dataset.Rows, dataset.Columns) + ((3,) if dataset.SamplesPerPixel == 3 else ())
     if values.shape != shape or values.dtype.kind not in "iu" or values.dtype.itemsize > 2:
         raise ReadFailure.DAMAGED_DICOM.error
-    return values.astype(values.dtype.newbyteorder("="), copy=False)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if unused:  # what is above the high bit is shifted out first; the way back repeats the sign
+        values = values << dataset.BitsAllocated - 1 - dataset.HighBit >> dataset.BitsAllocated - stored
+    return values
 
 
 def _spacing(dataset: Dataset) -> tuple[float, float] | None:
@@ -215,4 +242,11 @@ def _header_warnings(dataset: Dataset) -> tuple[FilmWarning, ...]:
         warnings.append(FilmWarning.BURNED_IN_ANNOTATION)
     if "WindowWidth" in dataset and not window(dataset) and not dataset.get("VOILUTSequence"):
         warnings.append(FilmWarning.UNUSABLE_WINDOW)
+    if code_word(dataset, "PresentationIntentType") == "FOR PROCESSING" or dataset.get("SOPClassUID") in RAW_IMAGES:
+        warnings.append(FilmWarning.FOR_PROCESSING)
+    if dataset.SamplesPerPixel == 1:
+        if is_inverted(dataset) != (dataset.PhotometricInterpretation == "MONOCHROME1"):
+            warnings.append(FilmWarning.CONTRADICTORY_POLARITY)
+        if dataset.HighBit != dataset.BitsStored - 1:
+            warnings.append(FilmWarning.UNUSUAL_BITS)
     return tuple(warnings)

@@ -26,7 +26,7 @@ from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
 from cxr.films.image_file import decode_image
 from cxr.films.read_failure import ReadFailure
 
-READER = 1  # version of the pixels that a file becomes: what was cached from an older one is computed again
+READER = 2  # version of the pixels that a file becomes: what was cached from an older one is computed again
 
 
 @dataclass(frozen=True, eq=False)

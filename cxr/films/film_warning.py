@@ -50,6 +50,28 @@ class FilmWarning(StrEnum):
         "They may identify the patient and may mislead the model.",
     )
     UNUSABLE_WINDOW = "unusable-window", "The window in the DICOM header is invalid; the full range of values is shown."
+    LONG_TAILS = (
+        "long-tails",
+        "Some pixels are far brighter or darker than the rest, such as defects, metal or a border, and are shown as "
+        "white or black. Check the contrast.",
+    )
+    FOR_PROCESSING = (
+        "for-processing",
+        "The DICOM header says that this is a raw image (FOR PROCESSING), not one that is made to be read. "
+        "Export the image FOR PRESENTATION.",
+    )
+    CONTRADICTORY_POLARITY = (
+        "contradictory-polarity",
+        "The DICOM header contradicts itself about which gray values are white. Check that the X-ray is not inverted.",
+    )
+    UNUSUAL_BITS = (
+        "unusual-bits",
+        "The DICOM header stores the gray values in unusual bits. Check that the X-ray looks right.",
+    )
+    GAMMA = (
+        "gamma",
+        "The PNG file has a gamma, which is not applied. Check that the X-ray is as bright as in other programs.",
+    )
     UNKNOWN_MODALITY = (
         "unknown-modality",
         "The DICOM header does not say that this is a radiograph; the model is made for chest X-rays only.",

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from cxr.films.gray_range import GrayRange, counted_range, sampled_range
+
 BAND_PX = 1 << 20  # samples in a band: a large image needs little more memory than its own pixels
 _COLOR_SPREAD, _COLOR_SHARE = 24, 0.0005  # channels further apart in more pixels are color, not JPEG's chroma noise
 
@@ -19,29 +21,38 @@ def row_bands(pixels: NDArray[Any]) -> Iterator[slice]:
     return (slice(top, top + rows) for top in range(0, len(pixels), rows))
 
 
-def scaled_to_8_bits(samples: NDArray[Any], sign: float) -> NDArray[np.uint8]:
-    """Samples of more than 8 bits, scaled so that the image's darkest is 0 and its brightest 255.
+def scaled_to_8_bits(samples: NDArray[Any], sign: float) -> tuple[NDArray[np.uint8], bool]:
+    """Samples of more than 8 bits as gray levels of the range to show, and whether others lie far beyond it.
 
     The range is the image's own, as 16-bit files often use 10 or 12 bits without saying so. NaN becomes black, an
     infinity the end of the range on its side, and a constant image black.
     """
     scaled = np.zeros(samples.shape, np.uint8)
-    ranges = [_finite_range(sign * samples[band].astype(np.float64)) for band in row_bands(samples)]
-    finite = [ends for ends in ranges if ends]
-    low, high = min((ends[0] for ends in finite), default=0), max((ends[1] for ends in finite), default=0)
-    for band in row_bands(samples) if low < high else ():
+    shown = _signed(_range(samples), sign)
+    for band in row_bands(samples) if shown.low < shown.high else ():
         gray = sign * samples[band].astype(np.float64)
-        gray = np.nan_to_num(gray, copy=False, nan=low, posinf=high, neginf=low)
-        gray -= low
-        gray *= 255 / (high - low)
+        gray = np.nan_to_num(gray, copy=False, nan=shown.low, posinf=shown.high, neginf=shown.low)
+        gray -= shown.low
+        gray *= 255 / (shown.high - shown.low)
+        np.clip(gray, 0, 255, out=gray)
         scaled[band] = np.rint(gray, out=gray)
-    return scaled
+    return scaled, shown.has_long_tails
 
 
-def _finite_range(gray: NDArray[np.float64]) -> tuple[float, float] | None:
-    """The smallest and the largest finite number, if there is one."""
-    finite = gray[np.isfinite(gray)]
-    return (float(finite.min()), float(finite.max())) if finite.size else None
+def _range(samples: NDArray[Any]) -> GrayRange:
+    """The range of samples to show: integers of up to 16 bits are counted, others sampled."""
+    if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2:
+        return sampled_range(samples)
+    lowest = np.iinfo(samples.dtype).min
+    counts = np.zeros(1 << 8 * samples.dtype.itemsize, np.int64)
+    for band in row_bands(samples):
+        counts += np.bincount(samples[band].ravel().astype(np.int64) - lowest, minlength=len(counts))
+    return counted_range(np.arange(len(counts), dtype=np.float64) + lowest, counts)
+
+
+def _signed(shown: GrayRange, sign: float) -> GrayRange:
+    """The range of the samples times this sign."""
+    return shown if sign > 0 else GrayRange(-shown.high, -shown.low, shown.has_long_tails)
 
 
 def color_to_gray(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:

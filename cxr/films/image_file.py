@@ -24,6 +24,8 @@ from cxr.films.header_limits import (
 from cxr.films.read_failure import ReadFailure
 
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "MPO": "JPEG", "TIFF": "TIFF", "WEBP": "WEBP", "BMP": "BMP"}
+_SCREEN_GAMMA, _GAMMA_TOLERANCE = 1 / 2.2, 0.05
+_SIGNED = 2  # the TIFF tag SampleFormat
 _DARKEST_16_BIT_COLOR = 64  # the brightest gray of a 16-bit color image whose samples use only 12 bits or less
 
 
@@ -76,13 +78,41 @@ def _check_header(image: Image.Image, data: bytes) -> None:
         raise ReadFailure.DAMAGED_IMAGE.error
 
 
+@dataclass(frozen=True)
+class _Samples:
+    """How the file stores gray values, where Pillow does not apply it."""
+
+    bits: int
+    is_white_zero: bool = False
+    is_signed: bool = False
+
+
 def _decoded(image: Image.Image, data: bytes) -> DecodedImage:
     kind = FORMATS[image.format or ""]
-    bits = _bits(image, data)
-    white_is_zero = kind == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
+    samples = _samples(image, data)
     image.load()
-    pixels, has_color = _gray(_upright(image), bits, white_is_zero)
-    return DecodedImage(pixels, kind, bits, pixel_warnings(pixels, has_color))
+    gamma = (FilmWarning.GAMMA,) if _has_unusual_gamma(image) else ()
+    pixels, warnings = _gray(_upright(image), samples)
+    return DecodedImage(pixels, kind, samples.bits, (*gamma, *warnings))
+
+
+def _samples(image: Image.Image, data: bytes) -> _Samples:
+    bits = _bits(image, data)
+    if image.format != "TIFF":
+        return _Samples(bits)
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    return _Samples(bits, tags.get(262) == 0, int(tags.get(339, (1,))[0]) == _SIGNED)
+
+
+def _has_unusual_gamma(image: Image.Image) -> bool:
+    """True for a PNG whose gray levels are not those of an ordinary screen; a color profile takes precedence.
+
+    The gamma is not applied: programs that write radiographs set it without meaning it, and training images ignore it.
+    """
+    gamma = image.info.get("gamma")
+    if image.format != "PNG" or not gamma or "srgb" in image.info or "icc_profile" in image.info:
+        return False
+    return abs(gamma / _SCREEN_GAMMA - 1) > _GAMMA_TOLERANCE
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
@@ -104,19 +134,25 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _gray(image: Image.Image, bits: int, white_is_zero: bool) -> tuple[NDArray[np.uint8], bool]:
-    """Gray pixels, and whether the image had color. Transparent pixels become black."""
+def _gray(image: Image.Image, samples: _Samples) -> tuple[NDArray[np.uint8], tuple[FilmWarning, ...]]:
+    """Gray pixels, and the warnings that they give reason for. Transparent pixels become black."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        samples = np.asarray(image)
+        values = np.asarray(image)
+        if image.mode == "I" and samples.bits == 32 and not samples.is_signed:
+            values = values.view(np.uint32)  # Pillow has signed ones only: from the middle on they would be negative
         # Pillow inverts white-is-zero for up to 8 bits only.
-        return scaled_to_8_bits(samples, -1.0 if white_is_zero else 1.0), False
+        pixels, has_long_tails = scaled_to_8_bits(values, -1.0 if samples.is_white_zero else 1.0)
+        return pixels, (*((FilmWarning.LONG_TAILS,) if has_long_tails else ()), *pixel_warnings(pixels, False))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
     if image.mode == "LAB":
         image = image.getchannel(0)
-    pixels = np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    levels = np.array(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     # Pillow keeps the upper byte of 16-bit color: almost nothing of an image that uses 12 bits.
-    if bits > 8 and pixels.max() < _DARKEST_16_BIT_COLOR:
+    if samples.bits > 8 and levels.max() < _DARKEST_16_BIT_COLOR:
         raise ReadFailure.DARK_16_BIT_COLOR.error
-    return color_to_gray(pixels)
+    if samples.is_signed and image.mode == "L":
+        levels ^= 0x80  # Pillow takes the bytes as unsigned
+    pixels, has_color = color_to_gray(levels)
+    return pixels, pixel_warnings(pixels, has_color)

@@ -1,17 +1,28 @@
 """Stored DICOM values, rendered to gray levels as a viewer shows them: rescaled, windowed, not inverted."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from cxr.films.film_warning import FilmWarning
 from cxr.films.gray_pixels import row_bands
+from cxr.films.gray_range import GrayRange, counted_range
 
 
-def render(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
-    """Gray levels of stored values: modality LUT or rescale, VOI LUT or first window, MONOCHROME1 inverted.
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """Gray levels as a viewer shows them, and the reasons to doubt them."""
+
+    pixels: NDArray[np.uint8]
+    warnings: tuple[FilmWarning, ...]
+
+
+def render(stored: NDArray[Any], dataset: Dataset) -> Rendering:
+    """The rendering of stored values: modality LUT or rescale, VOI LUT or first window, inverted where declared.
 
     Every step maps a value by itself, so each possible value is computed once, not each pixel.
     """
@@ -19,20 +30,33 @@ def render(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     rescaled = _rescaled(codes.view(stored.dtype).astype(np.float64), dataset)
     first = window(dataset)
     voi = dataset.get("VOILUTSequence")
+    warnings = []
     if voi:
-        looked_up = _lookup(voi[0], rescaled, dataset)
-        gray = _between(looked_up, looked_up.min(), looked_up.max())
+        gray = _lookup(voi[0], rescaled, dataset) / _lut_maximum(voi[0], dataset)
     elif first:
         gray = _windowed(rescaled, *first, code_word(dataset, "VOILUTFunction"))
     else:
-        gray = _between(rescaled, *_full_range(rescaled, codes, stored, dataset))
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        shown = _range_to_show(rescaled, codes, stored, dataset)
+        gray = _between(rescaled, shown.low, shown.high)
+        if shown.has_long_tails:
+            warnings.append(FilmWarning.LONG_TAILS)
+    if is_inverted(dataset):
         gray = 1 - gray
     table = np.rint(255 * gray).astype(np.uint8)
     pixels, indexes = np.empty(stored.shape, np.uint8), stored.view(codes.dtype)
     for band in row_bands(stored):  # indexing casts to eight bytes a pixel
         pixels[band] = table[indexes[band]]
-    return pixels
+    return Rendering(pixels, tuple(warnings))
+
+
+def is_inverted(dataset: Dataset) -> bool:
+    """Whether high values are shown dark: by the presentation LUT shape, the last step, where there is one.
+
+    MONOCHROME1 with the shape IDENTITY and MONOCHROME2 with INVERSE contradict the standard, and get a warning.
+    """
+    shape = code_word(dataset, "PresentationLUTShape")
+    is_monochrome1 = bool(dataset.PhotometricInterpretation == "MONOCHROME1")
+    return {"IDENTITY": False, "INVERSE": True}.get(shape, is_monochrome1)
 
 
 def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
@@ -46,15 +70,26 @@ def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float
 
 def _lookup(item: Dataset, values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
     """The values looked up in a table of the file, whose ends stand for all values beyond them."""
-    count, first, bits = (int(part) for part in item.LUTDescriptor)
+    entries, first = _lut_entries(item, dataset), int(item.LUTDescriptor[1])
+    return entries[np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)]
+
+
+def _lut_entries(item: Dataset, dataset: Dataset) -> NDArray[np.float64]:
+    """The entries of a table of the file."""
+    count, _, bits = (int(part) for part in item.LUTDescriptor)
     count = count % 65536 or 65536
     table = item.LUTData
     if isinstance(table, bytes):
         order = "<" if dataset.original_encoding[1] else ">"
         packed = bits <= 8 and len(table) < 2 * count
         table = np.frombuffer(table, "u1" if packed else f"{order}u2")
-    entries = np.asarray(table, np.float64)[:count]
-    return entries[np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)]
+    return np.asarray(table, np.float64)[:count]
+
+
+def _lut_maximum(item: Dataset, dataset: Dataset) -> float:
+    """The entry that is white: the largest of the bits that the table declares, or of those that its entries need."""
+    needed = int(_lut_entries(item, dataset).max()).bit_length()
+    return float((1 << max(1, needed, int(item.LUTDescriptor[2]))) - 1)
 
 
 def window(dataset: Dataset) -> tuple[float, float] | None:
@@ -79,22 +114,21 @@ def _between(values: NDArray[np.float64], low: float, high: float) -> NDArray[np
     return np.clip((values - low) / (high - low), 0, 1)
 
 
-def _full_range(
+def _range_to_show(
     rescaled: NDArray[np.float64], codes: NDArray[Any], stored: NDArray[Any], dataset: Dataset
-) -> tuple[float, float]:
-    """The range to show where the file has no window: all of 8 bits, or what the image uses of more bits.
+) -> GrayRange:
+    """The range to show where the file has no window: all of 8 bits, or percentiles of more bits.
 
-    So 8-bit images look as they do in a PNG, and padding does not compress the contrast.
+    So 8-bit images look as they do in a PNG, and neither padding nor a few pixels compress the contrast.
     """
     if dataset.BitsStored == 8:
         used = codes < 256 if stored.dtype.kind == "u" else abs(codes.view(stored.dtype) + 0.5) < 128
-    else:
-        used = np.zeros(codes.shape, np.bool_)
-        for band in row_bands(stored):
-            used[stored[band].view(codes.dtype)] = True
-        unpadded = used & ~_padding(codes.view(stored.dtype), dataset)
-        used = unpadded if unpadded.any() else used
-    return float(rescaled[used].min()), float(rescaled[used].max())
+        return GrayRange(float(rescaled[used].min()), float(rescaled[used].max()))
+    counts = np.zeros(codes.shape, np.int64)
+    for band in row_bands(stored):
+        counts += np.bincount(stored[band].view(codes.dtype).ravel(), minlength=len(codes))
+    unpadded = np.where(_padding(codes.view(stored.dtype), dataset), 0, counts)
+    return counted_range(rescaled, unpadded if unpadded.any() else counts)
 
 
 def _padding(values: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:

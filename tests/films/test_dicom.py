@@ -20,6 +20,8 @@ from pydicom.filewriter import write_dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut, apply_windowing
 from pydicom.uid import (
     UID,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -34,7 +36,19 @@ from cxr.core.errors import FilmError
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.read_failure import ReadFailure, failure_of
-from tests.support.file_seeds import CANARY, COMPRESSED, RAW, dataset_of, quiet_writing, ramp, read_or_error, written
+from tests.support.file_seeds import (
+    CANARY,
+    COMPRESSED,
+    RAW,
+    dataset_of,
+    encapsulated,
+    frame_of,
+    quiet_writing,
+    ramp,
+    read_or_error,
+    stretched,
+    written,
+)
 from tests.support.files import files_in
 
 
@@ -62,11 +76,16 @@ def full_range(stored: np.ndarray) -> np.ndarray:
     return np.rint(255 * (values - values.min()) / np.ptp(values)).astype(np.uint8)
 
 
+def expected(stored: np.ndarray, bits: int) -> np.ndarray:
+    """The film of stored values without a window."""
+    return full_range(stored) if bits == 8 else stretched(stored)
+
+
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
 @pytest.mark.parametrize("syntax", [*RAW, *COMPRESSED], ids=lambda syntax: syntax.name)
 def test_every_transfer_syntax_gives_the_same_film(syntax: str, bits: int) -> None:
     film = Film.read(written(dataset_of(ramp(bits), bits), syntax))
-    assert np.array_equal(film.pixels, full_range(ramp(bits)))
+    assert np.array_equal(film.pixels, expected(ramp(bits), bits))
     assert (film.format, film.bits, film.warnings) == ("DICOM", bits, ())
     assert not film.pixels.flags.writeable
 
@@ -84,7 +103,7 @@ def test_a_jpeg_inside_dicom_is_read() -> None:
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_signed_values_keep_their_order(syntax: str, bits: int) -> None:
     film = Film.read(written(dataset_of(ramp(bits, signed=True), bits), syntax))
-    assert np.array_equal(film.pixels, full_range(ramp(bits, signed=True)))
+    assert np.array_equal(film.pixels, expected(ramp(bits, signed=True), bits))
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
@@ -101,7 +120,7 @@ def test_a_bare_data_set_without_preamble_is_read(syntax: UID) -> None:
 
 def test_monochrome1_is_inverted() -> None:
     film = film_of(ramp(), PhotometricInterpretation="MONOCHROME1")
-    assert np.array_equal(film.pixels, 255 - full_range(ramp()))
+    assert np.array_equal(film.pixels, 255 - stretched(ramp()))
 
 
 def test_eight_bits_without_a_window_are_unchanged() -> None:
@@ -140,7 +159,7 @@ def test_a_negative_slope_inverts_the_image() -> None:
 def test_an_invalid_window_is_ignored_with_a_warning() -> None:
     for center, width in ((100, 0), (100, -5), ("", "")):
         film = film_of(ramp(), WindowCenter=center, WindowWidth=width)
-        assert np.array_equal(film.pixels, full_range(ramp()))
+        assert np.array_equal(film.pixels, stretched(ramp()))
         assert film.warnings == (FilmWarning.UNUSABLE_WINDOW,)
 
 
@@ -160,7 +179,72 @@ def test_lookup_tables_agree_with_pydicom(syntax: str) -> None:
     assert np.array_equal(Film.read(data).pixels, full_range(apply_voi_lut(ramp(), dataset)))
     dataset = dataset_of(ramp(), ModalityLUTSequence=[lut(curve[::-1])])
     data = written(dataset, syntax)
-    assert np.array_equal(Film.read(data).pixels, full_range(apply_modality_lut(ramp(), dataset)))
+    assert np.array_equal(Film.read(data).pixels, stretched(apply_modality_lut(ramp(), dataset)))
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_a_voi_lut_is_shown_in_the_range_of_its_bits_not_stretched_to_its_own(bits: int) -> None:
+    largest = (1 << bits) - 1
+    curve = np.linspace(0.2 * largest, 0.8 * largest, 4096).round()
+    film = film_of(ramp(), VOILUTSequence=[lut(curve, bits=bits)])
+    assert np.array_equal(film.pixels, np.rint(255 * curve[ramp()] / largest))
+
+
+def test_a_voi_lut_that_declares_too_few_bits_is_shown_in_those_that_it_needs() -> None:
+    curve = np.linspace(0, 4095, 4096).round()
+    assert np.array_equal(film_of(ramp(), VOILUTSequence=[lut(curve, bits=10)]).pixels, full_range(ramp()))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("syntax", [*RAW, RLELossless], ids=lambda syntax: syntax.name)
+def test_twelve_bits_below_high_bit_15_are_read_as_those_below_high_bit_11(syntax: str, signed: bool) -> None:
+    shifted = (ramp(12, signed).astype(np.int32) << 4 | 5).astype("<i2" if signed else "<u2")
+    film = Film.read(written(dataset_of(shifted, 12, HighBit=15), syntax))
+    assert np.array_equal(film.pixels, stretched(ramp(12, signed)))
+    assert (film.bits, film.warnings) == (12, (FilmWarning.UNUSUAL_BITS,))
+
+
+def test_what_lies_above_the_high_bit_is_no_part_of_the_gray_values() -> None:
+    assert np.array_equal(film_of(ramp() | 0xF000).pixels, stretched(ramp()))
+    above = (ramp().astype(np.uint16) << 2) | 0x8000
+    assert np.array_equal(film_of(above, HighBit=13).pixels, stretched(ramp()))
+
+
+def test_an_impossible_high_bit_is_ignored_with_a_warning_and_one_in_a_compressed_stream_refused() -> None:
+    for high_bit in (3, 31):
+        film = film_of(ramp(), HighBit=high_bit)
+        assert np.array_equal(film.pixels, stretched(ramp()))
+        assert film.warnings == (FilmWarning.UNUSUAL_BITS,)
+    data = encapsulated(frame_of(ramp(), JPEG2000Lossless, 12), JPEG2000Lossless, ramp(), 12, HighBit=15)
+    assert refusal(data) == ReadFailure.UNSUPPORTED_PIXELS
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "is_inverted", "is_contradictory"),
+    [
+        ("MONOCHROME2", "IDENTITY", False, False),
+        ("MONOCHROME1", "INVERSE", True, False),
+        ("MONOCHROME2", "INVERSE", True, True),
+        ("MONOCHROME1", "IDENTITY", False, True),
+        ("MONOCHROME1", "LIN OD", True, False),
+    ],
+)
+def test_the_presentation_lut_shape_decides_and_a_contradiction_gets_a_warning(
+    photometric: str, shape: str, is_inverted: bool, is_contradictory: bool
+) -> None:
+    film = film_of(ramp(8), 8, PhotometricInterpretation=photometric, PresentationLUTShape=shape)
+    assert np.array_equal(film.pixels, 255 - ramp(8) if is_inverted else ramp(8))
+    assert film.warnings == ((FilmWarning.CONTRADICTORY_POLARITY,) if is_contradictory else ())
+
+
+def test_an_image_for_processing_gets_a_warning() -> None:
+    assert film_of(ramp(), PresentationIntentType="FOR PROCESSING").warnings == (FilmWarning.FOR_PROCESSING,)
+    raw = film_of(ramp(), SOPClassUID=DigitalXRayImageStorageForProcessing)
+    assert raw.warnings == (FilmWarning.FOR_PROCESSING,)
+    shown = film_of(
+        ramp(), PresentationIntentType="FOR PRESENTATION", SOPClassUID=DigitalXRayImageStorageForPresentation
+    )
+    assert shown.warnings == ()
 
 
 def test_padding_does_not_compress_the_contrast() -> None:
@@ -168,11 +252,11 @@ def test_padding_does_not_compress_the_contrast() -> None:
     stored[:20] = -32768
     film = film_of(stored, 16, PixelPaddingValue=-32768)
     assert not film.pixels[:20].any()
-    assert np.array_equal(film.pixels[20:], full_range(stored[20:]))
+    assert np.array_equal(film.pixels[20:], stretched(stored[20:]))
     stored = ramp(10)
     stored[:20] = np.linspace(60_000, 65_000, 20 * 180).reshape(20, 180)
     film = film_of(stored, 16, PixelPaddingValue=60_000, PixelPaddingRangeLimit=65_535)
-    assert np.array_equal(film.pixels[20:], full_range(stored[20:]))
+    assert np.array_equal(film.pixels[20:], stretched(stored[20:]))
 
 
 @pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
@@ -253,7 +337,7 @@ def test_a_truncated_file_is_refused_or_complete(syntax: str) -> None:
             film = Film.read(data[:length])
         except FilmError:
             continue
-        assert np.array_equal(film.pixels, full_range(ramp())), f"half a film at {length} of {len(data)}"
+        assert np.array_equal(film.pixels, stretched(ramp())), f"half a film at {length} of {len(data)}"
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: syntax.name)

@@ -18,7 +18,7 @@ from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES
 from cxr.films.image_file import data_url
 from cxr.films.read_failure import ReadFailure, failure_of
-from tests.support.file_seeds import CANARY, drawn, lossless, lossy, png_of, read_or_error, saved
+from tests.support.file_seeds import CANARY, drawn, lossless, lossy, png_of, raw_tiff, read_or_error, saved, stretched
 from tests.support.files import files_in
 
 
@@ -57,7 +57,8 @@ def test_every_lossless_format_keeps_the_gray_levels(kind: str) -> None:
     film = Film.read(LOSSLESS[kind])
     assert film.format == kind.split()[0]
     assert film.bits == {"F": 32, "I": 32, "16": 16}.get(kind.split()[-1], 8)
-    assert np.abs(film.pixels.astype(int) - drawn()).max() <= 1
+    expected = stretched(drawn()) if film.bits > 8 else drawn()
+    assert np.abs(film.pixels.astype(int) - expected).max() <= 1
     assert film.warnings == ()
     assert (film.height_px, film.width_px, film.view, film.pixel_spacing_mm) == (140, 180, None, None)
 
@@ -87,24 +88,52 @@ def test_a_one_bit_film_is_black_and_white_and_of_one_bit() -> None:
 def test_a_16_bit_film_that_uses_12_bits_is_not_dark() -> None:
     for kind in ("PNG", "TIFF"):
         film = Film.read(saved(drawn().astype(np.uint16) * 16, kind))
-        assert np.array_equal(film.pixels, drawn())
+        assert np.array_equal(film.pixels, stretched(drawn()))
 
 
 def test_16_bits_in_either_byte_order_read_alike() -> None:
     samples = drawn().astype(np.uint16) * 257
     big = Image.frombytes("I;16B", GRAY.size, samples.astype(">u2").tobytes())
-    assert np.array_equal(Film.read(saved(big, "TIFF")).pixels, drawn())
+    assert np.array_equal(Film.read(saved(big, "TIFF")).pixels, stretched(drawn()))
 
 
 def test_signed_samples_keep_their_order() -> None:
     samples = drawn().astype(np.int32) * 100 - 12_000
-    assert np.array_equal(Film.read(saved(samples, "TIFF")).pixels, drawn())
+    assert np.array_equal(Film.read(saved(samples, "TIFF")).pixels, stretched(drawn()))
+
+
+def test_unsigned_32_bit_samples_do_not_wrap() -> None:
+    samples = drawn().astype("<u4") * (0xFFFFFFFF // 255)
+    assert np.array_equal(Film.read(raw_tiff(samples)).pixels, stretched(drawn()))
+    for refused in (raw_tiff(samples.astype(">u4")), raw_tiff(samples, white_is_zero=True)):
+        assert refusal(refused) == ReadFailure.NOT_AN_IMAGE  # Pillow has no such format
+
+
+def test_signed_8_bit_samples_keep_their_order() -> None:
+    data = raw_tiff((drawn().astype(np.int16) - 128).astype(np.int8))
+    assert np.array_equal(Film.read(data).pixels, drawn())
+
+
+def with_chunk(png: bytes, name: bytes, content: bytes) -> bytes:
+    """The PNG with a chunk behind its header."""
+    stream = BytesIO()
+    PngImagePlugin.putchunk(stream, name, content)
+    return png[:33] + stream.getvalue() + png[33:]
+
+
+@pytest.mark.parametrize(("gamma", "is_unusual"), [(100_000, True), (55_555, True), (45_455, False), (0, False)])
+def test_a_png_with_another_gamma_than_a_screens_gets_a_warning(gamma: int, is_unusual: bool) -> None:
+    data = with_chunk(LOSSLESS["PNG"], b"gAMA", gamma.to_bytes(4, "big"))
+    film = Film.read(data)
+    assert np.array_equal(film.pixels, drawn())
+    assert film.warnings == ((FilmWarning.GAMMA,) if is_unusual else ())
+    assert Film.read(with_chunk(data, b"sRGB", b"\0")).warnings == ()
 
 
 def test_a_16_bit_tiff_whose_white_is_zero_is_inverted() -> None:
     inverted = 65535 - drawn().astype(np.uint16) * 257
     data = saved(inverted, "TIFF", tiffinfo={262: 0})
-    assert np.array_equal(Film.read(data).pixels, drawn())
+    assert np.array_equal(Film.read(data).pixels, stretched(drawn()))
 
 
 def test_nan_is_black_and_infinities_are_the_ends_of_the_range() -> None:
@@ -112,7 +141,7 @@ def test_nan_is_black_and_infinities_are_the_ends_of_the_range() -> None:
     samples[50, 50:53] = np.nan, np.inf, -np.inf
     film = Film.read(saved(samples, "TIFF"))
     assert film.pixels[50, 50:53].tolist() == [0, 255, 0]
-    assert np.array_equal(film.pixels[:50], drawn()[:50])
+    assert np.array_equal(film.pixels[:50], stretched(drawn())[:50])
 
 
 @pytest.mark.parametrize("value", [0.0, 7.5, np.nan, np.inf])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -75,6 +76,25 @@ def png_of(width_px: int, height_px: int, bits: int, color: int, rows: bytes, pa
     for name, chunk in ((b"IHDR", header), (b"IDAT", content), (b"IEND", b"")):
         PngImagePlugin.putchunk(stream, name, chunk)
     return stream.getvalue()
+
+
+def stretched(stored: np.ndarray) -> np.ndarray:
+    """How values of more than 8 bits are shown: scaled to 0..255 after half a percent of the pixels at each end."""
+    values = np.sort(stored.astype(float), axis=None)
+    cut = values.size // 200
+    low, high = values[cut], values[-1 - cut]
+    return np.rint(255 * np.clip((stored - low) / (high - low), 0, 1)).astype(np.uint8)
+
+
+def raw_tiff(samples: np.ndarray, white_is_zero: bool = False) -> bytes:
+    """An uncompressed TIFF of these gray samples, in their own type and byte order."""
+    order = ">" if samples.dtype.byteorder == ">" else "<"
+    height_px, width_px = samples.shape
+    tags = {256: width_px, 257: height_px, 258: 8 * samples.dtype.itemsize, 259: 1, 262: int(not white_is_zero)}
+    tags |= {273: 8, 277: 1, 278: height_px, 279: samples.nbytes, 339: {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]}
+    entries = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
+    start = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8 + samples.nbytes)
+    return start + samples.tobytes() + struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
 
 
 def lossless(height_px: int = 140, width_px: int = 180) -> dict[str, bytes]:
