@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
+from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import DatasetError, FilmTooLarge, UnreadableFilm
 from cxr.films.header_limits import MAX_BYTES
 
@@ -43,7 +44,6 @@ NO_PERMISSION = "The file cannot be opened. Check its permissions."
 TOO_LARGE = f"The file is larger than {MAX_BYTES // 1_000_000} MB. Export a single X-ray."
 
 MAX_LIST_BYTES = 100_000_000  # of a ZIP's directory: about a million members
-_END_BYTES = (1 << 16) + 200  # the most that a ZIP's end record takes, with its comment
 
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -140,8 +140,8 @@ class Folder:
                 raise UnreadableFilm(OUTSIDE_FOLDER, code="outside-folder")
             if not file.is_file():
                 raise UnreadableFilm(MISSING, code="missing")
-            with file.open("rb") as stream:
-                return _limited(stream.read(self._max_bytes + 1), self._max_bytes)
+            with open_regular(file) as stream:
+                return _limited(stream.read(self._max_bytes + 1) or b"", self._max_bytes)
         except (OSError, ValueError):
             raise UnreadableFilm(NO_PERMISSION, code="no-permission") from None
 
@@ -163,7 +163,7 @@ class Archive:
         self.root, self._max_bytes = root.resolve(), max_bytes
         self._lock = threading.Lock()
         try:
-            if _list_bytes(file or self.root) > max_list_bytes:
+            if _list_bytes(file or self.root) > max_list_bytes:  # so much would be read at once
                 raise DatasetError(
                     f"{root.name} has too many files. Split it into several ZIPs.", code="too-many-files"
                 )
@@ -207,15 +207,8 @@ class Archive:
 
 
 def _list_bytes(source: Path | IO[bytes]) -> int:
-    """The size of a ZIP's directory as its end record declares it, as so much would be read; 0 where it is no ZIP."""
-    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
-        file.seek(-min(file.seek(0, os.SEEK_END), _END_BYTES), os.SEEK_END)
-        tail = file.read()
-        file.seek(0)
-    end = tail.rfind(b"PK\5\6")
-    size = int.from_bytes(tail[end + 12 : end + 16], "little") if end >= 0 else 0
-    wide = tail.rfind(b"PK\6\6", 0, end)
-    return int.from_bytes(tail[wide + 40 : wide + 48], "little") if size == 0xFFFFFFFF and wide >= 0 else size
+    with open_regular(source) if isinstance(source, Path) else nullcontext(source) as file:
+        return zip_directory_bytes(file)
 
 
 def _wanted(name: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cxr import DISCLAIMER
+from cxr.core.bounded_files import read_regular
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import MAX_SEED
@@ -18,6 +19,7 @@ from cxr.registry.results import ModelResults, from_format_1
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
 OPTIONAL = SHORTCUTS, INPUT_CHECK = ("shortcuts.json", "gate.npz")  # members that a model may have
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+MAX_STATEMENT_BYTES = 100_000
 SHA256 = r"^[0-9a-f]{64}$"
 
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -68,10 +70,10 @@ class Statement(CardSection):
     def read(cls, path: Path) -> Self:
         """The statement in a TOML file."""
         try:
-            return cls.model_validate(tomllib.loads(path.read_text("utf-8")))
+            return cls.model_validate(tomllib.loads(read_regular(path, MAX_STATEMENT_BYTES).decode("utf-8")))
         except OSError as error:
             raise RegistryError(f"{path.name} cannot be read: {error.strerror}.", code="statement") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RegistryError(f"{path.name} is not a valid TOML file: {error}.", code="statement") from error
         except ValidationError as error:
             raise RegistryError(f"{path.name} is not valid: {_first_problem(error)}.", code="statement") from error

@@ -6,15 +6,17 @@ shapes.
 
 from __future__ import annotations
 
-import lzma
+import struct
 import zipfile
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO
 
 from cxr.core.access import Action
 from cxr.core.atomic_files import atomic_path
 from cxr.core.audit_trail import audited
+from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import RegistryError
 from cxr.registry.card import CARD, EVALUATION, MEMBERS, OPTIONAL, RECIPE, WEIGHTS, Card, parse_card, parse_recipe
 from cxr.registry.evaluation_file import check_evaluation, without_paths
@@ -22,6 +24,8 @@ from cxr.registry.registry import file_digests, get_card, store_files
 from cxr.registry.stored_models import too_large
 from cxr.registry.verification import MAX_BYTES, check_consistent, check_digest, verified_files, verify, weights_limit
 
+MAX_LIST_BYTES = 100_000  # of the list of members, which is read before any of them
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK_BYTES = 1 << 20
 
 
@@ -60,28 +64,37 @@ def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
 def _read_zip(source: Path | IO[bytes]) -> dict[str, bytes]:
     """The members of the ZIP file; limits apply to the bytes that are read, not to the sizes that it declares."""
     try:
-        with zipfile.ZipFile(source) as archive:
-            present = archive.namelist()
-            if sorted(set(present) | set(MEMBERS)) != sorted(present) or set(present) - {*MEMBERS, *OPTIONAL}:
-                raise RegistryError(
-                    f"This is not an exported model: it must contain {', '.join(MEMBERS)}, may contain "
-                    f"{' and '.join(OPTIONAL)}, and nothing else.",
-                    code="not-a-model",
-                )
-            files = {member: _read_member(archive, member, MAX_BYTES[member]) for member in (CARD, RECIPE)}
-            card = parse_card(files[CARD])
-            check_digest(card, RECIPE, files[RECIPE])
-            recipe = parse_recipe(files[RECIPE])
-            check_consistent(card, recipe)
-            limits = MAX_BYTES | {WEIGHTS: weights_limit(card, recipe)}
-            rest = [member for member in present if member not in files]
-            return files | {member: _read_member(archive, member, limits[member]) for member in rest}
+        with open_regular(source) if isinstance(source, Path) else nullcontext(source) as file:
+            return _read_members(file)
     except OSError as error:
         raise RegistryError(f"The file cannot be read: {error.strerror or error}.", code="not-read") from error
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError) as error:
         raise RegistryError(
             "This file is not a ZIP file, or it is damaged. Export the model again.", code="not-a-model"
         ) from error
+
+
+def _read_members(file: IO[bytes]) -> dict[str, bytes]:
+    if zip_directory_bytes(file) > MAX_LIST_BYTES:
+        raise too_large("The list of members")
+    with zipfile.ZipFile(file) as archive:
+        if any(info.compress_type not in _COMPRESSIONS for info in archive.infolist()):
+            raise zipfile.BadZipFile("a member is compressed in a way that no export uses")
+        present = archive.namelist()
+        if sorted(set(present) | set(MEMBERS)) != sorted(present) or set(present) - {*MEMBERS, *OPTIONAL}:
+            raise RegistryError(
+                f"This is not an exported model: it must contain {', '.join(MEMBERS)}, may contain "
+                f"{' and '.join(OPTIONAL)}, and nothing else.",
+                code="not-a-model",
+            )
+        files = {member: _read_member(archive, member, MAX_BYTES[member]) for member in (CARD, RECIPE)}
+        card = parse_card(files[CARD])
+        check_digest(card, RECIPE, files[RECIPE])
+        recipe = parse_recipe(files[RECIPE])
+        check_consistent(card, recipe)
+        limits = MAX_BYTES | {WEIGHTS: weights_limit(card, recipe)}
+        rest = [member for member in present if member not in files]
+        return files | {member: _read_member(archive, member, limits[member]) for member in rest}
 
 
 def _read_member(archive: zipfile.ZipFile, member: str, limit: int) -> bytes:

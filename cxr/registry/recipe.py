@@ -10,6 +10,7 @@ from typing import Any, Self
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
+from cxr.core.bounded_files import read_regular
 from cxr.core.errors import RecipeError
 from cxr.registry.recipe_sections import (
     AugmentationSettings,
@@ -23,6 +24,7 @@ from cxr.registry.recipe_sections import (
     TrainingSettings,
 )
 
+MAX_BYTES = 100_000  # of a recipe's file
 BUILT_IN = Path(__file__).parent / "recipes"
 
 
@@ -63,12 +65,14 @@ class Recipe(RecipeSection):
         if path.suffix != ".toml":
             path = BUILT_IN / f"{name_or_path}.toml"
         try:
-            table = tomllib.loads(path.read_text("utf-8"))
-        except OSError:
+            table = tomllib.loads(read_regular(path, MAX_BYTES).decode("utf-8"))
+        except FileNotFoundError:
             known = ", ".join(built_in_names())
             raise RecipeError(f"There is no recipe '{name_or_path}'. Available: {known}; or a .toml file.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise RecipeError(f"The recipe {path.name} is not valid TOML: {error}") from error
+        except OSError as error:
+            raise RecipeError(f"The recipe {path.name} cannot be read: {error.strerror}.", code="unreadable") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RecipeError(f"The recipe {path.name} is not valid TOML: {error}.", code="not-toml") from error
         table.setdefault("name", path.stem)
         for override in overrides:
             _override(table, override)
@@ -103,8 +107,8 @@ class Recipe(RecipeSection):
         """The recipe in a TOML text; RecipeError if it is not valid."""
         try:
             return cls.from_table(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"The recipe is not valid TOML: {error}") from error
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise RecipeError(f"The recipe is not valid TOML: {error}.", code="not-toml") from error
 
     def to_toml(self) -> str:
         """The whole recipe as TOML."""
@@ -127,7 +131,7 @@ def _override(table: dict[str, Any], override: str) -> None:
             raise RecipeError(f"'{override}': {section} is a value, not a section.")
     try:
         table[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         table[last] = text.strip()  # a bare word, as in trunk.weights=none
 
 

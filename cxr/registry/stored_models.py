@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cxr.core.bounded_files import read_regular
 from cxr.core.errors import RegistryError
 from cxr.core.paths import models_dir
 from cxr.registry.card import CARD, EVALUATION, MEMBERS, NAME, RECIPE, Card, model_files, parse_card, parse_recipe
@@ -86,13 +88,11 @@ def model_folder(name: str) -> Path:
 def read_file(path: Path, limit: int = 1_000_000) -> bytes:
     """The bytes of a model's file; RegistryError if it cannot be read or is larger than the limit."""
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
+        return read_regular(path, limit)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise too_large(path.name) from error
         raise RegistryError(f"The model's {path.name} cannot be read: {error.strerror}.", code="damaged") from error
-    if len(data) > limit:
-        raise too_large(path.name)
-    return data
 
 
 def too_large(member: str) -> RegistryError:

@@ -12,18 +12,20 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.atomic_files import atomic_path
+from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import CxrError
 
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
 
 MAX_BYTES = 4_000_000_000  # of a file's arrays together; a checkpoint of VGG19 with its optimizer has 1.7
+MAX_LIST_BYTES = 1_000_000  # of the list of a file's arrays
 LARGE = 2**12  # elements, from which an array is worth storing as float16
 _ENDING = ".npy"
 _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -54,7 +56,7 @@ def save_arrays(path: Path, arrays: Arrays) -> None:
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a checkpoint or of starting weights; CxrError if the file is damaged or not a weights file."""
     try:
-        with zipfile.ZipFile(path) as members:
+        with open_regular(path) as file, _open_members(file) as members:
             return {name: _read_numbers(members, name) for name in _read_headers(members)}
     except FileNotFoundError:
         raise CxrError(f"There is no weights file {path.name}.", code="weights-file") from None
@@ -68,7 +70,7 @@ def parse_arrays(data: bytes, name: str, expected: Shapes | None = None) -> dict
     `name` is the file's, for the error. Shapes are compared before any array is read.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as members:
+        with _open_members(io.BytesIO(data)) as members:
             headers = _read_headers(members)
             if any(header.dtype.kind != "f" or not header.is_plain for header in headers.values()):
                 raise ValueError("it holds values other than floats, or compressed arrays")
@@ -85,6 +87,12 @@ def parse_arrays(data: bytes, name: str, expected: Shapes | None = None) -> dict
 
 def _not_weights(name: str) -> CxrError:
     return CxrError(f"The weights file {name} is damaged, or not a weights file.", code="weights-file")
+
+
+def _open_members(file: IO[bytes]) -> zipfile.ZipFile:
+    if zip_directory_bytes(file) > MAX_LIST_BYTES:
+        raise ValueError("it has more members than any network has arrays")
+    return zipfile.ZipFile(file)
 
 
 def _read_headers(members: zipfile.ZipFile) -> dict[str, ArrayHeader]:
