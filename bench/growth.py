@@ -111,7 +111,7 @@ def _evaluation(folder: Path) -> Callable[[], object]:
 
     from cxr.datasets.labels import LabelSpace
     from cxr.evaluation.cases import labeled_cases
-    from cxr.evaluation.intervals import metric_intervals
+    from cxr.evaluation.metric_intervals import metric_intervals
 
     count, rng = sum(1 for _ in folder.rglob("*.png")), np.random.default_rng(0)
     p = rng.dirichlet(np.ones(len(CLASSES)), count)

@@ -20,11 +20,8 @@ import pandas as pd  # noqa: E402
 
 from cxr.datasets.labels import LabelSpace  # noqa: E402
 from cxr.evaluation.cases import labeled_cases  # noqa: E402
-from cxr.evaluation.intervals import (  # noqa: E402
-    Interval,  # noqa: E402
-    metric_intervals,
-    wilson_interval,
-)
+from cxr.evaluation.intervals import Interval, wilson_interval  # noqa: E402
+from cxr.evaluation.metric_intervals import metric_intervals  # noqa: E402
 from cxr.evaluation.scores import probabilities_of, read_scores  # noqa: E402
 from cxr.registry import default_model, registry  # noqa: E402
 from cxr.registry.card import Card  # noqa: E402

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
-from cxr.evaluation.intervals import metric_intervals
+from cxr.evaluation.metric_intervals import metric_intervals
 
 CLASSES = ("normal", "bacterial", "viral", "covid19")
 THRESHOLD = 0.5

@@ -49,7 +49,7 @@ def evaluate(options: EvaluateOptions) -> None:
     from cxr.evaluation import model_evaluation
     from cxr.evaluation import stored_evaluations as stored_scores
     from cxr.evaluation.indeterminate import selective_metrics
-    from cxr.evaluation.intervals import metric_intervals
+    from cxr.evaluation.metric_intervals import metric_intervals
     from cxr.evaluation.subgroups import subgroup_metrics
 
     with console.bar("Reading X-rays") as progress:

@@ -9,23 +9,28 @@ import pandas as pd
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
-from cxr.evaluation.intervals import metric_intervals
+from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.subgroups import SubgroupMetrics, grouping_columns, subgroup_metrics
 from cxr.registry.results import SUBGROUP_KEYS, EvaluationResults, ModelResults
 
+Band = tuple[float, float] | None
 
-def model_results(scores: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> ModelResults:
+
+def model_results(scores: pd.DataFrame, labels: LabelSpace, threshold: float | None, band: Band = None) -> ModelResults:
     """The results on the validation and test films among those that were scored, as far as there are any."""
     films = {role: scores[scores["role"] == role] for role in ("val", "test")}
-    return ModelResults(**{role: card_results(table, labels, threshold) for role, table in films.items() if len(table)})
+    present = {role: table for role, table in films.items() if len(table)}
+    return ModelResults(**{role: card_results(table, labels, threshold, band) for role, table in present.items()})
 
 
-def card_results(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> EvaluationResults:
+def card_results(
+    table: pd.DataFrame, labels: LabelSpace, threshold: float | None, band: Band = None
+) -> EvaluationResults:
     """The results on these films, with intervals by metric and subgroups by column.
 
     The columns are those of source, view, sex and age that divide the films.
     """
-    cases = labeled_cases(table, labels, threshold)
+    cases = labeled_cases(table, labels, threshold, band)
     results = evaluate(cases).as_dict()
     results["intervals"] = {name: interval.as_dict() for name, interval in metric_intervals(cases).items()}
     results["groups"] = {column: _of_subgroups(subgroup_metrics(cases, column)) for column in grouping_columns(table)}

@@ -32,6 +32,7 @@ class LabeledCases:
     binary_reference: NDArray[np.int64]  # 1 finding, 0 none, -1 where the label does not say or no class is negative
     patient: NDArray[np.int64]  # numbered from 0
     left_out: int = 0  # films of the table whose label the model does not know
+    band: tuple[float, float] | None = None  # in which the model abstains at this threshold; None: not known, or none
 
     @property
     def n(self) -> int:
@@ -63,6 +64,13 @@ class LabeledCases:
         """The probability of any class but the negative one."""
         return 1 - self.probabilities[:, self.labels.negative]
 
+    @property
+    def in_band(self) -> NDArray[np.bool_]:
+        """Which films have a score in the indeterminate band."""
+        if self.band is None:
+            return np.zeros(self.n, bool)
+        return self.labels.indeterminate(self.probabilities, self.band)
+
     def subset(self, chosen: NDArray[np.bool_]) -> LabeledCases:
         """These films alone, with their patients numbered anew."""
         return replace(
@@ -77,9 +85,12 @@ class LabeledCases:
         )
 
 
-def labeled_cases(table: pd.DataFrame, labels: LabelSpace, threshold: float | None) -> LabeledCases:
+def labeled_cases(
+    table: pd.DataFrame, labels: LabelSpace, threshold: float | None, band: tuple[float, float] | None = None
+) -> LabeledCases:
     """The labeled cases of a score table at a threshold; a DatasetError where the model knows none of the labels.
 
+    The band is that in which the model abstains at this threshold.
     A table without the column `patient` has one film for each patient.
     """
     targets = labels.targets(table["label"]) > 0
@@ -99,6 +110,7 @@ def labeled_cases(table: pd.DataFrame, labels: LabelSpace, threshold: float | No
         binary_reference=unknown if labels.negative is None else labels.positive(films["label"]),
         patient=_numbered(films["patient"]) if "patient" in films else np.arange(len(films)),
         left_out=int((~known).sum()),
+        band=band,
     )
 
 

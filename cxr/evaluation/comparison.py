@@ -13,8 +13,16 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace, display_in_sentence
 from cxr.evaluation.cases import LabeledCases, labeled_cases
-from cxr.evaluation.intervals import RESAMPLES, Interval, bootstrap_weights, delong_covariance, percentile_interval
+from cxr.evaluation.intervals import (
+    RESAMPLES,
+    Interval,
+    bootstrap_weights,
+    percentile_interval,
+    proportion_interval,
+)
+from cxr.evaluation.metric_intervals import auc_interval
 from cxr.evaluation.metrics import Floats, metric_values, ranking_metrics
+from cxr.evaluation.significance import delong_p, mcnemar_p
 from cxr.registry.card import Card
 
 OR_NOT = " or not"
@@ -41,8 +49,8 @@ class ModelScores:
 class Comparison:
     """The comparison of a first model with a second; differences are first minus second.
 
-    Intervals come from a bootstrap over patients that draws the same patients for both models. The two tests assume
-    independent films: they are a cross-check, and overconfident where a patient has several films.
+    Intervals of differences come from a bootstrap over patients that draws the same patients for both models. Both
+    tests take the films of a patient together.
     """
 
     first: str
@@ -79,7 +87,8 @@ def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RES
     drawn = [_both(cases, correct, weights) for weights in bootstrap_weights(cases[0].patient, resamples, seed)]
     values = _both(cases, correct, np.ones((len(a), 1)))[..., 0]
     samples = np.concatenate(drawn, axis=2)  # (accuracy and AUC, model, resample)
-    intervals = [[percentile_interval(float(values[i, k]), samples[i, k]) for k in (0, 1)] for i in (0, 1)]
+    accuracies = [proportion_interval(right, cases[0].patient) for right in correct]
+    aucs = [auc_interval(cases[k], float(values[1, k]), samples[1, k]) for k in (0, 1)]
     differences = [
         percentile_interval(float(values[i, 0] - values[i, 1]), samples[i, 0] - samples[i, 1]) for i in (0, 1)
     ]
@@ -91,23 +100,16 @@ def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RES
         n=len(a),
         patients=cases[0].patients,
         left_out=left_out,
-        accuracy=(intervals[0][0], intervals[0][1]),
+        accuracy=(accuracies[0], accuracies[1]),
         accuracy_difference=differences[0],
-        auc=(intervals[1][0], intervals[1][1]),
+        auc=(aucs[0], aucs[1]),
         auc_difference=differences[1],
         only_first_right=only_first,
         only_second_right=only_second,
-        mcnemar_p=mcnemar(only_first, only_second),
+        mcnemar_p=mcnemar_p(*correct, cases[0].patient),
         delong_p=_delong_p(cases),
         differing=_differing(a, cases, correct, predicted),
     )
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The two-sided p-value of McNemar's exact test; 1 where neither is ever the only correct one."""
-    from scipy.stats import binomtest
-
-    return float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
 
 
 def _question(first: LabelSpace, second: LabelSpace) -> str:
@@ -180,16 +182,11 @@ def _auc(cases: LabeledCases, weights: Floats) -> Floats:
 
 
 def _delong_p(cases: list[LabeledCases]) -> float:
-    """The two-sided p-value of DeLong's test of the two AUCs; NaN without a negative class or any difference."""
-    from scipy.stats import norm
-
+    """The p-value of DeLong's test of the two AUCs; NaN without a negative class or any difference."""
     if cases[0].labels.negative is None:
         return nan
-    aucs, covariance = delong_covariance(cases[0].binary_reference == 1, np.stack([one.binary_scores for one in cases]))
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    if not variance > 1e-15:
-        return nan
-    return float(2 * norm.sf(abs(aucs[0] - aucs[1]) / np.sqrt(variance)))
+    scores = np.stack([model.binary_scores for model in cases])
+    return delong_p(cases[0].binary_reference == 1, scores, cases[0].patient)
 
 
 def _differing(

@@ -174,7 +174,8 @@ def _labeled_as(labels: LabelSpace, names: NDArray[np.str_], members: tuple[int,
 
 
 def _average(values: pd.Series, weights: NDArray[np.floating]) -> float:
-    return float(np.average(values, weights=weights))
+    """The weighted mean; NaN where every film has a coarse label, so that no class has films."""
+    return float(np.average(values, weights=weights)) if weights.any() else float("nan")
 
 
 def _share(part: float, whole: float) -> float:

@@ -29,6 +29,8 @@ class BinaryMetrics:
     average_precision: float
     brier: float
     ece: float  # expected calibration error
+    calibration_bias: float  # mean score minus observed frequency
+    indeterminate: float  # share of films in the indeterminate band; NaN where the cases have none
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def coarse_label_name(label: str) -> str:
 def _binary_metrics(cases: LabeledCases, values: Mapping[str, float]) -> BinaryMetrics:
     names = [field.name for field in fields(BinaryMetrics) if field.name != "n"]
     n = int((cases.binary_reference >= 0).sum())
-    return BinaryMetrics(n=n, **{name: values[f"binary.{name}"] for name in names})
+    return BinaryMetrics(n=n, **{name: values.get(f"binary.{name}", np.nan) for name in names})
 
 
 def _coarse_rows(cases: LabeledCases) -> dict[str, tuple[int, ...]]:

@@ -13,7 +13,8 @@ from cxr.core.errors import DatasetError
 from cxr.core.number_format import percent
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import LabeledCases, labeled_cases
-from cxr.evaluation.intervals import RESAMPLES, UNKNOWN, Interval, metric_intervals
+from cxr.evaluation.intervals import RESAMPLES, UNKNOWN, Interval
+from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.metrics import Floats
 
 ACCURACY = 0.95

@@ -1,35 +1,36 @@
-"""95% intervals: bootstrap over patients, Wilson's for a proportion, DeLong's for an AUC.
+"""95% intervals over patients: Wilson's for proportions, on the logit scale for AUCs, a bootstrap for other metrics.
 
-Films of one patient are not independent, so the bootstrap draws patients, not films: as many as there are, with
-replacement; a film counts as often as its patient is drawn. Wilson's interval is for a bare proportion; DeLong's is for
-one AUC, or the difference of two, of independent films.
+Films of one patient are not independent, so patients are what counts. A proportion gets Wilson's interval of as many
+independent films as would vary as much as these do between patients. An AUC, and other metrics from 0 to 1, get an
+interval that is symmetric on the logit scale, from the spread of a bootstrap that draws patients with replacement;
+near 1, percentiles of such a bootstrap would be too narrow. All others get those percentiles. `bench/coverage.py`
+measures how often each holds the truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite, nan, sqrt
-from typing import TYPE_CHECKING, Annotated, Any
+from math import exp, inf, isfinite, log, nan, sqrt
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
 from cxr.core.number_format import with_interval
-from cxr.core.ranking import midranks
-from cxr.evaluation.metrics import Floats, metric_values
-
-if TYPE_CHECKING:
-    from cxr.evaluation.cases import LabeledCases
+from cxr.evaluation.metrics import Floats
 
 LEVEL = 0.95
 Z = 1.959963984540054
 RESAMPLES = 2000
 BLOCK = 64  # resamples at once: their weights stay in the processor's cache
 MIN_DEFINED = 0.9  # the share of resamples that must have a value; otherwise too few patients carry the metric
-PREDICTIVE_VALUES = ("binary.ppv", "binary.npv")
-BIASED = ("ece", "binary.ece")  # noise only adds to them, so their resamples lie above the value itself
+MIN_PATIENTS = 2  # on the smaller side of an AUC
+# An AUC is at most as certain as a proportion of this many times the patients on its smaller side. Where a few of a
+# hundred patients are of a kind that the model cannot recognize and none is among these, nothing in the films shows it.
+# 2 would suffice for any share of such patients and be too wide for all others; 4 would be right where there are none.
+CERTAINTY = 3
 
 
 @dataclass(frozen=True)
@@ -66,34 +67,6 @@ def _read_back(value: Any) -> Any:
 StoredInterval = Annotated[Interval, BeforeValidator(_read_back)]  # in JSON, an unknown number is null
 
 
-def metric_intervals(
-    cases: LabeledCases, resamples: int = RESAMPLES, seed: int = 0, *, prevalence: float | None = None
-) -> dict[str, Interval]:
-    """Every metric of `evaluate` with its interval, by flat name ("accuracy", "auc.normal", "binary.sensitivity", ...).
-
-    Bounds are percentiles of a bootstrap over patients. A proportion of 0 or 1 is the same in every resample, which
-    says nothing about its uncertainty; it gets the Wilson interval of its patients. The calibration error has no
-    bounds. With a prevalence, the predictive values are those expected where that share of films is positive.
-    """
-    values = metric_values(cases, np.ones((cases.n, 1)), prevalence)
-    drawn = [metric_values(cases, weights, prevalence) for weights in bootstrap_weights(cases.patient, resamples, seed)]
-    denominators = _denominators(cases)
-    if prevalence is not None:
-        denominators = {name: films for name, films in denominators.items() if name not in PREDICTIVE_VALUES}
-    intervals = {}
-    for name, (value,) in values.items():
-        samples = np.concatenate([block[name] for block in drawn])
-        if name in BIASED:
-            intervals[name] = Interval(float(value), nan, nan)
-        elif name in denominators and value in (0, 1):
-            patients = len(np.unique(cases.patient[denominators[name]]))
-            intervals[name] = wilson_interval(int(value) * patients, patients)
-        else:
-            bootstrap = percentile_interval(float(value), samples)
-            intervals[name] = bootstrap if bootstrap.low < bootstrap.high else Interval(bootstrap.value, nan, nan)
-    return intervals
-
-
 def bootstrap_weights(patient: NDArray[np.int64], resamples: int, seed: int) -> Iterator[Floats]:
     """Blocks of weights (films, resamples): how often each film's patient is drawn. Patients are 0, 1, 2, ..."""
     rng = np.random.default_rng(seed)
@@ -107,14 +80,32 @@ def bootstrap_weights(patient: NDArray[np.int64], resamples: int, seed: int) -> 
 
 def percentile_interval(value: float, samples: Floats) -> Interval:
     """The value with the 2.5th and 97.5th percentiles of its resamples."""
-    known = samples[~np.isnan(samples)]
-    if np.isnan(value) or len(known) < max(MIN_DEFINED * len(samples), 1):
+    known = _defined(value, samples)
+    if known is None:
         return Interval(value, nan, nan)
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
     return Interval(value, float(low), float(high))
 
 
-def wilson_interval(part: int, whole: int) -> Interval:
+def logit_interval(value: float, samples: Floats, patients: float, certainty: float = CERTAINTY) -> Interval:
+    """A metric from 0 to 1, such as an AUC, with an interval that is symmetric on the logit scale.
+
+    `patients` is the effective number of patients on the smaller side, as `effective_patients` counts them. Its reach
+    is the standard deviation of the resamples times the quantile of Student's t for so many patients. No bound is
+    tighter than Wilson's for a proportion of `certainty` times as many: without that, a value of 1 had no uncertainty.
+    """
+    known = _defined(value, samples)
+    if known is None or patients < MIN_PATIENTS:
+        return Interval(value, nan, nan)
+    limit = wilson_interval(value * certainty * patients, certainty * patients)
+    if not 0 < value < 1:
+        return Interval(value, limit.low, limit.high)
+    reach = _student(patients - 1) * float(known.std()) / (value * (1 - value))
+    center = log(value / (1 - value))
+    return Interval(value, min(limit.low, _logistic(center - reach)), max(limit.high, _logistic(center + reach)))
+
+
+def wilson_interval(part: float, whole: float) -> Interval:
     """A proportion with Wilson's score interval (1927)."""
     if not whole:
         return UNKNOWN
@@ -124,48 +115,63 @@ def wilson_interval(part: int, whole: int) -> Interval:
     return Interval(share, max(0.0, center - reach) if part else 0.0, min(1.0, center + reach) if part < whole else 1.0)
 
 
-def delong_covariance(reference: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
-    """The AUCs of several scores (scores, films) of the same films, and their covariance (DeLong 1988).
+def proportion_interval(hits: NDArray[np.bool_], patient: NDArray[np.int64]) -> Interval:
+    """The share of films that are hits, with Wilson's interval of the effective number of films.
 
-    By midranks (Sun and Xu 2014). NaN where a side has no film; no covariance where a side has one film only.
+    That is the number of independent films whose share would vary as much: at most the films, at least the effective
+    patients, which is the answer where all films are hits, or none (Korn and Graubard 1998, within these limits).
     """
-    scores = np.atleast_2d(scores)
-    positives, negatives = int(reference.sum()), int((~reference).sum())
-    if not positives or not negatives:
-        return np.full(len(scores), nan), np.full((len(scores),) * 2, nan)
-    among_all = _midranks(scores)
-    of_positives = (among_all[:, reference] - _midranks(scores[:, reference])) / negatives
-    of_negatives = 1 - (among_all[:, ~reference] - _midranks(scores[:, ~reference])) / positives
-    if positives < 2 or negatives < 2:
-        return of_positives.mean(axis=1), np.full((len(scores),) * 2, nan)
-    covariance = np.atleast_2d(np.cov(of_positives)) / positives + np.atleast_2d(np.cov(of_negatives)) / negatives
-    return of_positives.mean(axis=1), covariance
+    films = len(hits)
+    if not films:
+        return UNKNOWN
+    share = float(hits.mean())
+    people = np.unique(patient, return_inverse=True)[1]
+    least, count = effective_patients(people), int(people.max()) + 1
+    effective = least
+    if 0 < share < 1 and count > 1:
+        of_patients = np.bincount(people, hits - share)
+        variance = count / (count - 1) * float((of_patients**2).sum()) / films**2
+        effective = min(max(share * (1 - share) / variance, least), films) if variance > 0 else films
+    bounds = wilson_interval(share * effective, effective)
+    return Interval(share, bounds.low, bounds.high)
 
 
-def delong_interval(reference: NDArray[np.bool_], score: Floats) -> Interval:
-    """The AUC with DeLong's interval, clipped to 0 and 1."""
-    (area,), covariance = delong_covariance(reference, score)
-    reach = Z * np.sqrt(covariance[0, 0])
-    if not reach > 0:  # unknown, or perfectly separated
-        return Interval(float(area), nan, nan)
-    return Interval(float(area), float(max(0, area - reach)), float(min(1, area + reach)))
+def effective_patients(patient: NDArray[np.int64]) -> float:
+    """The number of patients with equally many films each that would tell as much as these (Kish 1965)."""
+    films = np.unique(patient, return_counts=True)[1]
+    return float(films.sum() ** 2 / (films**2).sum()) if len(films) else 0.0
 
 
-def _denominators(cases: LabeledCases) -> dict[str, NDArray[np.bool_]]:
-    """The films that each proportion is taken of."""
-    classes = dict(enumerate(cases.labels.classes))
-    by_class = {f"recall.{name}": cases.has_single_class & cases.targets[:, k] for k, name in classes.items()}
-    by_class |= {f"precision.{name}": cases.has_single_class & (cases.predicted == k) for k, name in classes.items()}
-    known, positive = cases.binary_reference >= 0, cases.predicted != cases.labels.negative
-    return by_class | {
-        "accuracy": np.ones(cases.n, bool),
-        "binary.accuracy": known,
-        "binary.sensitivity": cases.binary_reference == 1,
-        "binary.specificity": cases.binary_reference == 0,
-        "binary.ppv": known & positive,
-        "binary.npv": known & ~positive,
-    }
+def ratio_interval(numerator: Interval, denominator: Interval) -> Interval:
+    """The ratio of two proportions with an interval from their own (Donner and Zou 2012); it may have no upper end."""
+    if not (numerator.known and denominator.known):
+        return UNKNOWN
+    above, below, product = numerator.value, denominator.value, numerator.value * denominator.value
+
+    def root(of_numerator: float, of_denominator: float) -> float:
+        inside = of_numerator * of_denominator * (2 * above - of_numerator) * (2 * below - of_denominator)
+        return sqrt(max(product**2 - inside, 0.0))
+
+    lowest, highest = numerator.low, denominator.low
+    rest = product + root(lowest, denominator.high)
+    low = lowest * (2 * above - lowest) / rest if rest else 0.0
+    scale = highest * (2 * below - highest)
+    high = (product + root(numerator.high, highest)) / scale if scale else inf
+    return Interval(above / below if below else inf if above else nan, max(low, 0.0), high)
 
 
-def _midranks(rows: Floats) -> Floats:
-    return np.stack([midranks(row) for row in rows])
+def _defined(value: float, samples: Floats) -> Floats | None:
+    """The resamples that have a value; None where too few have one."""
+    known = samples[np.isfinite(samples)]
+    return None if np.isnan(value) or len(known) < max(MIN_DEFINED * len(samples), 1) else known
+
+
+def _student(degrees: float) -> float:
+    """The quantile of Student's t distribution for the interval's level."""
+    from scipy.special import stdtrit  # scipy.stats takes half a second to import
+
+    return float(stdtrit(degrees, (1 + LEVEL) / 2))
+
+
+def _logistic(x: float) -> float:
+    return 1 / (1 + exp(-x)) if x > -700 else 0.0

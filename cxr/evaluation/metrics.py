@@ -20,13 +20,21 @@ def metric_values(cases: LabeledCases, weights: Floats, prevalence: float | None
 
     Metrics of classes use the films whose label allows one class; `binary.` is any finding against the negative class.
     The Brier score is Brier's own sum over classes, 0 to 2, and 0 to 1 for the binary question. With a prevalence,
-    the predictive values are those expected where that share of films is positive.
+    the predictive values are those expected where that share of films is positive. The share of indeterminate films is
+    there where the cases have a band.
     """
     values = {"accuracy": ratio(_sum(cases.correct, weights), weights.sum(axis=0))} | _class_metrics(cases, weights)
     if cases.labels.negative is not None:
         binary = _binary_metrics(cases, weights, prevalence)
         values |= {f"binary.{name}": value for name, value in binary.items()}
     return values
+
+
+def metric_value(cases: LabeledCases, name: str, weights: Floats) -> Floats:
+    """One metric of `metric_values`; the accuracy, by which subgroups are compared, without computing the others."""
+    if name == "accuracy":
+        return ratio(_sum(cases.correct, weights), weights.sum(axis=0))
+    return metric_values(cases, weights)[name]
 
 
 def ratio(part: Any, whole: Any) -> Floats:
@@ -112,8 +120,10 @@ def _binary_metrics(cases: LabeledCases, weights: Floats, prevalence: float | No
     else:
         ppv, npv = predictive_values(sensitivity, specificity, prevalence)
     auc, average_precision = ranking_metrics(score, truth, weights)
-    return {
-        "accuracy": ratio(hits + cleared, weights.sum(axis=0)),
+    total = weights.sum(axis=0)
+    band = {} if cases.band is None else {"indeterminate": ratio(_sum(cases.in_band[known], weights), total)}
+    return band | {
+        "accuracy": ratio(hits + cleared, total),
         "sensitivity": sensitivity,
         "specificity": specificity,
         "auc": auc,
@@ -123,8 +133,9 @@ def _binary_metrics(cases: LabeledCases, weights: Floats, prevalence: float | No
         "lr_positive": ratio(sensitivity, 1 - specificity),
         "lr_negative": ratio(1 - sensitivity, specificity),
         "average_precision": average_precision,
-        "brier": ratio(_sum((score - truth) ** 2, weights), weights.sum(axis=0)),
+        "brier": ratio(_sum((score - truth) ** 2, weights), total),
         "ece": calibration_error(score, truth, weights),
+        "calibration_bias": ratio(_sum(score - truth, weights), total),
     }
 
 

@@ -78,7 +78,8 @@ class OperatingPoint:
         threshold = choose_threshold(validation, labels, rule)
         band = choose_band(validation, labels, threshold, recipe.decision.sure)
         source = f"{rule} on validation X-rays" if threshold is not None else ""
-        return cls(threshold, source, band.range, band.rule, model_results(scores, labels, threshold))
+        results = model_results(scores, labels, threshold, band.range)
+        return cls(threshold, source, band.range, band.rule, results)
 
 
 def threshold_rule(recipe: Recipe) -> ThresholdRule:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isclose, isfinite
+from math import isclose, isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,9 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError
 from cxr.core.number_format import decimal, interval_range
 from cxr.evaluation.cases import LabeledCases
-from cxr.evaluation.intervals import (
-    RESAMPLES,
-    UNKNOWN,
-    Interval,
-    bootstrap_weights,
-    metric_intervals,
-    percentile_interval,
-)
-from cxr.evaluation.metrics import Floats, metric_values
+from cxr.evaluation.intervals import LEVEL, MIN_DEFINED, RESAMPLES, UNKNOWN, Interval, bootstrap_weights
+from cxr.evaluation.metric_intervals import metric_intervals
+from cxr.evaluation.metrics import Floats, metric_value
 from cxr.evaluation.scores import PREFIX
 
 COLUMNS = ("source", "view", "sex", "age")
@@ -75,8 +69,9 @@ class SubgroupMetrics:
     metric: str  # by which the worst is named
     groups: tuple[Subgroup, ...]
     worst: str  # "" where none can be named
-    gap: Interval  # the metric of the worst minus that of all other films
+    gap: Interval  # the metric of the worst minus that of all other films; corrected for the choice among `compared`
     sentence: str
+    compared: int = 0  # subgroups among which the worst was chosen
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: a number that is not finite is null."""
@@ -87,7 +82,7 @@ class SubgroupMetrics:
             for group in self.groups
         ]
         facts = {"column": self.column, "figure": self.metric, "groups": groups, "worst": self.worst}
-        return facts | {"gap": self.gap.as_dict(), "sentence": self.sentence}
+        return facts | {"gap": self.gap.as_dict(), "sentence": self.sentence, "compared": self.compared}
 
 
 def subgroup_metrics(
@@ -98,8 +93,8 @@ def subgroup_metrics(
     The worst is the one whose interval ends lowest: the one that is bad with most certainty. A small subgroup's metric
     is far off by chance alone, but its interval is wide and ends high, so it is not named for being small. Subgroups
     of fewer than 20 patients, without an interval, or with fewer than 10 films of a side that the metric is made of,
-    are listed and never named; nor is any where all are equal. The gap to all other films has an interval of its own;
-    one that holds 0 may be chance, and of many subgroups one will look bad by chance.
+    are listed and never named; nor is any where all are equal. The gap to all other films has an interval of its own,
+    which is wider the more subgroups the worst was chosen among; one that holds 0 may be chance.
     """
     if metric.rpartition(".")[2] in LOWER_IS_BETTER:
         raise DatasetError(
@@ -124,8 +119,9 @@ def subgroup_metrics(
         same = f"{_NAMES.get(metric, metric)}, {decimal(value)}"
         reason = f"All subgroups of {column} with at least {MIN_PATIENTS} patients have the same {same}."
         return SubgroupMetrics(column, metric, groups, "", UNKNOWN, reason)
-    gap = _gap(cases, names == worst.name, metric, resamples, seed)
-    return SubgroupMetrics(column, metric, groups, worst.name, gap, _sentence(column, metric, worst, gap))
+    gap = _gap(cases, [names == group.name for group in comparable], comparable.index(worst), metric, resamples, seed)
+    sentence = _sentence(column, metric, worst, gap, len(comparable))
+    return SubgroupMetrics(column, metric, groups, worst.name, gap, sentence, len(comparable))
 
 
 def grouping_columns(table: pd.DataFrame) -> list[str]:
@@ -177,21 +173,42 @@ def _subgroup(name: str, cases: LabeledCases, resamples: int, seed: int) -> Subg
     return Subgroup(name, cases.n, cases.patients, metrics, positive, negative)
 
 
-def _gap(cases: LabeledCases, inside: NDArray[np.bool_], metric: str, resamples: int, seed: int) -> Interval:
-    """The metric inside minus outside; a patient with films on both sides is drawn for both."""
+def _gap(
+    cases: LabeledCases, groups: list[NDArray[np.bool_]], worst: int, metric: str, resamples: int, seed: int
+) -> Interval:
+    """The metric in the worst group minus that of all other films, for a group that was chosen as the worst.
 
-    def difference(weights: Floats) -> Floats:
-        own, others = (metric_values(cases, weights * side[:, None])[metric] for side in (inside, ~inside))
-        return own - others
+    Of several equally good groups, one always looks bad. So the gap of each, in units of its standard error, is taken
+    in each resample, and the interval reaches as far as the lowest of them falls below its mean in 95% of the resamples
+    (the step of Westfall and Young's max-T that concerns the worst). A patient with films in several groups is drawn
+    for all of them.
+    """
 
-    (value,) = difference(np.ones((cases.n, 1)))
-    drawn = [difference(weights) for weights in bootstrap_weights(cases.patient, resamples, seed)]
-    return percentile_interval(float(value), np.concatenate(drawn))
+    def gaps(weights: Floats) -> Floats:
+        inside = [metric_value(cases, metric, weights * own[:, None]) for own in groups]
+        outside = [metric_value(cases, metric, weights * ~own[:, None]) for own in groups]
+        return np.stack(inside) - np.stack(outside)
+
+    values = gaps(np.ones((cases.n, 1)))[:, 0]
+    drawn = np.concatenate([gaps(weights) for weights in bootstrap_weights(cases.patient, resamples, seed)], axis=1)
+    defined = np.isfinite(drawn).all(axis=0)
+    if not np.isfinite(values).all() or defined.sum() < MIN_DEFINED * len(defined):
+        return Interval(float(values[worst]), nan, nan)
+    errors = drawn[:, defined].std(axis=1, keepdims=True)
+    varying = errors[:, 0] > 0  # a group without an error may look good by chance, but not bad
+    if not varying[worst]:
+        return Interval(float(values[worst]), nan, nan)
+    lowest = ((values[:, None] - drawn[:, defined]) / errors)[varying].max(axis=0)
+    reach = float(np.quantile(lowest, LEVEL) * errors[worst, 0])
+    return Interval(float(values[worst]), float(values[worst]) - reach, float(values[worst]) + reach)
 
 
-def _sentence(column: str, metric: str, worst: Subgroup, gap: Interval) -> str:
+def _sentence(column: str, metric: str, worst: Subgroup, gap: Interval, compared: int) -> str:
     start = f"Worst subgroup: {column} {worst.name}, {_NAMES.get(metric, metric)} {worst.metrics[metric].text()}"
     if not gap.known:
         return f"{start}. The difference from all other X-rays cannot be estimated."
     chance = "; this may be chance" if gap.high >= 0 else ""
-    return f"{start}. Difference from all other X-rays: {gap.value:+.3f} ({interval_range(gap.low, gap.high)}){chance}."
+    return (
+        f"{start}. Difference from all other X-rays: {gap.value:+.3f} ({interval_range(gap.low, gap.high)}, corrected "
+        f"for the choice among {compared} subgroups){chance}."
+    )

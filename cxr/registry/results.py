@@ -32,6 +32,8 @@ BINARY_METRICS = (
     "average_precision",
     "brier",
     "ece",
+    "calibration_bias",
+    "indeterminate",
 )
 
 
@@ -67,6 +69,8 @@ class BinaryResults(ResultSection):
     average_precision: Ratio = None
     brier: Ratio = None
     ece: Ratio = None
+    calibration_bias: Annotated[float, Field(ge=-1 - ROUNDING, le=1 + ROUNDING)] | None = None
+    indeterminate: Ratio = None
 
 
 class SubgroupResult(ResultSection):
@@ -81,6 +85,11 @@ class SubgroupResult(ResultSection):
     auc: MetricInterval | None = Field(None, alias="binary.auc")
     sensitivity: MetricInterval | None = Field(None, alias="binary.sensitivity")
     specificity: MetricInterval | None = Field(None, alias="binary.specificity")
+    ppv: MetricInterval | None = Field(None, alias="binary.ppv")
+    npv: MetricInterval | None = Field(None, alias="binary.npv")
+    ece: MetricInterval | None = Field(None, alias="binary.ece")
+    calibration_bias: MetricInterval | None = Field(None, alias="binary.calibration_bias")
+    indeterminate: MetricInterval | None = Field(None, alias="binary.indeterminate")
 
 
 SUBGROUP_KEYS = frozenset(field.alias or name for name, field in SubgroupResult.model_fields.items())
@@ -95,6 +104,7 @@ class SubgroupResults(ResultSection):
     worst: str  # "" if none can be named
     gap: MetricInterval  # the metric of the worst minus that of all other films
     sentence: str
+    compared: Count = 0  # subgroups for whose choice the gap is corrected; 0 if it is not, as before version 0.3
 
 
 class EvaluationResults(ResultSection):

@@ -10,7 +10,7 @@ import pytest
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
-from cxr.evaluation.comparison import ModelScores, compare_scores, mcnemar
+from cxr.evaluation.comparison import ModelScores, compare_scores
 from cxr.evaluation.evaluation import evaluate
 from tests.support.score_tables import binary_metrics
 
@@ -77,26 +77,6 @@ def test_of_one_film_a_patient_the_bootstrap_agrees_with_delong(drawn):
 
     error = abs(found.auc_difference.value) / norm.isf(found.delong_p / 2)
     assert (found.auc_difference.high - found.auc_difference.low) / (2 * 1.96) == pytest.approx(error, rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "p"),
-    [
-        (1, 7, 0.0703),  # Fagerland 2013, BMC Med Res Methodol 13:91, table 1 (Bentur 2009): 2 * (1 + 8) / 2**8
-        (86, 150, 3.716e-05),  # Agresti 1990, p. 350, the data in R's help of mcnemar.test; by its binom.test
-    ],
-)
-def test_mcnemar_gives_the_published_values(one, other, p):
-    assert mcnemar(one, other) == pytest.approx(p, rel=2e-3)
-    assert mcnemar(other, one) == mcnemar(one, other)
-
-
-def test_mcnemar_of_many_films_is_near_the_published_chi_squared():
-    assert mcnemar(86, 150) == pytest.approx(4.115e-05, rel=0.1)  # R: mcnemar.test, 16.818 with 1 degree of freedom
-
-
-def test_models_that_are_never_right_alone_do_not_differ():
-    assert mcnemar(0, 0) == 1
 
 
 def test_a_model_against_itself_differs_in_nothing(drawn):

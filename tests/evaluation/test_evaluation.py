@@ -13,10 +13,10 @@ from cxr.core.ranking import roc_auc
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
-from cxr.evaluation.intervals import delong_covariance
 from cxr.evaluation.metrics import ranking_metrics
 from cxr.evaluation.operating_point import YOUDEN, ThresholdRule, choose_threshold
 from cxr.evaluation.scores import probabilities_of, read_scores, score_table
+from cxr.evaluation.significance import auc_covariance
 from tests.support.score_tables import binary_metrics
 
 TWO = LabelSpace(("normal", "covid19"))
@@ -126,7 +126,7 @@ def test_the_weighted_auc_and_delongs_are_the_one_auc_where_all_weights_are_one(
     reference, scores = rng.random(40) < 0.4, rng.integers(0, 9, 40) / 8
     single = roc_auc(reference, scores)
     assert ranking_metrics(scores, reference, np.ones((40, 2)))[0] == pytest.approx([single, single], abs=1e-12)
-    assert delong_covariance(reference, scores)[0] == pytest.approx([single], abs=1e-12)
+    assert auc_covariance(reference, scores, np.arange(40))[0] == pytest.approx([single], abs=1e-12)
 
 
 def test_a_film_of_a_coarse_label_is_right_with_any_of_its_classes():

@@ -10,7 +10,7 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
-from cxr.evaluation.intervals import metric_intervals
+from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.subgroups import age_band, grouping_columns, subgroup_metrics
 
 TWO = LabelSpace(("normal", "covid19"))

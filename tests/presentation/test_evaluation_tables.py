@@ -15,7 +15,8 @@ from cxr.evaluation.curves import precision_recall_curve, roc_curve
 from cxr.evaluation.decisions import ConfusionCounts, binary_questions
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.indeterminate import selective_metrics
-from cxr.evaluation.intervals import Interval, metric_intervals
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.subgroups import TOO_FEW, subgroup_metrics
 from cxr.presentation.evaluation_tables import (
     CI_COLUMN,

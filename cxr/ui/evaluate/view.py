@@ -13,7 +13,8 @@ from cxr.evaluation.cases import LabeledCases, labeled_cases
 from cxr.evaluation.decisions import BinaryQuestion, binary_questions
 from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.indeterminate import SelectiveMetrics, selective_metrics
-from cxr.evaluation.intervals import Interval, metric_intervals
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.stored_evaluations import StoredEvaluation
 from cxr.registry.card import Card
 from cxr.ui.evaluate.controls import OperatingPointChoice

@@ -1,0 +1,139 @@
+"""Every metric of an evaluation with its 95% interval over patients."""
+
+from __future__ import annotations
+
+from math import inf, isfinite, isinf, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.evaluation.cases import LabeledCases
+from cxr.evaluation.intervals import (
+    CERTAINTY,
+    RESAMPLES,
+    Interval,
+    bootstrap_weights,
+    effective_patients,
+    logit_interval,
+    percentile_interval,
+    proportion_interval,
+    ratio_interval,
+)
+from cxr.evaluation.metrics import metric_values, ratio
+
+Films = NDArray[np.bool_]
+
+BIASED = ("ece", "binary.ece")  # noise only adds to them, so their resamples lie above the value itself
+RANKED = ("auc", "average_precision", "macro_auc", "micro_auc")
+SHARES = ("f1", "macro_f1", "balanced_accuracy")  # of several counts, so their resamples vary less than a proportion
+SHARE_CERTAINTY = 2
+
+
+def metric_intervals(
+    cases: LabeledCases, resamples: int = RESAMPLES, seed: int = 0, *, prevalence: float | None = None
+) -> dict[str, Interval]:
+    """Every metric of `evaluate` with its interval, by flat name ("accuracy", "auc.normal", "binary.sensitivity", ...).
+
+    `cxr.evaluation.intervals` says how. The calibration error has no bounds. With a prevalence, the predictive values
+    are those expected where that share of films is positive, with intervals from those of the likelihood ratios.
+    """
+    values = metric_values(cases, np.ones((cases.n, 1)), prevalence)
+    drawn = [metric_values(cases, weights, prevalence) for weights in bootstrap_weights(cases.patient, resamples, seed)]
+    counted = {
+        name: proportion_interval(hits[films], cases.patient[films])
+        for name, (hits, films) in proportions(cases).items()
+    }
+    counted |= _likelihood_ratios(counted, prevalence) if "binary.sensitivity" in counted else {}
+    patients = _patients(cases)
+    intervals = {}
+    for name, (first,) in values.items():
+        value, samples = float(first), np.concatenate([block[name] for block in drawn])
+        if name in BIASED:
+            intervals[name] = Interval(value, nan, nan)
+        elif name in counted:
+            intervals[name] = Interval(value, counted[name].low, counted[name].high)
+        elif name in patients:
+            certainty = CERTAINTY if _measure(name) in RANKED else SHARE_CERTAINTY
+            intervals[name] = logit_interval(value, samples, patients[name], certainty)
+        else:
+            bootstrap = percentile_interval(value, samples)
+            intervals[name] = bootstrap if bootstrap.low < bootstrap.high else Interval(value, nan, nan)
+    return intervals
+
+
+def auc_interval(cases: LabeledCases, value: float, samples: NDArray[np.floating]) -> Interval:
+    """The AUC by which models are compared, with its interval: of any finding, or, without a negative class, macro."""
+    name = "macro_auc" if cases.labels.negative is None else "binary.auc"
+    return logit_interval(value, samples, _patients(cases)[name])
+
+
+def proportions(cases: LabeledCases) -> dict[str, tuple[Films, Films]]:
+    """Each metric that is a share of films: which films are counted, and of which films they are a share."""
+    single, every = cases.has_single_class, np.ones(cases.n, bool)
+    shares: dict[str, tuple[Films, Films]] = {"accuracy": (cases.correct, every)}
+    for k, name in enumerate(cases.labels.classes):
+        own, predicted = cases.targets[:, k], cases.predicted == k
+        shares |= {f"recall.{name}": (predicted, single & own), f"precision.{name}": (own, single & predicted)}
+    if cases.labels.negative is None:
+        return shares
+    known, reference = cases.binary_reference >= 0, cases.binary_reference == 1
+    positive = cases.predicted != cases.labels.negative
+    if cases.band is not None:
+        shares["binary.indeterminate"] = (cases.in_band, known)
+    return shares | {
+        "binary.accuracy": (positive == reference, known),
+        "binary.sensitivity": (positive, known & reference),
+        "binary.specificity": (~positive, known & ~reference),
+        "binary.ppv": (reference, known & positive),
+        "binary.npv": (~reference, known & ~positive),
+    }
+
+
+def _likelihood_ratios(shares: dict[str, Interval], prevalence: float | None) -> dict[str, Interval]:
+    """Likelihood ratios, and at a prevalence the predictive values, from sensitivity and specificity."""
+    sensitivity, specificity = shares["binary.sensitivity"], shares["binary.specificity"]
+    positive = ratio_interval(sensitivity, _complement(specificity))
+    negative = ratio_interval(_complement(sensitivity), specificity)
+    ratios = {"binary.lr_positive": positive, "binary.lr_negative": negative}
+    if prevalence is None:
+        return ratios
+    low, high = (_predictive(bound, prevalence) for bound in (positive.low, positive.high))
+    worst, best = (_predictive(1 / bound if bound else inf, 1 - prevalence) for bound in (negative.high, negative.low))
+    return ratios | {"binary.ppv": Interval(nan, low, high), "binary.npv": Interval(nan, worst, best)}
+
+
+def _complement(share: Interval) -> Interval:
+    return Interval(1 - share.value, 1 - share.high, 1 - share.low)
+
+
+def _predictive(likelihood_ratio: float, prevalence: float) -> float:
+    """The probability after a result with this likelihood ratio."""
+    if isinf(likelihood_ratio):
+        return 1.0 if prevalence else nan
+    odds = likelihood_ratio * prevalence
+    return float(ratio(odds, odds + 1 - prevalence)) if isfinite(odds) else nan
+
+
+def _patients(cases: LabeledCases) -> dict[str, float]:
+    """The effective number of patients on the smaller side of each metric that has an interval on the logit scale."""
+    single = cases.has_single_class
+    of_class = {
+        name: _smaller_side(cases, single & cases.targets[:, k], single & ~cases.targets[:, k])
+        for k, name in enumerate(cases.labels.classes)
+    }
+    least = min(filter(None, of_class.values()), default=0.0)
+    patients = dict.fromkeys(("macro_f1", "balanced_accuracy", "macro_auc", "micro_auc"), least)
+    for measure in ("auc", "average_precision", "f1"):
+        patients |= {f"{measure}.{name}": count for name, count in of_class.items()}
+    both = _smaller_side(cases, cases.binary_reference == 1, cases.binary_reference == 0)
+    return patients | {f"binary.{measure}": both for measure in ("auc", "average_precision", "f1")}
+
+
+def _smaller_side(cases: LabeledCases, one: Films, other: Films) -> float:
+    return min(effective_patients(cases.patient[side]) for side in (one, other))
+
+
+def _measure(name: str) -> str:
+    """The metric without its class or question."""
+    first, _, rest = name.partition(".")
+    return rest if first == "binary" else first
