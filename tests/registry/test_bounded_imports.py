@@ -1,4 +1,4 @@
-"""What is named as an exported model, a recipe or a statement may be anything: it is refused at once, in little memory."""
+"""What is named as a model, a recipe or a statement may be anything: it is refused at once, in little memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cxr.core.errors import CxrError, RecipeError, RegistryError
 from cxr.registry import package
 from cxr.registry.card import CARD, MEMBERS, Statement
 from cxr.registry.recipe import Recipe
-from cxr.registry.weights_file import load_arrays, parse_arrays
+from cxr.registry.weights_file import load_arrays, parse_arrays, save_arrays
 from tests.support.memory import peak_bytes
 
 QUICK_S, SMALL_BYTES = 2.0, 200_000_000
@@ -134,5 +134,5 @@ def test_members_are_stored_or_deflated_as_an_export_has_them(home: Path, method
 
 
 def test_arrays_of_a_checkpoint_are_still_read(tmp_path: Path) -> None:
-    np.savez(tmp_path / "w.npz", **{f"layer{number}/kernel": np.ones(3) for number in range(1000)})
+    save_arrays(tmp_path / "w.npz", {f"layer{number}/kernel": np.ones(3) for number in range(1000)})
     assert len(load_arrays(tmp_path / "w.npz")) == 1000
