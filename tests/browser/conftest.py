@@ -14,8 +14,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sy
 from cxr.core.app_log import UNEXPECTED
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.browser import WAIT_MS
+from tests.support.outgoing_connections import hosts_in, recorded_in
 from tests.support.server import Server, serving
 from tests.support.training import carry_out, tiny_recipe
+
+AT_HOME = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:http://127.0.0.1:", "about:")
 
 
 def chromium() -> str:
@@ -58,17 +61,19 @@ def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     shutil.copytree(trained_home, home)
     data = home / "data" / "phantoms"
     (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{data}"}}')
-    with serving(home) as running:
+    with serving(home, **recorded_in(home)) as running:
         yield running
+    assert hosts_in(home) == []
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab of a visitor of its own. Whatever it shows in the end, there was no error in its console."""
+    """A tab of a visitor of its own: whatever it shows, its console has no error, and it asked this machine alone."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
     tab = context.new_page()
     tab.set_default_timeout(WAIT_MS)
     errors: list[str] = []
+    elsewhere: list[str] = []
 
     def heard(said: ConsoleMessage) -> None:
         # Streamlit looks for its server below the page's own address first, and the browser reports the miss.
@@ -77,11 +82,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
     tab.on("console", heard)
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("request", lambda asked: None if asked.url.startswith(AT_HOME) else elsewhere.append(asked.url))
     yield tab
     red = _red(tab)
     context.close()
     assert errors == []
     assert red == []
+    assert elsewhere == []
 
 
 def _red(tab: Page) -> list[str]:

@@ -1,12 +1,17 @@
 """Several readers at once, without a browser: each sees its own images and predictions, and no other's."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tests.support.concurrent_readers import UPLOAD, Load, MarkedFilm, crossings, run_load, same_prediction
 from tests.support.event_loop import run
+from tests.support.outgoing_connections import hosts_in, recorded_in
 from tests.support.server import Server
 from tests.support.visitor import Visitor
 
@@ -17,6 +22,15 @@ def test_four_sessions_at_once_never_see_another_session_s_film_or_prediction(se
     assert tally.crossings == []
     assert len(tally.waits_s) == 12
     assert tally.compared == 4
+    assert hosts_in(server.home) == []
+
+
+def test_a_connection_to_another_machine_would_be_noticed(tmp_path: Path) -> None:
+    asked = [("socket.getaddrinfo", ("elsewhere.example", 443)), ("socket.connect", (None, ("192.0.2.1", 443)))]
+    at_home = [("socket.getaddrinfo", ("localhost", 80)), ("socket.connect", (None, ("127.0.0.1", 80)))]
+    source = f"import sys\nfor event, details in {[*asked, *at_home]}: sys.audit(event, *details)"
+    subprocess.run([sys.executable, "-c", source], env=os.environ | recorded_in(tmp_path), check=True)
+    assert hosts_in(tmp_path) == ["elsewhere.example", "192.0.2.1"]
 
 
 def test_a_film_of_another_session_would_be_noticed(server: Server) -> None:
