@@ -28,6 +28,7 @@ from playwright.sync_api import Browser, FilePayload, Page, sync_playwright  # n
 
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
 from cxr.ui.predict.upload import EXAMPLES_LABEL  # noqa: E402
+from tests.support.browser import wait_until  # noqa: E402
 from tests.support.server import Server, starting  # noqa: E402
 
 LATER_FILMS = 5
@@ -79,14 +80,14 @@ def open_page(tab: Page, server: Server) -> None:
             break
         time.sleep(0.02)
     tab.goto(server.url)
-    tab.wait_for_function(f"document.body.innerText.includes('{EXAMPLES_LABEL}')", polling=POLL_MS)
+    wait_until(tab, f"document.body?.innerText.includes('{EXAMPLES_LABEL}')", poll_ms=POLL_MS)
 
 
 def time_drop(tab: Page, data: bytes) -> float:
     """Seconds from the drop to the X-ray and its heatmap on the screen."""
     started = time.perf_counter()
     tab.locator("input[type=file]").set_input_files(FilePayload(name="f.png", mimeType="image/png", buffer=data))
-    tab.wait_for_function(SHOWN, polling=POLL_MS, timeout=120_000)
+    wait_until(tab, SHOWN, poll_ms=POLL_MS, limit_ms=120_000)
     return time.perf_counter() - started
 
 

@@ -22,10 +22,13 @@ PAGE_ONLY = "page_only_"
 STYLE = Path(__file__).with_name("page.css")
 # Embedded in the page: as a file of its own it is missing for a moment whenever a page starts again.
 ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
+# No page may frame this one, lest a visitor click on what is hidden. The server's headers say so to every browser;
+# should a proxy remove them, nothing of a framed page is shown.
 # Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses dark, once, and the
 # visitor may choose otherwise in the menu. Streamlit stores a choice for the address at which it was made; another
 # page opened by its address takes it over. Should Streamlit store it elsewhere one day, nothing happens.
-DARK_AT_FIRST = """<script>{
+SCRIPT = """<script>{
+if (window.top !== window.self) document.documentElement.hidden = true;
 const key = `stActiveTheme-${window.location.pathname}-v2`, mark = (name) => `cxr-${name}`;
 if (!localStorage.getItem(mark(key))) {
   const before = Object.keys(localStorage).find((name) => name.startsWith(mark("stActiveTheme-")));
@@ -53,7 +56,7 @@ def start_page(title: str) -> None:
     _go_through_entry(title)
     st.set_page_config(f"{title} - cxr", ICON, layout="wide", menu_items={"About": f"cxr. {DISCLAIMER}"})
     st.html(STYLE)
-    st.html(DARK_AT_FIRST, unsafe_allow_javascript=True)
+    st.html(SCRIPT, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
     sign_in.require_access(title)
     _forget_other_pages(title)

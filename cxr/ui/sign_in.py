@@ -1,8 +1,8 @@
 """The person who uses a page, and what that person's role allows on it.
 
 Access control is on when Streamlit's secrets have a section `[auth]`: a visitor who is not signed in sees nothing, and
-the section `[roles]` names each role's people by e-mail address or by the provider's number (`sub`). Otherwise the
-local person may do everything. Pages ask here what to show; each action checks again with `access.authorize`.
+`cxr.core.role_list` says who has which role. Otherwise the local person may do everything. Pages ask here what to show;
+each action checks again with `access.authorize`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import streamlit as st
 
-from cxr.core.access import LOCAL, ROLES, UNIDENTIFIED, Action, Person, current_person, identify_with, require_sign_in
+from cxr.core.access import LOCAL, UNIDENTIFIED, Action, Person, current_person, identify_with, require_sign_in
+from cxr.core.errors import AccessError
+from cxr.core.role_list import BY_ADDRESS, BY_SUBJECT, RoleList
+from cxr.ui.ended_sign_ins import ENDED
 
 SIGN_IN_LASTS_S = 12 * 3600  # Streamlit's cookie alone lasts for 30 days
 Arguments = ParamSpec("Arguments")
@@ -52,7 +55,7 @@ def require_access(title: str) -> None:
         st.stop()
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.caption(f"{person.name}, {person.role or 'no role'}", width="content")
-        st.button("Sign out", key="access.out", on_click=st.logout, type="tertiary")
+        st.button("Sign out", key="access.out", on_click=_sign_out, type="tertiary")
     if not allowed(VIEW_ACTIONS[title]):
         st.stop()
 
@@ -71,13 +74,25 @@ def as_visitor(function: Callable[Arguments, Result]) -> Callable[Arguments, Res
 def is_controlled() -> bool:
     """Whether visitors must sign in: the secrets have roles or a provider, or cannot be read."""
     if st.secrets.load_if_toml_exists():
-        return "auth" in st.secrets or "roles" in st.secrets
+        return any(section in st.secrets for section in ("auth", BY_ADDRESS, BY_SUBJECT))
     return any(Path(path).exists() for path in st.get_option("secrets.files"))
 
 
 def visitor() -> Person:
     """The person who uses the page that runs in this thread."""
-    return _person(st.user.to_dict(), _roles()) if is_controlled() else LOCAL
+    return person_with(st.user.to_dict()) if is_controlled() else LOCAL
+
+
+def person_with(claims: Mapping[str, Any]) -> Person:
+    """The person whom these claims of a sign-in name; nobody where it is over, or the role list has a mistake."""
+    issued = claims.get("iat")
+    expired = isinstance(issued, int | float) and time.time() - issued > SIGN_IN_LASTS_S
+    if not claims.get("is_logged_in") or expired or ENDED.has(claims):
+        return SIGNED_OUT
+    try:
+        return RoleList.from_secrets(_secrets()).person(claims)
+    except AccessError:
+        return SIGNED_OUT
 
 
 def allowed(action: Action) -> bool:
@@ -96,23 +111,8 @@ def button(action: Action, label: str, *, disabled: bool = False, help: str | No
     return st.button(label, disabled=disabled, help=help, **more)
 
 
-def _person(user: Mapping[str, Any], roles: Mapping[str, Any]) -> Person:
-    """The signed-in person, with the highest role that the address or the provider's number has."""
-    issued = user.get("iat")
-    expired = isinstance(issued, int | float) and time.time() - issued > SIGN_IN_LASTS_S
-    if not user.get("is_logged_in") or expired:
-        return SIGNED_OUT
-    address = "" if user.get("email_verified") is False else str(user.get("email") or "")
-    names = {name.casefold() for name in (address, str(user.get("sub") or "")) if name}
-    if not names:
-        return SIGNED_OUT
-    held = [role for role in ROLES if names & {str(name).casefold() for name in roles.get(role, ())}]
-    return Person(address or str(user["sub"]), held[-1] if held else None)
-
-
-def _roles() -> Mapping[str, Any]:
-    roles = st.secrets.get("roles", {}) if st.secrets.load_if_toml_exists() else {}
-    return {role: roles[role] for role in ROLES if isinstance(roles.get(role), list)}
+def _secrets() -> Mapping[str, Any]:
+    return st.secrets.to_dict() if st.secrets.load_if_toml_exists() else {}
 
 
 def _misconfigured() -> str:
@@ -123,7 +123,17 @@ def _misconfigured() -> str:
         return AUTH_MISSING
     if not has_authlib():
         return AUTHLIB_MISSING
+    try:
+        RoleList.from_secrets(_secrets())
+    except AccessError as error:
+        return str(error)
     return ""
+
+
+def _sign_out() -> None:
+    """End the sign-in everywhere: for this tab, and for all others that were opened with it."""
+    ENDED.add(st.user.to_dict())
+    st.logout()
 
 
 def has_authlib() -> bool:

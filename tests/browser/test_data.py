@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page
 
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.ui.components import phantom_form
-from tests.support.browser import settled
+from tests.support.browser import settled, wait_until
 from tests.support.server import Server, serving
 
 CREATING_MS = 180_000  # a synthetic dataset, on a busy machine
@@ -22,10 +22,11 @@ def empty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def wait_for_tiles(page: Page, count: int) -> None:
-    page.wait_for_function(
+    wait_until(
+        page,
         """count => { const tiles = [...document.querySelectorAll('img[alt*="phantom-"]')];
                       return tiles.length === count && tiles.every(tile => tile.complete && tile.naturalWidth > 0) }""",
-        arg=count,
+        count,
     )
 
 

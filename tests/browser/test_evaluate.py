@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from cxr.ui.evaluate.classes import CLASSES_NOTE
 from cxr.ui.evaluate.shortcuts import PROBES_TITLE, TITLE
-from tests.support.browser import WAIT_MS, settled
+from tests.support.browser import WAIT_MS, settled, wait_until
 from tests.support.server import Server
 
 AUDIT_MS = 180_000  # of 160 small X-rays, on a busy machine
@@ -104,7 +104,7 @@ def test_the_table_of_classes_fits_the_screen(evaluate: Page) -> None:
 
 def test_an_evaluation_is_run_and_is_there_after_a_reload(evaluate: Page, server: Server) -> None:
     evaluate.get_by_text("Run an evaluation").click()
-    evaluate.wait_for_function("document.getAnimations().length === 0")  # a list closes while its place still moves
+    wait_until(evaluate, "document.getAnimations().length === 0")  # a list closes while its place still moves
     evaluate.get_by_role("combobox", name="Datasets").fill("phantoms")
     evaluate.get_by_role("option", name="phantoms").click()
     evaluate.keyboard.press("Escape")

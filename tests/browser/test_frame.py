@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cxr import DISCLAIMER
-from tests.support.browser import settled
+from tests.support.browser import settled, wait_until
 from tests.support.server import Server, serving
 
 PAGES = ("", "evaluate", "train", "models", "data")
@@ -49,9 +49,10 @@ def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser
         return str(tab.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"))
 
     tab.goto(server.url)
-    tab.wait_for_function(
+    wait_until(
+        tab,
         "() => { const app = document.querySelector('[data-testid=stApp]');"
-        " return app && getComputedStyle(app).backgroundColor === 'rgb(15, 18, 20)' }"
+        " return app && getComputedStyle(app).backgroundColor === 'rgb(15, 18, 20)' }",
     )
     tab.evaluate("localStorage.setItem('stActiveTheme-/-v2', '\"Light\"')")
     tab.reload()

@@ -81,10 +81,30 @@ def test_a_person_signs_in_does_what_the_role_allows_and_signs_out(page: Page, g
     assert '"who": "anna@hospital.example", "action": "read X-rays", "model": "tiny"' in trail
 
 
+def test_signing_out_in_one_tab_ends_the_other_tabs_at_once(page: Page, guarded: Server) -> None:
+    page.goto(guarded.url)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("anna@hospital.example, trainer").wait_for()
+    cookies = page.context.cookies()
+    other = page.context.new_page()
+    other.goto(f"{guarded.url}/models")
+    other.get_by_text("anna@hospital.example, trainer").wait_for()
+    settled(other)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").wait_for()
+    other.get_by_role("button", name="Sign in").wait_for()  # though nobody touched it
+    assert other.get_by_test_id("stSelectbox").count() == 0
+    other.close()
+    page.context.add_cookies([dict(cookie) for cookie in cookies])  # type: ignore[misc]  # a stolen copy of the sign-in
+    page.goto(guarded.url)
+    page.get_by_role("button", name="Sign in").wait_for()
+    assert page.get_by_text("anna@hospital.example").count() == 0
+
+
 def test_a_person_without_a_role_sees_the_reason(
     page: Page, guarded: Server, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider, "claims", {"sub": "4712", "email": "bert@hospital.example"})
+    monkeypatch.setattr(provider, "claims", {"sub": "4712", "email": "bert@hospital.example", "email_verified": True})
     page.goto(guarded.url)
     page.get_by_role("button", name="Sign in").click()
     page.get_by_text(Person("bert@hospital.example", None).denial_reason(Action.READ_FILMS)).wait_for()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 WAIT_MS = 30_000  # for a page on a busy machine
 
@@ -18,3 +19,14 @@ def settled(tab: Page) -> None:
         quiet = quiet + 1 if state == "notRunning" else 0
         tab.wait_for_timeout(100)
     assert quiet == 3, "the page's script did not come to its end"
+
+
+def wait_until(tab: Page, condition: str, arg: object = None, poll_ms: int = 50, limit_ms: int = WAIT_MS) -> None:
+    """Wait until this expression holds in the page; Playwright's own way evaluates texts, which the pages forbid."""
+    deadline = time.monotonic() + limit_ms / 1000
+    while True:
+        with contextlib.suppress(Error):  # the page was just then left for another one
+            if tab.evaluate(condition, arg):
+                return
+        assert time.monotonic() < deadline, f"never true: {condition}"
+        tab.wait_for_timeout(poll_ms)

@@ -19,6 +19,7 @@ from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from tests.support.server import Server
 
@@ -36,13 +37,17 @@ class Visitor:
     """One session: its stream, its token against forged requests, and what its page shows."""
 
     server: Server
+    sign_in: str = ""  # the cookie of a signed-in person
     cookie: str = ""
+    token: str = ""
     session: str = ""
     elements: dict[tuple[int, ...], Element] = field(default_factory=dict)
     _stream: ClientConnection | None = None
 
     async def __aenter__(self) -> Visitor:
-        self.cookie = (await asyncio.to_thread(_asked, self.server, "GET", "/_stcore/health"))[1]
+        token = (await asyncio.to_thread(_asked, self.server, "GET", "/_stcore/health"))[1]
+        self.token = token.partition("=")[2]
+        self.cookie = "; ".join(filter(None, (token, self.sign_in)))
         self._stream = await connect(
             f"{self.server.url.replace('http', 'ws')}/_stcore/stream",
             origin=self.server.url,  # type: ignore[arg-type]  # a name of its own for a text
@@ -58,10 +63,6 @@ class Visitor:
         if self._stream:
             await self._stream.close()
 
-    @property
-    def token(self) -> str:
-        return self.cookie.partition("=")[2]
-
     async def run(self, *changed: WidgetState) -> None:
         """Have the page's script run, with these widgets changed, until it has come to its end."""
         ask = BackMsg()
@@ -75,6 +76,18 @@ class Visitor:
                     return
                 if told.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                     raise Refused(f"The page's script ended with {told.script_finished}.")
+
+    async def send(self, ask: BackMsg) -> None:
+        """Send any message of the protocol."""
+        await self._send(ask)
+
+    async def closed(self) -> int:
+        """The code with which the server closes the stream."""
+        try:
+            while True:
+                await self._next()
+        except ConnectionClosed as end:
+            return end.rcvd.code if end.rcvd else 0
 
     async def press(self, key: str) -> None:
         await self.run(WidgetState(id=self.id_of(key), trigger_value=True))
