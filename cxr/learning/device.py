@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cxr.learning.tensorflow_import import import_tensorflow
+from cxr.learning.tensorflow_import import import_tensorflow, keras_without_sklearn
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,15 @@ class Device:
         return self.strategy.scope() if self.strategy else nullcontext()
 
 
+def keras_backend() -> str:
+    """The name of the library that Keras computes with; KERAS_BACKEND chooses it, TensorFlow is the default."""
+    return os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def find_device(precision: str = "auto") -> Device:
-    """The GPUs that TensorFlow finds, or the CPU; `auto` is bfloat16 where the hardware multiplies it natively."""
+    """The GPUs of this machine, or the CPU; `auto` is bfloat16 where the hardware multiplies it natively."""
+    if keras_backend() == "jax":
+        return _jax_device(precision)
     tf = import_tensorflow()
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
@@ -61,6 +68,19 @@ def gpu_peak_bytes() -> int:
     tf = import_tensorflow()
     gpus = range(len(tf.config.list_physical_devices("GPU")))
     return max((int(tf.config.experimental.get_memory_info(f"GPU:{gpu}")["peak"]) for gpu in gpus), default=0)
+
+
+def _jax_device(precision: str) -> Device:
+    """The first GPU that JAX finds, or the CPU; training on JAX uses one GPU."""
+    import jax
+
+    with keras_without_sklearn():
+        import keras  # noqa: F401  # the first import of Keras
+    device = jax.devices()[0]
+    if device.platform != "gpu":
+        return _cpu(precision)
+    chosen, why = _chosen(precision, float(getattr(device, "compute_capability", "0")) >= 8)
+    return Device(f"{device.device_kind} (JAX)", chosen, why=why)
 
 
 def _cpu(precision: str) -> Device:

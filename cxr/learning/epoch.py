@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import RunError
+from cxr.learning.augmented_views import AugmentedViews
 from cxr.learning.checkpoint import trained_variables
 from cxr.learning.features import FeatureTable
 from cxr.learning.history import EpochMetrics
@@ -27,7 +28,7 @@ class TrainingInputs:
     model: keras.Model
     views: FeatureTable  # what is trained on: one column per precomputed view
     plain: FeatureTable  # the films without augmentation
-    augmented: Callable[[int, int], NDArray[Any]] | None  # (film, epoch) -> a new view; None: `views` are used
+    augmented: AugmentedViews | None  # makes new views each epoch; None: `views` are used
 
 
 class EpochBatches(keras.utils.PyDataset):
@@ -41,7 +42,8 @@ class EpochBatches(keras.utils.PyDataset):
         targets: NDArray[np.float32],
         sources: NDArray[np.object_],
     ) -> None:
-        super().__init__(workers=1, max_queue_size=4)
+        workers = max(1, inputs.augmented.processes if inputs.augmented else 1)
+        super().__init__(workers=workers, max_queue_size=4 * workers)
         self.settings = recipe.training
         self.inputs = inputs
         self.films = films
@@ -69,7 +71,7 @@ class EpochBatches(keras.utils.PyDataset):
         part = slice(step * self.settings.batch, (step + 1) * self.settings.batch)
         films = self.order[part]
         if self.inputs.augmented:
-            rows = np.stack([self.inputs.augmented(int(film), self.epoch) for film in films])
+            rows = self.inputs.augmented.batch(films.tolist(), self.epoch)
         else:
             rows = self.inputs.views.take(films, self.view[part])
         return as_input(rows), self.targets[films], self.weights[films]
@@ -99,6 +101,8 @@ def run_epoch(model: keras.Model, batches: EpochBatches, epoch: int, journal: Jo
     ).history
     if callback.stopped:
         return None
+    if model.optimizer.use_ema:
+        _own_memory(model.trainable_variables)
     loss = float(logs["loss"][-1])
     if not np.isfinite(loss):
         raise RunError(
@@ -146,6 +150,12 @@ class _ProgressCallback(keras.callbacks.Callback):
         size, count = self.batches.settings.batch, len(self.batches.order)
         elapsed_s = max(time.monotonic() - self._second_step_at, 1e-6)
         self.films_s = (min((batch + 1) * size, count) - size) / elapsed_s
+
+
+def _own_memory(variables: Iterable[Any]) -> None:
+    """Copy the averages that Keras put into the model: on JAX they share memory, which prediction frees."""
+    for variable in variables:
+        variable.assign(keras.ops.copy(variable))
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:

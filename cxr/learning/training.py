@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import keras
@@ -14,7 +15,7 @@ from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.learning import history as training_history
-from cxr.learning.augmentation import augment, view_rng
+from cxr.learning.augmented_views import AugmentedViews, processes_for
 from cxr.learning.checkpoint import load_best, resume_from_checkpoint, save_checkpoint
 from cxr.learning.device import Device
 from cxr.learning.epoch import EpochBatches, TrainingInputs, as_input, run_epoch
@@ -77,7 +78,8 @@ def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, 
     batches = EpochBatches(recipe, inputs, films.indices("train"), films.targets, sources)
     with device.scope():
         model = _compiled(recipe, inputs, len(batches))
-    history = _train_epochs(recipe, model, batches, (films, labels), journal)
+    with inputs.augmented or nullcontext():
+        history = _train_epochs(recipe, model, batches, (films, labels), journal)
     best = training_history.best_epoch(history, recipe.training.best)
     load_best(model, best + 1, journal)
     if recipe.training.half:
@@ -140,19 +142,17 @@ def _inputs(recipe: Recipe, network: Network, films: _Films, journal: Journal) -
         logits = network.model.get_layer("logits").output
         whole = keras.Model(network.model.input, logits)
 
-        def augmented(film: int, epoch: int) -> NDArray[np.uint8]:
-            plain = pixels.table.take(np.array(film))
-            return augment(plain, settings, view_rng(seed, pixels.digests[film], epoch))
-
-        return TrainingInputs(whole, pixels.table, pixels.table, augmented if fresh_views else None)
+        table, digests = pixels.table, pixels.digests
+        views = AugmentedViews(table.rows, table.row_numbers[:, 0], digests, settings, seed, processes_for())
+        return TrainingInputs(whole, table, table, views if fresh_views else None)
     count = _counter(journal, Phase.COMPUTING_FEATURES)
     frozen = network.frozen_part
     if settings.active:
-        views = feature_table(frozen, recipe, films.indices("train"), pixels, recipe.training.views, count)
+        rows = feature_table(frozen, recipe, films.indices("train"), pixels, recipe.training.views, count)
         plain = feature_table(frozen, recipe, films.held_out, pixels, 0, count)
     else:
-        views = plain = feature_table(frozen, recipe, np.arange(len(films.dataset)), pixels, 0, count)
-    return TrainingInputs(network.trainable_part, views, plain, None)
+        rows = plain = feature_table(frozen, recipe, np.arange(len(films.dataset)), pixels, 0, count)
+    return TrainingInputs(network.trainable_part, rows, plain, None)
 
 
 def _log_probabilities(inputs: TrainingInputs, films: NDArray[np.int64]) -> NDArray[np.float32]:
