@@ -5,8 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-
-import streamlit as st
+from functools import cache
 
 
 @contextmanager
@@ -34,9 +33,9 @@ def _do_nothing(free_memory: bool = True) -> None:
     """Take the place of `keras.backend.clear_session`."""
 
 
-@st.cache_resource(show_spinner=False, on_release=ExitStack.close)
+@cache
 def preserve_keras_session() -> ExitStack:
-    """Preserve Keras's session until the server stops, or Streamlit's cached resources are cleared."""
+    """Preserve Keras's session, once for the process, until it ends."""
     stack = ExitStack()
     stack.enter_context(keras_session_preserved())
     atexit.register(stack.close)

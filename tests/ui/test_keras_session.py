@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import keras
 import pytest
+import streamlit as st
 from keras.src.backend.common.global_state import clear_session
 from streamlit.runtime.scriptrunner.script_runner import _clean_problem_modules
 
@@ -22,8 +23,10 @@ def new_layer_name() -> str:
 def original(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Keras's own function, which another test's page may have replaced for this process."""
     monkeypatch.setattr(keras.backend, "clear_session", clear_session)
+    preserve_keras_session.cache_clear()
     yield
-    preserve_keras_session.clear()
+    preserve_keras_session().close()
+    preserve_keras_session.cache_clear()
 
 
 def test_streamlit_still_clears_keras_after_each_run_of_a_page() -> None:
@@ -47,8 +50,9 @@ def test_the_function_is_restored_after_an_error() -> None:
     assert keras.backend.clear_session is clear_session
 
 
-def test_the_session_is_preserved_once_for_the_server_until_its_resources_are_cleared() -> None:
+def test_the_session_is_preserved_once_for_the_process_though_streamlit_s_caches_are_cleared() -> None:
     assert preserve_keras_session() is preserve_keras_session()
+    st.cache_resource.clear()
     assert keras.backend.clear_session is not clear_session
-    preserve_keras_session.clear()
+    preserve_keras_session().close()
     assert keras.backend.clear_session is clear_session

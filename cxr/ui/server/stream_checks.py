@@ -8,8 +8,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from cxr.ui.ended_sign_ins import ENDED, SignIn, sign_in_of
@@ -24,6 +26,7 @@ DISCONNECT: Message = {"type": "websocket.disconnect", "code": SIGNED_OUT}
 class StreamCheck:
     """Closes a stream on which a person who may not read X-rays sends much, and all streams of a sign-in that ends.
 
+    Messages that clear the caches of all visitors go no further: whoever wants that restarts the server.
     The pages at the other end of the latter are sent to the first page, as Streamlit sends the one that signs out.
     """
 
@@ -54,6 +57,8 @@ class StreamCheck:
         async def receive_checked() -> Message:
             nonlocal code
             message = await _unless(ended, receive)
+            while message is not None and _clears_caches(message):
+                message = await _unless(ended, receive)
             if message is None:
                 await send({"type": "websocket.send", "bytes": to_first_page()})
                 code = SIGNED_OUT
@@ -82,6 +87,14 @@ def to_first_page() -> bytes:
     message = ForwardMsg()
     message.auth_redirect.url = f"/{config.get_option('server.baseUrlPath').strip('/')}"
     return message.SerializeToString()
+
+
+def _clears_caches(message: Message) -> bool:
+    """Whether this is Streamlit's message that clears the caches."""
+    try:
+        return BackMsg.FromString(message.get("bytes") or b"").WhichOneof("type") == "clear_cache"
+    except DecodeError:
+        return False  # Streamlit closes the stream
 
 
 async def _unless(ended: asyncio.Event, receive: Receive) -> Message | None:
