@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from cxr.cli import console
 from cxr.cli.evaluation_text import METRIC_WIDTH, metric_name
 from cxr.cli.options import Data, Json, Overrides, RecipeName, Wait
 from cxr.core.number_format import counted, decimal, interval_range
+
+if TYPE_CHECKING:
+    from cxr.jobs.training_plan import Composition
 
 
 def train(
@@ -22,13 +25,16 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model; the run continues when the terminal is closed."""
+    from cxr.datasets.dataset import open_datasets
     from cxr.jobs import run_store
     from cxr.jobs.model_names import free_name
-    from cxr.jobs.training_plan import plan
+    from cxr.jobs.training_plan import composition, plan
     from cxr.registry.recipe import Recipe
 
-    chosen = Recipe.read(recipe, set_ or ())
-    run = run_store.start(plan(chosen, data, name or free_name(chosen.name)), chosen.name)
+    chosen, dataset = Recipe.read(recipe, set_ or ()), open_datasets(data)
+    job = plan(chosen, data, name or free_name(chosen.name), dataset=dataset)
+    _show_composition(composition(chosen, dataset))
+    run = run_store.start(job, chosen.name)
     if not wait:
         message = f"Started run {run.id}. Show its progress: cxr runs show {run.id}"
         console.print_json({"run": run.id}) if as_json else typer.echo(message)
@@ -44,10 +50,14 @@ def crossval(
     as_json: Json = False,
 ) -> None:
     """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics."""
+    from cxr.datasets.dataset import open_datasets
     from cxr.jobs.crossval import cross_validate, mean_and_spread
+    from cxr.jobs.training_plan import composition
     from cxr.registry.recipe import Recipe
 
-    evaluations = cross_validate(Recipe.read(recipe, set_ or ()), data, folds, console.follow)
+    chosen = Recipe.read(recipe, set_ or ())
+    _show_composition(composition(chosen, open_datasets(data), (0, folds)))
+    evaluations = cross_validate(chosen, data, folds, console.follow)
     spread = mean_and_spread(evaluations)
     if as_json:
         console.print_json({"folds": [evaluation.as_dict() for evaluation in evaluations], "spread": spread})
@@ -61,10 +71,24 @@ def crossval(
         )
 
 
+def _show_composition(chosen: Composition) -> None:
+    """Print classes, sizes and what is left out on standard error, the latter in red."""
+    from cxr.datasets.labels import display_name
+
+    films = counted(len(chosen.films), "X-ray")
+    typer.echo(f"{films}. Classes: {', '.join(map(display_name, chosen.labels.classes))}.", err=True)
+    for group in chosen.groups:
+        typer.echo(group.sentence, err=True)
+    for excluded in chosen.excluded:
+        typer.secho(excluded.sentence, fg=typer.colors.RED, err=True)
+
+
 def work(run_id: str) -> None:
     """Execute a run in this process; started by `train` and `runs resume`."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     from cxr.jobs import run_store
+
+    run = run_store.find(run_id)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     from cxr.jobs.train import execute
 
-    execute(run_store.find(run_id))
+    execute(run)

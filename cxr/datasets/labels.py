@@ -63,9 +63,14 @@ class LabelSpace:
         groups: Mapping[str, tuple[str, ...]],
         leave_out: Iterable[str] = (),
     ) -> LabelSpace:
-        """The label space of a dataset's labels: each label is a class, except for groups and those left out."""
+        """The label space of a dataset's labels: each is a class, except for those left out and coarser labels.
+
+        A group is a coarser label only where all its members are labels too; otherwise it is a class like any other,
+        so that no film of it is lost.
+        """
         present = set(labels) - set(leave_out) - {""}
-        coarse = {name for name, members in groups.items() if present & (set(members) - {name})}
+        parts = {name: set(members) - {name} for name, members in groups.items()}
+        coarse = {name for name, members in parts.items() if members and members <= present}
         rank = {name: i for i, name in enumerate(ORDER)}
         classes = sorted(present - coarse, key=lambda name: (rank.get(name, len(rank)), name))
         return cls(tuple(classes), groups)

@@ -23,8 +23,8 @@ from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import FILMS, SCORES, Run
 from cxr.jobs.run_journal import RunJournal, open_journal
 from cxr.jobs.trained_model import TrainedModel, store_model
+from cxr.jobs.training_plan import composition
 from cxr.learning.device import find_device
-from cxr.learning.film_selection import excluded_films, select, select_fold
 from cxr.learning.journal import Phase
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
@@ -116,14 +116,14 @@ def _final_sentence(trained: TrainedModel, journal: RunJournal, name: str | None
 
 
 def _selected_films(run: Run, recipe: Recipe, journal: RunJournal) -> _SelectedFilms:
-    """The run's films, opened once; what is excluded is noted in the journal."""
+    """The run's films, opened once; what is excluded and how labels are grouped is noted in the journal."""
     job = run.job
     everything = open_datasets(job.datasets)
-    dataset, labels = select_fold(recipe, everything, *job.fold) if job.fold else select(recipe, everything)
-    _check_same_films(run, dataset)
-    for excluded in excluded_films(recipe, labels, everything):
-        journal.note(excluded.sentence)
-    return _SelectedFilms(everything, dataset, labels)
+    chosen = composition(recipe, everything, job.fold)
+    _check_same_films(run, chosen.films)
+    for sentence in chosen.remarks:
+        journal.note(sentence)
+    return _SelectedFilms(everything, chosen.films, chosen.labels)
 
 
 def _check_same_films(run: Run, dataset: Dataset) -> None:

@@ -3,18 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cxr.core.errors import RecipeError
 from cxr.core.number_format import joined
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace, display_name
+from cxr.jobs.estimate import check_memory
 from cxr.jobs.run import Job
 from cxr.learning.backbone_costs import check_trainable_layers
-from cxr.learning.film_selection import select, select_fold
+from cxr.learning.film_selection import (
+    AppliedGroup,
+    ExcludedFilms,
+    applied_groups,
+    left_out,
+    select,
+    select_fold,
+)
 from cxr.learning.starting_weights import STORED_MODEL
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """What a training is made of: its films with their roles, its classes, and what a person should know of both."""
+
+    films: Dataset
+    labels: LabelSpace
+    excluded: tuple[ExcludedFilms, ...]
+    groups: tuple[AppliedGroup, ...]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The sentences on groups and on what is excluded."""
+        return (*(group.sentence for group in self.groups), *(films.sentence for films in self.excluded))
+
+
+def composition(recipe: Recipe, dataset: Dataset, fold: tuple[int, int] | None = None) -> Composition:
+    """The composition of a training on this dataset, or of one fold of a cross-validation."""
+    films, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    excluded = left_out(recipe, labels, dataset, films)
+    return Composition(films, labels, tuple(excluded), tuple(applied_groups(labels, films)))
 
 
 def plan(
@@ -41,6 +72,7 @@ def plan(
         _check_same_classes(recipe, labels)
     if model is not None:
         registry.check_name_free(model)
+    check_memory(recipe)
     recipe = recipe.with_absolute_weights()
     return Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
 

@@ -46,6 +46,8 @@ class ExclusionReason(StrEnum):
 
     VIEW = "view"
     LABEL = "label"
+    TEST_SET = "test-set"
+    DRAW = "draw"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class ExcludedFilms:
         films = counted(self.count, "X-ray")
         if self.reason is ExclusionReason.VIEW:
             return f"{films} excluded: the recipe excludes the view {self.value}."
+        if self.reason is ExclusionReason.TEST_SET:
+            return f"{films} excluded: they belong to the manifest's test set, which is left for a final evaluation."
+        if self.reason is ExclusionReason.DRAW:
+            return f"{films} excluded: the recipe samples the others."
         label = f'with the label "{display_name(self.value)}"' if self.value else "without a label"
         return f"{films} {label} excluded: not one of the model's classes."
 
@@ -77,6 +83,65 @@ def excluded_films(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list
         for reason, column in ((ExclusionReason.VIEW, views[wrong_view]), (ExclusionReason.LABEL, wrong_label))
         for value, count in column.value_counts().items()
     ]
+
+
+def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset, selected: Dataset) -> list[ExcludedFilms]:
+    """All films that take no part in a training on the selected ones, by reason."""
+    films = _participating(recipe, labels, dataset)
+    chosen = set(zip(selected.table["root"], selected.table["path"], strict=True))
+    missing = np.array(
+        [film not in chosen for film in zip(films.table["root"], films.table["path"], strict=True)], bool
+    )
+    in_test_set = missing & (films.table["split"] == "test").to_numpy()
+    counts = {ExclusionReason.TEST_SET: in_test_set.sum(), ExclusionReason.DRAW: (missing & ~in_test_set).sum()}
+    rest = [ExcludedFilms(reason, "", int(count)) for reason, count in counts.items() if count]
+    return [*excluded_films(recipe, labels, dataset), *rest]
+
+
+class GroupUse(StrEnum):
+    """How a group of labels changes what films are trained as."""
+
+    COARSE = "coarse"  # films of the label may be of any of several classes
+    INCLUDED = "included"  # films of the label are of the group's class
+    BESIDE = "beside"  # the label and its group are both classes
+
+
+@dataclass(frozen=True)
+class AppliedGroup:
+    """Films with a label that a group of labels concerns."""
+
+    use: GroupUse
+    label: str
+    classes: tuple[str, ...]
+    count: int
+
+    @property
+    def sentence(self) -> str:
+        """What the group does, in a sentence for a person."""
+        films, label = counted(self.count, "X-ray"), display_in_sentence(self.label)
+        classes = joined([display_in_sentence(name) for name in self.classes], "or")
+        if self.use is GroupUse.COARSE:
+            return f"{films} labeled {label} may be of any of these classes: {classes}."
+        if self.use is GroupUse.INCLUDED:
+            return f"{films} labeled {label} count as {classes}."
+        return (
+            f"{display_name(self.label)} ({films}) is a class of its own beside {classes}, which usually includes it."
+        )
+
+
+def applied_groups(labels: LabelSpace, dataset: Dataset) -> list[AppliedGroup]:
+    """The films whose label is not simply their class, or whose class is part of another, by label."""
+    groups = []
+    for label, count in dataset.labels.value_counts().items():
+        classes = tuple(labels.classes[index] for index in labels.members(str(label)))
+        wider = tuple(name for name, parts in labels.groups.items() if label in parts and name in labels.classes)
+        if len(classes) > 1:
+            groups.append(AppliedGroup(GroupUse.COARSE, str(label), classes, int(count)))
+        elif classes and classes != (label,):
+            groups.append(AppliedGroup(GroupUse.INCLUDED, str(label), classes, int(count)))
+        elif classes and wider and wider != (label,):
+            groups.append(AppliedGroup(GroupUse.BESIDE, str(label), wider, int(count)))
+    return groups
 
 
 def evaluation_films(

@@ -15,7 +15,9 @@ from cxr.cli.app import main
 from cxr.core.number_format import counted
 from cxr.jobs import run_store
 from cxr.jobs.run import Job, Run, Status
+from cxr.learning.film_selection import ExcludedFilms, ExclusionReason
 from tests.support.command_line import Answer, Cxr
+from tests.support.datasets import folder_of_films
 from tests.support.files import rows_of
 from tests.support.training import tiny_recipe
 from tests.support.waiting import wait_until
@@ -96,6 +98,19 @@ def test_training_leaves_a_finished_run_with_its_history(trained: Path, answer: 
     assert "finished" in out
     assert "'first'" in out
     assert "finished" in cxr("runs", "list")[1]
+
+
+def test_before_a_run_starts_classes_and_what_is_left_out_are_printed(
+    home: Path, tmp_path: Path, recipe: Path, cxr: Cxr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_store, "start", run_store.create)
+    names = [f"{label}/{i}.png" for label in ("normal", "pneumonia", "covid19") for i in range(20)]
+    folder = folder_of_films(tmp_path / "public", *names, *(f"other/{i}.png" for i in range(7)))
+    code, out, err = cxr("train", recipe, "--data", folder, "--detach")
+    assert code == 0
+    assert out.startswith("Started run")
+    assert "60 X-rays. Classes: Normal, COVID-19, Pneumonia." in err
+    assert ExcludedFilms(ExclusionReason.LABEL, "other", 7).sentence in err
 
 
 def test_a_name_in_use_is_an_error_before_a_run_starts(trained: Path, phantoms: Path, recipe: Path, cxr: Cxr) -> None:

@@ -78,8 +78,16 @@ def test_each_label_becomes_a_class_in_the_known_order_then_by_name() -> None:
     )
 
 
-def test_a_group_is_not_a_class_where_a_member_is_present() -> None:
-    assert LabelSpace.from_labels(["normal", "pneumonia", "viral"], GROUPS).classes == ("normal", "viral")
+def test_a_group_is_not_a_class_where_all_its_members_are_present() -> None:
+    labels = ["normal", "pneumonia", "viral", "covid19", "bacterial"]
+    assert LabelSpace.from_labels(labels, GROUPS).classes == FOUR.classes
+
+
+@pytest.mark.parametrize("members", [["covid19"], ["viral"], ["bacterial", "viral"]])
+def test_a_group_is_a_class_beside_its_members_where_some_are_absent(members: list[str]) -> None:
+    labels = LabelSpace.from_labels(["normal", "pneumonia", *members], GROUPS)
+    assert labels.classes == ("normal", *members, "pneumonia")
+    assert [labels.members(name) for name in labels.classes] == [(k,) for k in range(len(labels.classes))]
 
 
 def test_a_group_is_a_class_where_no_member_is_present() -> None:

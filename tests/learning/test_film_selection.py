@@ -7,14 +7,19 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_table import COLUMNS
 from cxr.datasets.labels import LabelSpace
 from cxr.learning.film_selection import (
+    AppliedGroup,
     ExcludedFilms,
     ExclusionReason,
+    GroupUse,
+    applied_groups,
     evaluation_films,
     excluded_films,
     label_space,
+    left_out,
     select,
     select_fold,
 )
+from cxr.registry.recipe import Recipe
 from tests.support.training import tiny_recipe
 
 
@@ -77,9 +82,20 @@ def test_views_that_are_excluded_take_no_part_and_make_no_class(films):
 
 def test_labels_that_are_left_out_or_belong_to_no_class_take_no_part():
     films = listed(**{"normal": 20, "viral": 20, "other": 5, "not-a-chest-xray": 5, "pneumonia": 5})
-    chosen, labels = select(recipe(), films)
+    chosen, labels = select(recipe(classes=["normal", "viral"]), films)
     assert labels.classes == ("normal", "viral")
     assert set(chosen.labels) == {"normal", "viral"}
+
+
+@pytest.mark.parametrize("name", ["vgg16-default", "tiny"])
+def test_three_folders_normal_pneumonia_covid19_are_three_classes(name):
+    films = listed(normal=200, pneumonia=150, covid19=50)
+    chosen = Recipe.read(name) if name == "vgg16-default" else recipe()
+    selected, labels = select(chosen, films)
+    assert labels.classes == ("normal", "covid19", "pneumonia")
+    assert len(selected) == 400
+    assert left_out(chosen, labels, films, selected) == []
+    assert applied_groups(labels, films) == [AppliedGroup(GroupUse.BESIDE, "covid19", ("pneumonia",), 50)]
 
 
 def test_films_of_a_coarser_label_take_part_where_all_its_members_are_classes():
@@ -121,6 +137,30 @@ def test_films_that_take_no_part_are_counted_by_reason():
     ]
     chosen, _ = select(recipe(), films)
     assert len(chosen) == 47 - 3 - 5 - 2
+
+
+def test_films_that_a_draw_or_a_fold_leaves_out_are_counted_too(films):
+    drawn = recipe(draw={"normal": 15, "covid19": 12}, classes=["normal", "covid19"])
+    selected, labels = select(drawn, films)
+    assert left_out(drawn, labels, films, selected)[-1] == ExcludedFilms(ExclusionReason.DRAW, "", 60 - 27)
+    films = placed(films, "test", np.arange(0, 120, 6))
+    selected, labels = select_fold(recipe(), films, 0, 3)
+    assert left_out(recipe(), labels, films, selected) == [ExcludedFilms(ExclusionReason.TEST_SET, "", 20)]
+
+
+def test_films_whose_label_is_not_their_class_are_counted():
+    films = listed(normal=20, bacterial=6, viral=5, covid19=4, pneumonia=10)
+    four = label_space(recipe(), films)
+    assert applied_groups(four, films) == [
+        AppliedGroup(GroupUse.COARSE, "pneumonia", ("bacterial", "viral", "covid19"), 10)
+    ]
+    two = label_space(recipe(classes=["normal", "pneumonia"]), films)
+    assert [(group.use, group.label, group.count) for group in applied_groups(two, films)] == [
+        (GroupUse.INCLUDED, "bacterial", 6),
+        (GroupUse.INCLUDED, "viral", 5),
+        (GroupUse.INCLUDED, "covid19", 4),
+    ]
+    assert applied_groups(LabelSpace(("normal", "viral")), films) == []
 
 
 # Draws

@@ -14,11 +14,13 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
 from cxr.jobs.run import Job
+from cxr.learning.film_selection import AppliedGroup, ExcludedFilms, ExclusionReason, GroupUse
 from cxr.registry import default_model, stored_models
 from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components import phantom_form
 from cxr.ui.train.ended_runs import IS_DEFAULT
 from cxr.ui.train.runs import NEW, NO_RUNS, RUNS
+from tests.support.datasets import folder_of_films
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
@@ -126,6 +128,19 @@ def test_before_the_start_the_page_shows_splits_time_and_memory(with_films: AppT
     assert re.search(r"104 train / 16 validation / 40 test", texts(with_films))
     assert re.search(r"\d+ \w+ to \d+ \w+\. Estimated memory: \d+\.\d GB to \d+\.\d GB", texts(with_films))
     assert with_films.text_input(key=NAME).value == "vgg16-default"
+
+
+def test_before_the_start_the_page_shows_classes_groups_and_in_red_what_is_left_out(home: Path, tmp_path: Path) -> None:
+    names = [f"{label}/{i}.png" for label in ("normal", "pneumonia", "covid19") for i in range(20)]
+    catalog.add(folder_of_films(tmp_path / "public", *names, *(f"other/{i}.png" for i in range(7))))
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["films"] = "public"
+    app = run(app)
+    assert "Classes: Normal, COVID-19, Pneumonia." in texts(app)
+    assert AppliedGroup(GroupUse.BESIDE, "covid19", ("pneumonia",), 20).sentence in captions(app)
+    assert [error.value for error in app.error] == [ExcludedFilms(ExclusionReason.LABEL, "other", 7).sentence]
+    app.selectbox(key="train_recipe").set_value("gradientcrescent-binary")
+    assert not has_button(run(app), "train_start")  # too few to draw from
 
 
 def test_an_audit_is_shown_by_the_highest_severity_of_its_findings(with_films: AppTest, phantoms: Path) -> None:

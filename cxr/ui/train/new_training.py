@@ -14,10 +14,9 @@ from cxr.datasets.labels import display_name
 from cxr.jobs import run_store
 from cxr.jobs.estimate import estimate
 from cxr.jobs.model_names import free_name
-from cxr.jobs.training_plan import plan
+from cxr.jobs.training_plan import Composition, composition, plan
 from cxr.learning.augmentation_preview import PreviewFilm, preview_films
 from cxr.learning.device import Device, device_without_tensorflow, find_device
-from cxr.learning.film_selection import excluded_films, select
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe, built_in_names
@@ -39,12 +38,10 @@ def show_new_training(queued: bool) -> None:
     if dataset is None or recipe is None:
         return
     with frame.errors_shown():
-        selected, labels = select(recipe, dataset)
-        _show_composition(
-            selected, labels.classes, [group.sentence for group in excluded_films(recipe, labels, dataset)]
-        )
-        _show_augmentation(selected, recipe)
-        _offer_start(recipe, dataset, selected, paths, queued)
+        chosen = composition(recipe, dataset)
+        _show_composition(chosen)
+        _show_augmentation(chosen.films, recipe)
+        _offer_start(recipe, dataset, chosen.films, paths, queued)
 
 
 def _choose_recipe() -> Recipe:
@@ -72,16 +69,18 @@ def _test_accuracy(card: Card) -> str:
     return f"{card.name} (multiclass accuracy {decimal(test.accuracy)} on {counted(test.n, 'test X-ray')})"
 
 
-def _show_composition(dataset: Dataset, classes: Sequence[str], excluded: Sequence[str]) -> None:
-    """Shows the classes, the sizes of the splits and what is left out."""
-    roles = Counter(dataset.table["role"])
+def _show_composition(chosen: Composition) -> None:
+    """Shows the classes, the sizes of the splits, how labels are grouped and, in red, what is left out."""
+    roles = Counter(chosen.films.table["role"])
     st.subheader("Summary")
     st.markdown(
         f"**{roles['train']} train / {roles['val']} validation / {roles['test']} test.** All X-rays from a patient go "
-        f"into the same split. Classes: {', '.join(map(display_name, classes))}."
+        f"into the same split. Classes: {', '.join(map(display_name, chosen.labels.classes))}."
     )
-    for sentence in excluded:
-        st.caption(sentence)
+    for group in chosen.groups:
+        st.caption(group.sentence)
+    if chosen.excluded:
+        st.error("  \n".join(excluded.sentence for excluded in chosen.excluded))
 
 
 def _show_augmentation(dataset: Dataset, recipe: Recipe) -> None:
