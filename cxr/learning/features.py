@@ -204,7 +204,16 @@ def _network_key(frozen: Any, recipe: Recipe) -> str:
     precision = [layer.compute_dtype for layer in frozen.layers]
     pool = recipe.head.pool if recipe.trunk.train == "head" else ""  # then the pooling belongs to the frozen part
     shape = list(frozen.output.shape)
-    facts = [recipe.trunk.backbone, recipe.input.size_px, recipe.input.scale, pool, shape, precision, READER]
+    facts = [
+        recipe.trunk.backbone,
+        recipe.input.size_px,
+        recipe.input.scale,
+        recipe.input.equalize,
+        pool,
+        shape,
+        precision,
+        READER,
+    ]
     digest.update(json.dumps(facts).encode())
     return digest.hexdigest()[:24]
 

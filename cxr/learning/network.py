@@ -15,6 +15,7 @@ from keras import layers
 
 from cxr.core.errors import RecipeError
 from cxr.learning.backbones import BACKBONES
+from cxr.learning.equalization import Equalization
 from cxr.learning.whitening import Whitening, whitens
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import InputSettings
@@ -96,6 +97,8 @@ def build(recipe: Recipe, classes: int, precision: str = "float32", zca_rank: in
 
 def _preprocess(pixels: Any, settings: InputSettings, zca_rank: int) -> Any:
     x = pixels
+    if settings.equalize:
+        x = Equalization(settings.equalize, dtype="float32", name="equalization")(x)
     if whitens(settings):
         x = Whitening(zca_rank if settings.zca else 0, dtype="float32", name="whitening")(x)
     x = layers.Concatenate(dtype="float32", name="three_channels")([x, x, x])

@@ -19,6 +19,7 @@ from cxr.learning.augmented_views import AugmentedViews, processes_for
 from cxr.learning.checkpoint import load_best, resume_from_checkpoint, save_checkpoint
 from cxr.learning.device import Device
 from cxr.learning.epoch import EpochBatches, TrainingInputs, as_input, run_epoch
+from cxr.learning.equalization import Equalization
 from cxr.learning.features import FeatureTable, PixelTable, feature_table, pixel_table
 from cxr.learning.history import STOPPED, EpochMetrics
 from cxr.learning.journal import Journal, Phase
@@ -170,7 +171,10 @@ def _fitted_whitening(recipe: Recipe, films: _Films) -> list[NDArray[np.float32]
         return []
     rng = np.random.default_rng(recipe.training.seed)
     sample = np.sort(rng.permutation(films.indices("train"))[:WHITENING_FILMS])
-    return fit_whitening(recipe.input, films.pixels.table.take(sample))
+    pixels = films.pixels.table.take(sample)
+    if recipe.input.equalize:
+        pixels = np.asarray(Equalization(recipe.input.equalize)(as_input(pixels)))[..., 0]
+    return fit_whitening(recipe.input, pixels)
 
 
 def _without_unreadable(dataset: Dataset, pixels: PixelTable, journal: Journal) -> tuple[Dataset, PixelTable]:

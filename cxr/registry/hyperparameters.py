@@ -51,6 +51,7 @@ _LABELS = {  # where the stored name is not the word of the field
     "data.draw_seed": "Sampling seed",
     "input.size_px": "Input size, px",
     "input.scale": "Input scaling",
+    "input.equalize": "Histogram equalization",
     "input.featurewise_center": "Subtract training mean",
     "input.featurewise_std": "Divide by training SD",
     "input.zca": "ZCA whitening",

@@ -5,12 +5,18 @@ The descriptions are what the page Train shows beside each field.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MAX_SEED = 2**32 - 1  # the largest that NumPy accepts
-MAX_UNITS = 2**20
+MAX_UNITS = 2**14  # of a dense layer
+MAX_DENSE = 8  # dense layers
+MAX_NAMES = 1000  # classes, labels and views in a list
+MAX_IMAGES = 10_000_000
+MAX_STEPS = 100_000  # of an epoch
+MAX_TEXT = 4000  # characters
+MAX_LABEL = 500
 Metric = Literal["val_loss", "val_accuracy", "val_auc"]
 
 
@@ -23,20 +29,37 @@ class RecipeSection(BaseModel):
 class DataSettings(RecipeSection):
     """Which films and classes a model is trained on, and how they are split."""
 
-    classes: tuple[str, ...] = Field((), description="Classes in their order; empty: the dataset's labels.")
+    classes: tuple[str, ...] = Field(
+        (), max_length=MAX_NAMES, description="Classes in their order; empty: the dataset's labels."
+    )
     groups: dict[str, tuple[str, ...]] = Field(
         {"pneumonia": ("bacterial", "viral", "covid19")},
+        max_length=MAX_NAMES,
         description="Broader labels and the classes each stands for; a group that is a class includes its members.",
     )
     leave_out: tuple[str, ...] = Field(
-        ("other", "not-a-chest-xray"), description="Labels that do not become classes on their own."
+        ("other", "not-a-chest-xray"),
+        max_length=MAX_NAMES,
+        description="Labels that do not become classes on their own.",
     )
-    exclude_views: tuple[str, ...] = Field(("L", "CT"), description="Views to exclude.")
+    exclude_views: tuple[str, ...] = Field(("L", "CT"), max_length=MAX_NAMES, description="Views to exclude.")
     validation: float = Field(0.15, ge=0.02, le=0.5, description="Fraction of training images used for validation.")
     test: float = Field(0.2, ge=0, le=0.5, description="Fraction held out for testing where no split is given.")
-    draw: dict[str, int] = Field({}, description="Images to sample per label; empty: all.")
-    draw_test: int = Field(0, ge=0, description="Sampled images per label that go to the test set.")
-    draw_seed: int = Field(0, ge=0, description="Random seed of the sample.")
+    draw: dict[str, int] = Field({}, max_length=MAX_NAMES, description="Images to sample per label; empty: all.")
+    draw_test: int = Field(0, ge=0, le=MAX_IMAGES, description="Sampled images per label that go to the test set.")
+    draw_seed: int = Field(0, ge=0, le=MAX_SEED, description="Random seed of the sample.")
+
+    @field_validator("classes", "groups", "leave_out", "exclude_views", "draw")
+    @classmethod
+    def _names_and_counts_are_bounded(cls, values: Any) -> Any:
+        members = [values] if isinstance(values, tuple) else [tuple(values)]
+        if isinstance(values, dict):
+            members += [value for value in values.values() if isinstance(value, tuple)]
+            if any(isinstance(count, int) and not 0 <= count <= MAX_IMAGES for count in values.values()):
+                raise ValueError(f"a label has 0 to {MAX_IMAGES} images")
+        if any(len(names) > MAX_NAMES or any(len(name) > MAX_LABEL for name in names) for names in members):
+            raise ValueError(f"at most {MAX_NAMES} names of {MAX_LABEL} characters")
+        return values
 
 
 class InputSettings(RecipeSection):
@@ -48,11 +71,17 @@ class InputSettings(RecipeSection):
         description="unit: 0 to 1; caffe: 0 to 255 minus the ImageNet means, BGR order; torch: ImageNet mean and "
         "standard deviation; half: minus 0.5, divided by 0.25.",
     )
+    equalize: float = Field(
+        0.0, ge=0, le=1, description="Strength of histogram equalization of every image, inside the network; 0: none."
+    )
     featurewise_center: bool = Field(False, description="Subtract the mean gray level of the training images.")
     featurewise_std: bool = Field(False, description="Divide by the standard deviation of the training images.")
     zca: bool = Field(False, description="ZCA whitening along the principal components of the training images.")
     zca_epsilon: float = Field(
-        0.01, gt=0, description="Variance added before ZCA whitening, as a fraction of the largest component's."
+        0.01,
+        gt=0,
+        le=1000,
+        description="Variance added before ZCA whitening, as a fraction of the largest component's.",
     )
 
 
@@ -64,10 +93,13 @@ class BackboneSettings(RecipeSection):
     )
     weights: str = Field(
         "imagenet",
+        max_length=4096,
         description="imagenet, none, shelf:NAME (the backbone of a stored model), or the path of a weights file.",
     )
     train: str = Field(
-        "head", description="Layers to train: head, all, or every layer from a block on (block5, conv5 ...)."
+        "head",
+        max_length=64,
+        description="Layers to train: head, all, or every layer from a block on (block5, conv5 ...).",
     )
 
 
@@ -75,7 +107,7 @@ class HeadSettings(RecipeSection):
     """The layers that turn features into probabilities."""
 
     pool: Literal["flatten", "average", "max"] = Field("average", description="Pooling of the last feature maps.")
-    dense: tuple[int, ...] = Field((), description="Units of each hidden dense layer (ReLU).")
+    dense: tuple[int, ...] = Field((), max_length=MAX_DENSE, description="Units of each hidden dense layer (ReLU).")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout rate before each dense layer but the first.")
     keep: bool = Field(
         False,
@@ -104,10 +136,10 @@ class OptimizerSettings(RecipeSection):
     schedule: Literal["constant", "step", "cosine"] = Field(
         "constant", description="How the learning rate changes over the epochs."
     )
-    warmup_epochs: float = Field(0.0, ge=0, description="Epochs of linear warmup before cosine decay.")
-    step_epochs: int = Field(7, ge=1, description="Step schedule: epochs between drops.")
+    warmup_epochs: float = Field(0.0, ge=0, le=1000, description="Epochs of linear warmup before cosine decay.")
+    step_epochs: int = Field(7, ge=1, le=1000, description="Step schedule: epochs between drops.")
     step_factor: float = Field(0.1, gt=0, lt=1, description="Step schedule: factor of each drop.")
-    clip_norm: float = Field(0.0, ge=0, description="Maximum global norm of the gradient; 0: no clipping.")
+    clip_norm: float = Field(0.0, ge=0, le=1e6, description="Maximum global norm of the gradient; 0: no clipping.")
 
 
 class TrainingSettings(RecipeSection):
@@ -115,7 +147,7 @@ class TrainingSettings(RecipeSection):
 
     epochs: int = Field(20, ge=1, le=1000, description="Passes over the training images.")
     batch: int = Field(32, ge=1, le=1024, description="Images per training step.")
-    steps_per_epoch: int = Field(0, ge=0, description="Training steps per epoch; 0: every image once.")
+    steps_per_epoch: int = Field(0, ge=0, le=MAX_STEPS, description="Training steps per epoch; 0: every image once.")
     views: int = Field(
         0,
         ge=0,
@@ -138,8 +170,10 @@ class TrainingSettings(RecipeSection):
     early_stopping: Metric | Literal["off"] = Field(
         "off", description="Metric that must keep improving, or training stops."
     )
-    patience: int = Field(5, ge=1, description="Early stopping: epochs without improvement.")
-    min_delta: float = Field(0.0, ge=0, description="Early stopping: smallest change that counts as improvement.")
+    patience: int = Field(5, ge=1, le=1000, description="Early stopping: epochs without improvement.")
+    min_delta: float = Field(
+        0.0, ge=0, le=1000, description="Early stopping: smallest change that counts as improvement."
+    )
     stop_at_accuracy: float = Field(0.0, ge=0, le=1, description="Stop at this training accuracy; 0: never.")
     half: bool = Field(False, description="Save the weights as float16; the model is evaluated with them.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(

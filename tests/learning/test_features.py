@@ -381,6 +381,8 @@ def test_poolings_and_augmentations_have_stores_of_their_own(home, dataset):
         rows = feature_table(front, recipe, chosen, pixels, 0, quiet).take(chosen)
         direct = np.asarray(front(pixels.table.take(chosen)[..., None].astype(np.float32)))
         np.testing.assert_allclose(rows, direct, atol=1e-4, rtol=1e-4)
+    equalizing = tiny_recipe(trunk={"train": "head"}, input={"equalize": 1.0})
+    feature_table(build(equalizing, 2).frozen_part, equalizing, chosen, pixels, 0, quiet)
     shifted = tiny_recipe(trunk={"train": "head"}, training={"views": 1}, augmentation={"shift_x": 0.2})
     feature_table(build(shifted, 2).frozen_part, shifted, chosen, pixels, 1, quiet)
-    assert len(list((home / "cache" / "features").iterdir())) == 3
+    assert len(list((home / "cache" / "features").iterdir())) == 4

@@ -5,6 +5,7 @@ import pytest
 from cxr.core.errors import RecipeError
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.learning.backbones import resnet18
+from cxr.learning.equalization import Equalization
 from cxr.learning.network import build
 from cxr.learning.whitening import GRAY, GRAY_LEVELS_PER_SD, fit_whitening
 from cxr.registry.recipe import Recipe
@@ -235,6 +236,16 @@ def test_the_other_scales_are_between_these_bounds(scale, black, white):
     ours = run(keras.Model(model.input, model.get_layer("normalise").output), films)
     np.testing.assert_allclose(ours[0], black, atol=1e-6)
     np.testing.assert_allclose(ours[1], white, atol=1e-6)
+
+
+def test_an_equalizing_network_reads_the_equalized_image():
+    films, made = some_films(3), recipe(scale="unit")
+    equalizing = Recipe.from_table(made.model_dump() | {"input": made.input.model_dump() | {"equalize": 1.0}})
+    plain, network = build(made, 2), build(equalizing, 2)
+    network.model.set_weights(plain.model.get_weights())
+    seen = np.asarray(Equalization(1.0, dtype="float32")(as_input(films)))
+    np.testing.assert_allclose(run(network.model, films), plain.model.predict_on_batch(seen), atol=1e-5)
+    assert np.abs(run(network.model, films) - run(plain.model, films)).max() > 1e-4
 
 
 # Whitening
