@@ -15,7 +15,7 @@ import typer
 
 from cxr import DISCLAIMER
 from cxr.cli import datasets, doctor, evaluate, models, predict, runs, trail, train
-from cxr.core.errors import CxrError
+from cxr.cli.failures import LogToStandardError, one_sentence
 
 app = typer.Typer(
     help=f"Run, explain, evaluate and retrain chest X-ray classifiers. {DISCLAIMER}",
@@ -44,17 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given  # in any position
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
     given = ["--debug"] * debug + [argument for argument in given if argument != "--debug"]
-    try:
+    with one_sentence(debug):
         app(given, prog_name="cxr")
-    except CxrError as error:
-        if debug:
-            raise
-        typer.echo(f"Error: {error}", err=True)
-        raise SystemExit(error.exit_code) from None
 
 
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, handlers=[LogToStandardError()])

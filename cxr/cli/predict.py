@@ -13,6 +13,7 @@ from cxr import DISCLAIMER
 from cxr.cli import console
 from cxr.cli.console import writing
 from cxr.cli.options import Json, Model, takes_options
+from cxr.core.bounded_files import is_folder, is_regular
 from cxr.core.errors import CxrError, FilmError
 from cxr.core.number_format import counted, probability
 
@@ -67,6 +68,8 @@ def predict(options: PredictOptions) -> None:
     files = list(_image_files(options.files))
     if not files:
         raise FilmError("These folders contain no X-rays.", code="none")
+    if not any(map(is_regular, files)):
+        raise FilmError("None of these files exists, or they are not files.", code="none")
     classifier = load_classifier(options.model)
     warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
     rows: list[dict[str, Any]] = []
@@ -100,8 +103,8 @@ def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
     from cxr.datasets.archive import may_be_film
 
     for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.is_file() and may_be_film(file.name))
+        if is_folder(path):
+            yield from sorted(file for file in path.rglob("*") if is_regular(file) and may_be_film(file.name))
         else:
             yield path
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from cxr.core.bounded_files import NOT_REGULAR
 
 PREFIX_LENGTH = 50  # characters of a file's name in the name of its partial file; file systems allow 255 bytes
 
@@ -15,8 +18,11 @@ PREFIX_LENGTH = 50  # characters of a file's name in the name of its partial fil
 def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     """A path to write to, which replaces `path` when the block succeeds and is deleted when it fails.
 
-    durable: the file is flushed to the disk before it replaces `path`, so that it survives a loss of power.
+    durable: the file is flushed to the disk before it replaces `path`, so that it survives a loss of power. A device, a
+    pipe or a socket is never replaced: OSError.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, NOT_REGULAR)
     partial = path.with_name(f".{path.name[:PREFIX_LENGTH]}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         yield partial

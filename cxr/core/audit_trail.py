@@ -88,10 +88,13 @@ def append_entry(entry: AuditEntry, person: Person) -> None:
 
 def read_entries() -> list[AuditEntry]:
     """All readable lines, oldest first; actions that version 0.1 named differently have their present names."""
-    lines = (
-        line for path in sorted(trail_dir().glob("*.jsonl")) for line in path.read_text("utf-8", "replace").splitlines()
-    )
-    return [entry for line in lines if (entry := _parse(line))]
+    return [
+        entry
+        for path in sorted(trail_dir().glob("*.jsonl"))
+        if path.is_file()
+        for line in path.read_text("utf-8", "replace").splitlines()
+        if (entry := _parse(line))
+    ]
 
 
 def _parse(line: str) -> AuditEntry | None:
@@ -99,7 +102,7 @@ def _parse(line: str) -> AuditEntry | None:
     complete = line[max(line.rfind('{"when"'), 0) :]  # skip the start of a line that a full disk cut off
     try:
         entry = AuditEntry(**{key: str(value) for key, value in json.loads(complete).items() if key in known})
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return replace(entry, action=str(LEGACY_ACTIONS.get(entry.action, entry.action)))
 

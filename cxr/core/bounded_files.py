@@ -21,6 +21,22 @@ _END, _WIDE_END = b"PK\5\6", b"PK\6\6"  # signatures of the end record, and of t
 _IN_WIDE_END = 0xFFFFFFFF  # the size in the end record of a large file
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder can be seen at this path; False where the path cannot exist."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_regular(path: Path) -> bool:
+    """Whether a regular file can be seen at this path; False where the path cannot exist."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(path: Path) -> BinaryIO:
     """The open file; OSError for a directory, a device, a pipe, a socket, or a path that cannot exist."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -55,7 +71,7 @@ def zip_directory_bytes(file: IO[bytes]) -> int:
     A library reads so much before it looks at any member. The file's position is at its start afterward.
     """
     file.seek(-min(file.seek(0, os.SEEK_END), _END_BYTES), os.SEEK_END)
-    tail = file.read()
+    tail = file.read() or b""  # None of a device that would have to be waited for
     file.seek(0)
     sizes = [_number(tail, place + 12, 4) for place in _places(tail, _END)]
     wide = [_number(tail, place + 40, 8) for place in _places(tail, _WIDE_END)]

@@ -10,6 +10,7 @@
       RunError              6   run
       RegistryError         7   registry
       AccessError           8   access
+      StorageError          9   storage
 
 The number is the exit code of the command line. A sentence says what happened and what to do, and may change; a code
 does not. Where one class has several causes that a caller or a test must tell apart, the raise names a detail:
@@ -79,6 +80,13 @@ class RegistryError(CxrError):
 
     family = "registry"
     exit_code = 7
+
+
+class StorageError(CxrError):
+    """A file, a folder, the disk or the memory of this computer that cannot be used, whatever it was for."""
+
+    family = "storage"
+    exit_code = 9
 
 
 class AccessError(CxrError):

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxr.core.bounded_files import is_folder, is_regular, open_regular
 from cxr.core.errors import DatasetError, UnreadableFilm
 from cxr.datasets.archive import DAMAGED_ZIP, MANIFEST, Archive, Folder, open_store, wrapping_folder
 from cxr.datasets.film_table import film_table, first_few
 from cxr.films.film import Film
+
+PERSON = "person"  # the column that counts patients with copies of one image as one
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +36,13 @@ class Dataset:
         path = Path(path)
         manifest = MANIFEST
         store: Folder | Archive
-        if path.is_dir():
+        if is_folder(path):
             store = Folder(path)
             name = store.root.name
-        elif path.suffix.lower() == ".csv" and path.is_file():
+        elif path.suffix.lower() == ".csv" and is_regular(path):
             store, manifest = Folder(path.parent), path.name
             name = store.root.name
-        elif path.is_file() and zipfile.is_zipfile(path):
+        elif is_regular(path) and _is_zip(path):
             store = _open_archive(path)
             name = path.stem
         else:
@@ -83,7 +86,12 @@ class Dataset:
 
     @property
     def patients(self) -> pd.Series:
-        """The patient of each film, different from all patients of other datasets."""
+        """The patient of each film, different from all patients of other datasets.
+
+        Where copies of one image are known, their patients are one, even across datasets (`quality.copies`).
+        """
+        if PERSON in self.table:
+            return self.table[PERSON]
         return self.table["dataset"] + "/" + self.table["patient_id"]
 
     @property
@@ -122,6 +130,14 @@ def open_datasets(paths: Sequence[str | Path]) -> Dataset:
     """The films of all these datasets as one dataset."""
     datasets = [Dataset.open(path) for path in paths]
     return datasets[0] if len(datasets) == 1 else Dataset.join(datasets)
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            return zipfile.is_zipfile(file)
+    except OSError:
+        return False
 
 
 def _open_archive(path: Path) -> Archive:

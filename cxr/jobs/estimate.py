@@ -8,17 +8,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from statistics import median
 
 import numpy as np
 
-from cxr.core.errors import CxrError
-from cxr.core.number_format import counted
+from cxr.core.errors import CxrError, RecipeError
+from cxr.core.number_format import counted, gigabytes
 from cxr.jobs.run import FILMS, Run, Status
 from cxr.learning.backbone_costs import BLOCK_COSTS, block_names
-from cxr.learning.device import Device
+from cxr.learning.device import Device, device_without_tensorflow
 from cxr.learning.journal import Phase
 from cxr.registry.recipe import Recipe
+from cxr.registry.shapes import weight_count
 
 ENOUGH_RUNS = 3  # the newest of a kind; when older ones ran, this computer may have been in another state
 START_S = (8.0, 40.0)  # importing TensorFlow, building and compiling
@@ -189,12 +191,36 @@ def _measured_gmac_s() -> float:
     return rounds * side**3 / (time.perf_counter() - started) / 1e9
 
 
+def check_memory(recipe: Recipe, total_bytes: int | None = None) -> None:
+    """RecipeError where a training needs more memory, by its lowest estimate, than this computer has.
+
+    Where there is a GPU, nothing is known of its memory before TensorFlow is imported, and nothing is refused.
+    """
+    if total_bytes is None:
+        import psutil
+
+        if device_without_tensorflow(recipe.training.precision) is None:
+            return
+        total_bytes = int(psutil.virtual_memory().total)
+    needed = _memory(recipe).low
+    if needed > total_bytes:
+        raise RecipeError(
+            f"This training needs at least {gigabytes(needed)} of memory, and this computer has "
+            f"{gigabytes(total_bytes)}. Use a smaller training.batch, input.size_px or head.dense, or train fewer "
+            "layers.",
+            code="memory",
+        )
+
+
 def _memory(recipe: Recipe) -> EstimateRange:
+    fresh = recipe.augmentation.active and not recipe.training.views
     scale = (recipe.input.size_px / 224) ** 2
     blocks, cut = list(BLOCK_COSTS[recipe.trunk.backbone].values()), _frozen_blocks(recipe)
     weights = 4e6 * sum(block.weights_m for block in blocks)
-    trained = 4e6 * sum(block.weights_m for block in blocks[cut:])
-    forward = 4e6 * scale * max(block.maps_m for block in blocks) * 32  # the widest block, for a batch of features
+    head = weight_count(recipe) - 1e6 * sum(block.weights_m for block in blocks)
+    trained = 4e6 * sum(block.weights_m for block in blocks[cut:]) + 4 * max(head, 0)
+    batch = max(32, recipe.training.batch) if fresh else 32  # the widest block, for a batch of features
+    forward = 4e6 * scale * max(block.maps_m for block in blocks) * batch
     stored = 4e6 * scale * sum(block.maps_m for block in blocks[cut:]) * recipe.training.batch
     return EstimateRange(
         PROCESS_BYTES[0] + weights + 2 * trained + 0.3 * forward + 0.5 * stored,
@@ -229,13 +255,13 @@ def _kind(recipe: Recipe, device: str) -> tuple[object, ...]:
 
 def _past_run(run: Run) -> _PastRun | None:
     status, history = run.status, run.history()
-    if status.state != "finished" or not history:
+    if status.state != "finished" or not history or not all(isfinite(row["seconds"]) for row in history):
         return None
     try:
         recipe = Recipe.from_toml(run.job.recipe_toml)
         with (run.folder / FILMS).open(newline="", encoding="utf-8") as file:
             films = Counter(row["role"] for row in csv.DictReader(file))
-    except (CxrError, OSError, KeyError):  # of an older version, or damaged
+    except (CxrError, OSError, KeyError, ValueError, csv.Error):  # of an older version, or damaged
         return None
     training = recipe.training.model_copy(update={"epochs": len(history)})
     work = _work_of(recipe.model_copy(update={"training": training}), films)

@@ -9,13 +9,19 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock
+from pydantic import TypeAdapter
 
 from cxr.core.access import LOCAL, REQUIRED_ROLE, Action, Person
 from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import RunError
+from cxr.registry.card import EPOCH_COLUMNS
+
+T = TypeVar("T")
 
 FRESH_S = 10  # a heartbeat this recent belongs to a living process
 STARTING_S = 30  # how long a new process may take to write its first status
@@ -24,6 +30,7 @@ FILMS = "films.csv"  # the films that take part, with their roles
 SCORES = "evaluation.csv"
 STEPS = "steps.csv"
 PROCESS = "process.json"  # the process that was started last, even if it never wrote a status
+HISTORY_COLUMNS = EPOCH_COLUMNS | {"val_auc", "seconds"}  # that every reader of a history may use
 STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
 INTERRUPTED = "Exited unexpectedly, for example after a crash or a restart. It can be resumed."
 STATUS_UNREADABLE = "The status of this run cannot be read."
@@ -90,39 +97,36 @@ class Run:
     def job(self) -> Job:
         """The run's job; RunError if job.json is damaged."""
         try:
-            table = json.loads((self.folder / "job.json").read_text("utf-8"))
-            fold = tuple(table["fold"]) if table["fold"] else None
-            return Job(
-                table["recipe_toml"], tuple(table["datasets"]), table["model"], fold, table.get("by", LOCAL.name)
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return _adapter(Job).validate_json((self.folder / "job.json").read_bytes())
+        except (OSError, ValueError) as error:
             raise RunError(f"Run {self.id} is damaged: job.json cannot be read.", code="damaged") from error
 
     @property
     def status(self) -> Status:
         """The status as written, or `interrupted` where the process is gone without having written an end."""
         try:
-            status = Status(**json.loads((self.folder / "status.json").read_text("utf-8")))
+            status = _adapter(Status).validate_json((self.folder / "status.json").read_bytes())
             gone = status.alive and not (_is_alive(status) if status.pid else self._is_starting(status))
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, OverflowError):
             return Status("failed", sentence=STATUS_UNREADABLE)
         return replace(status, state="interrupted", sentence=INTERRUPTED) if gone else status
 
     def _is_starting(self, status: Status) -> bool:
         """Whether the process that has not written a status yet exists, or is about to."""
         try:
-            pid, born = json.loads((self.folder / PROCESS).read_text("utf-8"))
-        except (OSError, ValueError, TypeError):
+            pid, born = _adapter(tuple[int, float]).validate_json((self.folder / PROCESS).read_bytes())
+        except (OSError, ValueError):
             return abs(time.time() - status.heartbeat) < STARTING_S
         return _is_alive(replace(status, pid=pid, born=born))
 
     def history(self) -> list[dict[str, float]]:
-        """One row per epoch; empty before the first epoch ends."""
+        """One row per epoch; empty before the first epoch ends. A damaged row is left out, a missing value is NaN."""
         try:
             with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
-                return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-        except OSError:
+                rows = [numbers for row in csv.DictReader(file) if (numbers := _numbers(row))]
+        except (OSError, ValueError, csv.Error):
             return []
+        return [dict.fromkeys(HISTORY_COLUMNS - row.keys(), math.nan) | row for row in rows]
 
     def steps(self) -> list[dict[str, float]]:
         """Epoch, step, steps, loss and accuracy, one row per heartbeat; steps repeated by a resumed run count once."""
@@ -133,7 +137,7 @@ class Run:
                     {key: float(value) for key, value in zip(STEP_COLUMNS, row, strict=True)}
                     for row in _complete_rows(file)
                 ]
-        except (OSError, ValueError):  # none yet, or damaged: the history by epoch has what matters
+        except (OSError, ValueError, csv.Error):  # none yet, or damaged: the history by epoch has what matters
             return []
         for row in rows:
             while steps and (steps[-1]["epoch"], steps[-1]["step"]) >= (row["epoch"], row["step"]):
@@ -179,6 +183,20 @@ class Run:
         """Append one row of what `steps` returns."""
         with (self.folder / STEPS).open("a", encoding="utf-8") as file:
             file.write(",".join(repr(value) for value in values) + "\n")
+
+
+@cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """What reads a value of this type from JSON; a ValueError where the JSON is another."""
+    return TypeAdapter(kind)
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, float] | None:
+    """The row of a history as numbers; None where it is damaged."""
+    try:
+        return {key: float(value) for key, value in row.items()} if "epoch" in row else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _is_alive(status: Status) -> bool:

@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from cxr.core.bounded_files import is_regular
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.core.paths import weights_dirs
 from cxr.registry.recipe import Recipe
@@ -32,7 +33,7 @@ def load_starting_weights(model: Any, recipe: Recipe) -> str:
     if source.startswith(STORED_MODEL):
         return _start_from_stored_model(model, recipe, source.removeprefix(STORED_MODEL))
     path = Path(source)
-    if not path.exists():
+    if not is_regular(path):
         raise RecipeError(
             f"trunk.weights: '{source}' is not imagenet, none, shelf:NAME or an existing file.", code="no-weights"
         )
@@ -59,7 +60,7 @@ def _start_from_imagenet(model: Any, recipe: Recipe) -> str:
     for folder in weights_dirs():
         for ending in (".weights.h5", ".npz"):
             path = folder / f"{backbone}_notop{ending}"
-            if path.exists():
+            if is_regular(path):
                 _start_from_file(model, recipe, path)
                 return f"ImageNet ({path.name})"
     import keras

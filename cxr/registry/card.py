@@ -206,7 +206,8 @@ def parse_recipe(data: bytes) -> Recipe:
     try:
         return Recipe.from_table(tomllib.loads(data.decode("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecipeError) as error:
-        raise RegistryError(f"The model's {RECIPE} is not valid: {error}", code="recipe") from error
+        reason = str(error).removesuffix(".")
+        raise RegistryError(f"The model's {RECIPE} is not valid: {reason}.", code="recipe") from error
     except RecursionError:
         raise RegistryError(f"The model's {RECIPE} is not valid: it is nested too deeply.", code="recipe") from None
 

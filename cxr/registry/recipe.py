@@ -10,9 +10,11 @@ from typing import Any, Self
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
 
+from cxr.core.access import current_person
 from cxr.core.bounded_files import read_regular
 from cxr.core.errors import RecipeError
 from cxr.registry.recipe_sections import (
+    MAX_TEXT,
     AugmentationSettings,
     BackboneSettings,
     DataSettings,
@@ -23,8 +25,11 @@ from cxr.registry.recipe_sections import (
     RecipeSection,
     TrainingSettings,
 )
+from cxr.registry.shapes import weight_count
+from cxr.registry.starting_file import weights_file
 
 MAX_BYTES = 100_000  # of a recipe's file
+MAX_WEIGHTS = 160_000_000  # of a network: VGG19 with its published head has 144 million
 BUILT_IN = Path(__file__).parent / "recipes"
 
 
@@ -32,9 +37,9 @@ class Recipe(RecipeSection):
     """All settings of a training."""
 
     name: str = Field("custom", pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="The recipe's name.")
-    about: str = Field("", description="Summary, in a sentence.")
-    origin: str = Field("", description="Source.")
-    published: str = Field("", description="Published results.")
+    about: str = Field("", max_length=MAX_TEXT, description="Summary, in a sentence.")
+    origin: str = Field("", max_length=MAX_TEXT, description="Source.")
+    published: str = Field("", max_length=MAX_TEXT, description="Published results.")
     data: DataSettings = DataSettings()
     input: InputSettings = InputSettings()
     trunk: BackboneSettings = BackboneSettings()
@@ -56,6 +61,11 @@ class Recipe(RecipeSection):
             raise ValueError("optimiser.warmup_epochs needs optimiser.schedule = cosine")
         if self.data.draw and min(self.data.draw.values()) <= self.data.draw_test:
             raise ValueError("data.draw must be larger than data.draw_test, or no image is left for training")
+        if (weights := weight_count(self)) > MAX_WEIGHTS:
+            raise ValueError(
+                f"this network has {weights / 1e6:,.0f} million weights, more than {MAX_WEIGHTS / 1e6:,.0f} million; "
+                "use smaller head.dense, head.pool = average, or a smaller input.size_px"
+            )
         return self
 
     @classmethod
@@ -88,12 +98,10 @@ class Recipe(RecipeSection):
 
     def with_absolute_weights(self) -> Recipe:
         """The recipe with the weights file's absolute path, for a process that starts in another folder."""
-        path = Path(self.trunk.weights)
         if self.trunk.weights in ("imagenet", "none") or self.trunk.weights.startswith("shelf:"):
             return self
-        if not path.exists():
-            raise RecipeError(f"trunk.weights: '{path}' is not imagenet, none, shelf:NAME or an existing file.")
-        return self.model_copy(update={"trunk": self.trunk.model_copy(update={"weights": str(path.resolve())})})
+        path = weights_file(self.trunk.weights, current_person())
+        return self.model_copy(update={"trunk": self.trunk.model_copy(update={"weights": str(path)})})
 
     def with_overrides(self, overrides: Iterable[str]) -> Recipe:
         """The recipe with `section.key=value` overrides applied."""

@@ -6,10 +6,14 @@ network, or one of another recipe, is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import BackboneSettings, InputSettings
+
+if TYPE_CHECKING:
+    from cxr.registry.recipe import Recipe
 
 Shape = tuple[int, ...]
 
@@ -30,6 +34,11 @@ def expected_shapes(recipe: Recipe, class_count: int, zca_rank: int = 0) -> dict
         pooled = width
     outputs = 1 if recipe.head.output == "sigmoid" else class_count
     return shapes | {"logits/kernel": (pooled, outputs), "logits/bias": (outputs,)}
+
+
+def weight_count(recipe: Recipe, class_count: int = 2) -> int:
+    """The number of weights of the recipe's network, without what whitening is fitted to."""
+    return sum(math.prod(shape) for shape in expected_shapes(recipe, class_count).values())
 
 
 def feature_count(backbone: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,17 @@ def test_the_longest_file_name_of_a_file_system_can_be_written(tmp_path: Path) -
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "no" / "file", "text")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_pipe_is_never_replaced_by_a_file(tmp_path: Path, link: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = tmp_path / "pipe"
+    if link:
+        path = tmp_path / "link"
+        path.symlink_to("pipe")
+    with pytest.raises(OSError, match="regular"):
+        write_atomically(path, "text")
+    assert (tmp_path / "pipe").is_fifo()
+    assert path.is_symlink() == link
+    assert len(list(tmp_path.iterdir())) == 1 + link

@@ -248,7 +248,8 @@ def test_a_file_that_is_not_the_one_on_its_card_is_refused(
         ("name = 'another'", "inconsistent"),
         ("name = 'tiny'\n[input]\nsize_px = 64", "inconsistent"),
         ("name = 'tiny'\n[input]\nsize_px = 32\n[head]\ndense = [999999999]", "recipe"),
-        ("name = 'tiny'\n[input]\nsize_px = 32\n[head]\ndense = [999999]", "shapes"),
+        ("name = 'tiny'\n[input]\nsize_px = 32\n[head]\ndense = [999999]", "recipe"),
+        ("name = 'tiny'\n[input]\nsize_px = 32\n[head]\ndense = [9999]", "shapes"),
         ("name = 'tiny'\n[input]\nsize_px = 32\n[head]\noutput = 'sigmoid'", "inconsistent"),
     ],
 )
