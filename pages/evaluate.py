@@ -14,6 +14,7 @@ from cxr.ui.evaluate.metrics import show_additional_metrics, show_key_metrics
 from cxr.ui.evaluate.run_form import show_run_form
 from cxr.ui.evaluate.sections import show_section
 from cxr.ui.evaluate.shortcuts import show_shortcuts
+from cxr.ui.evaluate.subgroups import show_sources
 from cxr.ui.evaluate.view import evaluation_view, stored_scores
 
 TITLE = "Evaluate"
@@ -46,6 +47,7 @@ def main() -> None:
         point = choose_operating_point(card, LabelSpace(card.classes, card.groups))
         view = evaluation_view(card, evaluation, table, point)
         show_key_metrics(view)
+        show_sources(view)
         show_additional_metrics(view)
         show_section(view)
 

@@ -34,6 +34,8 @@ def _sections(card: Card, recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield "Performance", _table(performance_table(card))
     for subgroup in subgroup_tables(card):
         yield f"Performance by {subgroup.column}", f"{_table(subgroup.table)}\n{subgroup.sentence}"
+        if not subgroup.calibration.empty:
+            yield f"Calibration by {subgroup.column}", _table(subgroup.calibration)
     for title, text in statement_sections(card).items():
         yield title, textwrap.fill(text, WIDTH)
     yield "Note", card.note

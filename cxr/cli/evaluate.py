@@ -50,7 +50,7 @@ def evaluate(options: EvaluateOptions) -> None:
     from cxr.evaluation import stored_evaluations as stored_scores
     from cxr.evaluation.indeterminate import selective_metrics
     from cxr.evaluation.metric_intervals import metric_intervals
-    from cxr.evaluation.subgroups import subgroup_metrics
+    from cxr.evaluation.subgroups import grouping_columns, subgroup_metrics, subgroup_values
 
     with console.bar("Reading X-rays") as progress:
         result = model_evaluation.evaluate_model(options.model, options.data, options.split, progress)
@@ -60,6 +60,7 @@ def evaluate(options: EvaluateOptions) -> None:
     cases = result.cases
     metrics = metric_intervals(cases) if options.intervals else {}
     groups = subgroup_metrics(cases, options.by) if options.by else None
+    sources = subgroup_values(cases, "source") if "source" in grouping_columns(cases.films) else ()
     band = result.card.unsure if options.intervals else None
     selective = selective_metrics(cases, band) if band else None
     if options.saves:
@@ -68,6 +69,8 @@ def evaluate(options: EvaluateOptions) -> None:
         )
     if options.as_json:
         answer = result.evaluation.as_dict() | {"unreadable": result.unreadable, "takes_no_part": result.left_out}
+        if sources:
+            answer["sources"] = [source.as_dict() for source in sources]
         if options.intervals:
             answer["intervals"] = {name: interval.as_dict() for name, interval in metrics.items()}
             answer["sure"] = selective.as_dict() if selective else None
@@ -80,6 +83,8 @@ def evaluate(options: EvaluateOptions) -> None:
     for sentence in result.left_out:
         typer.echo(sentence, err=True)
     evaluation_text.print_evaluation(result.evaluation)
+    if sources:
+        evaluation_text.print_sources(sources)
     if options.intervals:
         evaluation_text.print_intervals(metrics)
     if selective:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cxr.cli.console import listed
-from cxr.core.number_format import counted, decimal, percent
+from cxr.core.number_format import counted, decimal, percent, signed_decimal
 
 if TYPE_CHECKING:
     from cxr.evaluation.comparison import Comparison
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from cxr.evaluation.indeterminate import SelectiveMetrics
     from cxr.evaluation.intervals import Interval
     from cxr.evaluation.shortcuts.report import ProbeResult, ShortcutAudit, ShortcutMeasurements, SourceResult
-    from cxr.evaluation.subgroups import SubgroupMetrics
+    from cxr.evaluation.subgroups import Subgroup, SubgroupMetrics
 
 MAX_LISTED = 20
-SUBGROUP_METRICS = ("accuracy", "binary.auc", "binary.sensitivity", "binary.specificity")
 WIDTH = 28  # of a column of names
 METRIC_WIDTH = 38  # of a column of metrics
 
@@ -42,6 +41,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
         )
         question = f"Any finding vs {display_in_sentence(evaluation.negative)}"
         typer.echo(f"{question}, {threshold}: {values} ({counted(binary.n, 'X-ray')})")
+        typer.echo(
+            f"  PPV {decimal(binary.ppv)}, NPV {decimal(binary.npv)}, ECE {decimal(binary.ece)}, calibration bias "
+            f"{signed_decimal(binary.calibration_bias)}, indeterminate {decimal(binary.indeterminate)}"
+        )
     print_confusion_matrix(evaluation)
     if evaluation.left_out:
         typer.echo(f"{counted(evaluation.left_out, 'X-ray')} excluded: the model does not have their class.")
@@ -62,7 +65,7 @@ def print_confusion_matrix(evaluation: Evaluation) -> None:
 
 def print_intervals(intervals: Mapping[str, Interval]) -> None:
     """Print each metric with its confidence interval."""
-    typer.echo("95% CI by bootstrap over patients:")
+    typer.echo("95% CI over patients:")
     for name, interval in intervals.items():
         typer.echo(f"  {metric_name(name):{METRIC_WIDTH}} {interval.text()}")
 
@@ -87,18 +90,30 @@ def print_selective(metrics: SelectiveMetrics) -> None:
     typer.echo(f"Outside the indeterminate band: {coverage}, accuracy {metrics.accuracy.text()}")
 
 
+def print_sources(sources: Iterable[Subgroup]) -> None:
+    """Print a row for each source: how much of the figures of all X-rays above is true there."""
+    from cxr.presentation.evaluation_tables import source_table
+
+    table = source_table(list(sources))
+    widths = [max(len(str(name)), *table[name].astype(str).str.len()) for name in table]
+    typer.echo("By source:")
+    for row in (tuple(table.columns), *table.itertuples(index=False, name=None)):
+        first, *others = (f"{value:>{width}}" for value, width in zip(row, widths, strict=True))
+        typer.echo(f"  {first.strip():{widths[0]}}  {'  '.join(others)}")
+
+
 def print_subgroups(subgroups: SubgroupMetrics) -> None:
     """Print the metrics of each subgroup, and the subgroup with the worst one."""
-    from cxr.evaluation.subgroups import TOO_FEW
+    from cxr.presentation.evaluation_tables import subgroup_metric
+    from cxr.presentation.metric_definitions import SUBGROUP_KEYS
 
     for group in subgroups.groups:
         size = f"{counted(group.n, 'X-ray')}, {counted(group.patients, 'patient')}"
         outcomes = "" if group.positive is None else f", {group.positive} positive, {group.negative} negative"
         typer.echo(f"{subgroups.column} {group.name}: {size}{outcomes}")
-        for name in SUBGROUP_METRICS:
-            if name in group.metrics:
-                text = TOO_FEW if group.too_few(name) else group.metrics[name].text()
-                typer.echo(f"  {metric_name(name):{METRIC_WIDTH}} {text}")
+        for name, key in SUBGROUP_KEYS.items():
+            if key in group.metrics:
+                typer.echo(f"  {name:{METRIC_WIDTH}} {subgroup_metric(group, key)}")
     typer.echo(subgroups.sentence)
 
 
@@ -115,7 +130,7 @@ def print_comparison(comparison: Comparison) -> None:
         typer.echo(f"{'':10} difference: {difference.text()}")
     typer.echo(f"Only {first} correct: {comparison.only_first_right}. Only {second}: {comparison.only_second_right}.")
     delong = f", DeLong p = {comparison.delong_p:.3g}" if isfinite(comparison.delong_p) else ""
-    typer.echo(f"McNemar p = {comparison.mcnemar_p:.3g}{delong} (both tests treat all X-rays as independent)")
+    typer.echo(f"McNemar p = {comparison.mcnemar_p:.3g}{delong} (the X-rays of a patient are taken together)")
     for row in comparison.differing.head(MAX_LISTED).to_dict("records"):
         typer.echo(f"  {row['path']}: reference {row['label']}; predicted {row['first']} / {row['second']}")
     if len(comparison.differing) > MAX_LISTED:
@@ -127,7 +142,7 @@ def print_shortcuts(audit: ShortcutAudit) -> None:
     measurements, lines = audit.measurements, [audit.verdict.sentence]
     lines += [f"  Reason: {reason}" for reason in audit.verdict.reasons]
     lines += [f"  Note: {remark}" for remark in audit.verdict.remarks]
-    lines += [*_case_lines(measurements), *_probe_lines(measurements)]
+    lines += [*_case_lines(measurements), *_probe_lines(measurements), *_property_lines(measurements)]
     if measurements.class_by_source:
         lines.append(f"Class–source association (Cramér's V): {measurements.class_by_source.text()}")
     lines += [line for source in measurements.sources for line in _source_lines(source)]
@@ -136,10 +151,11 @@ def print_shortcuts(audit: ShortcutAudit) -> None:
 
 
 def _case_lines(measurements: ShortcutMeasurements) -> Iterator[str]:
+    from cxr.presentation.shortcut_tables import LUNGS_MASKED_BY
+
     roles = listed({role or "not in its training data": count for role, count in measurements.by_role.items()})
-    masks = "outlines" if measurements.lungs == "outline" else "a box, because some X-rays have no outlines"
     size = f"{counted(measurements.films, 'X-ray')}, {counted(measurements.patients, 'patient')}"
-    yield f"{size} ({roles}); lungs masked by {masks}"
+    yield f"{size} ({roles}); lungs masked {LUNGS_MASKED_BY[measurements.lungs]}"
     yield from (f"  {source}: {listed(counts)}" for source, counts in measurements.by_source.items())
     yield from (f"  {note}" for note in measurements.notes)
 
@@ -167,6 +183,17 @@ def _lines_of_probe(probe: ProbeResult) -> Iterator[str]:
     yield from (f"    {display_name(name):{WIDTH - 2}} AUC {auc.text()}" for name, auc in probe.classes.items())
 
 
+def _property_lines(measurements: ShortcutMeasurements) -> Iterator[str]:
+    from cxr.presentation.shortcut_tables import probe_name
+
+    if measurements.properties:
+        yield "Probes trained on an image property, within a source (CIs corrected for their number):"
+    for result in measurements.properties:
+        followed = f"; model's score follows: {result.followed.text()}" if result.followed else ""
+        name = f"{probe_name(result.name)}, {result.source}"
+        yield f"  {name:{WIDTH}} AUC {result.most_certain[1].text()}{followed}"
+
+
 def _source_lines(source: SourceResult) -> Iterator[str]:
     from cxr.presentation.shortcut_tables import NOT_AVAILABLE
 
@@ -184,7 +211,7 @@ def _heatmap_lines(measurements: ShortcutMeasurements) -> Iterator[str]:
     from cxr.datasets.labels import display_in_sentence
 
     for share in measurements.heatmap_shares:
-        lungs = "the lung outlines" if share.lungs == "outline" else "the lung box"
+        lungs = "the lung box" if share.lungs == "box" else "the lung outlines"
         values = f"{share.share.text()}, uniform map {decimal(share.uniform)} ({counted(share.films, 'X-ray')})"
         yield f"Heatmap share of {display_in_sentence(share.label)} inside {lungs}: {values}"
     for step in measurements.randomization:

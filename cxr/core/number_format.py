@@ -31,6 +31,11 @@ def decimal(value: float | None, places: int = 3) -> str:
     return ("∞" if value > 0 else "-∞") if isinf(value) else f"{value:.{places}f}"
 
 
+def signed_decimal(value: float, places: int = 3) -> str:
+    """A number that may be negative, with its sign, as in +0.043; a dash if it is not a number."""
+    return UNKNOWN if isnan(value) else f"{value:+.{places}f}"
+
+
 def interval_range(low: float | None, high: float | None, places: int = 3) -> str:
     """The bounds of an interval, as in 0.887–0.934; a dash if they are not known, "or more" where it has no end."""
     if low is None or high is None or isnan(low) or isnan(high):

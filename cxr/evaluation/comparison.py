@@ -106,7 +106,7 @@ def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RES
         auc_difference=differences[1],
         only_first_right=only_first,
         only_second_right=only_second,
-        mcnemar_p=mcnemar_p(*correct, cases[0].patient),
+        mcnemar_p=mcnemar_p(correct[0], correct[1], cases[0].patient),
         delong_p=_delong_p(cases),
         differing=_differing(a, cases, correct, predicted),
     )

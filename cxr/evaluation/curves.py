@@ -57,6 +57,7 @@ class CalibrationCurve:
     films: NDArray[np.int64]
     brier: float
     expected_error: float  # mean distance of the two, weighted by films
+    bias: float  # mean score minus observed frequency
 
 
 def roc_curve(question: BinaryQuestion) -> RocCurve:
@@ -102,6 +103,7 @@ def calibration_curve(question: BinaryQuestion) -> CalibrationCurve:
         films[filled],
         brier=float(((scores - reference) ** 2).mean()),
         expected_error=float((np.abs(predicted - observed) * films[filled]).sum() / len(scores)),
+        bias=float((scores - reference).mean()),
     )
 
 

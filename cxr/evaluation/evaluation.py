@@ -48,6 +48,7 @@ class Evaluation:
     negative: str  # the class that means no finding; "" where there is none
     binary: BinaryMetrics | None  # any finding against it
     left_out: int  # films whose label the model does not know
+    patients: int
     balanced_accuracy: float
     mcc: float
     macro_auc: float
@@ -93,6 +94,7 @@ def evaluate(cases: LabeledCases) -> Evaluation:
         negative=labels.classes[labels.negative] if labels.negative is not None else "",
         binary=_binary_metrics(cases, values) if labels.negative is not None else None,
         left_out=cases.left_out,
+        patients=cases.patients,
         balanced_accuracy=values["balanced_accuracy"],
         mcc=values["mcc"],
         macro_auc=values["macro_auc"],

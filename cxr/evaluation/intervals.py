@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp, inf, isfinite, log, nan, sqrt
+from math import inf, isfinite, log, nan, sqrt
 from typing import Annotated, Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from cxr.core.number_format import with_interval
 from cxr.evaluation.metrics import Floats
 
 LEVEL = 0.95
-Z = 1.959963984540054
 RESAMPLES = 2000
 BLOCK = 64  # resamples at once: their weights stay in the processor's cache
 MIN_DEFINED = 0.9  # the share of resamples that must have a value; otherwise too few patients carry the metric
@@ -87,31 +86,46 @@ def percentile_interval(value: float, samples: Floats) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def logit_interval(value: float, samples: Floats, patients: float, certainty: float = CERTAINTY) -> Interval:
+@dataclass(frozen=True)
+class Support:
+    """What a metric with an interval on the logit scale rests on."""
+
+    patients: float  # on its smaller side, as `effective_patients` counts them
+    certainty: float = CERTAINTY
+    spread: float = 1.0  # by which it varies more than its resamples: those of a probe have only one set of probes
+
+
+def logit_interval(value: float, samples: Floats, support: Support, level: float = LEVEL) -> Interval:
     """A metric from 0 to 1, such as an AUC, with an interval that is symmetric on the logit scale.
 
-    `patients` is the effective number of patients on the smaller side, as `effective_patients` counts them. Its reach
-    is the standard deviation of the resamples times the quantile of Student's t for so many patients. No bound is
-    tighter than Wilson's for a proportion of `certainty` times as many: without that, a value of 1 had no uncertainty.
+    Its reach is the standard deviation of the resamples times the quantile of Student's t for so many patients. No
+    bound is tighter than Wilson's for a proportion of `certainty` times the patients: without that, a value of 1 had
+    no uncertainty.
     """
+    from scipy.special import expit, stdtrit  # late: the first page does not need SciPy
+
     known = _defined(value, samples)
-    if known is None or patients < MIN_PATIENTS:
+    if known is None or support.patients < MIN_PATIENTS:
         return Interval(value, nan, nan)
-    limit = wilson_interval(value * certainty * patients, certainty * patients)
+    most = support.certainty * support.patients
+    limit = wilson_interval(value * most, most, level)
     if not 0 < value < 1:
         return Interval(value, limit.low, limit.high)
-    reach = _student(patients - 1) * float(known.std()) / (value * (1 - value))
-    center = log(value / (1 - value))
-    return Interval(value, min(limit.low, _logistic(center - reach)), max(limit.high, _logistic(center + reach)))
+    error = support.spread * float(known.std()) / (value * (1 - value))
+    center, reach = log(value / (1 - value)), stdtrit(support.patients - 1, (1 + level) / 2) * error
+    return Interval(value, min(limit.low, float(expit(center - reach))), max(limit.high, float(expit(center + reach))))
 
 
-def wilson_interval(part: float, whole: float) -> Interval:
+def wilson_interval(part: float, whole: float, level: float = LEVEL) -> Interval:
     """A proportion with Wilson's score interval (1927)."""
+    from scipy.special import ndtri
+
     if not whole:
         return UNKNOWN
+    z = float(ndtri((1 + level) / 2))
     share = part / whole
-    center = (share + Z**2 / (2 * whole)) / (1 + Z**2 / whole)
-    reach = Z / (1 + Z**2 / whole) * sqrt(share * (1 - share) / whole + Z**2 / (4 * whole**2))
+    center = (share + z**2 / (2 * whole)) / (1 + z**2 / whole)
+    reach = z / (1 + z**2 / whole) * sqrt(share * (1 - share) / whole + z**2 / (4 * whole**2))
     return Interval(share, max(0.0, center - reach) if part else 0.0, min(1.0, center + reach) if part < whole else 1.0)
 
 
@@ -164,14 +178,3 @@ def _defined(value: float, samples: Floats) -> Floats | None:
     """The resamples that have a value; None where too few have one."""
     known = samples[np.isfinite(samples)]
     return None if np.isnan(value) or len(known) < max(MIN_DEFINED * len(samples), 1) else known
-
-
-def _student(degrees: float) -> float:
-    """The quantile of Student's t distribution for the interval's level."""
-    from scipy.special import stdtrit  # scipy.stats takes half a second to import
-
-    return float(stdtrit(degrees, (1 + LEVEL) / 2))
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + exp(-x)) if x > -700 else 0.0

@@ -12,6 +12,7 @@ from cxr.evaluation.intervals import (
     CERTAINTY,
     RESAMPLES,
     Interval,
+    Support,
     bootstrap_weights,
     effective_patients,
     logit_interval,
@@ -24,9 +25,6 @@ from cxr.evaluation.metrics import metric_values, ratio
 Films = NDArray[np.bool_]
 
 BIASED = ("ece", "binary.ece")  # noise only adds to them, so their resamples lie above the value itself
-RANKED = ("auc", "average_precision", "macro_auc", "micro_auc")
-SHARES = ("f1", "macro_f1", "balanced_accuracy")  # of several counts, so their resamples vary less than a proportion
-SHARE_CERTAINTY = 2
 
 
 def metric_intervals(
@@ -44,7 +42,7 @@ def metric_intervals(
         for name, (hits, films) in proportions(cases).items()
     }
     counted |= _likelihood_ratios(counted, prevalence) if "binary.sensitivity" in counted else {}
-    patients = _patients(cases)
+    support = _support(cases)
     intervals = {}
     for name, (first,) in values.items():
         value, samples = float(first), np.concatenate([block[name] for block in drawn])
@@ -52,9 +50,8 @@ def metric_intervals(
             intervals[name] = Interval(value, nan, nan)
         elif name in counted:
             intervals[name] = Interval(value, counted[name].low, counted[name].high)
-        elif name in patients:
-            certainty = CERTAINTY if _measure(name) in RANKED else SHARE_CERTAINTY
-            intervals[name] = logit_interval(value, samples, patients[name], certainty)
+        elif name in support:
+            intervals[name] = logit_interval(value, samples, support[name])
         else:
             bootstrap = percentile_interval(value, samples)
             intervals[name] = bootstrap if bootstrap.low < bootstrap.high else Interval(value, nan, nan)
@@ -64,7 +61,7 @@ def metric_intervals(
 def auc_interval(cases: LabeledCases, value: float, samples: NDArray[np.floating]) -> Interval:
     """The AUC by which models are compared, with its interval: of any finding, or, without a negative class, macro."""
     name = "macro_auc" if cases.labels.negative is None else "binary.auc"
-    return logit_interval(value, samples, _patients(cases)[name])
+    return logit_interval(value, samples, _support(cases)[name])
 
 
 def proportions(cases: LabeledCases) -> dict[str, tuple[Films, Films]]:
@@ -114,26 +111,27 @@ def _predictive(likelihood_ratio: float, prevalence: float) -> float:
     return float(ratio(odds, odds + 1 - prevalence)) if isfinite(odds) else nan
 
 
-def _patients(cases: LabeledCases) -> dict[str, float]:
-    """The effective number of patients on the smaller side of each metric that has an interval on the logit scale."""
+def _support(cases: LabeledCases) -> dict[str, Support]:
+    """What each metric that has an interval on the logit scale rests on."""
     single = cases.has_single_class
-    of_class = {
-        name: _smaller_side(cases, single & cases.targets[:, k], single & ~cases.targets[:, k])
-        for k, name in enumerate(cases.labels.classes)
-    }
-    least = min(filter(None, of_class.values()), default=0.0)
-    patients = dict.fromkeys(("macro_f1", "balanced_accuracy", "macro_auc", "micro_auc"), least)
-    for measure in ("auc", "average_precision", "f1"):
-        patients |= {f"{measure}.{name}": count for name, count in of_class.items()}
-    both = _smaller_side(cases, cases.binary_reference == 1, cases.binary_reference == 0)
-    return patients | {f"binary.{measure}": both for measure in ("auc", "average_precision", "f1")}
+    of_class = [effective_patients(cases.patient[single & own]) for own in cases.targets.T]
+    of_rest = [effective_patients(cases.patient[single & ~own]) for own in cases.targets.T]
+    support: dict[str, Support] = {}
+    for name, own, rest in zip(cases.labels.classes, of_class, of_rest, strict=True):
+        support |= _of_one_class(f".{name}", own, rest)
+    present = [count for count in of_class if count]
+    if present:
+        least, harmonic_mean = min(present), len(present) / sum(1 / count for count in present)
+        of_mean = {
+            "balanced_accuracy": len(present),
+            "macro_f1": CERTAINTY * len(present),
+        }  # classes vary by themselves
+        of_mean |= {"macro_auc": CERTAINTY, "micro_auc": CERTAINTY}
+        support |= {name: Support(least, times * harmonic_mean / least) for name, times in of_mean.items()}
+    sides = [effective_patients(cases.patient[cases.binary_reference == side]) for side in (1, 0)]
+    return support | {f"binary.{name}": value for name, value in _of_one_class("", *sides).items()}
 
 
-def _smaller_side(cases: LabeledCases, one: Films, other: Films) -> float:
-    return min(effective_patients(cases.patient[side]) for side in (one, other))
-
-
-def _measure(name: str) -> str:
-    """The metric without its class or question."""
-    first, _, rest = name.partition(".")
-    return rest if first == "binary" else first
+def _of_one_class(suffix: str, own: float, rest: float) -> dict[str, Support]:
+    smaller = Support(min(own, rest))
+    return {f"auc{suffix}": smaller, f"average_precision{suffix}": smaller, f"f1{suffix}": Support(own)}

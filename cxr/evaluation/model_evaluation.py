@@ -79,7 +79,7 @@ def _evaluation(card: Card, paths: Sequence[str], split: str | None, progress: P
             code="nothing-to-evaluate",
         )
     scores, unreadable = _scored(films, name, labels, progress)
-    cases = labeled_cases(scores, labels, card.threshold)
+    cases = labeled_cases(scores, labels, card.threshold, card.unsure)
     excluded = [group.sentence for group in excluded_films(recipe, labels, dataset)]
     return ModelEvaluation(evaluate(cases), cases, scores, unreadable, excluded, card)
 

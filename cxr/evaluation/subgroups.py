@@ -17,7 +17,7 @@ from cxr.core.number_format import decimal, interval_range
 from cxr.evaluation.cases import LabeledCases
 from cxr.evaluation.intervals import LEVEL, MIN_DEFINED, RESAMPLES, UNKNOWN, Interval, bootstrap_weights
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.metrics import Floats, metric_value
+from cxr.evaluation.metrics import Floats, metric_value, metric_values
 from cxr.evaluation.scores import PREFIX
 
 COLUMNS = ("source", "view", "sex", "age")
@@ -51,10 +51,17 @@ class Subgroup:
     positive: int | None = None  # films with the finding, and without it; None where there is no negative class
     negative: int | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON: a number that is not finite is null."""
+        facts = {"name": self.name, "n": self.n, "patients": self.patients}
+        sides = {"positive": self.positive, "negative": self.negative}
+        return facts | sides | {name: interval.as_dict() for name, interval in self.metrics.items()}
+
     def too_few(self, metric: str) -> bool:
         """Whether the metric is of a side with too few films here to mean anything."""
         films = {1: self.positive, 0: self.negative}
-        return any((films[side] or 0) < MIN_FILMS for side in SIDES.get(metric, ()))
+        counts = [films[side] for side in SIDES.get(metric, ())]
+        return any(count is not None and count < MIN_FILMS for count in counts)
 
     def comparable(self, metric: str) -> bool:
         """Whether the subgroup has patients and films enough to be named the worst by the metric."""
@@ -75,18 +82,18 @@ class SubgroupMetrics:
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON: a number that is not finite is null."""
-        groups = [
-            {"name": group.name, "n": group.n, "patients": group.patients}
-            | {"positive": group.positive, "negative": group.negative}
-            | {name: interval.as_dict() for name, interval in group.metrics.items()}
-            for group in self.groups
-        ]
+        groups = [group.as_dict() for group in self.groups]
         facts = {"column": self.column, "figure": self.metric, "groups": groups, "worst": self.worst}
         return facts | {"gap": self.gap.as_dict(), "sentence": self.sentence, "compared": self.compared}
 
 
 def subgroup_metrics(
-    cases: LabeledCases, column: str, metric: str = "accuracy", resamples: int = RESAMPLES, seed: int = 0
+    cases: LabeledCases,
+    column: str,
+    metric: str = "accuracy",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    prevalence: float | None = None,
 ) -> SubgroupMetrics:
     """The metrics of every subgroup of the column, and the worst subgroup; ages go into bands.
 
@@ -94,14 +101,19 @@ def subgroup_metrics(
     is far off by chance alone, but its interval is wide and ends high, so it is not named for being small. Subgroups
     of fewer than 20 patients, without an interval, or with fewer than 10 films of a side that the metric is made of,
     are listed and never named; nor is any where all are equal. The gap to all other films has an interval of its own,
-    which is wider the more subgroups the worst was chosen among; one that holds 0 may be chance.
+    which is wider the more subgroups the worst was chosen among; one that holds 0 may be chance. With a prevalence,
+    the predictive values are those expected where that share of films is positive.
     """
     if metric.rpartition(".")[2] in LOWER_IS_BETTER:
         raise DatasetError(
             f"The worst subgroup needs a metric that is better when higher, not {metric}.", code="unusable-metric"
         )
     names = _group_names(cases.films, column)
-    groups = tuple(_subgroup(name, cases.subset(names == name), resamples, seed) for name in _in_order(names))
+    parts = {name: cases.subset(names == name) for name in _in_order(names)}
+    groups = tuple(
+        subgroup(name, part, metric_intervals(part, resamples, seed, prevalence=prevalence))
+        for name, part in parts.items()
+    )
     if metric not in groups[0].metrics:
         raise DatasetError(
             f"There is no metric '{metric}'. Known: {', '.join(groups[0].metrics)}.", code="unknown-metric"
@@ -119,9 +131,22 @@ def subgroup_metrics(
         same = f"{_NAMES.get(metric, metric)}, {decimal(value)}"
         reason = f"All subgroups of {column} with at least {MIN_PATIENTS} patients have the same {same}."
         return SubgroupMetrics(column, metric, groups, "", UNKNOWN, reason)
-    gap = _gap(cases, [names == group.name for group in comparable], comparable.index(worst), metric, resamples, seed)
+    sides = [names == group.name for group in comparable]
+    gap = worst_gap(cases, sides, comparable.index(worst), metric, resamples, seed)
     sentence = _sentence(column, metric, worst, gap, len(comparable))
     return SubgroupMetrics(column, metric, groups, worst.name, gap, sentence, len(comparable))
+
+
+def subgroup_values(cases: LabeledCases, column: str, prevalence: float | None = None) -> tuple[Subgroup, ...]:
+    """Every subgroup of the column with its metrics, without intervals, which take time."""
+    names = _group_names(cases.films, column)
+    values = []
+    for name in _in_order(names):
+        part = cases.subset(names == name)
+        metrics = metric_values(part, np.ones((part.n, 1)), prevalence)
+        unbounded = {key: Interval(float(value), nan, nan) for key, (value,) in metrics.items()}
+        values.append(subgroup(name, part, unbounded))
+    return tuple(values)
 
 
 def grouping_columns(table: pd.DataFrame) -> list[str]:
@@ -165,15 +190,15 @@ def _in_order(names: NDArray[np.object_]) -> list[str]:
     return sorted(set(names), key=lambda name: (name == NOT_STATED, rank.get(name, name)))
 
 
-def _subgroup(name: str, cases: LabeledCases, resamples: int, seed: int) -> Subgroup:
-    metrics = metric_intervals(cases, resamples, seed)
+def subgroup(name: str, cases: LabeledCases, metrics: Mapping[str, Interval]) -> Subgroup:
+    """These films as a subgroup with these metrics."""
     if cases.labels.negative is None:
         return Subgroup(name, cases.n, cases.patients, metrics)
     positive, negative = (int((cases.binary_reference == side).sum()) for side in (1, 0))
     return Subgroup(name, cases.n, cases.patients, metrics, positive, negative)
 
 
-def _gap(
+def worst_gap(
     cases: LabeledCases, groups: list[NDArray[np.bool_]], worst: int, metric: str, resamples: int, seed: int
 ) -> Interval:
     """The metric in the worst group minus that of all other films, for a group that was chosen as the worst.

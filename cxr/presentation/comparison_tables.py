@@ -16,6 +16,7 @@ from cxr.presentation.evaluation_tables import question_title
 from cxr.presentation.metric_definitions import DEFINITIONS
 
 DIFFERENCE = "Difference"
+BY_PATIENT = "The X-rays of a patient are taken together."
 SAME_PREDICTIONS = "Both models make the same predictions on all {count}."
 
 
@@ -42,10 +43,8 @@ def comparison_sentence(comparison: Comparison) -> str:
 
 def significance_definitions(comparison: Comparison) -> str:
     """What the tests that were made mean."""
-    independent = "assumes that every X-ray is from a different patient."
-    if math.isnan(comparison.delong_p):
-        return f"{DEFINITIONS['McNemar']} It {independent}"
-    return f"{DEFINITIONS['McNemar']} {DEFINITIONS['DeLong']} Each test {independent}"
+    delong = [] if math.isnan(comparison.delong_p) else [DEFINITIONS["DeLong"]]
+    return " ".join([DEFINITIONS["McNemar"], *delong, BY_PATIENT])
 
 
 def comparison_definitions(comparison: Comparison) -> str:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from cxr.core.number_format import decimal, interval_range, with_interval
+from cxr.core.number_format import UNKNOWN, decimal, interval_range, signed_decimal, with_interval
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.evaluation.decisions import REST, BinaryQuestion, ConfusionCounts, class_report
 from cxr.evaluation.evaluation import Evaluation
 from cxr.evaluation.indeterminate import SelectiveMetrics
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.scores import PREFIX
-from cxr.evaluation.subgroups import TOO_FEW, Subgroup, SubgroupMetrics
+from cxr.evaluation.subgroups import TOO_FEW, Subgroup
 from cxr.presentation.metric_definitions import (
     ADDITIONAL_KEYS,
+    CALIBRATION_BIAS,
     CLASS_METRICS,
     DEFINITIONS,
     METRIC_KEYS,
     MULTICLASS_KEYS,
+    SOURCE_METRICS,
+    SUBGROUP_CALIBRATION,
+    SUBGROUP_KEYS,
     SUBGROUP_METRICS,
 )
 
@@ -33,6 +37,7 @@ BoundsByName = Mapping[str, Bounds]
 NO_BOUNDS: BoundsByName = {}
 MACRO_AVERAGE, WEIGHTED_AVERAGE = "Macro average", "Weighted average"
 CI_COLUMN = "95% CI"
+ALL = "All"  # the row of all X-rays beside those of subgroups
 
 
 @dataclass(frozen=True)
@@ -140,21 +145,69 @@ def displayed_subgroup(name: str) -> str:
     return _BAND.sub(r"\1–\2", name)
 
 
-def subgroup_table(metrics: SubgroupMetrics) -> pd.DataFrame:
-    """A row for each subgroup: its X-rays, its patients and its metrics with intervals."""
-    return pd.DataFrame([_subgroup_row(metrics.column, group) for group in metrics.groups])
+def subgroup_table(column: str, groups: Sequence[Subgroup], everything: Subgroup | None = None) -> pd.DataFrame:
+    """A row for all X-rays and for each subgroup: its X-rays, its patients, and its metrics with intervals."""
+    return _rows(column, groups, everything, SUBGROUP_METRICS, sizes=True)
 
 
-def _subgroup_row(column: str, group: Subgroup) -> dict[str, str | int]:
-    row: dict[str, str | int] = {column.capitalize(): displayed_subgroup(group.name), "X-rays": group.n}
-    if group.positive is not None and group.negative is not None:
-        row |= {"Finding present": group.positive, "Finding absent": group.negative}
-    row |= {"Patients": group.patients}
-    for name in SUBGROUP_METRICS:
-        key = METRIC_KEYS[name]
-        if key in group.metrics:
-            row[name] = TOO_FEW if group.too_few(key) else group.metrics[key].text()
-    return row
+def subgroup_calibration_table(
+    column: str, groups: Sequence[Subgroup], everything: Subgroup | None = None
+) -> pd.DataFrame:
+    """A row for all X-rays and for each subgroup: calibration with its sign, and the share of indeterminate X-rays.
+
+    Without rows where no subgroup has such a metric, as on cards before 0.3.
+    """
+    if not any(_has(groups, name) for name in SUBGROUP_CALIBRATION):
+        return pd.DataFrame()
+    return _rows(column, groups, everything, SUBGROUP_CALIBRATION, sizes=False)
+
+
+def _rows(
+    column: str, groups: Sequence[Subgroup], everything: Subgroup | None, names: Sequence[str], sizes: bool
+) -> pd.DataFrame:
+    """The rows; a metric that no subgroup has, as on cards of earlier versions, gets no column."""
+    shown = [group for group in (everything, *groups) if group is not None]
+    rows = []
+    for group in shown:
+        row: dict[str, str | int] = {column.capitalize(): displayed_subgroup(group.name), "X-rays": group.n}
+        if sizes and group.positive is not None and group.negative is not None:
+            row |= {"Finding present": group.positive, "Finding absent": group.negative}
+        row |= {"Patients": group.patients or UNKNOWN} if sizes else {}  # cards before 0.3 have no number for all
+        rows.append(row | {name: subgroup_metric(group, SUBGROUP_KEYS[name]) for name in names if _has(groups, name)})
+    return pd.DataFrame(rows)
+
+
+def _has(groups: Sequence[Subgroup], name: str) -> bool:
+    return any(SUBGROUP_KEYS[name] in group.metrics for group in groups)
+
+
+def subgroup_metric(group: Subgroup, key: str) -> str:
+    """The metric of the subgroup with its interval, or that it rests on too few X-rays."""
+    if group.too_few(key):
+        return TOO_FEW
+    metric = group.metrics.get(key)
+    if metric is None or math.isnan(metric.value):
+        return UNKNOWN if metric else ""
+    return signed_text(metric) if key == SUBGROUP_KEYS[CALIBRATION_BIAS] else metric.text()
+
+
+def signed_text(metric: Interval) -> str:
+    """A metric that may be negative, with its sign and its interval: +0.043 (+0.020 to +0.066)."""
+    value = signed_decimal(metric.value)
+    return f"{value} ({signed_decimal(metric.low)} to {signed_decimal(metric.high)})" if metric.known else value
+
+
+def source_table(sources: Sequence[Subgroup], everything: Subgroup | None = None) -> pd.DataFrame:
+    """A row for all X-rays and for each source: the metrics that people choose a model by, without intervals."""
+    rows = []
+    for group in (everything, *sources):
+        if group is not None:
+            unbounded = {key: Interval(metric.value, math.nan, math.nan) for key, metric in group.metrics.items()}
+            plain = replace(group, metrics=unbounded)
+            shown = {name: SUBGROUP_KEYS[name] for name in SOURCE_METRICS if _has(sources, name)}
+            values = {name: subgroup_metric(plain, key) for name, key in shown.items()}
+            rows.append({"Source": group.name, "X-rays": group.n} | values)
+    return pd.DataFrame(rows)
 
 
 def score_columns(films: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:

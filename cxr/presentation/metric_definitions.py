@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from cxr.evaluation.metrics import BINS
 
+CALIBRATION_BIAS = "Calibration bias"
+
 DEFINITIONS = {
     "AUC": "Area under the ROC curve: the probability that a positive X-ray scores higher than a negative one. It does "
     "not depend on the threshold.",
@@ -28,6 +30,9 @@ DEFINITIONS = {
     "Brier score": "Mean squared difference between the probability and the outcome (0 or 1). Lower is better.",
     "ECE": f"Expected calibration error: mean difference between predicted probability and observed frequency over "
     f"{BINS} bins. 0 is best; small samples raise it.",
+    CALIBRATION_BIAS: "Mean predicted probability minus observed frequency. Positive: the finding is predicted too "
+    "often; negative: too rarely. Biases of opposite sign cancel out when sources are pooled.",
+    "Indeterminate": "Share of X-rays whose score is in the model's indeterminate band.",
     "Balanced accuracy": "Mean recall of the classes, so that common classes do not outweigh rare ones.",
     "MCC": "Matthews correlation coefficient of reference and prediction: 1 is perfect, 0 is chance.",
     "Macro AUC": "Mean one-vs-rest AUC of the classes; each class has the same weight.",
@@ -68,6 +73,8 @@ ADDITIONAL_KEYS = {
     "Average precision": "binary.average_precision",
     "Brier score": "binary.brier",
     "ECE": "binary.ece",
+    CALIBRATION_BIAS: "binary.calibration_bias",
+    "Indeterminate": "binary.indeterminate",
     "Balanced accuracy": "balanced_accuracy",
     "MCC": "mcc",
 }
@@ -77,7 +84,14 @@ MULTICLASS_KEYS = {  # with two classes they repeat the binary metrics
     "Multiclass Brier score": "brier",
     "Top-label ECE": "ece",
 }
-SUBGROUP_METRICS = ("Multiclass accuracy", "AUC", "Sensitivity", "Specificity")
+SUBGROUP_METRICS = ("Multiclass accuracy", "AUC", "Sensitivity", "Specificity", "PPV", "NPV")
+SUBGROUP_CALIBRATION = ("ECE", CALIBRATION_BIAS, "Indeterminate")
+SOURCE_METRICS = (*SUBGROUP_METRICS, *SUBGROUP_CALIBRATION)  # in a table without intervals
+SUBGROUP_KEYS = {
+    name: key
+    for name, key in (METRIC_KEYS | ADDITIONAL_KEYS).items()
+    if name in SUBGROUP_METRICS + SUBGROUP_CALIBRATION
+}
 CLASS_METRICS: Mapping[str, tuple[str, str]] = {  # the metric of each class, and of their mean
     "Precision": ("precision", ""),
     "Recall": ("recall", "balanced_accuracy"),

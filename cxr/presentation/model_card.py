@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,16 @@ import pandas as pd
 from cxr.core.errors import RecipeError
 from cxr.core.number_format import counted, decimal, duration, interval_range, with_interval
 from cxr.datasets.labels import display_in_sentence, display_name
-from cxr.evaluation.subgroups import TOO_FEW, Subgroup
-from cxr.presentation.evaluation_tables import displayed_subgroup
-from cxr.presentation.metric_definitions import DEFINITIONS
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.subgroups import Subgroup
+from cxr.presentation.evaluation_tables import (
+    ALL,
+    displayed_subgroup,
+    signed_text,
+    subgroup_calibration_table,
+    subgroup_table,
+)
+from cxr.presentation.metric_definitions import CALIBRATION_BIAS, DEFINITIONS, SUBGROUP_KEYS
 from cxr.registry.card import Card
 from cxr.registry.hyperparameters import changes
 from cxr.registry.recipe import Recipe
@@ -23,21 +31,27 @@ SPLITS = {"train": "Training", "val": "Validation", "test": "Test"}
 COUNT, INTERVAL = "X-rays", "95% CI"
 NOT_KNOWN = "not known"
 LIMITS_SET_ON_THEM = "its limits were set on these, so this is not a measurement"
-_BINARY = {"auc": "AUC", "accuracy": "Accuracy", "sensitivity": "Sensitivity", "specificity": "Specificity"}
-_SUBGROUP_METRICS = {
-    "accuracy": "Multiclass accuracy",
-    "binary.auc": "AUC",
-    "binary.sensitivity": "Sensitivity",
-    "binary.specificity": "Specificity",
+_BINARY = {
+    "auc": "AUC",
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "ece": "ECE",
+    "calibration_bias": CALIBRATION_BIAS,
+    "indeterminate": "Indeterminate",
 }
+_SUBGROUP_NAMES = {key: name for name, key in SUBGROUP_KEYS.items()}
 
 
 @dataclass(frozen=True)
 class SubgroupTable:
-    """Performance in each subgroup of the test X-rays that one column makes."""
+    """Performance on all test X-rays and in each subgroup that one column makes."""
 
     column: str
     table: pd.DataFrame  # one row for each subgroup, each metric with its 95% CI
+    calibration: pd.DataFrame  # the same for calibration and indeterminate X-rays; no such metric on cards before 0.3
     sentence: str  # on the subgroup with the worst performance
 
 
@@ -110,12 +124,13 @@ def performance_table(card: Card) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     for role, results in card.results.by_role.items():
         metrics = _metrics(results)
-        written = {name: f"{value}" if name == COUNT else _written(value) for name, (_, value) in metrics.items()}
+        written = {name: f"{value}" if name == COUNT else _written(name, value) for name, (_, value) in metrics.items()}
         columns[SPLITS[role]] = pd.Series(written)
         if role == "test" and results.intervals:
             bounds = {name: _bounds(results.intervals.get(key)) for name, (key, _) in metrics.items()}
             columns[INTERVAL] = pd.Series(bounds)
-    return pd.DataFrame(columns).fillna("").rename_axis("Metric").reset_index()
+    table = pd.DataFrame(columns).fillna("")
+    return table[(table != "").any(axis=1)].rename_axis("Metric").reset_index()  # earlier cards lack some metrics
 
 
 def _metrics(results: EvaluationResults) -> dict[str, tuple[str, float | None]]:
@@ -134,8 +149,10 @@ def _metrics(results: EvaluationResults) -> dict[str, tuple[str, float | None]]:
     return metrics
 
 
-def _written(value: float | None) -> str:
-    return "" if value is None else decimal(value)
+def _written(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return signed_text(Interval(value, math.nan, math.nan)) if name.startswith(CALIBRATION_BIAS) else decimal(value)
 
 
 def _bounds(interval: MetricInterval | None) -> str:
@@ -143,29 +160,38 @@ def _bounds(interval: MetricInterval | None) -> str:
 
 
 def subgroup_tables(card: Card) -> list[SubgroupTable]:
-    """Performance by source, view, sex and age of the test X-rays, as far as the card has it."""
-    groups = card.results.test.groups if card.results.test else {}
-    return [SubgroupTable(column, _subgroup_rows(part), _worst_subgroup(part)) for column, part in groups.items()]
+    """Performance by source, view, sex and age of the test X-rays beside that of all, as far as the card has it."""
+    test = card.results.test
+    if test is None:
+        return []
+    tables = []
+    for column, part in test.groups.items():
+        groups = [_subgroup(group) for group in part.groups]
+        everything = _everything(test, groups)
+        table = subgroup_table(column, groups, everything)
+        calibration = subgroup_calibration_table(column, groups, everything)
+        tables.append(SubgroupTable(column, table, calibration, _worst_subgroup(part)))
+    return tables
 
 
-def _subgroup_rows(results: SubgroupResults) -> pd.DataFrame:
-    rows = []
-    for group in results.groups:
-        row: dict[str, object] = {results.column.capitalize(): displayed_subgroup(group.name), COUNT: group.n}
-        if group.positive is not None:
-            row |= {"Finding present": group.positive, "Finding absent": group.negative}
-        row |= {"Patients": group.patients}
-        rows.append(row | {name: _subgroup_metric(group, key) for key, name in _SUBGROUP_METRICS.items()})
-    return pd.DataFrame(rows)
+def _subgroup(stored: SubgroupResult) -> Subgroup:
+    """The subgroup with the metrics that the card has of it."""
+    metrics = {key: _interval(stored_metric) for key in _SUBGROUP_NAMES if (stored_metric := _interval_of(stored, key))}
+    return Subgroup(stored.name, stored.n, stored.patients, metrics, stored.positive, stored.negative)
 
 
-def _subgroup_metric(group: SubgroupResult, key: str) -> str:
-    """The metric with its interval, or that the group has too few X-rays for it; old cards do not have their number."""
-    counts = Subgroup(group.name, group.n, group.patients, {}, group.positive, group.negative)
-    if group.positive is not None and counts.too_few(key):
-        return TOO_FEW
-    metric = _interval_of(group, key)
-    return "" if metric is None or metric.value is None else with_interval(metric.value, metric.low, metric.high)
+def _everything(results: EvaluationResults, groups: Sequence[Subgroup]) -> Subgroup:
+    """All test X-rays as the first row of a table of these subgroups."""
+    metrics = {key: _interval(results.intervals[key]) for key in _SUBGROUP_NAMES if key in results.intervals}
+    positive, negative = (
+        sum(counts) if None not in (counts := [getattr(group, side) for group in groups]) else None
+        for side in ("positive", "negative")
+    )
+    return Subgroup(ALL, results.n, results.patients or 0, metrics, positive, negative)
+
+
+def _interval(stored: MetricInterval) -> Interval:
+    return Interval(*(math.nan if value is None else value for value in (stored.value, stored.low, stored.high)))
 
 
 def _interval_of(group: SubgroupResult, key: str) -> MetricInterval | None:
@@ -176,10 +202,10 @@ def _interval_of(group: SubgroupResult, key: str) -> MetricInterval | None:
 def _worst_subgroup(results: SubgroupResults) -> str:
     """The subgroup with the worst performance and its difference from all other X-rays, or why none is named."""
     worst = next((group for group in results.groups if group.name == results.worst), None)
-    metric = _interval_of(worst, results.metric) if worst and results.metric in _SUBGROUP_METRICS else None
+    metric = _interval_of(worst, results.metric) if worst and results.metric in _SUBGROUP_NAMES else None
     if worst is None or metric is None or metric.value is None:
         return results.sentence[:1].upper() + results.sentence[1:]
-    name = _SUBGROUP_METRICS[results.metric]
+    name = _SUBGROUP_NAMES[results.metric]
     sentence = (
         f"Lowest {name if name.isupper() else name.lower()} by {results.column}: {displayed_subgroup(worst.name)}, "
     )
@@ -188,7 +214,9 @@ def _worst_subgroup(results: SubgroupResults) -> str:
     if gap.value is None or gap.low is None or gap.high is None:
         return sentence
     chance = " It may be due to chance." if gap.high >= 0 else ""
-    return f"{sentence} Difference from all other X-rays: {with_interval(gap.value, gap.low, gap.high)}.{chance}"
+    corrected = f" (95% CI corrected for the choice among {results.compared} subgroups)" if results.compared else ""
+    difference = with_interval(gap.value, gap.low, gap.high)
+    return f"{sentence} Difference from all other X-rays: {difference}{corrected}.{chance}"
 
 
 def statement_sections(card: Card) -> dict[str, str]:

@@ -6,7 +6,7 @@ The keys of the JSON are those of version 0.1. A metric that the films could not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -38,11 +38,25 @@ BINARY_METRICS = (
 
 
 class ResultSection(BaseModel):
-    """The base of every part of stored results: frozen, no unknown keys, no number that is not finite."""
+    """The base of every part of stored results: frozen, no unknown keys, no number that is not finite.
+
+    Fields that are `unwritten` are left out of the JSON while they have their default, so that results without them are
+    written as earlier versions wrote them.
+    """
+
+    unwritten: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True, serialize_by_alias=True
     )
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = write(self)
+        fields = type(self).model_fields
+        left_out = {name for name in self.unwritten if getattr(self, name) == fields[name].get_default()}
+        keys = left_out | {alias for name in left_out if (alias := fields[name].alias)}
+        return {key: value for key, value in table.items() if key not in keys}
 
 
 class MetricInterval(ResultSection):
@@ -55,6 +69,8 @@ class MetricInterval(ResultSection):
 
 class BinaryResults(ResultSection):
     """Metrics of all other classes together against the negative class, at the threshold."""
+
+    unwritten = ("calibration_bias", "indeterminate")
 
     n: Count
     accuracy: Ratio
@@ -75,6 +91,8 @@ class BinaryResults(ResultSection):
 
 class SubgroupResult(ResultSection):
     """Metrics of one subgroup of the films."""
+
+    unwritten = ("ppv", "npv", "ece", "calibration_bias", "indeterminate")
 
     name: str
     n: Count
@@ -98,6 +116,8 @@ SUBGROUP_KEYS = frozenset(field.alias or name for name, field in SubgroupResult.
 class SubgroupResults(ResultSection):
     """Metrics of the subgroups that one column makes, and the worst of them."""
 
+    unwritten = ("compared",)
+
     column: str
     metric: str = Field(alias="figure")  # by which the worst subgroup is named
     groups: tuple[SubgroupResult, ...]
@@ -110,6 +130,8 @@ class SubgroupResults(ResultSection):
 class EvaluationResults(ResultSection):
     """Results on the films of one role."""
 
+    unwritten = ("groups", "patients")
+
     n: Annotated[int, Field(ge=1, le=10**12)]
     classes: tuple[str, ...]
     threshold: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -121,6 +143,7 @@ class EvaluationResults(ResultSection):
     negative: str  # the class that means no finding; "" if there is none
     binary: BinaryResults | None
     left_out: Count = 0  # films whose label the model does not know
+    patients: Count | None = None  # null on cards before version 0.3
     balanced_accuracy: Ratio = None
     mcc: Annotated[float, Field(ge=-1 - ROUNDING, le=1 + ROUNDING)] | None = None
     macro_auc: Ratio = None
@@ -156,14 +179,11 @@ class EvaluationResults(ResultSection):
             raise ValueError(f"groups has another column's results under '{misplaced[0]}'")
         return self
 
-    @model_serializer(mode="wrap")
-    def _without_empty_groups(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        table: dict[str, Any] = write(self)
-        return table if self.groups else {key: value for key, value in table.items() if key != "groups"}
-
 
 class ModelResults(ResultSection):
     """A model's results by the role of the films; None if there were none of that role."""
+
+    unwritten = ("val", "test")
 
     val: EvaluationResults | None = None
     test: EvaluationResults | None = None
@@ -173,10 +193,6 @@ class ModelResults(ResultSection):
         """The existing results, those on test films first."""
         present: dict[Literal["test", "val"], EvaluationResults | None] = {"test": self.test, "val": self.val}
         return {role: results for role, results in present.items() if results is not None}
-
-    @model_serializer(mode="wrap")
-    def _without_missing_roles(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {role: results for role, results in write(self).items() if results is not None}
 
 
 def metric_names(classes: tuple[str, ...]) -> Iterator[str]:

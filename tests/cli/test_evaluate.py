@@ -11,10 +11,11 @@ import pytest
 
 from cxr.cli.evaluation_text import metric_name
 from cxr.cli.predict import INDETERMINATE
-from cxr.core.number_format import with_interval
+from cxr.core.number_format import signed_decimal, with_interval
 from cxr.core.paths import evaluations_dir
 from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.stored_evaluations import stored_evaluations
+from cxr.presentation.metric_definitions import CALIBRATION_BIAS
 from cxr.presentation.shortcut_tables import probe_name
 from cxr.registry import registry
 from cxr.registry.results import metric_names
@@ -88,6 +89,28 @@ def test_x_rays_with_a_coarse_label_have_a_row_in_the_confusion_matrix(
     out = cxr("evaluate", "--data", folder)[1]
     row = next(line for line in out.splitlines() if line.startswith("Pneumonia (any) "))
     assert [int(count) for count in row.split()[2:]] == found["coarse"]["pneumonia"]
+
+
+def test_several_sources_are_shown_beside_all_x_rays(
+    trained: Path, phantoms: Path, tmp_path: Path, answer: Answer, cxr: Cxr
+) -> None:
+    assert "sources" not in answer("evaluate", "--data", phantoms)
+    folder = shutil.copytree(phantoms, tmp_path / "two")
+    rows = rows_of(folder)
+    with (folder / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | {"source": ("north", "south")[i % 2]} for i, row in enumerate(rows))
+    found = answer("evaluate", "--data", folder)
+    north, south = found["sources"]
+    assert (north["name"], south["name"], north["n"] + south["n"]) == ("north", "south", found["n"])
+    pooled = sum(source["n"] * source["binary.calibration_bias"]["value"] for source in (north, south)) / found["n"]
+    assert pooled == pytest.approx(found["binary"]["calibration_bias"])
+    lines = cxr("evaluate", "--data", folder)[1].splitlines()
+    row = next(line for line in lines if line.strip().startswith("north "))
+    assert signed_decimal(north["binary.calibration_bias"]["value"]) in row.split()
+    by_source = cxr("evaluate", "--data", folder, "--by", "source")[1]
+    assert f"{CALIBRATION_BIAS:38} {signed_decimal(north['binary.calibration_bias']['value'])} (" in by_source
 
 
 def test_two_models_are_compared_on_x_rays_or_by_their_stored_scores(

@@ -52,10 +52,29 @@ def test_results_return_from_json_as_they_were(films: pd.DataFrame) -> None:
 
 
 def test_subgroups_are_compared_by_source_and_the_worst_is_named(films: pd.DataFrame) -> None:
-    results = card_results(films, LABELS, 0.5).groups["source"]
+    results = card_results(films, LABELS, 0.5, (0.4, 0.6)).groups["source"]
     assert [group.name for group in results.groups] == ["strong", "weak"]
     assert results.worst == "weak"
     assert set(results.model_dump()["groups"][0]) == SUBGROUP_KEYS
+    assert results.compared == 2
+
+
+def test_every_source_has_calibration_with_sign_and_its_share_in_the_band(films: pd.DataFrame) -> None:
+    results = card_results(films, LABELS, 0.5, (0.4, 0.6))
+    score, ill = films["p_viral"], films["label"] == "viral"
+    in_band = (score >= 0.4) & (score < 0.6)
+    assert results.patients == 120
+    assert results.binary is not None
+    assert results.binary.calibration_bias == pytest.approx(score.mean() - ill.mean())
+    assert results.binary.indeterminate == pytest.approx(in_band.mean())
+    for group in results.groups["source"].groups:
+        own = films["source"] == group.name
+        found = (group.calibration_bias, group.indeterminate, group.ppv)
+        expected = (score[own].mean() - ill[own].mean(), in_band[own].mean(), ill[own & (score >= 0.5)].mean())
+        assert [interval.value for interval in found if interval] == pytest.approx(expected)
+    without_band = card_results(films, LABELS, 0.5).model_dump(mode="json")
+    assert "indeterminate" not in without_band["binary"]
+    assert "binary.indeterminate" not in without_band["groups"]["source"]["groups"][0]
 
 
 def test_films_are_divided_by_every_column_that_divides_them_and_ages_into_bands(films: pd.DataFrame) -> None:

@@ -107,6 +107,13 @@ def test_the_report_of_classes_is_scikit_learns(table):
     assert weighted == pytest.approx([theirs["weighted avg"][key] for key in ("precision", "recall", "f1-score")])
 
 
+def test_without_a_film_of_one_class_the_averages_are_not_numbers(table):
+    coarse = table[table["label"] == "pneumonia"]
+    report = class_report(evaluate(labeled_cases(coarse, THREE, 0.5)))
+    assert report["films"].eq(0).all()
+    assert report[["precision", "recall", "F1"]].isna().all(axis=None)
+
+
 def test_the_films_of_a_cell_begin_with_the_most_wrong(table):
     films = cell_films(labeled_cases(table, THREE, 0.5), "bacterial", "viral")
     assert films["p_bacterial"].tolist() == [0.25, 0.3]

@@ -11,7 +11,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.subgroups import age_band, grouping_columns, subgroup_metrics
+from cxr.evaluation.subgroups import age_band, grouping_columns, subgroup_metrics, subgroup_values, worst_gap
 
 TWO = LabelSpace(("normal", "covid19"))
 
@@ -170,3 +170,51 @@ def test_films_are_grouped_by_what_tells_them_apart():
     assert grouping_columns(films) == ["sex"]  # one source, one band of ages, no views
     assert grouping_columns(films.assign(age=["20", "70"] * 20)) == ["sex", "age"]
     assert grouping_columns(films.assign(source=[f"{i}" for i in range(40)])) == ["sex"]  # too many to be groups
+
+
+def null_groups(rng, groups, patients, films=1):
+    """Sources with the same share of films predicted right."""
+    patient = np.repeat(np.arange(groups * patients), films)
+    p = np.where(rng.random(groups * patients)[patient] + rng.random(len(patient)) < 1.4, 0.9, 0.1)
+    table = pd.DataFrame({"label": "normal", "patient": patient, "source": [f"{i % groups}" for i in patient]})
+    return labeled_cases(table.assign(p_normal=p, p_covid19=1 - p), TWO, 0.5)
+
+
+def test_of_many_equally_good_groups_one_is_rarely_called_worse():
+    rng, gaps = np.random.default_rng(0), []
+    for seed in range(200):
+        cases = null_groups(rng, 12, 25)
+        source = cases.films["source"].to_numpy()
+        groups = [source == name for name in sorted(set(source))]
+        lowest = int(np.argmin([cases.correct[own].mean() for own in groups]))
+        alone = worst_gap(cases, [groups[lowest]], 0, "accuracy", 200, seed)
+        gaps.append((alone, worst_gap(cases, groups, lowest, "accuracy", 200, seed)))
+    not_corrected, corrected = np.mean([[gap.high < 0 for gap in pair] for pair in gaps], axis=0)
+    assert corrected < 0.1  # 5% and three standard errors
+    assert not_corrected > 0.2
+
+
+def test_the_gap_of_two_groups_is_corrected_for_little_and_that_of_many_for_more():
+    rng = np.random.default_rng(1)
+    two, many = (subgroup_metrics(null_groups(rng, count, 40), "source", resamples=400) for count in (2, 12))
+    error = 0.5 * (two.gap.high - two.gap.low)
+    accuracy = [group.metrics["accuracy"].value for group in two.groups]
+    assert error == pytest.approx(1.96 * np.sqrt(sum(x * (1 - x) / 40 for x in accuracy)), rel=0.15)
+    inside = next(group for group in many.groups if group.name == many.worst).metrics["accuracy"].value
+    alone = 1.96 * np.sqrt(inside * (1 - inside) / 40)
+    assert 0.5 * (many.gap.high - many.gap.low) > 1.25 * alone
+
+
+def test_values_without_intervals_are_those_with_them(drawn):
+    table = drawn(TWO, films=200, patients=80).assign(source=["a", "b", "b", "c"] * 50)
+    cases = labeled_cases(table, TWO, 0.5, (0.4, 0.6))
+    values = subgroup_values(cases, "source", prevalence=0.1)
+    full = subgroup_metrics(cases, "source", resamples=20, prevalence=0.1).groups
+    for short, whole in zip(values, full, strict=True):
+        assert (short.name, short.n, short.patients, short.positive) == (
+            whole.name, whole.n, whole.patients, whole.positive,
+        )  # fmt: skip
+        assert {key: metric.value for key, metric in short.metrics.items()} == pytest.approx(
+            {key: metric.value for key, metric in whole.metrics.items()}, nan_ok=True
+        )
+        assert short.as_dict()["binary.ppv"]["low"] is None

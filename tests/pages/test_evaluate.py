@@ -16,15 +16,17 @@ from cxr.evaluation.decisions import ConfusionCounts, binary_questions
 from cxr.evaluation.indeterminate import selective_metrics
 from cxr.evaluation.stored_evaluations import store_evaluation, stored_evaluations
 from cxr.evaluation.subgroups import TOO_FEW
+from cxr.presentation.evaluation_tables import ALL
+from cxr.presentation.metric_definitions import CALIBRATION_BIAS
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.ui.components import phantom_form
 from cxr.ui.components.choosers import NO_MODEL
-from cxr.ui.evaluate.classes import NO_SUBGROUPS, SUBGROUPS_NOTE
 from cxr.ui.evaluate.confusion_matrix import LEAST_CERTAIN_FIRST, NO_FILMS, WORST_FIRST
 from cxr.ui.evaluate.controls import OPTIMISTIC
 from cxr.ui.evaluate.metrics import BAND_OF_OWN_THRESHOLD
 from cxr.ui.evaluate.sections import FORMER_NAMES, SECTIONS
+from cxr.ui.evaluate.subgroups import NO_SUBGROUPS, SUBGROUPS_NOTE
 from tests.support.evaluate_page import (
     CLASSES,
     PAGE,
@@ -255,7 +257,7 @@ def test_subgroups_have_their_metrics_and_the_worst_is_named(home, held_out_film
     )
     app = open_page("Subgroups")
     assert app.selectbox(key="evaluate_group_by").options == ["Sex"]
-    assert app.dataframe[0].value["Sex"].tolist() == ["F", "M"]
+    assert app.dataframe[0].value["Sex"].tolist() == [ALL, "F", "M"]
 
 
 def test_subgroups_with_few_films_of_a_side_show_no_metric_of_that_side(home, held_out_films):
@@ -264,12 +266,42 @@ def test_subgroups_with_few_films_of_a_side_show_no_metric_of_that_side(home, he
     table = table.assign(source=np.where(normal & (normal.cumsum() > 4), "north", "south"))
     store("drawn", CLASSES, table, threshold=THRESHOLD)
     app = open_page("Subgroups")
-    rows = app.dataframe[0].value.set_index("Source")
-    assert rows[["Finding present", "Finding absent"]].loc[["south"]].to_numpy().tolist() == [[(~normal).sum(), 4]]
-    south = rows.loc["south"].astype(str)
-    assert south["AUC"] == south["Specificity"] == TOO_FEW
+    by_source, subgroups, calibration = (frame.value.set_index("Source") for frame in app.dataframe)
+    assert subgroups[["Finding present", "Finding absent"]].loc[["south"]].to_numpy().tolist() == [[(~normal).sum(), 4]]
+    south = subgroups.loc["south"].astype(str)
+    assert south["AUC"] == south["Specificity"] == by_source.loc["south", "AUC"] == TOO_FEW
     assert south["Sensitivity"].endswith(")")
     assert SUBGROUPS_NOTE in captions(app)
+    assert list(by_source.index) == list(subgroups.index) == list(calibration.index) == [ALL, "north", "south"]
+
+
+def test_every_source_has_its_calibration_with_sign_and_its_share_of_indeterminate_x_rays(home, held_out_films):
+    table = scored(held_out_films)
+    source = np.where(np.arange(len(table)) % 3, "north", "south")
+    store("drawn", CLASSES, table.assign(source=source), threshold=THRESHOLD, unsure=(0.3, 0.6), unsure_rule="a rule")
+    app = open_page("Calibration")
+    by_source, calibration = (frame.value.set_index("Source") for frame in app.dataframe)
+    for name, own in ((ALL, source != ""), ("north", source == "north"), ("south", source == "south")):
+        score, ill = 1 - table["p_normal"][own], table["label"][own] != "normal"
+        bias = f"{score.mean() - ill.mean():+.3f}"
+        assert by_source.loc[name, CALIBRATION_BIAS] == bias
+        assert calibration.loc[name, CALIBRATION_BIAS].startswith(f"{bias} (")
+        assert by_source.loc[name, "Indeterminate"] == f"{((score >= 0.3) & (score < 0.6)).mean():.3f}"
+        assert by_source.loc[name, "PPV"] == f"{ill[score >= THRESHOLD].mean():.3f}"
+    moved = set_threshold(app, 0.9).dataframe[0].value
+    assert "Indeterminate" not in moved  # the band belongs to the model's own threshold
+
+
+def test_x_rays_with_coarse_labels_alone_have_every_section(home, held_out_films):
+    table = scored(held_out_films)
+    table = table[table["label"] != "normal"].assign(label="pneumonia")
+    store("drawn", CLASSES, table, groups=PNEUMONIA, threshold=THRESHOLD)
+    app = open_page()
+    for section in SECTIONS:
+        show(app, section)
+    classes = show(app, "Classes").dataframe[0].value.set_index("Class")
+    assert (classes.drop(columns="X-rays") == UNKNOWN).all(axis=None)
+    assert (classes["X-rays"] == 0).all()
 
 
 def test_films_without_columns_to_group_by_have_no_subgroups(page):

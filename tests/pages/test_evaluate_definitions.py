@@ -11,7 +11,7 @@ from cxr.core.number_format import decimal
 from cxr.datasets.dataset import Dataset
 from cxr.presentation.comparison_tables import DIFFERENCE
 from cxr.presentation.evaluation_tables import CI_COLUMN
-from cxr.presentation.metric_definitions import CLASS_METRICS, DEFINITIONS, SUBGROUP_METRICS
+from cxr.presentation.metric_definitions import CLASS_METRICS, DEFINITIONS, SUBGROUP_CALIBRATION, SUBGROUP_METRICS
 from cxr.registry.card import Card
 from tests.support.evaluate_page import (
     CLASSES,
@@ -81,7 +81,9 @@ def test_every_column_of_the_subgroups_has_its_definition(home, held_out_films):
         scored(held_out_films).assign(sex=["F", "M"] * (len(held_out_films) // 2)),
         threshold=THRESHOLD,
     )
-    assert column_help(open_page("Subgroups").dataframe[0]) == definitions(SUBGROUP_METRICS)
+    performance, calibration = open_page("Subgroups").dataframe
+    assert column_help(performance) == definitions(SUBGROUP_METRICS)
+    assert column_help(calibration) == definitions(SUBGROUP_CALIBRATION)
 
 
 def test_a_comparison_defines_its_metrics_and_tests(card, held_out_films):

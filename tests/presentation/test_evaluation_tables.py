@@ -17,8 +17,9 @@ from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.indeterminate import selective_metrics
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.subgroups import TOO_FEW, subgroup_metrics
+from cxr.evaluation.subgroups import TOO_FEW, Subgroup, subgroup, subgroup_metrics, subgroup_values
 from cxr.presentation.evaluation_tables import (
+    ALL,
     CI_COLUMN,
     MACRO_AVERAGE,
     WEIGHTED_AVERAGE,
@@ -31,13 +32,17 @@ from cxr.presentation.evaluation_tables import (
     question_title,
     score_columns,
     selective_prediction_metrics,
+    source_table,
+    subgroup_calibration_table,
     subgroup_table,
 )
 from cxr.presentation.metric_definitions import (
+    CALIBRATION_BIAS,
     CLASS_METRICS,
     DEFINITIONS,
     METRIC_KEYS,
     MULTICLASS_KEYS,
+    SUBGROUP_CALIBRATION,
     SUBGROUP_METRICS,
 )
 from cxr.presentation.shortcut_tables import shortcut_metrics
@@ -104,7 +109,7 @@ def test_every_metric_has_a_definition_and_every_definition_a_metric(cases):
         ),
     ]
     additional = additional_metrics(metric_intervals(cases, resamples=10), 3)
-    tables = {*CLASS_METRICS, *SUBGROUP_METRICS, "Difference", "McNemar", "DeLong"}
+    tables = {*CLASS_METRICS, *SUBGROUP_METRICS, *SUBGROUP_CALIBRATION, "Difference", "McNemar", "DeLong"}
     assert {metric.name for metric in shown} | set(additional["Metric"]) | tables == set(DEFINITIONS)
     assert all(metric.definition.endswith(".") for metric in shown)
 
@@ -208,11 +213,45 @@ def test_selective_prediction_has_coverage_and_accuracy():
 
 def test_a_subgroup_is_a_row_with_intervals(table):
     metrics = subgroup_metrics(labeled_cases(table.assign(source=list("aabba")), LABELS, 0.5), "source", resamples=50)
-    rows = subgroup_table(metrics)
+    cases = labeled_cases(table, LABELS, 0.5)
+    everything = subgroup(ALL, cases, metric_intervals(cases, 50))
+    rows = subgroup_table("source", metrics.groups, everything)
     counts = ["X-rays", "Finding present", "Finding absent"]
     assert list(rows) == ["Source", *counts, "Patients", *SUBGROUP_METRICS]
-    assert rows[counts].to_numpy().tolist() == [[3, 1, 2], [2, 2, 0]]
-    assert rows["Multiclass accuracy"][0] == metrics.groups[0].metrics["accuracy"].text()
+    assert rows[counts].to_numpy().tolist() == [[5, 3, 2], [3, 1, 2], [2, 2, 0]]
+    assert rows["Source"].tolist() == [ALL, "a", "b"]
+    assert rows["Multiclass accuracy"].tolist() == [
+        group.metrics["accuracy"].text() for group in (everything, *metrics.groups)
+    ]
+
+
+def test_the_calibration_of_a_subgroup_has_its_sign(table):
+    cases = labeled_cases(table.assign(source=list("aabba")), LABELS, 0.5, (0.2, 0.6))
+    groups = subgroup_metrics(cases, "source", resamples=50).groups
+    rows = subgroup_calibration_table("source", groups).set_index("Source")
+    assert list(rows) == ["X-rays", *SUBGROUP_CALIBRATION]
+    scores, ill = 1 - table["p_normal"], table["label"] != "normal"
+    for name, own in (("a", [0, 1, 4]), ("b", [2, 3])):
+        bias = (scores[own] - ill[own]).mean()
+        assert str(rows.loc[name, CALIBRATION_BIAS]).startswith(f"{bias:+.3f}")
+        inside = ((scores[own] >= 0.2) & (scores[own] < 0.6)).mean()
+        assert str(rows.loc[name, "Indeterminate"]).startswith(f"{inside:.3f} (")
+
+
+def test_the_table_of_sources_has_values_without_intervals(table):
+    cases = labeled_cases(table.assign(source=list("aabba")), LABELS, 0.5)
+    groups = subgroup_values(cases, "source")
+    rows = source_table(groups, subgroup(ALL, cases, metric_intervals(cases, 50))).set_index("Source")
+    assert list(rows.index) == [ALL, "a", "b"]
+    assert "Indeterminate" not in rows  # the cases have no band
+    assert rows.loc["b", "ECE"] == f"{groups[1].metrics['binary.ece'].value:.3f}"
+    assert "(" not in "".join(rows.astype(str).to_numpy().ravel())
+
+
+def test_subgroups_of_earlier_cards_have_no_table_of_calibration():
+    old = Subgroup("a", 30, 20, {"accuracy": Interval(0.5, 0.4, 0.6)})
+    assert subgroup_calibration_table("source", [old]).empty
+    assert list(subgroup_table("source", [old])) == ["Source", "X-rays", "Patients", "Multiclass accuracy"]
 
 
 @pytest.mark.parametrize(("name", "shown"), [("18 to 39", "18–39"), ("65 and older", "65 and older"), ("PA", "PA")])
@@ -222,7 +261,7 @@ def test_an_age_band_is_shown_with_a_dash(name: str, shown: str) -> None:
 
 def test_a_subgroup_with_few_films_of_a_side_has_no_metric_of_that_side(table):
     films = pd.concat([table[:2]] * 2 + [table[2:]] * 10).assign(source="a")  # 4 without the finding, 30 with it
-    rows = subgroup_table(subgroup_metrics(labeled_cases(films, LABELS, 0.5), "source", resamples=50))
+    rows = subgroup_table("source", subgroup_metrics(labeled_cases(films, LABELS, 0.5), "source", resamples=50).groups)
     assert rows["AUC"][0] == rows["Specificity"][0] == TOO_FEW
     assert rows["Sensitivity"][0].startswith("0.667 (")
 
@@ -230,5 +269,5 @@ def test_a_subgroup_with_few_films_of_a_side_has_no_metric_of_that_side(table):
 def test_without_a_negative_class_subgroups_have_an_accuracy_only():
     labels = LabelSpace(("bacterial", "viral", "covid19"))
     films = scored(labels, [("viral", 0.1, 0.8, 0.1)] * 4).assign(source="a")
-    rows = subgroup_table(subgroup_metrics(labeled_cases(films, labels, None), "source", resamples=5))
+    rows = subgroup_table("source", subgroup_metrics(labeled_cases(films, labels, None), "source", resamples=5).groups)
     assert list(rows) == ["Source", "X-rays", "Patients", "Multiclass accuracy"]

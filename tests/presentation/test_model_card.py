@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxr.core.number_format import interval_range
+from cxr.core.number_format import UNKNOWN, interval_range, with_interval
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.card_results import card_results
 from cxr.evaluation.subgroups import TOO_FEW
+from cxr.presentation.evaluation_tables import ALL
+from cxr.presentation.metric_definitions import CALIBRATION_BIAS
 from cxr.presentation.model_card import (
     COUNT,
     INTERVAL,
@@ -54,6 +57,10 @@ def results() -> dict[str, Any]:
     return card_results(pd.DataFrame(films | {"p_normal": 1 - p, "p_viral": p}), LABELS, 0.5).model_dump(mode="json")
 
 
+def interval_text(stored: dict[str, float]) -> str:
+    return with_interval(stored["value"], stored["low"], stored["high"])
+
+
 def test_counts_are_whole_and_metrics_have_three_decimals_and_their_interval(results: dict[str, Any]) -> None:
     shown = performance_table(card_with(results={"test": results, "val": results})).set_index("Metric")
     accuracy, bounds = results["accuracy"], results["intervals"]["accuracy"]
@@ -92,9 +99,11 @@ def test_a_metric_that_is_not_known_is_blank(results: dict[str, Any]) -> None:
 def test_each_source_and_each_sex_has_its_metrics_with_intervals(results: dict[str, Any]) -> None:
     source, sex = subgroup_tables(card_with(results={"test": results}))
     assert (source.column, sex.column) == ("source", "sex")
-    assert sex.table["Sex"].tolist() == ["F", "M"]
+    assert sex.table["Sex"].tolist() == [ALL, "F", "M"]
     shown = source.table.set_index("Source")
-    assert shown[COUNT].tolist() == [20, 20]
+    assert shown[COUNT].tolist() == [40, 20, 20]
+    assert shown["Patients"].tolist() == [40, 20, 20]
+    assert shown.loc[ALL, "AUC"] == interval_text(results["intervals"]["binary.auc"])
     assert re.fullmatch(r"[01]\.\d{3} \([01]\.\d{3}–[01]\.\d{3}\)", str(shown["Multiclass accuracy"]["b"]))
     assert source.sentence.endswith(".")
 
@@ -110,7 +119,34 @@ def test_a_card_of_format_1_with_sources_alone_shows_them(results: dict[str, Any
     first = {key: value for key, value in results.items() if key != "groups"} | {"sources": groups["source"]}
     (source,) = subgroup_tables(card_with(format=1, results={"test": first}))
     assert source.column == "source"
-    assert source.table["Source"].tolist() == ["a", "b"]
+    assert source.table["Source"].tolist() == [ALL, "a", "b"]
+
+
+def test_each_source_has_its_calibration_with_sign(results: dict[str, Any]) -> None:
+    source = subgroup_tables(card_with(results={"test": results}))[0]
+    shown = source.calibration.set_index("Source")
+    biases = [results["binary"]["calibration_bias"]]
+    biases += [group["binary.calibration_bias"]["value"] for group in results["groups"]["source"]["groups"]]
+    assert [str(text).split(" ")[0] for text in shown[CALIBRATION_BIAS]] == [f"{bias:+.3f}" for bias in biases]
+    performance = performance_table(card_with(results={"test": results})).set_index("Metric")["Test"]
+    assert performance[f"{CALIBRATION_BIAS} vs normal"] == f"{biases[0]:+.3f}"
+
+
+def test_a_card_of_before_has_no_calibration_by_source_and_no_number_of_patients(results: dict[str, Any]) -> None:
+    old = json.loads(json.dumps(results))
+    old.pop("patients")
+    for group in old["groups"]["source"]["groups"]:
+        for name in ("ppv", "npv", "ece", "calibration_bias", "indeterminate"):
+            group.pop(f"binary.{name}", None)
+    old["binary"].pop("calibration_bias")
+    old["intervals"].pop("binary.calibration_bias")
+    old["groups"]["source"].pop("compared")
+    card = card_with(results={"test": old})
+    source = subgroup_tables(card)[0]
+    assert source.calibration.empty
+    assert source.table["Patients"].tolist() == [UNKNOWN, 20, 20]
+    assert "PPV" not in source.table
+    assert f"{CALIBRATION_BIAS} vs normal" not in performance_table(card)["Metric"].tolist()
 
 
 def subgroups(worst: str, gap: tuple[float, float, float], **group: Any) -> dict[str, Any]:
@@ -124,7 +160,7 @@ def subgroups(worst: str, gap: tuple[float, float, float], **group: Any) -> dict
 def test_a_metric_that_rests_on_few_x_rays_is_not_shown(results: dict[str, Any]) -> None:
     groups = subgroups("", (0.0, 0.0, 0.0))
     (part,) = subgroup_tables(card_with(results={"test": results | {"groups": groups}}))
-    row = part.table.iloc[0]
+    row = part.table.set_index("View").loc["PA"]
     assert (row["Finding present"], row["Finding absent"], row["AUC"]) == (40, 4, TOO_FEW)
     assert row["Multiclass accuracy"] == row["Sensitivity"] == "0.500 (0.400–0.600)"
     assert part.sentence == "None is named."

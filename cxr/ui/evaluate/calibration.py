@@ -10,11 +10,12 @@ from cxr.evaluation.decision_curve import decision_curve
 from cxr.evaluation.decisions import BinaryQuestion
 from cxr.evaluation.indeterminate import band_coverage, coverage_curve
 from cxr.presentation.evaluation_tables import question_title
-from cxr.presentation.metric_definitions import DEFINITIONS
+from cxr.presentation.metric_definitions import CALIBRATION_BIAS, DEFINITIONS
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.curves import coverage_chart, decision_curve_chart
 from cxr.ui.components.charts.scores import calibration_chart, score_histogram_chart
 from cxr.ui.components.choosers import choose_option
+from cxr.ui.evaluate.subgroups import show_calibration_by_source
 from cxr.ui.evaluate.view import EvaluationView
 
 HALF_PX = 544
@@ -42,9 +43,11 @@ def show_calibration(view: EvaluationView) -> None:
         with st.container(width=HALF_PX):
             show_chart(calibration_chart(curve, view.names), "evaluate_calibration")
             st.caption(
-                f"Brier score {decimal(curve.brier)}, expected calibration error {decimal(curve.expected_error)}. "
-                "If the prevalence differs from training, points move off the diagonal.",
-                help=f"Brier score: {DEFINITIONS['Brier score']} ECE: {DEFINITIONS['ECE']}",
+                f"Brier score {decimal(curve.brier)}, expected calibration error {decimal(curve.expected_error)}, "
+                f"calibration bias {curve.bias:+.3f}. If the prevalence differs from training, points move off the "
+                "diagonal.",
+                help=f"Brier score: {DEFINITIONS['Brier score']} ECE: {DEFINITIONS['ECE']} {CALIBRATION_BIAS}: "
+                f"{DEFINITIONS[CALIBRATION_BIAS]}",
             )
         if view.labels.negative is not None and question is view.questions[0] and question.answerable:
             with st.container(width=HALF_PX):
@@ -52,6 +55,8 @@ def show_calibration(view: EvaluationView) -> None:
                 chart = decision_curve_chart(benefit, question.positive, view.names, view.threshold)
                 show_chart(chart, "evaluate_decision_curve")
                 st.caption(BENEFIT_NOTE)
+    if view.labels.negative is not None and question is view.questions[0]:
+        show_calibration_by_source(view)
 
 
 def show_selective_prediction(view: EvaluationView) -> None:

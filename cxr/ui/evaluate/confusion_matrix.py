@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cxr.core.number_format import counted, joined
+from cxr.core.number_format import counted
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.evaluation.decisions import cell_films
 from cxr.presentation.evaluation_tables import score_columns
@@ -13,6 +13,7 @@ from cxr.ui.components.charts.chart import CONFIG, show_data_table
 from cxr.ui.components.charts.confusion import confusion_chart, reference_name
 from cxr.ui.components.choosers import choose_option
 from cxr.ui.components.film_table import select_film, show_film_with_heatmap
+from cxr.ui.evaluate.classes import members_of
 from cxr.ui.evaluate.view import EvaluationView
 
 COUNTS, PERCENT = "Counts", "Row percent"
@@ -59,12 +60,6 @@ def _controls(view: EvaluationView) -> tuple[str, tuple[str, str] | None]:
         name, members = display_in_sentence(label), members_of(view, label)
         st.caption(f"{reference_name(label, True)}: labeled {name} without a more specific class ({members}).")
     return unit or COUNTS, (reference, predicted) if reference and predicted else None
-
-
-def members_of(view: EvaluationView, label: str) -> str:
-    """The classes that a label stands for, as in "bacterial pneumonia or viral pneumonia"."""
-    names = [display_in_sentence(view.labels.classes[k]) for k in view.labels.members(label)]
-    return joined(names, "or")
 
 
 def _select_cell() -> None:

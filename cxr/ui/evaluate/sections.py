@@ -8,11 +8,12 @@ import streamlit as st
 
 from cxr.ui.address import choice_in_address
 from cxr.ui.evaluate.calibration import show_calibration, show_scores, show_selective_prediction
-from cxr.ui.evaluate.classes import show_classes, show_subgroups
+from cxr.ui.evaluate.classes import show_classes
 from cxr.ui.evaluate.confusion_matrix import show_confusion_matrix
 from cxr.ui.evaluate.curves import show_roc_and_precision_recall, show_training_history
 from cxr.ui.evaluate.second_model import show_second_model
 from cxr.ui.evaluate.shortcuts import show_shortcuts
+from cxr.ui.evaluate.subgroups import show_subgroups
 from cxr.ui.evaluate.view import EvaluationView
 
 FIRST_SECTION = "Confusion matrix"

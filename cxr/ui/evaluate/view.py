@@ -75,7 +75,8 @@ def evaluation_view(
     card: Card, stored: StoredEvaluation, table: pd.DataFrame, point: OperatingPointChoice
 ) -> EvaluationView:
     """The view of a model's stored scores at this threshold and prevalence."""
-    cases = labeled_cases(table, LabelSpace(card.classes, card.groups), point.threshold)
+    band = card.unsure if point.threshold == card.threshold else None
+    cases = labeled_cases(table, LabelSpace(card.classes, card.groups), point.threshold, band)
     key = (card.name, card.version, *stored.cache_key)
     return EvaluationView(
         card=card,

