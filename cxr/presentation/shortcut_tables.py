@@ -1,4 +1,4 @@
-"""The measurements of a shortcut audit as people read them: names of probes, key metrics, and a table of sources."""
+"""The measurements of a shortcut audit as people read them: names of probes, key metrics, and tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ import math
 import pandas as pd
 
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, SHAPE, THUMBNAIL, WHOLE, ShortcutMeasurements
+from cxr.evaluation.shortcuts.report import (
+    COMPRESSION,
+    FILE,
+    GRAY_LEVELS,
+    LUNGS_ONLY,
+    MARKS,
+    MASKED,
+    NOISE,
+    RESOLUTION,
+    SHAPE,
+    THUMBNAIL,
+    UNSEEN_BY_MODEL,
+    WHOLE,
+    LungRegion,
+    ShortcutMeasurements,
+)
 from cxr.presentation.evaluation_tables import KeyMetric, bounds_by_name
 
 PROBE_NAMES = {  # by the names that stored audits have
@@ -20,6 +35,17 @@ PROBE_NAMES = {  # by the names that stored audits have
     "brightness": "Brightness outside lungs",
     "sharpness": "Sharpness outside lungs",
     SHAPE: "Image size and shape",
+    MARKS: "Burned-in text and markers",
+    COMPRESSION: "Compression",
+    NOISE: "Noise",
+    RESOLUTION: "Resolution",
+    GRAY_LEVELS: "Gray levels",
+    FILE: "File format, bits, size",
+}
+LUNGS_MASKED_BY: dict[LungRegion, str] = {
+    "outline": "by their outlines in the dataset",
+    "segmented": "by outlines that the program drew",
+    "box": "by a box, as not all X-rays have lung outlines",
 }
 PLACES = 2
 NOT_AVAILABLE = "not available"
@@ -57,6 +83,23 @@ def source_table(measured: ShortcutMeasurements) -> pd.DataFrame:
             "Accuracy held out": _known(source.accuracy_held_out),
         }
         for source in measured.sources
+    ]
+    return pd.DataFrame(rows)
+
+
+def property_table(measured: ShortcutMeasurements) -> pd.DataFrame:
+    """A row for each image property within each source, with intervals corrected for their number."""
+    rows = [
+        {
+            "Image property": probe_name(result.name),
+            "Source": result.source,
+            "X-rays": result.films,
+            "AUC of the class": _known(result.most_certain[1]),
+            "Model's score follows": _known(result.followed)
+            if result.followed and result.name not in UNSEEN_BY_MODEL
+            else NOT_AVAILABLE,
+        }
+        for result in measured.properties
     ]
     return pd.DataFrame(rows)
 

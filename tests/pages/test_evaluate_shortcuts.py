@@ -15,9 +15,9 @@ from cxr.datasets.dataset import Dataset
 from cxr.evaluation import model_evaluation
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts import audit_file
-from cxr.evaluation.shortcuts.report import DeletionCurve, HeatmapShare, RandomizationStep, SourceResult
+from cxr.evaluation.shortcuts.report import PROPERTIES, DeletionCurve, HeatmapShare, RandomizationStep, SourceResult
 from cxr.evaluation.shortcuts.verdict import conclude
-from cxr.presentation.shortcut_tables import NOT_AVAILABLE
+from cxr.presentation.shortcut_tables import NOT_AVAILABLE, probe_name
 from cxr.registry.card import Card
 from cxr.ui.components.running_work import AUDIT, EVALUATION
 from cxr.ui.evaluate.shortcuts import PROBES, PURPOSE, RANDOMIZATION_NOTE
@@ -67,9 +67,15 @@ def test_without_an_audit_the_section_offers_to_run_one(card):
 
 
 @pytest.mark.parametrize(
-    ("low", "level", "box"), [(0.9, "shown", "error"), (0.7, "suspected", "warning"), (0.4, "none found", "success")]
+    ("low", "level", "box", "lungs"),
+    [
+        (0.9, "shown", "error", "outline"),
+        (0.7, "suspected", "warning", "segmented"),
+        (0.4, "cannot tell", "info", "box"),
+        (0.4, "none found", "success", "outline"),
+    ],
 )
-def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box):
+def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box, lungs):
     facts: dict[str, Any] = {
         "heatmap_shares": (
             HeatmapShare(label="viral", lungs="box", films=20, share=interval_around(0.4), uniform=0.3),
@@ -89,13 +95,16 @@ def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box):
         ),
         "class_by_source": interval_around(0.2),
     }
-    audit = conclude(card, audit_measurements(probes_outside_lungs=(probe_result("border", low),), **facts))
+    probes = (probe_result("border", low),)
+    audit = conclude(card, audit_measurements(probes_outside_lungs=probes, lungs=lungs, **facts))
     audit_file.save_audit(card, audit)
     assert audit.verdict.level == level
     app = audited_page()
     assert audit.verdict.sentence in [message.value for message in getattr(app, box)]
     assert (metrics(app)["Lungs masked"], metrics(app)["Class–source association"]) == ("0.50", "0.20")
-    assert app.table[-1].value["AUC held out"].tolist() == [NOT_AVAILABLE]
+    held_out, properties = (table.value for table in app.table[-2:])
+    assert held_out["AUC held out"].tolist() == [NOT_AVAILABLE]
+    assert properties["Image property"].tolist() == [probe_name(name) for name in PROPERTIES]
     texts = [getattr(element, "value", "") for element in app.main if element.type in ("caption", "markdown", "error")]
     reason = next(k for k, text in enumerate(texts) if audit.verdict.reasons[0] in text)
     assert texts.index(PROBES) < reason

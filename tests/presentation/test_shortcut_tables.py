@@ -8,9 +8,16 @@ import pytest
 
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts.region_features import REGIONS
-from cxr.evaluation.shortcuts.report import MASKED, SourceResult
+from cxr.evaluation.shortcuts.report import MASKED, PROPERTIES, UNSEEN_BY_MODEL, SourceResult
 from cxr.presentation.metric_definitions import DEFINITIONS
-from cxr.presentation.shortcut_tables import NOT_AVAILABLE, PROBE_NAMES, probe_name, shortcut_metrics, source_table
+from cxr.presentation.shortcut_tables import (
+    NOT_AVAILABLE,
+    PROBE_NAMES,
+    probe_name,
+    property_table,
+    shortcut_metrics,
+    source_table,
+)
 from tests.support.score_tables import audit_measurements, interval_around, probe_result
 
 
@@ -37,8 +44,16 @@ def test_the_main_metrics_have_a_definition_and_an_interval():
 
 
 def test_every_region_has_a_display_name():
-    assert set(REGIONS) <= set(PROBE_NAMES)
+    assert {*REGIONS, *PROPERTIES} <= set(PROBE_NAMES)
     assert probe_name(MASKED) == "Lungs masked"
+
+
+def test_each_image_property_has_a_row_and_no_score_follows_what_the_model_cannot_see():
+    table = property_table(audit_measurements()).set_index("Image property")
+    assert list(table.index) == [probe_name(name) for name in PROPERTIES]
+    assert set(table["AUC of the class"]) == {"0.40 (0.35–0.45)"}
+    unseen = table["Model's score follows"] == NOT_AVAILABLE
+    assert set(table.index[unseen]) == {probe_name(name) for name in set(PROPERTIES) & set(UNSEEN_BY_MODEL)}
 
 
 def test_a_source_of_one_class_has_no_area():

@@ -12,7 +12,16 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import BinaryMetrics, Evaluation
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, THUMBNAIL, WHOLE, ProbeResult, ShortcutMeasurements
+from cxr.evaluation.shortcuts.report import (
+    LUNGS_ONLY,
+    MASKED,
+    PROPERTIES,
+    THUMBNAIL,
+    WHOLE,
+    ProbeResult,
+    PropertyResult,
+    ShortcutMeasurements,
+)
 from tests.support.training import tiny_recipe
 
 if TYPE_CHECKING:
@@ -92,8 +101,15 @@ def probe_result(
     return ProbeResult(name=name, auc=interval_around(low + 0.05), classes=classes or {}, retained=retained)
 
 
+def property_result(name: str, low: float = 0.35, followed: Interval | None = None) -> PropertyResult:
+    """The result of a probe on an image property within a source, whose AUC has this lower bound."""
+    return PropertyResult(
+        name=name, auc=interval_around(low + 0.05), source="here", films=200, followed=followed or interval_around(0)
+    )
+
+
 def audit_measurements(**facts: Any) -> ShortcutMeasurements:
-    """The measurements of an audit that finds nothing without the lungs; facts replace its own."""
+    """The measurements of an audit of outlined lungs that finds nothing; facts replace its own."""
     regions = ("corners", "border", "brightness", "sharpness", "shape")
     values: dict[str, Any] = {
         "datasets": ("set",),
@@ -103,10 +119,11 @@ def audit_measurements(**facts: Any) -> ShortcutMeasurements:
         "patients": 150,
         "by_role": {"": 200},
         "by_source": {"here": {"normal": 100, "covid19": 100}},
-        "lungs": "box",
+        "lungs": "outline",
         "probes_on_features": tuple(probe_result(name) for name in (WHOLE, LUNGS_ONLY, MASKED, THUMBNAIL)),
         "model_scores": tuple(probe_result(name) for name in (WHOLE, LUNGS_ONLY, MASKED)),
         "probes_outside_lungs": tuple(probe_result(name) for name in regions),
+        "properties": tuple(property_result(name) for name in PROPERTIES),
         "source": None,
         "class_by_source": None,
         "sources": (),

@@ -1,14 +1,14 @@
-"""The file of a shortcut audit beside its model: written, read strictly, and migrated from what version 0.1 wrote."""
+"""The file of a shortcut audit beside its model: written, read strictly, and migrated from older versions."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from cxr.core.errors import RegistryError
-from cxr.evaluation.shortcuts.report import ShortcutAudit
+from cxr.evaluation.shortcuts.report import Level, ShortcutAudit
 from cxr.evaluation.shortcuts.verdict import verdict_on
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -38,25 +38,30 @@ def read_audit(data: bytes) -> ShortcutAudit:
         stored = json.loads(data)
         if not isinstance(stored, dict):
             raise RegistryError("The shortcut audit is not a JSON object.", code=INVALID)
-        if stored.get("format") == 1:
-            return _from_format_1(stored)
+        if stored.get("format") in (1, 2):
+            return _from_older_format(stored)
         return ShortcutAudit.model_validate(stored)
     except (ValueError, RecursionError) as error:
         raise RegistryError(f"The shortcut audit is not valid: {_first_problem(error)}.", code=INVALID) from error
 
 
-def _from_format_1(stored: dict[str, Any]) -> ShortcutAudit:
-    """The audit of a file of version 0.1, whose verdict has sentences without findings.
+def _from_older_format(stored: dict[str, Any]) -> ShortcutAudit:
+    """The audit of a file of format 1, whose verdict has no findings, or 2; neither measured image properties.
 
-    Where the measurements still lead to the stored level, the findings are made from them again; otherwise the stored
-    sentences stay.
+    The measurements are judged again, so that an acquittal that they do not carry is withdrawn. A more severe stored
+    level stays, with its own reasons.
     """
-    verdict = stored.get("verdict")
+    verdict, measured = stored.get("verdict"), stored.get("measured")
     if isinstance(verdict, dict):
-        stored = stored | {"verdict": {"findings": []} | verdict}
-    audit = ShortcutAudit.model_validate(stored | {"format": 2})
-    verdict_now = verdict_on(audit.measurements)
-    return audit.model_copy(update={"verdict": verdict_now}) if verdict_now.level == audit.verdict.level else audit
+        known = {name: value for name, value in verdict.items() if name != "findings" or stored["format"] == 1}
+        stored = stored | {"verdict": {"findings": []} | known}
+    if isinstance(measured, dict) and "properties" not in measured:
+        stored = stored | {"measured": measured | {"properties": []}}
+    audit = ShortcutAudit.model_validate(stored | {"format": 3})
+    now, severity = verdict_on(audit.measurements), get_args(Level)
+    if severity.index(now.level) < severity.index(audit.verdict.level):
+        now = audit.verdict.model_copy(update={"remarks": now.remarks})
+    return audit.model_copy(update={"verdict": now})
 
 
 def _first_problem(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError, FilmError
+from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.intervals import (
     RESAMPLES,
@@ -22,18 +23,21 @@ from cxr.evaluation.intervals import (
 )
 from cxr.evaluation.metrics import Floats, ratio
 from cxr.evaluation.shortcuts import lungs
+from cxr.evaluation.shortcuts.image_properties import image_properties
 from cxr.evaluation.shortcuts.lungs import Mask, Pixels
 from cxr.evaluation.shortcuts.probes import (
+    CROSS_VALIDATED,
     ProbeTarget,
     auc_intervals,
 )
 from cxr.evaluation.shortcuts.region_features import FilmWithLungs
-from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, WHOLE
+from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, WHOLE, LungRegion
 from cxr.evaluation.shortcuts.sampling import (
     FILMS_IN_TOTAL,
     FILMS_PER_GROUP,
 )
 from cxr.films.film import Film
+from cxr.films.lung_segmentation import lung_mask
 
 if TYPE_CHECKING:
     from cxr.inference.classifier import Classifier, Prediction
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 HEATMAP_FILMS = 24
 THREADS = 2
 CHUNK = 32
+MOST_MISSING = 0.1  # of the films of a class, whose lungs the program does not find
 VIEWS: dict[str, Callable[[Pixels, Mask], Pixels]] = {
     WHOLE: lambda pixels, _: pixels,
     LUNGS_ONLY: lungs.lungs_only,
@@ -58,6 +63,7 @@ class AuditSettings:
     films_in_total: int = FILMS_IN_TOTAL
     heatmap_films: int = HEATMAP_FILMS  # one for each patient
     resamples: int = RESAMPLES
+    segment: Callable[[Pixels], Mask | None] = lung_mask  # outlines the lungs where the dataset does not
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +73,10 @@ class AuditedFilms:
     films: Dataset
     target: ProbeTarget
     images: Sequence[FilmWithLungs]
-    outlines: Sequence[Mask | None]
     predictions: dict[str, list[Prediction]]  # by view
     settings: AuditSettings
-
-    @property
-    def outlined(self) -> bool:
-        """Whether the lungs are masked by their outlines.
-
-        Only where every film has one: outlines for one class and a box for another would themselves be a shortcut.
-        """
-        return all(outline is not None for outline in self.outlines)
+    lungs: LungRegion  # what the lungs are outlined by, for all films alike
+    notes: tuple[str, ...] = ()  # which films were left out
 
     def features(self, view: str) -> Floats:
         """The features of the model's backbone in this view."""
@@ -89,9 +88,12 @@ class AuditedFilms:
         columns = [predictions[0].classes.index(name) for name in self.target.classes]
         return np.stack([prediction.probabilities for prediction in predictions])[:, columns].astype(float)
 
-    def aucs(self, scores: Floats, target: ProbeTarget | None = None) -> dict[str, Interval]:
-        """The AUCs of these scores with their intervals."""
-        return auc_intervals(scores, target or self.target, self.settings.resamples, self.settings.seed)
+    def aucs(
+        self, scores: Floats, target: ProbeTarget | None = None, spread: float = CROSS_VALIDATED
+    ) -> dict[str, Interval]:
+        """The AUCs of these scores with their intervals; `spread` is 1 for scores that were not cross-validated."""
+        settings = self.settings
+        return auc_intervals(scores, target or self.target, settings.resamples, settings.seed, spread=spread)
 
     def mean(self, values: Floats, patient: NDArray[np.int64]) -> Interval:
         """The mean with its interval over patients; Wilson's for a proportion of 0 or 1."""
@@ -107,28 +109,14 @@ class AuditedFilms:
 
 def read_films(classifier: Classifier, films: Dataset, progress: Progress, settings: AuditSettings) -> AuditedFilms:
     """The films that can be read, with the model's predictions; a DatasetError where too few can be."""
-    size_px = classifier.size_px
-
-    def read(i: int) -> tuple[int, FilmWithLungs, Mask | None] | None:
-        try:
-            film = films.read(i)
-        except FilmError:
-            return None
-        outline = lungs.lung_outline(films, i, size_px)
-        mask = lungs.lung_box(size_px) if outline is None else outline
-        return i, FilmWithLungs(film.fitted(size_px), mask, film.height_px, film.width_px), outline
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        rows = [row for row in pool.map(read, range(len(films))) if row is not None]
-    readable = films.where(np.isin(np.arange(len(films)), [i for i, _, _ in rows]))
+    region, found, notes = _with_lungs(films, classifier.size_px, settings)
+    readable = films.where(np.isin(np.arange(len(films)), list(found)))
     target = ProbeTarget.from_values(readable.labels, pd.factorize(readable.patients)[0], classifier.classes)
     if len(target.classes) < 2 or target.patients.min() < 2:
         raise DatasetError(
             "Too few of these X-rays can be read for an audit. See: python -m cxr audit DATA.", code="too-few-readable"
         )
-    images, outlines = [image for _, image, _ in rows], [outline for _, _, outline in rows]
-    if any(outline is None for outline in outlines):
-        images = [replace(image, lungs=lungs.lung_box(size_px)) for image in images]
+    images = list(found.values())
     predictions: dict[str, list[Prediction]] = {view: [] for view in VIEWS}
     for start in range(0, len(images), CHUNK):
         progress(start, len(images))
@@ -137,4 +125,50 @@ def read_films(classifier: Classifier, films: Dataset, progress: Progress, setti
             views = [Film.from_pixels(draw(image.pixels, image.lungs)) for image in chunk]
             predictions[view] += classifier.read_many(views, CHUNK)
     progress(len(images), len(images))
-    return AuditedFilms(readable, target, images, outlines, predictions, settings)
+    return AuditedFilms(readable, target, images, predictions, settings, region, notes)
+
+
+def _with_lungs(
+    films: Dataset, size_px: int, settings: AuditSettings
+) -> tuple[LungRegion, dict[int, FilmWithLungs], tuple[str, ...]]:
+    """What outlines the lungs of all films, those that can be used with their lungs, and sentences about the others.
+
+    One way for all films: outlines for one class and a box for another would themselves be a shortcut. The box it is
+    where the program finds no lungs in more than a tenth of a class, as may be where they are white with disease.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        stored = list(pool.map(lambda i: lungs.lung_outline(films, i, size_px), range(len(films))))
+    region: LungRegion = "outline" if all(outline is not None for outline in stored) else "segmented"
+    found = _decoded(films, size_px, lambda i, pixels: stored[i] if region == "outline" else settings.segment(pixels))
+    missing = {i: film is None for i, film in found.items()}
+    if missing and pd.Series(missing).groupby(films.labels.to_numpy()[list(missing)]).mean().max() > MOST_MISSING:
+        region, found = "box", _decoded(films, size_px, lambda *_: lungs.lung_box(size_px))
+    usable = {i: film for i, film in found.items() if film is not None}
+    notes = []
+    if unreadable := len(films) - len(found):
+        notes.append(f"{counted(unreadable, 'X-ray')} could not be read.")
+    if hidden := len(found) - len(usable):
+        notes.append(f"{counted(hidden, 'X-ray')} left out: their lungs could not be outlined.")
+    return region, usable, tuple(notes)
+
+
+def _decoded(
+    films: Dataset, size_px: int, outline: Callable[[int, Pixels], Mask | None]
+) -> dict[int, FilmWithLungs | None]:
+    """The films that can be read, by their place; None where the lungs are not found."""
+
+    def read(i: int) -> tuple[int, FilmWithLungs | None] | None:
+        try:
+            data = films.read_bytes(i)
+            film = Film.read(data)
+        except FilmError:
+            return None
+        pixels = film.fitted(size_px)
+        mask = outline(i, pixels)
+        if mask is None:
+            return i, None
+        properties = image_properties(film, data, mask)
+        return i, FilmWithLungs(pixels, mask, film.height_px, film.width_px, properties)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(row for row in pool.map(read, range(len(films))) if row is not None)

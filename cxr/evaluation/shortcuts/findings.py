@@ -7,16 +7,39 @@ from collections.abc import Sequence
 from cxr.core.number_format import decimal, joined, percent, percent_with_interval
 from cxr.datasets.labels import display_in_sentence
 from cxr.evaluation.intervals import UNKNOWN, Interval
-from cxr.evaluation.shortcuts.report import Level, ShortcutFinding, ShortcutFindingCode
+from cxr.evaluation.shortcuts.report import (
+    COMPRESSION,
+    FILE,
+    GRAY_LEVELS,
+    MARKS,
+    NOISE,
+    RESOLUTION,
+    Level,
+    ShortcutFinding,
+    ShortcutFindingCode,
+)
 
 PLACES = 2
-LEVEL_NAMES: dict[Level, str] = {"none found": "not detected", "suspected": "suspected", "shown": "high"}
+LEVEL_NAMES: dict[Level, str] = {
+    "none found": "not detected",
+    "cannot tell": "cannot tell",
+    "suspected": "suspected",
+    "shown": "high",
+}
 REGION_NAMES = {  # what the probes outside the lungs are trained on
     "corners": "the corners",
     "border": "the border",
     "brightness": "brightness and contrast outside the lungs",
     "sharpness": "sharpness and noise outside the lungs",
     "shape": "image shape and size",
+}
+PROPERTY_NAMES = {  # what the probes on image properties are trained on
+    MARKS: "burned-in text and markers",
+    COMPRESSION: "compression artifacts",
+    NOISE: "the noise level",
+    RESOLUTION: "effective resolution",
+    GRAY_LEVELS: "the use of gray levels",
+    FILE: "file format, bit depth and size",
 }
 RANDOMIZATION, RANDOMIZED = "Weight-randomization check", "with all weights randomized"
 SENTENCES = {
@@ -27,6 +50,18 @@ SENTENCES = {
         "Model with the lungs masked: AUC {value} for {question}; on the whole image, {compared_with}."
     ),
     ShortcutFindingCode.OUTSIDE_LUNGS: "Probe trained on {region} alone: AUC {value} for {question}.",
+    ShortcutFindingCode.IMAGE_PROPERTY: (
+        "Probe trained on {region} alone, within {within}: AUC {value} for {question}, corrected for the number of "
+        "such probes."
+    ),
+    ShortcutFindingCode.MODEL_LOSES_WITH_LUNGS_ONLY: (
+        "Model with the lungs only: AUC {value} for {question}; on the whole image, {compared_with}. What is lost lies "
+        "outside the lungs."
+    ),
+    ShortcutFindingCode.FEATURES_LOSE_WITH_LUNGS_ONLY: (
+        "Probe with the lungs only: AUC {value} for {question}; on the whole image, {compared_with}. What is lost lies "
+        "outside the lungs."
+    ),
     ShortcutFindingCode.CLASS_BY_SOURCE: (
         "Class and source are associated in these X-rays (Cramér's V {value}){source_probe}. "
         "What looks like disease may be the scanner."
@@ -40,6 +75,14 @@ SENTENCES = {
     ShortcutFindingCode.BELOW_CHANCE_WITHOUT_SOURCE: (
         "Probe trained without {about}: accuracy {share} on its X-rays, below chance."
     ),
+    ShortcutFindingCode.BOX_HIDES: (
+        "The lungs are not outlined, and the box in their place covers {share} of the image: a marker in it, at the "
+        "shoulder for example, counts as lung."
+    ),
+    ShortcutFindingCode.PROPERTIES_UNTESTED: (
+        "No source has two classes from enough patients, so burned-in text, compression, noise, resolution, gray "
+        "levels and file format were not tested."
+    ),
     ShortcutFindingCode.NOT_EXCLUDED: (
         "Probe with the lungs masked: AUC {value} (0.5 is chance). These X-rays do not exclude a shortcut with an "
         "AUC of up to {limit}, nor one that all of them share."
@@ -47,9 +90,9 @@ SENTENCES = {
     ShortcutFindingCode.TOO_FEW_FILMS: (
         "There are too few X-rays to estimate what can be predicted with the lungs masked."
     ),
-    ShortcutFindingCode.LESS_USED_BY_MODEL: (
-        "With the lungs masked, the model's own AUC is {value} (whole image: {compared_with}): it relies less on what "
-        "lies outside the lungs than the probe does."
+    ShortcutFindingCode.MODEL_FOLLOWS_PROPERTY: (
+        "Within {within}, among X-rays of the same class, the model's score follows {region} "
+        "(rank correlation {value})."
     ),
     ShortcutFindingCode.THUMBNAIL_SUFFICES: (
         "A probe trained on 8×8 gray values keeps {most} of the whole-image performance above chance: coarse "
@@ -98,7 +141,8 @@ def sentence_of(finding: ShortcutFinding) -> str:
         value=value.text(PLACES),
         compared_with=other.text(PLACES),
         question=_question(finding.classes),
-        region=REGION_NAMES.get(finding.about, finding.about),
+        region=(REGION_NAMES | PROPERTY_NAMES).get(finding.about, finding.about),
+        within=finding.within,
         about=finding.about,
         label=joined([display_in_sentence(name) for name in finding.classes]),
         share=_share(value),
@@ -119,6 +163,15 @@ def predictable_sentence(classes: Sequence[str], auc: float, regions: Sequence[s
     visible = f", for example from {joined([REGION_NAMES[name] for name in regions])}" if regions else ""
     names = joined([display_in_sentence(name) for name in classes])
     return f"With the lungs masked, {names} can be predicted (AUC up to {decimal(auc, PLACES)}){visible}."
+
+
+def property_sentence(classes: Sequence[str], auc: float, properties: Sequence[str]) -> str:
+    """Which classes can be predicted from image properties, how well, and from which."""
+    names, from_what = (
+        joined([display_in_sentence(name) for name in classes]),
+        joined([PROPERTY_NAMES.get(name, name) for name in properties]),
+    )
+    return f"Within one source, {names} can be predicted from {from_what} alone (AUC up to {decimal(auc, PLACES)})."
 
 
 def _question(classes: Sequence[str]) -> str:

@@ -13,8 +13,9 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 
 # Top, bottom, left and right, in parts of the film. Of the lungs' area in the 195 outlined films of covid-chestxray it
-# holds 98% on average, and 92% or more in 19 films of 20.
+# holds 97.4% on average, and 92% or more in 19 films of 20.
 BOX = (0.05, 0.90, 0.08, 0.92)
+BOX_AREA = (BOX[1] - BOX[0]) * (BOX[3] - BOX[2])  # of the film
 MARGIN = 0.03  # of the side, between an outline and the edge of the masked rectangle
 FOLDER, COLUMN = (
     "lung-masks",
@@ -53,6 +54,12 @@ def bounding_rectangle(mask: Mask) -> Mask:
         max(rows[0] - margin, 0) : rows[-1] + margin + 1, max(columns[0] - margin, 0) : columns[-1] + margin + 1
     ] = True
     return rectangle
+
+
+def outside_lungs(lungs: Mask) -> Mask:
+    """What lies outside the rectangle around the lungs, or beside them where that holds the whole image."""
+    outside = ~bounding_rectangle(lungs)
+    return outside if outside.any() else ~lungs
 
 
 def lungs_only(pixels: Pixels, lungs: Mask) -> Pixels:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.confounding import cramers_v
 from cxr.evaluation.intervals import (
@@ -36,6 +35,7 @@ from cxr.evaluation.shortcuts.probes import (
     probe_probabilities,
     retained_share,
 )
+from cxr.evaluation.shortcuts.property_probes import property_results
 from cxr.evaluation.shortcuts.region_features import REGIONS, region_features, thumbnail_features
 from cxr.evaluation.shortcuts.report import (
     THUMBNAIL,
@@ -74,37 +74,48 @@ def measure(
     usable, notes = usable_films(dataset, classifier.labels)
     sample = usable.where(sample_films(usable, settings.seed, settings.films_per_group, settings.films_in_total))
     read = read_films(classifier, sample, progress, settings)
-    if unreadable := len(sample) - len(read.films):
-        notes.append(f"{counted(unreadable, 'X-ray')} could not be read.")
-    progress(0, 2, TRAINING_PROBES)
-    probes_on_features, model_scores, probes_outside_lungs = _probes(read)
-    progress(1, 2, TRAINING_PROBES)
-    source, sources = _sources(read)
-    progress(2, 2, TRAINING_PROBES)
+    measured = measurements_of(read, usable, progress)
     checked = _checked_films(read, classifier)
+    if not checked:
+        return measured.model_copy(update={"notes": (*notes, *measured.notes)})
+    randomization = heatmap_checks.randomization_check(
+        classifier, checked, lambda done, total: progress(done, total, RANDOMIZING_WEIGHTS), settings.seed
+    )
+    deletion = heatmap_checks.deletion_curve(
+        classifier, checked, lambda done, total: progress(done, total, DELETING_REGIONS), settings.seed
+    )
+    return measured.model_copy(
+        update={"notes": (*notes, *measured.notes), "randomization": randomization, "deletion": deletion}
+    )
+
+
+def measurements_of(read: AuditedFilms, usable: Dataset, progress: Progress) -> ShortcutMeasurements:
+    """The measurements of films that were read, a sample of the usable ones; without the checks of heatmaps."""
+    progress(0, 3, TRAINING_PROBES)
+    probes_on_features, model_scores, probes_outside_lungs = _probes(read)
+    progress(1, 3, TRAINING_PROBES)
+    properties = property_results(read)
+    progress(2, 3, TRAINING_PROBES)
+    source, sources = _sources(read)
+    progress(3, 3, TRAINING_PROBES)
     table = read.films.table
     return ShortcutMeasurements(
         datasets=tuple(table["dataset"].unique()),
-        notes=tuple(notes),
+        notes=read.notes,
         classes=read.target.classes,
         films=len(table),
         patients=int(read.target.patient.max()) + 1,
         by_role={role: count for role in ROLE_ORDER if (count := int((table["role"] == role).sum()))},
         by_source=_counts_by_source(read.films),
-        lungs="outline" if read.outlined else "box",
+        lungs=read.lungs,
         probes_on_features=probes_on_features,
         model_scores=model_scores,
         probes_outside_lungs=probes_outside_lungs,
+        properties=properties,
         source=source,
-        class_by_source=_class_by_source(usable, settings),
+        class_by_source=_class_by_source(usable, read.settings),
         sources=sources,
         heatmap_shares=_heatmap_shares(read),
-        randomization=heatmap_checks.randomization_check(
-            classifier, checked, lambda done, total: progress(done, total, RANDOMIZING_WEIGHTS), settings.seed
-        ),
-        deletion=heatmap_checks.deletion_curve(
-            classifier, checked, lambda done, total: progress(done, total, DELETING_REGIONS), settings.seed
-        ),
     )
 
 
@@ -120,9 +131,15 @@ def _probes(read: AuditedFilms) -> tuple[tuple[ProbeResult, ...], ...]:
     whole = scores[WHOLE]
     return (
         tuple(_probe_result(read, name, scores[name], None if name == WHOLE else whole) for name in on_features),
-        tuple(_probe_result(read, view, read.scores(view)) for view in VIEWS),
+        tuple(_own_result(read, view) for view in VIEWS),
         tuple(_probe_result(read, name, scores[name]) for name in outside),
     )
+
+
+def _own_result(read: AuditedFilms, view: str) -> ProbeResult:
+    """How well the model's own scores predict the classes in this view."""
+    aucs = read.aucs(read.scores(view), spread=1)
+    return ProbeResult(name=view, auc=aucs.pop(MACRO), classes=aucs)
 
 
 def _probe_result(read: AuditedFilms, name: str, scores: Floats, whole: Floats | None = None) -> ProbeResult:
@@ -188,23 +205,21 @@ def _class_by_source(films: Dataset, settings: AuditSettings) -> Interval | None
 
 
 def _heatmap_shares(read: AuditedFilms) -> tuple[HeatmapShare, ...]:
-    """The heatmap share inside the lungs by label, of films with an outline and of those without."""
-    size_px = len(read.images[0].pixels)
-    box, rows = lungs.lung_box(size_px), []
-    for outline, label, prediction in zip(read.outlines, read.films.labels, read.predictions[WHOLE], strict=True):
-        mask = box if outline is None else outline
-        share = lungs.share_inside(resized(prediction.heatmap(), size_px), mask)
-        rows.append((label, "box" if outline is None else "outline", share, mask.mean()))
-    table = pd.DataFrame(rows, columns=["label", "lungs", "share", "uniform"]).assign(patient=read.target.patient)
+    """The heatmap share inside the lungs by label."""
+    rows = []
+    for image, label, prediction in zip(read.images, read.films.labels, read.predictions[WHOLE], strict=True):
+        share = lungs.share_inside(resized(prediction.heatmap(), len(image.pixels)), image.lungs)
+        rows.append((label, share, image.lungs.mean()))
+    table = pd.DataFrame(rows, columns=["label", "share", "uniform"]).assign(patient=read.target.patient)
     return tuple(
         HeatmapShare(
             label=str(label),
-            lungs=region,
+            lungs=read.lungs,
             films=len(films),
             share=read.mean(films["share"].to_numpy(), pd.factorize(films["patient"])[0]),
             uniform=float(films["uniform"].mean()),
         )
-        for (label, region), films in table.dropna().groupby(["label", "lungs"])
+        for label, films in table.dropna().groupby("label")
         if films["patient"].nunique() >= MIN_PATIENTS
     )
 

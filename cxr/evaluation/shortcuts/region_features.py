@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from cxr.evaluation.shortcuts.lungs import Mask, Pixels, bounding_rectangle
+from cxr.evaluation.shortcuts.lungs import Mask, Pixels, outside_lungs
 
 Floats = NDArray[np.floating]
 
@@ -21,12 +22,13 @@ _RINGS = 4
 
 @dataclass(frozen=True, eq=False)
 class FilmWithLungs:
-    """A film as the model gets it, its lungs, and the size of its file."""
+    """A film as the model gets it, its lungs, the size of its file, and its image properties."""
 
     pixels: Pixels  # (side, side)
     lungs: Mask
     height_px: int
     width_px: int
+    properties: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def thumbnail_features(pixels: Pixels) -> Floats:
@@ -61,13 +63,13 @@ def _border(film: FilmWithLungs) -> Floats:
 
 def _brightness(film: FilmWithLungs) -> Floats:
     """Mean, standard deviation and percentiles of the gray values outside the lungs."""
-    gray = film.pixels[_outside(film)].astype(np.float32)
+    gray = film.pixels[outside_lungs(film.lungs)].astype(np.float32)
     return np.array([gray.mean(), gray.std(), *np.percentile(gray, _PERCENTILES)], np.float32)
 
 
 def _sharpness(film: FilmWithLungs) -> Floats:
     """How gray values outside the lungs change over one, two and four pixels, and the residue of a median filter."""
-    gray, outside = film.pixels.astype(np.float32), _outside(film)
+    gray, outside = film.pixels.astype(np.float32), outside_lungs(film.lungs)
     steps = [np.abs(gray - ndimage.uniform_filter(gray, 2 * reach + 1)) for reach in (1, 2, 4)]
     grain = np.abs(gray - ndimage.median_filter(gray, 3))
     return np.log1p(np.array([part[outside].mean() for part in (*steps, grain)], np.float32))
@@ -80,12 +82,7 @@ def _shape(film: FilmWithLungs) -> Floats:
 
 def _leveled(film: FilmWithLungs) -> Floats:
     pixels = film.pixels.astype(np.float32)
-    return pixels - pixels[_outside(film)].mean()
-
-
-def _outside(film: FilmWithLungs) -> Mask:
-    outside = ~bounding_rectangle(film.lungs)
-    return outside if outside.any() else ~film.lungs
+    return pixels - pixels[outside_lungs(film.lungs)].mean()
 
 
 def _blocks(pixels: NDArray[Any], side: int) -> Floats:

@@ -1,6 +1,7 @@
 """The types of a shortcut audit as it is stored beside its model: measurements, findings and verdict.
 
-The keys in JSON are those of version 0.1; where a field has another name here, its alias is the key.
+The keys in JSON are those of version 0.1; where a field has another name here, its alias is the key. Format 3 added
+image properties, the level "cannot tell", and lungs that were outlined by the program.
 """
 
 from __future__ import annotations
@@ -13,10 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cxr.evaluation.intervals import StoredInterval
 
-Level = Literal["none found", "suspected", "shown"]
-LungRegion = Literal["outline", "box"]
+Level = Literal["none found", "cannot tell", "suspected", "shown"]  # the least severe first
+LungRegion = Literal["outline", "segmented", "box"]  # of the dataset, by the program, or none
 WHOLE, LUNGS_ONLY, MASKED = "whole film", "lungs only", "lungs hidden"  # names of views, as they are stored
 THUMBNAIL, SHAPE = "thumbnail", "shape"
+MARKS, COMPRESSION, NOISE, RESOLUTION, GRAY_LEVELS, FILE = PROPERTIES = (
+    "burned-in marks",
+    "compression",
+    "noise",
+    "resolution",
+    "gray levels",
+    "file",
+)
+UNSEEN_BY_MODEL = (SHAPE, FILE)  # the model gets pixels of one size
 
 
 class AuditSection(BaseModel):
@@ -37,6 +47,17 @@ class ProbeResult(AuditSection):
     def most_certain(self) -> tuple[str, StoredInterval]:
         """The class with the highest lower bound, and its AUC; "" for all classes together."""
         return max([("", self.auc), *self.classes.items()], key=lambda item: (item[1].low == item[1].low, item[1].low))
+
+
+class PropertyResult(ProbeResult):
+    """How well an image property predicts the classes within one source, and whether the model's score follows it.
+
+    All intervals are corrected for the number of these results.
+    """
+
+    source: str
+    films: int
+    followed: StoredInterval | None = None  # rank correlation with the model's score beyond the label
 
 
 class SourceResult(AuditSection):
@@ -91,6 +112,7 @@ class ShortcutMeasurements(AuditSection):
     probes_on_features: tuple[ProbeResult, ...] = Field(alias="heads")  # whole image, lungs only, masked, thumbnail
     model_scores: tuple[ProbeResult, ...] = Field(alias="own")  # the model's own scores of the first three
     probes_outside_lungs: tuple[ProbeResult, ...] = Field(alias="probes")
+    properties: tuple[PropertyResult, ...]
     source: ProbeResult | None  # the source predicted from the features; None where there is only one
     class_by_source: StoredInterval | None = Field(alias="together")  # Cramer's V
     sources: tuple[SourceResult, ...]
@@ -105,13 +127,18 @@ class ShortcutFindingCode(StrEnum):
     FEATURES_WITHOUT_LUNGS = "features-without-lungs"
     MODEL_WITHOUT_LUNGS = "model-without-lungs"
     OUTSIDE_LUNGS = "outside-lungs"
+    IMAGE_PROPERTY = "image-property"
+    MODEL_LOSES_WITH_LUNGS_ONLY = "model-loses-with-lungs-only"
+    FEATURES_LOSE_WITH_LUNGS_ONLY = "features-lose-with-lungs-only"
     CLASS_BY_SOURCE = "class-by-source"
     WORSE_WITHIN_SOURCE = "worse-within-source"
     WORSE_WITHOUT_SOURCE = "worse-without-source"
     BELOW_CHANCE_WITHOUT_SOURCE = "below-chance-without-source"
+    BOX_HIDES = "box-hides"
+    PROPERTIES_UNTESTED = "properties-untested"
     NOT_EXCLUDED = "not-excluded"
     TOO_FEW_FILMS = "too-few-films"
-    LESS_USED_BY_MODEL = "less-used-by-model"
+    MODEL_FOLLOWS_PROPERTY = "model-follows-property"
     THUMBNAIL_SUFFICES = "thumbnail-suffices"
     RETAINED_WITHOUT_LUNGS = "retained-without-lungs"
     HEATMAPS_OUTSIDE_LUNGS = "heatmaps-outside-lungs"
@@ -130,6 +157,7 @@ class ShortcutFinding(AuditSection):
 
     code: ShortcutFindingCode
     about: str = ""  # the probe, source or label that it concerns
+    within: str = ""  # the source that it is limited to
     classes: tuple[str, ...] = ()  # one is meant against the rest
     value: StoredInterval | None = None
     compared_with: StoredInterval | None = None
@@ -148,7 +176,7 @@ class ShortcutVerdict(AuditSection):
 class ShortcutAudit(AuditSection):
     """An audit as it is stored."""
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     model_version: str = Field(alias="model")
     created: str = Field(alias="made")
     measurements: ShortcutMeasurements = Field(alias="measured")

@@ -1,26 +1,35 @@
-"""The verdict of a shortcut audit: not detected, suspected or high, with the findings that it rests on.
+"""The verdict of a shortcut audit: not detected, cannot tell, suspected or high, with the findings that it rests on.
 
 The thresholds were set on synthetic films with and without a planted shortcut, and apply to the lower bound of a 95%
-interval. Tests draw such sets and expect each verdict. The verdict says what these films and this backbone allow; the
-model's own scores of films with the lungs masked say whether it makes use of it.
+interval. Tests draw such sets and expect each verdict; `bench/shortcut_designs.py` counts false ones on real X-rays.
+"Not detected" needs outlined lungs, tested image properties, and films enough to exclude a high risk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from math import isfinite, nan
+from math import inf, isfinite, nan
 
 from cxr.core.number_format import counted
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.findings import REGION_NAMES, predictable_sentence, sentence_of, verdict_sentence
+from cxr.evaluation.shortcuts.findings import (
+    REGION_NAMES,
+    predictable_sentence,
+    property_sentence,
+    sentence_of,
+    verdict_sentence,
+)
+from cxr.evaluation.shortcuts.lungs import BOX_AREA
 from cxr.evaluation.shortcuts.report import (
+    LUNGS_ONLY,
     MASKED,
-    SHAPE,
     THUMBNAIL,
+    UNSEEN_BY_MODEL,
     WHOLE,
     Level,
     ProbeResult,
+    PropertyResult,
     ShortcutAudit,
     ShortcutFinding,
     ShortcutFindingCode,
@@ -36,6 +45,7 @@ TOGETHER = 0.50  # Cramer's V of class and source, as in the audit of a dataset
 LOST = 0.15  # of the AUC, where a source was not trained on
 NEAR = 0.80  # of what the whole image yields above chance
 UNMOVED = 0.95  # of the unmasked score: the deletion curve says nothing where masking half of the image does nothing
+FOLLOWED = 0.30  # rank correlation of the model's score with an image property, among films of one class
 FOLLOWS = 0.50  # rank correlation below which the heatmap of randomized weights is another one
 
 
@@ -50,9 +60,12 @@ def conclude(card: Card, measurements: ShortcutMeasurements, notes: Sequence[str
 def verdict_on(measured: ShortcutMeasurements) -> ShortcutVerdict:
     """The verdict on these measurements."""
     without_lungs = _without_lungs(measured)
-    high = [(code, result) for code, result in without_lungs if _low(result) >= SHOWN and result.name != SHAPE]
     suspected = [(code, result) for code, result in without_lungs if _low(result) >= SUSPECTED]
+    high = [
+        (code, result) for code, result in suspected if _low(result) >= SHOWN and result.name not in UNSEEN_BY_MODEL
+    ]
     reasons = [_predictable(code, result, measured) for code, result in suspected]
+    reasons += _lost_with_lungs_only(measured)
     if measured.class_by_source and measured.class_by_source.low >= TOGETHER:
         probe = measured.source.auc if measured.source else None
         reasons.append(
@@ -68,8 +81,10 @@ def verdict_on(measured: ShortcutMeasurements) -> ShortcutVerdict:
     elif reasons:
         level, detail = "suspected", _detail(suspected, measured) if suspected else sentence_of(reasons[0])
     else:
-        reasons = [_not_excluded(measured)]
-    remarks = [*_less_used(suspected, measured), *_remarks(measured)]
+        reasons = [*_untold(measured), _not_excluded(measured)]
+        if len(reasons) > 1 or not _excludes_high_risk(measured):
+            level, detail = "cannot tell", sentence_of(reasons[0])
+    remarks = list(_remarks(measured))
     return ShortcutVerdict(
         level=level,
         sentence=verdict_sentence(level, detail),
@@ -88,11 +103,12 @@ def _named(results: Sequence[ProbeResult], name: str) -> ProbeResult | None:
 
 
 def _without_lungs(measured: ShortcutMeasurements) -> list[tuple[ShortcutFindingCode, ProbeResult]]:
-    """All results obtained without the lungs, the most certain first."""
+    """All results obtained without the lungs, or from image properties, the most certain first."""
     results = [
         (ShortcutFindingCode.FEATURES_WITHOUT_LUNGS, _named(measured.probes_on_features, MASKED)),
         (ShortcutFindingCode.MODEL_WITHOUT_LUNGS, _named(measured.model_scores, MASKED)),
         *((ShortcutFindingCode.OUTSIDE_LUNGS, result) for result in measured.probes_outside_lungs),
+        *((ShortcutFindingCode.IMAGE_PROPERTY, result) for result in measured.properties),
     ]
     known = [(code, result) for code, result in results if result is not None and isfinite(_low(result))]
     return sorted(known, key=lambda item: -_low(item[1]))
@@ -102,6 +118,8 @@ def _predictable(code: ShortcutFindingCode, result: ProbeResult, measured: Short
     """The finding that classes can be predicted without the lungs by this result."""
     label, auc = result.most_certain
     classes = (label,) if label else measured.classes
+    if isinstance(result, PropertyResult):
+        return ShortcutFinding(code=code, about=result.name, within=result.source, classes=classes, value=auc)
     if code is ShortcutFindingCode.OUTSIDE_LUNGS:
         return ShortcutFinding(code=code, about=result.name, classes=classes, value=auc)
     own = code is ShortcutFindingCode.MODEL_WITHOUT_LUNGS
@@ -111,6 +129,13 @@ def _predictable(code: ShortcutFindingCode, result: ProbeResult, measured: Short
 
 
 def _detail(results: Sequence[tuple[ShortcutFindingCode, ProbeResult]], measured: ShortcutMeasurements) -> str:
+    properties = [(code, result) for code, result in results if code is ShortcutFindingCode.IMAGE_PROPERTY]
+    if len(properties) == len(results):
+        names = list(dict.fromkeys(result.name for _, result in results))
+        best = max(result.most_certain[1].value for _, result in results)
+        labels = list(dict.fromkeys(result.most_certain[0] for _, result in results if result.most_certain[0]))
+        return property_sentence(labels or measured.classes, best, names)
+    results = [item for item in results if item not in properties]
     classes = list(dict.fromkeys(result.most_certain[0] for _, result in results if result.most_certain[0]))
     regions = [
         result.name
@@ -140,20 +165,49 @@ def _not_excluded(measured: ShortcutMeasurements) -> ShortcutFinding:
     probe = _named(measured.probes_on_features, MASKED)
     if probe is None or not isfinite(_low(probe)):
         return ShortcutFinding(code=ShortcutFindingCode.TOO_FEW_FILMS)
-    high = max(auc.high for auc in (probe.auc, *probe.classes.values()))
-    limit = Interval(high, nan, nan)
+    limit = Interval(_highest(probe), nan, nan)
     return ShortcutFinding(code=ShortcutFindingCode.NOT_EXCLUDED, value=probe.auc, compared_with=limit)
 
 
-def _less_used(
-    suspected: Sequence[tuple[ShortcutFindingCode, ProbeResult]], measured: ShortcutMeasurements
-) -> Iterator[ShortcutFinding]:
-    """Where classes can be predicted without the lungs, but certainly hardly by the model's own scores."""
-    masked, whole = _named(measured.model_scores, MASKED), _named(measured.model_scores, WHOLE)
-    if masked is None or whole is None or all(result.name == SHAPE for _, result in suspected):
-        return
-    if max(auc.high for auc in (masked.auc, *masked.classes.values())) < SHOWN:
-        yield ShortcutFinding(code=ShortcutFindingCode.LESS_USED_BY_MODEL, value=masked.auc, compared_with=whole.auc)
+def _excludes_high_risk(measured: ShortcutMeasurements) -> bool:
+    """Whether a probe with the lungs masked is certainly below what would be a high risk."""
+    probe = _named(measured.probes_on_features, MASKED)
+    return probe is not None and isfinite(_low(probe)) and _highest(probe) < SHOWN
+
+
+def _highest(probe: ProbeResult) -> float:
+    return max(auc.high for auc in (probe.auc, *probe.classes.values()))
+
+
+def _untold(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
+    """What keeps these measurements from saying that there is no shortcut."""
+    if measured.lungs == "box":
+        yield ShortcutFinding(code=ShortcutFindingCode.BOX_HIDES, value=Interval(BOX_AREA, nan, nan))
+    if not measured.properties:
+        yield ShortcutFinding(code=ShortcutFindingCode.PROPERTIES_UNTESTED)
+
+
+def _lost_with_lungs_only(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
+    """Where the model, or a probe on its features, certainly does worse on the lungs only than on the whole image."""
+    for code, results in (
+        (ShortcutFindingCode.MODEL_LOSES_WITH_LUNGS_ONLY, measured.model_scores),
+        (ShortcutFindingCode.FEATURES_LOSE_WITH_LUNGS_ONLY, measured.probes_on_features),
+    ):
+        whole, only = _named(results, WHOLE), _named(results, LUNGS_ONLY)
+        if whole is None or only is None:
+            continue
+        pairs = {"": (whole.auc, only.auc)} | {
+            label: (auc, only.classes[label]) for label, auc in whole.classes.items() if label in only.classes
+        }
+        label, (auc, rest) = max(pairs.items(), key=lambda item: _gap(*item[1]))
+        if _gap(auc, rest) > 0:
+            classes = (label,) if label else measured.classes
+            yield ShortcutFinding(code=code, about=LUNGS_ONLY, classes=classes, value=rest, compared_with=auc)
+
+
+def _gap(whole: Interval, part: Interval) -> float:
+    """How far the whole's lower bound lies above the part's upper one; where one is unknown, it does not."""
+    return whole.low - part.high if isfinite(whole.low) and isfinite(part.high) else -inf
 
 
 def _remarks(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
@@ -162,9 +216,13 @@ def _remarks(measured: ShortcutMeasurements) -> Iterator[ShortcutFinding]:
     for probe in measured.probes_on_features[1:]:
         if probe.retained and probe.retained.low >= NEAR and probe.name in codes:
             yield ShortcutFinding(code=codes[probe.name], about=probe.name, value=probe.retained)
+    for result in measured.properties:
+        if result.name not in UNSEEN_BY_MODEL and result.followed and result.followed.low >= FOLLOWED:
+            code, value = ShortcutFindingCode.MODEL_FOLLOWS_PROPERTY, result.followed
+            yield ShortcutFinding(code=code, about=result.name, within=result.source, value=value)
     for heatmap in measured.heatmap_shares:
         if heatmap.share.high < heatmap.uniform:
-            region = "lungs" if heatmap.lungs == "outline" else "box around the lungs"
+            region = "box around the lungs" if heatmap.lungs == "box" else "lungs"
             uniform, code = Interval(heatmap.uniform, nan, nan), ShortcutFindingCode.HEATMAPS_OUTSIDE_LUNGS
             classes = (heatmap.label,)
             yield ShortcutFinding(code=code, about=region, classes=classes, value=heatmap.share, compared_with=uniform)

@@ -13,7 +13,14 @@ from cxr.evaluation import model_evaluation
 from cxr.evaluation.shortcuts.audit_file import load_audit
 from cxr.evaluation.shortcuts.report import ShortcutAudit, ShortcutMeasurements
 from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED
-from cxr.presentation.shortcut_tables import NOT_AVAILABLE, PLACES, shortcut_metrics, source_table
+from cxr.presentation.shortcut_tables import (
+    LUNGS_MASKED_BY,
+    NOT_AVAILABLE,
+    PLACES,
+    property_table,
+    shortcut_metrics,
+    source_table,
+)
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
@@ -38,8 +45,13 @@ PROBES_TITLE = "Class prediction with and without the lungs"
 SHARE_TITLE = "Heatmap share inside the lungs"
 RANDOMIZATION_TITLE, DELETION_TITLE = "Weight-randomization check", "Deletion curve"
 SOURCES_TITLE = "Results by source"
+PROPERTIES_TITLE = "Class prediction from image properties"
 RANDOMIZATION_NOTE = "Weights are randomized from the last layer (head) down to the first block."
 PROBES_NOTE = f"Dashed lines: limits for a suspected shortcut ({SUSPECTED:.2f}) and for a shortcut risk ({SHOWN:.2f})."
+PROPERTIES_NOTE = (
+    "Each property is measured on the image as it is in its file, and tested within each source; intervals are "
+    "corrected for the number of tests. Model's score follows: rank correlation among X-rays of the same class."
+)
 SOURCES_NOTE = (
     "Held out: the probe was trained without this source. "
     f"AUC is {NOT_AVAILABLE} for a source with X-rays of only one class."
@@ -70,7 +82,9 @@ def show_shortcuts(card: Card) -> None:
 
 def _audit_panel(audit: ShortcutAudit) -> None:
     """Shows an audit, the verdict first."""
-    show = {"shown": st.error, "suspected": st.warning, "none found": st.success}[audit.verdict.level]
+    show = {"shown": st.error, "suspected": st.warning, "cannot tell": st.info, "none found": st.success}[
+        audit.verdict.level
+    ]
     show(audit.verdict.sentence)
     st.caption(PROBES)
     reasons = [*audit.verdict.reasons, *audit.verdict.remarks]
@@ -104,6 +118,10 @@ def _charts(measured: ShortcutMeasurements) -> None:
                 st.markdown(f"**{SOURCES_TITLE}**")
                 st.table(source_table(measured), border="horizontal", hide_index=True, alt=SOURCES_TITLE)
                 st.caption(SOURCES_NOTE)
+    if measured.properties:
+        st.markdown(f"**{PROPERTIES_TITLE}**")
+        st.table(property_table(measured), border="horizontal", hide_index=True, alt=PROPERTIES_TITLE)
+        st.caption(PROPERTIES_NOTE)
     with st.container(horizontal=True):
         if measured.randomization:
             with st.container(width=HALF_PX):
@@ -123,8 +141,8 @@ def _films_sentence(measured: ShortcutMeasurements) -> str:
         for source, labels in measured.by_source.items()
     )
     used = sum(count for role, count in measured.by_role.items() if role in ("train", "val"))
-    lungs = "by their outlines" if measured.lungs == "outline" else "by a box, as not all X-rays have lung outlines"
     return (
         f"{counted(measured.films, 'X-ray')} from {counted(measured.patients, 'patient')} ({counts}); {used} "
-        f"({percent(used / max(measured.films, 1))}) from the model's training or validation. Lungs masked {lungs}."
+        f"({percent(used / max(measured.films, 1))}) from the model's training or validation. Lungs masked "
+        f"{LUNGS_MASKED_BY[measured.lungs]}."
     )

@@ -67,13 +67,13 @@ def test_an_unknown_bound_is_null_in_json(card: Card) -> None:
     assert table["measured"]["probes"][0]["auc"] == {"value": 1, "low": None, "high": None}
 
 
-def test_the_keys_are_those_of_version_0_1_with_findings_added(card: Card) -> None:
+def test_the_keys_are_those_of_version_0_1_with_findings_and_properties_added(card: Card) -> None:
     old, new = shipped(), read(shipped()).as_dict()
     assert old["format"] == 1
-    assert new["format"] == 2
+    assert new["format"] == 3
     assert set(new) == set(old)
     assert set(new["verdict"]) == {*old["verdict"], "findings"}
-    assert new["measured"] == old["measured"]
+    assert new["measured"] == old["measured"] | {"properties": []}
 
 
 def test_an_audit_of_version_0_1_gets_findings_where_they_lead_to_its_level() -> None:
@@ -86,14 +86,45 @@ def test_an_audit_of_version_0_1_gets_findings_where_they_lead_to_its_level() ->
 
 def test_an_audit_of_version_0_1_with_another_level_keeps_its_sentences() -> None:
     table = shipped()
-    table["verdict"] |= {"level": "suspected", "sentence": "As it was.", "reasons": ["Old."], "remarks": []}
+    table["verdict"] |= {"level": "shown", "sentence": "As it was.", "reasons": ["Old."], "remarks": ["Old."]}
+    for probes in ("heads", "own", "probes"):
+        table["measured"][probes] = []
+    table["measured"] |= {"together": None, "sources": []}
+    table["measured"]["heads"] = shipped()["measured"]["heads"][:1]
     verdict = read(table).verdict
     assert (verdict.level, verdict.sentence, verdict.reasons, verdict.findings) == (
-        "suspected",
+        "shown",
         "As it was.",
         ("Old.",),
         (),
     )
+    assert "Old." not in verdict.remarks
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_acquittal_is_withdrawn(card: Card, version: int) -> None:
+    """Neither version measured image properties, and both cleared models behind a box."""
+    table = audit(card, lungs="box").as_dict() | {"format": version}
+    del table["measured"]["properties"]
+    table["verdict"] = {"level": "none found", "sentence": "None.", "reasons": ["None."], "remarks": []}
+    table["verdict"] |= {"findings": []} if version == 2 else {}
+    verdict = read(table).verdict
+    assert verdict.level == "cannot tell"
+    assert {finding.code for finding in verdict.findings} >= {
+        ShortcutFindingCode.BOX_HIDES,
+        ShortcutFindingCode.PROPERTIES_UNTESTED,
+    }
+
+
+def test_a_remark_of_format_2_that_is_no_longer_made_is_dropped() -> None:
+    table = read(shipped()).as_dict() | {"format": 2}
+    del table["measured"]["properties"]
+    table["verdict"]["remarks"].append("It relies less on what lies outside the lungs.")
+    table["verdict"]["findings"].append({"code": "less-used-by-model"})
+    verdict = read(table).verdict
+    assert verdict.level == "shown"
+    assert "It relies less on what lies outside the lungs." not in verdict.remarks
+    assert len(verdict.findings) == len(verdict.reasons) + len(verdict.remarks)
 
 
 def without(*path: str) -> Callable[[dict[str, Any]], None]:
@@ -128,12 +159,15 @@ def _inner(table: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
         with_value({"value": [], "low": 0, "high": 1}, "measured", "together"),
         with_value("everywhere", "measured", "lungs"),
         with_value("none", "verdict"),
-        with_value(3, "format"),
+        with_value(4, "format"),
     ],
 )
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_missing_unknown_or_wrong_field_is_refused(change: Callable[[dict[str, Any]], None], version: int) -> None:
     table = shipped() if version == 1 else read(shipped()).as_dict()
+    if version == 2:
+        table["format"] = 2
+        del table["measured"]["properties"]
     change(table)
     with pytest.raises(RegistryError) as refused:
         read(table)
@@ -141,7 +175,7 @@ def test_a_missing_unknown_or_wrong_field_is_refused(change: Callable[[dict[str,
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{}", b"[1]", b'{"format": 1}', b'{"format": 2}', b"\x00", b"\xff", b"[" * 9999]
+    "damage", [b"", b"{}", b"[1]", b'{"format": 1}', b'{"format": 2}', b'{"format": 3}', b"\x00", b"\xff", b"[" * 9999]
 )
 def test_a_damaged_audit_is_refused_and_its_model_counts_as_not_audited(card: Card, damage: bytes) -> None:
     with pytest.raises(RegistryError) as refused:

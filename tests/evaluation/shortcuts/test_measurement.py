@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,14 +110,32 @@ def test_the_heatmap_share_inside_the_lungs_is_measured_by_label(
         assert 0.2 < share.uniform < 0.4
 
 
-def test_with_one_film_without_an_outline_all_lungs_are_masked_by_the_box(
+def test_with_one_film_without_an_outline_the_program_outlines_the_lungs_of_all(
     classifier: Classifier, tmp_path: Path
 ) -> None:
     films = synthetic(tmp_path / "set", films=80)
     (tmp_path / "set" / str(films.table["lungs"].iat[0])).unlink()
-    measured = quickly_measured(classifier, films)
+    left = np.zeros((SIZE_PX, SIZE_PX), bool)
+    left[10:50, 5:25] = True
+    found = iter([None] + [left | left[:, ::-1]] * 79)  # one in 20 of its class
+    measured = quickly_measured(classifier, films, replace(QUICK, segment=lambda _: next(found)))
+    assert measured.films == 79
+    assert len(measured.notes) == 1
+    assert measured.lungs == "segmented"
+    assert {share.lungs for share in measured.heatmap_shares} == {"segmented"}
+
+
+def test_where_lungs_are_not_found_in_a_class_a_box_masks_all_and_the_verdict_is_cannot_tell(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    films = synthetic(tmp_path / "set", films=80)
+    (tmp_path / "set" / str(films.table["lungs"].iat[0])).unlink()
+    measured = quickly_measured(classifier, films, replace(QUICK, segment=lambda _: None))
     assert measured.lungs == "box"
-    assert {share.lungs for share in measured.heatmap_shares} == {"outline"}
+    assert {share.lungs for share in measured.heatmap_shares} == {"box"}
+    verdict = verdict_on(measured)
+    assert verdict.level == "cannot tell"
+    assert verdict.findings[0].code is ShortcutFindingCode.BOX_HIDES
 
 
 def test_unreadable_films_are_counted(classifier: Classifier, tmp_path: Path) -> None:

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.shortcuts.findings import LEVEL_NAMES, REGION_NAMES, SENTENCES, sentence_of
+from cxr.evaluation.shortcuts.findings import LEVEL_NAMES, PROPERTY_NAMES, REGION_NAMES, SENTENCES, sentence_of
 from cxr.evaluation.shortcuts.report import (
+    COMPRESSION,
+    FILE,
     LUNGS_ONLY,
+    MARKS,
     MASKED,
+    NOISE,
     THUMBNAIL,
     WHOLE,
     DeletionCurve,
@@ -24,8 +28,8 @@ from cxr.evaluation.shortcuts.report import (
     ShortcutVerdict,
     SourceResult,
 )
-from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED, TOGETHER, verdict_on
-from tests.support.score_tables import audit_measurements, interval_around, probe_result
+from cxr.evaluation.shortcuts.verdict import FOLLOWED, SHOWN, SUSPECTED, TOGETHER, verdict_on
+from tests.support.score_tables import audit_measurements, interval_around, probe_result, property_result
 
 UNKNOWN = Interval(nan, nan, nan)
 
@@ -39,6 +43,7 @@ def codes(found: ShortcutVerdict) -> list[ShortcutFindingCode]:
 
 
 def on_features(**lows: float) -> tuple[ProbeResult, ...]:
+    lows = {"lungs_only": lows.get("whole", 0.45)} | lows
     names = {"whole": WHOLE, "lungs_only": LUNGS_ONLY, "masked": MASKED, "thumbnail": THUMBNAIL}
     return tuple(probe_result(name, lows.get(key, 0.45)) for key, name in names.items())
 
@@ -48,12 +53,12 @@ def outside(**lows: float) -> tuple[ProbeResult, ...]:
 
 
 def of_model(masked: float) -> tuple[ProbeResult, ...]:
-    return probe_result(WHOLE, 0.9), probe_result(LUNGS_ONLY), probe_result(MASKED, masked)
+    return probe_result(WHOLE, 0.9), probe_result(LUNGS_ONLY, 0.9), probe_result(MASKED, masked)
 
 
 def test_every_code_has_a_sentence_and_every_level_a_name() -> None:
     assert set(SENTENCES) == set(ShortcutFindingCode)
-    assert set(LEVEL_NAMES) == {"none found", "suspected", "shown"}
+    assert set(LEVEL_NAMES) == {"none found", "cannot tell", "suspected", "shown"}
     for code in ShortcutFindingCode:
         assert sentence_of(ShortcutFinding(code=code, about="border", classes=("normal", "covid19")))
 
@@ -73,7 +78,84 @@ def test_where_nothing_is_predictable_without_the_lungs_the_limit_of_what_is_exc
 
 def test_without_a_probe_on_masked_lungs_there_are_too_few_films() -> None:
     masked = ProbeResult(name=MASKED, auc=UNKNOWN)
-    assert codes(verdict(probes_on_features=(probe_result(WHOLE), masked))) == [ShortcutFindingCode.TOO_FEW_FILMS]
+    found = verdict(probes_on_features=(probe_result(WHOLE), masked))
+    assert codes(found) == [ShortcutFindingCode.TOO_FEW_FILMS]
+    assert found.level == "cannot tell"
+
+
+def test_an_interval_that_reaches_a_high_risk_acquits_nobody() -> None:
+    wide = ProbeResult(name=MASKED, auc=Interval(0.6, 0.4, SHOWN))
+    found = verdict(probes_on_features=(probe_result(WHOLE), wide))
+    assert found.level == "cannot tell"
+    assert codes(found) == [ShortcutFindingCode.NOT_EXCLUDED]
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"lungs": "box"}, ShortcutFindingCode.BOX_HIDES),
+        ({"properties": ()}, ShortcutFindingCode.PROPERTIES_UNTESTED),
+    ],
+)
+def test_what_hides_the_question_turns_an_acquittal_into_cannot_tell(
+    facts: dict[str, Any], code: ShortcutFindingCode
+) -> None:
+    found = verdict(**facts)
+    assert found.level == "cannot tell"
+    assert codes(found) == [code, ShortcutFindingCode.NOT_EXCLUDED]
+    assert found.reasons[0] in found.sentence
+
+
+def test_what_hides_the_question_hides_no_suspicion() -> None:
+    assert verdict(lungs="box", probes_outside_lungs=outside(corners=SUSPECTED)).level == "suspected"
+
+
+@pytest.mark.parametrize(
+    ("only", "level"), [(Interval(0.59, 0.53, 0.65), "suspected"), (Interval(0.8, 0.7, 0.88), "none found")]
+)
+def test_a_model_that_certainly_loses_with_the_lungs_only_raises_a_suspicion(only: Interval, level: Level) -> None:
+    """Issue: own score 0.91 on the whole image, 0.59 on the lungs only, and cleared."""
+    whole = ProbeResult(name=WHOLE, auc=Interval(0.91, 0.87, 0.95))
+    found = verdict(model_scores=(whole, ProbeResult(name=LUNGS_ONLY, auc=only), probe_result(MASKED)))
+    assert found.level == level
+    if level == "suspected":
+        assert codes(found) == [ShortcutFindingCode.MODEL_LOSES_WITH_LUNGS_ONLY]
+        assert (found.findings[0].value, found.findings[0].compared_with) == (only, whole.auc)
+
+
+def test_a_probe_that_certainly_loses_one_class_with_the_lungs_only_raises_a_suspicion() -> None:
+    whole = probe_result(WHOLE, 0.7, {"viral": interval_around(0.95), "normal": interval_around(0.6)})
+    only = probe_result(LUNGS_ONLY, 0.65, {"viral": interval_around(0.7), "normal": interval_around(0.6)})
+    found = verdict(probes_on_features=(whole, only, probe_result(MASKED)))
+    assert codes(found) == [ShortcutFindingCode.FEATURES_LOSE_WITH_LUNGS_ONLY]
+    assert found.findings[0].classes == ("viral",)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "level"),
+    [
+        (COMPRESSION, SHOWN, "shown"),
+        (MARKS, SUSPECTED, "suspected"),
+        (FILE, 0.99, "suspected"),
+        (NOISE, 0.6, "none found"),
+    ],
+)
+def test_an_image_property_that_predicts_the_class_within_a_source_is_a_shortcut(
+    name: str, low: float, level: Level
+) -> None:
+    found = verdict(properties=(property_result(name, low),))
+    assert found.level == level
+    if level != "none found":
+        assert codes(found) == [ShortcutFindingCode.IMAGE_PROPERTY]
+        assert (found.findings[0].about, found.findings[0].within) == (name, "here")
+        assert PROPERTY_NAMES[name] in found.sentence
+
+
+@pytest.mark.parametrize(("name", "remarked"), [(NOISE, True), (FILE, False)])
+def test_a_score_that_follows_a_property_beyond_the_label_is_remarked(name: str, remarked: bool) -> None:
+    found = verdict(properties=(property_result(name, followed=interval_around(FOLLOWED + 0.05)),))
+    assert found.level == "none found"
+    assert (ShortcutFindingCode.MODEL_FOLLOWS_PROPERTY in codes(found)) == remarked
 
 
 @pytest.mark.parametrize(
@@ -120,15 +202,11 @@ def test_the_models_own_score_with_the_lungs_masked_is_a_reason() -> None:
     assert found.findings[0].compared_with == probe_result(WHOLE, 0.9).auc
 
 
-@pytest.mark.parametrize(("masked", "remarked"), [(0.55, True), (SHOWN - 0.05, False)])
-def test_a_shortcut_in_the_features_that_the_model_uses_less_is_remarked(masked: float, remarked: bool) -> None:
-    found = verdict(probes_on_features=on_features(masked=SHOWN), model_scores=of_model(masked))
+def test_no_remark_speaks_for_a_model_that_can_do_without_what_is_predictable_outside_the_lungs() -> None:
+    """A model that knows a token alone has a low AUC with the box masked, as the box masks the token too."""
+    found = verdict(probes_on_features=on_features(masked=SHOWN), model_scores=of_model(0.45))
     assert found.level == "shown"
-    assert (ShortcutFindingCode.LESS_USED_BY_MODEL in codes(found)) == remarked
-
-
-def test_without_a_shortcut_there_is_no_remark_on_its_use() -> None:
-    assert not verdict(probes_on_features=on_features(whole=0.9), model_scores=of_model(0.45)).remarks
+    assert found.remarks == ()
 
 
 def test_a_thumbnail_that_suffices_is_remarked_and_does_not_affect_the_level() -> None:

@@ -1,0 +1,374 @@
+"""Count what the shortcut audit says of models whose shortcut, or lack of one, is known.
+
+    python bench/shortcut_designs.py --data D/kermany [--model vgg16-broad] [--draws 10] [--only token] [--out FILE]
+
+Normal children's X-rays, one a patient, get labels at random, and those of the second class something that is no
+disease: letters, another compression, gray curve or noise, an electrode. Or soft opacities in the lungs, which are
+disease as far as an audit can know; or nothing. In each draw of labels two models are trained on half of the patients
+and audited on the other half, both on a stored model's frozen backbone: a head on each channel's mean, which hardly
+sees small things, and one on the last maps, which knows where things are.
+
+A false acquittal: the model has learned what was planted (the lower bound of its AUC is above 0.6) and the audit says
+"not detected". A false alarm: nothing, or a disease, was planted and the audit says "suspected" or "high".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pickle
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from cxr.datasets.dataset import Dataset  # noqa: E402
+from cxr.evaluation.shortcuts.audited_films import VIEWS, AuditedFilms, AuditSettings  # noqa: E402
+from cxr.evaluation.shortcuts.image_properties import image_properties  # noqa: E402
+from cxr.evaluation.shortcuts.measurement import measurements_of  # noqa: E402
+from cxr.evaluation.shortcuts.probes import ProbeTarget, probe_probabilities  # noqa: E402
+from cxr.evaluation.shortcuts.region_features import FilmWithLungs  # noqa: E402
+from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, WHOLE  # noqa: E402
+from cxr.evaluation.shortcuts.verdict import verdict_on  # noqa: E402
+from cxr.films.film import Film  # noqa: E402
+from cxr.films.lung_segmentation import lung_mask  # noqa: E402
+from cxr.inference.classifier import Prediction  # noqa: E402
+from cxr.learning.starting_weights import STORED_MODEL, load_starting_weights  # noqa: E402
+from cxr.registry.verification import load_verified  # noqa: E402
+
+SIDE_PX, FILMS, SEED = 224, 300, 0
+BATCH, PRECISION = 32, "bfloat16"
+MODELS = ("channel means", "maps")
+PLACES = {"top left": (0.04, 0.04), "shoulder": (0.08, 0.20), "abdomen": (0.44, 0.90)}
+POINTS = (7, 10, 14)
+LEARNED = 0.6  # AUC that the head's lower bound must exceed
+CLASSES = ("normal", "pneumonia")
+UNCHANGED = "unchanged"
+HEADER = """\
+| planted | model | AUC whole / lungs only / masked | high | suspected | cannot tell | not detected | false |
+|---|---|---|---|---|---|---|---|"""
+
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.floating]
+Version = dict[str, list[tuple[Floats, Floats]]]  # view -> features and flattened maps of each X-ray
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is done to the X-rays of the first and of the second class."""
+
+    name: str
+    first: str
+    second: str
+    shortcut: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Random labels of all X-rays, and which of these train and test a model."""
+
+    number: int
+    label: NDArray[np.int64]
+    train: NDArray[np.int64]
+    tested: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, number: int, count: int) -> Draw:
+        """The draw of this number: half of the X-rays of either side are of the second class."""
+        order, label = np.random.default_rng(1000 + number).permutation(count), np.zeros(count, int)
+        label[order[: count // 4]] = label[order[count // 2 : count // 2 + count // 4]] = 1
+        return cls(number, label, order[: count // 2], order[count // 2 :])
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model makes of the tested X-rays in each view."""
+
+    features: dict[str, Floats]
+    probabilities: dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the audit says of one draw of labels."""
+
+    design: str
+    model: str
+    draw: int
+    aucs: dict[str, tuple[float, float, float]]  # of the model, by view
+    level: str
+    codes: tuple[str, ...]
+    about: tuple[str, ...]
+
+    @property
+    def learned(self) -> bool:
+        """Whether the model has learned to tell the classes."""
+        return self.aucs[WHOLE][1] > LEARNED
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--model", default="vgg16-broad")
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--films", type=int, default=FILMS)
+    parser.add_argument("--size", type=int, default=SIDE_PX, help="side of the network's input, in pixels")
+    parser.add_argument("--only", default="", help="designs whose name contains this")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="write every outcome to this JSON file")
+    options = parser.parse_args()
+    chosen = [design for design in designs() if options.only in design.name]
+    with TemporaryDirectory() as folder, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+        images = normal_films(Dataset.open(options.data), options.films)
+        changes = {change for design in chosen for change in (design.first, design.second)}
+        waiting = {
+            name: pool.submit(write_version, name, images, options.size, Path(folder)) for name in sorted(changes)
+        }
+        backbone = Backbone(options.model, options.size)
+        jobs: dict[Future[Outcome], None] = {}
+        for design in chosen:
+            sides = []
+            for name in (design.first, design.second):
+                waiting[name].result()
+                sides.append(backbone.version(read_version(Path(folder), name)))
+            for number in range(options.draws):
+                draw = Draw.of(number, len(images))
+                for model, answers in models(sides, draw):
+                    jobs[pool.submit(audited, Path(folder), design, model, draw, answers)] = None
+            print(f"{design.name}: models trained", flush=True)
+        outcomes = []
+        for done in as_completed(jobs):
+            outcomes.append(done.result())
+            if options.out:
+                options.out.write_text(json.dumps([vars(outcome) for outcome in outcomes], indent=1), "utf-8")
+    print(HEADER)
+    for design in chosen:
+        for model in MODELS:
+            print(table_row(design, model, [o for o in outcomes if (o.design, o.model) == (design.name, model)]))
+
+
+def designs() -> Iterator[Design]:
+    """All designs: thirteen shortcuts, a disease, and nothing."""
+    for place in PLACES:
+        for points in POINTS:
+            yield Design(f"token of {points} points, {place}", UNCHANGED, f"token {points} {place}")
+    yield Design("JPEG quality 35 against 92", "jpeg 92", "jpeg 35")
+    yield Design("gamma 0.8", UNCHANGED, "gamma")
+    yield Design("noise of 4 gray levels", UNCHANGED, "noise")
+    yield Design("electrode in the lung", UNCHANGED, "electrode")
+    yield Design("opacity in the lung", UNCHANGED, "opacity", shortcut=False)
+    yield Design("nothing", UNCHANGED, UNCHANGED, shortcut=False)
+
+
+def changed(pixels: Pixels, name: str, rng: np.random.Generator) -> Pixels:
+    """The X-ray after the change of this name."""
+    kind, _, rest = name.partition(" ")
+    if kind == "token":
+        points, _, place = rest.partition(" ")
+        return with_token(pixels, int(points), PLACES[place])
+    if kind == "jpeg":
+        return recompressed(pixels, int(rest))
+    if kind == "gamma":
+        return np.rint(255 * (pixels / 255) ** 0.8).astype(np.uint8)
+    changes = {"noise": with_noise, "electrode": with_electrode, "opacity": with_opacity}
+    return changes[kind](pixels, rng) if kind in changes else pixels
+
+
+def with_token(pixels: Pixels, points: int, position: tuple[float, float]) -> Pixels:
+    """The X-ray with "AP" written at this place."""
+    image = Image.fromarray(pixels)
+    place = (position[0] * image.width, position[1] * image.height)
+    ImageDraw.Draw(image).text(place, "AP", fill=255, font=ImageFont.load_default(points))
+    return np.asarray(image)
+
+
+def recompressed(pixels: Pixels, quality: int) -> Pixels:
+    """The X-ray compressed once more; the audit does not see the header that would tell it."""
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return np.array(Image.open(stream))
+
+
+def with_noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """The X-ray with Gaussian noise."""
+    return np.clip(np.rint(pixels + rng.normal(0, 4, pixels.shape)), 0, 255).astype(np.uint8)
+
+
+def with_electrode(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """The X-ray with an electrode and its lead over the lung at the left of the image."""
+    scale = 4  # drawn larger and reduced, for smooth edges
+    image = Image.fromarray(pixels).resize((SIDE_PX * scale,) * 2, Image.Resampling.BICUBIC)
+    (x, y), radius = np.array([0.30, 0.45] + rng.normal(0, 0.02, 2)) * image.width, 0.018 * image.width
+    drawing = ImageDraw.Draw(image)
+    drawing.ellipse((x - radius, y - radius, x + radius, y + radius), outline=215, width=int(radius / 2))
+    drawing.ellipse((x - radius / 3, y - radius / 3, x + radius / 3, y + radius / 3), fill=250)
+    drawing.line((x, y, x - 0.02 * image.width, y - 0.25 * image.width), fill=225, width=int(radius / 3))
+    return np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX))
+
+
+def with_opacity(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """The X-ray with soft opacities at random places in its lungs."""
+    lungs = lung_mask(pixels)
+    if lungs is None:
+        return pixels
+    inside, (y, x) = np.argwhere(ndimage.binary_erosion(lungs, iterations=6)), np.mgrid[:SIDE_PX, :SIDE_PX]
+    cloud = np.zeros(pixels.shape)
+    for row, column in inside[rng.integers(len(inside), size=rng.integers(2, 5))]:
+        spread = rng.uniform(8, 16)
+        cloud += np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * spread**2))
+    smooth = ndimage.gaussian_filter(lungs.astype(float), 3)
+    strength = 0.6 * np.clip(cloud, 0, 1) * smooth
+    return np.rint(pixels + strength * np.maximum(0, np.percentile(pixels, 85) - pixels)).astype(np.uint8)
+
+
+def normal_films(dataset: Dataset, count: int) -> list[Pixels]:
+    """Normal X-rays at the network's size, one a patient, whose lungs are found."""
+    normal = dataset.where((dataset.labels == "normal").to_numpy())
+    first = normal.where(~normal.patients.duplicated().to_numpy())
+    images: list[Pixels] = []
+    for i in np.random.default_rng(SEED).permutation(len(first)).tolist():
+        pixels = first.read(i).fitted(SIDE_PX)
+        if lung_mask(pixels) is not None:
+            images.append(pixels)
+        if len(images) == count:
+            break
+    return images
+
+
+def write_version(name: str, images: Sequence[Pixels], size_px: int, folder: Path) -> None:
+    """Write the X-rays after a change as an audit reads them; lungs not found after it are those from before it."""
+    films = []
+    for i, pixels in enumerate(images):
+        after = changed(pixels, name, np.random.default_rng(SEED + i))
+        mask = lung_mask(after)
+        lungs = lung_mask(pixels) if mask is None else mask
+        assert lungs is not None
+        film = Film.from_pixels(after)
+        properties = image_properties(film, b"", lungs)
+        fitted = np.asarray(Image.fromarray(lungs).resize((size_px, size_px), Image.Resampling.NEAREST))
+        films.append(FilmWithLungs(film.fitted(size_px), fitted, SIDE_PX, SIDE_PX, properties))
+    (folder / f"{name}.pickle").write_bytes(pickle.dumps(films))
+
+
+@cache
+def read_version(folder: Path, name: str) -> list[FilmWithLungs]:
+    """The X-rays after a change, which this program wrote."""
+    return cast("list[FilmWithLungs]", pickle.loads((folder / f"{name}.pickle").read_bytes()))
+
+
+class Backbone:
+    """The frozen backbone of a stored model, which looks at the same pixels once."""
+
+    def __init__(self, name: str, size_px: int) -> None:
+        from cxr.learning.network import build
+
+        stored = load_verified(name)
+        recipe = stored.recipe.with_overrides([f"input.size_px={size_px}", f"trunk.weights={STORED_MODEL}{name}"])
+        network = build(recipe, len(CLASSES), PRECISION)
+        load_starting_weights(network.model, recipe)
+        self.network = network.maps_and_features
+        self.known: dict[bytes, tuple[Floats, Floats]] = {}
+
+    def version(self, films: Sequence[FilmWithLungs]) -> Version:
+        """The features and the flattened maps of these X-rays in each view."""
+        images = {view: [draw(film.pixels, film.lungs) for film in films] for view, draw in VIEWS.items()}
+        new = {image.tobytes(): image for drawn in images.values() for image in drawn}
+        new = {key: image for key, image in new.items() if key not in self.known}
+        if new:
+            pixels = np.stack(list(new.values()))[..., None].astype(np.float32)
+            maps, features = self.network.predict(pixels, BATCH, verbose=0)
+            flat = maps.astype(np.float16).reshape(len(maps), -1)
+            self.known |= dict(zip(new, zip(features, flat, strict=True), strict=True))
+        return {view: [self.known[image.tobytes()] for image in drawn] for view, drawn in images.items()}
+
+
+def models(sides: Sequence[Version], draw: Draw) -> Iterator[tuple[str, Answers]]:
+    """The answers of both models that are trained in this draw, by name."""
+
+    def chosen(view: str, part: int, films: NDArray[np.int64]) -> Floats:
+        return np.stack([sides[draw.label[i]][view][i][part] for i in films]).astype(np.float32)
+
+    features = {view: chosen(view, 0, draw.tested) for view in VIEWS}
+    for part, name in enumerate(MODELS):
+        trained, label = chosen(WHOLE, part, draw.train), draw.label[draw.train]
+        probabilities = {
+            view: probe_probabilities(trained, label, chosen(view, part, draw.tested), len(CLASSES)) for view in VIEWS
+        }
+        yield name, Answers(features, probabilities)
+
+
+def audited(folder: Path, design: Design, model: str, draw: Draw, answers: Answers) -> Outcome:
+    """What the audit says of a model in this draw."""
+    sides = [read_version(folder, name) for name in (design.first, design.second)]
+    films = Dataset("designs", film_table(draw.label[draw.tested], draw.tested))
+    target = ProbeTarget.from_values(films.labels, np.arange(len(draw.tested)), CLASSES)
+    predictions = {
+        view: [prediction(*pair) for pair in zip(answers.probabilities[view], answers.features[view], strict=True)]
+        for view in VIEWS
+    }
+    images = [sides[draw.label[i]][i] for i in draw.tested]
+    settings = AuditSettings(seed=draw.number, resamples=500)
+    read = AuditedFilms(films, target, images, predictions, settings, "segmented")
+    measured = measurements_of(read, films, lambda *_: None)
+    verdict = verdict_on(measured)
+    aucs = {result.name: (result.auc.value, result.auc.low, result.auc.high) for result in measured.model_scores}
+    reasons = verdict.findings[: len(verdict.reasons)]
+    codes, about = tuple(str(finding.code) for finding in reasons), tuple(finding.about for finding in reasons)
+    return Outcome(design.name, model, draw.number, aucs, verdict.level, codes, about)
+
+
+def film_table(label: NDArray[np.int64], films: NDArray[np.int64]) -> pd.DataFrame:
+    """The X-rays as a dataset's table."""
+    names = [str(i) for i in films]
+    columns = {"dataset": "designs", "source": "kermany", "role": "", "path": names, "patient_id": names}
+    return pd.DataFrame(columns | {"label": [CLASSES[k] for k in label]})
+
+
+def prediction(probabilities: Floats, features: Floats) -> Prediction:
+    """The head's prediction, without a heatmap."""
+    empty = np.zeros((2, 1, 1), np.float32)
+    return Prediction(
+        classes=CLASSES,
+        probabilities=probabilities.astype(np.float32),
+        decision=CLASSES[int(probabilities.argmax())],
+        threshold=None,
+        heatmaps=empty,
+        peaks=empty.max(axis=(1, 2)),
+        positive_probability=float(probabilities[1]),
+        features=features,
+        model_ms=0,
+    )
+
+
+def table_row(design: Design, model: str, outcomes: Sequence[Outcome]) -> str:
+    """A row of the table in docs/trust.md."""
+    levels = Counter(outcome.level for outcome in outcomes)
+    views = [np.median([outcome.aucs[view][0] for outcome in outcomes]) for view in (WHOLE, LUNGS_ONLY, MASKED)]
+    areas = " / ".join(f"{value:.2f}" for value in views)
+    learned = sum(outcome.learned for outcome in outcomes)
+    if design.shortcut:
+        false = sum(outcome.learned and outcome.level == "none found" for outcome in outcomes)
+        verdict = f"{false} of {learned} acquitted"
+    else:
+        verdict = f"{levels['suspected'] + levels['shown']} of {len(outcomes)} alarmed"
+    counts = " | ".join(str(levels[level]) for level in ("shown", "suspected", "cannot tell", "none found"))
+    return f"| {design.name} | {model} | {areas} | {counts} | {verdict} |"
+
+
+if __name__ == "__main__":
+    main()
