@@ -135,7 +135,7 @@ def main() -> None:
     chosen = [design for design in designs() if options.only in design.name]
     with TemporaryDirectory() as folder, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
         images = normal_films(Dataset.open(options.data), options.films)
-        changes = {change for design in chosen for change in (design.first, design.second)}
+        changes = dict.fromkeys(change for design in chosen for change in (design.first, design.second))
         waiting = {
             name: pool.submit(write_version, name, images, options.size, Path(folder)) for name in sorted(changes)
         }
@@ -163,16 +163,16 @@ def main() -> None:
 
 
 def designs() -> Iterator[Design]:
-    """All designs: thirteen shortcuts, a disease, and nothing."""
-    for place in PLACES:
-        for points in POINTS:
-            yield Design(f"token of {points} points, {place}", UNCHANGED, f"token {points} {place}")
+    """All designs: nothing, a disease, and thirteen shortcuts."""
+    yield Design("nothing", UNCHANGED, UNCHANGED, shortcut=False)
+    yield Design("opacity in the lung", UNCHANGED, "opacity", shortcut=False)
     yield Design("JPEG quality 35 against 92", "jpeg 92", "jpeg 35")
     yield Design("gamma 0.8", UNCHANGED, "gamma")
     yield Design("noise of 4 gray levels", UNCHANGED, "noise")
     yield Design("electrode in the lung", UNCHANGED, "electrode")
-    yield Design("opacity in the lung", UNCHANGED, "opacity", shortcut=False)
-    yield Design("nothing", UNCHANGED, UNCHANGED, shortcut=False)
+    for points in POINTS:
+        for place in PLACES:
+            yield Design(f"token of {points} points, {place}", UNCHANGED, f"token {points} {place}")
 
 
 def changed(pixels: Pixels, name: str, rng: np.random.Generator) -> Pixels:

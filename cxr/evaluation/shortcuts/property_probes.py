@@ -119,8 +119,8 @@ def _followed(values: Floats, score: Floats, target: ProbeTarget, read: AuditedF
     drawn = np.concatenate([_correlation(ranks, weights) for weights in blocks])
     value = float(_correlation(ranks, np.ones((len(score), 1)))[0])
     z = CROSS_VALIDATED * stats.norm.ppf((1 + level) / 2)
-    spread = np.arctanh(np.clip(drawn[np.isfinite(drawn)], -0.999, 0.999)).std()
-    low, high = (float(np.tanh(np.arctanh(np.clip(value, -0.999, 0.999)) + side * z * spread)) for side in (-1, 1))
+    spread = np.arctanh(drawn[np.isfinite(drawn)]).std()
+    low, high = (float(np.tanh(np.arctanh(value) + side * z * spread)) for side in (-1, 1))
     return Interval(value, low, high)
 
 
@@ -130,9 +130,9 @@ def _less_label_means(values: Floats, target: ProbeTarget) -> Floats:
 
 
 def _correlation(ranks: Sequence[Floats], weights: Floats) -> Floats:
-    """The correlation of two rows of ranks in each column of weights."""
+    """The correlation of two rows of ranks in each column of weights, at most 0.999 either way."""
     total = weights.sum(axis=0)
     first, second = (row[:, None] - (row @ weights) / total for row in ranks)
     covariance = (weights * first * second).sum(axis=0)
     size = np.sqrt((weights * first**2).sum(axis=0) * (weights * second**2).sum(axis=0))
-    return np.divide(covariance, size, out=np.full(len(total), nan), where=size > 0)
+    return np.clip(np.divide(covariance, size, out=np.full(len(total), nan), where=size > 0), -0.999, 0.999)
