@@ -184,7 +184,7 @@ def _hila(anatomy: Anatomy) -> Field:
 
 def _tree(anatomy: Anatomy, plane: Plane, rng: Generator, stems: int, width: float) -> Field:
     """Lines that branch from the hila into the lungs, 0 to 1, ever thinner and fainter."""
-    twigs: list[tuple[float, Field]] = []
+    twigs: list[tuple[float, Field, Field]] = []
     for side, root in zip((-1, 1), _hila(anatomy), strict=True):
         fan = np.linspace(-1.35, 1.45, stems) + rng.normal(0, 0.1, stems)
         buds = [(root, float(angle), width * rng.uniform(0.7, 1.0)) for angle in fan]
@@ -192,16 +192,18 @@ def _tree(anatomy: Anatomy, plane: Plane, rng: Generator, stems: int, width: flo
             start, angle, wide = buds.pop()
             length = rng.uniform(0.7, 1.3) * (0.05 + 2.6 * wide)
             end = start + length * np.array([side * math.cos(angle), math.sin(angle)], np.float32)
-            twigs.append((wide, plane.to_px(np.stack([start, end]))))
+            twigs.append((wide, start, end))
             if wide > 0.008:
                 turn = rng.uniform(0.12, 0.45)
                 for bend in (turn, -turn):
                     buds.append((end, angle + bend, wide * rng.uniform(0.55, 0.80)))
     canvas = Image.new("L", (plane.size_px, plane.size_px))
     brush = ImageDraw.Draw(canvas)
-    for wide, ends in sorted(twigs, key=lambda twig: twig[0]):
+    twigs.sort(key=lambda twig: twig[0])
+    lines_px = plane.to_px(np.array([(start, end) for _, start, end in twigs]).reshape(-1, 2)).reshape(-1, 4)
+    for (wide, _, _), line_px in zip(twigs, lines_px.tolist(), strict=True):
         stroke_px = max(1, round(0.4 * wide * plane.size_px))
-        brush.line(ends.ravel().tolist(), fill=round(255 * min(1, 0.25 + 20 * wide)), width=stroke_px)
+        brush.line(line_px, fill=round(255 * min(1, 0.25 + 20 * wide)), width=stroke_px)
     return ndimage.gaussian_filter(np.asarray(canvas, np.float32) / 255, plane.size_px / 400)
 
 
