@@ -12,6 +12,7 @@ import typer
 from cxr.cli import console, evaluation_text
 from cxr.cli.console import writing
 from cxr.cli.options import Data, Json, Model, takes_options
+from cxr.core.csv_files import frame_csv
 
 
 class Split(StrEnum):
@@ -56,7 +57,7 @@ def evaluate(options: EvaluateOptions) -> None:
         result = model_evaluation.evaluate_model(options.model, options.data, options.split, progress)
     if options.scores:
         with writing(options.scores):
-            result.scores.to_csv(options.scores, index=False)
+            options.scores.write_text(frame_csv(result.scores), "utf-8")
     cases = result.cases
     metrics = metric_intervals(cases) if options.intervals else {}
     groups = subgroup_metrics(cases, options.by) if options.by else None

@@ -164,13 +164,21 @@ def export(
         ExportFormat,
         typer.Option("--format", help="zip: the complete model, for import elsewhere; otherwise the network only."),
     ] = ExportFormat.zip,
+    film_ids: Annotated[
+        bool,
+        typer.Option(
+            "--film-ids",
+            help="zip: keep the IDs of the X-rays in the scores, by which other models' scores name them too; "
+            "otherwise they are salted.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Export a model to a file."""
     if kind is ExportFormat.zip:
         from cxr.registry import package
 
-        written = package.export_model(name, path)
+        written = package.export_model(name, path, film_ids)
         console.print_json({"model": name, "file": str(written)}) if as_json else typer.echo(f"Wrote {written}")
         return
     from cxr.exchange.model_formats import export_format as convert

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxr.core.csv_files import TableTooLarge, check_table_size, original_cell
 from cxr.core.errors import DatasetError, FilmError
 from cxr.core.number_format import joined
 from cxr.datasets.archive import MANIFEST, SPLITS, Archive, Folder, may_be_film
@@ -65,9 +66,12 @@ def _from_manifest(store: Folder | Archive, manifest: str) -> pd.DataFrame:
     """The table of films in a manifest, checked."""
     try:
         data = store.read(manifest)
+        check_table_size(data)
         table = pd.read_csv(BytesIO(data), dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{manifest} is not UTF-8. Save it as 'CSV UTF-8'.", code="not-utf-8") from error
+    except TableTooLarge as error:
+        raise DatasetError(f"{manifest} is too large a table: {error}.", code="too-large") from error
     except (ValueError, FilmError) as error:  # pandas' own errors are ValueErrors
         raise DatasetError(f"{manifest} cannot be read as a table: {error}", code="not-a-table") from error
     table.columns = table.columns.str.strip()
@@ -81,7 +85,7 @@ def _from_manifest(store: Folder | Archive, manifest: str) -> pd.DataFrame:
     if table.empty:
         raise DatasetError(f"{manifest} lists no X-rays.", code="no-films")
     known = [column for column in COLUMNS if column in table]
-    table = table.fillna("")  # rows that end early
+    table = table.fillna("").map(original_cell)  # empty where rows end early
     table[known] = table[known].apply(lambda column: column.str.strip())
     table["path"] = _clean_paths(table["path"], manifest)
     table["label"] = table["label"].map({label: canonical_label(label) for label in table["label"].unique()})

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cxr.core.access import Action
 from cxr.core.audit_trail import audited
+from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
 from cxr.datasets.catalog import DatasetEntry
@@ -43,7 +44,7 @@ def manifest_csv(dataset: Dataset) -> bytes:
     table = dataset.table.drop(columns=_ADDED_COLUMNS, errors="ignore")
     is_path = table["patient_id"] == table["path"]
     table["patient_id"] = table["patient_id"].mask(is_path, "")
-    return table.to_csv(index=False).encode("utf-8")
+    return frame_csv(table).encode("utf-8")
 
 
 def manifest_path(entry: DatasetEntry, dataset: Dataset) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import isfinite, nan
 from typing import Any
 
@@ -24,6 +24,7 @@ from cxr.evaluation.metric_intervals import auc_interval
 from cxr.evaluation.metrics import Floats, metric_values, ranking_metrics
 from cxr.evaluation.significance import delong_p, mcnemar_p
 from cxr.registry.card import Card
+from cxr.registry.film_ids import recognized
 
 OR_NOT = " or not"
 SHOWN = ("dataset", "path", "film", "label", "source")
@@ -126,6 +127,7 @@ def _question(first: LabelSpace, second: LabelSpace) -> str:
 
 def _same_films(first: ModelScores, second: ModelScores) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """The rows of both tables for the same films, and how many films are in one of them only."""
+    first, second = with_shared_ids(first, second)
     tables = [_known(model) for model in (first, second)]
     by = ["film"] if all("film" in table for table in tables) else ["dataset", "path"]
     keys = [table.set_index([*by, "label"]).index for table in tables]
@@ -143,6 +145,17 @@ def _same_films(first: ModelScores, second: ModelScores) -> tuple[pd.DataFrame, 
     if "patient" in a:  # numbered within a table: the first table's numbers apply to both
         b = b.assign(patient=a["patient"].to_numpy())
     return a.reset_index(drop=True), b.reset_index(drop=True), unshared
+
+
+def with_shared_ids(first: ModelScores, second: ModelScores) -> tuple[ModelScores, ModelScores]:
+    """Both models' scores, with the same id for the same film where one of them is from an exported model."""
+    if "film" not in first.scores or "film" not in second.scores:
+        return first, second
+    a, b = first.scores["film"].tolist(), second.scores["film"].tolist()
+    return (
+        replace(first, scores=first.scores.assign(film=recognized(a, b))),
+        replace(second, scores=second.scores.assign(film=recognized(b, a))),
+    )
 
 
 def _union(first: ModelScores, second: ModelScores, by: list[str]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from cxr.inference.loading import load_classifier
 from cxr.learning.film_selection import evaluation_films, excluded_films
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
+from cxr.registry.film_ids import recognized
 
 CHUNK = 16  # small enough for a progress bar that moves
 DECODERS = 2
@@ -163,7 +164,10 @@ def film_ids(dataset: Dataset, progress: Progress) -> list[str]:
 def roles_in_training(name: str, films: Iterable[str]) -> list[str]:
     """Each film's role in the model's training, or "". Films are known by their bytes, wherever they are now."""
     stored = read_films(registry.evaluation_path(name))
-    role_by_id = dict(zip(stored["film"], stored["role"], strict=True)) if "film" in stored else {}
+    if "film" not in stored:
+        return ["" for _ in films]
+    films = list(films)
+    role_by_id = dict(zip(recognized(stored["film"].tolist(), films), stored["role"], strict=True))
     return [role_by_id.get(film, "") for film in films]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr.core.csv_files import check_table_size, original_cell
 from cxr.core.errors import DatasetError
 
 PREFIX = "p_"  # of a column of probabilities
@@ -40,12 +41,15 @@ def read_films(source: Path | bytes) -> pd.DataFrame:
     """All films of a stored score table, a file or its bytes; a DatasetError where it is not one."""
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
+        check_table_size(data)
         names = pd.read_csv(io.BytesIO(data), nrows=0).columns
         missing = {name: [""] for name in names if name.startswith(PREFIX)}
         texts = dict.fromkeys(TEXT_COLUMNS, str)
         table = pd.read_csv(io.BytesIO(data), keep_default_na=False, na_values=missing, dtype=texts)
     except (OSError, ValueError) as error:
         raise DatasetError("The stored scores cannot be read.", code="scores-unreadable") from error
+    for column in set(texts) & set(table):
+        table[column] = table[column].map(original_cell)
     if absent := REQUIRED_COLUMNS - set(table):
         raise DatasetError(f"The stored scores lack the columns {', '.join(sorted(absent))}.", code="scores-unreadable")
     return table

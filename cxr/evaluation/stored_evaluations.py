@@ -12,11 +12,13 @@ import pandas as pd
 from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
+from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError
 from cxr.core.paths import evaluations_dir
 from cxr.evaluation.scores import read_scores
 from cxr.registry import registry
 from cxr.registry.card import Card
+from cxr.registry.film_ids import recognized
 
 Role = Literal["test", "val"]
 
@@ -66,6 +68,8 @@ def held_out_scores(card: Card) -> pd.DataFrame:
         return own
     tables = [own, *(held_out_only(stored.scores()) for stored in stored_evaluations(card) if not stored.role)]
     tables = [table for table in tables if "film" in table]
+    evaluated = {film for table in tables[1:] for film in table["film"]}
+    tables[0] = own.assign(film=recognized(own["film"].tolist(), evaluated))
     firsts = np.cumsum([0, *(len(table) for table in tables)])  # patients are numbered within a table
     numbered = [
         table.assign(patient=first + pd.factorize(table["patient"])[0])
@@ -84,7 +88,7 @@ def store_evaluation(card: Card, films: str, split: str | None, scores: pd.DataF
     path = _folder(card) / f"{films}{f'@{split}' if split else ''}.csv"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, scores.to_csv(index=False))
+        write_atomically(path, frame_csv(scores))
     except OSError as error:
         raise DatasetError(
             f"The evaluation could not be saved: {error.strerror or error}.", code="not-saved"

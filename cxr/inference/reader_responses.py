@@ -16,6 +16,7 @@ from cxr import DISCLAIMER
 from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
+from cxr.core.csv_files import csv_text
 from cxr.core.errors import CxrError
 from cxr.core.paths import home
 
@@ -81,14 +82,9 @@ def saved_responses() -> list[ReaderResponse]:
 
 
 def to_csv(responses: Iterable[ReaderResponse]) -> str:
-    """The responses as a table for spreadsheets, in which a note cannot start a formula."""
-    out = io.StringIO()
-    table = csv.DictWriter(out, [*(field.name for field in fields(ReaderResponse)), "disclaimer"], lineterminator="\n")
-    table.writeheader()
-    for response in responses:
-        note = f"'{response.note}" if response.note.startswith(("=", "+", "-", "@")) else response.note
-        table.writerow(asdict(response) | {"note": note, "disclaimer": DISCLAIMER})
-    return out.getvalue()
+    """The responses as a table for spreadsheets, in which no cell can start a formula."""
+    columns = [*(field.name for field in fields(ReaderResponse)), "disclaimer"]
+    return csv_text(columns, [asdict(response) | {"disclaimer": DISCLAIMER} for response in responses])
 
 
 def _path() -> Path:

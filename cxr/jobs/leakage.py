@@ -11,6 +11,7 @@ from cxr.core.number_format import counted
 from cxr.evaluation.scores import read_films
 from cxr.learning.starting_weights import STORED_MODEL
 from cxr.registry import registry
+from cxr.registry.film_ids import recognized
 from cxr.registry.recipe import Recipe
 
 
@@ -52,7 +53,7 @@ def leakage_warnings(recipe: Recipe, scores: pd.DataFrame) -> list[LeakageWarnin
     if recipe.trunk.weights.startswith(STORED_MODEL):
         parent = recipe.trunk.weights.removeprefix(STORED_MODEL)
         films = read_films(registry.evaluation_path(parent))
-        trained_on = evaluated & set(films["film"][films["role"] == "train"])
+        trained_on = evaluated & set(recognized(films["film"][films["role"] == "train"].tolist(), evaluated))
         if trained_on:
             warnings.append(LeakageWarning(Leakage.PARENT_MODEL, len(trained_on), parent))
     return warnings

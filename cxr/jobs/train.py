@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr.core.csv_files import frame_csv
 from cxr.core.errors import RunError
 from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset, open_datasets
@@ -70,7 +71,7 @@ def _train(run: Run, journal: RunJournal, stages: Stages) -> TrainedModel:
     journal.note(f"Temperature {temperature.value:g} ({temperature.rule}).")
     journal.phase(Phase.EVALUATING)
     scores = _scores(result, films.labels)
-    scores.to_csv(run.folder / SCORES, index=False)
+    (run.folder / SCORES).write_text(frame_csv(scores), "utf-8")
     warnings = leakage_warnings(recipe, scores)
     for warning in warnings:
         journal.note(warning.sentence)

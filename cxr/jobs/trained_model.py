@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cxr.core.access import acting_as
+from cxr.core.csv_files import frame_csv
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.calibration import Temperature
 from cxr.evaluation.operating_point import OperatingPoint
@@ -91,7 +92,7 @@ def _store(trained: TrainedModel, name: str) -> None:
         **vars(point),
     )
     arrays = arrays_of(result.network.model.weights)
-    evaluation = scores.to_csv(index=False)
+    evaluation = frame_csv(scores)
     input_check = check.input_check.arrays() if check else None
     registry.store(NewModel(draft, trained.recipe, arrays, evaluation, input_check))
 

@@ -10,7 +10,7 @@ import pandas as pd
 from cxr.core.number_format import counted
 from cxr.datasets.labels import display_name
 from cxr.evaluation.cases import labeled_cases
-from cxr.evaluation.comparison import RIGHT, Comparison, ModelScores
+from cxr.evaluation.comparison import RIGHT, Comparison, ModelScores, with_shared_ids
 from cxr.evaluation.decisions import BinaryQuestion, binary_questions
 from cxr.presentation.evaluation_tables import question_title
 from cxr.presentation.metric_definitions import DEFINITIONS
@@ -91,6 +91,7 @@ def shared_questions(first: ModelScores, second: ModelScores) -> dict[str, Binar
         return {}
     if "film" not in first.scores or "film" not in second.scores:
         return {}
+    first, second = with_shared_ids(first, second)
     questions = {}
     for model, other in ((first, second), (second, first)):
         films = model.scores[model.scores["film"].isin(other.scores["film"])]

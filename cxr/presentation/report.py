@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cxr import DISCLAIMER
+from cxr.core.csv_files import csv_text
 from cxr.core.number_format import probability
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.film import Film
@@ -168,31 +169,27 @@ def without_file_names(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
 
 
 def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
-    """Readings as `Reading.as_dict` gives them, a row each; a file name cannot start a formula in a spreadsheet."""
-    out = io.StringIO()
+    """Readings as `Reading.as_dict` gives them, a row each; no cell can start a formula in a spreadsheet."""
     names = [f"p_{name}" for name in classes]
     columns = ["file", "film", "refused", "decision", "unsure", *names]
     columns += ["threshold", "warnings", "error", "model", "note"]
-    table = csv.DictWriter(out, columns, lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        file = str(row["file"])
-        table.writerow(
-            {
-                "file": f"'{file}" if file.startswith(("=", "+", "-", "@")) else file,
-                "film": row.get("film", ""),
-                "refused": "" if row.get("gate") is None else "yes" if is_rejected(row) else "no",
-                "decision": row.get("decision") or "",
-                "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
-                **{f"p_{name}": f"{p:.6f}" for name, p in (row.get("probabilities") or {}).items()},
-                "threshold": row.get("threshold", ""),
-                "warnings": " ".join(row.get("warnings", ())),
-                "error": row.get("error", ""),
-                "model": row.get("model", ""),
-                "note": DISCLAIMER,
-            }
-        )
-    return out.getvalue()
+    return csv_text(columns, map(_batch_row, rows))
+
+
+def _batch_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "file": str(row["file"]),
+        "film": row.get("film", ""),
+        "refused": "" if row.get("gate") is None else "yes" if is_rejected(row) else "no",
+        "decision": row.get("decision") or "",
+        "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
+        **{f"p_{name}": f"{p:.6f}" for name, p in (row.get("probabilities") or {}).items()},
+        "threshold": row.get("threshold", ""),
+        "warnings": " ".join(row.get("warnings", ())),
+        "error": row.get("error", ""),
+        "model": row.get("model", ""),
+        "note": DISCLAIMER,
+    }
 
 
 def batch_json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,7 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
+from cxr.core.csv_files import check_table_size, csv_text, original_cell
 from cxr.core.errors import RegistryError
+from cxr.registry.film_ids import salted
 
 REQUIRED = ("dataset", "path", "label", "role")
 SCORE_PREFIX = "p_"  # of the column of a class's probability
@@ -16,6 +18,7 @@ MAX_CHARACTERS = 10_000  # in a cell
 def check_evaluation(data: bytes, classes: Sequence[str]) -> None:
     """RegistryError if these bytes are not a table of films with a probability of each class, or none, in a row."""
     try:
+        check_table_size(data)
         rows = _rows(data.decode("utf-8"))
         header = next(rows, [])
         scores = [header.index(SCORE_PREFIX + name) for name in classes]
@@ -32,14 +35,19 @@ def check_evaluation(data: bytes, classes: Sequence[str]) -> None:
         ) from error
 
 
-def without_paths(data: bytes) -> bytes:
-    """The table without file names, which are often patients'; films are identified by their digests."""
-    out = io.StringIO()
+def exported(data: bytes, salt: str | None) -> bytes:
+    """The table without file names, which are often patients', and with salted ids of its films if there is a salt."""
     rows = csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""))
-    writer = csv.DictWriter(out, rows.fieldnames or [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row | ({"path": ""} if "path" in row else {}) for row in rows)
-    return out.getvalue().encode()
+    return csv_text(list(rows.fieldnames or ()), (_exported_row(row, salt) for row in rows)).encode()
+
+
+def _exported_row(row: dict[str, str], salt: str | None) -> dict[str, str]:
+    cells = {name: original_cell(cell) for name, cell in row.items()}
+    if "path" in cells:
+        cells["path"] = ""
+    if salt and "film" in cells:
+        cells["film"] = salted(cells["film"], salt)
+    return cells
 
 
 def _rows(text: str) -> Iterator[list[str]]:

@@ -19,7 +19,8 @@ from cxr.core.audit_trail import audited
 from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import RegistryError
 from cxr.registry.card import CARD, EVALUATION, MEMBERS, OPTIONAL, RECIPE, WEIGHTS, Card, parse_card, parse_recipe
-from cxr.registry.evaluation_file import check_evaluation, without_paths
+from cxr.registry.evaluation_file import check_evaluation, exported
+from cxr.registry.film_ids import new_salt
 from cxr.registry.registry import file_digests, get_card, store_files
 from cxr.registry.stored_models import too_large
 from cxr.registry.verification import MAX_BYTES, check_consistent, check_digest, verified_files, verify, weights_limit
@@ -29,12 +30,15 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK_BYTES = 1 << 20
 
 
-def export_model(name: str, path: Path) -> Path:
-    """Write the whole model, verified, to one ZIP file and return its path; scores are without file names."""
+def export_model(name: str, path: Path, film_ids: bool = False) -> Path:
+    """Write the whole model, verified, to one ZIP file and return its path; scores are without file names.
+
+    The ids of X-rays in the scores are salted; with `film_ids`, they are those that other tables have, too.
+    """
     with audited(Action.EXPORT_MODEL, name, get_card(name).version, more="zip"):
         card, files = verified_files(name)
         check_evaluation(files[EVALUATION], card.classes)
-        files[EVALUATION] = without_paths(files[EVALUATION])
+        files[EVALUATION] = exported(files[EVALUATION], None if film_ids else new_salt())
         files[CARD] = card.model_copy(update=file_digests(files)).to_json().encode()
         _write_zip(files, path)
     return path

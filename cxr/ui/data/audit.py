@@ -7,6 +7,7 @@ import streamlit as st
 
 from cxr import DISCLAIMER
 from cxr.core.access import Action
+from cxr.core.csv_files import frame_csv
 from cxr.core.number_format import counted
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
@@ -57,7 +58,7 @@ def _show_findings(entry: DatasetEntry, dataset: Dataset, audit: Audit) -> None:
     table = pd.DataFrame(lines, columns=["severity", "kind", "finding", "film"])
     st.download_button(
         "Download findings (CSV)",
-        f"# {DISCLAIMER}\n{table.to_csv(index=False)}",
+        f"# {DISCLAIMER}\n{frame_csv(table)}",
         f"{entry.name}-audit.csv",
         "text/csv",
         key="data_audit_csv",

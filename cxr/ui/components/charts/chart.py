@@ -15,6 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from cxr import DISCLAIMER
+from cxr.core.csv_files import frame_csv
 from cxr.datasets.labels import DISPLAY_NAMES, display_name
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Chart:
 
     def csv(self) -> str:
         """The numbers as CSV, below a comment line with the disclaimer."""
-        return f"# {DISCLAIMER}\n{self.table.to_csv(index=False)}"
+        return f"# {DISCLAIMER}\n{frame_csv(self.table)}"
 
 
 def show_chart(chart: Chart, key: str) -> None:
