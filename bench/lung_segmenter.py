@@ -1,15 +1,18 @@
 """Train the network that outlines the lungs, and measure it on patients that it was not trained on.
 
-    python bench/lung_segmenter.py --data D/covid-chestxray [--epochs 160] [--store]
+    python bench/lung_segmenter.py --data D/covid-chestxray [--epochs 160]
+    python bench/lung_segmenter.py --data D/covid-chestxray --measure
 
 `--data` is a dataset with outlines in its folder `lung-masks`. Patients, with copies of their X-rays under other
-numbers, are divided once: a fifth is the test, a tenth chooses the epoch. Prints the Dice coefficient on both, of the
-whole of `lung_mask`. `--store` writes the weights to `cxr/films/lung_segmenter.npz`.
+numbers, are divided once: a fifth is the test, a tenth chooses the epoch. The first command trains, with any backend of
+Keras (`KERAS_BACKEND`), and writes `cxr/films/lung_segmenter.npz`. Both print the Dice coefficients of `lung_mask` with
+the stored weights, and write them to `bench/lung_segmenter.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +26,11 @@ from scipy.sparse.csgraph import connected_components
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cxr.datasets.dataset import Dataset  # noqa: E402
-from cxr.films import lung_segmentation  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
-from cxr.films.lung_segmentation import CHANNELS, SIDE_PX, WEIGHTS, network_input, unet  # noqa: E402
+from cxr.films.lung_segmentation import CHANNELS, SIDE_PX, WEIGHTS, lung_mask, network_input  # noqa: E402
 
 BATCH, RATE, SEED = 16, 2e-3, 0
+RESULTS = Path(__file__).with_suffix(".json")
 DRAWN_PX = 160  # films are kept at this size for augmentation
 SAME_IMAGE = 0.985  # correlation of thumbnails of 32 by 32
 Floats = NDArray[np.float32]
@@ -47,18 +50,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--epochs", type=int, default=160)
-    parser.add_argument("--store", action="store_true", help="write the weights into the package")
+    parser.add_argument("--measure", action="store_true", help="measure the stored weights, train nothing")
     options = parser.parse_args()
     train, val, test = divided(outlined_films(Dataset.open(options.data)))
     print(f"X-rays: {len(train)} train, {len(val)} validation, {len(test)} test", flush=True)
-    weights = fit(train, val, options.epochs)
-    stored = {name: array.astype(np.float16) for name, array in weights.items()}
-    if options.store:
-        np.savez_compressed(WEIGHTS, **stored)  # type: ignore[arg-type]
-        lung_segmentation._weights.cache_clear()
-    rounded = {name: array.astype(np.float32) for name, array in stored.items()}
-    for name, films in (("validation", val), ("test", test)):
-        report(name, films, rounded)
+    if not options.measure:
+        weights = {name: array.astype(np.float16) for name, array in fit(train, val, options.epochs).items()}
+        np.savez_compressed(WEIGHTS, **weights)  # type: ignore[arg-type]
+    results = {"validation": measured(val), "test": measured(test)}
+    print(json.dumps(results, indent=1))
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 
 def outlined_films(dataset: Dataset) -> list[OutlinedFilm]:
@@ -205,20 +206,17 @@ def dice(found: NDArray[np.bool_], lungs: NDArray[np.bool_]) -> float:
     return 2 * float((found & lungs).sum()) / max(1, int(found.sum() + lungs.sum()))
 
 
-def report(name: str, films: list[OutlinedFilm], weights: dict[str, Floats]) -> None:
-    """Print the Dice coefficients of `lung_mask` with these weights, as in its own module."""
-    scores, none = [], 0
+def measured(films: list[OutlinedFilm]) -> dict[str, float]:
+    """The Dice coefficients of the stored weights, over the X-rays in which lungs are found."""
+    scores = []
     for film in films:
-        share = unet(network_input(film.film.pixels)[..., None], weights)[..., 0]
-        found = lung_segmentation._two_lungs(_resized((255 * share).astype(np.uint8), DRAWN_PX) > 127)
-        none += found is None
-        scores += [] if found is None else [dice(found, film.lungs > 127)]
-    low, median = np.quantile(scores, (0.05, 0.5))
-    print(
-        f"{name}: {len(films)} X-rays of {len({film.patient for film in films})} patients, Dice mean "
-        f"{np.mean(scores):.3f}, median {median:.3f}, 5th percentile {low:.3f}; no lungs found in {none}",
-        flush=True,
-    )
+        found = lung_mask(film.film.pixels)
+        if found is not None:
+            fitted = _resized(255 * found.astype(np.uint8), DRAWN_PX) > 127
+            scores.append(dice(fitted, film.lungs > 127))
+    figures = {"mean": np.mean(scores), "median": np.median(scores), "fifth percentile": np.quantile(scores, 0.05)}
+    counts = {"X-rays": len(films), "patients": len({film.patient for film in films}), "found": len(scores)}
+    return counts | {name: round(float(value), 3) for name, value in figures.items()}
 
 
 def _resized(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint8]:

@@ -1,6 +1,6 @@
 """Count what the shortcut audit says of models whose shortcut, or lack of one, is known.
 
-    python bench/shortcut_designs.py --data D/kermany [--model vgg16-broad] [--draws 10] [--only token] [--out FILE]
+    python bench/shortcut_designs.py --data D/kermany [--model vgg16-broad] [--draws 10] [--only token]
 
 Normal children's X-rays, one a patient, get labels at random, and those of the second class something that is no
 disease: letters, another compression, gray curve or noise, an electrode. Or soft opacities in the lungs, which are
@@ -20,8 +20,8 @@ import pickle
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass
 from functools import cache
 from io import BytesIO
 from multiprocessing import get_context
@@ -40,10 +40,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cxr.datasets.dataset import Dataset  # noqa: E402
 from cxr.evaluation.shortcuts.audited_films import VIEWS, AuditedFilms, AuditSettings  # noqa: E402
 from cxr.evaluation.shortcuts.image_properties import image_properties  # noqa: E402
-from cxr.evaluation.shortcuts.measurement import measurements_of  # noqa: E402
+from cxr.evaluation.shortcuts.measurement import measurements_of, own_results  # noqa: E402
 from cxr.evaluation.shortcuts.probes import ProbeTarget, probe_probabilities  # noqa: E402
 from cxr.evaluation.shortcuts.region_features import FilmWithLungs  # noqa: E402
-from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, WHOLE  # noqa: E402
+from cxr.evaluation.shortcuts.report import LUNGS_ONLY, MASKED, WHOLE, ShortcutMeasurements  # noqa: E402
 from cxr.evaluation.shortcuts.verdict import verdict_on  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.films.lung_segmentation import lung_mask  # noqa: E402
@@ -56,6 +56,8 @@ BATCH, PRECISION = 32, "bfloat16"
 MODELS = ("channel means", "maps")
 PLACES = {"top left": (0.04, 0.04), "shoulder": (0.08, 0.20), "abdomen": (0.44, 0.90)}
 POINTS = (7, 10, 14)
+RESULTS = Path(__file__).with_suffix(".json")  # the rows of the table
+RESAMPLES = 400
 LEARNED = 0.6  # AUC that the head's lower bound must exceed
 CLASSES = ("normal", "pneumonia")
 UNCHANGED = "unchanged"
@@ -115,6 +117,11 @@ class Outcome:
     codes: tuple[str, ...]
     about: tuple[str, ...]
 
+    @classmethod
+    def from_json(cls, line: str) -> Outcome:
+        """The outcome that is written in this line."""
+        return cls(**json.loads(line))
+
     @property
     def learned(self) -> bool:
         """Whether the model has learned to tell the classes."""
@@ -123,43 +130,52 @@ class Outcome:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True)
+    parser.add_argument("--data", help="a dataset with normal X-rays")
     parser.add_argument("--model", default="vgg16-broad")
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--films", type=int, default=FILMS)
     parser.add_argument("--size", type=int, default=SIDE_PX, help="side of the network's input, in pixels")
-    parser.add_argument("--only", default="", help="designs whose name contains this")
+    parser.add_argument("--only", nargs="*", default=[""], help="designs whose name contains one of these")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="write every outcome to this JSON file")
+    parser.add_argument("--outcomes", type=Path, default=Path("outcomes.jsonl"), help="one line for each outcome")
     options = parser.parse_args()
-    chosen = [design for design in designs() if options.only in design.name]
+    if options.data:
+        options.outcomes.unlink(missing_ok=True)
+        run(options)
+    outcomes = [Outcome.from_json(line) for line in options.outcomes.read_text("utf-8").splitlines()]
+    rows = {
+        f"{design.name}, {model}": table_row(design, model, found)
+        for design in designs()
+        for model in MODELS
+        if (found := [outcome for outcome in outcomes if (outcome.design, outcome.model) == (design.name, model)])
+    }
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    print("\n".join([HEADER, *rows.values()]))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the outcome of each draw of each design, as soon as it is known."""
+    chosen = [design for design in designs() if any(part in design.name for part in options.only)]
+    images = normal_films(Dataset.open(options.data), options.films)
+
+    def write(done: Future[list[Outcome]]) -> None:
+        with options.outcomes.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(asdict(outcome)) + "\n" for outcome in done.result())
+
     with TemporaryDirectory() as folder, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
-        images = normal_films(Dataset.open(options.data), options.films)
-        changes = dict.fromkeys(change for design in chosen for change in (design.first, design.second))
-        waiting = {
-            name: pool.submit(write_version, name, images, options.size, Path(folder)) for name in sorted(changes)
-        }
+        place = Path(folder)
         backbone = Backbone(options.model, options.size)
-        jobs: dict[Future[Outcome], None] = {}
         for design in chosen:
             sides = []
             for name in (design.first, design.second):
-                waiting[name].result()
-                sides.append(backbone.version(read_version(Path(folder), name)))
+                if not (place / f"{name}.pickle").is_file():
+                    write_version(name, images, options.size, place)
+                sides.append(backbone.version(read_version(place, name)))
             for number in range(options.draws):
                 draw = Draw.of(number, len(images))
-                for model, answers in models(sides, draw):
-                    jobs[pool.submit(audited, Path(folder), design, model, draw, answers)] = None
+                answers = dict(models(sides, draw))
+                pool.submit(audited, place, design, draw, answers).add_done_callback(write)
             print(f"{design.name}: models trained", flush=True)
-        outcomes = []
-        for done in as_completed(jobs):
-            outcomes.append(done.result())
-            if options.out:
-                options.out.write_text(json.dumps([vars(outcome) for outcome in outcomes], indent=1), "utf-8")
-    print(HEADER)
-    for design in chosen:
-        for model in MODELS:
-            print(table_row(design, model, [o for o in outcomes if (o.design, o.model) == (design.name, model)]))
 
 
 def designs() -> Iterator[Design]:
@@ -312,19 +328,30 @@ def models(sides: Sequence[Version], draw: Draw) -> Iterator[tuple[str, Answers]
         yield name, Answers(features, probabilities)
 
 
-def audited(folder: Path, design: Design, model: str, draw: Draw, answers: Answers) -> Outcome:
-    """What the audit says of a model in this draw."""
+def audited(folder: Path, design: Design, draw: Draw, answers: dict[str, Answers]) -> list[Outcome]:
+    """What the audit says of each model in this draw; all but the models' own scores is measured once."""
     sides = [read_version(folder, name) for name in (design.first, design.second)]
     films = Dataset("designs", film_table(draw.label[draw.tested], draw.tested))
     target = ProbeTarget.from_values(films.labels, np.arange(len(draw.tested)), CLASSES)
-    predictions = {
-        view: [prediction(*pair) for pair in zip(answers.probabilities[view], answers.features[view], strict=True)]
-        for view in VIEWS
-    }
     images = [sides[draw.label[i]][i] for i in draw.tested]
-    settings = AuditSettings(seed=draw.number, resamples=500)
-    read = AuditedFilms(films, target, images, predictions, settings, "segmented")
-    measured = measurements_of(read, films, lambda *_: None)
+    measured, outcomes = None, []
+    for model, answer in answers.items():
+        predictions = {
+            view: [prediction(*pair) for pair in zip(answer.probabilities[view], answer.features[view], strict=True)]
+            for view in VIEWS
+        }
+        settings = AuditSettings(seed=draw.number, resamples=RESAMPLES)
+        read = AuditedFilms(films, target, images, predictions, settings, "segmented")
+        if measured is None:
+            measured = measurements_of(read, films, lambda *_: None)
+        else:
+            measured = measured.model_copy(update={"model_scores": own_results(read)})
+        outcomes.append(outcome(design, model, draw, measured))
+    return outcomes
+
+
+def outcome(design: Design, model: str, draw: Draw, measured: ShortcutMeasurements) -> Outcome:
+    """The verdict on these measurements, with what it rests on."""
     verdict = verdict_on(measured)
     aucs = {result.name: (result.auc.value, result.auc.low, result.auc.high) for result in measured.model_scores}
     reasons = verdict.findings[: len(verdict.reasons)]

@@ -131,15 +131,15 @@ def _probes(read: AuditedFilms) -> tuple[tuple[ProbeResult, ...], ...]:
     whole = scores[WHOLE]
     return (
         tuple(_probe_result(read, name, scores[name], None if name == WHOLE else whole) for name in on_features),
-        tuple(_own_result(read, view) for view in VIEWS),
+        own_results(read),
         tuple(_probe_result(read, name, scores[name]) for name in outside),
     )
 
 
-def _own_result(read: AuditedFilms, view: str) -> ProbeResult:
-    """How well the model's own scores predict the classes in this view."""
-    aucs = read.aucs(read.scores(view), spread=1)
-    return ProbeResult(name=view, auc=aucs.pop(MACRO), classes=aucs)
+def own_results(read: AuditedFilms) -> tuple[ProbeResult, ...]:
+    """How well the model's own scores predict the classes in each view."""
+    aucs = {view: read.aucs(read.scores(view), spread=1) for view in VIEWS}
+    return tuple(ProbeResult(name=view, auc=found.pop(MACRO), classes=found) for view, found in aucs.items())
 
 
 def _probe_result(read: AuditedFilms, name: str, scores: Floats, whole: Floats | None = None) -> ProbeResult:
