@@ -50,6 +50,9 @@ DEFINITIONS = {
     "Lungs only": "The same with everything outside the lungs masked: what the lungs alone reveal.",
     "Lungs masked": "The same with the lungs masked. It should be near 0.5: more comes from outside the lungs.",
     "8×8 thumbnail": "AUC of a probe trained on 8×8 gray values: how much overall brightness patterns reveal.",
+    "Model, whole image": "AUC of the model's output on these X-rays.",
+    "Model, lungs only": "AUC of the model's output on the lungs only. Certainly lower than on the whole image: it "
+    "uses what lies outside.",
     "Model, lungs masked": "AUC of the model's output with the lungs masked: whether it uses what lies outside.",
     "Source": "AUC at which a probe recognizes the source of an X-ray from the model's internal features.",
     "Class–source association": "Cramér's V of class and source: 0 is independent, 1 means that the source determines "

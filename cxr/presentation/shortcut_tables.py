@@ -64,8 +64,9 @@ def short_interval(interval: Interval) -> str:
 def shortcut_metrics(measured: ShortcutMeasurements) -> list[KeyMetric]:
     """The main metrics of an audit; with several classes, each is the mean of one-vs-rest."""
     shown: dict[str, Interval] = {probe_name(probe.name): probe.auc for probe in measured.probes_on_features}
-    own = next((probe.auc for probe in measured.model_scores if probe.name == MASKED), None)
-    shown |= {"Model, lungs masked": own} if own else {}
+    own = {probe.name: probe.auc for probe in measured.model_scores}
+    names = {"Model, whole image": WHOLE, "Model, lungs only": LUNGS_ONLY, "Model, lungs masked": MASKED}
+    shown |= {name: own[view] for name, view in names.items() if view in own}
     shown |= {"Source": measured.source.auc} if measured.source else {}
     shown |= {"Class–source association": measured.class_by_source} if measured.class_by_source else {}
     bounds = bounds_by_name(shown, {name: name for name in shown})

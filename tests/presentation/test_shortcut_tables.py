@@ -33,6 +33,8 @@ def test_the_main_metrics_have_a_definition_and_an_interval():
         "Lungs only",
         "Lungs masked",
         "8×8 thumbnail",
+        "Model, whole image",
+        "Model, lungs only",
         "Model, lungs masked",
         "Source",
         "Class–source association",

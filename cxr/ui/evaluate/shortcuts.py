@@ -29,13 +29,15 @@ from cxr.ui.components.choosers import choose_datasets
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.components.running_work import AUDIT, READING
 from cxr.ui.evaluate.metrics import show_metric
+from cxr.ui.plain_text import plain, plain_table
 
 HALF_PX = 544
 FIRST_REASONS = 3  # visible; the others are collapsed
 TITLE = "Shortcut audit"
 PURPOSE = (
     "A model whose classes come from different sources can learn the scanner instead of the disease, and then fails "
-    "elsewhere. The audit measures what can be predicted with the lungs masked, and tests the heatmaps."
+    "elsewhere. The audit measures what can be predicted with the lungs masked, or from image properties such as "
+    "burned-in text and compression, and tests the heatmaps."
 )
 PROBES = (
     "A probe is a small classifier that the audit trains on features from the model's inner layers (its backbone). It "
@@ -85,7 +87,7 @@ def _audit_panel(audit: ShortcutAudit) -> None:
     show = {"shown": st.error, "suspected": st.warning, "cannot tell": st.info, "none found": st.success}[
         audit.verdict.level
     ]
-    show(audit.verdict.sentence)
+    show(plain(audit.verdict.sentence))
     st.caption(PROBES)
     reasons = [*audit.verdict.reasons, *audit.verdict.remarks]
     st.markdown(_bullets(reasons[:FIRST_REASONS]))
@@ -97,11 +99,11 @@ def _audit_panel(audit: ShortcutAudit) -> None:
         for metric in shortcut_metrics(measured):
             show_metric(metric, PLACES)
     _charts(measured)
-    st.caption(f"{_films_sentence(measured)} Audited {audit.created[:10]}. {' '.join(measured.notes)}")
+    st.caption(plain(f"{_films_sentence(measured)} Audited {audit.created[:10]}. {' '.join(measured.notes)}"))
 
 
 def _bullets(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)
+    return "\n".join(f"- {plain(sentence)}" for sentence in sentences)
 
 
 def _charts(measured: ShortcutMeasurements) -> None:
@@ -116,11 +118,11 @@ def _charts(measured: ShortcutMeasurements) -> None:
                 show_chart(lung_share_chart(measured.heatmap_shares), "evaluate_lung_share")
             if measured.sources:
                 st.markdown(f"**{SOURCES_TITLE}**")
-                st.table(source_table(measured), border="horizontal", hide_index=True, alt=SOURCES_TITLE)
+                st.table(plain_table(source_table(measured)), border="horizontal", hide_index=True, alt=SOURCES_TITLE)
                 st.caption(SOURCES_NOTE)
     if measured.properties:
         st.markdown(f"**{PROPERTIES_TITLE}**")
-        st.table(property_table(measured), border="horizontal", hide_index=True, alt=PROPERTIES_TITLE)
+        st.table(plain_table(property_table(measured)), border="horizontal", hide_index=True, alt=PROPERTIES_TITLE)
         st.caption(PROPERTIES_NOTE)
     with st.container(horizontal=True):
         if measured.randomization:
