@@ -203,9 +203,10 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import an exported model after checking the file."""
+    from cxr.evaluation.shortcuts.audit_file import read_audit
     from cxr.registry import package
 
-    imported = package.import_model(path, name).name
+    imported = package.import_model(path, name, read_audit).name
     console.print_json({"model": imported}) if as_json else typer.echo(f"Imported '{imported}'.")
 
 

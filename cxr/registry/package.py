@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO
@@ -18,13 +19,25 @@ from cxr.core.atomic_files import atomic_path
 from cxr.core.audit_trail import audited
 from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import RegistryError
-from cxr.registry.card import CARD, EVALUATION, MEMBERS, OPTIONAL, RECIPE, WEIGHTS, Card, parse_card, parse_recipe
+from cxr.registry.card import (
+    CARD,
+    EVALUATION,
+    MEMBERS,
+    OPTIONAL,
+    RECIPE,
+    SHORTCUTS,
+    WEIGHTS,
+    Card,
+    parse_card,
+    parse_recipe,
+)
 from cxr.registry.evaluation_file import check_evaluation, exported
 from cxr.registry.film_ids import new_salt
 from cxr.registry.registry import file_digests, get_card, store_files
 from cxr.registry.stored_models import too_large
 from cxr.registry.verification import MAX_BYTES, check_consistent, check_digest, verified_files, verify, weights_limit
 
+ReadAudit = Callable[[bytes], object]
 MAX_LIST_BYTES = 100_000  # of the list of members, which is read before any of them
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK_BYTES = 1 << 20
@@ -53,12 +66,18 @@ def _write_zip(files: dict[str, bytes], path: Path) -> None:
         raise RegistryError(f"{path} cannot be written: {error.strerror}.", code="not-written") from error
 
 
-def import_model(source: Path | IO[bytes], name: str | None = None) -> Card:
-    """Store the model of an exported file, under its own name or another, and return its card."""
+def import_model(source: Path | IO[bytes], name: str | None = None, read_audit: ReadAudit | None = None) -> Card:
+    """Store the model of an exported file, under its own name or another, and return its card.
+
+    `read_audit` reads a shortcut audit strictly, or raises RegistryError. Without it, the audit is stored as it is, and
+    one that is not valid counts as none.
+    """
     with audited(Action.IMPORT_MODEL) as entry:
         files = _read_zip(source)
         card = verify(files).card
         check_evaluation(files[EVALUATION], card.classes)
+        if SHORTCUTS in files and read_audit is not None:
+            read_audit(files[SHORTCUTS])
         stored = card.model_copy(update=file_digests(files) | {"name": name or card.name})
         store_files(stored, files)
         entry.update(model=stored.name, version=stored.version)

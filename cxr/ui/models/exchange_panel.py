@@ -9,6 +9,7 @@ import streamlit as st
 
 from cxr.core.access import Action
 from cxr.core.number_format import joined
+from cxr.evaluation.shortcuts.audit_file import read_audit
 from cxr.exchange import model_formats
 from cxr.registry import package
 from cxr.registry.card import Card
@@ -80,7 +81,7 @@ def show_import() -> None:
         name = st.text_input("Import as (optional)", max_chars=64, key=f"models_import_name_{count}")
         if st.button("Import", key="models_import_start", disabled=file is None) and file is not None:
             with frame.errors_shown(), st.spinner("Checking the file ..."):
-                card = package.import_model(file, name or None)
+                card = package.import_model(file, name or None, read_audit)
                 st.session_state[UPLOAD_COUNT] = count + 1
                 finish(NOW_IN_REGISTRY.format(card.name), card.name, IMPORTED)
     if message := st.session_state.pop(IMPORTED, None):
