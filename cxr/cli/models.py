@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxr.cli import console
+from cxr.cli.fit_model import fit_model
 from cxr.cli.options import Data, Json
 from cxr.core.errors import RegistryError
 from cxr.core.number_format import counted, decimal
@@ -30,6 +31,7 @@ Name = Annotated[str, typer.Argument(help="A model in the registry.")]
 NewName = Annotated[str, typer.Argument(help="The new name.")]
 
 app = typer.Typer(help="List, show, export, import and promote models.", no_args_is_help=True)
+app.command("fit")(fit_model)
 
 
 @app.command("list")
@@ -106,6 +108,18 @@ def revise(
         "no threshold" if card.threshold is None else f"threshold {decimal(card.threshold, 4)} ({card.threshold_rule})"
     )
     typer.echo(f"Added '{new}' with {threshold}.")
+
+
+@app.command("recompute")
+def recompute(name: Name, as_json: Json = False) -> None:
+    """Compute the results on a model card again from its stored scores, with the methods of this version."""
+    from cxr.evaluation.revision import recompute_results
+
+    card = recompute_results(name)
+    if as_json:
+        console.print_json(card.model_dump(mode="json"))
+    else:
+        typer.echo(f"Computed the results of '{name}' again.")
 
 
 @app.command("describe")

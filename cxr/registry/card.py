@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cxr import DISCLAIMER
 from cxr.core.bounded_files import read_regular
 from cxr.core.errors import RecipeError, RegistryError
+from cxr.registry.local_fit import LocalFit
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import MAX_SEED
 from cxr.registry.results import ModelResults, from_format_1
@@ -106,6 +107,7 @@ class ModelDraft(CardSection):
     history: tuple[dict[str, float | None], ...] = ()  # a row for each epoch; null if a value was not a number
     gate: InputCheckRecord | None = None  # None: the model has no input check
     ages: AgeRange | None = None  # None: not known
+    local_fit: LocalFit | None = None  # to one hospital; None: as trained
 
     @field_validator("unsure")
     @classmethod

@@ -1,0 +1,81 @@
+"""Trains with sources left out, experiment after experiment, and says how the films of these sources are read.
+
+    python -m bench.leave_out --data DATA --weights FILE [--experiments FILE] [--out FOLDER] [--seconds 600]
+
+For a machine with a GPU and JAX (`pip install "jax[cuda13]" optax h5py`). DATA is the folder of all datasets, FILE
+Keras's weights of VGG16 without its top. Each line is one training: the AUC of the films with a finding of each
+left-out source against the healthy adults left out with it, and that of the official children's test set. The
+probabilities of all films are stored as NPZ in the folder OUT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.leave_out.films import Films, read_films
+from bench.leave_out.network import imagenet
+from bench.leave_out.training import Settings, Trainer
+from bench.leave_out.views import PLAIN, STRONG
+from cxr.core.ranking import roc_auc
+
+EXPERIMENTS = Path(__file__).with_name("experiments.json")
+FEWEST = 15  # films of a kind below which there is no AUC
+
+
+def main() -> None:
+    """Runs the experiments of a file, until there are no more or the time is up."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--experiments", type=Path, default=EXPERIMENTS)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seconds", type=float, default=600)
+    args = parser.parse_args()
+    started = time.monotonic()
+    plan = json.loads(args.experiments.read_text())
+    trainer = Trainer(read_films(args.data), imagenet(args.weights))
+    for name, changes in plan["experiments"].items():
+        for split, left_out in plan["left_out"].items():
+            if time.monotonic() - started > args.seconds:
+                print("The time is up.")
+                return
+            settings = settings_of(changes)
+            probabilities = trainer.predict(trainer.train(settings, left_out), settings)
+            print(f"{name:24} {split:12} {summary(trainer.films, probabilities, left_out)}", flush=True)
+            if args.out:
+                args.out.mkdir(parents=True, exist_ok=True)
+                np.savez_compressed(args.out / f"{name}--{split}.npz", probabilities=probabilities.astype(np.float16))
+
+
+def settings_of(changes: dict[str, object]) -> Settings:
+    """The settings with an experiment's changes; `augmentation` is "plain" or "strong"."""
+    augmentation = {"plain": PLAIN, "strong": STRONG}[str(changes.get("augmentation", "plain"))]
+    return Settings(**{**changes, "augmentation": dict(augmentation)})  # type: ignore[arg-type]
+
+
+def summary(films: Films, probabilities: NDArray[np.floating], left_out: list[str]) -> str:
+    """The AUCs of an experiment in a line."""
+    score = 1 - probabilities[:, 0].astype(float)
+    healthy = films.of(*left_out) & films.normal
+    parts = []
+    for source in left_out:
+        ill = films.of(source) & films.ill
+        if min(healthy.sum(), ill.sum()) >= FEWEST:
+            parts.append(f"{source} {_auc(score, ill, healthy):.3f}")
+    children = films.official_test
+    return ", ".join([*parts, f"children {_auc(score, children & films.ill, children & films.normal):.3f}"])
+
+
+def _auc(score: NDArray[np.floating], ill: NDArray[np.bool_], healthy: NDArray[np.bool_]) -> float:
+    both = ill | healthy
+    return roc_auc(ill[both], score[both])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""`cxr models fit`: a model fitted to one hospital's labeled X-rays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxr.cli import console
+from cxr.cli.options import Data, Json
+from cxr.core.number_format import counted, decimal, with_interval
+
+if TYPE_CHECKING:
+    from cxr.jobs.local_fit import FitReport
+    from cxr.registry.local_fit import FitFigures
+
+_ROWS = {
+    "specificity": "Specificity",
+    "sensitivity": "Sensitivity",
+    "auc": "AUC",
+    "calibration_error": "Calibration error",
+}
+
+
+def fit_model(
+    name: Annotated[str, typer.Argument(help="A model in the registry.")],
+    data: Data,
+    new: Annotated[
+        str | None, typer.Option("--name", help="The name of the fitted model; without one, nothing is stored.")
+    ] = None,
+    specificity: Annotated[float | None, typer.Option(help="The specificity to reach: 0.5 to 0.99.")] = None,
+    sensitivity: Annotated[float | None, typer.Option(help="The sensitivity to reach, instead.")] = None,
+    width: Annotated[float, typer.Option(help="The wanted width of the 95% intervals.")] = 0.1,
+    as_json: Json = False,
+) -> None:
+    """Fit a model to the labeled X-rays of one hospital, and compare it with the model as it is.
+
+    Temperature, threshold and indeterminate band are fitted, and the last layer where there are enough patients. The
+    figures are of X-rays that were not used for the fit. The old model stays as it is.
+    """
+    from cxr.core.errors import CxrError
+    from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
+    from cxr.jobs import local_fit
+
+    if specificity is not None and sensitivity is not None:
+        raise CxrError("Give a specificity or a sensitivity, not both.", code="two-targets")
+    target = (
+        OperatingTarget(TargetKind.SENSITIVITY, sensitivity)
+        if sensitivity is not None
+        else OperatingTarget(TargetKind.SPECIFICITY, 0.9 if specificity is None else specificity)
+    )
+    with console.bar("Reading X-rays") as progress:
+        report = local_fit.fit_model(name, new, data, target, width, progress)
+    if as_json:
+        console.print_json(_as_json(report))
+        return
+    typer.echo(_text(report))
+
+
+def _text(report: FitReport) -> str:
+    record, missing = report.record, report.missing
+    patients = f"{counted(record.patients['normal'], 'normal patient')} and {record.patients['finding']} with a finding"
+    lines = [
+        f"Fitted '{record.parent}' to {counted(sum(record.films.values()), 'X-ray')} of {patients}, "
+        f"for a {record.target}.",
+        f"Threshold {decimal(report.threshold, 4)}, temperature {decimal(record.temperature, 2)}, last layer "
+        f"{'fitted' if record.last_layer else 'unchanged'}.",
+        "",
+        f"{'on X-rays not used for the fit':32}{'before':24}after",
+    ]
+    lines += [f"{title:32}{_figure(record.before, key):24}{_figure(record.after, key)}" for key, title in _ROWS.items()]
+    lines.append("")
+    if missing.normal or missing.finding:
+        lines.append(
+            f"For intervals {decimal(missing.width, 2)} wide, X-rays of {missing.normal:,} more normal patients and "
+            f"{missing.finding:,} more with a finding are needed."
+        )
+    else:
+        lines.append(f"The intervals of specificity and sensitivity are at most {decimal(missing.width, 2)} wide.")
+    if report.unreadable:
+        lines.append(f"{counted(len(report.unreadable), 'X-ray')} could not be read.")
+    stored = f"Saved as model '{report.card.name}'." if report.card else "Nothing was saved; give --name to save it."
+    return "\n".join([*lines, stored])
+
+
+def _figure(figures: FitFigures, key: str) -> str:
+    figure = getattr(figures, key)
+    return with_interval(figure.value, figure.low, figure.high)
+
+
+def _as_json(report: FitReport) -> dict[str, object]:
+    return {
+        "fit": report.record.model_dump(mode="json"),
+        "threshold": report.threshold,
+        "missing": vars(report.missing),
+        "unreadable": report.unreadable,
+        "model": report.card.name if report.card else None,
+    }

@@ -1,0 +1,94 @@
+"""The figures of a fit before and after, with intervals over patients, and the X-rays that are missing for a width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.core.ranking import roc_auc
+from cxr.evaluation.fitting.fit import CrossFit
+from cxr.evaluation.fitting.local_films import Floats, LocalFilms, score_of
+from cxr.evaluation.fitting.operating_target import films_needed
+from cxr.evaluation.intervals import (
+    Interval,
+    Support,
+    bootstrap_weights,
+    effective_patients,
+    logit_interval,
+    percentile_interval,
+    proportion_interval,
+)
+from cxr.evaluation.metrics import calibration_error, ranking_metrics
+from cxr.registry.local_fit import FitFigure, FitFigures
+
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class MissingFilms:
+    """The X-rays that are still missing, on each side, for an interval of this width."""
+
+    width: float
+    normal: int
+    finding: int
+
+
+def figures_before(films: LocalFilms, threshold: float | None) -> FitFigures:
+    """The figures of the model as it is; without a threshold, the most probable class decides."""
+    positive = films.labels.decide(films.probabilities, threshold) != films.labels.negative
+    return _figures(films, films.probabilities, positive)
+
+
+def figures_after(films: LocalFilms, crossed: CrossFit) -> FitFigures:
+    """The figures of fits on X-rays that they did not use."""
+    return _figures(films, crossed.probabilities, crossed.positive)
+
+
+def missing_films(films: LocalFilms, after: FitFigures, width: float) -> MissingFilms:
+    """How many more X-rays of other patients give specificity and sensitivity an interval of at most this width."""
+    sides = []
+    for side, figure in ((False, after.specificity), (True, after.sensitivity)):
+        own = films.patient[films.has_finding == side]
+        share = min(max(figure.value or 0.5, 0.02), 0.98)
+        sides.append(max(0, films_needed(share, width) - int(effective_patients(own))))
+    return MissingFilms(width, sides[0], sides[1])
+
+
+def _figures(films: LocalFilms, probabilities: Floats, positive: NDArray[np.bool_]) -> FitFigures:
+    ill, scores = films.has_finding, score_of(probabilities, films.labels)
+    return FitFigures(
+        sensitivity=_figure(proportion_interval(positive[ill], films.patient[ill])),
+        specificity=_figure(proportion_interval(~positive[~ill], films.patient[~ill])),
+        auc=_figure(_auc(films, scores)),
+        calibration_error=_figure(_calibration(films, scores)),
+    )
+
+
+def _auc(films: LocalFilms, scores: Floats) -> Interval:
+    ill, patient = films.has_finding, _numbered(films.patient)
+    samples = np.concatenate([ranking_metrics(scores, ill, weights)[0] for weights in _resamples(patient)])
+    smaller = min(effective_patients(patient[ill == side]) for side in (False, True))
+    return logit_interval(roc_auc(ill, scores), samples, Support(smaller))
+
+
+def _calibration(films: LocalFilms, scores: Floats) -> Interval:
+    ill, ones = films.has_finding, np.ones((len(scores), 1))
+    value = float(calibration_error(scores, ill, ones)[0])
+    samples = [calibration_error(scores, ill, weights) for weights in _resamples(_numbered(films.patient))]
+    return percentile_interval(value, np.concatenate(samples))
+
+
+def _resamples(patient: NDArray[np.int64]) -> list[Floats]:
+    return list(bootstrap_weights(patient, RESAMPLES, 0))
+
+
+def _numbered(patient: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.unique(patient, return_inverse=True)[1]
+
+
+def _figure(interval: Interval) -> FitFigure:
+    value, low, high = (float(np.clip(x, 0, 1)) if isfinite(x) else None for x in vars(interval).values())
+    return FitFigure(value=value, low=low, high=high)

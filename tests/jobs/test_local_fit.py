@@ -1,0 +1,73 @@
+"""A stored model fitted to local X-rays: the new model, its card, and what is left out."""
+
+import numpy as np
+import pytest
+
+from cxr.datasets.dataset import open_datasets
+from cxr.evaluation.calibration import apply_temperature
+from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
+from cxr.evaluation.scores import probabilities_of, read_films, read_scores
+from cxr.inference.loading import load_classifier
+from cxr.jobs.local_fit import fit_model
+from cxr.registry import registry
+from cxr.registry.verification import load_verified
+from tests.support.datasets import raises_code
+
+SPECIFIC = OperatingTarget(TargetKind.SPECIFICITY, 0.8)
+
+
+def silent(done, total, what=""):
+    pass
+
+
+def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is_unchanged(stored, phantoms, home):
+    before = stored("tiny")
+    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    assert registry.get_card("tiny") == before
+    card = registry.get_card("fitted")
+    assert card.local_fit == report.record
+    assert (card.local_fit.parent, card.local_fit.parent_version) == ("tiny", before.version)
+    table = open_datasets([str(phantoms)]).table
+    people = {label: set(films["patient_id"]) for label, films in table.groupby("label")}
+    ill = len(people["bacterial"] | people["viral"])
+    assert card.local_fit.patients == {"normal": len(people["normal"]), "finding": ill}
+    assert card.threshold == report.threshold
+    assert card.results.by_role["val"].n == 120
+    films = open_datasets([str(phantoms)])
+    normal = [films.read(i) for i in range(len(films)) if films.labels.iloc[i] == "normal"]
+    predictions = list(load_classifier("fitted", "float32").read_many(normal))
+    share = np.mean([1 - prediction.probabilities[0] < card.threshold for prediction in predictions])
+    assert share == pytest.approx(0.8, abs=0.12)
+
+
+def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(stored, phantoms, home):
+    stored("tiny")
+    old = read_films(load_verified("tiny").evaluation)
+    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    stored_bytes = load_verified("fitted").evaluation
+    new, scored = read_films(stored_bytes), read_scores(stored_bytes)
+    assert set(old["path"]) <= set(new["path"])
+    assert (scored["role"] == "val").sum() == 120
+    kept = scored[scored["path"].isin(old["path"]) & (scored["role"] == "test")]
+    if report.record.last_layer:
+        assert not len(kept)
+    else:
+        classes = registry.get_card("tiny").classes
+        expected = apply_temperature(probabilities_of(old, classes), report.record.temperature)
+        np.testing.assert_allclose(probabilities_of(kept, classes), expected, atol=2e-6)
+
+
+def test_films_of_the_training_are_left_out(stored, phantoms, home):
+    stored("tiny")
+    fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    with raises_code("dataset.nothing-to-fit"):
+        fit_model("fitted", "again", [str(phantoms)], SPECIFIC, 0.1, silent)
+
+
+def test_the_command_prints_figures_before_and_after_and_stores_nothing_without_a_name(stored, phantoms, home, answer):
+    stored("tiny")
+    report = answer("models", "fit", "tiny", "--data", phantoms, "--sensitivity", "0.9")
+    assert report["model"] is None
+    assert report["fit"]["target"] == "sensitivity of 90%"
+    assert 0 <= report["fit"]["after"]["sensitivity"]["low"] <= report["fit"]["after"]["sensitivity"]["high"] <= 1
+    assert [card.name for card in registry.list_models().cards] == ["tiny"]
