@@ -60,9 +60,9 @@ def fit_model(
     labels = LabelSpace(model.card.classes, model.card.groups)
     dataset = _new_films(model, labels, open_datasets(paths), progress)
     classifier = build_classifier(model)
-    features, dataset, unreadable = _read(classifier, dataset, progress)
-    layer = _last_layer(model.arrays)
-    films = _local_films(layer, features, dataset, labels)
+    features, dataset, unreadable = read_features(classifier, dataset, progress)
+    layer = last_layer_of(model.arrays)
+    films = local_films(layer, features, dataset, labels)
     films.check()
     crossed, fitted = cross_fit(films, layer, target), fit(films, layer, target)
     after = figures_after(films, crossed)
@@ -102,7 +102,7 @@ def _new_films(model: StoredModel, labels: LabelSpace, dataset: Dataset, progres
     return films.with_column("role", ["val"] * len(films))
 
 
-def _read(classifier: Classifier, films: Dataset, progress: Progress) -> tuple[Floats, Dataset, dict[str, str]]:
+def read_features(classifier: Classifier, films: Dataset, progress: Progress) -> tuple[Floats, Dataset, dict[str, str]]:
     """The inputs of the last layer, the films that could be read, and why the others could not."""
     import keras
 
@@ -127,13 +127,13 @@ def _read(classifier: Classifier, films: Dataset, progress: Progress) -> tuple[F
     return np.concatenate(rows).astype(float), films.where(readable), unreadable
 
 
-def _local_films(layer: LastLayer, features: Floats, dataset: Dataset, labels: LabelSpace) -> LocalFilms:
+def local_films(layer: LastLayer, features: Floats, dataset: Dataset, labels: LabelSpace) -> LocalFilms:
     patient = pd.factorize(dataset.patients)[0].astype(np.int64)
     targets = labels.targets(dataset.labels) > 0
     return LocalFilms(labels, softmax(layer.logits(features)), features, targets, patient)
 
 
-def _last_layer(arrays: dict[str, NDArray[Any]]) -> LastLayer:
+def last_layer_of(arrays: dict[str, NDArray[Any]]) -> LastLayer:
     """The stored last layer; one with a single sigmoid unit as the two units of a softmax."""
     if KERNEL not in arrays or BIAS not in arrays:
         raise RegistryError("This model has no last layer that can be fitted.", code="no-last-layer")
