@@ -28,12 +28,12 @@ def train(
     from cxr.datasets.dataset import open_datasets
     from cxr.jobs import run_store
     from cxr.jobs.model_names import free_name
-    from cxr.jobs.training_plan import composition, plan
+    from cxr.jobs.training_plan import known_composition, plan
     from cxr.registry.recipe import Recipe
 
     chosen, dataset = Recipe.read(recipe, set_ or ()), open_datasets(data)
     job = plan(chosen, data, name or free_name(chosen.name), dataset=dataset)
-    _show_composition(composition(chosen, dataset))
+    _show_composition(known_composition(chosen, dataset))
     run = run_store.start(job, chosen.name)
     if not wait:
         message = f"Started run {run.id}. Show its progress: cxr runs show {run.id}"
@@ -52,11 +52,11 @@ def crossval(
     """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics."""
     from cxr.datasets.dataset import open_datasets
     from cxr.jobs.crossval import cross_validate, mean_and_spread
-    from cxr.jobs.training_plan import composition
+    from cxr.jobs.training_plan import known_composition
     from cxr.registry.recipe import Recipe
 
     chosen = Recipe.read(recipe, set_ or ())
-    _show_composition(composition(chosen, open_datasets(data), (0, folds)))
+    _show_composition(known_composition(chosen, open_datasets(data), (0, folds)))
     evaluations = cross_validate(chosen, data, folds, console.follow)
     spread = mean_and_spread(evaluations)
     if as_json:
@@ -74,11 +74,14 @@ def crossval(
 def _show_composition(chosen: Composition) -> None:
     """Print classes, sizes and what is left out on standard error, the latter in red."""
     from cxr.datasets.labels import display_name
+    from cxr.jobs.training_plan import COPIES_UNKNOWN
 
     films = counted(len(chosen.films), "X-ray")
     typer.echo(f"{films}. Classes: {', '.join(map(display_name, chosen.labels.classes))}.", err=True)
-    for group in chosen.groups:
-        typer.echo(group.sentence, err=True)
+    if not chosen.copies_known:
+        typer.echo(COPIES_UNKNOWN, err=True)
+    for sentence in chosen.remarks:
+        typer.echo(sentence, err=True)
     for excluded in chosen.excluded:
         typer.secho(excluded.sentence, fg=typer.colors.RED, err=True)
 

@@ -14,10 +14,8 @@ import pandas as pd
 from cxr.core.bounded_files import is_folder, is_regular, open_regular
 from cxr.core.errors import DatasetError, UnreadableFilm
 from cxr.datasets.archive import DAMAGED_ZIP, MANIFEST, Archive, Folder, open_store, wrapping_folder
-from cxr.datasets.film_table import film_table, first_few
+from cxr.datasets.film_table import PERSON, film_table, first_few
 from cxr.films.film import Film
-
-PERSON = "person"  # the column that counts patients with copies of one image as one
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,8 @@ from cxr.datasets.archive import MANIFEST, SPLITS, Archive, Folder, may_be_film
 
 COLUMNS = ("path", "label", "finding", "patient_id", "split", "view", "sex", "age", "source", "licence")
 ROLES = ("train", "val", "test")
+PERSON = "_person"  # the patient of each film where copies of one image are known and count as one patient's
+COPIES = "_copies"  # the number of a film's group of copies, "" where it has none
 
 # The names of one label in public datasets. Any other label is its own name in lower case.
 SYNONYMS = {
@@ -58,7 +60,7 @@ def film_table(store: Folder | Archive, manifest: str, name: str) -> pd.DataFram
         if column not in table:
             table[column] = ""
     table["patient_id"] = table["patient_id"].where(table["patient_id"] != "", table["path"])
-    others = [column for column in table if column not in COLUMNS]
+    others = [column for column in table if column not in (*COLUMNS, PERSON, COPIES)]
     return table[[*COLUMNS, *others]].astype("str").reset_index(drop=True)
 
 

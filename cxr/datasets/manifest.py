@@ -15,12 +15,12 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.archive import MANIFEST
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.film_table import ROLES
+from cxr.datasets.film_table import COPIES, PERSON, ROLES
 from cxr.datasets.labels import display_name
 from cxr.datasets.split import assign_roles
 
 SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
-_ADDED_COLUMNS = ["dataset", "root", "role", "times_listed"]  # columns that opening and splitting add
+_ADDED_COLUMNS = ["dataset", "root", "role", "times_listed", PERSON, COPIES]  # columns that opening and splitting add
 
 
 def assign_splits(dataset: Dataset, validation: float, test: float, seed: int, reassign: bool) -> Dataset:

@@ -5,7 +5,7 @@ Films that a manifest assigns to a split stay in it. The split depends on films 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,22 +50,28 @@ def assign_roles(dataset: Dataset, validation: float, test: float, seed: int) ->
 
     Each dataset of a join is split by itself. Films keep the split of their manifest, and a patient's other films
     follow; of the other patients' films, the share `test` goes to test. Where the manifest has no validation films,
-    the share `validation` of the training films goes to validation, from patients without test films.
+    the share `validation` of the training films goes to validation, from patients without test films. A patient with
+    films in several datasets, as copies of one image make it, is split with the first, and the others follow.
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 <= share < 1:
             raise DatasetError(f"The {name} share must be at least 0 and below 1, not {share}.", code="share")
-    roles = np.full(len(dataset), "train", dtype=object)
-    patients, labels = dataset.patients.to_numpy(), dataset.labels.to_numpy()
-    preset = _preset_roles(dataset)
-    for rows in dataset.table.groupby("dataset").indices.values():
-        person, label, role = patients[rows], labels[rows], preset[rows].copy()
-        open_rows = role == ""
-        assigned = assign_shares(person[open_rows], label[open_rows], (1 - test, test), seed)
-        role[open_rows] = np.where(assigned == 1, "test", "train")
-        if not (role == "val").any():
-            role[_validation_rows(person, label, role, validation, seed)] = "val"
-        roles[rows] = role
+    roles, patients, labels = _preset_roles(dataset), dataset.patients.to_numpy(), dataset.labels.to_numpy()
+    split = dataset.table["split"].to_numpy(dtype=object)
+    films_by_dataset = [np.asarray(rows) for rows in dataset.table.groupby("dataset").indices.values()]
+    at_home = _first_dataset(patients, films_by_dataset)
+    tested = np.isin(patients.astype(str), patients[roles == "test"].astype(str))
+    for everything in films_by_dataset:
+        rows = everything[at_home[everything]]
+        open_rows = rows[roles[rows] == ""]
+        assigned = assign_shares(patients[open_rows], labels[open_rows], (1 - test, test), seed)
+        roles[open_rows] = np.where(assigned == 1, "test", "train")
+        tested[open_rows] |= assigned == 1
+        if not (split[everything] == "val").any():
+            pool = rows[(roles[rows] == "train") & ~tested[rows]]
+            training = (roles[rows] == "train").sum()
+            roles[pool[_validation_rows(patients[pool], labels[pool], int(training), validation, seed)]] = "val"
+    _follow_first_dataset(roles, patients, split, at_home)
     return dataset.with_column("role", roles.astype(str))
 
 
@@ -166,15 +172,37 @@ def _preset_roles(dataset: Dataset) -> NDArray[np.object_]:
     return np.where(split == "", followed, split)
 
 
-def _validation_rows(person: Any, label: Any, role: Any, validation: float, seed: int) -> Indexes:
-    """The rows of training films that become validation."""
-    training = role == "train"
-    has_test_films = pd.Series(person).isin(person[role == "test"]).to_numpy()
-    pool = np.flatnonzero(training & ~has_test_films)
-    if not validation or not len(pool):
+def _first_dataset(patients: Any, films_by_dataset: Iterable[Indexes]) -> NDArray[np.bool_]:
+    """Whether each film is in the first dataset that has films of its patient."""
+    at_home = np.zeros(len(patients), bool)
+    known: set[str] = set()
+    for rows in films_by_dataset:
+        at_home[rows] = [patient not in known for patient in patients[rows]]
+        known.update(patients[rows])
+    return at_home
+
+
+def _follow_first_dataset(roles: Any, patients: Any, split: Any, at_home: NDArray[np.bool_]) -> None:
+    """Give the films elsewhere of a patient of several datasets the role in the first, as far as manifests allow.
+
+    What a manifest assigns to validation or test stays there, and what it assigns to training never becomes test.
+    """
+    role_of: dict[str, str] = {}
+    order = {name: rank for rank, name in enumerate(ROLES)}
+    for patient, role in zip(patients[at_home], roles[at_home], strict=True):
+        role_of[patient] = min(role, role_of.get(patient, role), key=lambda name: order[name])
+    for row in np.flatnonzero(~at_home):
+        role = role_of[patients[row]]
+        if split[row] == "" or (split[row] == "train" and role == "val"):
+            roles[row] = role
+
+
+def _validation_rows(person: Any, label: Any, training: int, validation: float, seed: int) -> Indexes:
+    """Which of these films, all of training and of patients without test films, become validation."""
+    if not validation or not len(person):
         return np.empty(0, np.intp)
-    share = min(1.0, validation * training.sum() / len(pool))
-    return pool[assign_shares(person[pool], label[pool], (1 - share, share), seed) == 1]
+    share = min(1.0, validation * training / len(person))
+    return np.flatnonzero(assign_shares(person, label, (1 - share, share), seed) == 1)
 
 
 def _check_enough(labels: list[str], available: Indexes, needed: Indexes) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cxr.core.csv_files import check_table_size, original_cell
 from cxr.core.errors import DatasetError
+from cxr.datasets.film_table import PERSON
 
 PREFIX = "p_"  # of a column of probabilities
 TEXT_COLUMNS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role")
@@ -23,7 +24,7 @@ def score_table(films: pd.DataFrame, probabilities: NDArray[np.floating], classe
     Films that the model was trained on have no probabilities; they are listed so that no evaluation uses them.
     """
     table = films[[column for column in TEXT_COLUMNS if column in films]].copy()
-    person = films["dataset"] + "/" + films["patient_id"]
+    person = films[PERSON] if PERSON in films else films["dataset"] + "/" + films["patient_id"]
     table.insert(2, "patient", pd.factorize(person)[0])
     for k, name in enumerate(classes):
         table[PREFIX + name] = np.round(probabilities[:, k].astype(float), 6)

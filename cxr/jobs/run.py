@@ -27,6 +27,7 @@ FRESH_S = 10  # a heartbeat this recent belongs to a living process
 STARTING_S = 30  # how long a new process may take to write its first status
 ENDED = ("finished", "stopped", "failed")
 FILMS = "films.csv"  # the films that take part, with their roles
+COPIES = "copies.json"  # groups of films that show the same image, found when the run started
 SCORES = "evaluation.csv"
 STEPS = "steps.csv"
 PROCESS = "process.json"  # the process that was started last, even if it never wrote a status

@@ -18,8 +18,9 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from cxr.evaluation.scores import score_table
+from cxr.jobs.copies_in_run import films_of_run
 from cxr.jobs.input_check_training import TrainedInputCheck, train_input_check
-from cxr.jobs.leakage import leakage_warnings
+from cxr.jobs.leakage import copy_warnings, leakage_warnings
 from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import FILMS, SCORES, Run
 from cxr.jobs.run_journal import RunJournal, open_journal
@@ -72,7 +73,7 @@ def _train(run: Run, journal: RunJournal, stages: Stages) -> TrainedModel:
     journal.phase(Phase.EVALUATING)
     scores = _scores(result, films.labels)
     (run.folder / SCORES).write_text(frame_csv(scores), "utf-8")
-    warnings = leakage_warnings(recipe, scores)
+    warnings = [*copy_warnings(result.films), *leakage_warnings(recipe, scores)]
     for warning in warnings:
         journal.note(warning.sentence)
     stored = run.job.model is not None
@@ -117,12 +118,12 @@ def _final_sentence(trained: TrainedModel, journal: RunJournal, name: str | None
 
 
 def _selected_films(run: Run, recipe: Recipe, journal: RunJournal) -> _SelectedFilms:
-    """The run's films, opened once; what is excluded and how labels are grouped is noted in the journal."""
+    """The run's films, opened once; copies, excluded films and grouped labels are noted in the journal."""
     job = run.job
-    everything = open_datasets(job.datasets)
+    everything = films_of_run(run, open_datasets(job.datasets), journal)
     chosen = composition(recipe, everything, job.fold)
     _check_same_films(run, chosen.films)
-    for sentence in chosen.remarks:
+    for sentence in (*chosen.remarks, *(films.sentence for films in chosen.excluded)):
         journal.note(sentence)
     return _SelectedFilms(everything, chosen.films, chosen.labels)
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from cxr.core.errors import RecipeError
 from cxr.core.number_format import joined
 from cxr.datasets.dataset import Dataset, open_datasets
+from cxr.datasets.film_table import COPIES
 from cxr.datasets.labels import LabelSpace, display_name
+from cxr.datasets.quality.copies import merged_films, with_known_copies
 from cxr.jobs.estimate import check_memory
+from cxr.jobs.leakage import Leakage, LeakageWarning
 from cxr.jobs.run import Job
 from cxr.learning.backbone_costs import check_trainable_layers
 from cxr.learning.film_selection import (
@@ -25,6 +28,10 @@ from cxr.learning.starting_weights import STORED_MODEL
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 
+COPIES_UNKNOWN = (
+    "Copies of an image are looked for when the run starts, and kept in one split; the numbers may change a little."
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Composition:
@@ -36,9 +43,16 @@ class Composition:
     groups: tuple[AppliedGroup, ...]
 
     @property
+    def copies_known(self) -> bool:
+        """Whether the films have been compared, so that copies of one image count as one patient."""
+        return COPIES in self.films.table
+
+    @property
     def remarks(self) -> tuple[str, ...]:
-        """The sentences on groups and on what is excluded."""
-        return (*(group.sentence for group in self.groups), *(films.sentence for films in self.excluded))
+        """The sentences on copies and on groups of labels."""
+        merged = merged_films(self.films)
+        copies = [LeakageWarning(Leakage.MERGED_COPIES, merged).sentence] if merged else []
+        return (*copies, *(group.sentence for group in self.groups))
 
 
 def composition(recipe: Recipe, dataset: Dataset, fold: tuple[int, int] | None = None) -> Composition:
@@ -46,6 +60,14 @@ def composition(recipe: Recipe, dataset: Dataset, fold: tuple[int, int] | None =
     films, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
     excluded = left_out(recipe, labels, dataset, films)
     return Composition(films, labels, tuple(excluded), tuple(applied_groups(labels, films)))
+
+
+def known_composition(recipe: Recipe, dataset: Dataset, fold: tuple[int, int] | None = None) -> Composition:
+    """The composition before a run: with copies as one patient where an audit or a run has found them already.
+
+    Where they are not known, the run finds them when it starts, so that some films may move between its splits.
+    """
+    return composition(recipe, with_known_copies(dataset), fold)
 
 
 def plan(
@@ -62,7 +84,7 @@ def plan(
     """
     if dataset is None:
         dataset = open_datasets(paths)
-    _, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+    labels = known_composition(recipe, dataset, fold).labels
     check_trainable_layers(recipe)
     if recipe.head.output == "sigmoid" and len(labels.classes) != 2:
         raise RecipeError(

@@ -18,6 +18,7 @@ class Phase(StrEnum):
     """What a run is doing, in the words that its status shows; runs of older versions may show others."""
 
     WAITING = "waiting for the device"
+    COMPARING_IMAGES = "looking for copies of images"
     READING_IMAGES = "reading images"
     COMPUTING_FEATURES = "computing features"
     TRAINING = "training"

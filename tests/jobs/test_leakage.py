@@ -11,18 +11,16 @@ from cxr.registry import registry
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
 
 
-def test_copies_in_training_and_test_are_reported_on_the_card(home, phantoms, tmp_path):
+def test_copies_that_the_manifest_puts_into_training_and_test_are_reported_on_the_card(home, phantoms, tmp_path):
     folder = shutil.copytree(phantoms, tmp_path / "copies")
     table = pd.read_csv(folder / "manifest.csv", dtype=str, keep_default_na=False)
     source = table["path"][table["split"] == "test"].iloc[0]
-    for copy in table["path"][table["split"] == "train"].iloc[:40]:  # validation takes some of them, not all
+    for copy in table["path"][table["split"] == "train"].iloc[:40]:
         shutil.copy(folder / source, folder / copy)
-    recipe = tiny_recipe(training={"epochs": 1})
-    run = carry_out(recipe, [folder], stages=WITHOUT_INPUT_CHECK)
-    warnings = leakage_warnings(recipe, read_films(run.folder / SCORES))
-    assert warnings == [LeakageWarning(Leakage.DUPLICATES, 1)]
-    assert registry.get_card("tiny").warnings == (warnings[0].sentence,)
-    assert warnings[0].sentence in run.status.sentence
+    run = carry_out(tiny_recipe(training={"epochs": 1}), [folder], stages=WITHOUT_INPUT_CHECK)
+    warnings = [LeakageWarning(Leakage.MERGED_COPIES, 41), LeakageWarning(Leakage.DUPLICATES, 40)]
+    assert registry.get_card("tiny").warnings == tuple(warning.sentence for warning in warnings)
+    assert all(warning.sentence in run.status.sentence for warning in warnings)
 
 
 def test_a_model_that_starts_from_a_model_trained_on_its_test_films_is_reported(trained, phantoms):

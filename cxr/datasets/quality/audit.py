@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from cxr.core.errors import FilmError
 from cxr.core.number_format import counted, joined
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_table import ROLES
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.datasets.quality.confounding import MINIMUM_FILMS, Strings, confounding_findings, revealing_findings
-from cxr.datasets.quality.duplicates import SIDE_PX, Fingerprint, Thumbnails, groups_of_copies, thumbnails_on_disk
+from cxr.datasets.quality.duplicates import Fingerprint, groups_of_copies, thumbnails_on_disk
 from cxr.datasets.quality.finding import Finding, FindingCode, Severity
+from cxr.datasets.quality.fingerprints import Progress, read_fingerprints
 from cxr.films.film_warning import SMALL_PX, FilmWarning
 
-CHECKS = 2  # version of the checks and their sentences: audits of an older one are repeated
-THREADS = 4
+CHECKS = 3  # version of the checks and their sentences: audits of an older one are repeated
 FEW_FILMS = 20
 IMBALANCE = 5
 MOST_COPY_FINDINGS = 20  # groups of copies of one code that get a finding each
 STEPS_PX = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)  # of the shorter side, for counts of films by size
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,7 @@ class Audit:
     by_source: dict[str, int]
     by_size: dict[str, dict[str, int]]  # readable films by the step of their shorter side and label
     findings: tuple[Finding, ...]
+    copies: tuple[tuple[int, ...], ...] = ()  # row numbers of films that show the same image
 
     @property
     def worst(self) -> Severity:
@@ -54,7 +50,8 @@ class Audit:
     def to_dict(self) -> dict[str, Any]:
         """The audit as JSON knows it."""
         findings = [finding.to_dict() for finding in self.findings]
-        return {**asdict(self), "worst": self.worst.value, "findings": findings}
+        table = {key: value for key, value in asdict(self).items() if key != "copies"}  # named by the findings
+        return {**table, "worst": self.worst.value, "findings": findings}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +84,16 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         source=source.to_numpy(object),
     )
     with thumbnails_on_disk() as thumbnails:
-        fingerprints, failures = _read_films(dataset, thumbnails, progress)
-        copies = list(_copy_findings(films, fingerprints, thumbnails))
+        fingerprints, failures = read_fingerprints(dataset, thumbnails, progress)
+        rows = list(fingerprints)
+        found = groups_of_copies(list(fingerprints.values()), thumbnails)
+    groups = [[rows[i] for i in group] for group in found]
     findings = [
         *_unreadable_findings(films, failures),
         *_manifest_findings(films, table),
         *_class_findings(films),
         *_split_findings(films),
-        *copies,
+        *_copy_findings(films, fingerprints, groups),
         *_image_findings(films, fingerprints),
         *_confounding_findings(films, dataset),
     ]
@@ -106,36 +105,8 @@ def audit(dataset: Dataset, progress: Progress | None = None) -> Audit:
         by_source=_counts(films.source, "not known"),
         by_size=_by_size(films, fingerprints),
         findings=tuple(sorted(findings, key=lambda finding: -finding.severity.rank)),
+        copies=tuple(map(tuple, groups)),
     )
-
-
-def _read_films(
-    dataset: Dataset, thumbnails: Thumbnails, progress: Progress | None
-) -> tuple[dict[int, Fingerprint], dict[int, str]]:
-    """The fingerprint of each readable film, whose thumbnail is added, and the reason for each that is not readable."""
-
-    def read(i: int) -> tuple[Fingerprint, NDArray[np.uint8]] | str:
-        try:
-            film = dataset.read(i)
-            return Fingerprint.from_film(film), film.fitted(SIDE_PX)
-        except FilmError as error:
-            return str(error)
-
-    fingerprints: dict[int, Fingerprint] = {}
-    failures: dict[int, str] = {}
-    pool = ThreadPoolExecutor(THREADS)
-    try:
-        for i, result in enumerate(pool.map(read, range(len(dataset)))):
-            if isinstance(result, str):
-                failures[i] = result
-            else:
-                fingerprints[i], thumbnail = result
-                thumbnails.append(thumbnail)
-            if progress:
-                progress(i + 1, len(dataset))
-    finally:
-        pool.shutdown(cancel_futures=True)  # where progress stops the audit, the other films are not read
-    return fingerprints, failures
 
 
 def _unreadable_findings(films: _FilmColumns, failures: dict[int, str]) -> Iterator[Finding]:
@@ -192,13 +163,11 @@ def _split_findings(films: _FilmColumns) -> Iterator[Finding]:
 
 
 def _copy_findings(
-    films: _FilmColumns, fingerprints: dict[int, Fingerprint], thumbnails: Thumbnails
+    films: _FilmColumns, fingerprints: dict[int, Fingerprint], copies: list[list[int]]
 ) -> Iterator[Finding]:
     """Groups of films that show the same image: a finding each, those of one patient all in one."""
-    rows = list(fingerprints)
     by_code: dict[FindingCode, list[tuple[list[int], dict[str, str]]]] = defaultdict(list)
-    for group in groups_of_copies(list(fingerprints.values()), thumbnails):
-        members = [rows[i] for i in group]
+    for members in copies:
         is_exact = len({fingerprints[i].digest for i in members}) == 1
         code, values = _copies_of(films, members)
         image = "the same image" if is_exact else "the same or nearly the same image"

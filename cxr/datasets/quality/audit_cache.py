@@ -5,23 +5,20 @@ Films are stored as row numbers: file names may identify patients, and stay in t
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
-from cxr.core.paths import cache_dir
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.quality.audit import CHECKS, Audit, Progress, audit
+from cxr.datasets.quality.audit import CHECKS, Audit, audit
+from cxr.datasets.quality.copies import store_copies
+from cxr.datasets.quality.dataset_state import cache_file, state_digest
 from cxr.datasets.quality.finding import Finding, FindingCode
-from cxr.films.film import READER
+from cxr.datasets.quality.fingerprints import Progress
 
 
 def cached_audit(dataset: Dataset, checks: int = CHECKS) -> Audit | None:
@@ -44,33 +41,17 @@ def audit_or_cached(dataset: Dataset, progress: Progress | None = None) -> Audit
         path = _file(dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps({"signature": signature, "audit": _to_json(result, dataset)}))
+        store_copies(dataset, result.copies)
     return result
 
 
 def _file(dataset: Dataset) -> Path:
-    """The file for all films of these folders or ZIPs, however often they change."""
-    places = "\n".join(sorted(dataset.table["root"].unique()))
-    return cache_dir() / "audits" / f"{hashlib.sha256(places.encode()).hexdigest()[:24]}.json"
+    return cache_file(dataset, "audits")
 
 
 def _signature(dataset: Dataset, checks: int) -> str:
-    """A digest of all that an audit depends on: the checks, the table, and size and time of every film's file."""
-    digest = hashlib.blake2b(f"{checks} {READER} {list(dataset.table)}".encode(), digest_size=16)
-    digest.update(pd.util.hash_pandas_object(dataset.table).to_numpy().tobytes())
-    for file in _files(dataset):
-        try:
-            state = file.stat()
-            digest.update(f"{state.st_size} {state.st_mtime_ns}\n".encode())
-        except (OSError, ValueError):
-            digest.update(b"missing\n")
-    return digest.hexdigest()
-
-
-def _files(dataset: Dataset) -> Iterator[Path]:
-    """The films' files, or the one ZIP that has them all."""
-    for root, films in dataset.table.groupby("root", sort=False)["path"]:
-        place = Path(str(root))
-        yield from [place] if place.is_file() else [place / film for film in films]
+    """A digest of all that an audit depends on: the checks, the table, and the films' files."""
+    return state_digest(dataset.table, checks)
 
 
 def _to_json(result: Audit, dataset: Dataset) -> dict[str, Any]:
@@ -88,7 +69,7 @@ def _from_json(stored: dict[str, Any], dataset: Dataset) -> Audit:
         Finding(codes[each["code"]], str(each["sentence"]), tuple(names[i] for i in each["paths"]))
         for each in stored["findings"]
     ]
-    return Audit(**{**stored, "findings": tuple(findings)})
+    return Audit(**{**stored, "findings": tuple(findings), "copies": tuple(map(tuple, stored["copies"]))})
 
 
 def _names(dataset: Dataset) -> list[str]:

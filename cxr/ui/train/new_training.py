@@ -14,7 +14,7 @@ from cxr.datasets.labels import display_name
 from cxr.jobs import run_store
 from cxr.jobs.estimate import estimate
 from cxr.jobs.model_names import free_name
-from cxr.jobs.training_plan import Composition, composition, plan
+from cxr.jobs.training_plan import COPIES_UNKNOWN, Composition, known_composition, plan
 from cxr.learning.augmentation_preview import PreviewFilm, preview_films
 from cxr.learning.device import Device, device_without_tensorflow, find_device
 from cxr.registry import registry
@@ -22,6 +22,7 @@ from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe, built_in_names
 from cxr.ui import frame, sign_in
 from cxr.ui.address import choice_in_address
+from cxr.ui.plain_text import plain
 from cxr.ui.train.recipe_form import recipe_form
 from cxr.ui.train.runs import show_next_time, watch
 from cxr.ui.train.training_data import choose_training_data
@@ -38,7 +39,7 @@ def show_new_training(queued: bool) -> None:
     if dataset is None or recipe is None:
         return
     with frame.errors_shown():
-        chosen = composition(recipe, dataset)
+        chosen = known_composition(recipe, dataset)
         _show_composition(chosen)
         _show_augmentation(chosen.films, recipe)
         _offer_start(recipe, dataset, chosen.films, paths, queued)
@@ -57,7 +58,7 @@ def _choose_recipe() -> Recipe:
         "Published": recipe.published,
         "Models trained with it": "; ".join(filter(None, map(_test_accuracy, models))),
     }
-    st.markdown("  \n".join(f"{title}: {text}" for title, text in facts.items() if text))
+    st.markdown("  \n".join(f"{title}: {plain(text)}" for title, text in facts.items() if text))
     return recipe
 
 
@@ -75,12 +76,12 @@ def _show_composition(chosen: Composition) -> None:
     st.subheader("Summary")
     st.markdown(
         f"**{roles['train']} train / {roles['val']} validation / {roles['test']} test.** All X-rays from a patient go "
-        f"into the same split. Classes: {', '.join(map(display_name, chosen.labels.classes))}."
+        f"into the same split. Classes: {plain(', '.join(map(display_name, chosen.labels.classes)))}."
     )
-    for group in chosen.groups:
-        st.caption(group.sentence)
+    for sentence in (*chosen.remarks, *([] if chosen.copies_known else [COPIES_UNKNOWN])):
+        st.caption(plain(sentence))
     if chosen.excluded:
-        st.error("  \n".join(excluded.sentence for excluded in chosen.excluded))
+        st.error("  \n".join(plain(excluded.sentence) for excluded in chosen.excluded))
 
 
 def _show_augmentation(dataset: Dataset, recipe: Recipe) -> None:
@@ -138,9 +139,9 @@ def _show_estimate(recipe: Recipe, selected: Dataset) -> None:
     took, memory = expected.seconds, expected.memory_bytes
     st.markdown(
         f"Estimated time: {duration(took.low)} to {duration(took.high)}. Estimated memory: {gigabytes(memory.low)} to "
-        f"{gigabytes(memory.high)}. Device: {device.name}, {device.precision} ({device.why})."
+        f"{gigabytes(memory.high)}. Device: {plain(device.name)}, {device.precision} ({plain(device.why)})."
     )
-    st.caption(expected.basis)
+    st.caption(plain(expected.basis))
 
 
 def _ask_name(recipe: Recipe) -> str:
