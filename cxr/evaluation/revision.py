@@ -1,4 +1,7 @@
-"""A stored model revised without training: another threshold rule or indeterminate band, from its stored scores."""
+"""A stored model revised without training, from its stored scores.
+
+It gets another threshold rule or indeterminate band; or its results are computed again as this version computes them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterable
 from cxr.core.access import Action
 from cxr.core.errors import RecipeError
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.card_results import model_results
 from cxr.evaluation.operating_point import OperatingPoint
 from cxr.evaluation.scores import read_scores
 from cxr.registry import registry
@@ -30,6 +34,19 @@ def revise(name: str, new: str, overrides: Iterable[str]) -> Card:
     if model.shortcuts is not None:
         return registry.attach_shortcut_audit(new, card.version, model.shortcuts)
     return card
+
+
+def recompute_results(name: str) -> Card:
+    """The card of a stored model with its results computed again from its stored scores, as this version computes them.
+
+    Threshold, band and all else stay. Cards of earlier versions have other intervals and less by source.
+    """
+    model = load_verified(name)
+    card = model.card
+    check_evaluation(model.evaluation, card.classes)
+    labels = LabelSpace(card.classes, card.groups)
+    results = model_results(read_scores(model.evaluation), labels, card.threshold, card.unsure)
+    return registry.set_results(name, card.version, results)
 
 
 def _revised_model(model: StoredModel, new: str, recipe: Recipe, choices: OperatingPoint) -> registry.NewModel:

@@ -37,6 +37,7 @@ from cxr.registry.card import (
 )
 from cxr.registry.default_model import read_history, version_of, write_history
 from cxr.registry.recipe import Recipe
+from cxr.registry.results import ModelResults
 from cxr.registry.stored_models import (
     ModelListing,
     cards,
@@ -66,6 +67,7 @@ __all__ = [
     "model_folder",
     "names",
     "rename",
+    "set_results",
     "set_statement",
     "store",
     "store_files",
@@ -180,14 +182,25 @@ def _attach(
 
 def set_statement(name: str, statement: Statement) -> Card:
     """Add its makers' statement to a stored model's card, and return the card."""
+    return _change_card(name, Action.DESCRIBE_MODEL, {"statement": statement})
+
+
+def set_results(name: str, version: str, results: ModelResults) -> Card:
+    """Replace the results on the card of a stored model of this version, and return the card."""
+    if get_card(name).version != version:
+        raise RegistryError(f"The model '{name}' is no longer the version that was evaluated.", code="inconsistent")
+    return _change_card(name, Action.REVISE_MODEL, {"results": results})
+
+
+def _change_card(name: str, action: Action, change: Mapping[str, object]) -> Card:
     try:
-        with audited(Action.DESCRIBE_MODEL, name, get_card(name).version), registry_lock():
-            described = get_card(name).model_copy(update={"statement": statement})
-            write_atomically(model_folder(name) / CARD, described.to_json(), durable=True)
+        with audited(action, name, get_card(name).version), registry_lock():
+            changed = get_card(name).model_copy(update=change)
+            write_atomically(model_folder(name) / CARD, changed.to_json(), durable=True)
     except OSError as error:
         reason = error.strerror or error
         raise RegistryError(f"The card of '{name}' could not be stored: {reason}.", code="not-stored") from error
-    return described
+    return changed
 
 
 def rename(name: str, new: str) -> Card:

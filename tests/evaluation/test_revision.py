@@ -12,14 +12,15 @@ import pytest
 from cxr.core.access import Action
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import RecipeError, RegistryError
-from cxr.evaluation.revision import revise
+from cxr.evaluation.revision import recompute_results, revise
 from cxr.evaluation.shortcuts.audit_file import load_audit, save_audit
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.loading import load_classifier
 from cxr.registry import registry
-from cxr.registry.card import Card
+from cxr.registry.card import CARD, Card
+from cxr.registry.results import ModelResults
 from cxr.registry.verification import load_verified
 from tests.support.score_tables import audit_measurements
 
@@ -104,3 +105,17 @@ def test_the_command_line_prints_the_new_threshold(
     assert f"{threshold:.4f}" in out
     printed = answer("models", "revise", "first", "third", "--set", "decision.sure=0.8")
     assert (printed["name"], printed["unsure_rule"]) == ("third", registry.get_card("third").unsure_rule)
+
+
+def test_results_are_computed_again_and_nothing_else_changes(trained: Path) -> None:
+    before = registry.get_card("first")
+    path = registry.model_folder("first") / CARD
+    path.write_text(before.model_copy(update={"results": ModelResults()}).to_json())
+    assert recompute_results("first") == before == registry.get_card("first")
+    assert (Action.REVISE_MODEL, "first") in [(entry.action, entry.model) for entry in read_entries()]
+
+
+def test_results_are_not_put_on_the_card_of_another_version(trained: Path) -> None:
+    with pytest.raises(RegistryError) as refused:
+        registry.set_results("first", "0" * 12, ModelResults())
+    assert refused.value.code == "registry.inconsistent"
