@@ -16,6 +16,7 @@ from cxr.ui.evaluate.sections import show_section
 from cxr.ui.evaluate.shortcuts import show_shortcuts
 from cxr.ui.evaluate.subgroups import show_sources
 from cxr.ui.evaluate.view import evaluation_view, stored_scores
+from cxr.ui.plain_text import plain
 
 TITLE = "Evaluate"
 NO_EVALUATION = "This model has no stored evaluation. Run one on a dataset."
@@ -36,7 +37,7 @@ def main() -> None:
     EVALUATION.show_state(card)
     show_run_form(card, expanded=not stored)
     for warning in card.warnings:
-        st.warning(warning)
+        st.warning(plain(warning))
     with frame.errors_shown():
         if evaluation is None:
             st.info(NO_EVALUATION)

@@ -16,6 +16,7 @@ from cxr.core.errors import CxrError
 from cxr.films.image_file import data_url
 from cxr.ui import error_reports, sign_in
 from cxr.ui.loaded_model import warm_up
+from cxr.ui.plain_text import plain
 
 ENTERED, REQUESTED = "frame_entered", "frame_requested"
 PAGE_ONLY = "page_only_"
@@ -92,13 +93,13 @@ def errors_shown() -> Iterator[None]:
     except CxrError as error:
         from cxr.registry.hyperparameters import with_form_labels  # late: it reads every recipe's schema
 
-        place.error(with_form_labels(str(error)))
+        place.error(plain(with_form_labels(str(error))))
 
 
 def warn(sentence: str) -> None:
     """Shows a warning, unless it is empty."""
     if sentence:
-        st.warning(sentence)
+        st.warning(plain(sentence))
 
 
 def link(page: str, label: str, **query: str) -> None:

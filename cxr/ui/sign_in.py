@@ -19,6 +19,7 @@ from cxr.core.access import LOCAL, UNIDENTIFIED, Action, Person, current_person,
 from cxr.core.errors import AccessError
 from cxr.core.role_list import BY_ADDRESS, BY_SUBJECT, RoleList
 from cxr.ui.ended_sign_ins import ENDED
+from cxr.ui.plain_text import plain
 
 SIGN_IN_LASTS_S = 12 * 3600  # Streamlit's cookie alone lasts for 30 days
 Arguments = ParamSpec("Arguments")
@@ -47,14 +48,14 @@ def require_access(title: str) -> None:
     if not is_controlled():
         return
     if problem := _misconfigured():
-        st.error(problem)
+        st.error(plain(problem))
         st.stop()
     person = visitor()
     if person == SIGNED_OUT:
         _show_sign_in_buttons()
         st.stop()
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        st.caption(f"{person.name}, {person.role or 'no role'}", width="content")
+        st.caption(f"{plain(person.name)}, {person.role or 'no role'}", width="content")
         st.button("Sign out", key="access.out", on_click=_sign_out, type="tertiary")
     if not allowed(VIEW_ACTIONS[title]):
         st.stop()
@@ -99,7 +100,7 @@ def allowed(action: Action) -> bool:
     """Whether the visitor may do this; if not, the page shows the reason."""
     person = current_person()
     if not person.may(action):
-        st.info(person.denial_reason(action))
+        st.info(plain(person.denial_reason(action)))
     return person.may(action)
 
 
@@ -107,7 +108,7 @@ def button(action: Action, label: str, *, disabled: bool = False, help: str | No
     """A button for an action; disabled, with the reason as its tooltip, if the visitor may not do it."""
     person = current_person()
     if not person.may(action):
-        disabled, help = True, person.denial_reason(action)
+        disabled, help = True, plain(person.denial_reason(action))
     return st.button(label, disabled=disabled, help=help, **more)
 
 
@@ -149,5 +150,7 @@ def _show_sign_in_buttons() -> None:
     providers = [None] if "client_id" in auth else sections
     st.markdown("Sign in to read X-rays.")
     for name in providers:
-        if st.button(f"Sign in with {name}" if name else "Sign in", type="primary", key=f"access.in.{name or ''}"):
+        if st.button(
+            f"Sign in with {plain(name)}" if name else "Sign in", type="primary", key=f"access.in.{name or ''}"
+        ):
             st.login(name)

@@ -40,14 +40,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def starting(home: Path, *options: str, log: Path | None = None, **environment: str) -> Iterator[Server]:
+def starting(
+    home: Path, *options: str, log: Path | None = None, script: Path = PROJECT / "streamlit_app.py", **environment: str
+) -> Iterator[Server]:
     """The dashboard over this home, just started; with these options of `streamlit run`, if any."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with (log or Path(os.devnull)).open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port), *options],
+            [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *options],
             cwd=PROJECT,
             env=os.environ | ALONE | {"CXR_HOME": str(home)} | environment,
             stdout=said,
@@ -61,11 +63,13 @@ def starting(home: Path, *options: str, log: Path | None = None, **environment: 
 
 
 @contextlib.contextmanager
-def serving(home: Path, *options: str, **environment: str) -> Iterator[Server]:
+def serving(
+    home: Path, *options: str, script: Path = PROJECT / "streamlit_app.py", **environment: str
+) -> Iterator[Server]:
     """The dashboard over this home, once it answers; TimeoutError with what it said where it does not."""
     home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
-    with starting(home, *options, log=log, **environment) as server:
+    with starting(home, *options, log=log, script=script, **environment) as server:
         deadline = time.monotonic() + START_S
         while not server.answers():
             if time.monotonic() > deadline or server.process.poll() is not None:

@@ -10,6 +10,7 @@ import streamlit as st
 from cxr.registry import default_model, registry
 from cxr.ui import frame
 from cxr.ui.address import choice_in_address, choices_in_address
+from cxr.ui.plain_text import plain
 
 if TYPE_CHECKING:
     from cxr.datasets.catalog import DatasetEntry
@@ -47,7 +48,7 @@ def choose_model(label: str, key: str, empty: bool = False, in_address: bool = F
     changed = choice_in_address("model", key, names, names[0])
     chosen = choose_option(label, options, key, format_func=option_text, on_change=changed)
     if requested is not None and requested not in cards:
-        st.warning(f'There is no model "{requested}". Showing "{chosen}".')
+        st.warning(plain(f'There is no model "{requested}". Showing "{chosen}".'))
     return cards.get(chosen) if chosen else None
 
 

@@ -24,6 +24,7 @@ from cxr.ui import frame
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.curves import roc_chart
 from cxr.ui.components.film_table import select_film, show_film_with_heatmap
+from cxr.ui.plain_text import plain, plain_lines
 
 
 def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
@@ -31,7 +32,7 @@ def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Compar
     try:
         comparison = _cached_comparison((_scores_id(first), _scores_id(second)), first, second)
     except DatasetError as error:
-        st.info(str(error))
+        st.info(plain(error))
         return None
     sentence = comparison_sentence(comparison)
     st.dataframe(
@@ -45,7 +46,7 @@ def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Compar
         key=f"{key}_table",
         alt=sentence,
     )
-    st.caption(sentence, help=significance_definitions(comparison))
+    st.caption(plain(sentence), help=plain_lines(significance_definitions(comparison)))
     questions = {title: question for title, question in shared_questions(first, second).items() if question.answerable}
     if questions:
         names = [question.positive for question in questions.values()]
@@ -62,7 +63,7 @@ def show_disagreements(comparison: Comparison, card: Card, key: str) -> None:
     The selected one is shown with the heatmap of the first model, whose card this is.
     """
     st.subheader("Disagreements", anchor=False)
-    st.markdown(disagreement_sentence(comparison))
+    st.markdown(plain(disagreement_sentence(comparison)))
     films = comparison.differing.assign(film=comparison.differing.get("film", ""))
     if films.empty:
         return
@@ -73,7 +74,7 @@ def show_disagreements(comparison: Comparison, card: Card, key: str) -> None:
     alt = "X-rays on which the two models disagree: reference, predictions and scores."
     row = select_film(films, table, f"{key}_disagreements", alt)
     if row is None:
-        st.caption(f"Select a row to see the X-ray with the heatmap of {card.name}.")
+        st.caption(f"Select a row to see the X-ray with the heatmap of {plain(card.name)}.")
         return
     with st.container(key="evaluate_disagreement"), frame.errors_shown():
         show_film_with_heatmap(card, row)

@@ -19,9 +19,11 @@ from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 from cxr.ui.components.viewer import ViewerFilm, viewer
 from cxr.ui.loaded_model import load_classifier
+from cxr.ui.plain_text import plain
 
 ROWS_PER_PAGE = 6
 THUMBNAIL_PX = 96
+MAX_THUMBNAILS = 600  # of a session, of about 3 kB each
 IMAGE = "Image"  # the thumbnail column
 THUMBNAILS, READING = "film_table_thumbnails", "film_table_reading"  # session keys
 
@@ -50,7 +52,7 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
         alt=alt,
     )
     for reason in reasons:
-        st.caption(reason)
+        st.caption(plain(reason))
     selected = event["selection"]["rows"]
     return rows.iloc[selected[0]] if selected else None
 
@@ -61,9 +63,9 @@ def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
     heatmaps = {name: prediction.heatmap(name) for name in card.classes}
     viewer(image, heatmaps, prediction.decision, "Grad-CAM", f"film_table_viewer_{image.key}")
     for sentence in prediction.input_check.sentences if prediction.input_check else ():
-        st.warning(sentence)
+        st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
-    st.caption(f"Reference: {display_name(row['label'])}. Probabilities: {values}.")
+    st.caption(plain(f"Reference: {display_name(row['label'])}. Probabilities: {values}."))
 
 
 def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
@@ -86,6 +88,9 @@ def _thumbnails(films: pd.DataFrame, known: dict[str, str]) -> tuple[list[str | 
     Those in `known`, by digest, are not read again; new ones are added to it.
     """
     reasons: dict[str, None] = {}
+    others = [digest for digest in known if digest not in set(films["film"])]
+    for digest in others[: max(0, len(known) - MAX_THUMBNAILS)]:  # the oldest
+        del known[digest]
     for dataset, path, digest in zip(films["dataset"], films["path"], films["film"], strict=True):
         try:
             if digest not in known:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from cxr.core.number_format import duration
+from cxr.ui.plain_text import plain
 
 REDRAW_S = 0.1  # a bar that is drawn more often slows the work and looks the same
 
@@ -19,7 +20,7 @@ def progress_bar(title: str) -> Iterator[Callable[..., None]]:
 
     A phase of the work may be named by a third argument; it has a bar and a time left of its own.
     """
-    bar = st.progress(0.0, text=title)
+    bar = st.progress(0.0, text=plain(title))
     phase = ""
     started = time.monotonic()
     drawn = 0.0
@@ -34,7 +35,7 @@ def progress_bar(title: str) -> Iterator[Callable[..., None]]:
         drawn = now
         left_s = (now - started) / max(done, 1) * (total - done)
         left = f", about {duration(left_s)} left" if 0 < done < total else ""
-        bar.progress(done / total if total else 0.0, text=f"{phase_title or title}: {done} of {total}{left}")
+        bar.progress(done / total if total else 0.0, text=plain(f"{phase_title or title}: {done} of {total}{left}"))
 
     try:
         yield move

@@ -18,6 +18,7 @@ from cxr.datasets.labels import display_name
 from cxr.ui import frame
 from cxr.ui.components import tiles
 from cxr.ui.components.charts.data import NOT_ASSIGNED, SPLITS
+from cxr.ui.plain_text import plain
 
 PAGE_SIZE = 24
 LARGE_PX = 640  # of the longer side; sent with twice as many pixels, for high-resolution screens
@@ -97,11 +98,11 @@ def _show_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
         frame.show_image(tile.jpeg, tiles.SIDE_PX, f"{label}, {name}")
     else:
         with st.container(border=True, height=tiles.SIDE_PX):
-            st.caption(f"Cannot be read. {tile.reason}")
+            st.caption(plain(f"Cannot be read. {tile.reason}"))
     short = name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS // 2]}...{name[-8:]}"
-    if st.button(short, type="tertiary", key=f"{key}_open_{i}"):
+    if st.button(plain(short), type="tertiary", key=f"{key}_open_{i}"):
         _show_large(dataset, i)
-    st.caption(", ".join(filter(None, (label, row["split"] and _display("split", row["split"])))))
+    st.caption(plain(", ".join(filter(None, (label, row["split"] and _display("split", row["split"]))))))
 
 
 @st.dialog("X-ray", width="large")
@@ -113,7 +114,7 @@ def _show_large(dataset: Dataset, i: int) -> None:
         frame.show_image(film.jpeg_thumbnail(2 * LARGE_PX), width_px, f"X-ray {dataset.table['path'].iat[i]}")
         st.caption(f"{film.width_px} × {film.height_px} pixels, {film.format}, {film.bits}-bit. {DISCLAIMER}")
         for warning in film.warnings:
-            st.warning(warning.sentence)
+            st.warning(plain(warning.sentence))
     row = dataset.table.iloc[i].drop(["root", "dataset"])
     known = row[row != ""].rename_axis("Column").rename("Value")
     facts_place.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")

@@ -23,6 +23,7 @@ from cxr.ui.data.add import CHOSEN, MESSAGE
 from cxr.ui.data.audit import show_audit
 from cxr.ui.data.browse import show_browser
 from cxr.ui.data.splits import show_splits
+from cxr.ui.plain_text import code_span, plain
 
 VIEWS = ("Browse", "Audit", "Charts", "Splits")
 CHART_COLUMNS = 2
@@ -41,16 +42,18 @@ def choose_dataset() -> DatasetEntry | None:
         if entry.added and sign_in.button(Action.REMOVE_DATASET, "Remove dataset", key="data_remove"):
             _confirm_removal(entry)
     if message := st.session_state.pop(MESSAGE, ""):
-        st.success(message)
+        st.success(plain(message))
     return entry
 
 
 @st.dialog("Remove dataset")
 def _confirm_removal(entry: DatasetEntry) -> None:
     if entry.created_here:
-        st.write(f"{entry.name} was created here. Its X-rays are deleted permanently: `{entry.path}`")
+        st.write(f"{plain(entry.name)} was created here. Its X-rays are deleted permanently: {code_span(entry.path)}")
     else:
-        st.write(f"{entry.name} is removed from the list. Its files stay where they are: `{entry.path}`")
+        st.write(
+            f"{plain(entry.name)} is removed from the list. Its files stay where they are: {code_span(entry.path)}"
+        )
     in_use = (run for run in run_store.all_runs() if run.status.alive and entry.path in run.job.datasets)
     if entry.created_here and any(in_use):
         st.warning(IN_USE)
@@ -65,13 +68,13 @@ def _confirm_removal(entry: DatasetEntry) -> None:
 def show_dataset(entry: DatasetEntry) -> None:
     """Shows a dataset in the chosen view."""
     if not entry.exists:
-        st.warning(f"There is nothing at `{entry.path}` anymore. Restore it, or remove the dataset.")
+        st.warning(f"There is nothing at {code_span(entry.path)} anymore. Restore it, or remove the dataset.")
         return
     with frame.errors_shown():
         dataset = Dataset.open(entry.path)
         films, patients = counted(len(dataset), "X-ray"), counted(dataset.patients.nunique(), "patient")
         labels = ", ".join(map(display_name, charts.classes(dataset)))
-        st.caption(f"{films} from {patients}: {labels}. `{_displayed_path(entry.path)}`")
+        st.caption(f"{films} from {patients}: {plain(labels)}. {code_span(_displayed_path(entry.path))}")
         view = st.segmented_control(
             "View",
             VIEWS,

@@ -11,18 +11,24 @@ from cxr.core.number_format import counted
 from cxr.datasets import manifest
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.film_table import COPIES
+from cxr.datasets.quality.copies import merged_films, with_known_copies
 from cxr.ui import frame, sign_in
 from cxr.ui.data.add import MESSAGE
+from cxr.ui.plain_text import code_span
 
 SAME_SPLIT = "This is the current split."
 IN_A_ZIP = "A ZIP cannot be changed. Unpack it, and save the manifest next to the X-rays."
 READ_ONLY = "Read-only: this dataset is in the folder CXR_DATA. Download the manifest and save it next to the X-rays."
+COPIES_UNKNOWN = "Leakage risk: copies of one image are not known yet. Run the audit first, and they stay together."
+COPIES_TOGETHER = "{} of different patients are copies of one another. Their patients count as one."
 RULE = "All X-rays from a patient go into the same split. The same data and seed always give the same split."
 
 
 def show_splits(entry: DatasetEntry, dataset: Dataset) -> None:
     """Shows what the split would be with these settings, and the ways to save it."""
     before = dataset.table["split"]
+    dataset = with_known_copies(dataset)
     controls, preview = st.columns([2, 3], gap="medium")
     with controls:
         split = _split(dataset)
@@ -31,12 +37,21 @@ def show_splits(entry: DatasetEntry, dataset: Dataset) -> None:
         st.dataframe(manifest.split_counts(split), hide_index=True, key="data_split_counts")
         if (split.table["split"] == before).all():
             st.caption(SAME_SPLIT)
+        _show_copies(dataset)
         alone = int((dataset.table["patient_id"] == dataset.table["path"]).sum())
         if alone:
             st.warning(
                 f"Leakage risk: {counted(alone, 'X-ray')} without a patient ID. Each counts as a patient of its own."
             )
         _offer_to_save(entry, split)
+
+
+def _show_copies(dataset: Dataset) -> None:
+    """Says how many copies stay together, or that copies are not known yet."""
+    if COPIES not in dataset.table:
+        st.warning(COPIES_UNKNOWN)
+    elif merged := merged_films(dataset):
+        st.caption(COPIES_TOGETHER.format(counted(merged, "X-ray")))
 
 
 def _split(dataset: Dataset) -> Dataset:
@@ -83,7 +98,7 @@ def _offer_to_save(entry: DatasetEntry, split: Dataset) -> None:
 
 @st.dialog("Save split")
 def _confirm_save(path: Path, split: Dataset) -> None:
-    st.write(f"The split is saved in `{path}`.")
+    st.write(f"The split is saved in {code_span(path)}.")
     if path.exists():
         st.write("The current manifest is renamed, with the date and time in its name.")
     if sign_in.button(Action.SPLIT_DATASET, "Save split", type="primary", key="data_split_confirmed"):

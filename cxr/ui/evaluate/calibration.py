@@ -17,6 +17,7 @@ from cxr.ui.components.charts.scores import calibration_chart, score_histogram_c
 from cxr.ui.components.choosers import choose_option
 from cxr.ui.evaluate.subgroups import show_calibration_by_source
 from cxr.ui.evaluate.view import EvaluationView
+from cxr.ui.plain_text import plain
 
 HALF_PX = 544
 NO_THRESHOLD = "Selective prediction needs a threshold, and this model has none."
@@ -75,7 +76,7 @@ def show_selective_prediction(view: EvaluationView) -> None:
     rule = view.card.unsure_rule or "none"
     st.caption(
         "X-rays are ranked by how far their score is from the threshold (in log odds), farthest first. The dashed line "
-        f"marks the coverage at the model's indeterminate band. Band: {rule}."
+        f"marks the coverage at the model's indeterminate band. Band: {plain(rule)}."
     )
 
 

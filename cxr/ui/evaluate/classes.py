@@ -12,6 +12,7 @@ from cxr.datasets.labels import display_in_sentence
 from cxr.presentation.evaluation_tables import class_table
 from cxr.presentation.metric_definitions import CLASS_METRICS, DEFINITIONS
 from cxr.ui.evaluate.view import EvaluationView
+from cxr.ui.plain_text import plain
 
 CLASSES_NOTE = "95% CIs in parentheses. AUC is one-vs-rest. Hover over a column header for its definition."
 
@@ -30,7 +31,9 @@ def show_classes(view: EvaluationView) -> None:
     st.caption(CLASSES_NOTE)
     for label, row in view.evaluation.coarse.items():
         count = counted(sum(row), "X-ray")
-        st.caption(f"Not in the table: {count} labeled {display_in_sentence(label)} ({members_of(view, label)}).")
+        st.caption(
+            plain(f"Not in the table: {count} labeled {display_in_sentence(label)} ({members_of(view, label)}).")
+        )
 
 
 def with_definitions(names: Iterable[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from cxr.ui.components.choosers import choose_option
 from cxr.ui.components.film_table import select_film, show_film_with_heatmap
 from cxr.ui.evaluate.classes import members_of
 from cxr.ui.evaluate.view import EvaluationView
+from cxr.ui.plain_text import plain
 
 COUNTS, PERCENT = "Counts", "Row percent"
 WORST_FIRST, LEAST_CERTAIN_FIRST = "Worst errors first", "Least certain first"
@@ -58,7 +59,8 @@ def _controls(view: EvaluationView) -> tuple[str, tuple[str, str] | None]:
     predicted = choose_option("Predicted", classes, "evaluate_predicted", index=None, format_func=display_name)
     for label in coarse:
         name, members = display_in_sentence(label), members_of(view, label)
-        st.caption(f"{reference_name(label, True)}: labeled {name} without a more specific class ({members}).")
+        sentence = f"{reference_name(label, True)}: labeled {name} without a more specific class ({members})."
+        st.caption(plain(sentence))
     return unit or COUNTS, (reference, predicted) if reference and predicted else None
 
 
@@ -73,12 +75,12 @@ def _cell_panel(view: EvaluationView, reference: str, predicted: str) -> None:
     in_cell = cell_films(view.cases, reference, predicted)
     names = display_in_sentence(reference), display_in_sentence(predicted)
     if in_cell.empty:
-        st.info(NO_FILMS.format(*names))
+        st.info(plain(NO_FILMS.format(*names)))
         return
     correct = view.labels.classes.index(predicted) in view.labels.members(reference)
     order = LEAST_CERTAIN_FIRST if correct else WORST_FIRST
     count = counted(len(in_cell), "X-ray")
-    st.subheader(f"Reference {names[0]}, predicted {names[1]}: {count}", anchor=False)
+    st.subheader(plain(f"Reference {names[0]}, predicted {names[1]}: {count}"), anchor=False)
     st.caption(order)
     films = in_cell.assign(film=in_cell.get("film", ""))
     alt = f"X-rays with reference {names[0]}, predicted {names[1]}, with the probability of each class."

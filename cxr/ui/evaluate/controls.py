@@ -17,6 +17,7 @@ from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.components.choosers import choose_option
 from cxr.ui.evaluate.run_form import NEW_EVALUATION, NOTES
+from cxr.ui.plain_text import plain
 
 OPTIMISTIC = "The threshold and the best epoch were chosen on these X-rays, so these results are optimistic."
 NO_THRESHOLD = "This model has no threshold; the most likely class is predicted."
@@ -50,13 +51,13 @@ def choose_evaluation(stored: list[StoredEvaluation]) -> StoredEvaluation | None
 def show_evaluation_facts(stored: StoredEvaluation, table: pd.DataFrame) -> None:
     """Shows how many X-rays of each label there are, what to know about them, and a way to delete the evaluation."""
     counts = ", ".join(f"{display_name(str(label))} {n:,}" for label, n in table["label"].value_counts().items())
-    st.caption(f"{counted(len(table), 'X-ray')}: {counts}.")
+    st.caption(plain(f"{counted(len(table), 'X-ray')}: {counts}."))
     if stored.role == "val":
         st.caption(OPTIMISTIC)
     run, notes = st.session_state.get(NOTES, (None, []))
     if run == stored:
         for note in notes:
-            st.caption(note)
+            st.caption(plain(note))
     if stored.role:
         return
     with st.popover(DELETE_EVALUATION, type="tertiary", key="evaluate_delete"):
@@ -78,7 +79,7 @@ def choose_operating_point(card: Card, labels: LabelSpace) -> OperatingPointChoi
     key, rounded = f"evaluate_threshold_{card.name}_{own}", round(own, 3)
     slider, reset, percent = st.columns([5, 1.3, 2.2], vertical_alignment="bottom")
     chosen = slider.slider(
-        f"Threshold on P({display_in_sentence(positive_name(labels))})",
+        plain(f"Threshold on P({display_in_sentence(positive_name(labels))})"),
         0.0,
         1.0,
         rounded,
@@ -90,7 +91,7 @@ def choose_operating_point(card: Card, labels: LabelSpace) -> OperatingPointChoi
     rule = f" ({card.threshold_rule})" if card.threshold_rule else ""
     reset.button(
         "Reset",
-        help=f"Back to the model's threshold, {decimal(own)}{rule}.",
+        help=plain(f"Back to the model's threshold, {decimal(own)}{rule}."),
         disabled=chosen == rounded,
         on_click=partial(st.session_state.update, {key: rounded}),
         key="evaluate_reset",

@@ -15,6 +15,7 @@ from cxr.presentation.evaluation_tables import (
     selective_prediction_metrics,
 )
 from cxr.ui.evaluate.view import EvaluationView
+from cxr.ui.plain_text import plain, plain_lines, plain_table
 
 LEAST_TILE_PX, LETTER_PX, ICON_PX = 88, 6.6, 30  # a tile is as wide as its value, or as its name and help icon
 ADDITIONAL = "More metrics"
@@ -33,7 +34,7 @@ def show_key_metrics(view: EvaluationView) -> None:
         prevalence = (
             "" if view.prevalence is None else f" PPV and NPV at a prevalence of {percent(view.prevalence, 1)}."
         )
-        st.markdown(f"**{question_title(question)}**, {count}. 95% CI below each value.{prevalence}")
+        st.markdown(f"**{plain(question_title(question))}**, {count}. 95% CI below each value.{prevalence}")
     metrics = key_metrics(view.evaluation, question, view.prevalence, bounds_by_name(view.intervals))
     if selective := view.selective_metrics():
         metrics += selective_prediction_metrics(selective)
@@ -48,12 +49,12 @@ def show_key_metrics(view: EvaluationView) -> None:
 def show_metric(metric: KeyMetric, places: int = 3) -> None:
     """Shows a metric above its interval, with its definition as the tooltip."""
     st.metric(
-        metric.name,
+        plain(metric.name),
         decimal(metric.value, places),
         interval_range(*metric.bounds, places) if metric.bounds else None,
         delta_color="off",
         delta_arrow="off",
-        help=metric.definition,
+        help=plain_lines(metric.definition),
         width=max(LEAST_TILE_PX, round(LETTER_PX * len(metric.name) + ICON_PX)),
     )
 
@@ -63,5 +64,5 @@ def show_additional_metrics(view: EvaluationView) -> None:
     with st.expander(ADDITIONAL, key="evaluate_more"):
         table = additional_metrics(view.intervals, len(view.labels.classes))
         alt = f"{ADDITIONAL}: value, {CI_COLUMN} and definition."
-        st.table(table, border="horizontal", hide_index=True, alt=alt)
+        st.table(plain_table(table), border="horizontal", hide_index=True, alt=alt)
         st.caption(ADDITIONAL_NOTE)

@@ -25,6 +25,7 @@ from cxr.presentation.metric_definitions import SOURCE_METRICS, SUBGROUP_CALIBRA
 from cxr.ui.components.choosers import choose_option
 from cxr.ui.evaluate.classes import with_definitions
 from cxr.ui.evaluate.view import CacheKey, EvaluationView
+from cxr.ui.plain_text import plain
 
 NO_SUBGROUPS = "These X-rays have no source, view, sex or age to group by. Add these columns to the manifest."
 SUBGROUPS_NOTE = (
@@ -81,7 +82,7 @@ def show_subgroups(view: EvaluationView) -> None:
     _show_calibration(view, metrics)
     worst = metrics.worst
     sentence = metrics.sentence.replace(worst, displayed_subgroup(worst), 1) if worst else metrics.sentence
-    st.markdown(sentence[:1].upper() + sentence[1:])
+    st.markdown(plain(sentence[:1].upper() + sentence[1:]))
     st.caption(SUBGROUPS_NOTE)
 
 

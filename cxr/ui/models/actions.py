@@ -11,6 +11,7 @@ from cxr.presentation.model_limitations import promotion_warning
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
+from cxr.ui.plain_text import plain
 
 DONE = "models_done"  # session key of the message at the top of the page
 IS_DEFAULT = "This is the default model."
@@ -23,7 +24,7 @@ DELETE_WARNING = '"{}" is deleted permanently, with its weights, card and scores
 def show_result() -> None:
     """Shows what the last action did, once."""
     if message := st.session_state.pop(DONE, None):
-        st.success(message)
+        st.success(plain(message))
 
 
 def finish(message: str, chosen: str | None = None, key: str = DONE) -> None:
@@ -60,7 +61,7 @@ def show_actions(card: Card, default: str | None) -> None:
 def _show_delete(name: str) -> None:
     """Shows the button that deletes a model, behind a warning."""
     with st.popover("Delete", key=f"models_delete_{name}"):
-        st.write(DELETE_WARNING.format(name))
+        st.write(plain(DELETE_WARNING.format(name)))
         if sign_in.button(Action.DELETE_MODEL, "Delete permanently", key=f"models_delete_confirm_{name}"):
             _perform(lambda: registry.delete(name), DELETED.format(name))
 
@@ -68,7 +69,7 @@ def _show_delete(name: str) -> None:
 def show_roll_back() -> None:
     """Shows the button that restores the previous default model, where there is one."""
     previous = default_model.previous_name()
-    label = f'Restore "{previous}" as default'
+    label = plain(f'Restore "{previous}" as default')
     if previous and sign_in.button(Action.ROLL_BACK, label, key="models_roll_back"):
         _perform(default_model.roll_back, NOW_DEFAULT.format(previous))
 
@@ -76,7 +77,7 @@ def show_roll_back() -> None:
 def show_damaged_model(name: str, reason: str) -> None:
     """Shows why a model cannot be used, and a way to delete it."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(reason, width="stretch")
+        st.warning(plain(reason), width="stretch")
         _show_delete(name)
 
 

@@ -11,6 +11,7 @@ from cxr.presentation.model_limitations import limitations
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.ui import frame
+from cxr.ui.plain_text import plain, plain_table
 
 STATEMENT_PX = 720
 
@@ -34,16 +35,16 @@ def show_card(card: Card) -> None:
         with right:
             st.subheader("Training data")
             st.table(
-                model_card.training_data_table(card),
+                plain_table(model_card.training_data_table(card)),
                 border="horizontal",
                 hide_index=True,
                 alt="X-rays by label and split",
             )
             st.subheader("Limitations")
-            st.markdown("\n".join(f"- {limitation.sentence}" for limitation in limitations(card)))
+            st.markdown("\n".join(f"- {plain(limitation.sentence)}" for limitation in limitations(card)))
         _performance(card)
         for title, text in model_card.statement_sections(card).items():
-            st.markdown(f"**{title}**")
+            st.markdown(f"**{plain(title)}**")
             st.text(text, width=STATEMENT_PX)
 
 
@@ -51,7 +52,7 @@ def _overview(card: Card) -> None:
     recipe = registry.get_recipe(card.name)
     facts = model_card.overview_table(card, recipe)
     st.subheader("Overview")
-    st.table(facts, border="horizontal", hide_index=True, hide_header=True, alt="Facts about the model")
+    st.table(plain_table(facts), border="horizontal", hide_index=True, hide_header=True, alt="Facts about the model")
     with st.expander("SHA-256 of the weights", key="models_hash"):
         st.code(card.weights_sha256, language=None, wrap_lines=True)
     with st.expander("Full recipe", key="models_recipe"):
@@ -61,11 +62,17 @@ def _overview(card: Card) -> None:
 def _performance(card: Card) -> None:
     st.subheader("Performance")
     results = model_card.performance_table(card)
-    st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by metric")
+    st.table(plain_table(results), border="horizontal", hide_index=True, width="content", alt="Results by metric")
     for part in model_card.subgroup_tables(card):
-        st.table(part.table, border="horizontal", hide_index=True, width="content", alt=f"Results by {part.column}")
+        st.table(
+            plain_table(part.table),
+            border="horizontal",
+            hide_index=True,
+            width="content",
+            alt=f"Results by {part.column}",
+        )
         if not part.calibration.empty:
             alt = f"Calibration by {part.column}"
-            st.table(part.calibration, border="horizontal", hide_index=True, width="content", alt=alt)
-        st.caption(part.sentence)
+            st.table(plain_table(part.calibration), border="horizontal", hide_index=True, width="content", alt=alt)
+        st.caption(plain(part.sentence))
     frame.link("evaluate", "Full evaluation", model=card.name)

@@ -15,6 +15,7 @@ from cxr.registry import package
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.models.actions import finish
+from cxr.ui.plain_text import plain
 
 FORMATS = {"zip": "Whole model (ZIP)", "keras": "Keras", "onnx": "ONNX", "tflite": "TFLite"}
 MIME = "application/octet-stream"
@@ -43,7 +44,7 @@ def show_export(card: Card) -> None:
         persist_state="session",
     )
     classes = joined(card.classes)
-    st.caption(ZIP_NOTE if kind == "zip" else NETWORK_NOTE.format(px=card.size_px, classes=classes))
+    st.caption(plain(ZIP_NOTE if kind == "zip" else NETWORK_NOTE.format(px=card.size_px, classes=classes)))
     if kind == "onnx" and not model_formats.has_onnx():
         st.info(model_formats.INSTALL_ONNX)
         return
@@ -56,7 +57,7 @@ def show_export(card: Card) -> None:
         del st.session_state[FILE]
     elif prepared:
         _, name, data = prepared
-        label = f"Download {name} ({len(data) / 1e6:.1f} MB)"
+        label = f"Download {plain(name)} ({len(data) / 1e6:.1f} MB)"
         st.download_button(label, data, name, MIME, key="models_download", type="primary", on_click="ignore")
         st.caption(DOWNLOAD_NOTE)
 
@@ -85,5 +86,7 @@ def show_import() -> None:
                 st.session_state[UPLOAD_COUNT] = count + 1
                 finish(NOW_IN_REGISTRY.format(card.name), card.name, IMPORTED)
     if message := st.session_state.pop(IMPORTED, None):
-        st.success(message)  # here, as who imported it looks at the end of the page
-        st.toast(message, duration="long")  # and wherever the page is scrolled to, as another card may move its end
+        st.success(plain(message))  # here, as who imported it looks at the end of the page
+        st.toast(
+            plain(message), duration="long"
+        )  # and wherever the page is scrolled to, as another card may move its end

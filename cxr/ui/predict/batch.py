@@ -18,6 +18,7 @@ from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.loaded_model import load_classifier
+from cxr.ui.plain_text import plain
 from cxr.ui.predict.withheld import is_withheld, model_key
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _show_files(session: ReadingSession, readings: list[SessionReading], rows: p
             "a hash of the file.",
         )
         st.button("Clear all", key="predict_clear", on_click=session.clear)
-        st.caption(_summary(rows, card))
+        st.caption(plain(_summary(rows, card)))
 
 
 def _summary(rows: pd.DataFrame, card: Card) -> str:

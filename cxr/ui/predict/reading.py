@@ -30,6 +30,7 @@ from cxr.registry.card import Card
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.components.viewer import ViewerFilm, viewer
 from cxr.ui.loaded_model import load_classifier
+from cxr.ui.plain_text import plain
 from cxr.ui.predict.exports import show_exports
 from cxr.ui.predict.reader_response import ask_response
 from cxr.ui.predict.upload import SYNTHETIC_NOTE
@@ -47,21 +48,21 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
     with place:
         _show_heading(session, reading, listed)
     if prediction is None:
-        st.error(reading.error)
+        st.error(plain(reading.error))
         return
     if is_withheld(session, reading, card):
         show_rejected(session, reading, prediction, card)
         return
     reading = _with_age_warning(reading, card)
     for warning in (*reading.concerns, *card.warnings):
-        st.warning(warning)
+        st.warning(plain(warning))
     _offer_corrections(session, reading)
     if reading.source.synthetic:
         st.caption(SYNTHETIC_NOTE)
     with st.container(key="cxr-reading"):
         image_place, text_place = st.columns([2.4, 1])
         with text_place:
-            st.markdown(f"**{decision_sentence(prediction, card)}**")
+            st.markdown(f"**{plain(decision_sentence(prediction, card))}**")
             st.html(bars_html(probability_bars(prediction, card)))
             method = _choose_method()
             _ask_age(reading, card)
@@ -84,18 +85,13 @@ def _show_heading(session: ReadingSession, reading: Reading, listed: list[Sessio
         session.current_key = order[position + by]
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"#### {_escaped(reading.source.name)}")
+        st.markdown(f"#### {plain(reading.source.name)}")
         if len(session.sources) == 1:
             st.button("Clear", key="predict_clear", on_click=session.clear)
             return
         st.button("Previous", key="predict_previous", disabled=not position, on_click=step, args=(-1,))
         st.caption(f"{position + 1} of {len(order)}", width="content")
         st.button("Next", key="predict_next", disabled=position + 1 == len(order), on_click=step, args=(1,))
-
-
-def _escaped(name: str) -> str:
-    """A file's name without any effect in Markdown."""
-    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+-.!|$:~" else letter for letter in name)
 
 
 def _offer_corrections(session: ReadingSession, reading: Reading) -> None:
@@ -180,11 +176,11 @@ def _compute_heatmap(session: ReadingSession, card: Card, model: str, method: st
 def _show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
     """Shows what the model was trained and tested on, how long it took, and its limitations."""
     model_ms, total_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
-    st.markdown(f"{trained_on(card)} {held_out_performance(card)}")
+    st.markdown(plain(f"{trained_on(card)} {held_out_performance(card)}"))
     st.caption(
-        f"Inference {model_ms:.0f} ms, total {total_ms:.0f} ms ({prediction.engine}). {card.name}, "
-        f"version {card.version}."
+        f"Inference {model_ms:.0f} ms, total {total_ms:.0f} ms ({prediction.engine}). {plain(card.name)}, "
+        f"version {plain(card.version)}."
     )
     with st.expander("Limitations"):
         for limit in limits(card):
-            st.markdown(f"- {limit}")
+            st.markdown(f"- {plain(limit)}")

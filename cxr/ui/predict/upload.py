@@ -13,6 +13,7 @@ from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.components.choosers import choose_model
+from cxr.ui.plain_text import plain
 
 EXAMPLE_PX = 150
 UPLOAD = "predict_upload"  # the uploader's key, followed by how often it was emptied
@@ -37,7 +38,7 @@ def show_model_and_upload(session: ReadingSession) -> tuple[Card | None, DeltaGe
         if card:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 frame.link("models", "Model card", model=card.name)
-                st.markdown(shortcut_mark(card), help=shortcut_line(card), width="content")
+                st.markdown(shortcut_mark(card), help=plain(shortcut_line(card)), width="content")
     with upload_place:
         if card and session.sources:
             with st.expander("Add X-rays"):
@@ -45,7 +46,7 @@ def show_model_and_upload(session: ReadingSession) -> tuple[Card | None, DeltaGe
         elif card:
             _show_upload(session)
     for problem in st.session_state.pop(PROBLEMS, []):
-        st.error(problem)
+        st.error(plain(problem))
     return card, upload_place
 
 
@@ -78,7 +79,7 @@ def show_examples(session: ReadingSession, card: Card) -> None:
             with st.container(width=EXAMPLE_PX), frame.errors_shown():
                 frame.show_image(_example_thumbnail(source.key, source), EXAMPLE_PX, source.name)
                 label = source.name if source.synthetic else f"Local: {source.name}"
-                st.button(label, key=f"predict_example_{source.key}", on_click=session.add, args=([source],))
+                st.button(plain(label), key=f"predict_example_{source.key}", on_click=session.add, args=([source],))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

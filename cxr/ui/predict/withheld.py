@@ -10,6 +10,7 @@ from cxr.inference.session import ReadingSession
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui import frame
+from cxr.ui.plain_text import plain
 from cxr.ui.predict.exports import show_exports
 
 IMAGE_PX = 520
@@ -31,9 +32,9 @@ def is_withheld(session: ReadingSession, reading: Reading, card: Card) -> bool:
 def show_rejected(session: ReadingSession, reading: Reading, prediction: Prediction, card: Card) -> None:
     """Shows the open film, the reasons for its rejection, and a button that shows the prediction anyway."""
     for reason in prediction.input_check.reasons if prediction.input_check else ():
-        st.error(reason.sentence)
+        st.error(plain(reason.sentence))
     for warning in reading.warnings:
-        st.warning(warning)
+        st.warning(plain(warning))
     film = session.film()
     image_place, text_place = st.columns([2.4, 1])
     with image_place:
@@ -42,6 +43,6 @@ def show_rejected(session: ReadingSession, reading: Reading, prediction: Predict
         st.markdown(f"**{REJECTED}.** A prediction for this image would mean nothing.")
         insist = (reading.source.key, model_key(card))
         st.button("Show anyway", key="predict_show_anyway", on_click=session.shown_anyway.add, args=(insist,))
-        st.caption(f"Input check of {card.name}, version {card.version}.")
+        st.caption(f"Input check of {plain(card.name)}, version {plain(card.version)}.")
         heatmap, concerns = prediction.heatmap(), reading.concerns
         show_exports(Report(film, reading.film_id, prediction, card, "", "", heatmap, concerns, withheld=True))

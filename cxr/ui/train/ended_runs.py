@@ -21,6 +21,7 @@ from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import MEASURES, compare_runs
 from cxr.ui.components.comparison import show_comparison
+from cxr.ui.plain_text import plain, plain_table
 from cxr.ui.train.live_run import show_curves, show_log
 from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview, title_of
 
@@ -74,7 +75,9 @@ def _show_run(run: Run) -> None:
     """Shows a run that has ended: its end, its model, its curves, values and log."""
     status = run.status
     sentence = with_form_labels(status.sentence) or f"{status.state.capitalize()}."
-    (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(sentence)
+    (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(
+        plain(sentence)
+    )
     with st.container(horizontal=True):
         if status.state != "finished" and sign_in.button(
             Action.RESUME_RUN, "Resume", key=f"train_run_resume_{run.id}", type="primary"
@@ -104,9 +107,9 @@ def _show_model(card: Card) -> None:
     """Shows the model of a run, compared with the default model, and the button that makes it the default."""
     name, default = card.name, default_model.default_name()
     if name == default or default is None:
-        st.subheader(f"Model {name}")
+        st.subheader(plain(f"Model {name}"))
     else:
-        st.subheader(f"Model {name} compared with the default model {default}")
+        st.subheader(plain(f"Model {name} compared with the default model {default}"))
         current = registry.get_card(default)
         show_comparison(
             ModelScores.from_card(card, held_out_scores(card)),
@@ -117,7 +120,7 @@ def _show_model(card: Card) -> None:
         st.markdown(IS_DEFAULT)
     with st.expander("Test and validation results", expanded=default in (None, name), key="train_run_results"):
         results = model_card.performance_table(card)
-        st.table(results, border="horizontal", hide_index=True, width="content", alt="Results by metric")
+        st.table(plain_table(results), border="horizontal", hide_index=True, width="content", alt="Results by metric")
     for earlier in earlier_models(card):
         frame.link("models", f"{earlier.name}, saved before this run was resumed", model=earlier.name)
     if name != default:
@@ -135,7 +138,7 @@ def _show_values(run: Run) -> None:
     with st.expander("Hyperparameters", key=f"train_run_values_{run.id}"), frame.errors_shown():
         changed = changed_values(run)
         if len(changed):
-            st.table(changed, border="horizontal", hide_index=True, width="content", alt="Changed values")
+            st.table(plain_table(changed), border="horizontal", hide_index=True, width="content", alt="Changed values")
         st.code(run.job.recipe_toml, "toml")
 
 
@@ -150,4 +153,6 @@ def _compare(chosen: Sequence[Run]) -> None:
     )
     show_chart(compare_runs({title_of(run): run.history() for run in chosen}, measure), f"runs_{measure}")
     with frame.errors_shown():
-        st.table(differences(chosen), border="horizontal", hide_index=True, alt="Hyperparameters that differ")
+        st.table(
+            plain_table(differences(chosen)), border="horizontal", hide_index=True, alt="Hyperparameters that differ"
+        )

@@ -16,6 +16,7 @@ from cxr.learning.journal import Phase
 from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import accuracy_curves, loss_curves, rate_curve
+from cxr.ui.plain_text import plain
 from cxr.ui.train.run_tables import title_of
 
 REFRESH_S = 2
@@ -25,9 +26,9 @@ STOPPING = "Stops after this step; the best weights so far are saved."
 
 def show_run_in_progress(run: Run) -> None:
     """Shows a run in progress, with a button that stops it."""
-    st.subheader(title_of(run))
+    st.subheader(plain(title_of(run)))
     if name := planned_name(run):
-        st.markdown(f"Will be saved as {name}.")
+        st.markdown(f"Will be saved as {plain(name)}.")
     _show_live(run)
     _offer_stop(run)
 
@@ -67,7 +68,7 @@ def _show_progress(status: Status, history: Sequence[dict[str, float]]) -> None:
         return
     share = status.done / status.total if status.total else 0.0
     count = f": {status.done} of {status.total}" if status.total else ""
-    st.progress(min(share, 1.0), f"{(status.phase or status.state).capitalize()}{count}{left}")
+    st.progress(min(share, 1.0), plain(f"{(status.phase or status.state).capitalize()}{count}{left}"))
 
 
 def _show_figures(status: Status, history: Sequence[dict[str, float]]) -> None:
@@ -87,7 +88,7 @@ def _show_figures(status: Status, history: Sequence[dict[str, float]]) -> None:
         for name, value in figures.items():
             st.metric(name, value, width="content")
     if status.sentence or status.device:
-        st.caption(" ".join(part for part in (status.sentence, status.device and f"On {status.device}.") if part))
+        st.caption(plain(" ".join(filter(None, (status.sentence, status.device and f"On {status.device}.")))))
 
 
 def show_curves(run: Run, history: Sequence[dict[str, float]]) -> None:

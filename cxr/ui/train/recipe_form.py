@@ -21,6 +21,7 @@ from cxr.registry.hyperparameters import (
     with_values,
 )
 from cxr.registry.recipe import Recipe
+from cxr.ui.plain_text import plain
 
 COLUMNS = 3
 EMPTY = "none"
@@ -43,7 +44,7 @@ def recipe_form(recipe: Recipe, starts: Sequence[str]) -> Recipe | None:
                 values |= _show_grid(items, recipe, starts)
         chosen = with_values(recipe, values)
     except RecipeError as error:
-        st.error(with_form_labels(str(error)))
+        st.error(plain(with_form_labels(str(error))))
         chosen = None
     _show_changes(recipe, chosen)
     return chosen
@@ -53,15 +54,15 @@ def _show_changes(recipe: Recipe, chosen: Recipe | None) -> None:
     """Shows which values differ from the recipe's, and a button that resets them."""
     changed = changes(recipe, chosen) if chosen else {}
     if chosen and not changed:
-        st.caption(f"All values are those of {recipe.name}.")
+        st.caption(f"All values are those of {plain(recipe.name)}.")
         return
     if changed:
         labels = {item.key: item.label for item in hyperparameters()}
         listed = "; ".join(
             f"{labels[key]} {before or EMPTY} → {now or EMPTY}" for key, (before, now) in changed.items()
         )
-        st.caption(f"Changed from {recipe.name}: {listed}")
-    st.button(f"Reset to {recipe.name}", key="train_form_reset", on_click=_reset, args=(recipe,))
+        st.caption(plain(f"Changed from {recipe.name}: {listed}"))
+    st.button(f"Reset to {plain(recipe.name)}", key="train_form_reset", on_click=_reset, args=(recipe,))
 
 
 def _reset(recipe: Recipe) -> None:
@@ -87,7 +88,7 @@ def _ask(item: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> Value:
         st.session_state[key] = "head"  # the backbone was changed for one that has no such block
     value = _show_widget(item, label, own, key, options)
     bounds = f" {item.range.capitalize()}." if item.range else ""
-    st.caption(f"{item.meaning}{bounds} Recipe value: {item.format(own) or EMPTY}.")
+    st.caption(plain(f"{item.meaning}{bounds} Recipe value: {item.format(own) or EMPTY}."))
     return value
 
 

@@ -16,6 +16,7 @@ from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form
 from cxr.ui.components.choosers import choose_datasets
 from cxr.ui.components.progress import progress_bar
+from cxr.ui.plain_text import plain
 
 DATASETS = "train_datasets"
 NOT_CHOSEN = "Select the datasets to train on."
@@ -61,9 +62,9 @@ def _show_audit_line(audit: Audit) -> None:
     films = f"{counted(audit.films, 'X-ray')} from {counted(audit.patients, 'patient')}."
     found = f"Audit: {', '.join(counted(counts[kind], name) for kind, name in _NAMES.items() if counts[kind])}."
     if audit.worst == "error":
-        st.error(f"{films} Do not train on this data as it is. {audit.findings[0].sentence} {found}")
+        st.error(plain(f"{films} Do not train on this data as it is. {audit.findings[0].sentence} {found}"))
     elif audit.worst == "warning":
-        st.warning(f"{films} {audit.findings[0].sentence} {found}")
+        st.warning(plain(f"{films} {audit.findings[0].sentence} {found}"))
     else:
         st.success(f"{films} {found if counts['info'] else 'The audit found no problems.'}")
 
