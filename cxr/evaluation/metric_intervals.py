@@ -126,7 +126,7 @@ def _support(cases: LabeledCases) -> dict[str, Support]:
             "balanced_accuracy": len(present),
             "macro_f1": CERTAINTY * len(present),
         }  # classes vary by themselves
-        of_mean |= {"macro_auc": CERTAINTY, "micro_auc": CERTAINTY}
+        of_mean |= dict.fromkeys(("macro_auc", "micro_auc"), CERTAINTY * len(present) / 2)  # of two they are one AUC
         support |= {name: Support(least, times * harmonic_mean / least) for name, times in of_mean.items()}
     sides = [effective_patients(cases.patient[cases.binary_reference == side]) for side in (1, 0)]
     return support | {f"binary.{name}": value for name, value in _of_one_class("", *sides).items()}

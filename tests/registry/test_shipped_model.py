@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.card_results import model_results
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.scores import probabilities_of, read_scores
@@ -18,8 +19,9 @@ from cxr.films.synthetic.non_xrays import draw_non_xray
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
 from cxr.inference.loading import load_classifier
 from cxr.registry import default_model, registry
-from cxr.registry.card import SHORTCUTS, model_files
+from cxr.registry.card import SHORTCUTS, Statement, model_files
 from cxr.registry.recipe import Recipe
+from cxr.registry.results import MetricInterval
 
 PROJECT = Path(__file__).parents[2]
 NAME = "vgg16-broad"
@@ -79,6 +81,32 @@ def test_no_file_of_it_names_a_folder_of_the_machine_that_made_it(shipped):
     for file in ("card.json", "recipe.toml", "evaluation.csv", SHORTCUTS):
         text = (PROJECT / "models" / NAME / file).read_text("utf-8")
         assert not re.search(r"(^|[\s\",=])/[a-z]+/", text), file
+
+
+def test_its_statement_is_that_of_the_documents(shipped):
+    assert shipped.statement == Statement.read(PROJECT / "docs" / "shipped-model.toml")
+
+
+def test_its_results_by_source_and_their_intervals_are_of_this_version(shipped):
+    labels = LabelSpace(shipped.classes, shipped.groups)
+    found = model_results(read_scores(registry.evaluation_path(NAME)), labels, shipped.threshold, shipped.unsure)
+    for role, stored in shipped.results.by_role.items():
+        now = found.by_role[role]
+        assert numbers(stored.intervals) == pytest.approx(numbers(now.intervals), abs=1e-3, nan_ok=True)
+        for column, part in now.groups.items():
+            assert stored.groups[column].compared == part.compared
+            for before, group in zip(stored.groups[column].groups, part.groups, strict=True):
+                assert before.name == group.name
+                assert group.calibration_bias is not None
+                assert numbers(dict(before)) == pytest.approx(numbers(dict(group)), abs=1e-3, nan_ok=True)
+
+
+def numbers(metrics):
+    """The value and the bounds of each metric."""
+    intervals = {name: metric for name, metric in metrics.items() if isinstance(metric, MetricInterval)}
+    return {
+        (name, part): np.nan if value is None else value for name, metric in intervals.items() for part, value in metric
+    }
 
 
 def test_the_results_on_its_card_are_those_of_its_stored_scores(shipped):
