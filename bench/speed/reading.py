@@ -15,8 +15,9 @@ from bench.speed.contenders import Engines, Films, Reader
 from bench.speed.turns import Timing, in_turns
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
-from cxr.inference.batch import DECODER_THREADS, read_sources
+from cxr.inference.batch import read_sources
 from cxr.inference.classifier import Classifier
+from cxr.inference.decode_ahead import THREADS as DECODER_THREADS
 from cxr.inference.sources import source_on_disk
 from cxr.presentation.report import batch_csv
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 from cxr.core.access import Action, authorize
@@ -14,9 +13,9 @@ from cxr.core.audit_trail import AuditEntry, append_entry
 from cxr.core.errors import FilmError
 from cxr.films.film import Film, film_id
 from cxr.inference.classifier import Classifier, Prediction
+from cxr.inference.decode_ahead import DecodeAhead
 from cxr.inference.sources import FilmSource
 
-DECODER_THREADS = 2
 BATCH_SIZE = 8  # small enough for a progress bar that moves
 
 
@@ -63,22 +62,25 @@ class Reading:
 def read_sources(classifier: Classifier, sources: Iterable[FilmSource]) -> Iterator[Reading]:
     """A reading of each source, in order; the next files are decoded while the model works."""
     person = authorize(Action.READ_FILMS)
-    remaining = iter(sources)
-    with ThreadPoolExecutor(DECODER_THREADS) as pool:
-        ahead = [pool.submit(_decode, source) for source in islice(remaining, BATCH_SIZE)]
-        single = len(ahead) == 1
-        while ahead:
-            batch = [future.result() for future in ahead]
-            ahead = [pool.submit(_decode, source) for source in islice(remaining, BATCH_SIZE)]
+    with DecodeAhead(iter(sources), _decode, _pixels, BATCH_SIZE) as ahead:
+        batch = deque(ahead.take())
+        single = len(batch) == 1 and not ahead.has_more
+        while batch:
             films = [reading.film for reading in batch if reading.film is not None]
             predictions = iter(classifier.read_batch(films, single) if films else ())
-            for reading in batch:
-                if reading.film is None:
-                    yield reading
-                    continue
-                card = classifier.card
-                append_entry(AuditEntry(Action.READ_FILMS, card.name, card.version, film=reading.film_id), person)
-                yield replace(reading, prediction=next(predictions))
+            films.clear()
+            while batch:
+                reading = batch.popleft()
+                if reading.film is not None:
+                    card = classifier.card
+                    append_entry(AuditEntry(Action.READ_FILMS, card.name, card.version, film=reading.film_id), person)
+                yield reading if reading.film is None else replace(reading, prediction=next(predictions))
+                ahead.release(reading)
+            batch = deque(ahead.take())
+
+
+def _pixels(reading: Reading) -> int:
+    return 0 if reading.film is None else reading.film.pixels.size
 
 
 def _decode(source: FilmSource) -> Reading:

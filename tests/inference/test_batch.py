@@ -2,6 +2,7 @@
 
 import json
 import threading
+import weakref
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from cxr.films.isolation.pool import DecoderPool
 from cxr.films.read_failure import ReadFailure
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import BATCH_SIZE, read_sources
+from cxr.inference.decode_ahead import MAX_PIXELS_AHEAD, THREADS
 from cxr.inference.sources import FilmSource, source_on_disk
 from tests.support.misbehaving import MARK, MISBEHAVING
 
@@ -124,6 +126,34 @@ def test_no_more_than_two_batches_are_decoded_ahead(files, home):
     next(readings)
     assert len(taken) <= 2 * BATCH_SIZE
     readings.close()
+
+
+def test_large_images_from_small_files_are_never_in_memory_together(home):
+    size = MAX_PIXELS_AHEAD // 2
+    alive, most, lock = [0], [0], threading.Lock()
+
+    def count(change):
+        with lock:
+            alive[0] += change
+            most[0] = max(most[0], alive[0])
+
+    def decode(data):
+        film = Film.from_pixels(np.zeros((size // 1000, 1000), np.uint8))  # untouched, so it takes no memory
+        count(1)
+        weakref.finalize(film, count, -1)
+        return film
+
+    class Echo:
+        card = SimpleNamespace(name="echo", version="1")
+
+        def read_batch(self, films, single):
+            return [None] * len(films)
+
+    echo: Any = Echo()
+    sources = [FilmSource(str(n), "blank.png", lambda: b"small", decode) for n in range(6 * BATCH_SIZE)]
+    readings = sum(1 for _ in read_sources(echo, sources))
+    assert readings == len(sources)
+    assert most[0] <= 2 + THREADS + 1
 
 
 @pytest.mark.parametrize("count", [1, 2, BATCH_SIZE + 1])
