@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Annotated
 
 import typer
 
-from cxr.cli import console, installation_checks, reading_checks
+from cxr.cli import console, installation_checks, reading_checks, stored_data
 from cxr.cli.installation_checks import REINSTALL, CheckResult, Level
 from cxr.cli.options import Json
 from cxr.core.errors import CxrError
@@ -21,6 +22,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "folders": installation_checks.folders,
         "disk": installation_checks.disk,
         "memory": installation_checks.memory,
+        "stored data": stored_data.stored_data,
         "network": installation_checks.network,
         "image file": reading_checks.image_file,
         "models": reading_checks.models,
@@ -62,7 +64,17 @@ def report(results: Iterable[CheckResult], as_json: bool = False) -> int:
     return errors
 
 
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    clean: Annotated[
+        list[stored_data.Kind] | None,
+        typer.Option(help="Clean this kind of stored data, and check nothing; may be given several times."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check this installation and suggest remedies; the exit code is 1 if something does not work."""
+    if clean:
+        done = {kind.value: stored_data.clean(kind) for kind in dict.fromkeys(clean)}
+        console.print_json({"cleaned": done}) if as_json else typer.echo("\n".join(done.values()))
+        return
     if report(examine(), as_json):
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ model that turned out to be bad; from the digest alone, nobody finds the film or
 and datasets are not written, because they are often patients' names.
 
 Lines are only ever appended. Each goes to the file of its month in one system write in append mode, so that lines of
-several processes never mix.
+several processes never mix. The trail has a limit: beyond it, the oldest files are deleted.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 
 from cxr.core.access import LEGACY_ACTIONS, LOCAL, Action, Person, authorize
 from cxr.core.errors import AccessError
 from cxr.core.paths import trail_dir
+from cxr.core.stored_data import keep_below, stored_bytes
 
+MAX_BYTES = 1_000_000_000  # of the trail: about five million lines
+MAX_FILE_BYTES = 100_000_000
 log = logging.getLogger("cxr.trail")
 
 
@@ -77,6 +80,7 @@ def append_entry(entry: AuditEntry, person: Person) -> None:
     stamped = replace(entry, who=person.name, when=now.isoformat(timespec="milliseconds"))
     line = {"when": stamped.when, "who": stamped.who} | {key: value for key, value in asdict(stamped).items() if value}
     try:
+        _keep_below_limit(now)
         handle = _open(now)
         try:
             _write(handle, json.dumps(line, ensure_ascii=False).encode() + b"\n")
@@ -123,6 +127,18 @@ def _check_writable(person: Person) -> None:
 def _open(now: datetime) -> int:
     trail_dir().mkdir(parents=True, exist_ok=True)
     return os.open(trail_dir() / f"{now:%Y-%m}.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def _keep_below_limit(now: datetime) -> None:
+    """Begin another file where that of this month is full, and delete the oldest where all together are too large."""
+    current, files = trail_dir() / f"{now:%Y-%m}.jsonl", sorted(trail_dir().glob("*.jsonl"))
+    if stored_bytes(current) > MAX_FILE_BYTES:
+        parts = [path.stem.rpartition("-")[2] for path in files if path.name.startswith(f"{now:%Y-%m}-")]
+        number = max([int(part) for part in parts if part.isdigit()], default=-1) + 1
+        with suppress(OSError):  # another process was faster
+            current.rename(current.with_name(f"{now:%Y-%m}-{number:06d}.jsonl"))
+        files = sorted(trail_dir().glob("*.jsonl"))
+    keep_below(files, MAX_BYTES, kept=[current])
 
 
 def _write(handle: int, line: bytes) -> None:

@@ -20,6 +20,7 @@ from cxr.core.paths import home
 
 ANSWERS = ("agree", "disagree", "unsure")
 MAX_NOTE_LENGTH = 500
+MAX_RESPONSES = 20_000  # saved on this computer
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,17 @@ def save_responses(*responses: ReaderResponse) -> None:
 
 
 def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
-    path = _path()
+    path = responses_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             others = [old for old in saved_responses() if (old.film, old.model) not in new]
+            if len(others) + len(new) > MAX_RESPONSES:
+                raise CxrError(
+                    f"This computer has {len(others):,} saved responses; the limit is {MAX_RESPONSES:,}. Download them "
+                    "on the page Predict, then delete them: cxr doctor --clean responses.",
+                    code="responses-limit",
+                )
             lines = [json.dumps(asdict(response)) + "\n" for response in [*others, *new.values()]]
             write_atomically(path, "".join(lines))
     except OSError as error:
@@ -67,7 +74,7 @@ def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
 def saved_responses() -> list[ReaderResponse]:
     """The responses saved on this computer, oldest first; a damaged line is skipped."""
     try:
-        lines = _path().read_text("utf-8").splitlines()
+        lines = responses_file().read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
     responses = []
@@ -85,5 +92,6 @@ def to_csv(responses: Iterable[ReaderResponse]) -> str:
     return csv_text(columns, [asdict(response) | {"disclaimer": DISCLAIMER} for response in responses])
 
 
-def _path() -> Path:
+def responses_file() -> Path:
+    """The file of the saved responses."""
     return home() / "opinions.jsonl"

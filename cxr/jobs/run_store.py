@@ -21,14 +21,19 @@ from cxr.core.access import SIGN_IN_REQUIRED, Action, current_person
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import RunError
+from cxr.core.number_format import gigabytes
 from cxr.core.paths import runs_dir
+from cxr.core.stored_data import keep_below, remove, stored_bytes
 from cxr.jobs.run import PROCESS, Job, Run, Status
 
+MAX_RUNS = 1_000
+MAX_BYTES = 50_000_000_000  # of all runs
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6,12}-[a-z0-9._-]+$")
 
 
 def create(job: Job, recipe_name: str) -> Run:
     """A new run's folder; no process is started."""
+    make_room()
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S%f")  # to the microsecond: runs are listed in this order
     run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
@@ -36,6 +41,28 @@ def create(job: Job, recipe_name: str) -> Run:
     write_atomically(run.folder / "job.json", json.dumps(asdict(replace(job, by=current_person().name))))
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     return run
+
+
+def make_room() -> None:
+    """Delete the oldest finished runs beyond the limit; RunError where the others alone are too large.
+
+    A run that can still be resumed is never deleted here.
+    """
+    runs = all_runs()
+    finished = [run for run in reversed(runs) if run.status.state == "finished"]
+    others = [run.folder for run in runs if run not in finished]
+    room = MAX_BYTES - sum(map(stored_bytes, others))
+    if room < 0 or len(others) >= MAX_RUNS:
+        raise RunError(
+            f"There are {len(others):,} runs that can be resumed, of {gigabytes(MAX_BYTES - room)}; the limit is "
+            f"{MAX_RUNS:,} runs and {gigabytes(MAX_BYTES)}. Delete some with cxr runs delete ID, or all that have "
+            "ended with cxr doctor --clean runs.",
+            code="runs-limit",
+        )
+    surplus = finished[: max(0, len(runs) + 1 - MAX_RUNS)]
+    for run in surplus:
+        remove(run.folder)
+    keep_below([run.folder for run in finished if run not in surplus], room)
 
 
 def start(job: Job, recipe_name: str) -> Run:

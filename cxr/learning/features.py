@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from cxr.core.errors import FilmError
+from cxr.core.errors import FilmError, RunError
+from cxr.core.number_format import gigabytes
 from cxr.core.paths import cache_dir
+from cxr.core.stored_data import by_age, keep_below, stored_bytes
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER, Film
 from cxr.learning.augmentation import AUGMENTATION, augment, view_rng
@@ -114,7 +115,7 @@ class PixelTable:
 def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTable:
     """Every film at the model's size; a film in the cache is not decoded again."""
     store = FeatureStore(cache_dir() / "pixels" / f"{size_px}-{READER}", (size_px, size_px), np.dtype(np.uint8))
-    make_room(store, len(dataset))
+    make_room(store, max(0, len(dataset) - len(store.row_by_key())))  # most are known, or none
     known = set(store.row_by_key())
 
     def decode(i: int) -> tuple[bytes, NDArray[np.uint8] | None, str]:
@@ -134,6 +135,9 @@ def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTabl
             new = {
                 key: pixels for key, pixels in new.items() if key not in known
             }  # decoded ahead, before an equal film was stored
+            if (len(known) + len(new)) * store.row_bytes > CACHE_BYTES["pixels"]:
+                _empty(store)  # of the pixels of other datasets
+                return pixel_table(dataset, size_px, progress)
             if new:
                 store.append(list(new), np.stack(list(new.values())))
                 known.update(new)
@@ -160,9 +164,9 @@ def feature_table(
     dtype = np.dtype(ml_dtypes.bfloat16) if str(frozen.output.dtype) == "bfloat16" else np.dtype(np.float32)
     folder = f"{_network_key(frozen, recipe)}-{_views_key(recipe) if views else 'plain'}"
     store = FeatureStore(cache_dir() / "features" / folder, shape, dtype)
-    make_room(store, len(films) * len(view_numbers))
     plan = [(int(film), view) for film in films for view in view_numbers]
     keys = [_row_key(digests[film], view) for film, view in plan]
+    make_room(store, len(set(keys) - set(store.row_by_key())))
 
     def image(k: int) -> NDArray[np.uint8]:
         film, view = plan[k]
@@ -181,19 +185,28 @@ def feature_table(
 
 
 def make_room(store: FeatureStore, rows: int) -> None:
-    """Delete other stores of the same kind, least recently used first, until that many new rows fit the limit."""
-    own = store.folder
-    limit_bytes = CACHE_BYTES[own.parent.name] - rows * store.row_bytes
+    """Delete other stores of the same kind, least recently used first, until that many new rows fit the limit.
+
+    Where they still do not fit, the store's own rows go, too; a RunError where they alone are more than the limit.
+    """
+    own, limit_bytes = store.folder, CACHE_BYTES[store.folder.parent.name]
+    new_bytes = rows * store.row_bytes
+    if new_bytes > limit_bytes:
+        raise RunError(
+            f"The {own.parent.name} of these images would take {gigabytes(new_bytes)} on the disk; the limit is "
+            f"{gigabytes(limit_bytes)}. Use fewer images, fewer training.views, or a smaller input.size_px.",
+            code="cache-limit",
+        )
     own.mkdir(parents=True, exist_ok=True)
     os.utime(own)
-    stores = [folder for folder in own.parent.iterdir() if folder.is_dir()]
-    oldest_first = sorted(stores, key=lambda folder: folder.stat().st_mtime)
-    bytes_of = {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in oldest_first}
-    total = sum(bytes_of.values())
-    for folder in oldest_first:
-        if total > limit_bytes and folder != own:
-            shutil.rmtree(folder)
-            total -= bytes_of[folder]
+    keep_below(by_age(own.parent), limit_bytes - new_bytes, kept=[own])
+    if stored_bytes(own) + new_bytes > limit_bytes:
+        _empty(store)
+
+
+def _empty(store: FeatureStore) -> None:
+    """Delete the store's rows and keys."""
+    keep_below(by_age(store.folder), 0, kept=[store.folder / "lock"])
 
 
 def _network_key(frozen: Any, recipe: Recipe) -> str:

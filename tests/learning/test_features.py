@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from cxr.core.errors import RunError
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 from cxr.learning import features
@@ -386,3 +387,28 @@ def test_poolings_and_augmentations_have_stores_of_their_own(home, dataset):
     shifted = tiny_recipe(trunk={"train": "head"}, training={"views": 1}, augmentation={"shift_x": 0.2})
     feature_table(build(shifted, 2).frozen_part, shifted, chosen, pixels, 1, quiet)
     assert len(list((home / "cache" / "features").iterdir())) == 4
+
+
+def test_a_store_that_would_outgrow_its_limit_begins_anew(tmp_path, monkeypatch):
+    monkeypatch.setitem(features.CACHE_BYTES, "features", 250)
+    own = features.FeatureStore(tmp_path / "features" / "own", (10,), np.dtype(np.uint8))
+    own.append([bytes([k]) * features.KEY_BYTES for k in range(8)], np.zeros((8, 10), np.uint8))
+    features.make_room(own, 4)  # 8 rows with their keys are 208 bytes
+    assert len(own.row_by_key()) == 8
+    features.make_room(own, 5)
+    assert own.row_by_key() == {}
+    with pytest.raises(RunError) as raised:
+        features.make_room(own, 26)
+    assert raised.value.code == "run.cache-limit"
+
+
+def test_pixels_stay_below_their_limit_while_datasets_follow_each_other(home, dataset, monkeypatch):
+    row = 32 * 32
+    monkeypatch.setitem(features.CACHE_BYTES, "pixels", len(dataset) * row)
+    first, second = (dataset.where(np.arange(len(dataset)) % 2 == half) for half in (0, 1))
+    for films in (first, second, dataset, first):
+        table = pixel_table(films, 32, quiet)
+        assert not table.unreadable
+        assert np.array_equal(table.table.take(np.arange(1))[0], films.read(0).fitted(32))
+        (folder,) = (home / "cache" / "pixels").iterdir()
+        assert (folder / "rows.bin").stat().st_size <= len(dataset) * row

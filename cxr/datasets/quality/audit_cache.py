@@ -13,6 +13,7 @@ from typing import Any
 from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
+from cxr.core.stored_data import MAX_SMALL_CACHE_BYTES, by_age, keep_below
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit import CHECKS, Audit, audit
 from cxr.datasets.quality.copies import store_copies
@@ -41,6 +42,7 @@ def audit_or_cached(dataset: Dataset, progress: Progress | None = None) -> Audit
         path = _file(dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps({"signature": signature, "audit": _to_json(result, dataset)}))
+        keep_below(by_age(path.parent), MAX_SMALL_CACHE_BYTES, kept=[path])
         store_copies(dataset, result.copies)
     return result
 

@@ -23,6 +23,7 @@ from pydantic import PositiveFloat, TypeAdapter
 
 from cxr.core.atomic_files import write_atomically
 from cxr.core.paths import cache_dir
+from cxr.core.stored_data import MAX_SMALL_CACHE_BYTES, by_age, keep_below
 from cxr.films.film import Film
 from cxr.inference.classifier import TENSORFLOW, Classifier, ForwardPass
 from cxr.inference.engines.engine import EnginePlugin, same_answers
@@ -132,6 +133,7 @@ class EngineSelector:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, json.dumps(times_ms) + "\n")
+            keep_below(by_age(path.parent), MAX_SMALL_CACHE_BYTES, kept=[path])
         except OSError:
             log.warning("The engines' times could not be cached; they are measured again after the next start.")
 

@@ -1,0 +1,129 @@
+"""What `cxr doctor` shows of stored data, each with its limit, and cleans on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from cxr.cli.installation_checks import CheckResult, Level
+from cxr.core import audit_trail, paths
+from cxr.core.access import Action, authorize
+from cxr.core.number_format import gigabytes
+from cxr.core.stored_data import MAX_SMALL_CACHE_BYTES, keep_below, remove, stored_bytes
+
+NEARLY_FULL = 0.9  # of a limit
+
+
+class Kind(StrEnum):
+    """Stored data that can be cleaned."""
+
+    features = "features"
+    pixels = "pixels"
+    audits = "audits"
+    engines = "engines"
+    runs = "runs"
+    responses = "responses"
+    trail = "trail"
+
+
+@dataclass(frozen=True)
+class Store:
+    """One kind of stored data: what it is, how much is used of its limit, and how it is cleaned."""
+
+    title: str
+    used: float
+    limit: float
+    text: Callable[[float], str]
+    clean: Callable[[], object]
+    cleaning: str  # what cleaning deletes
+
+    @property
+    def sentence(self) -> str:
+        """The amount that is used, and the limit."""
+        return f"{self.title}: {self.text(self.used)} of at most {self.text(self.limit)}"
+
+
+def stores() -> dict[Kind, Store]:
+    """Every kind of stored data."""
+    from cxr.inference import reader_responses
+    from cxr.jobs import run_store
+    from cxr.learning.features import CACHE_BYTES
+
+    limits = CACHE_BYTES | {"audits": MAX_SMALL_CACHE_BYTES, "engines": MAX_SMALL_CACHE_BYTES}
+    titles = {
+        Kind.features: "Features of frozen backbones",
+        Kind.pixels: "Decoded X-rays",
+        Kind.audits: "Audits of datasets",
+        Kind.engines: "Times of engines",
+    }
+    found = {
+        kind: Store(
+            title,
+            stored_bytes(paths.cache_dir() / kind),
+            limits[kind],
+            gigabytes,
+            partial(remove, paths.cache_dir() / kind),
+            "all; they are computed again when they are needed",
+        )
+        for kind, title in titles.items()
+    }
+    found[Kind.runs] = Store(
+        "Training runs",
+        stored_bytes(paths.runs_dir()),
+        run_store.MAX_BYTES,
+        gigabytes,
+        _clean_runs,
+        "all that have ended, with their checkpoints; models stay",
+    )
+    found[Kind.responses] = Store(
+        "Reader responses",
+        len(reader_responses.saved_responses()),
+        reader_responses.MAX_RESPONSES,
+        lambda count: f"{count:,.0f}",
+        partial(remove, reader_responses.responses_file()),
+        "all",
+    )
+    found[Kind.trail] = Store(
+        "Audit trail",
+        stored_bytes(paths.trail_dir()),
+        audit_trail.MAX_BYTES,
+        gigabytes,
+        _clean_trail,
+        "all but the newest file",
+    )
+    return found
+
+
+def stored_data() -> Iterator[CheckResult]:
+    """Each kind of stored data that is near its limit; or one result with all of them."""
+    found = stores()
+    for kind, store in found.items():
+        if store.used > NEARLY_FULL * store.limit:
+            remedy = f"cxr doctor --clean {kind} deletes {store.cleaning}."
+            yield CheckResult("stored data", Level.WARNING, f"{store.sentence}.", remedy, f"nearly-full-{kind}")
+    sentence = "; ".join(store.sentence for store in found.values())
+    yield CheckResult("stored data", Level.OK, f"{sentence}.")
+
+
+def clean(kind: Kind) -> str:
+    """Clean one kind of stored data and return what was done, in a sentence."""
+    before = stores()[kind]
+    authorize(Action.DELETE_RUN)
+    before.clean()
+    after = stores()[kind]
+    return f"{before.title}: {before.text(before.used)} before, {after.text(after.used)} now."
+
+
+def _clean_runs() -> None:
+    from cxr.jobs import run_store
+
+    for run in run_store.all_runs():
+        if not run.status.alive:
+            run_store.delete(run)
+
+
+def _clean_trail() -> None:
+    files = sorted(paths.trail_dir().glob("*.jsonl"))
+    keep_below(files, 0, kept=files[-1:])
