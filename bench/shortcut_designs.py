@@ -4,9 +4,10 @@
 
 Normal children's X-rays, one a patient, get labels at random, and those of the second class something that is no
 disease: letters, another compression, gray curve or noise, an electrode. Or soft opacities in the lungs, which are
-disease as far as an audit can know; or nothing. In each draw of labels two models are trained on half of the patients
-and audited on the other half, both on a stored model's frozen backbone: a head on each channel's mean, which hardly
-sees small things, and one on the last maps, which knows where things are.
+disease as far as an audit can know; or nothing. In each draw of labels models are trained on some of the patients and
+audited on the others. On a stored model's frozen backbone: a head on each channel's mean, which hardly sees small
+things, and one on the last maps, which knows where things are. With `--pixels`, a linear model of fine structure, pixel
+by pixel, which learns letters at a fixed place and nothing of disease.
 
 A false acquittal: the model has learned what was planted (the lower bound of its AUC is above 0.6) and the audit says
 "not detected". A false alarm: nothing, or a disease, was planted and the audit says "suspected" or "high".
@@ -27,7 +28,7 @@ from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -53,7 +54,7 @@ from cxr.registry.verification import load_verified  # noqa: E402
 
 SIDE_PX, FILMS, SEED = 224, 300, 0
 BATCH, PRECISION = 32, "bfloat16"
-MODELS = ("channel means", "maps")
+MODELS, PIXELWISE_PX = ("channel means", "maps", "pixels"), 112
 PLACES = {"top left": (0.04, 0.04), "shoulder": (0.08, 0.20), "abdomen": (0.44, 0.90)}
 POINTS = (7, 10, 14)
 RESULTS = Path(__file__).with_suffix(".json")  # the rows of the table
@@ -90,11 +91,20 @@ class Draw:
     tested: NDArray[np.int64]
 
     @classmethod
-    def of(cls, number: int, count: int) -> Draw:
-        """The draw of this number: half of the X-rays of either side are of the second class."""
-        order, label = np.random.default_rng(1000 + number).permutation(count), np.zeros(count, int)
-        label[order[: count // 4]] = label[order[count // 2 : count // 2 + count // 4]] = 1
-        return cls(number, label, order[: count // 2], order[count // 2 :])
+    def of(cls, number: int, count: int, tested: int = 0) -> Draw:
+        """The draw of this number: half of the X-rays of either side are of the second class.
+
+        The first `tested` X-rays are tested; if 0, a random half.
+        """
+        rng = np.random.default_rng(1000 + number)
+        order = rng.permutation(count)
+        sides = [rng.permutation(tested), tested + rng.permutation(count - tested)]
+        if not tested:
+            sides = [order[count // 2 :], order[: count // 2]]
+        label = np.zeros(count, int)
+        for side in sides:
+            label[side[: len(side) // 2]] = 1
+        return cls(number, label, sides[1], sides[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +146,8 @@ def main() -> None:
     parser.add_argument("--films", type=int, default=FILMS)
     parser.add_argument("--size", type=int, default=SIDE_PX, help="side of the network's input, in pixels")
     parser.add_argument("--only", nargs="*", default=[""], help="designs whose name contains one of these")
+    parser.add_argument("--pixels", action="store_true", help="a linear model of fine structure, pixel by pixel")
+    parser.add_argument("--tested", type=int, default=0, help="X-rays to audit; the rest trains. 0: a random half")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--outcomes", type=Path, default=Path("outcomes.jsonl"), help="one line for each outcome")
     options = parser.parse_args()
@@ -164,16 +176,16 @@ def run(options: argparse.Namespace) -> None:
 
     with TemporaryDirectory() as folder, ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
         place = Path(folder)
-        backbone = Backbone(options.model, options.size)
+        backbone: Features = Pixelwise(images) if options.pixels else Backbone(options.model, options.size)
         for design in chosen:
             sides = []
             for name in (design.first, design.second):
                 if not (place / f"{name}.pickle").is_file():
-                    write_version(name, images, options.size, place)
+                    write_version(name, images, options, place)
                 sides.append(backbone.version(read_version(place, name)))
             for number in range(options.draws):
-                draw = Draw.of(number, len(images))
-                answers = dict(models(sides, draw))
+                draw = Draw.of(number, len(images), options.tested)
+                answers = dict(models(sides, draw, backbone.models))
                 pool.submit(audited, place, design, draw, answers).add_done_callback(write)
             print(f"{design.name}: models trained", flush=True)
 
@@ -266,15 +278,17 @@ def normal_films(dataset: Dataset, count: int) -> list[Pixels]:
     return images
 
 
-def write_version(name: str, images: Sequence[Pixels], size_px: int, folder: Path) -> None:
+def write_version(name: str, images: Sequence[Pixels], options: argparse.Namespace, folder: Path) -> None:
     """Write the X-rays after a change as an audit reads them; lungs not found after it are those from before it."""
-    films = []
+    films, size_px = [], options.size
     for i, pixels in enumerate(images):
-        after = changed(pixels, name, np.random.default_rng(SEED + i))
-        mask = lung_mask(after)
+        film = Film.from_pixels(changed(pixels, name, np.random.default_rng(SEED + i)))
+        if options.tested and i >= options.tested:  # trains only
+            films.append(FilmWithLungs(film.fitted(size_px), np.zeros((size_px, size_px), bool), SIDE_PX, SIDE_PX))
+            continue
+        mask = lung_mask(film.pixels)
         lungs = lung_mask(pixels) if mask is None else mask
         assert lungs is not None
-        film = Film.from_pixels(after)
         properties = image_properties(film, b"", lungs)
         fitted = np.asarray(Image.fromarray(lungs).resize((size_px, size_px), Image.Resampling.NEAREST))
         films.append(FilmWithLungs(film.fitted(size_px), fitted, SIDE_PX, SIDE_PX, properties))
@@ -287,12 +301,47 @@ def read_version(folder: Path, name: str) -> list[FilmWithLungs]:
     return cast("list[FilmWithLungs]", pickle.loads((folder / f"{name}.pickle").read_bytes()))
 
 
+class Features(Protocol):
+    """What features and maps models are made of, and which of the two each model uses."""
+
+    models: dict[str, int]
+
+    def version(self, films: Sequence[FilmWithLungs]) -> Version:
+        """The features and the flattened maps of these X-rays in each view."""
+
+
+class Pixelwise:
+    """Fine structure, pixel by pixel; its features are the 64 main components of unchanged X-rays."""
+
+    def __init__(self, images: Sequence[Pixels]) -> None:
+        from sklearn.decomposition import PCA
+
+        self.models = {"pixels": 1}
+        rows = np.stack([self.fine_structure(Film.from_pixels(image).fitted(PIXELWISE_PX)) for image in images])
+        self.axes = PCA(64, random_state=SEED).fit(rows)
+
+    @staticmethod
+    def fine_structure(pixels: Pixels) -> Floats:
+        """The pixels, less the mean of those around them."""
+        small = np.asarray(Image.fromarray(pixels).resize((PIXELWISE_PX,) * 2, Image.Resampling.BILINEAR), np.float32)
+        return (small - ndimage.uniform_filter(small, 7)).ravel()
+
+    def version(self, films: Sequence[FilmWithLungs]) -> Version:
+        """The components and the fine structure of these X-rays in each view."""
+        found: Version = {}
+        for view, images in views_of(films).items():
+            rows = np.stack([self.fine_structure(image) for image in images])
+            found[view] = list(zip(self.axes.transform(rows), rows, strict=True))
+        return found
+
+
 class Backbone:
     """The frozen backbone of a stored model, which looks at the same pixels once."""
 
     def __init__(self, name: str, size_px: int) -> None:
         from cxr.learning.network import build
 
+        self.models = {"channel means": 0, "maps": 1}
         stored = load_verified(name)
         recipe = stored.recipe.with_overrides([f"input.size_px={size_px}", f"trunk.weights={STORED_MODEL}{name}"])
         network = build(recipe, len(CLASSES), PRECISION)
@@ -302,7 +351,7 @@ class Backbone:
 
     def version(self, films: Sequence[FilmWithLungs]) -> Version:
         """The features and the flattened maps of these X-rays in each view."""
-        images = {view: [draw(film.pixels, film.lungs) for film in films] for view, draw in VIEWS.items()}
+        images = views_of(films)
         new = {image.tobytes(): image for drawn in images.values() for image in drawn}
         new = {key: image for key, image in new.items() if key not in self.known}
         if new:
@@ -313,14 +362,22 @@ class Backbone:
         return {view: [self.known[image.tobytes()] for image in drawn] for view, drawn in images.items()}
 
 
-def models(sides: Sequence[Version], draw: Draw) -> Iterator[tuple[str, Answers]]:
-    """The answers of both models that are trained in this draw, by name."""
+def views_of(films: Sequence[FilmWithLungs]) -> dict[str, list[Pixels]]:
+    """The X-rays in each view; those without lungs, which come last, as a whole only."""
+    return {
+        view: [draw(film.pixels, film.lungs) for film in films if view == WHOLE or film.lungs.any()]
+        for view, draw in VIEWS.items()
+    }
+
+
+def models(sides: Sequence[Version], draw: Draw, parts: dict[str, int]) -> Iterator[tuple[str, Answers]]:
+    """The answers of the models that are trained in this draw, by name."""
 
     def chosen(view: str, part: int, films: NDArray[np.int64]) -> Floats:
         return np.stack([sides[draw.label[i]][view][i][part] for i in films]).astype(np.float32)
 
     features = {view: chosen(view, 0, draw.tested) for view in VIEWS}
-    for part, name in enumerate(MODELS):
+    for name, part in parts.items():
         trained, label = chosen(WHOLE, part, draw.train), draw.label[draw.train]
         probabilities = {
             view: probe_probabilities(trained, label, chosen(view, part, draw.tested), len(CLASSES)) for view in VIEWS
