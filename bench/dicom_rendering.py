@@ -123,7 +123,9 @@ def transformation(dataset: Dataset) -> tuple[str, list[str]]:
         return "window", ["+Wi", "1"]
     if dataset.BitsStored == 8:
         return "all of 8 bits", []
-    values = np.sort(apply_modality_lut(shifted(dataset), dataset), axis=None).astype(float)
+    image = apply_modality_lut(shifted(dataset), dataset)
+    rows, columns = (side // 20 for side in image.shape)
+    values = np.sort(image[rows : len(image) - rows, columns : image.shape[1] - columns], axis=None).astype(float)
     if "PixelPaddingValue" in dataset:
         values = values[values != dataset.PixelPaddingValue]
     cut = values.size // 200

@@ -5,8 +5,9 @@
 FOLDER holds the datasets of the default model's training; its validation images are read, so many of each dataset.
 Each is written into 16 bits (1,000 + 180 times its gray level), changed, and shown by percentiles: 0 is the range from
 minimum to maximum. `moved` compares with the unchanged 16-bit image shown in the same way, `from 8 bits` with the
-8-bit image itself. The last column is the share of the images whose values reach further beyond the 0.5th and 99.5th
-percentile than their distance.
+8-bit image itself; "inner" counts no pixel of the outer twentieths. A table before has the share of the training and
+validation images, 120 of each dataset, whose values reach beyond the percentiles in use by more than some part of their
+distance. With `--films 0` only that.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 from cxr.evaluation.scores import read_films  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
-from cxr.films.gray_range import sampled_range  # noqa: E402
+from cxr.films.gray_range import inner, sampled_range  # noqa: E402
 from cxr.inference.classifier import Classifier  # noqa: E402
 from cxr.inference.loading import load_classifier  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.default_model import default_name  # noqa: E402
 
-PERCENTS = (0, 0.1, 0.5, 1)
+RANGES = {"0": (0, 0.0), "0.5": (0.5, 0.0), "1": (1, 0.0), "0.5 inner": (0.5, 0.05)}  # percent, margin
+PARTS = (0.25, 0.5, 1)
 HIGHEST = 65535
 
 Stored = NDArray[np.uint16]
@@ -42,35 +44,56 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--films", type=int, default=12, help="of each dataset")
     asked = parser.parse_args()
+    print_tails(asked.data)
+    if asked.films:
+        print_changes([Film.read(path).pixels for path in films_of(asked.data, asked.films, ("val",))])
+
+
+def print_tails(data: Path) -> None:
+    """Prints how many images have values far beyond their percentiles, by dataset."""
+    print(f"| dataset | images | {' | '.join(f'beyond {part:g}' for part in PARTS)} |")
+    files = pd.Series(films_of(data, 120, ("train", "val")))
+    for name, of_dataset in files.groupby([file.relative_to(data).parts[0] for file in files]):
+        tails = np.array([tail(Film.read(path).pixels) for path in of_dataset])
+        shares = " | ".join(f"{np.mean(tails > part):.3f}" for part in PARTS)
+        print(f"| {name} | {len(tails)} | {shares} |", flush=True)
+
+
+def tail(image: NDArray[np.uint8]) -> float:
+    """How far values reach beyond the percentiles, in parts of the distance of these."""
+    shown_range, counted = sampled_range(image), inner(image)
+    beyond = max(shown_range.low - float(counted.min()), float(counted.max()) - shown_range.high)
+    return beyond / max(1.0, shown_range.high - shown_range.low)
+
+
+def print_changes(gray: Sequence[NDArray[np.uint8]]) -> None:
+    """Prints how far P(finding) moves by each change, with each range."""
     classifier = load_classifier(precision="float32")
-    gray = [Film.read(path).pixels for path in validation_films(asked.data, asked.films)]
     stored = [(1000 + 180 * pixels.astype(np.uint16)).astype(np.uint16) for pixels in gray]
     reference = findings(classifier, gray)
     print(f"{len(gray)} validation images")
-    print("| change | percent | from 8 bits: mean | 95% | largest | moved: mean | 95% | largest | decisions | tails |")
-    clean: dict[float, NDArray[np.float64]] = {}
+    print("| change | percent | from 8 bits: mean | 95% | largest | moved: mean | 95% | largest | decisions |")
+    clean: dict[str, NDArray[np.float64]] = {}
     for name, change in CHANGES.items():
         changed = [change(image) for image in stored]
-        tails = np.mean([sampled_range(image).has_long_tails for image in changed])
-        for percent in PERCENTS:
-            scores = findings(classifier, [shown(image, percent) for image in changed])
-            clean.setdefault(percent, scores)
-            from_8_bits, moved = abs(scores - reference), abs(scores - clean[percent])
+        for title, (percent, margin) in RANGES.items():
+            scores = findings(classifier, [shown(image, percent, margin) for image in changed])
+            clean.setdefault(title, scores)
+            from_8_bits, moved = abs(scores - reference), abs(scores - clean[title])
             threshold = classifier.threshold or 0.5
-            flipped = int(((scores >= threshold) != (clean[percent] >= threshold)).sum())
-            print(f"| {name} | {percent:g} | {summary(from_8_bits)} | {summary(moved)} | {flipped} | {tails:.2f} |")
-            sys.stdout.flush()
+            flipped = int(((scores >= threshold) != (clean[title] >= threshold)).sum())
+            print(f"| {name} | {title} | {summary(from_8_bits)} | {summary(moved)} | {flipped} |", flush=True)
 
 
-def validation_films(data: Path, most: int) -> list[Path]:
-    """The files of the default model's validation images that are in the folder, so many of each dataset."""
+def films_of(data: Path, most: int, roles: Sequence[str]) -> list[Path]:
+    """The files of the default model's images in these roles that are in the folder, so many of each dataset."""
     films = read_films(registry.evaluation_path(default_name() or ""))
-    validation = films[films["role"] == "val"]
-    files = [data / dataset / path for dataset, path in zip(validation["dataset"], validation["path"], strict=True)]
-    places = validation.assign(file=files)
+    chosen = films[films["role"].isin(roles)]
+    files = [data / dataset / path for dataset, path in zip(chosen["dataset"], chosen["path"], strict=True)]
+    places = chosen.assign(file=files)
     there = places[[file.is_file() for file in places["file"]]]
     samples = [group.sample(min(most, len(group)), random_state=0) for _, group in there.groupby("dataset")]
-    return pd.concat(samples)["file"].tolist()
+    return list(pd.concat(samples)["file"])
 
 
 def findings(classifier: Classifier, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
@@ -80,9 +103,11 @@ def findings(classifier: Classifier, images: Sequence[NDArray[np.uint8]]) -> NDA
     return np.asarray(1 - np.concatenate(rows)[:, classifier.labels.negative or 0], np.float64)
 
 
-def shown(image: Stored, percent: float) -> NDArray[np.uint8]:
-    """The gray levels of stored values between these percentiles."""
-    low, high = np.percentile(image, (percent, 100 - percent), method="inverted_cdf")
+def shown(image: Stored, percent: float, margin: float) -> NDArray[np.uint8]:
+    """The gray levels of stored values between these percentiles of the image without a margin."""
+    rows, columns = (int(margin * side) for side in image.shape)
+    counted = image[rows : len(image) - rows, columns : image.shape[1] - columns]
+    low, high = np.percentile(counted, (percent, 100 - percent), method="inverted_cdf")
     return np.rint(255 * np.clip((image - float(low)) / max(1.0, float(high) - float(low)), 0, 1)).astype(np.uint8)
 
 

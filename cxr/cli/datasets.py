@@ -41,7 +41,7 @@ def audit(
         return
     films, patients = counted(result.films, "X-ray"), counted(result.patients, "patient")
     counts = {display_name(label): count for label, count in result.by_label.items()}
-    typer.echo(f"{films} of {patients}: {console.listed(counts)}")
+    typer.echo(f"{films} from {patients}: {console.listed(counts)}")
     for finding in result.findings:
         typer.echo(f"{finding.severity.upper()}: {finding.sentence}")
         for path in finding.paths[:MAX_PATHS]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from cxr.films.gray_range import GrayRange, counted_range, sampled_range
+from cxr.films.gray_range import GrayRange, counted_range, inner, sampled_range
 
 BAND_PX = 1 << 20  # samples in a band: a large image needs little more memory than its own pixels
 _COLOR_SPREAD, _COLOR_SHARE = 24, 0.0005  # channels further apart in more pixels are color, not JPEG's chroma noise
@@ -45,6 +45,7 @@ def _range(samples: NDArray[Any]) -> GrayRange:
         return sampled_range(samples)
     lowest = np.iinfo(samples.dtype).min
     counts = np.zeros(1 << 8 * samples.dtype.itemsize, np.int64)
+    samples = inner(samples)
     for band in row_bands(samples):
         counts += np.bincount(samples[band].ravel().astype(np.int64) - lowest, minlength=len(counts))
     return counted_range(np.arange(len(counts), dtype=np.float64) + lowest, counts)

@@ -1,6 +1,7 @@
 """The range of values that is shown of an image of more than 8 bits: percentiles, so that a few pixels decide nothing.
 
-Hot pixels, metal, markers and borders would otherwise stretch the range and darken the whole image.
+Hot pixels, metal, markers and borders would otherwise stretch the range and darken the whole image. A border may have
+more pixels than the percentiles cut off, so the outer rows and columns are not counted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 SHARE = 0.005  # of the pixels at each end that become black or white (docs/images.md has the comparison)
 LONG_TAIL = 0.5  # values further beyond the range than this part of its length are worth a warning
+MARGIN = 20  # this part of the height and width at each side is not counted: a twentieth
 SAMPLED_PX = 1 << 22  # of images whose values are too many to count: every pixel of a smaller image
 
 
@@ -23,6 +25,12 @@ class GrayRange:
     low: float
     high: float
     has_long_tails: bool = False
+
+
+def inner(image: NDArray[Any]) -> NDArray[Any]:
+    """The image without its margin; a view."""
+    rows, columns = (side // MARGIN for side in image.shape)
+    return image[rows : image.shape[0] - rows, columns : image.shape[1] - columns]
 
 
 def counted_range(values: NDArray[np.float64], counts: NDArray[np.integer[Any]]) -> GrayRange:
@@ -44,6 +52,7 @@ def counted_range(values: NDArray[np.float64], counts: NDArray[np.integer[Any]])
 
 def sampled_range(samples: NDArray[Any]) -> GrayRange:
     """The range of an image's finite samples; of a very large image, of those in evenly spaced rows and columns."""
+    samples = inner(samples)
     step = int(np.ceil(np.sqrt(samples.size / SAMPLED_PX)))
     some = samples[::step, ::step].astype(np.float64)
     values, counts = np.unique(some[np.isfinite(some)], return_counts=True)

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from cxr.films.film_warning import FilmWarning
 from cxr.films.gray_pixels import row_bands
-from cxr.films.gray_range import GrayRange, counted_range
+from cxr.films.gray_range import GrayRange, counted_range, inner
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +124,21 @@ def _range_to_show(
     if dataset.BitsStored == 8:
         used = codes < 256 if stored.dtype.kind == "u" else abs(codes.view(stored.dtype) + 0.5) < 128
         return GrayRange(float(rescaled[used].min()), float(rescaled[used].max()))
+    is_padding = _padding(codes.view(stored.dtype), dataset)
+    for part in (inner(stored), stored):
+        counts = _counts(part, codes)
+        unpadded = np.where(is_padding, 0, counts)
+        if unpadded.any():
+            return counted_range(rescaled, unpadded)
+    return counted_range(rescaled, counts)
+
+
+def _counts(stored: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.int64]:
+    """How often each code occurs."""
     counts = np.zeros(codes.shape, np.int64)
     for band in row_bands(stored):
-        counts += np.bincount(stored[band].view(codes.dtype).ravel(), minlength=len(codes))
-    unpadded = np.where(_padding(codes.view(stored.dtype), dataset), 0, counts)
-    return counted_range(rescaled, unpadded if unpadded.any() else counts)
+        counts += np.bincount(stored[band].ravel().view(codes.dtype), minlength=len(codes))
+    return counts
 
 
 def _padding(values: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:

@@ -65,6 +65,15 @@ def test_hot_and_dead_pixels_and_thin_borders_move_no_other_by_more_than_a_few_l
 
 
 @FORMATS
+@pytest.mark.parametrize("value", [0, 65535])
+def test_a_border_moves_no_pixel_inside(packed: Callable[..., bytes], value: int) -> None:
+    stored = np.full_like(CLEAN, value)
+    stored[20:-20, 20:-20] = CLEAN[20:-20, 20:-20]
+    inside = Film.read(packed(stored)).pixels[20:-20, 20:-20]
+    assert np.array_equal(inside, Film.read(packed(CLEAN)).pixels[20:-20, 20:-20])
+
+
+@FORMATS
 def test_every_format_reads_the_same_values_alike(packed: Callable[..., bytes]) -> None:
     assert np.array_equal(Film.read(packed(CLEAN)).pixels, Film.read(dicom(CLEAN)).pixels)
 

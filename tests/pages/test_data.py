@@ -15,7 +15,7 @@ from cxr.datasets.quality.audit_cache import audit_or_cached, cached_audit
 from cxr.ui.data.add import NO_DATASETS, NOT_A_ZIP
 from cxr.ui.data.browse import NO_MATCHES
 from cxr.ui.data.dataset import SIZES_NEED_AUDIT
-from cxr.ui.data.splits import READ_ONLY, SAME_SPLIT
+from cxr.ui.data.splits import COPIES_TOGETHER, COPIES_UNKNOWN, READ_ONLY, SAME_SPLIT
 
 PAGE = Path(__file__).parents[2] / "pages" / "data.py"
 ENTRY = Path(__file__).parents[2] / "streamlit_app.py"
@@ -208,6 +208,17 @@ def test_a_split_is_previewed_and_saved_after_a_confirmation_beside_the_old_mani
     assert (Dataset.open(mine.path).table["split"] == "val").sum() == validation
     assert len(list(Path(mine.path).glob("manifest-before-*.csv"))) == 1
     assert SAME_SPLIT in text(run(app))
+
+
+def test_a_split_keeps_copies_together_once_an_audit_has_found_them(app: AppTest, mine: catalog.DatasetEntry) -> None:
+    first, *_, last = Dataset.open(mine.path).table["path"]
+    shutil.copy(Path(mine.path) / first, Path(mine.path) / last)
+    show_view(app, "Splits")
+    assert COPIES_UNKNOWN in [warning.value for warning in app.warning]
+    audit_or_cached(Dataset.open(mine.path))
+    run(app)
+    assert COPIES_UNKNOWN not in [warning.value for warning in app.warning]
+    assert COPIES_TOGETHER.format("2 X-rays") in text(app)
 
 
 def test_split_settings_are_the_same_after_a_visit_to_another_page(mine: catalog.DatasetEntry) -> None:

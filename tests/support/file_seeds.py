@@ -78,9 +78,15 @@ def png_of(width_px: int, height_px: int, bits: int, color: int, rows: bytes, pa
     return stream.getvalue()
 
 
-def stretched(stored: np.ndarray) -> np.ndarray:
-    """How values of more than 8 bits are shown: scaled to 0..255 after half a percent of the pixels at each end."""
-    values = np.sort(stored.astype(float), axis=None)
+def stretched(stored: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """How values of more than 8 bits are shown: scaled to 0..255 after half a percent of the pixels at each end.
+
+    The twentieth of the rows and columns at each side is not counted, nor pixels that are not in the mask.
+    """
+    rows, columns = (side // 20 for side in stored.shape)
+    inside = (slice(rows, len(stored) - rows), slice(columns, stored.shape[1] - columns))
+    mask = np.ones(stored.shape, bool) if counted is None else counted
+    values = np.sort(stored[inside][mask[inside]].astype(float))
     cut = values.size // 200
     low, high = values[cut], values[-1 - cut]
     return np.rint(255 * np.clip((stored - low) / (high - low), 0, 1)).astype(np.uint8)
