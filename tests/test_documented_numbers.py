@@ -39,8 +39,11 @@ NUMBERS = [
     (README, "The AUC of {test[children, pneumonia vs normal, AUC]:value} holds for one children's hospital"),
     (README, "{recipes[number]} come with the project: {recipes[own]} of its own, {recipes[published]} published"),
     (
-        README,
-        "AUC {audit[own lungs hidden]:2 value} with the lungs masked, {audit[own whole film]:2 value} on the whole",
+        TRUST,
+        "Dice coefficient {bench[lung_segmenter][test][mean]:.3f} on average, "
+        "{bench[lung_segmenter][test][fifth percentile]:.3f} at the fifth percentile, on "
+        "{bench[lung_segmenter][test][X-rays]} X-rays of {bench[lung_segmenter][test][patients]} patients that had no "
+        "part in its training",
     ),
     (LOG, "({films[kermany val]} X-rays of kermany, {films[covid-chestxray val]} of covid-chestxray"),
     (LOG, "{films[nih-adult val]} of nih-adult)"),
