@@ -16,8 +16,10 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from cxr.core import paths
+from cxr.core.errors import AccessError
 from cxr.core.number_format import gigabytes
 from cxr.core.paths import PROJECT
+from cxr.core.role_list import RoleList
 
 MIN_PYTHON, MAX_PYTHON = (3, 11), (3, 13)  # TensorFlow 2.21 has no package for a later one
 LOW_DISK_BYTES, MIN_DISK_BYTES = 5_000_000_000, 500_000_000
@@ -167,7 +169,12 @@ def network(folder: Path = PROJECT / ".streamlit") -> Iterator[CheckResult]:
         remedy = "Remove enableXsrfProtection and enableCORS from .streamlit/config.toml."
         sentence = "Pages of other sites can send requests to the dashboard."
         yield CheckResult("network", Level.ERROR, sentence, remedy, "cross-site")
-    if "auth" in secrets and not {"reader", "trainer", "admin"} & set(secrets.get("roles", {})):
+    try:
+        people = RoleList.from_secrets(secrets)
+    except AccessError as error:
+        yield CheckResult("network", Level.ERROR, str(error), "See docs/access.md.", "roles-unusable")
+        return
+    if "auth" in secrets and not (people.addresses or people.subjects):
         sentence = "People can sign in, but nobody has a role."
         yield CheckResult("network", Level.WARNING, sentence, "See docs/access.md.", "no-roles")
     if is_local:

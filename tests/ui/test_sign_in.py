@@ -279,6 +279,21 @@ def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role
     assert kept.disabled == (role == "reader") == ('need the role "trainer"' in kept.help) == (not told)
 
 
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("page", ["Predict", "Evaluate", "Models"])
+def test_a_reader_sees_no_dataset_s_name(guarded, page, role):
+    from cxr.datasets import catalog
+
+    name = "unspoken"
+    if name not in [entry.name for entry in catalog.entries()]:
+        catalog.create(name, lambda folder: draw_phantom_set(folder, 8, size_px=32))
+        scores = read_scores(registry.evaluation_path("second"))
+        store_evaluation(registry.get_card("second"), name, "test", scores)
+    app = guarded(page, role)
+    texts = repr([element.proto for element in app.main]) + sentences(app)
+    assert (name in texts) == (page == "Evaluate" and role != "reader")
+
+
 def test_the_roles_of_the_secrets_count_by_address_and_by_identifier(guarded):
     assert role_shown(guarded("Data", roles={"reader": [ADDRESS], "admin": [ADDRESS.upper()]})) == "admin"
     unverified = {"email_verified": False, "sub": "4711"}

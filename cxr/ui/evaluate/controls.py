@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from cxr.core.access import Action
+from cxr.core.access import Action, current_person
 from cxr.core.number_format import counted, decimal
 from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
 from cxr.evaluation.decisions import positive_name
@@ -36,16 +36,23 @@ class OperatingPointChoice:
 def choose_evaluation(stored: list[StoredEvaluation]) -> StoredEvaluation | None:
     """The stored evaluation that is chosen; None where there is none yet."""
     by_name = {evaluation.name: evaluation for evaluation in stored}
+    numbers = {name: f"later evaluation {number}" for number, name in enumerate(_named_after_datasets(stored), 1)}
+    shown = {} if current_person().may(Action.VIEW_DATASETS) else numbers
     if new := st.session_state.pop(NEW_EVALUATION, None):  # just run, and not to be set once its widget is drawn
         st.session_state["evaluate_stored"] = new
     name = choose_option(
         "Evaluated on",
         list(by_name),
         "evaluate_stored",
-        format_func=lambda text: text[:1].upper() + text[1:],
+        format_func=lambda name: shown.get(name, name)[:1].upper() + shown.get(name, name)[1:],
         placeholder="No evaluation yet",
     )
     return by_name.get(name) if name else None
+
+
+def _named_after_datasets(stored: list[StoredEvaluation]) -> list[str]:
+    """The names of evaluations that were run later, which name their datasets; a reader sees numbers."""
+    return [evaluation.name for evaluation in stored if not evaluation.role]
 
 
 def show_evaluation_facts(stored: StoredEvaluation, table: pd.DataFrame) -> None:

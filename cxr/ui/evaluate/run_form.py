@@ -28,6 +28,8 @@ NEW_EVALUATION, NOTES = "evaluate_new", "evaluate_notes"  # session keys
 def show_run_form(card: Card, expanded: bool) -> None:
     """Shows the form, and runs the evaluation when its button is pressed."""
     with st.expander("Run an evaluation", expanded=expanded, key="evaluate_run"):
+        if not sign_in.allowed(Action.EVALUATE_MODEL):  # a reader is not shown which datasets there are
+            return
         if not catalog.entries():
             phantom_form.offer_first_dataset("evaluate_datasets")
             return

@@ -71,6 +71,8 @@ def show_shortcuts(card: Card) -> None:
         st.markdown(PURPOSE)
     title = "Run the audit again" if audit else "Run the audit"
     with st.expander(title, expanded=not audit, key="evaluate_audit"):
+        if not sign_in.allowed(Action.AUDIT_MODEL):  # a reader is not shown which datasets there are
+            return
         entries = choose_datasets("Datasets with at least two of the classes", "evaluate_audit_datasets")
         st.caption("Best: all datasets that the model was trained on, and others. This takes minutes.")
         if sign_in.button(
