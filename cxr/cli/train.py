@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,12 @@ from cxr.core.number_format import counted, decimal, interval_range
 
 if TYPE_CHECKING:
     from cxr.jobs.training_plan import Composition
+
+
+class LeaveOut(StrEnum):
+    """What a cross-validation leaves out in turn, instead of folds of patients."""
+
+    source = "source"
 
 
 def train(
@@ -46,10 +53,16 @@ def crossval(
     recipe: RecipeName,
     data: Data,
     folds: Annotated[int, typer.Option(min=2, max=20, help="The number of folds.")] = 5,
+    leave_out: Annotated[
+        LeaveOut | None, typer.Option(help="source: train once without each source, and test on that source.")
+    ] = None,
     set_: Overrides = None,
     as_json: Json = False,
 ) -> None:
     """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics."""
+    if leave_out is not None:
+        _leave_sources_out(recipe, data, set_, as_json)
+        return
     from cxr.datasets.dataset import open_datasets
     from cxr.jobs.crossval import cross_validate, mean_and_spread
     from cxr.jobs.training_plan import known_composition
@@ -69,6 +82,30 @@ def crossval(
         typer.echo(
             f"  {metric_name(metric):{METRIC_WIDTH}} {spread_text}  ({interval_range(value['min'], value['max'])})"
         )
+
+
+def _leave_sources_out(recipe: str, data: list[str], overrides: list[str] | None, as_json: bool) -> None:
+    """Train once without each source, and print how each is read by the model that has not seen it."""
+    from cxr.jobs.crossval import leave_sources_out
+    from cxr.registry.recipe import Recipe
+
+    results, impossible = leave_sources_out(Recipe.read(recipe, overrides or ()), data, console.follow)
+    if as_json:
+        rows = [
+            vars(row) | {"specificity": row.specificity.as_dict(), "sensitivity": row.sensitivity.as_dict()}
+            for row in results
+        ]
+        console.print_json({"sources": rows, "impossible": impossible})
+        return
+    typer.echo("Each source read by a model trained without it, at the threshold chosen on the others:")
+    typer.echo(f"  {'source':24}{'normal':>8}{'finding':>9}  {'specificity':24}{'sensitivity':24}AUC within it")
+    for row in results:
+        typer.echo(
+            f"  {row.source:24}{row.normal:>8,}{row.finding:>9,}  {row.specificity.text():24}"
+            f"{row.sensitivity.text():24}{decimal(row.auc)}"
+        )
+    for source, reason in impossible.items():
+        typer.echo(f"  {source:24}not left out: {reason}")
 
 
 def _show_composition(chosen: Composition) -> None:

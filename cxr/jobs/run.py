@@ -46,6 +46,7 @@ class Job:
     model: str | None = None  # the model's name in the registry; None: the model is not stored
     fold: tuple[int, int] | None = None  # in a cross-validation: index of the fold, number of folds
     by: str = LOCAL.name  # who started it
+    left_out: str | None = None  # the source that is tested on and not trained on
 
     @property
     def person(self) -> Person:

@@ -121,7 +121,7 @@ def _selected_films(run: Run, recipe: Recipe, journal: RunJournal) -> _SelectedF
     """The run's films, opened once; copies, excluded films and grouped labels are noted in the journal."""
     job = run.job
     everything = films_of_run(run, open_datasets(job.datasets), journal)
-    chosen = composition(recipe, everything, job.fold)
+    chosen = composition(recipe, everything, job.left_out or job.fold)
     _check_same_films(run, chosen.films)
     for sentence in (*chosen.remarks, *(films.sentence for films in chosen.excluded)):
         journal.note(sentence)

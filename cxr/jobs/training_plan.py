@@ -23,11 +23,13 @@ from cxr.learning.film_selection import (
     left_out,
     select,
     select_fold,
+    select_without,
 )
 from cxr.learning.starting_weights import STORED_MODEL
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 
+Part = tuple[int, int] | str  # of a cross-validation: a fold and the number of folds, or a source to leave out
 COPIES_UNKNOWN = (
     "Copies of an image are looked for when the run starts, and kept in one split; the numbers may change a little."
 )
@@ -55,36 +57,41 @@ class Composition:
         return (*copies, *(group.sentence for group in self.groups))
 
 
-def composition(recipe: Recipe, dataset: Dataset, fold: tuple[int, int] | None = None) -> Composition:
-    """The composition of a training on this dataset, or of one fold of a cross-validation."""
-    films, labels = select_fold(recipe, dataset, *fold) if fold else select(recipe, dataset)
+def composition(recipe: Recipe, dataset: Dataset, part: Part | None = None) -> Composition:
+    """The composition of a training on this dataset, or of one part of a cross-validation."""
+    if part is None:
+        films, labels = select(recipe, dataset)
+    elif isinstance(part, str):
+        films, labels = select_without(recipe, dataset, part)
+    else:
+        films, labels = select_fold(recipe, dataset, *part)
     excluded = left_out(recipe, labels, dataset, films)
     return Composition(films, labels, tuple(excluded), tuple(applied_groups(labels, films)))
 
 
-def known_composition(recipe: Recipe, dataset: Dataset, fold: tuple[int, int] | None = None) -> Composition:
+def known_composition(recipe: Recipe, dataset: Dataset, part: Part | None = None) -> Composition:
     """The composition before a run: with copies as one patient where an audit or a run has found them already.
 
     Where they are not known, the run finds them when it starts, so that some films may move between its splits.
     """
-    return composition(recipe, with_known_copies(dataset), fold)
+    return composition(recipe, with_known_copies(dataset), part)
 
 
 def plan(
     recipe: Recipe,
     paths: Sequence[str],
     model: str | None,
-    fold: tuple[int, int] | None = None,
+    part: Part | None = None,
     dataset: Dataset | None = None,
 ) -> Job:
     """The job of a training, or an error that says what to change.
 
     `dataset` holds what is at the paths, if the caller has already opened it; otherwise it is opened here. `model`
-    is the name of the model in the registry; None: the model is not stored. `fold` is one of a cross-validation's.
+    is the name of the model in the registry; None: the model is not stored. `part` is one of a cross-validation's.
     """
     if dataset is None:
         dataset = open_datasets(paths)
-    labels = known_composition(recipe, dataset, fold).labels
+    labels = known_composition(recipe, dataset, part).labels
     check_trainable_layers(recipe)
     if recipe.head.output == "sigmoid" and len(labels.classes) != 2:
         raise RecipeError(
@@ -96,7 +103,9 @@ def plan(
         registry.check_name_free(model)
     check_memory(recipe)
     recipe = recipe.with_absolute_weights()
-    return Job(recipe.to_toml(), tuple(str(Path(path).resolve()) for path in paths), model, fold)
+    source, fold = (part, None) if isinstance(part, str) else (None, part)
+    folders = tuple(str(Path(path).resolve()) for path in paths)
+    return Job(recipe.to_toml(), folders, model, fold, left_out=source)
 
 
 def _check_same_classes(recipe: Recipe, labels: LabelSpace) -> None:

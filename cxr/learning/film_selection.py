@@ -41,6 +41,24 @@ def select_fold(recipe: Recipe, dataset: Dataset, fold: int, count: int) -> tupl
     return dataset, labels
 
 
+def select_without(recipe: Recipe, dataset: Dataset, source: str) -> tuple[Dataset, LabelSpace]:
+    """The films with all of one source as test, and none of it otherwise, and their classes.
+
+    The manifest's own test films of other sources are left for a final evaluation.
+    """
+    labels = label_space(recipe, dataset)
+    dataset = _participating(recipe, labels, dataset)
+    held_out = dataset.table["source"].to_numpy() == source
+    if not held_out.any():
+        raise DatasetError(f"No X-ray of the source '{source}' takes part.", code="no-source")
+    used = held_out | (dataset.table["split"] != "test").to_numpy()
+    dataset = dataset.where(used)
+    dataset = dataset.with_column("split", np.where(held_out[used], "test", "train"))
+    dataset = assign_roles(dataset, recipe.data.validation, 0, recipe.training.seed)
+    _check_every_class_present(dataset, labels)
+    return dataset, labels
+
+
 class ExclusionReason(StrEnum):
     """Why films of a dataset take no part in a training."""
 
