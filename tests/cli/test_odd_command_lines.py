@@ -113,7 +113,7 @@ def run_with(**files: bytes | str) -> Callable[[Path], object]:
     def damage(home: Path) -> None:
         folder = home / "runs" / RUN_ID
         folder.mkdir(parents=True)
-        job = {"recipe_toml": "name = 'tiny'", "datasets": [], "model": None, "fold": None}
+        job: dict[str, object] = {"recipe_toml": "name = 'tiny'", "datasets": [], "model": None, "fold": None}
         content = {"job_json": json.dumps(job), "status_json": json.dumps({"state": "finished"})} | files
         for name, data in content.items():
             path = folder / name.replace("_", ".")

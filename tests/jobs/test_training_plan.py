@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from cxr.core.access import Person, acting_as
 from cxr.core.errors import DatasetError, RecipeError, RegistryError
 from cxr.datasets.dataset import Dataset
+from cxr.jobs.estimate import check_memory
 from cxr.jobs.training_plan import plan
-from cxr.registry.recipe import Recipe
+from cxr.registry.recipe import Recipe, built_in_names
 from tests.support.training import tiny_recipe
 
 
@@ -59,6 +61,30 @@ def test_a_weights_file_gets_an_absolute_path(home, phantoms, tmp_path, monkeypa
     assert Recipe.from_toml(job.recipe_toml).trunk.weights == str(tmp_path / "trunk.npz")
     with pytest.raises(RecipeError, match="nowhere.npz"):
         plan(tiny_recipe(trunk={"weights": "nowhere.npz"}), [str(phantoms)], "tiny")
+
+
+def test_a_training_that_needs_more_memory_than_there_is_is_refused(home, phantoms):
+    huge = tiny_recipe(trunk={"backbone": "vgg16", "train": "all"}, input={"size_px": 1024}, training={"batch": 1024})
+    with pytest.raises(RecipeError) as error:
+        check_memory(huge, total_bytes=64_000_000_000)
+    assert error.value.code == "recipe.memory"
+    check_memory(tiny_recipe(), total_bytes=8_000_000_000)
+    check_memory(Recipe.read("vgg16-default"), total_bytes=8_000_000_000)
+    with pytest.raises(RecipeError):
+        check_memory(tiny_recipe(), total_bytes=100_000_000)
+
+
+@pytest.mark.parametrize("name", built_in_names())
+def test_the_recipes_that_come_with_the_library_fit_into_16_gb(name):
+    check_memory(Recipe.read(name), total_bytes=16_000_000_000)
+
+
+def test_a_person_who_signed_in_names_no_weights_outside_of_their_folder(home, phantoms, tmp_path, monkeypatch):
+    (tmp_path / "trunk.npz").touch()
+    monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path / "weights"))
+    with acting_as(Person("guest@example.org", "trainer")), pytest.raises(RecipeError) as error:
+        plan(tiny_recipe(trunk={"weights": str(tmp_path / "trunk.npz")}), [str(phantoms)], "tiny")
+    assert error.value.code == "recipe.no-weights"
 
 
 def test_a_dataset_that_is_open_is_not_opened_again(home, phantoms):

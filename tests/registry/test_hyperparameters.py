@@ -39,8 +39,8 @@ def test_a_recipe_goes_through_its_settings_unchanged(name):
         ("optimiser.rate", "more than 0, up to 10"),
         ("head.dropout", "0 to less than 1"),
         ("training.seed", "0–4,294,967,295"),
-        ("optimiser.warmup_epochs", "0 or more"),
-        ("input.zca_epsilon", "more than 0"),
+        ("optimiser.warmup_epochs", "0–1000"),
+        ("input.zca_epsilon", "more than 0, up to 1000"),
         ("trunk.train", ""),
     ],
 )
