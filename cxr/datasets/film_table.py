@@ -138,7 +138,10 @@ def _clean_paths(paths: pd.Series, manifest: str) -> pd.Series:
 
 
 def _from_folders(files: list[str], name: str) -> pd.DataFrame:
-    """The table of films in one folder per class, which may be in folders train, test and val."""
+    """The table of films in one folder per class, which may be in folders train, test and val.
+
+    Images beside the class folders are films without a label, so that whoever trains or audits is told of them.
+    """
     paths = pd.Series([file for file in files if may_be_film(file)], dtype="str")
     tops = paths.str.split("/", n=1).str[0].str.lower()
     placed = tops.isin(list(SPLITS)) & paths.str.contains("/", regex=False)
@@ -153,7 +156,7 @@ def _from_folders(files: list[str], name: str) -> pd.DataFrame:
             f"There are no X-rays in {name}. It needs a {MANIFEST}, or one folder per class with X-rays in it.",
             code="no-films",
         )
-    finding = inner.str.split("/", n=1).str[0]
+    finding = inner.str.split("/", n=1).str[0].where(in_class, "")
     file_names = paths.str.rpartition("/")[2]
     patient = pd.Series("", index=paths.index, dtype="str")
     for pattern in PATIENT_IN_NAME:
@@ -164,7 +167,7 @@ def _from_folders(files: list[str], name: str) -> pd.DataFrame:
         named = patient.str.endswith("_" + cause) & (label == "pneumonia")
         label = label.where(~named, label_of_cause)
     columns = {"path": paths, "label": label, "finding": finding, "patient_id": patient, "split": split}
-    return pd.DataFrame(columns)[in_class]
+    return pd.DataFrame(columns)
 
 
 def first_few(items: Any) -> str:

@@ -61,6 +61,15 @@ def test_folders_of_classes_become_labels(tmp_path: Path) -> None:
     assert dataset.read(0).width_px == 16
 
 
+def test_images_beside_the_class_folders_are_films_without_a_label(tmp_path: Path) -> None:
+    names = ("normal/a.png", "b.png", "c.png", "readme.md")
+    dataset = Dataset.open(with_files(tmp_path / "set", *names))
+    assert column(dataset, "label") == {"normal/a.png": "normal", "b.png": "", "c.png": ""}
+    dataset = Dataset.open(with_files(tmp_path / "placed", "train/normal/a.png", "train/b.png"))
+    assert column(dataset, "label") == {"train/normal/a.png": "normal", "train/b.png": ""}
+    assert set(column(dataset, "split").values()) == {"train"}
+
+
 def test_text_files_hidden_files_and_masks_are_not_films(tmp_path: Path) -> None:
     names = ("a.png", "notes.txt", ".DS_Store", "Thumbs.db", "labels.CSV", "masks/a.png", ".trash/b.png")
     dataset = Dataset.open(with_files(tmp_path, *(f"normal/{name}" for name in names)))

@@ -57,7 +57,7 @@ def test_a_resumed_run_keeps_the_copies_that_it_started_with(copied: Path, journ
     run, dataset = journal.run, Dataset.open(copied)
     first = films_of_run(run, dataset, journal)
     assert first.patients.nunique() == 47
-    (copied / dataset.table["path"].iat[0]).write_bytes(b"damaged meanwhile")
+    (copied / str(dataset.table["path"].iat[0])).write_bytes(b"damaged meanwhile")
     assert films_of_run(run, dataset, journal).patients.equals(first.patients)
 
 

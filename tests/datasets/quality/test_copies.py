@@ -120,7 +120,7 @@ def test_copies_are_stored_until_a_file_changes(joined: Dataset, monkeypatch: py
     assert copies_or_cached(joined) == GROUPS
     assert cached_copies(joined) == GROUPS
     assert merged_films(with_known_copies(joined.with_column("split", "train"))) == 4
-    os.utime(Path(joined.table["root"].iat[0]) / "0.png", ns=(1, 1))
+    os.utime(Path(str(joined.table["root"].iat[0])) / "0.png", ns=(1, 1))
     assert cached_copies(joined) is None
     assert with_known_copies(joined) is joined
     copies_or_cached(joined)
@@ -134,12 +134,12 @@ def test_an_audit_stores_the_copies_that_it_finds(joined: Dataset) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_no_copy(joined: Dataset) -> None:
-    (Path(joined.table["root"].iat[0]) / "6.png").write_bytes(b"damaged")
+    (Path(str(joined.table["root"].iat[0])) / "6.png").write_bytes(b"damaged")
     assert copies_or_cached(joined) == [[3, 27]]
 
 
 def test_a_manifest_cannot_declare_copies(joined: Dataset) -> None:
-    path = Path(joined.table["root"].iat[0]) / "manifest.csv"
+    path = Path(str(joined.table["root"].iat[0])) / "manifest.csv"
     pd.read_csv(path).assign(_person="one", _copies="1").to_csv(path, index=False)
     assert Dataset.open(path).patients.nunique() == 20
 
