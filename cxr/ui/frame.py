@@ -105,9 +105,9 @@ def warn(sentence: str) -> None:
 def link(page: str, label: str, **query: str) -> None:
     """Shows a link to another page; a plain address where this page was opened without the list of pages."""
     try:
-        st.page_link(f"pages/{page}.py", label=label, query_params=query)
+        st.page_link(f"pages/{page}.py", label=plain(label), query_params=query)
     except StreamlitPageNotFoundError:
-        st.markdown(f"[{label}](/{page}{'?' if query else ''}{urlencode(query)})")
+        st.markdown(f"[{plain(label)}](/{page}{'?' if query else ''}{urlencode(query)})")
 
 
 def show_image(jpeg_bytes: bytes, width_px: int, alt: str) -> None:
