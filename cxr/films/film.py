@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cxr.core.bounded_files import open_regular
 from cxr.films.film_warning import FilmWarning, pixel_warnings
 from cxr.films.gray_pixels import color_to_gray
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
@@ -108,7 +109,8 @@ def read_bytes(source: bytes | str | Path) -> bytes:
                 raise ReadFailure.NOT_A_FILE.error
             if path.stat().st_size > MAX_BYTES:
                 raise ReadFailure.TOO_MANY_BYTES.error
-            data = path.read_bytes()
+            with open_regular(path) as file:  # some files, those of /proc, declare no size
+                data = file.read(MAX_BYTES + 1) or b""
         except (OSError, ValueError):
             raise ReadFailure.NO_PERMISSION.error from None
     if not data:

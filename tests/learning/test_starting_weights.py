@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,12 @@ def test_starting_weights_that_are_not_finite_are_refused(model: keras.Model, tm
 
 def test_a_file_that_does_not_exist_is_refused(model: keras.Model, tmp_path: Path) -> None:
     assert code_of(starting(tmp_path / "w.npz"), model) == "recipe.no-weights"
+
+
+@pytest.mark.parametrize("name", ["pipe.npz", "pipe.weights.h5"])
+def test_a_pipe_is_refused_and_never_waited_for(model: keras.Model, tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    assert code_of(starting(tmp_path / name, "vgg16"), model) == "recipe.no-weights"
 
 
 def test_other_files_than_npz_need_a_network_that_keras_publishes(model: keras.Model, tmp_path: Path) -> None:
