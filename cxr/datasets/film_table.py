@@ -12,6 +12,7 @@ from cxr.core.csv_files import TableTooLarge, check_table_size, original_cell
 from cxr.core.errors import DatasetError, FilmError
 from cxr.core.number_format import joined
 from cxr.datasets.archive import MANIFEST, SPLITS, Archive, Folder, may_be_film
+from cxr.datasets.labels import check_names
 
 COLUMNS = ("path", "label", "finding", "patient_id", "split", "view", "sex", "age", "source", "licence")
 ROLES = ("train", "val", "test")
@@ -59,6 +60,8 @@ def film_table(store: Folder | Archive, manifest: str, name: str) -> pd.DataFram
     for column in COLUMNS:
         if column not in table:
             table[column] = ""
+    for column in ("label", "source"):
+        check_names(table[column].unique(), column)
     table["patient_id"] = table["patient_id"].where(table["patient_id"] != "", table["path"])
     others = [column for column in table if column not in (*COLUMNS, PERSON, COPIES)]
     return table[[*COLUMNS, *others]].astype("str").reset_index(drop=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,23 @@ DISPLAY_NAMES = {
 }
 UNLABELED = "No label"
 NO_NEGATIVE = "These classes have no 'normal' as the negative class."
+
+
+MAX_NAME_LENGTH = 100
+# Nothing that a web page, a spreadsheet or a terminal takes for more than a letter; real names have none of it.
+_NOT_IN_NAMES = re.compile(r"[<>\[\]{}`\\$\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+def check_names(names: Iterable[str], kind: str) -> None:
+    """DatasetError where a class or source has a name that is too long, or has signs in it that names do not have."""
+    for name in names:
+        if len(name) > MAX_NAME_LENGTH or _NOT_IN_NAMES.search(name):
+            shown = _NOT_IN_NAMES.sub("?", name[:MAX_NAME_LENGTH])
+            raise DatasetError(
+                f"The {kind} '{shown}' cannot be used. Names have at most {MAX_NAME_LENGTH} letters, and no brackets, "
+                "backslashes, backticks, dollar or control signs.",
+                code="unsafe-name",
+            )
 
 
 def display_name(label: str) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cxr.datasets.labels import LabelSpace
+from cxr.datasets.labels import MAX_NAME_LENGTH, LabelSpace, check_names
 from tests.support.datasets import raises_code
 
 GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
@@ -13,6 +13,29 @@ TWO = LabelSpace(("normal", "pneumonia"), GROUPS)
 def test_a_model_needs_two_or_more_different_classes(classes: tuple[str, ...]) -> None:
     with raises_code("dataset.too-few-classes"):
         LabelSpace(classes)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["![x](http://e.example)", "<b>", "a]", "{x}", "`a`", "a\\b", "$x$", "a\nb", "a\u202eb", "\u2060", "x" * 101],
+)
+def test_a_class_or_source_has_no_signs_in_its_name_that_mean_something_elsewhere(name: str) -> None:
+    with raises_code("dataset.unsafe-name"):
+        check_names(["normal", name], "label")
+
+
+def test_names_of_real_classes_and_sources_are_taken() -> None:
+    names = [
+        "",
+        "No_findings",
+        "COVID-19, ARDS",
+        "Mass|Nodule",
+        "Pneumonie (viral)",
+        "結核",
+        "NIH & RSNA: 2018/1 +",
+        "a'b",
+    ]
+    check_names([*names, "x" * MAX_NAME_LENGTH], "source")
 
 
 # Members and targets
