@@ -1,7 +1,8 @@
 """The numbers in README and docs are those of the files that scripts write.
 
 A line of NUMBERS is a document and a sentence of it, with names in braces for the numbers. To check one more, add a
-line. What the names stand for is under "Where the numbers come from"; a file `bench/NAME.json` is `{bench[NAME]}`.
+line. `python docs/measured_numbers.py` writes what differs. What the names stand for is under "Where the numbers come
+from"; a file `bench/NAME.json` is `{bench[NAME]}`.
 """
 
 import json
@@ -264,3 +265,14 @@ def test_every_interval_in_the_readme_is_checked() -> None:
     intervals = re.findall(r"[\d.]+ \([\d.]+–[\d.]+\)", text_of(README))
     assert intervals
     assert [interval for interval in intervals if interval not in checked] == []
+
+
+def test_numbers_that_differ_are_written_and_line_breaks_stay() -> None:
+    from docs.measured_numbers import with_numbers
+
+    text = (PROJECT / LOG).read_text("utf-8")
+    sentence = "{films[nih-adult train]} normal and pneumonia X-rays of nih-adult"
+    outdated = text.replace(filled(sentence), "1,358 normal and pneumonia\nX-rays of nih-adult")
+    assert outdated != text
+    updated = with_numbers(outdated, sentence)
+    assert updated == outdated.replace("1,358", str(film_counts()["nih-adult train"]))
