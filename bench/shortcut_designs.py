@@ -240,13 +240,17 @@ def with_noise(pixels: Pixels, rng: np.random.Generator) -> Pixels:
 def with_electrode(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """The X-ray with an electrode and its lead over the lung at the left of the image."""
     scale = 4  # drawn larger and reduced, for smooth edges
-    image = Image.fromarray(pixels).resize((SIDE_PX * scale,) * 2, Image.Resampling.BICUBIC)
-    (x, y), radius = np.array([0.30, 0.45] + rng.normal(0, 0.02, 2)) * image.width, 0.018 * image.width
-    drawing = ImageDraw.Draw(image)
-    drawing.ellipse((x - radius, y - radius, x + radius, y + radius), outline=215, width=int(radius / 2))
-    drawing.ellipse((x - radius / 3, y - radius / 3, x + radius / 3, y + radius / 3), fill=250)
-    drawing.line((x, y, x - 0.02 * image.width, y - 0.25 * image.width), fill=225, width=int(radius / 3))
-    return np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX))
+    (x, y), radius = np.array([0.30, 0.45] + rng.normal(0, 0.02, 2)) * SIDE_PX * scale, 0.018 * SIDE_PX * scale
+    gray, cover = (Image.new("L", (SIDE_PX * scale,) * 2) for _ in range(2))
+    for image, (ring, middle, lead) in ((gray, (215, 250, 225)), (cover, (255, 255, 255))):
+        drawing = ImageDraw.Draw(image)
+        drawing.ellipse((x - radius, y - radius, x + radius, y + radius), outline=ring, width=int(radius / 2))
+        drawing.ellipse((x - radius / 3, y - radius / 3, x + radius / 3, y + radius / 3), fill=middle)
+        drawing.line((x, y, x - 0.02 * image.width, y - 0.25 * image.width), fill=lead, width=int(radius / 3))
+    drawn, covered = (
+        np.asarray(image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX), float) for image in (gray, cover)
+    )
+    return np.rint(drawn + (1 - covered / 255) * pixels).astype(np.uint8)
 
 
 def with_opacity(pixels: Pixels, rng: np.random.Generator) -> Pixels:

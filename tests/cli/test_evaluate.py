@@ -171,7 +171,7 @@ def test_a_shortcut_audit_is_printed_and_stored(trained: Path, phantoms: Path, a
     roles = {role: sum(counts.values()) for role, counts in registry.get_card("first").films.items()}
     for words in (
         f"(test {roles['test']}, val {roles['val']}, train {roles['train']})",
-        "lungs masked by outlines",
+        "lungs masked by their outlines",
         f"  {probe_name('lungs hidden')}  ",
         "Heatmap share of viral pneumonia inside the lung outlines",
     ):
