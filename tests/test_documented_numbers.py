@@ -28,7 +28,10 @@ README, TRUST, LOG = "README.md", "docs/trust.md", "docs/model-log.md"
 SPEED, RECIPES = "docs/speed.md", "docs/recipes.md"
 KERAS, TORCH = "Keras + tf-keras-vis, float32", "torch + torch-cam, bfloat16"
 
+DESIGNS = json.loads((PROJECT / "bench" / "shortcut_designs.json").read_bytes())  # rows of a table, by name
+
 NUMBERS = [
+    *((TRUST, f"{{bench[shortcut_designs][{name}]}}") for name in DESIGNS),
     (
         README,
         "official {films[kermany test]} Kermany test X-rays | AUC {test[children, pneumonia vs normal, AUC]}, accuracy "
