@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError
 from cxr.core.number_format import decimal, interval_range
 from cxr.evaluation.cases import LabeledCases
-from cxr.evaluation.intervals import LEVEL, MIN_DEFINED, RESAMPLES, UNKNOWN, Interval, bootstrap_weights
+from cxr.evaluation.intervals import (
+    LEVEL,
+    MIN_DEFINED,
+    RESAMPLES,
+    UNKNOWN,
+    Interval,
+    bootstrap_weights,
+    effective_patients,
+)
 from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.metrics import Floats, metric_value, metric_values
 from cxr.evaluation.scores import PREFIX
@@ -203,10 +211,9 @@ def worst_gap(
 ) -> Interval:
     """The metric in the worst group minus that of all other films, for a group that was chosen as the worst.
 
-    Of several equally good groups, one always looks bad. So the gap of each, in units of its standard error, is taken
-    in each resample, and the interval reaches as far as the lowest of them falls below its mean in 95% of the resamples
-    (the step of Westfall and Young's max-T that concerns the worst). A patient with films in several groups is drawn
-    for all of them.
+    Of several equally good groups, one always looks bad. So in each resample the gap of every group is compared with
+    its value, in units of the group's size, and the interval reaches as far as the lowest of them falls in 95% of the
+    resamples (one side of a simultaneous confidence band). A patient with films in several groups is drawn for all.
     """
 
     def gaps(weights: Floats) -> Floats:
@@ -215,17 +222,16 @@ def worst_gap(
         return np.stack(inside) - np.stack(outside)
 
     values = gaps(np.ones((cases.n, 1)))[:, 0]
+    value = float(values[worst])
     drawn = np.concatenate([gaps(weights) for weights in bootstrap_weights(cases.patient, resamples, seed)], axis=1)
     defined = np.isfinite(drawn).all(axis=0)
     if not np.isfinite(values).all() or defined.sum() < MIN_DEFINED * len(defined):
-        return Interval(float(values[worst]), nan, nan)
-    errors = drawn[:, defined].std(axis=1, keepdims=True)
-    varying = errors[:, 0] > 0  # a group without an error may look good by chance, but not bad
-    if not varying[worst]:
-        return Interval(float(values[worst]), nan, nan)
-    lowest = ((values[:, None] - drawn[:, defined]) / errors)[varying].max(axis=0)
-    reach = float(np.quantile(lowest, LEVEL) * errors[worst, 0])
-    return Interval(float(values[worst]), float(values[worst]) - reach, float(values[worst]) + reach)
+        return Interval(value, nan, nan)
+    sizes = [[effective_patients(cases.patient[side]) for side in (own, ~own)] for own in groups]
+    scales = np.sqrt([1 / own + 1 / others for own, others in sizes])
+    lowest = ((values[:, None] - drawn[:, defined]) / scales[:, None]).max(axis=0)
+    reach = float(np.quantile(lowest, LEVEL) * scales[worst])
+    return Interval(value, value - reach, value + reach) if reach > 0 else Interval(value, nan, nan)
 
 
 def _sentence(column: str, metric: str, worst: Subgroup, gap: Interval, compared: int) -> str:
