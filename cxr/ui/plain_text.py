@@ -15,7 +15,7 @@ _ANYWHERE = re.compile(r"[\\`*\[\]<>~$|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 _AT_START = re.compile(r"^(#(?=#*(\s|$))|[+-](?=\s|$)|=(?==*$)|-(?=[\s-]*$)|\d{1,9}(?=[.)](\s|$)))")
 _LINES = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
 # Addresses, emoji and icons are looked for after escapes are gone: an invisible character keeps them apart.
-_LATE = re.compile(r"(?<=\w)(?=://)|(?<=\bwww)(?=\.)|(?<=:)(?=[\w+-]+([:/]|\\\[))", re.IGNORECASE)
+_LATE = re.compile(r"(?<=\w)(?=://)|(?<=\bwww)(?=\.)|(?<!\d:)(?<=:)(?=[\w+-]+([:/]|\\\[))", re.IGNORECASE)
 _JOINER = "\u2060"
 
 

@@ -10,7 +10,7 @@ from cxr.ui.plain_text import code_span, plain, plain_lines, plain_table
 UNCHANGED = (
     "Pneumonia: positive, 68% (threshold 54%). Most likely bacterial, 95% CI 0.86–0.97 + more - less = none!",
     "first-again, version 3f2a, snake_case_name, IM-0001-0001.jpeg",
-    "-0.04 and 1.5 ms",
+    "-0.04 and 1.5 ms, at 10:30:00, in C:/films/a_b",
     "",
 )
 
