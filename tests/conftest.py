@@ -14,6 +14,7 @@ import pytest
 from cxr.cli.app import main
 from cxr.core.access import require_sign_in
 from cxr.films.synthetic.phantom import draw_phantom_set
+from tests.support.made_once import made_once
 from tests.support.training import carry_out, tiny_recipe
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -22,9 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 160 drawn films of 64 px, with manifest and masks."""
-    folder = tmp_path_factory.mktemp("phantoms") / "phantoms"
-    draw_phantom_set(folder, 160, size_px=64)
-    return folder
+    return made_once(tmp_path_factory, "phantoms", lambda folder: draw_phantom_set(folder, 160, size_px=64))
 
 
 @pytest.fixture
@@ -37,11 +36,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def trained_home(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with one model, 'first', of one epoch on the drawn films, and its run. To be copied, not changed."""
-    home = tmp_path_factory.mktemp("trained") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXR_HOME", str(home))
-        carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "first")
-    return home
+
+    def train(home: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CXR_HOME", str(home))
+            carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "first")
+
+    return made_once(tmp_path_factory, "trained-home", train)
 
 
 @pytest.fixture
@@ -90,10 +91,12 @@ def answer(cxr: Callable[..., tuple[int, str, str]]) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two sets of films that no model was trained on: one with test films, one that places none."""
-    folder = tmp_path_factory.mktemp("others")
-    draw_phantom_set(folder / "placed", 16, seed=5, size_px=48)
-    draw_phantom_set(folder / "loose", 12, seed=6, size_px=48, test_share=0)
-    return folder
+
+    def draw(folder: Path) -> None:
+        draw_phantom_set(folder / "placed", 16, seed=5, size_px=48)
+        draw_phantom_set(folder / "loose", 12, seed=6, size_px=48, test_share=0)
+
+    return made_once(tmp_path_factory, "others", draw)
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from cxr.core.app_log import UNEXPECTED
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.browser import WAIT_MS
+from tests.support.made_once import made_once
 from tests.support.outgoing_connections import hosts_in, recorded_in
-from tests.support.server import Server, serving
+from tests.support.server import PROJECT, Server, serving
 from tests.support.training import carry_out, tiny_recipe
 
+SCREEN: ViewportSize = {"width": 1280, "height": 900}
 AT_HOME = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:http://127.0.0.1:", "about:")
 
 
@@ -45,33 +57,56 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a small model on its shelf, trained on drawn films, and those films in its data folder."""
-    home = tmp_path_factory.mktemp("trained") / "home"
-    draw_phantom_set(home / "data" / "phantoms", 160, size_px=64)
-    (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{home / "data" / "phantoms"}"}}')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CXR_HOME", str(home))
-        carry_out(tiny_recipe(training={"epochs": 6}), [home / "data" / "phantoms"])
-    return home
+
+    def train(home: Path) -> None:
+        data = home / "data" / "phantoms"
+        draw_phantom_set(data, 160, size_px=64)
+        (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{data}"}}')
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CXR_HOME", str(home))
+            carry_out(tiny_recipe(training={"epochs": 6}), [data])
+
+    return made_once(tmp_path_factory, "browser-home", train)
 
 
 @pytest.fixture(scope="module")
 def server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of this module alone, over a copy of the trained home."""
-    home = tmp_path_factory.mktemp("server") / "home"
+    with _serving_copy(trained_home, tmp_path_factory.mktemp("server") / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def unchanged_server(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Such a server for the modules that change nothing in its home."""
+    with _serving_copy(trained_home, tmp_path_factory.mktemp("unchanged") / "home") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def _serving_copy(trained_home: Path, home: Path) -> Iterator[Server]:
     shutil.copytree(trained_home, home)
     data = home / "data" / "phantoms"
     (home / "data" / "datasets.json").write_text(f'{{"phantoms": "{data}"}}')
-    with serving(home, **recorded_in(home)) as running:
+    with serving(home, script=PROJECT / "streamlit_app.py", **recorded_in(home)) as running:
         yield running
     assert hosts_in(home) == []
 
 
+@pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One context for all tests: a tab that stays compiles the pages' scripts once, which is half of a page's work."""
+    context = browser.new_context(viewport=SCREEN, color_scheme="dark", reduced_motion="reduce")
+    context.set_default_timeout(WAIT_MS)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A tab of a visitor of its own: whatever it shows, its console has no error, and it asked this machine alone."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme="dark")
-    tab = context.new_page()
-    tab.set_default_timeout(WAIT_MS)
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A new visitor's tab: whatever it shows, its console has no error, and it asked this machine alone."""
+    tab = context.pages[0] if context.pages else context.new_page()
+    tab.set_viewport_size(SCREEN)
     errors: list[str] = []
     elsewhere: list[str] = []
 
@@ -80,15 +115,38 @@ def page(browser: Browser) -> Iterator[Page]:
         if said.type == "error" and "/_stcore/" not in said.location["url"]:
             errors.append(f"{said.text} {said.location['url']}")
 
+    def failed(error: Error) -> None:
+        errors.append(str(error))
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(AT_HOME):
+            elsewhere.append(request.url)
+
     tab.on("console", heard)
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.on("request", lambda asked: None if asked.url.startswith(AT_HOME) else elsewhere.append(asked.url))
+    tab.on("pageerror", failed)
+    tab.on("request", asked)
     yield tab
     red = _red(tab)
-    context.close()
+    tab.remove_listener("console", heard)
+    tab.remove_listener("pageerror", failed)
+    tab.remove_listener("request", asked)
+    _forget_visitor(context)
     assert errors == []
     assert red == []
     assert elsewhere == []
+
+
+def _forget_visitor(context: BrowserContext) -> None:
+    """Leave one empty tab, and nothing that a page stored; on the server's own site, so that the scripts stay."""
+    tab, *others = context.pages
+    for other in others:
+        other.close()
+    try:
+        tab.evaluate("localStorage.clear(); sessionStorage.clear()")
+        tab.goto(f"{tab.evaluate('location.origin')}/_stcore/health")
+    except Error:  # it shows no page of a server that is still there
+        tab.close()
+    context.clear_cookies()
 
 
 def _red(tab: Page) -> list[str]:

@@ -18,8 +18,7 @@ FIRST_ROW = {"x": 15.0, "y": 70.0}  # of a table, in pixels
 
 @pytest.fixture
 def evaluate(page: Page, server: Server) -> Page:
-    page.goto(server.url)
-    page.get_by_role("link", name="Evaluate").click()
+    page.goto(f"{server.url}/evaluate")
     page.locator(".js-plotly-plot .annotation-text").first.wait_for()
     settled(page)
     return page

@@ -13,7 +13,7 @@ from tests.support.server import Server, serving
 PAGES = ("", "evaluate", "train", "models", "data")
 
 
-@pytest.mark.parametrize("which", ["server", "empty_server"])
+@pytest.mark.parametrize("which", ["unchanged_server", "empty_server"])
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_opens_by_its_own_address_with_and_without_models_and_datasets(
     page: Page, request: pytest.FixtureRequest, which: str, path: str
@@ -41,14 +41,14 @@ def test_the_first_visit_to_a_server_may_be_to_any_page(page: Page, tmp_path: Pa
         page.goto("about:blank")  # before the server goes, or the page would report errors
 
 
-def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser, server: Server) -> None:
+def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser, unchanged_server: Server) -> None:
     context = browser.new_context(color_scheme="light")
     tab = context.new_page()
 
     def background() -> str:
         return str(tab.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"))
 
-    tab.goto(server.url)
+    tab.goto(unchanged_server.url)
     wait_until(
         tab,
         "() => { const app = document.querySelector('[data-testid=stApp]');"
@@ -58,7 +58,7 @@ def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser
     tab.reload()
     settled(tab)
     assert background() == "rgb(251, 251, 250)"
-    tab.goto(f"{server.url}/models")
+    tab.goto(f"{unchanged_server.url}/models")
     settled(tab)
     assert background() == "rgb(251, 251, 250)"
     context.close()

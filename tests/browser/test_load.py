@@ -16,13 +16,13 @@ from tests.support.server import Server
 from tests.support.visitor import Visitor
 
 
-def test_four_sessions_at_once_never_see_another_session_s_film_or_prediction(server: Server) -> None:
-    tally = run(run_load(server, Load(sessions=4, films=3)))
+def test_four_sessions_at_once_never_see_another_session_s_film_or_prediction(unchanged_server: Server) -> None:
+    tally = run(run_load(unchanged_server, Load(sessions=4, films=3)))
     assert tally.errors == []
     assert tally.crossings == []
     assert len(tally.waits_s) == 12
     assert tally.compared == 4
-    assert hosts_in(server.home) == []
+    assert hosts_in(unchanged_server.home) == []
 
 
 def test_a_connection_to_another_machine_would_be_noticed(tmp_path: Path) -> None:
@@ -33,10 +33,10 @@ def test_a_connection_to_another_machine_would_be_noticed(tmp_path: Path) -> Non
     assert hosts_in(tmp_path) == ["elsewhere.example", "192.0.2.1"]
 
 
-def test_a_film_of_another_session_would_be_noticed(server: Server) -> None:
+def test_a_film_of_another_session_would_be_noticed(unchanged_server: Server) -> None:
     async def swapped() -> list[str]:
         mine, theirs = MarkedFilm.draw(0, 1), MarkedFilm.draw(1, 1)
-        async with Visitor(server) as visitor:
+        async with Visitor(unchanged_server) as visitor:
             await visitor.run()
             await visitor.drop(UPLOAD, theirs.name, theirs.data)
             return list(crossings(visitor, mine))

@@ -54,8 +54,8 @@ BEYOND = """
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_page_fits_the_screen(page: Page, server: Server, place: str) -> None:
-    page.goto(f"{server.url}/{PLACES[place]}")
+def test_a_page_fits_the_screen(page: Page, unchanged_server: Server, place: str) -> None:
+    page.goto(f"{unchanged_server.url}/{PLACES[place]}")
     settled(page)
     open_part(page, place)
     misfits: dict[int, list[object]] = {}
