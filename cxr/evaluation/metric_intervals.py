@@ -122,11 +122,9 @@ def _support(cases: LabeledCases) -> dict[str, Support]:
     present = [count for count in of_class if count]
     if present:
         least, harmonic_mean = min(present), len(present) / sum(1 / count for count in present)
-        of_mean = {
-            "balanced_accuracy": len(present),
-            "macro_f1": CERTAINTY * len(present),
-        }  # classes vary by themselves
-        of_mean |= dict.fromkeys(("macro_auc", "micro_auc"), CERTAINTY * len(present) / 2)  # of two they are one AUC
+        classes, of_mean = len(present), dict[str, float]()
+        of_mean |= {"balanced_accuracy": classes, "macro_f1": CERTAINTY * classes}  # classes vary by themselves
+        of_mean |= {name: CERTAINTY * classes / 2 for name in ("macro_auc", "micro_auc")}  # those of two are one AUC
         support |= {name: Support(least, times * harmonic_mean / least) for name, times in of_mean.items()}
     sides = [effective_patients(cases.patient[cases.binary_reference == side]) for side in (1, 0)]
     return support | {f"binary.{name}": value for name, value in _of_one_class("", *sides).items()}

@@ -285,7 +285,7 @@ def test_every_source_has_its_calibration_with_sign_and_its_share_of_indetermina
         score, ill = 1 - table["p_normal"][own], table["label"][own] != "normal"
         bias = f"{score.mean() - ill.mean():+.3f}"
         assert by_source.loc[name, CALIBRATION_BIAS] == bias
-        assert calibration.loc[name, CALIBRATION_BIAS].startswith(f"{bias} (")
+        assert str(calibration.loc[name, CALIBRATION_BIAS]).startswith(f"{bias} (")
         assert by_source.loc[name, "Indeterminate"] == f"{((score >= 0.3) & (score < 0.6)).mean():.3f}"
         assert by_source.loc[name, "PPV"] == f"{ill[score >= THRESHOLD].mean():.3f}"
     moved = set_threshold(app, 0.9).dataframe[0].value
