@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from filelock import FileLock
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from cxr.core.access import LOCAL, REQUIRED_ROLE, Action, Person
 from cxr.core.atomic_files import write_atomically
@@ -57,6 +57,8 @@ class Job:
 @dataclass(frozen=True)
 class Status:
     """What a run's process last wrote to status.json. Readers take it from `Run.status`, which corrects `state`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # of a newer version, or damaged
 
     state: str = "starting"  # starting, waiting, working, finished, stopped, failed; readers also see interrupted
     phase: str = ""  # a `cxr.learning.journal.Phase`; runs of older versions have other words
