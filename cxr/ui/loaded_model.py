@@ -48,7 +48,8 @@ class LoadedClassifiers:
     def get(self, version: ModelVersion) -> Classifier:
         """The classifier of this version of a model."""
         with self._lock:
-            entry = self._entries[version] = self._entries.pop(version, None) or _Entry()
+            entry = self._entries.pop(version) if version in self._entries else _Entry()
+            self._entries[version] = entry
             while len(self._entries) > self._most:
                 del self._entries[next(iter(self._entries))]
         with entry.lock:

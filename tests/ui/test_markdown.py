@@ -12,7 +12,16 @@ PROJECT = Path(__file__).parents[2]
 SCRIPTS = sorted([*(PROJECT / "cxr" / "ui").rglob("*.py"), *(PROJECT / "pages").glob("*.py")])
 # Streamlit's functions that render Markdown: the names of their texts, of which the first comes first.
 BODIES = ("markdown", "caption", "info", "warning", "error", "success", "toast", "write", "header", "subheader")
-LABELED = ("button", "download_button", "form_submit_button", "link_button", "page_link", "checkbox", "toggle", "radio")
+LABELED: tuple[str, ...] = (
+    "button",
+    "download_button",
+    "form_submit_button",
+    "link_button",
+    "page_link",
+    "checkbox",
+    "toggle",
+    "radio",
+)
 LABELED += (
     "selectbox",
     "multiselect",
@@ -24,7 +33,9 @@ LABELED += (
     "metric",
 )
 LABELED += ("text_input", "text_area", "file_uploader", "expander", "popover", "status", "dialog")
-TEXTS = dict.fromkeys((*BODIES, "title", "badge", "spinner"), ("body",)) | dict.fromkeys(LABELED, ("label", "help"))
+TEXTS: dict[str, tuple[str, ...]] = dict.fromkeys((*BODIES, "title", "badge", "spinner"), ("body",)) | dict.fromkeys(
+    LABELED, ("label", "help")
+)
 TEXTS |= {"table": ("data",), "progress": ("value", "text"), "Column": ("help",), "NumberColumn": ("help",)}
 ESCAPES = {"plain", "plain_lines", "plain_table", "code_span"}
 NUMBERS = {"counted", "decimal", "percent", "duration", "gigabytes", "interval_range", "len", "round", "probability"}

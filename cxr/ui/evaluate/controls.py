@@ -38,13 +38,18 @@ def choose_evaluation(stored: list[StoredEvaluation]) -> StoredEvaluation | None
     by_name = {evaluation.name: evaluation for evaluation in stored}
     numbers = {name: f"later evaluation {number}" for number, name in enumerate(_named_after_datasets(stored), 1)}
     shown = {} if current_person().may(Action.VIEW_DATASETS) else numbers
+
+    def text_of(name: str) -> str:
+        text = shown.get(name, name)
+        return text[:1].upper() + text[1:]
+
     if new := st.session_state.pop(NEW_EVALUATION, None):  # just run, and not to be set once its widget is drawn
         st.session_state["evaluate_stored"] = new
     name = choose_option(
         "Evaluated on",
         list(by_name),
         "evaluate_stored",
-        format_func=lambda name: shown.get(name, name)[:1].upper() + shown.get(name, name)[1:],
+        format_func=text_of,
         placeholder="No evaluation yet",
     )
     return by_name.get(name) if name else None
