@@ -74,7 +74,7 @@ def wait_for_heatmap(tab: Page) -> None:
 
 @pytest.mark.parametrize(
     ("name", "data"),
-    [("film.png", png()), ("deep.png", png(bits=16)), ("1.2.3", dicom())],
+    [("film.png", png()), ("deep.png", png(2, bits=16)), ("1.2.3", dicom())],
     ids=["PNG", "16 bit", "DICOM"],
 )
 def test_a_dropped_film_gets_a_heatmap(page: Page, server: Server, name: str, data: bytes) -> None:
