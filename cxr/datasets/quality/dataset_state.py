@@ -20,7 +20,10 @@ def cache_file(dataset: Dataset, kind: str) -> Path:
 
 
 def state_digest(table: pd.DataFrame, version: int) -> str:
-    """A digest of these columns of a dataset's table, and of size and time of every film's file."""
+    """A digest of these columns of a dataset's table, and of size and time of every film's file.
+
+    Another version of what is computed, or of the decoder, gives another digest.
+    """
     digest = hashlib.blake2b(f"{version} {READER} {list(table)}".encode(), digest_size=16)
     digest.update(pd.util.hash_pandas_object(table).to_numpy().tobytes())
     for file in _files(table):
