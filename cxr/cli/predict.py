@@ -68,7 +68,7 @@ def predict(options: PredictOptions) -> None:
     files = list(_image_files(options.files))
     if not files:
         raise FilmError("These folders contain no X-rays.", code="none")
-    if not any(map(is_regular, files)):
+    if _is_stored(options.model) and not any(map(is_regular, files)):  # before TensorFlow is imported
         raise FilmError("None of these files exists, or they are not files.", code="none")
     classifier = load_classifier(options.model)
     warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
@@ -96,6 +96,14 @@ def predict(options: PredictOptions) -> None:
         typer.echo(DISCLAIMER)
     if failed:
         raise FilmError(f"{failed} of {counted(len(files), 'file')} could not be read.", code="some-unreadable")
+
+
+def _is_stored(model: str | None) -> bool:
+    """Whether there is a default model, or this one; RegistryError where the named one is missing or damaged."""
+    from cxr.registry import default_model, registry
+
+    name = model or default_model.default_name()
+    return name is not None and bool(registry.get_card(name))
 
 
 def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
