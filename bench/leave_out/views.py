@@ -46,7 +46,7 @@ def augment(image: Any, key: Any, strengths: Strengths) -> Any:
 
 
 def equalized(image: Any) -> Any:
-    """The image with evenly spaced quantiles, as `cxr.learning.equalization` makes it."""
+    """The image with evenly spaced quantiles, as `cxr.learning.normalization` makes it."""
     ranked = jnp.sort(image[::4, ::4].ravel())
     quantiles = ranked[jnp.linspace(0, ranked.size - 1, KNOTS).astype(int)] + jnp.arange(KNOTS) * 1e-3
     return jnp.interp(image, quantiles, jnp.linspace(0, 255, KNOTS))

@@ -128,6 +128,7 @@ def read_features(classifier: Classifier, films: Dataset, progress: Progress) ->
 
 
 def local_films(layer: LastLayer, features: Floats, dataset: Dataset, labels: LabelSpace) -> LocalFilms:
+    """The films with the probabilities that this last layer gives them."""
     patient = pd.factorize(dataset.patients)[0].astype(np.int64)
     targets = labels.targets(dataset.labels) > 0
     return LocalFilms(labels, softmax(layer.logits(features)), features, targets, patient)

@@ -15,8 +15,7 @@ from keras import layers
 
 from cxr.core.errors import RecipeError
 from cxr.learning.backbones import BACKBONES
-from cxr.learning.equalization import Equalization
-from cxr.learning.whitening import Whitening, whitens
+from cxr.learning.normalization import Equalization, Whitening, whitens
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import InputSettings
 

@@ -19,14 +19,13 @@ from cxr.learning.augmented_views import AugmentedViews, processes_for
 from cxr.learning.checkpoint import load_best, resume_from_checkpoint, save_checkpoint
 from cxr.learning.device import Device
 from cxr.learning.epoch import EpochBatches, TrainingInputs, as_input, run_epoch
-from cxr.learning.equalization import Equalization
 from cxr.learning.features import FeatureTable, PixelTable, feature_table, pixel_table
 from cxr.learning.history import STOPPED, EpochMetrics
 from cxr.learning.journal import Journal, Phase
 from cxr.learning.network import Network, build
+from cxr.learning.normalization import Equalization, fit_whitening, whitens
 from cxr.learning.optimization import group_accuracy, group_crossentropy, log_probabilities, make_optimizer
 from cxr.learning.starting_weights import load_starting_weights
-from cxr.learning.whitening import fit_whitening, whitens
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import round_to_half
 

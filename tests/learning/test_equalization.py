@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from cxr.learning.equalization import APART, KNOTS, STRIDE, Equalization
+from cxr.learning.normalization import APART, KNOTS, STRIDE, Equalization
 
 FILMS = np.random.default_rng(0).gamma(2, 30, (3, 64, 64, 1)).clip(0, 255).astype(np.uint8).astype(np.float32)
 

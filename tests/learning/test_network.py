@@ -5,9 +5,8 @@ import pytest
 from cxr.core.errors import RecipeError
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.learning.backbones import resnet18
-from cxr.learning.equalization import Equalization
 from cxr.learning.network import build
-from cxr.learning.whitening import GRAY, GRAY_LEVELS_PER_SD, fit_whitening
+from cxr.learning.normalization import GRAY, GRAY_LEVELS_PER_SD, Equalization, fit_whitening
 from cxr.registry.recipe import Recipe
 from tests.support.training import tiny_recipe
 
