@@ -1,9 +1,8 @@
-"""What others wrote loads nothing: a beacon in every text of a dataset, a model, a recipe, a file and an address."""
+"""What others wrote loads nothing: a beacon in every text of a dataset, a model and an address."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import threading
@@ -15,14 +14,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page
+from playwright.sync_api import Browser, Page
 
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.registry import registry
 from tests.support.browser import settled
 from tests.support.server import Server, serving
 
-PROJECT = Path(__file__).parents[2]
 PLACES = (
     "",
     "evaluate",
@@ -168,26 +166,6 @@ def test_a_dataset_whose_labels_are_refused_loads_nothing_either(tab: Page, plan
     tab.get_by_role("option", name="labeled").click()
     tab.get_by_test_id("stAlertContentError").wait_for()
     settled(tab)
-    assert beacon.asked == []
-
-
-def test_no_file_s_name_and_no_text_in_it_loads_anything(tab: Page, planted: Server, beacon: Beacon) -> None:
-    from tests.support.file_seeds import dataset_of, quiet_writing, ramp, written
-
-    with quiet_writing():
-        dicom = dataset_of(ramp(12, height_px=180, width_px=180), 12, PatientName=beacon.text("patient"))
-        dicom.StudyDescription = dicom.ImageComments = beacon.text("study")
-        data = written(dicom, "1.2.840.10008.1.2.1")
-    tab.goto(planted.url)
-    tab.locator("input[type=file]").set_input_files(
-        [
-            FilePayload(name=beacon.text("dicom").replace("/", ":"), mimeType="application/dicom", buffer=data),
-            FilePayload(name=beacon.text("broken"), mimeType="image/png", buffer=io.BytesIO(b"none").getvalue()),
-        ]
-    )
-    tab.get_by_text("2 files").first.wait_for()
-    settled(tab)
-    assert tab.get_by_text(beacon.text("class")[:10]).count(), "the page shows the class as it is written"
     assert beacon.asked == []
 
 
