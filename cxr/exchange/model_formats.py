@@ -95,11 +95,13 @@ def standard_graph(classifier: Classifier) -> keras.Model:
     import keras
     from keras import layers
 
-    from cxr.learning.whitening import Whitening
+    from cxr.learning.normalization import Equalization, Whitening
 
     def call(layer: Any, *inputs: Any, **options: Any) -> Any:
         if isinstance(layer, Whitening):
             return _whitened(layer, *inputs)
+        if isinstance(layer, Equalization):
+            return layer.call(*inputs)  # its operations, which every Keras knows, instead of the layer
         return layer(*inputs, **options)
 
     graph = keras.models.clone_model(
@@ -116,7 +118,7 @@ def _whitened(layer: Any, x: Any) -> Any:
     """The whitening layer as standard layers."""
     from keras import layers
 
-    from cxr.learning.whitening import GRAY, GRAY_LEVELS_PER_SD
+    from cxr.learning.normalization import GRAY, GRAY_LEVELS_PER_SD
 
     mean, deviation = float(layer.mean), float(layer.deviation)
     x = layers.Rescaling(1 / deviation, -mean / deviation, name="center")(x)

@@ -33,11 +33,11 @@ def stored(home: Path, draft: Callable[..., ModelDraft]) -> StoreModel:
     """Stores a model with fresh weights and, where it whitens, made-up statistics."""
     from cxr.learning.network import build
 
-    def make(output: str = "softmax", rank: int = 0) -> None:
+    def make(output: str = "softmax", rank: int = 0, equalize: float = 0.0) -> None:
         recipe = Recipe.from_table(
             {
                 "name": "tiny",
-                "input": {"size_px": 32, "scale": "caffe"} | (WHITENING if rank else {}),
+                "input": {"size_px": 32, "scale": "caffe", "equalize": equalize} | (WHITENING if rank else {}),
                 "trunk": {"backbone": "tiny", "weights": "none"},
                 "head": {"output": output, "dense": [6], "dropout": 0.5},
             }
@@ -63,9 +63,13 @@ def code_of(call: Callable[[], object]) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("output", "rank"), [("softmax", 0), ("sigmoid", 0), ("softmax", 5)])
-def test_an_exported_file_reproduces_the_model(stored: StoreModel, kind: str, output: str, rank: int) -> None:
-    stored(output, rank)
+@pytest.mark.parametrize(
+    ("output", "rank", "equalize"), [("softmax", 0, 0.0), ("sigmoid", 0, 1.0), ("softmax", 5, 0.0)]
+)
+def test_an_exported_file_reproduces_the_model(
+    stored: StoreModel, kind: str, output: str, rank: int, equalize: float
+) -> None:
+    stored(output, rank, equalize)
     exported = export_format("tiny", kind)
     assert exported.difference < TOLERANCE
     assert exported.file_name == f"tiny.{kind}"
