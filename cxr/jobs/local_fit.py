@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.core.access import Action
+from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
@@ -171,7 +172,7 @@ def _store(model: StoredModel, new: str, record: LocalFit, fitted: Fit, local: p
     arrays = _arrays_with(model.arrays, fitted.layer)
     draft = ModelDraft(**fields)
     return registry.store(
-        registry.NewModel(draft, model.recipe, arrays, scores.to_csv(index=False), model.input_check),
+        registry.NewModel(draft, model.recipe, arrays, frame_csv(scores), model.input_check),
         Action.REVISE_MODEL,
     )
 

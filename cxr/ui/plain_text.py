@@ -7,8 +7,10 @@ whoever looks at the page. `tests/ui/test_markdown.py` holds every text that a p
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What has a meaning anywhere in a line, and what only at its beginning.
 _ANYWHERE = re.compile(r"[\\`*\[\]<>~$|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")

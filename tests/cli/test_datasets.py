@@ -16,7 +16,7 @@ def test_an_audit_is_printed_and_given_as_json(phantoms: Path, others: Path, ans
     assert answer("audit", others / "placed", others / "loose")["films"] == 28
     code, out, _ = cxr("audit", phantoms)
     assert code == 0
-    assert out.startswith("160 X-rays of 120 patients: ")
+    assert out.startswith("160 X-rays from 120 patients: ")
 
 
 @pytest.mark.parametrize("option", ["--shortcut", "--plant"], ids=["present name", "name in version 0.1"])

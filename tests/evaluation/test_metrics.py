@@ -48,6 +48,7 @@ def by_scikit_learn(cases, w):
         "binary.lr_positive": lr_positive,
         "binary.lr_negative": lr_negative,
         "binary.average_precision": sk.average_precision_score(positive, score, sample_weight=w),
+        "binary.calibration_bias": np.average(score - positive, weights=w),
         "binary.brier": sk.brier_score_loss(positive, score, sample_weight=w),
         **{f"auc.{name}": area for name, area in zip(names, areas, strict=True)},
         **{f"average_precision.{name}": value for name, value in zip(names, precisions, strict=True)},

@@ -313,11 +313,12 @@ def test_a_role_list_with_a_mistake_lets_nobody_in(guarded):
 
 
 def test_a_sign_in_that_was_ended_in_one_tab_is_over_in_the_others(guarded):
-    claims = {"iss": "https://login.example", "sub": "one", "iat": int(time.time())}
+    now = int(time.time())
+    claims = {"iss": "https://login.example", "sub": "one", "iat": now}
     other = guarded("Models", "admin", **claims)
     guarded("Models", "admin", **claims).button(key="access.out").click().run()
     assert [button.label for button in shown(other).button] == ["Sign in"]
-    assert role_shown(guarded("Models", "admin", **claims | {"iat": claims["iat"] + 1})) == "admin"
+    assert role_shown(guarded("Models", "admin", **claims | {"iat": now + 1})) == "admin"
 
 
 def test_who_signed_in_too_long_ago_signs_in_again(guarded):
@@ -328,7 +329,7 @@ def test_who_signed_in_too_long_ago_signs_in_again(guarded):
 def test_roles_without_a_way_to_sign_in_let_nobody_in(used, monkeypatch):
     app = AppTest.from_file(str(PAGES["Models"]), default_timeout=60)
     app.secrets["roles"] = {"admin": [ADDRESS]}
-    assert shown(app).error[0].value == sign_in.AUTH_MISSING
+    assert shown(app).error[0].value.replace("\\", "") == sign_in.AUTH_MISSING  # its brackets are escaped
     assert not app.selectbox
 
 

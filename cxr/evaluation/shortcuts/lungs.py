@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError, FilmError
 from cxr.datasets.archive import open_store
-from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
+
+if TYPE_CHECKING:
+    from cxr.datasets.dataset import Dataset
 
 # Top, bottom, left and right, in parts of the film. Of the lungs' area in the 195 outlined films of covid-chestxray it
 # holds 97.4% on average, and 92% or more in 19 films of 20.

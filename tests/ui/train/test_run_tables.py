@@ -45,7 +45,9 @@ def test_the_values_that_differ_from_the_recipe_are_listed(make_run: MakeRun) ->
 
 def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_run: MakeRun) -> None:
     first, second = make_run(), make_run()
-    first.write_history([{"val_loss": 0.5, "val_auc": math.nan}, {"val_loss": 0.4, "val_auc": 0.9}])
+    first.write_history(
+        [{"epoch": 1, "val_loss": 0.5, "val_auc": math.nan}, {"epoch": 2, "val_loss": 0.4, "val_auc": 0.9}]
+    )
     first.write_status(Status("finished", started=100.0, heartbeat=220.0, model="made"))
     table = overview([first, second])
     assert table[LOSS].iloc[0] == 0.4
