@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cxr.core.errors import RecipeError
-from cxr.core.number_format import counted, decimal, duration, interval_range, with_interval
+from cxr.core.number_format import counted, decimal, duration, interval_range, joined, with_interval
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.subgroups import Subgroup
@@ -23,6 +23,7 @@ from cxr.presentation.evaluation_tables import (
 from cxr.presentation.metric_definitions import CALIBRATION_BIAS, DEFINITIONS, SUBGROUP_KEYS
 from cxr.registry.card import Card
 from cxr.registry.hyperparameters import changes
+from cxr.registry.local_fit import LocalFit
 from cxr.registry.recipe import Recipe
 from cxr.registry.results import EvaluationResults, MetricInterval, SubgroupResult, SubgroupResults
 
@@ -101,6 +102,8 @@ def overview_table(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Version": f"{card.version} (start of the SHA-256 of its weights)",
         "Software": ", ".join(f"{name} {version}" for name, version in card.software.items()),
     }
+    if card.local_fit is not None:
+        facts = {"Fitted to one hospital": _local_fit(card.local_fit)} | facts
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
 
 
@@ -265,6 +268,17 @@ def _ages(card: Card) -> str:
         return NOT_KNOWN
     known = f"known for {card.ages.known} of {card.ages.films} training X-rays"
     return f"{card.ages.youngest:.0f}–{card.ages.oldest:.0f} years (middle 90%; {known})"
+
+
+def _local_fit(fit: LocalFit) -> str:
+    parts = [
+        f"{fit.parent}, for a {fit.target}, on {counted(sum(fit.films.values()), 'X-ray')} ({joined(fit.datasets)})"
+    ]
+    for name in ("specificity", "sensitivity"):
+        before, after = getattr(fit.before, name), getattr(fit.after, name)
+        cross_fitted = with_interval(after.value, after.low, after.high)
+        parts.append(f"{name} {decimal(before.value)} before, {cross_fitted} on X-rays not used for the fit")
+    return "; ".join(parts)
 
 
 def _recipe_name(card: Card, recipe: Recipe) -> str:

@@ -13,10 +13,11 @@ from cxr.core.errors import RunError
 from cxr.datasets.dataset import open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.evaluation import BinaryMetrics, Evaluation
+from cxr.evaluation.intervals import Interval
 from cxr.evaluation.operating_point import choose_threshold
 from cxr.evaluation.scores import read_scores
-from cxr.jobs import run_store
-from cxr.jobs.crossval import cross_validate, leave_sources_out, mean_and_spread
+from cxr.jobs import crossval, run_store
+from cxr.jobs.crossval import LeftOutSource, cross_validate, leave_sources_out, mean_and_spread
 from cxr.jobs.run import FILMS, SCORES, Status
 from cxr.jobs.train import execute
 from tests.support.datasets import raises_code
@@ -114,3 +115,17 @@ def test_a_left_out_source_has_the_figures_of_its_stored_scores(home, two_hospit
 def test_sources_that_hold_all_films_of_a_class_are_refused(home, phantoms):
     with raises_code("dataset.no-source"):
         leave_sources_out(tiny_recipe(), [str(phantoms)], lambda run: run.status, in_process)
+
+
+def test_the_command_prints_each_left_out_source_and_why_one_cannot_be(home, cxr, answer, monkeypatch):
+    row = LeftOutSource("even", 20, 30, Interval(0.9, 0.7, 0.97), Interval(0.5, 0.3, 0.7), float("nan"))
+    monkeypatch.setattr(crossval, "leave_sources_out", lambda *_: ([row], {"odd": "all films of a class"}))
+    words = ("crossval", "vgg16-default", "--data", home, "--leave-out", "source")
+    code, out, _ = cxr(*words)
+    assert code == 0
+    assert "0.900 (0.700–0.970)" in out
+    assert "all films of a class" in out
+    told = answer(*words)
+    assert told["sources"][0]["specificity"] == {"value": 0.9, "low": 0.7, "high": 0.97}
+    assert told["sources"][0]["auc"] is None
+    assert list(told["impossible"]) == ["odd"]

@@ -40,6 +40,16 @@ def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is
     assert share == pytest.approx(0.8, abs=0.12)
 
 
+def test_the_card_shows_the_fit(stored, phantoms, home, cxr):
+    stored("tiny")
+    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    code, out, _ = cxr("models", "show", "fitted")
+    assert code == 0
+    assert "specificity of 80%" in out
+    assert f"{report.record.after.specificity.value:.3f}" in out
+    assert "Fitted to" not in cxr("models", "show", "tiny")[1]
+
+
 def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(stored, phantoms, home):
     stored("tiny")
     old = read_films(load_verified("tiny").evaluation)
