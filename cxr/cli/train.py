@@ -68,9 +68,9 @@ def crossval(
     from cxr.jobs.training_plan import known_composition
     from cxr.registry.recipe import Recipe
 
-    chosen = Recipe.read(recipe, set_ or ())
-    _show_composition(known_composition(chosen, open_datasets(data), (0, folds)))
-    evaluations = cross_validate(chosen, data, folds, console.follow)
+    chosen, dataset = Recipe.read(recipe, set_ or ()), open_datasets(data)
+    _show_composition(known_composition(chosen, dataset, (0, folds)))
+    evaluations = cross_validate(chosen, data, folds, console.follow, dataset=dataset)
     spread = mean_and_spread(evaluations)
     if as_json:
         console.print_json({"folds": [evaluation.as_dict() for evaluation in evaluations], "spread": spread})

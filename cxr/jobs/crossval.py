@@ -29,12 +29,15 @@ def cross_validate(
     folds: int,
     follow: Callable[[Run], Status],
     start: Callable[[Job, str], Run] = run_store.start,
+    dataset: Dataset | None = None,
 ) -> list[Evaluation]:
     """The evaluation of each fold's held-out films; each fold is a run of its own, one after the other.
 
-    `follow` waits for the end of a run and returns its last status.
+    `follow` waits for the end of a run and returns its last status. `dataset` holds what is at the paths, if the caller
+    has already opened it.
     """
-    dataset = open_datasets(paths)
+    if dataset is None:
+        dataset = open_datasets(paths)
     labels = label_space(recipe, dataset)
     jobs = [plan(recipe, paths, None, (fold, folds), dataset) for fold in range(folds)]
     runs = [_finished(start(job, recipe.name), follow, f"Fold {n} of {folds}") for n, job in enumerate(jobs, 1)]

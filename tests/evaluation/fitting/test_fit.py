@@ -1,5 +1,7 @@
 """Fits to a hospital, on simulated X-rays whose features and labels are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,17 @@ def test_cross_fitted_figures_are_those_of_x_rays_of_new_patients():
         scores = score_of(fitted.probabilities(elsewhere.features), LABELS)
         true.append((scores[elsewhere.has_finding] >= fitted.threshold).mean())
     assert np.mean(claimed) == pytest.approx(np.mean(true), abs=0.05)
+
+
+def test_no_x_ray_is_read_by_a_fit_that_knew_its_label():
+    films = hospital(40, 40, hidden=2.0)
+    own = (patient_folds(films, 1) == 0) & films.has_finding
+    targets = films.targets.copy()
+    targets[own, 1], targets[own, 2] = films.targets[own, 2], films.targets[own, 1]
+    before, after = (cross_fit(replace(films, targets=labels), LAYER, SPECIFIC) for labels in (films.targets, targets))
+    np.testing.assert_array_equal(before.probabilities[own], after.probabilities[own])
+    assert before.thresholds[0] == after.thresholds[0]
+    assert np.abs(before.probabilities[~own] - after.probabilities[~own]).max() > 1e-4
 
 
 def test_the_last_layer_is_fitted_only_where_it_helps_and_there_are_enough_patients():
