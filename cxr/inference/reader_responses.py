@@ -1,8 +1,13 @@
-"""Reader responses to predictions: agree, disagree or unsure, with a note. Saved on disk only on request."""
+"""What readers answered about X-rays, before and after they saw the prediction. Saved on disk only on request.
+
+One record for all: whether a reader agrees with a prediction, with a note; and where the reader reads first, the
+reader's own answer with a confidence, the places that were marked, and the answer after the prediction was seen.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
@@ -10,34 +15,70 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cxr import DISCLAIMER
 from cxr.core.access import Action
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
-from cxr.core.csv_files import csv_text
 from cxr.core.errors import CxrError
 from cxr.core.paths import home
 
 ANSWERS = ("agree", "disagree", "unsure")
+GUESS, CERTAIN = 50, 100  # percent: the least and the most confidence in an answer
 MAX_NOTE_LENGTH = 500
+MAX_CODE_LENGTH = 40
 MAX_RESPONSES = 20_000  # saved on this computer
 
 
 @dataclass(frozen=True)
 class ReaderResponse:
-    """One response to one prediction. The X-ray is named by a digest of its bytes, the reader not at all."""
+    """One reader's response to one prediction. The X-ray is named by a digest of its bytes, the reader by a code."""
 
     film: str
     model: str  # name@version
     decision: str
-    probability: float
-    answer: str
+    probability: float  # of the decision
+    answer: str = ""  # agree, disagree or unsure; "" where the reader was not asked
     note: str = ""
+    reader: str = ""  # a code, never a name
+    case_set: str = ""  # the set of cases that the X-ray was read in
+    reference: str = ""  # its label, where it has one
+    negative: str = ""  # the negative class among the possible answers
+    score: float | None = None  # the model's probability of any class but the negative one
+    first: str = ""  # the reader's own answer, before the prediction was seen
+    first_confidence: int = 0  # in percent, from a guess to certain; 0 without an answer
+    second: str = ""  # the answer after it
+    second_confidence: int = 0
+    marks: str = ""  # places that the reader marked, see `cxr.evaluation.reader_study.marks`
+    seconds: float = 0.0  # until the first answer
 
     def __post_init__(self) -> None:
-        if self.answer not in ANSWERS:
+        if self.answer not in ("", *ANSWERS) or not (self.answer or self.first):
             raise CxrError(f"A response is one of {', '.join(ANSWERS)}, not '{self.answer}'.", code="response")
+        for answer, confidence in ((self.first, self.first_confidence), (self.second, self.second_confidence)):
+            if (confidence != 0 or bool(answer)) and not (answer and GUESS <= confidence <= CERTAIN):
+                raise CxrError(
+                    f"An answer has a confidence from {GUESS} to {CERTAIN} percent, not {confidence}.",
+                    code="confidence",
+                )
         object.__setattr__(self, "note", " ".join(self.note.split())[:MAX_NOTE_LENGTH])
+        object.__setattr__(self, "reader", " ".join(self.reader.split())[:MAX_CODE_LENGTH])
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What a later response replaces: the reader's response to the same prediction in the same set of cases."""
+        return self.film, self.model, self.reader, self.case_set
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the reader answered before the prediction was seen."""
+        return bool(self.first)
+
+
+COLUMNS = tuple(field.name for field in fields(ReaderResponse))
+
+
+def new_reader_code() -> str:
+    """A random code for a reader, which says nothing about who it is."""
+    return f"reader-{secrets.token_hex(2)}"
 
 
 def save_responses(*responses: ReaderResponse) -> None:
@@ -48,15 +89,15 @@ def save_responses(*responses: ReaderResponse) -> None:
         for response in responses:
             name, _, version = response.model.partition("@")
             lines.enter_context(audited(Action.SAVE_RESPONSE, name, version, film=response.film))
-        _store({(response.film, response.model): response for response in responses})
+        _store({response.key: response for response in responses})
 
 
-def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
+def _store(new: Mapping[tuple[str, str, str, str], ReaderResponse]) -> None:
     path = responses_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            others = [old for old in saved_responses() if (old.film, old.model) not in new]
+            others = [old for old in saved_responses() if old.key not in new]
             if len(others) + len(new) > MAX_RESPONSES:
                 raise CxrError(
                     f"This computer has {len(others):,} saved responses; the limit is {MAX_RESPONSES:,}. Download them "
@@ -73,23 +114,22 @@ def _store(new: Mapping[tuple[str, str], ReaderResponse]) -> None:
 
 def saved_responses() -> list[ReaderResponse]:
     """The responses saved on this computer, oldest first; a damaged line is skipped."""
+    return list(_readable_lines(_lines()))
+
+
+def _lines() -> list[str]:
     try:
-        lines = responses_file().read_text("utf-8").splitlines()
+        return responses_file().read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return []
-    responses = []
+
+
+def _readable_lines(lines: Iterable[str]) -> Iterable[ReaderResponse]:
     for line in lines:
         try:
-            responses.append(ReaderResponse(**json.loads(line)))
-        except (ValueError, TypeError, CxrError):
+            yield ReaderResponse(**json.loads(line))
+        except (ValueError, TypeError, AttributeError, CxrError):
             continue
-    return responses
-
-
-def to_csv(responses: Iterable[ReaderResponse]) -> str:
-    """The responses as a table for spreadsheets, in which no cell can start a formula."""
-    columns = [*(field.name for field in fields(ReaderResponse)), "disclaimer"]
-    return csv_text(columns, [asdict(response) | {"disclaimer": DISCLAIMER} for response in responses])
 
 
 def responses_file() -> Path:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cxr.core.errors import CxrError
-from cxr.inference.reader_responses import MAX_NOTE_LENGTH, ReaderResponse, save_responses, saved_responses, to_csv
+from cxr.inference.reader_responses import MAX_NOTE_LENGTH, ReaderResponse, save_responses, saved_responses
+from cxr.inference.response_tables import to_csv
 
 
 def response(film="f1", answer="agree", note="", model="tiny@0"):

@@ -17,7 +17,7 @@ from cxr.evaluation.shortcuts.audit_file import save_audit
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.film_warning import FilmWarning
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference import reader_responses
+from cxr.inference import reader_responses, response_tables
 from cxr.inference.corrections import CORRECTIONS
 from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
@@ -29,7 +29,7 @@ from cxr.registry.card import CARD, Card
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.predict.batch import NO_MATCHES, SHOWN
 from cxr.ui.predict.batch import REJECTED as ROW_REJECTED
-from cxr.ui.predict.upload import EXAMPLES_LABEL, SYNTHETIC_NOTE
+from cxr.ui.predict.examples import EXAMPLES_LABEL, SYNTHETIC_NOTE
 from cxr.ui.predict.withheld import REJECTED, model_key
 from tests.support.score_tables import audit_measurements
 from tests.support.score_tables import probe_result as probe
@@ -303,7 +303,7 @@ def test_saved_responses_can_be_downloaded_after_a_reload(app: AppTest, monkeypa
     earlier = reader_responses.ReaderResponse("f1", "first@0", "viral", 0.5, "unsure", "a scar")
     reader_responses.save_responses(earlier)
     written: list[list[reader_responses.ReaderResponse]] = []
-    monkeypatch.setattr(reader_responses, "to_csv", recording(written, list))
+    monkeypatch.setattr(response_tables, "to_csv", recording(written, list))
     assert keys & download_keys(run(app)) == {"predict_saved_responses"}
     assert written == [[earlier]]
 

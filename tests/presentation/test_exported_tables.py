@@ -15,7 +15,8 @@ import pytest
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.manifest import manifest_csv
 from cxr.evaluation.scores import read_films, score_table
-from cxr.inference.reader_responses import ReaderResponse, to_csv
+from cxr.inference.reader_responses import ReaderResponse
+from cxr.inference.response_tables import to_csv
 from cxr.presentation.report import batch_csv
 from cxr.registry.evaluation_file import exported
 from cxr.ui.components.charts.chart import Chart

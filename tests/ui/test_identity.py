@@ -36,7 +36,7 @@ from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.films.dicom import ELEMENTS
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.inference import reader_responses
+from cxr.inference import reader_responses, response_tables
 from cxr.inference.batch import read_sources
 from cxr.inference.reader_responses import ReaderResponse
 from cxr.inference.session import ReadingSession
@@ -263,7 +263,7 @@ def read_and_export(films: dict[str, bytes], classifier: Any) -> tuple[list[str]
         exported += [report.reading_pdf(told), report.overlay_png(told)]
     nameless = report.without_file_names(rows)
     exported += [report.batch_csv(nameless, ("normal", "bacterial")).encode(), report.batch_json(nameless).encode()]
-    exported.append(reader_responses.to_csv(reader_responses.saved_responses()).encode())
+    exported.append(response_tables.to_csv(reader_responses.saved_responses()).encode())
     assert len(exported) == 2 * 20 + 3
     return shown, exported
 

@@ -24,9 +24,10 @@ from cxr.inference import reader_responses
 from cxr.inference.batch import read_sources
 from cxr.inference.loading import load_classifier
 from cxr.inference.reader_responses import ReaderResponse
-from cxr.inference.sources import example_sources
+from cxr.inference.sources import synthetic_sources
 from cxr.jobs import input_check_training, run_store
-from cxr.jobs.run import Job, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Status
 from cxr.jobs.training_plan import plan
 from cxr.registry import default_model, package, registry
 from cxr.registry.card import Statement
@@ -69,7 +70,7 @@ def waiting():
 
 def started(home):
     recipe = tiny_recipe()
-    run_store.start(Job(recipe.to_toml(), (catalog.entries()[0].path,)), recipe.name)
+    run_store.start(training_job(recipe.to_toml(), (catalog.entries()[0].path,)), recipe.name)
 
 
 def stored(home):
@@ -96,7 +97,7 @@ def dataset():
 
 
 DO = {
-    Action.READ_FILMS: lambda home: list(read_sources(load_classifier("first"), example_sources()[:1])),
+    Action.READ_FILMS: lambda home: list(read_sources(load_classifier("first"), synthetic_sources()[:1])),
     Action.SAVE_RESPONSE: lambda home: reader_responses.save_responses(
         ReaderResponse("f", "first@0", "normal", 0.5, "agree")
     ),
@@ -272,7 +273,7 @@ def test_what_others_said_is_no_reader_s_to_take_away(guarded, monkeypatch, role
         told.extend(answers)
         return ""
 
-    monkeypatch.setattr("cxr.inference.reader_responses.to_csv", to_csv)
+    monkeypatch.setattr("cxr.inference.response_tables.to_csv", to_csv)
     app = guarded("Predict", role)
     app.button(key="predict_example_drawn/viral").click()
     (kept,) = [one for one in shown(app).get("download_button") if one.key == "predict_saved_responses"]

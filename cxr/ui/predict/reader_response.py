@@ -9,7 +9,7 @@ import streamlit as st
 from cxr.core.access import Action, current_person
 from cxr.core.errors import CxrError
 from cxr.core.number_format import counted
-from cxr.inference import reader_responses
+from cxr.inference import reader_responses, response_tables
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
 from cxr.inference.reader_responses import ANSWERS, MAX_NOTE_LENGTH, ReaderResponse
@@ -93,7 +93,7 @@ def _download(
 ) -> None:
     st.download_button(
         label,
-        reader_responses.to_csv(responses),
+        response_tables.to_csv(responses),
         f"{key.removeprefix('predict_').replace('_', '-')}.csv",
         "text/csv",
         key=key,
