@@ -19,7 +19,7 @@ from bench.leave_out.network import Parameters, logits, start
 from bench.leave_out.views import PLAIN, augment
 
 BATCH, STEPS_PER_CALL, EVALUATED_AT_ONCE = 64, 50, 256
-WARMUP_STEPS, HEAD_RATE, CLIP_NORM = 40, 10, 1.0
+WARMUP_STEPS, CLIP_NORM = 40, 1.0
 SMALLEST_RATE = 0.01  # of the schedule, as a share of the largest
 
 
@@ -29,6 +29,7 @@ class Settings:
 
     steps: int = 400
     rate: float = 1e-4
+    head_rate: float = 10.0  # of the head, as a multiple
     first_block: int = 1  # the blocks before it stay as they are
     cell_power: float = 0.5  # the films of one source and label together are drawn as their number to this power
     equalize: float = 0.0
@@ -36,6 +37,7 @@ class Settings:
     margin: float = 0.0
     blur: float = 0.0
     mixed_styles: float = 0.0
+    random_filter: float = 0.0  # probability that a view passes through a random filter (RandConv)
     normal_loss: float = 0.0  # weight of a second loss: normal or not
     smoothing: float = 0.05
     dropout: float = 0.4
@@ -45,7 +47,7 @@ class Settings:
 
     def numbers(self) -> dict[str, Any]:
         """The settings as arrays for the compiled step."""
-        names = ("rate", "first_block", "equalize", "local_contrast", "margin", "blur", "mixed_styles", "normal_loss")
+        names = ("rate", "head_rate", "random_filter", "first_block", "equalize", "local_contrast", "margin", "blur", "mixed_styles", "normal_loss")
         values = {name: getattr(self, name) for name in (*names, "smoothing", "dropout", "average", "steps")}
         augmentation = {name: jnp.float32(value) for name, value in self.augmentation.items()}
         return {name: jnp.float32(value) for name, value in values.items()} | {"augmentation": augmentation}
@@ -110,7 +112,8 @@ def _step(state: Any, drawn: Any, pixels: Any, targets: Any, switches: Any) -> A
     view_key, network_key = jax.random.split(key)
     images = pixels[rows].astype(jnp.float32)
     strengths = switches["augmentation"]
-    images = jax.vmap(lambda image, own: augment(image, own, strengths))(images, jax.random.split(view_key, len(rows)))
+    keys, chance = jax.random.split(view_key, len(rows)), switches["random_filter"]
+    images = jax.vmap(lambda image, own: augment(image, own, strengths, chance))(images, keys)
     gradient = jax.grad(_loss)(parameters, images, targets[rows], switches, network_key)
     scale = jnp.minimum(1, CLIP_NORM / (optax.global_norm(gradient) + 1e-9))
     update, moments = _MOMENTS.update(jax.tree.map(lambda array: array * scale, gradient), moments)
@@ -121,7 +124,7 @@ def _step(state: Any, drawn: Any, pixels: Any, targets: Any, switches: Any) -> A
         "convolutions": {
             name: [jnp.where(int(name[5]) >= switches["first_block"], rate, 0.0)] * 2 for name in update["convolutions"]
         },
-        "head": [rate * HEAD_RATE] * 2,
+        "head": [rate * switches["head_rate"]] * 2,
     }
     parameters = jax.tree.map(lambda array, change, own: array - own * change, parameters, update, rates)
     decay = jnp.minimum(switches["average"], (1 + done) / (10 + done))

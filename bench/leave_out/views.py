@@ -16,6 +16,7 @@ from bench.leave_out.films import SIZE_PX
 
 KNOTS = 33
 TONE_PIECES = 6
+FILTER_PX = 7
 Strengths = Mapping[str, Any]  # geometry, crop, equalize, tone, detail, frame: 1 is the recipe vgg16-broad of 0.1
 PLAIN: dict[str, float] = {"geometry": 1.0, "crop": 0.3, "equalize": 0.5, "tone": 1.0, "detail": 1.0, "frame": 1.0}
 STRONG: dict[str, float] = {"geometry": 1.5, "crop": 0.45, "equalize": 0.9, "tone": 1.8, "detail": 1.6, "frame": 1.3}
@@ -36,10 +37,11 @@ class Draws:
         return jax.random.normal(next(self.keys), shape)
 
 
-def augment(image: Any, key: Any, strengths: Strengths) -> Any:
-    """A random view of a gray image of 0 to 255."""
+def augment(image: Any, key: Any, strengths: Strengths, random_filter: Any = 0.0) -> Any:
+    """A random view of a gray image of 0 to 255; `random_filter` is the probability of a random filter."""
     draws = Draws(key)
     image = _moved(image, draws, strengths)
+    image = _randomly_filtered(image, draws, random_filter)
     share = draws.uniform(0.0) * strengths["equalize"]
     image = _toned((1 - share) * image + share * equalized(image), draws, strengths["tone"])
     return _framed(_detailed(image, draws, strengths["detail"]), draws, strengths["frame"])
@@ -84,6 +86,20 @@ def _filtered(image: Any, weights: Any) -> Any:
             for weight, place in zip(weights, start, strict=True)
         )
     return image
+
+
+def _randomly_filtered(image: Any, draws: Draws, probability: Any) -> Any:
+    """The image mixed with its convolution with a random kernel, with its own mean and spread (RandConv, Xu 2021)."""
+    side = jnp.arange(FILTER_PX) - FILTER_PX // 2
+    reach = jnp.floor(draws.uniform(0.0, FILTER_PX // 2 + 1.0))  # kernels of 1 to FILTER_PX pixels
+    inside = (jnp.abs(side)[:, None] <= reach) & (jnp.abs(side)[None] <= reach)
+    kernel = jnp.where(inside, draws.normal((FILTER_PX, FILTER_PX)), 0.0)
+    centered = image - image.mean()
+    filtered = jax.scipy.signal.convolve(centered, kernel, mode="same")
+    filtered *= centered.std() / (filtered.std() + 1e-3)
+    share = draws.uniform(0.0)
+    mixed = jnp.clip(image.mean() + (1 - share) * centered + share * filtered, 0, 255)
+    return jnp.where(draws.uniform(0.0) < probability, mixed, image)
 
 
 def _moved(image: Any, draws: Draws, strengths: Strengths) -> Any:

@@ -28,7 +28,7 @@ from cxr.registry.recipe import Recipe
 
 KEY_BYTES = 16
 BATCH = 32
-DECODERS = 2
+DECODERS = max(2, os.cpu_count() or 1)
 CACHE_BYTES = {"pixels": 10_000_000_000, "features": 30_000_000_000}  # limits; the least recently used go first
 PLAIN = -1  # the number of the view without augmentation
 

@@ -18,6 +18,7 @@ class Phase(StrEnum):
     """What a run is doing, in the words that its status shows; runs of older versions may show others."""
 
     WAITING = "waiting for the device"
+    WAITING_FOR_OTHERS = "waiting for other jobs"
     COMPARING_IMAGES = "looking for copies of images"
     READING_IMAGES = "reading images"
     COMPUTING_FEATURES = "computing features"
@@ -41,7 +42,7 @@ class StepProgress:
 class Journal(Protocol):
     """Receives a training's progress and checkpoints, and tells it whether to stop."""
 
-    def phase(self, name: Phase, done: int = 0, total: int = 0) -> None:
+    def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         """Report the current phase and how far it is."""
 
     def step(self, progress: StepProgress) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from cxr.learning.head_rate import optimizer_class
 from cxr.registry.recipe_sections import OptimizerSettings
 
 Tensor = Any
@@ -80,10 +81,8 @@ def make_optimizer(
         common |= {"use_ema": True, "ema_momentum": ema}
     if settings.clip_norm:
         common["global_clipnorm"] = settings.clip_norm
-    if settings.name == "sgd":
-        return keras.optimizers.SGD(rate, momentum=settings.momentum, **common)
-    if settings.name == "rmsprop":
-        return keras.optimizers.RMSprop(rate, momentum=settings.momentum, **common)
+    if settings.name in ("sgd", "rmsprop"):
+        common["momentum"] = settings.momentum
     if settings.name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, **common)
-    return keras.optimizers.Adam(rate, **common)
+        common["weight_decay"] = settings.weight_decay
+    return optimizer_class(settings.name, settings.head_rate)(rate, **common)

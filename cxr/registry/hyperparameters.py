@@ -68,6 +68,7 @@ _LABELS = {  # where the stored name is not the word of the field
     "optimiser.rate": "Learning rate",
     "optimiser.schedule": "Learning-rate schedule",
     "optimiser.step_epochs": "Epochs per step",
+    "optimiser.head_rate": "Learning rate of the head (multiple)",
     "optimiser.clip_norm": "Gradient clipping (norm)",
     "training.batch": "Batch size",
     "training.views": "Cached augmentations",

@@ -131,6 +131,9 @@ class OptimizerSettings(RecipeSection):
 
     name: Literal["adam", "adamw", "sgd", "rmsprop"] = Field("adam", description="Algorithm that updates the weights.")
     rate: float = Field(1e-3, gt=0, le=10, description="Learning rate; with a schedule, its peak.")
+    head_rate: float = Field(
+        1.0, ge=0.01, le=1000, description="Learning rate of the head, as a multiple of the backbone's."
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD and RMSprop.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Decoupled weight decay of AdamW.")
     schedule: Literal["constant", "step", "cosine"] = Field(

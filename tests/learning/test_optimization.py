@@ -175,3 +175,18 @@ def test_each_update_rule_has_its_settings(name, kind):
     assert config["global_clipnorm"] == 2.0
     assert config.get("momentum", 0.7) == 0.7
     assert config["weight_decay"] == (0.03 if name == "adamw" else None)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd", "rmsprop"])
+def test_the_head_may_learn_at_a_multiple_of_the_rate(name):
+    settings = {"name": name, "rate": 0.01, "head_rate": 4.0, "momentum": 0.0}
+    optimizer = make_optimizer(tiny_recipe(optimiser=settings).optimiser, 1, 1)
+    model = keras.Sequential(
+        [keras.layers.Input((1,)), *(keras.layers.Dense(1, use_bias=False, name=layer) for layer in ("conv", "dense1", "logits"))]
+    )
+    before = [np.asarray(weight).item() for weight in model.trainable_variables]
+    optimizer.build(model.trainable_variables)
+    optimizer.apply([keras.ops.ones((1, 1))] * 3, model.trainable_variables)
+    moves = [old - np.asarray(weight).item() for old, weight in zip(before, model.trainable_variables, strict=True)]
+    assert moves[1] == pytest.approx(4 * moves[0], rel=1e-3)
+    assert moves[2] == pytest.approx(4 * moves[0], rel=1e-3)
