@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from cxr import DISCLAIMER
-from cxr.cli import datasets, doctor, evaluate, models, predict, runs, trail, train
+from cxr.cli import datasets, doctor, evaluate, models, predict, reader_study, runs, trail, train
 from cxr.cli.failures import LogToStandardError, one_sentence
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command(hidden=True)(train.work)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command("audit-model")(evaluate.audit_model)
+app.command("reader-study")(reader_study.reader_study)
 app.command()(predict.predict)
 app.command()(datasets.audit)
 app.command()(datasets.phantom)
