@@ -81,6 +81,11 @@ def reference_of(responses: Sequence[ReaderResponse]) -> NDArray[np.bool_]:
     return np.array([response.reference != response.negative for response in responses], bool)
 
 
+def with_prediction(responses: Sequence[ReaderResponse]) -> list[ReaderResponse]:
+    """The responses to X-rays that have a prediction: of a rejected one, none may have been shown."""
+    return [response for response in responses if response.decision]
+
+
 def alone(responses: Sequence[ReaderResponse]) -> Condition:
     """The readings without the model."""
     return Condition(
@@ -98,7 +103,7 @@ def with_model(responses: Sequence[ReaderResponse]) -> Condition:
 
 
 def of_model(responses: Sequence[ReaderResponse]) -> Condition:
-    """The model's predictions and its scores."""
+    """The model's predictions and its scores; all of these responses have a prediction."""
     return Condition(
         np.array([response.decision != response.negative for response in responses], bool),
         np.array([nan if response.score is None else response.score for response in responses]),

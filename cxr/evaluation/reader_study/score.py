@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.reader_study.agreement import cohen_kappa
-from cxr.evaluation.reader_study.performance import Performance, alone, of_model, performance, reference_of, with_model
+from cxr.evaluation.reader_study.performance import (
+    Performance,
+    alone,
+    of_model,
+    performance,
+    reference_of,
+    with_model,
+    with_prediction,
+)
 from cxr.evaluation.significance import mcnemar_p
 from cxr.inference.reader_responses import ReaderResponse
 
@@ -45,7 +53,7 @@ class ReaderScore:
     cases: int
     with_finding: int
     alone: Performance
-    model: Performance  # on the same X-rays
+    model: Performance  # on the same X-rays, as far as it has a prediction for them
     together: Performance | None  # the answers after the model's was seen; None without any
     changes: Changes | None
     kappa_with_reference: Interval
@@ -79,18 +87,20 @@ def reader_score(responses: Sequence[ReaderResponse]) -> ReaderScore:
     answered = scorable(responses)
     if not answered:
         raise DatasetError("No X-ray has both an answer of the reader and a label.", code="nothing-to-score")
-    reference, own, model = reference_of(answered), alone(answered), of_model(answered)
+    reference, own = reference_of(answered), alone(answered)
+    judged = with_prediction(answered)
+    model = of_model(judged)
     twice = [response for response in answered if response.second]
     after = with_model(twice)
     return ReaderScore(
         len(answered),
         int(reference.sum()),
         performance(reference, own.positive, own.ratings),
-        performance(reference, model.positive, model.ratings),
+        performance(reference_of(judged), model.positive, model.ratings),
         performance(reference_of(twice), after.positive, after.ratings) if twice else None,
         _changes(reference_of(twice), alone(twice).positive, after.positive) if twice else None,
         _binary_kappa(own.positive, reference),
-        _binary_kappa(own.positive, model.positive),
+        _binary_kappa(alone(judged).positive, model.positive),
         _class_kappa(answered),
     )
 

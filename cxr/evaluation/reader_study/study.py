@@ -23,6 +23,7 @@ from cxr.evaluation.reader_study.performance import (
     performance,
     reference_of,
     with_model,
+    with_prediction,
 )
 from cxr.evaluation.reader_study.score import ReaderScore, reader_score, scorable
 from cxr.inference.reader_responses import ReaderResponse
@@ -45,7 +46,7 @@ class ReaderStudy:
 
     readers: Mapping[str, ReaderScore]  # each on the X-rays that the reader read
     model_name: str
-    model: Performance  # on all X-rays of the study
+    model: Performance  # on all X-rays of the study that it has a prediction for
     model_curve: RocCurve | None  # None where scores are missing
     agreement: Agreement | None  # None with one reader, or without X-rays that all read
     compared_cases: int  # that all readers read without and with the model
@@ -81,13 +82,14 @@ def reader_study(files: Mapping[str, Sequence[ReaderResponse]]) -> ReaderStudy:
     """The study of these files by name; a reader without a code is named after the file."""
     answers, left_out = _by_reader(files)
     every = _cases(answers)
-    reference, model = reference_of(every), of_model(every)
+    reference, judged = reference_of(every), with_prediction(every)
+    model = of_model(judged)
     readers = {name: reader_score(list(own.values())) for name, own in answers.items()}
     return ReaderStudy(
         readers=readers,
         model_name=every[0].model,
-        model=performance(reference, model.positive, model.ratings),
-        model_curve=_curve(every, model),
+        model=performance(reference_of(judged), model.positive, model.ratings),
+        model_curve=_curve(judged, model),
         agreement=_agreement(answers),
         **_comparisons(answers),
         cases=len(every),
@@ -133,7 +135,9 @@ def _cases(answers: Answers) -> list[ReaderResponse]:
                     f"These files are of different models: {before.model} and {response.model}. Give files of one.",
                     code="different-models",
                 )
-            if (before.reference, before.decision) != (response.reference, response.decision):
+            if response.decision and not before.decision:  # rejected, and shown anyway to this reader alone
+                cases[film] = response
+            if before.reference != response.reference:
                 raise DatasetError("Two files have different labels for one X-ray.", code="different-labels")
     first = next(iter(cases.values()))
     if other := next((case for case in cases.values() if case.model != first.model), None):
@@ -145,7 +149,9 @@ def _cases(answers: Answers) -> list[ReaderResponse]:
 
 
 def _curve(every: Sequence[ReaderResponse], model: Condition) -> RocCurve | None:
-    """The model's ROC curve on the X-rays of the study."""
+    """The model's ROC curve on the X-rays of the study that it has a prediction for."""
+    if not every:
+        return None
     reference = reference_of(every)
     labels = np.array([response.reference for response in every])
     question = BinaryQuestion("finding", every[0].negative, labels, reference, model.ratings, model.positive)

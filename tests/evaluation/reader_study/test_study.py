@@ -78,6 +78,16 @@ def test_an_answer_without_a_label_or_of_the_old_kind_is_not_scored() -> None:
     assert raised.value.code == "dataset.nothing-to-score"
 
 
+def test_an_image_without_a_prediction_counts_for_the_reader_but_not_for_the_model() -> None:
+    responses = responses_of("a", 1)
+    rejected = [replace(responses[0], decision="", score=None, probability=0.0), *responses[1:]]
+    score, all_of_them = reader_score(rejected), reader_score(responses)
+    assert score.alone.accuracy.value == all_of_them.alone.accuracy.value
+    assert score.model == reader_score(responses[1:]).model
+    study = reader_study({"a": rejected, "b": responses_of("b", 2)})
+    assert study.model.accuracy.value == all_of_them.model.accuracy.value
+
+
 def test_a_study_has_each_reader_their_agreement_and_the_comparison() -> None:
     study = reader_study({name: responses_of(name, seed) for seed, name in enumerate(("a", "b", "c"), 1)})
     assert list(study.readers) == ["a", "b", "c"]
