@@ -27,7 +27,7 @@ from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, FilePayload, Page, sync_playwright  # noqa: E402
 
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom  # noqa: E402
-from cxr.ui.predict.upload import EXAMPLES_LABEL  # noqa: E402
+from cxr.ui.predict.examples import EXAMPLES_LABEL  # noqa: E402
 from tests.support.browser import wait_until  # noqa: E402
 from tests.support.server import Server, starting  # noqa: E402
 

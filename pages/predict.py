@@ -6,9 +6,11 @@ import streamlit as st
 
 from cxr.ui import frame
 from cxr.ui.components.choosers import show_first_steps
+from cxr.ui.components.into_view import bring_into_view
 from cxr.ui.predict.batch import read_new_films, show_batch
+from cxr.ui.predict.examples import OPEN_FILM, show_examples
 from cxr.ui.predict.reading import show_reading
-from cxr.ui.predict.upload import current_session, show_examples, show_model_and_upload
+from cxr.ui.predict.upload import current_session, show_model_and_upload
 
 TITLE = "Predict"
 
@@ -29,6 +31,7 @@ def main() -> None:
                 show_reading(session, card, readings, heading_place)
             elif listed := show_batch(session, readings, card):
                 show_reading(session, card, listed, st.container())
+            bring_into_view(OPEN_FILM)
 
 
 main()

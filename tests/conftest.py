@@ -18,6 +18,7 @@ from tests.support.made_once import made_once
 from tests.support.training import carry_out, tiny_recipe
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["CXR_EXAMPLES"] = ""  # those of the project only where a test asks for them
 
 
 @pytest.fixture(scope="session")

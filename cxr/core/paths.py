@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]  # the checkout; of an installed package, the folder of all packages
+BUNDLED_EXAMPLES = (PROJECT / "examples", PROJECT / "cxr" / "examples")  # of the checkout; of an installed package
 
 
 def home() -> Path:
@@ -60,9 +61,11 @@ def extra_data_dir() -> Path | None:
 
 
 def examples_dir() -> Path | None:
-    """A folder of example X-rays for the page Predict, if CXR_EXAMPLES names one."""
+    """The folder of example X-rays: the one that CXR_EXAMPLES names, by default the project's; None where it is ""."""
     folder = os.environ.get("CXR_EXAMPLES")
-    return Path(folder).resolve() if folder else None
+    if folder is not None:
+        return Path(folder).resolve() if folder else None
+    return next((path for path in BUNDLED_EXAMPLES if path.is_dir()), None)
 
 
 def weights_dirs() -> list[Path]:

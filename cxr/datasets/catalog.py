@@ -1,4 +1,4 @@
-"""The datasets that this installation knows by name: those that were added, and those in the folder CXR_DATA.
+"""The datasets that this installation knows by name: those that were added, those in CXR_DATA, and the examples.
 
 The list is a file of names and paths. A path is relative where the dataset was created here: its files are deleted
 with it. All other files are never changed.
@@ -23,7 +23,7 @@ from cxr.core.access import Action, authorize
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError, FilmError
-from cxr.core.paths import data_dir, extra_data_dir
+from cxr.core.paths import data_dir, examples_dir, extra_data_dir
 from cxr.datasets.archive import MANIFEST, SPLITS, may_be_film
 from cxr.datasets.dataset import Dataset
 
@@ -40,7 +40,7 @@ class DatasetEntry:
     name: str
     path: str
     created_here: bool = False  # its files are deleted when it is removed
-    added: bool = True  # False for a dataset in CXR_DATA
+    added: bool = True  # False for a dataset in CXR_DATA, and for the examples
 
     @property
     def exists(self) -> bool:
@@ -52,11 +52,11 @@ class DatasetEntry:
 
 
 def entries() -> list[DatasetEntry]:
-    """All known datasets: the added ones by name, then those in CXR_DATA."""
+    """All known datasets: the added ones by name, then those in CXR_DATA, then the examples."""
     added = sorted((_entry(name, path) for name, path in _stored_paths().items()), key=lambda entry: entry.name)
     paths, names = {entry.path for entry in added}, {entry.name for entry in added}
     extra = []
-    for path in _extra_datasets():
+    for path in (*_extra_datasets(), *_examples()):
         if str(path) not in paths:
             extra.append(DatasetEntry(_free_name(_name_of(path), names), str(path), added=False))
             names.add(extra[-1].name)
@@ -134,7 +134,10 @@ def remove(name: str) -> None:
 def _remove(entry: DatasetEntry) -> None:
     name = entry.name
     if not entry.added:
-        raise DatasetError(f"'{name}' is in the folder CXR_DATA. Move it out of that folder.", code="in-extra-folder")
+        raise DatasetError(
+            f"'{name}' was not added here: it is in the folder CXR_DATA or CXR_EXAMPLES, or came with the program.",
+            code="in-extra-folder",
+        )
     with _locked():
         _write({other: path for other, path in _stored_paths().items() if other != name})
     path = Path(entry.path)
@@ -195,6 +198,13 @@ def _extra_datasets() -> Iterator[Path]:
     for path in inside:
         if not path.name.startswith(".") and _may_be_dataset(path):
             yield path
+
+
+def _examples() -> Iterator[Path]:
+    """The folder of examples, where it has a manifest."""
+    folder = examples_dir()
+    if folder and (folder / MANIFEST).is_file():
+        yield folder
 
 
 def _may_be_dataset(path: Path) -> bool:

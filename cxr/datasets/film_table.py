@@ -12,25 +12,12 @@ from cxr.core.csv_files import TableTooLarge, check_table_size, original_cell
 from cxr.core.errors import DatasetError, FilmError
 from cxr.core.number_format import joined
 from cxr.datasets.archive import MANIFEST, SPLITS, Archive, Folder, may_be_film
-from cxr.datasets.labels import check_names
+from cxr.datasets.labels import canonical_label, check_names
 
 COLUMNS = ("path", "label", "finding", "patient_id", "split", "view", "sex", "age", "source", "licence")
 ROLES = ("train", "val", "test")
 PERSON = "_person"  # the patient of each film where copies of one image are known and count as one patient's
 COPIES = "_copies"  # the number of a film's group of copies, "" where it has none
-
-# The names of one label in public datasets. Any other label is its own name in lower case.
-SYNONYMS = {
-    "no-finding": "normal",
-    "no-findings": "normal",
-    "healthy": "normal",
-    "covid": "covid19",
-    "covid-19": "covid19",
-    "bacteria": "bacterial",
-    "bacterial-pneumonia": "bacterial",
-    "virus": "viral",
-    "viral-pneumonia": "viral",
-}
 
 # File names that contain the patient. The Kermany dataset numbers bacterial and viral patients separately: official
 # train and test would share 170 patients if `person12` alone were one, so the cause is part of the patient.
@@ -39,12 +26,6 @@ PATIENT_IN_NAME = (
     r"^((?:NORMAL2-)?IM-\d+)-\d+(?:-\d+)?\.[^.]*$",  # Kermany: NORMAL2-IM-0007-0001.jpeg
     r"^(\d{8})_\d{3}\.[^.]*$",  # NIH ChestX-ray14: 00001280_004.png
 )
-
-
-def canonical_label(label: str) -> str:
-    """The label in lower case, with `-` for blanks and underscores, and one name for all synonyms."""
-    name = "-".join(label.strip().lower().replace("_", " ").split())
-    return SYNONYMS.get(name, name)
 
 
 def film_table(store: Folder | Archive, manifest: str, name: str) -> pd.DataFrame:

@@ -23,6 +23,18 @@ DISPLAY_NAMES = {
     "other": "Other finding",
     "not-a-chest-xray": "Not a chest X-ray",
 }
+# The names of one label in public datasets. Any other label is its own name in lower case.
+SYNONYMS = {
+    "no-finding": "normal",
+    "no-findings": "normal",
+    "healthy": "normal",
+    "covid": "covid19",
+    "covid-19": "covid19",
+    "bacteria": "bacterial",
+    "bacterial-pneumonia": "bacterial",
+    "virus": "viral",
+    "viral-pneumonia": "viral",
+}
 UNLABELED = "No label"
 NO_NEGATIVE = "These classes have no 'normal' as the negative class."
 
@@ -42,6 +54,12 @@ def check_names(names: Iterable[str], kind: str) -> None:
                 "backslashes, backticks, dollar or control signs.",
                 code="unsafe-name",
             )
+
+
+def canonical_label(label: str) -> str:
+    """The label in lower case, with `-` for blanks and underscores, and one name for all synonyms."""
+    name = "-".join(label.strip().lower().replace("_", " ").split())
+    return SYNONYMS.get(name, name)
 
 
 def display_name(label: str) -> str:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from PIL import Image
 
 from cxr.core.errors import DatasetError, FilmError, FilmTooLarge, UnreadableFilm
 from cxr.core.number_format import gigabytes
-from cxr.core.paths import examples_dir
 from cxr.datasets.archive import Archive, may_be_film
 from cxr.datasets.labels import display_name
 from cxr.films.film import Film, read_bytes
@@ -21,10 +21,26 @@ from cxr.films.isolation.pool import decoder_pool
 
 MAX_ZIP_FILMS = 2000  # of one ZIP
 MAX_UNPACKED_BYTES = 4_000_000_000  # of its films together
-MAX_OWN_EXAMPLES = 24  # of the folder CXR_EXAMPLES
 SYNTHETIC_LABELS = ("normal", "bacterial", "viral", "covid19")
 THUMBNAILS = Path(__file__).with_name("example_thumbnails")  # of the synthetic ones: to draw them all takes a second
 _EXAMPLE_SEED, _EXAMPLE_PX = 20, 512
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of an example: its label, whether it is of a child or an adult, and where it comes from."""
+
+    label: str
+    age_group: str
+    credit: str  # its authors and license, in a sentence
+
+
+class Decode(Protocol):
+    """Makes a film of a file's bytes, on request with its full gray depth."""
+
+    def __call__(self, data: bytes, deep: bool = False, /) -> Film:
+        """The film in these bytes; raises only `FilmError`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,10 +50,11 @@ class FilmSource:
     key: str
     name: str
     read: Callable[[], bytes]  # raises only FilmError
-    decode: Callable[[bytes], Film] = Film.read  # raises only FilmError
+    decode: Decode = Film.read  # raises only FilmError
     synthetic: bool = False
     id_suffix: str = ""  # added to the digest of its bytes where it is read with a correction
     thumbnail: Path | None = None  # a small JPEG, where drawing one would delay the first page
+    reference: Reference | None = None  # of a labeled example
 
 
 def source_on_disk(path: Path) -> FilmSource:
@@ -69,9 +86,9 @@ def sources_from_upload(key: str, name: str, data: bytes, max_films: int = MAX_Z
     return [FilmSource(f"{key}/{member}", member, partial(archive.read, member), decode) for member in members]
 
 
-def example_sources() -> list[FilmSource]:
-    """A synthetic X-ray of each class, then the files in the folder CXR_EXAMPLES."""
-    synthetic = [
+def synthetic_sources() -> list[FilmSource]:
+    """A synthetic X-ray of each class."""
+    return [
         FilmSource(
             f"drawn/{label}",
             f"Synthetic: {display_name(label)}",
@@ -80,19 +97,6 @@ def example_sources() -> list[FilmSource]:
             thumbnail=THUMBNAILS / f"{label}.jpg",
         )
         for label in SYNTHETIC_LABELS
-    ]
-    return [*synthetic, *_own_examples()]
-
-
-def _own_examples() -> list[FilmSource]:
-    folder = examples_dir()
-    if folder is None or not folder.is_dir():
-        return []
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and may_be_film(path.name)]
-    return [
-        FilmSource(f"own/{path.name}", path.name, partial(read_bytes, path))
-        for path in files[:MAX_OWN_EXAMPLES]
-        if not path.name.startswith(".")
     ]
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, FilePayload, Page
 
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.synthetic.phantom import draw_phantom
-from cxr.ui.predict.upload import EXAMPLES_LABEL
+from cxr.ui.predict.examples import EXAMPLES_LABEL
 from cxr.ui.predict.withheld import IMAGE_ALT, REJECTED
 from tests.support.browser import settled
 from tests.support.server import Server

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from cxr.core.access import Action, Person
-from cxr.ui.predict.upload import EXAMPLES_LABEL
+from cxr.ui.predict.examples import EXAMPLES_LABEL
 from tests.support.browser import settled
 from tests.support.server import Server, serving
 

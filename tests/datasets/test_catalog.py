@@ -250,3 +250,11 @@ def test_a_folder_without_permission_is_refused(home: Path, tmp_path: Path) -> N
     with raises_code("dataset.no-permission"):
         catalog.add(folder)
     folder.chmod(0o700)
+
+
+def test_the_examples_are_a_dataset_that_is_not_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXR_EXAMPLES")
+    (entry,) = catalog.entries()
+    assert (entry.name, entry.added, entry.created_here) == ("examples", False, False)
+    with raises_code("dataset.in-extra-folder"):
+        catalog.remove("examples")

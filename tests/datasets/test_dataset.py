@@ -10,7 +10,8 @@ from PIL import Image
 from cxr.core.errors import FilmTooLarge, UnreadableFilm
 from cxr.datasets.archive import Archive, Folder, open_store
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.film_table import COLUMNS, canonical_label
+from cxr.datasets.film_table import COLUMNS
+from cxr.datasets.labels import canonical_label
 from tests.support.datasets import raises_code
 
 

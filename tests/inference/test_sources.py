@@ -12,7 +12,7 @@ from cxr.datasets.labels import display_name
 from cxr.films.film import Film
 from cxr.films.isolation.pool import decoder_pool
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
-from cxr.inference.sources import example_sources, source_on_disk, sources_from_upload
+from cxr.inference.sources import source_on_disk, sources_from_upload, synthetic_sources
 
 
 def png(seed=1):
@@ -36,7 +36,7 @@ def test_an_uploaded_file_is_one_film_whatever_its_name():
 
 
 def test_the_stored_thumbnails_are_those_of_the_synthetic_films():
-    synthetic = {source.name: source for source in example_sources() if source.synthetic}
+    synthetic = {source.name: source for source in synthetic_sources()}
     drawn = {name: Film.read(source.read()).jpeg_thumbnail(150, square=True) for name, source in synthetic.items()}
     for name, source in synthetic.items():
         assert source.thumbnail
@@ -47,7 +47,7 @@ def test_the_stored_thumbnails_are_those_of_the_synthetic_films():
 
 def test_uploads_are_decoded_in_isolation_and_local_files_are_not(tmp_path):
     (tmp_path / "a.png").write_bytes(png())
-    mine = [*example_sources(), source_on_disk(tmp_path / "a.png")]
+    mine = [*synthetic_sources(), source_on_disk(tmp_path / "a.png")]
     theirs = [
         *sources_from_upload("7", "a.png", png()),
         *sources_from_upload("8", "a.zip", zipped({"a.png": png(), "b.png": png(2)})),
@@ -87,19 +87,7 @@ def test_a_damaged_zip_raises_only_a_film_error():
                 Film.read(source.read())
 
 
-def test_the_examples_are_a_synthetic_film_of_each_class(monkeypatch):
-    monkeypatch.delenv("CXR_EXAMPLES", raising=False)
-    found = example_sources()
+def test_there_is_a_synthetic_film_of_each_class():
+    found = synthetic_sources()
     assert [source.name for source in found] == [f"Synthetic: {display_name(finding)}" for finding in FINDINGS]
     assert all(source.synthetic and Film.read(source.read()).format == "PNG" for source in found)
-
-
-def test_local_examples_follow_the_synthetic_ones(monkeypatch, tmp_path):
-    (tmp_path / "mine").write_bytes(png())
-    (tmp_path / "notes.txt").write_text("x")
-    (tmp_path / ".hidden.png").write_bytes(png())
-    monkeypatch.setenv("CXR_EXAMPLES", str(tmp_path))
-    own = example_sources()[len(FINDINGS) :]
-    assert [source.name for source in own] == ["mine"]
-    assert not own[0].synthetic
-    assert own[0].read() == png()

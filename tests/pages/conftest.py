@@ -10,7 +10,7 @@ from cxr.datasets.dataset import Dataset
 @pytest.fixture(autouse=True)
 def no_other_films(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXR_DATA", raising=False)
-    monkeypatch.delenv("CXR_EXAMPLES", raising=False)
+    monkeypatch.setenv("CXR_EXAMPLES", "")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from cxr.ui.plain_text import code_span
 
 SAME_SPLIT = "This is the current split."
 IN_A_ZIP = "A ZIP cannot be changed. Unpack it, and save the manifest next to the X-rays."
-READ_ONLY = "Read-only: this dataset is in the folder CXR_DATA. Download the manifest and save it next to the X-rays."
+READ_ONLY = "Read-only: this dataset was not added here. Download the manifest and save it next to the X-rays."
 COPIES_UNKNOWN = "Leakage risk: copies of one image are not known yet. Run the audit first, and they stay together."
 COPIES_TOGETHER = "{} of different patients are copies of one another. Their patients count as one."
 RULE = "All X-rays from a patient go into the same split. The same data and seed always give the same split."

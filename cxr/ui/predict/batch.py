@@ -16,6 +16,7 @@ from cxr.presentation import report
 from cxr.presentation.reading_summary import positive_label, without_prediction
 from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
+from cxr.ui.components.into_view import ask_before_leaving
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
@@ -55,6 +56,7 @@ def read_new_films(session: ReadingSession, card: Card) -> list[SessionReading]:
                 session.record(reading, model)
                 move(done, len(waiting))
         engine_selector().start_in_background(classifier)
+    ask_before_leaving(any(not source.synthetic and not source.reference for source in session.sources.values()))
     return session.readings(model)
 
 

@@ -28,16 +28,19 @@ from cxr.presentation.reading_summary import (
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui.components.progress import progress_bar
-from cxr.ui.components.viewer import ViewerFilm, viewer
+from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, ViewerOptions, chosen_in_viewer, show_viewer
+from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
+from cxr.ui.one_image.counter_checks import show_counter_checks
 from cxr.ui.plain_text import plain
+from cxr.ui.predict.examples import OPEN_FILM, show_reference
 from cxr.ui.predict.exports import show_exports
 from cxr.ui.predict.reader_response import ask_response
-from cxr.ui.predict.upload import SYNTHETIC_NOTE
 from cxr.ui.predict.withheld import is_withheld, model_key, show_rejected
 
 OLDEST = 130  # years, as on the command line
 USUAL_METHOD = "gradcam"
+VIEWER_KEY = "predict_viewer"  # one for all X-rays: zoom and window stay
 AGE_LABEL = "Patient age in years (optional)"
 
 
@@ -45,7 +48,7 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
     """Shows the open X-ray of those listed, its heading in `place`."""
     reading = session.current(model_key(card), listed).reading
     prediction = reading.prediction
-    with place:
+    with place, st.container(key=OPEN_FILM):
         _show_heading(session, reading, listed)
     if prediction is None:
         st.error(plain(reading.error))
@@ -57,13 +60,12 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
     for warning in (*reading.concerns, *card.warnings):
         st.warning(plain(warning))
     _offer_corrections(session, reading)
-    if reading.source.synthetic:
-        st.caption(SYNTHETIC_NOTE)
     with st.container(key="cxr-reading"):
         image_place, text_place = st.columns([2.4, 1])
         with text_place:
             st.markdown(f"**{plain(decision_sentence(prediction, card))}**")
             st.html(bars_html(probability_bars(prediction, card)))
+            show_reference(reading, card)
             method = _choose_method()
             _ask_age(reading, card)
         with image_place:
@@ -74,6 +76,7 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
             response = session.responses.get((reading.film_id, prediction.model))
             content = (session.film(), reading.film_id, prediction, card, target, METHOD_NAMES[method], heatmap)
             show_exports(Report(*content, reading.concerns, response))
+    show_counter_checks(session, reading, prediction, card)
 
 
 def _show_heading(session: ReadingSession, reading: Reading, listed: list[SessionReading]) -> None:
@@ -149,17 +152,17 @@ def _show_film(
     """Shows the film beside its overlay; returns the class whose heatmap is shown, and that heatmap."""
     image: ViewerFilm | None = st.session_state.get("predict_image")
     if image is None or image.key != session.current_key:  # made once while the film is open, not at every rerun
-        image = st.session_state["predict_image"] = ViewerFilm.from_film(session.film(), session.current_key)
-    key = f"predict_viewer_{session.current_key}_{card.version}"
-    requested = str((st.session_state.get(key) or {}).get("target") or "")
-    target = requested if requested in prediction.classes else prediction.decision
+        image = st.session_state["predict_image"] = ViewerFilm.from_film(session.deep_film(), session.current_key)
+    chosen = chosen_in_viewer(image, VIEWER_KEY).target
+    target = chosen if chosen in prediction.classes else prediction.decision
     heatmaps: Mapping[str, NDArray[np.floating] | None]
     if method == USUAL_METHOD:
         heatmaps = {name: prediction.heatmap(name) for name in prediction.classes}
     else:
         _compute_heatmap(session, card, prediction.model, method, target)
         heatmaps = {name: session.heatmap(prediction.model, method, name) for name in prediction.classes}
-    viewer(image, heatmaps, target, METHOD_NAMES[method], key)
+    options = ViewerOptions(result=decision_sentence(prediction, card))
+    show_viewer(image, ViewerHeatmaps(heatmaps, target, METHOD_NAMES[method]), key=VIEWER_KEY, options=options)
     shown = heatmaps[target]
     return target, prediction.heatmap(target) if shown is None else shown
 

@@ -1,0 +1,41 @@
+"""What Streamlit leaves to the browser: a result that comes into view, and a question before a reload loses it.
+
+Both are components without a picture: their script is a file of this server, as the pages' policy demands.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+_ASSETS = Path(__file__).with_name("browser_assets")
+_REQUESTS = "into_view_requests"  # how often each container was to come into view
+
+
+def request_view(container: str) -> None:
+    """Bring the container of this key into view, and the keyboard's focus to it, once the page is drawn again.
+
+    Called where something is chosen, in a callback. Without it the page stays where it is and the focus goes back to
+    the beginning, as the button that was pressed may be gone.
+    """
+    requests: dict[str, int] = st.session_state.setdefault(_REQUESTS, {})
+    requests[container] = requests.get(container, 0) + 1
+
+
+def bring_into_view(container: str) -> None:
+    """Does what was requested for this container; stands on the page after it."""
+    request = st.session_state.get(_REQUESTS, {}).get(container, 0)
+    _into_view(key=f"into_view_{container}", data={"container": container, "request": request}, height=0)
+
+
+def ask_before_leaving(unsaved: bool) -> None:
+    """Lets the browser ask before a reload where something of this page would be lost.
+
+    A browser asks only where the visitor has clicked or typed on the page; the other pages of the menu lose nothing.
+    """
+    _unsaved(key="ask_before_leaving", data={"unsaved": unsaved}, height=0)
+
+
+_into_view = st.components.v2.component("cxr_into_view", js=(_ASSETS / "into_view.js").read_text("utf-8"))
+_unsaved = st.components.v2.component("cxr_unsaved", js=(_ASSETS / "unsaved.js").read_text("utf-8"))
