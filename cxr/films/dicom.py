@@ -29,6 +29,9 @@ from pydicom.uid import (
 )
 
 from cxr.core.errors import FilmError
+from cxr.films.acquisition import ELEMENTS as ACQUISITION_ELEMENTS
+from cxr.films.deep_dicom import deep_dicom
+from cxr.films.deep_image import DeepImage
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
 from cxr.films.read_failure import ReadFailure
@@ -42,6 +45,7 @@ ELEMENTS = [
     *("RescaleIntercept", "ModalityLUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
     *("VOILUTSequence", "PresentationLUTShape", "PresentationIntentType", "SOPClassUID"),
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"),
+    *ACQUISITION_ELEMENTS,
 ]
 VIEWS = {"PA": "PA", "AP": "AP", "L": "L", "LL": "L", "RL": "L", "LAT": "L", "LATERAL": "L"} | {
     view: view for view in ("LLO", "RLO", "LLD", "RLD")
@@ -77,10 +81,11 @@ class DicomImage:
     view: str | None
     pixel_spacing_mm: tuple[float, float] | None
     warnings: tuple[FilmWarning, ...]
+    deep: DeepImage | None = None
 
 
-def read_dicom(data: bytes, max_pixels: int) -> DicomImage:
-    """The image in these bytes; raises only `FilmError`."""
+def read_dicom(data: bytes, max_pixels: int, deep: bool = False) -> DicomImage:
+    """The image in these bytes, on request with its full depth; raises only `FilmError`."""
     try:
         dataset = _parsed(data, max_pixels)
         _check_header(dataset, max_pixels)
@@ -92,6 +97,7 @@ def read_dicom(data: bytes, max_pixels: int) -> DicomImage:
             view=VIEWS.get(code_word(dataset, "ViewPosition")),
             pixel_spacing_mm=_spacing(dataset),
             warnings=_header_warnings(dataset) + rendering.warnings,
+            deep=deep_dicom(stored, rendering, dataset) if deep else None,
         )
     except (FilmError, MemoryError, KeyboardInterrupt, SystemExit):
         raise

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from cxr.core.bounded_files import open_regular
+from cxr.films.deep_image import DeepImage
 from cxr.films.film_warning import FilmWarning, pixel_warnings
 from cxr.films.gray_pixels import color_to_gray
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
@@ -40,6 +41,7 @@ class Film:
     view: str | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     warnings: tuple[FilmWarning, ...] = ()
+    deep: DeepImage | None = field(default=None, repr=False)  # only where it was asked for
 
     @classmethod
     def from_pixels(cls, pixels: NDArray[np.uint8]) -> Self:
@@ -62,11 +64,11 @@ class Film:
         return int(self.pixels.shape[1])
 
     @classmethod
-    def read(cls, source: bytes | str | Path) -> Film:
-        """The film in these bytes or at this path; raises only `FilmError`."""
+    def read(cls, source: bytes | str | Path, deep: bool = False) -> Film:
+        """The film in these bytes or at this path, on request with its full gray depth; raises only `FilmError`."""
         data = read_bytes(source)
         _silence_decoders()
-        return _from_dicom(data) if _looks_like_dicom(data) else _from_image(data)
+        return _from_dicom(data, deep) if _looks_like_dicom(data) else _from_image(data, deep)
 
     def fitted(self, size_px: int) -> NDArray[np.uint8]:
         """The pixels resized to a square of this size: the only way in which a film is resized for a model.
@@ -143,11 +145,11 @@ def _looks_like_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM" or bool(re.match(rb"[\x02\x08]\x00.\x00|\x00\x08\x00.", data, re.DOTALL))
 
 
-def _from_dicom(data: bytes) -> Film:
+def _from_dicom(data: bytes, deep: bool) -> Film:
     from cxr.films.dicom import read_dicom  # late: most films need no pydicom, and it is slow to import
 
     _silence_decoders()  # again: pydicom sets its log level when it is imported
-    image = read_dicom(data, MAX_PIXELS)
+    image = read_dicom(data, MAX_PIXELS, deep)
     pixels, has_color = color_to_gray(image.pixels)
     return Film(
         pixels=pixels,
@@ -156,9 +158,10 @@ def _from_dicom(data: bytes) -> Film:
         view=image.view,
         pixel_spacing_mm=image.pixel_spacing_mm,
         warnings=image.warnings + pixel_warnings(pixels, has_color),
+        deep=image.deep,
     )
 
 
-def _from_image(data: bytes) -> Film:
-    image = decode_image(data)
-    return Film(image.pixels, image.format, image.bits, warnings=image.warnings)
+def _from_image(data: bytes, deep: bool) -> Film:
+    image = decode_image(data, deep)
+    return Film(image.pixels, image.format, image.bits, warnings=image.warnings, deep=image.deep)

@@ -28,7 +28,7 @@ def scaled_to_8_bits(samples: NDArray[Any], sign: float) -> tuple[NDArray[np.uin
     infinity the end of the range on its side, and a constant image black.
     """
     scaled = np.zeros(samples.shape, np.uint8)
-    shown = _signed(_range(samples), sign)
+    shown = _signed(shown_range(samples), sign)
     for band in row_bands(samples) if shown.low < shown.high else ():
         gray = sign * samples[band].astype(np.float64)
         gray = np.nan_to_num(gray, copy=False, nan=shown.low, posinf=shown.high, neginf=shown.low)
@@ -39,7 +39,7 @@ def scaled_to_8_bits(samples: NDArray[Any], sign: float) -> tuple[NDArray[np.uin
     return scaled, shown.has_long_tails
 
 
-def _range(samples: NDArray[Any]) -> GrayRange:
+def shown_range(samples: NDArray[Any]) -> GrayRange:
     """The range of samples to show: integers of up to 16 bits are counted, others sampled."""
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2:
         return sampled_range(samples)

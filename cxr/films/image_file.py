@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from cxr.core.errors import FilmError
+from cxr.films.deep_image import DeepImage
 from cxr.films.film_warning import FilmWarning, pixel_warnings
 from cxr.films.gray_pixels import color_to_gray, scaled_to_8_bits
 from cxr.films.header_limits import (
@@ -37,17 +39,18 @@ class DecodedImage:
     format: str
     bits: int
     warnings: tuple[FilmWarning, ...]
+    deep: DeepImage | None = None
 
 
-def decode_image(data: bytes) -> DecodedImage:
-    """The image in these bytes; raises only `FilmError`.
+def decode_image(data: bytes, deep: bool = False) -> DecodedImage:
+    """The image in these bytes, on request with its full depth; raises only `FilmError`.
 
     Causes are not chained (`from None`): Pillow's errors may quote text from the file.
     """
     try:
         with Image.open(BytesIO(data), formats=[name for name in FORMATS if name != "MPO"]) as image:
             _check_header(image, data)
-            return _decoded(image, data)
+            return _decoded(image, data, deep)
     except (FilmError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -86,14 +89,21 @@ class _Samples:
     is_white_zero: bool = False
     is_signed: bool = False
 
+    @property
+    def sign(self) -> float:
+        """-1 where high values are shown dark; Pillow inverts white-is-zero for up to 8 bits only."""
+        return -1.0 if self.is_white_zero else 1.0
 
-def _decoded(image: Image.Image, data: bytes) -> DecodedImage:
+
+def _decoded(image: Image.Image, data: bytes, deep: bool) -> DecodedImage:
     kind = FORMATS[image.format or ""]
     samples = _samples(image, data)
     image.load()
     gamma = (FilmWarning.GAMMA,) if _has_unusual_gamma(image) else ()
-    pixels, warnings = _gray(_upright(image), samples)
-    return DecodedImage(pixels, kind, samples.bits, (*gamma, *warnings))
+    upright = _upright(image)
+    pixels, warnings = _gray(upright, samples)
+    full_depth = _deep(upright, samples, pixels) if deep else None
+    return DecodedImage(pixels, kind, samples.bits, (*gamma, *warnings), full_depth)
 
 
 def _samples(image: Image.Image, data: bytes) -> _Samples:
@@ -134,14 +144,29 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
+def _deep(image: Image.Image, samples: _Samples, pixels: NDArray[np.uint8]) -> DeepImage:
+    """The full depth: that of the samples where they have more than 8 bits, otherwise that of the gray pixels."""
+    if not _has_deep_samples(image):
+        return DeepImage.of_gray(pixels)
+    return DeepImage.of_samples(_deep_samples(image, samples), samples.sign)
+
+
+def _has_deep_samples(image: Image.Image) -> bool:
+    return image.mode in ("I", "F") or image.mode.startswith("I;")
+
+
+def _deep_samples(image: Image.Image, samples: _Samples) -> NDArray[Any]:
+    """The samples of an image of more than 8 bits."""
+    values = np.asarray(image)
+    if image.mode == "I" and samples.bits == 32 and not samples.is_signed:
+        return values.view(np.uint32)  # Pillow has signed ones only: from the middle on they would be negative
+    return values
+
+
 def _gray(image: Image.Image, samples: _Samples) -> tuple[NDArray[np.uint8], tuple[FilmWarning, ...]]:
     """Gray pixels, and the warnings that they give reason for. Transparent pixels become black."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        values = np.asarray(image)
-        if image.mode == "I" and samples.bits == 32 and not samples.is_signed:
-            values = values.view(np.uint32)  # Pillow has signed ones only: from the middle on they would be negative
-        # Pillow inverts white-is-zero for up to 8 bits only.
-        pixels, has_long_tails = scaled_to_8_bits(values, -1.0 if samples.is_white_zero else 1.0)
+    if _has_deep_samples(image):
+        pixels, has_long_tails = scaled_to_8_bits(_deep_samples(image, samples), samples.sign)
         return pixels, (*((FilmWarning.LONG_TAILS,) if has_long_tails else ()), *pixel_warnings(pixels, False))
     if image.has_transparency_data:
         image = image.convert("RGBA")

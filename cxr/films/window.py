@@ -19,6 +19,8 @@ class Rendering:
 
     pixels: NDArray[np.uint8]
     warnings: tuple[FilmWarning, ...]
+    table: NDArray[np.uint8] | None = None  # the gray level of each possible stored value, in the order of its bits
+    rescaled: NDArray[np.float64] | None = None  # the value of each in the modality's unit
 
 
 def render(stored: NDArray[Any], dataset: Dataset) -> Rendering:
@@ -46,7 +48,7 @@ def render(stored: NDArray[Any], dataset: Dataset) -> Rendering:
     pixels, indexes = np.empty(stored.shape, np.uint8), stored.view(codes.dtype)
     for band in row_bands(stored):  # indexing casts to eight bytes a pixel
         pixels[band] = table[indexes[band]]
-    return Rendering(pixels, tuple(warnings))
+    return Rendering(pixels, tuple(warnings), table, rescaled)
 
 
 def is_inverted(dataset: Dataset) -> bool:
@@ -143,12 +145,19 @@ def _counts(stored: NDArray[Any], codes: NDArray[Any]) -> NDArray[np.int64]:
 
 def _padding(values: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
     """Whether each value is only padding around the image."""
+    ends = padding_range(dataset)
+    if ends is None:
+        return np.zeros(values.shape, np.bool_)
+    return (values >= ends[0]) & (values <= ends[1])
+
+
+def padding_range(dataset: Dataset) -> tuple[float, float] | None:
+    """The lowest and the highest stored value that is only padding around the image, if there are any."""
     padding = header_number(dataset, "PixelPaddingValue")
     if padding is None:
-        return np.zeros(values.shape, np.bool_)
+        return None
     limit = header_number(dataset, "PixelPaddingRangeLimit")
-    ends = sorted((padding, padding if limit is None else limit))
-    return (values >= ends[0]) & (values <= ends[1])
+    return (padding, padding) if limit is None else (min(padding, limit), max(padding, limit))
 
 
 def header_number(dataset: Dataset, keyword: str, index: int = 0) -> float | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckResult
-from cxr.inference.sources import FilmSource
+from cxr.inference.sources import Decode, FilmSource
 
 Pixels = NDArray[np.uint8]
 
@@ -64,7 +64,8 @@ def corrected(source: FilmSource, correction: Correction) -> FilmSource:
     )
 
 
-def _decode_corrected(decode: Callable[[bytes], Film], correction: Correction, data: bytes) -> Film:
-    film = decode(data)
+def _decode_corrected(decode: Decode, correction: Correction, data: bytes, deep: bool = False) -> Film:
+    film = decode(data, deep)
     pixels = np.ascontiguousarray(correction.apply(film.pixels))
-    return replace(film, pixels=pixels, warnings=(*film.warnings, correction.warning))
+    full_depth = film.deep.corrected(correction.apply) if film.deep else None
+    return replace(film, pixels=pixels, warnings=(*film.warnings, correction.warning), deep=full_depth)

@@ -19,6 +19,7 @@ MAX_FILMS = 2000
 MAX_BYTES = 600_000_000  # of uploaded files
 THUMBNAIL_PX = 72
 MAX_HEATMAPS = 64  # of slow methods
+SCREEN_BITS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,14 @@ class ReadingSession:
             source = self.sources[self.current_key]
             self._current_film = (self.current_key, source.decode(source.read()))
         return self._current_film[1]
+
+    def deep_film(self) -> Film:
+        """The open X-ray with its full gray depth for the viewer; one of 8 bits is not read again."""
+        film = self.film()
+        if film.deep is None and (film.bits > SCREEN_BITS or film.format == "DICOM"):
+            source = self.sources[self.current_key]
+            return source.decode(source.read(), True)
+        return film
 
     def heatmap(self, model: str, method: str, target: str) -> NDArray[np.float32] | None:
         """A slow method's heatmap of the open X-ray; None where it was not made yet."""

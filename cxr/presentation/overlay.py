@@ -13,6 +13,7 @@ from cxr.core.number_format import percent
 
 _SHADES = 256
 OPACITY = 0.45  # of the peak
+PALETTE_NAMES = {"inferno": "Inferno", "viridis": "Viridis", "turbo": "Turbo"}  # as Plotly names them
 
 
 def upscale(heatmap: NDArray[np.floating], height_px: int, width_px: int) -> NDArray[np.float32]:
@@ -30,6 +31,11 @@ def upscale(heatmap: NDArray[np.floating], height_px: int, width_px: int) -> NDA
 def apply_colormap(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
     """The heatmap in color, (height, width, 3): from dark violet to pale yellow."""
     return _inferno()[_shades(np.clip(heatmap01, 0, 1))]
+
+
+def palettes() -> dict[str, NDArray[np.uint8]]:
+    """The color scales that a viewer offers, each 256 shades from no evidence to the peak; the first is the usual."""
+    return {name: _palette(name) for name in PALETTE_NAMES}
 
 
 def _shades(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -64,12 +70,17 @@ def describe_peak(heatmap: NDArray[np.floating]) -> str:
     return f"heatmap peak in the {place} of the image; {above} of the image is above half the peak."
 
 
-@cache
 def _inferno() -> NDArray[np.uint8]:
     """The shades of Inferno, a row each: perceptually uniform, also with color vision deficiency."""
+    return _palette("inferno")
+
+
+@cache
+def _palette(name: str) -> NDArray[np.uint8]:
+    """The shades of a color scale of Plotly's, a row each."""
     from plotly.colors import hex_to_rgb, sequential  # slow to import, and needed only for a heatmap
 
-    knots = np.array([hex_to_rgb(knot) for knot in sequential.Inferno])
+    knots = np.array([hex_to_rgb(knot) for knot in getattr(sequential, PALETTE_NAMES[name])])
     places = np.linspace(0, len(knots) - 1, _SHADES)
     channels = [np.interp(places, np.arange(len(knots)), channel) for channel in knots.T]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)

@@ -97,11 +97,11 @@ def misbehave(way: str) -> None:
             pass
 
 
-def read(data: bytes) -> Film:
+def read(data: bytes, deep: bool = False) -> Film:
     """The film in these bytes, unless they ask for misbehavior."""
     if data.startswith(MARK):
         misbehave(data.removeprefix(MARK).decode())
-    return Film.read(data)
+    return Film.read(data, deep)
 
 
 if __name__ == "__main__":

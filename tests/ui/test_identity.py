@@ -43,7 +43,7 @@ from cxr.inference.session import ReadingSession
 from cxr.inference.sources import sources_from_upload
 from cxr.presentation import report
 from cxr.ui.components.tiles import tiles
-from cxr.ui.components.viewer import ViewerFilm
+from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from tests.support.file_seeds import dataset_of, encapsulated, quiet_writing, ramp, saved, written
 from tests.support.score_tables import tiny_classifier
 
@@ -254,7 +254,8 @@ def read_and_export(films: dict[str, bytes], classifier: Any) -> tuple[list[str]
             continue
         desk.current_key = reading.source.key
         film, heatmap = desk.film(), prediction.heatmap("normal")
-        shown += [ViewerFilm.from_film(film, desk.current_key).data_url, repr(film), repr(vars(film))]
+        viewed = ViewerFilm.from_film(desk.deep_film(), "1")
+        shown += [repr(viewed.facts), repr(viewed.packed), repr(film), repr(vars(film)), repr(vars(desk.deep_film()))]
         answer = ReaderResponse(reading.film_id, prediction.model, prediction.decision, 0.5, "agree", "seen")
         reader_responses.save_responses(answer)
         told = report.Report(

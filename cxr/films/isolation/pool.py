@@ -21,14 +21,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
+from cxr.films.isolation.deep_reply import DeepReply
 from cxr.films.isolation.worker import LIMIT_S, READY, REPLY_SIZE, REQUEST_HEADER
 from cxr.films.read_failure import ReadFailure
 
@@ -54,6 +56,7 @@ class _Reply(BaseModel):
     view: Literal["PA", "AP", "L", "LLO", "RLO", "LLD", "RLD"] | None = None
     pixel_spacing_mm: tuple[float, float] | None = None
     warnings: tuple[FilmWarning, ...] = Field((), max_length=20)
+    deep: DeepReply | None = None
 
     @model_validator(mode="after")
     def _describes_an_image(self) -> Self:
@@ -91,11 +94,11 @@ class _DecoderProcess:
         """Whether the process is running."""
         return self._process.poll() is None
 
-    def read(self, data: bytes, limit_s: float) -> Film:
+    def read(self, data: bytes, deep: bool, limit_s: float) -> Film:
         """The decoded film; raises the `FilmError` of the reply, and `_DecoderBroken` for anything else."""
         with self._killed_after(limit_s):
             token = secrets.token_bytes(16)
-            self._requests.write(REQUEST_HEADER.pack(token, len(data)))
+            self._requests.write(REQUEST_HEADER.pack(token, deep, len(data)))
             self._requests.write(data)
             self._requests.flush()
             return self._reply(token.hex())
@@ -130,10 +133,17 @@ class _DecoderProcess:
             raise _DecoderBroken
         if reply.failure is not None:
             raise reply.failure.error
-        pixels = np.empty((reply.height_px, reply.width_px), np.uint8)
-        if self._replies.readinto(pixels.data.cast("B")) != pixels.size:  # type: ignore[attr-defined]
+        shape = (reply.height_px, reply.width_px)
+        pixels = self._array(shape, np.uint8)
+        deep = reply.deep.image(shape, self._array) if reply.deep else None
+        return Film(pixels, reply.format, reply.bits, reply.view, reply.pixel_spacing_mm, reply.warnings, deep)
+
+    def _array(self, shape: tuple[int, ...], kind: type[np.integer[Any]]) -> NDArray[Any]:
+        """The next part of the reply as an array of this shape."""
+        array = np.empty(shape, kind)
+        if self._replies.readinto(array.data.cast("B")) != array.nbytes:  # type: ignore[attr-defined]
             raise _DecoderBroken
-        return Film(pixels, reply.format, reply.bits, reply.view, reply.pixel_spacing_mm, reply.warnings)
+        return array
 
     def _exactly(self, count: int) -> bytes:
         data = self._replies.read(count)
@@ -178,14 +188,14 @@ class DecoderPool:
             process = process or _DecoderProcess(self._command)
         self._idle.put(process)
 
-    def read(self, data: bytes) -> Film:
-        """The film in these bytes."""
+    def read(self, data: bytes, deep: bool = False) -> Film:
+        """The film in these bytes, on request with its full gray depth."""
         if len(data) > MAX_BYTES:
             raise ReadFailure.TOO_MANY_BYTES.error
         process = self._idle.get()
         try:
             process = self._running(process)
-            return process.read(data, self._limit_s)
+            return process.read(data, deep, self._limit_s)
         except _DecoderBroken:
             assert process
             failure = process.end()
@@ -230,9 +240,9 @@ def decoder_pool() -> DecoderPool:
     return pool
 
 
-def read_isolated(data: bytes) -> Film:
-    """The film in these bytes, decoded in a separate process."""
-    return decoder_pool().read(data)
+def read_isolated(data: bytes, deep: bool = False) -> Film:
+    """The film in these bytes, decoded in a separate process; on request with its full gray depth."""
+    return decoder_pool().read(data, deep)
 
 
 def _enlarge(*pipes: IO[bytes]) -> None:

@@ -13,11 +13,13 @@ import numpy as np
 
 from cxr.core.errors import FilmError
 from cxr.films.film import Film
+from cxr.films.isolation.deep_reply import deep_facts
 from cxr.films.read_failure import ReadFailure, failure_of
 
 LIMIT_S = 20.0  # a PNG of 60 million gray pixels takes 0.9 s of a CPU, one of 16 bits 2.3 s
 MEMORY_BYTES = 3 << 30  # of address space; such a PNG takes 0.5 GB of it, one of 16 bits 0.7 GB
-REQUEST_HEADER, REPLY_SIZE = struct.Struct("<16sQ"), struct.Struct("<I")  # token and size; size of the JSON
+REQUEST_HEADER = struct.Struct("<16s?Q")  # token, whether the full depth is asked for, size
+REPLY_SIZE = struct.Struct("<I")  # of the JSON
 READY = b"ready"
 
 
@@ -35,7 +37,7 @@ def _load_decoders() -> None:
             _ = get_decoder(syntax).is_available
 
 
-def serve(read: Callable[[bytes], Film] = Film.read, prepare: Callable[[], None] = _load_decoders) -> None:
+def serve(read: Callable[[bytes, bool], Film] = Film.read, prepare: Callable[[], None] = _load_decoders) -> None:
     """Decode files until the pipe is closed."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -46,23 +48,24 @@ def serve(read: Callable[[bytes], Film] = Film.read, prepare: Callable[[], None]
     outgoing.write(READY)
     outgoing.flush()
     while request := incoming.read(REQUEST_HEADER.size):
-        token, size = REQUEST_HEADER.unpack(request)
+        token, deep, size = REQUEST_HEADER.unpack(request)
         data = incoming.read(size)
         _limit_cpu_time()
-        header, pixels = _reply(read, data, token.hex())
+        header, *arrays = _reply(read, data, deep, token.hex())
         outgoing.write(REPLY_SIZE.pack(len(header)) + header)
-        outgoing.write(pixels)
+        for array in arrays:
+            outgoing.write(array)
         outgoing.flush()
 
 
-def _reply(read: Callable[[bytes], Film], data: bytes, token: str) -> tuple[bytes, bytes | memoryview]:
-    """The film's facts as JSON and its pixels; or the code of the failure, without pixels."""
+def _reply(read: Callable[[bytes, bool], Film], data: bytes, deep: bool, token: str) -> list[bytes | memoryview]:
+    """The film's facts as JSON and its pixels, with those of the full depth; or the code of the failure alone."""
     try:
-        film = read(data)
+        film = read(data, deep)
     except FilmError as error:
-        return _to_json(token=token, failure=failure_of(error) or ReadFailure.DAMAGED_IMAGE), b""
+        return [_to_json(token=token, failure=failure_of(error) or ReadFailure.DAMAGED_IMAGE)]
     except MemoryError:
-        return _to_json(token=token, failure=ReadFailure.TOO_MUCH_MEMORY), b""
+        return [_to_json(token=token, failure=ReadFailure.TOO_MUCH_MEMORY)]
     facts = _to_json(
         token=token,
         height_px=film.height_px,
@@ -72,8 +75,10 @@ def _reply(read: Callable[[bytes], Film], data: bytes, token: str) -> tuple[byte
         view=film.view,
         pixel_spacing_mm=film.pixel_spacing_mm,
         warnings=film.warnings,
+        deep=deep_facts(film.deep) if film.deep else None,
     )
-    return facts, np.ascontiguousarray(film.pixels).data.cast("B")
+    arrays = [film.pixels, *((film.deep.samples, film.deep.rendering) if film.deep else ())]
+    return [facts, *(np.ascontiguousarray(array).data.cast("B") for array in arrays)]
 
 
 def _to_json(**facts: object) -> bytes:

@@ -17,7 +17,8 @@ from cxr.films.image_file import data_url
 from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
-from cxr.ui.components.viewer import ViewerFilm, viewer
+from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, show_viewer
+from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
 
@@ -61,7 +62,7 @@ def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
     """Shows an X-ray beside its heatmap, with the model's probabilities."""
     image, prediction = _read_once(card, row)
     heatmaps = {name: prediction.heatmap(name) for name in card.classes}
-    viewer(image, heatmaps, prediction.decision, "Grad-CAM", f"film_table_viewer_{image.key}")
+    show_viewer(image, ViewerHeatmaps(heatmaps, prediction.decision), key="film_table_viewer")
     for sentence in prediction.input_check.sentences if prediction.input_check else ():
         st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
@@ -72,7 +73,7 @@ def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
     """The X-ray and its prediction; the last one stays in the session, so that no control reads it again."""
     key = f"{card.version}-{row['film']}"
     if st.session_state.get(READING, (None,))[0] != key:
-        film = read_isolated(find_film(row["dataset"], row["path"], row["film"]))
+        film = read_isolated(find_film(row["dataset"], row["path"], row["film"]), deep=True)
         with st.spinner("Reading the X-ray ..."):
             classifier = load_classifier(card)
             with audited(Action.READ_FILMS, card.name, classifier.card.version, film=row["film"]):
