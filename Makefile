@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test stress lint chromium format bench model clean
+.PHONY: run test stress lint chromium pacs format bench model clean
 
 run: $(VENV)/.installed
 	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C stops it)."
 	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
-test: $(VENV)/.installed-dev lint chromium
+test: $(VENV)/.installed-dev lint chromium pacs
 	@echo "Running all tests ..."
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
@@ -36,6 +36,15 @@ chromium:
 	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		echo "Installing Chromium for the tests of the pages ..."; \
 		(apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) >/dev/null || true; \
+	fi
+
+# A DICOM archive on this machine, and two validators, for the tests of the exchange with a PACS; skipped without them.
+pacs:
+	@if ! { command -v Orthanc && command -v dciodvfy && command -v dsrdump; } >/dev/null 2>&1 \
+		&& command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "Installing Orthanc and DICOM validators for the tests of the exchange ..."; \
+		(apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+			orthanc orthanc-dicomweb dicom3tools dcmtk) >/dev/null 2>&1 || true; \
 	fi
 
 # Compares speed with alternatives, in a separate environment; takes about an hour on two idle cores.
@@ -75,7 +84,7 @@ $(VENV)/.installed: requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements-speed.txt requirements.txt | $(BIN)/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements-speed.txt requirements-dicom.txt requirements.txt | $(BIN)/python
 	@echo "Installing the packages for the tests ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(VENV)/.installed $@

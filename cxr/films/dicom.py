@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder, pixel_array
+from pydicom.pixels import pixel_array
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -32,8 +32,14 @@ from cxr.core.errors import FilmError
 from cxr.films.acquisition import ELEMENTS as ACQUISITION_ELEMENTS
 from cxr.films.deep_dicom import deep_dicom
 from cxr.films.deep_image import DeepImage
+from cxr.films.dicom_decoders import DECODERS, LOSSLESS_JPEG, check_decoder, check_jpeg_frame, is_12_bit_jpeg
 from cxr.films.film_warning import FilmWarning
-from cxr.films.header_limits import MAX_SCANNED_PIXELS, codestream_px, scanned_pixels
+from cxr.films.header_limits import (
+    MAX_SCANNED_PIXELS,
+    codestream_px,
+    scanned_pixels,
+)
+from cxr.films.jpeg_12_bit import decode_12_bit
 from cxr.films.read_failure import ReadFailure
 from cxr.films.window import Rendering, code_word, header_number, is_inverted, render, window
 
@@ -178,12 +184,7 @@ def _image_bytes(dataset: Dataset) -> int:
 def _check_syntax(dataset: Dataset) -> None:
     """Refuse a compression without a decoder, and an image that is not of the size that the file declares."""
     syntax = UID(dataset.file_meta.TransferSyntaxUID)
-    try:
-        available = get_decoder(syntax).is_available
-    except NotImplementedError:
-        available = False
-    if not available or (syntax == JPEGExtended12Bit and dataset.BitsStored > 8):
-        raise ReadFailure.UNSUPPORTED_COMPRESSION.error
+    check_decoder(syntax, dataset)
     if _unused_low_bits(dataset) and syntax.is_encapsulated and syntax != RLELossless:
         raise ReadFailure.UNSUPPORTED_PIXELS.error  # a compressed stream has a bit depth of its own
     # More than the padding of an odd length: the header names too few columns, and rows would be shifted.
@@ -202,6 +203,8 @@ def _check_syntax(dataset: Dataset) -> None:
         is_jpeg = syntax in (JPEGBaseline8Bit, JPEGExtended12Bit)
         if is_jpeg and scanned_pixels(frame, int(dataset.Rows) * int(dataset.Columns)) > MAX_SCANNED_PIXELS:
             raise ReadFailure.TOO_MANY_SCANS.error
+        if syntax in LOSSLESS_JPEG or is_12_bit_jpeg(syntax, dataset):
+            check_jpeg_frame(frame, dataset)
 
 
 def _unused_low_bits(dataset: Dataset) -> int:
@@ -213,12 +216,13 @@ def _unused_low_bits(dataset: Dataset) -> int:
 
 def _stored_values(dataset: Dataset) -> NDArray[Any]:
     """The decoded values, of 8 or 16 bits in this machine's byte order; RGB where the file has color."""
-    # pydicom's own run-length decoder is written in Python, and would take minutes for what the fast one refuses.
-    plugin = "pylibjpeg" if dataset.file_meta.TransferSyntaxUID == RLELossless else ""
+    syntax = UID(dataset.file_meta.TransferSyntaxUID)
+    if is_12_bit_jpeg(syntax, dataset):
+        return decode_12_bit(get_frame(dataset.PixelData, 0, number_of_frames=1), dataset)
     stored, unused = int(dataset.BitsStored), _unused_low_bits(dataset)
     if unused:
         dataset.BitsStored = dataset.BitsAllocated  # pydicom takes the lowest bits, whatever the high bit
-    values = pixel_array(dataset, decoding_plugin=plugin)
+    values = pixel_array(dataset, decoding_plugin=DECODERS.get(syntax, ""))
     dataset.BitsStored = stored
     shape = (dataset.Rows, dataset.Columns) + ((3,) if dataset.SamplesPerPixel == 3 else ())
     if values.shape != shape or values.dtype.kind not in "iu" or values.dtype.itemsize > 2:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import threading
 import warnings
@@ -122,6 +123,10 @@ def read_bytes(source: bytes | str | Path) -> bytes:
     return data
 
 
+IN_DECODER = "CXR_IN_DECODER"  # set in the environment of a decoder process
+# JPEG Extended, JPEG Lossless, and JPEG Lossless with selection value 1.
+_DECODED_APART = tuple(b"1.2.840.10008.1.2.4." + number for number in (b"51", b"57", b"70"))
+_META_BYTES = 4096
 _DECODERS = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "rle", "jpeg_ls")
 _DECODER_MODULES = rf"({'|'.join(_DECODERS)})(\.|$)|cxr\.films\.dicom$"
 _silencing = threading.Lock()
@@ -145,7 +150,16 @@ def _looks_like_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM" or bool(re.match(rb"[\x02\x08]\x00.\x00|\x00\x08\x00.", data, re.DOTALL))
 
 
+def _is_decoded_apart(data: bytes) -> bool:
+    """Whether the file needs gdcm, which ends its process at some damaged files: it is decoded in another one."""
+    return IN_DECODER not in os.environ and any(syntax in data[:_META_BYTES] for syntax in _DECODED_APART)
+
+
 def _from_dicom(data: bytes, deep: bool) -> Film:
+    if _is_decoded_apart(data):
+        from cxr.films.isolation.pool import read_isolated  # late: it imports this module
+
+        return read_isolated(data, deep)
     from cxr.films.dicom import read_dicom  # late: most films need no pydicom, and it is slow to import
 
     _silence_decoders()  # again: pydicom sets its log level when it is imported

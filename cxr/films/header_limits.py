@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -16,6 +17,16 @@ _PNG_SAMPLES = {2: 3, 4: 2, 6: 4}  # per pixel, by color type
 _JPEG_IN_TIFF = (6, 7)
 _PADDING_BYTES = 3  # after a strip or a BMP
 _BMP_UNPACKED = (0, 3, 6)  # Pillow unpacks the others byte by byte, in Python
+
+
+class JpegFrameHeader(NamedTuple):
+    """What a JPEG stream says of its image: the marker of its process, bits per sample, and size."""
+
+    process: int
+    precision: int
+    height_px: int
+    width_px: int
+    samples: int
 
 
 def scanned_pixels(jpeg: bytes, pixels: int) -> int:
@@ -87,6 +98,12 @@ def _jpeg_2000_px(frame: bytes, start: int) -> tuple[int, int, int]:
 
 
 def _jpeg_px(frame: bytes) -> tuple[int, int, int] | None:
+    header = jpeg_frame_header(frame)
+    return (header.height_px, header.width_px, header.samples) if header else None
+
+
+def jpeg_frame_header(frame: bytes) -> JpegFrameHeader | None:
+    """The frame header of a JPEG or JPEG-LS stream; None where it has none."""
     position = 2
     while frame[position : position + 1] == b"\xff":
         marker, length = struct.unpack_from(">xBH", frame, position)
@@ -94,11 +111,21 @@ def _jpeg_px(frame: bytes) -> tuple[int, int, int] | None:
             position += 1
         # SOF0 to SOF15 without DHT, JPG and DAC, and JPEG-LS's SOF55
         elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            height, width, samples = struct.unpack_from(">HHB", frame, position + 5)
-            return height, width, samples
+            return JpegFrameHeader(marker, *struct.unpack_from(">BHHB", frame, position + 4))
         else:
             position += 2 + length
     return None
+
+
+def has_whole_segments(jpeg: bytes) -> bool:
+    """True where one segment follows the other up to the scan: gdcm aborts its process on what it has to skip."""
+    position = 2
+    while len(jpeg) >= position + 4 and jpeg[position] == 0xFF:
+        marker, length = struct.unpack_from(">xBH", jpeg, position)
+        if marker == 0xDA:
+            return True
+        position += 1 if marker == 0xFF else 2 + length
+    return False
 
 
 def _tag_numbers(image: Image.Image, tag: int) -> tuple[int, ...]:

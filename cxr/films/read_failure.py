@@ -89,6 +89,12 @@ class ReadFailure(StrEnum):
         UnsupportedFilm,
         "The DICOM file's compression is not supported. Export it uncompressed or as JPEG 2000 lossless.",
     )
+    DECODER_NOT_INSTALLED = (
+        "decoder-not-installed",
+        UnsupportedFilm,
+        "The DICOM file's compression (JPEG Lossless or 12-bit JPEG) needs a decoder that is not installed. Install it "
+        "with: pip install -r requirements-dicom.txt",
+    )
     DECODER_DIED = (
         "decoder-died",
         UnreadableFilm,

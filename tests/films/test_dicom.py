@@ -27,7 +27,6 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
 )
@@ -309,7 +308,7 @@ def test_a_file_without_pixels_is_refused() -> None:
 
 
 def test_a_compression_without_decoder_is_refused() -> None:
-    for syntax in (JPEGLosslessSV1, "1.2.840.10008.1.2.4.100", "1.2.3.4"):
+    for syntax in ("1.2.840.10008.1.2.4.100", "1.2.3.4"):
         dataset = dataset_of(ramp(), PixelData=encapsulate([b"\xff\xd8\xff\xd9"]))
         dataset["PixelData"].is_undefined_length = True
         dataset.file_meta = FileMetaDataset()

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cxr.films.film import Film
+from cxr.films.film import IN_DECODER, Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
 from cxr.films.isolation.deep_reply import DeepReply
@@ -81,7 +81,7 @@ class _DecoderProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # decoders' messages quote the file
             cwd=Path(__file__).parents[3],
-            env=environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env=environment | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", IN_DECODER: "1"},
             start_new_session=True,
         )
         assert self._process.stdin
