@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pydicom.uid import JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 
 from cxr.core.errors import FilmError
 from cxr.films import dicom_decoders
-from cxr.films.film import Film
+from cxr.films.film import IN_DECODER, Film
 from cxr.films.isolation import pool
 from cxr.films.isolation.pool import DecoderPool
 from cxr.films.read_failure import ReadFailure, failure_of
@@ -76,7 +77,8 @@ def test_without_the_decoder_the_error_says_so(tmp_path: Path) -> None:
         "from cxr.films.film import Film\nfrom cxr.core.errors import FilmError\n"
         f"try:\n    Film.read({str(file)!r})\nexcept FilmError as error:\n    print(error.code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    place = {"cwd": Path(__file__).parents[2], "env": os.environ | {IN_DECODER: "1"}}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **place)
     assert done.stdout.strip() == f"film.unsupported.{ReadFailure.DECODER_NOT_INSTALLED}"
 
 
