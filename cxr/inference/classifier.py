@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a page shows predictions that others made without loading T
     from cxr.learning.network import Network
     from cxr.registry.registry import Card
 
-ForwardPass = Callable[[Any], tuple[Any, Any, Any]]  # pixels -> probabilities, unscaled heatmaps, features
+ForwardPass = Callable[[Any], tuple[Any, Any, Any]]  # pixels -> probabilities, signed heatmaps, features
 TENSORFLOW = "TensorFlow"
 
 
@@ -47,9 +47,12 @@ class Prediction:
     engine: str = ""  # "TensorFlow, bfloat16"
     indeterminate: bool | None = None  # the score lies in the indeterminate band; None where the model has no band
     input_check: InputCheckResult | None = None  # None where the model has no input check
+    group_heatmaps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # of several classes together
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
-        """The heatmap of a class; by default, of the decision."""
+        """The heatmap of a class or group; by default, of the decision."""
+        if target in self.group_heatmaps:
+            return self.group_heatmaps[target]
         return self.heatmaps[_index_of(self.classes, self.decision if target is None else target)]
 
     def probability(self, target: str | None = None) -> float:
@@ -96,6 +99,9 @@ class Classifier:
         self.precision = precision
         self.input_check = input_check
         self.labels = LabelSpace(card.classes, card.groups)
+        # Groups of several classes, which have a heatmap of their own.
+        members = {name: self.labels.members(name) for name in self.labels.groups if name not in self.classes}
+        self.groups = {name: places for name, places in members.items() if len(places) > 1}
         self.threshold = card.threshold
         self.size_px = recipe.input.size_px
         self.sigmoid = recipe.head.output == "sigmoid"
@@ -113,6 +119,10 @@ class Classifier:
     def index_of(self, target: str) -> int:
         """The place of a class among the model's; CxrError where it has no such class."""
         return _index_of(self.classes, target)
+
+    def members_of(self, target: str) -> tuple[int, ...]:
+        """The places of the classes that a class or group stands for; CxrError where the model has neither."""
+        return self.groups.get(target) or (self.index_of(target),)
 
     def read(self, film: Film) -> Prediction:
         """The prediction for a single X-ray."""
@@ -170,8 +180,8 @@ class Classifier:
         probabilities, heatmaps, features = (np.asarray(output) for output in forward(pixels))
         model_ms = 1000 * (time.perf_counter() - start) / len(films)
         self._check_finite(probabilities, heatmaps, features)
-        peaks = heatmaps.max(axis=(2, 3))
-        heatmaps = heatmaps / np.where(peaks > 0, peaks, 1)[..., None, None]
+        groups = {name: _of_group(probabilities, heatmaps, members) for name, members in self.groups.items()}
+        heatmaps, peaks = _scaled(heatmaps)
         decisions = self.labels.decide(probabilities, self.threshold)
         negative = self.labels.negative
         positive = probabilities.max(axis=1) if negative is None else 1 - probabilities[:, negative]
@@ -193,6 +203,7 @@ class Classifier:
                 indeterminate=None if indeterminate is None else bool(indeterminate[i]),
                 features=features[i],
                 input_check=check.check(features[i], films[i], self.size_px) if check else None,
+                group_heatmaps={name: heatmap[i] for name, heatmap in groups.items()},
             )
             for i in range(len(films))
         ]
@@ -204,8 +215,28 @@ def _index_of(classes: tuple[str, ...], target: str) -> int:
     return classes.index(target)
 
 
+def _scaled(heatmaps: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Heatmaps (..., height, width) without their negative values, each divided by its peak; and the peaks."""
+    positive = np.maximum(heatmaps, 0)
+    peaks = positive.max(axis=(-2, -1))
+    return positive / np.where(peaks > 0, peaks, 1)[..., None, None], peaks
+
+
+def _of_group(
+    probabilities: NDArray[np.floating], heatmaps: NDArray[np.floating], members: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """The Grad-CAM of several classes together, of each film, scaled.
+
+    Their score is the logarithm of the sum of exp(logit). Its gradient is the mean of the classes' gradients, weighted
+    by their probabilities, and Grad-CAM is linear in the gradient before its negative values are cut off.
+    """
+    chosen = probabilities[:, list(members)]
+    weights = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return _scaled(np.einsum("nk,nkhw->nhw", weights, heatmaps[:, list(members)]))[0]
+
+
 def _compiled(network: Network, sigmoid: bool, size_px: int) -> ForwardPass:
-    """Gray pixels (films, side, side, 1) -> probabilities, the Grad-CAM of every class before scaling, and features.
+    """Gray pixels (films, side, side, 1) -> probabilities, the Grad-CAM of every class as it is, and features.
 
     The backbone runs forward once and never backward. Traced once, for any number of films.
     """
@@ -223,7 +254,7 @@ def _compiled(network: Network, sigmoid: bool, size_px: int) -> ForwardPass:
 
 
 def _compiled_head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
-    """The target layer's maps in float32 -> probabilities and the Grad-CAM of every class before scaling."""
+    """The target layer's maps in float32 -> probabilities and the Grad-CAM of every class as it is."""
     import tensorflow as tf
 
     shape = (None, *network.model.get_layer(network.target).output.shape[1:])
@@ -235,7 +266,8 @@ def _compiled_head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any
 def _head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
     """The function from the target layer's maps to probabilities and Grad-CAMs, to be traced.
 
-    Grad-CAM (Selvaraju 2017) needs the gradient at these maps alone, and what lies above them is small.
+    Grad-CAM (Selvaraju 2017) needs the gradient at these maps alone, and what lies above them is small. Negative
+    values are still there: those of a group's classes count against each other.
     """
     import tensorflow as tf
 
@@ -252,7 +284,7 @@ def _head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
         heatmaps = []
         for score in score_of_class:
             weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
-            heatmaps.append(tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1)))
+            heatmaps.append(tf.reduce_sum(weights * maps, axis=-1))
         probabilities = tf.sigmoid(scores) if sigmoid else tf.nn.softmax(scores)
         return probabilities, tf.stack(heatmaps, axis=1)
 

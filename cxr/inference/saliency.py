@@ -43,7 +43,7 @@ def explain(
     samples: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.float32]:
-    """The heatmap of a class by a method, 0..1 by its own peak.
+    """The heatmap of a class or group by a method, 0..1 by its own peak.
 
     `samples` is how many maps Score-CAM tries, or how many noisy copies SmoothGrad averages; more is slower. Score-CAM
     is the fast variant, which tries only the maps that vary most. SmoothGrad averages absolute gradients.
@@ -57,9 +57,9 @@ def explain(
         heatmap = classifier.read(film).heatmap(target)
         report(1, 1)
         return heatmap
-    column = classifier.index_of(target)
+    columns = classifier.members_of(target)
     explained = _SaliencyTarget(
-        classifier.float32_network(), column, classifier.recipe.head.output == "sigmoid", report
+        classifier.float32_network(), columns, classifier.recipe.head.output == "sigmoid", report
     )
     pixels = film.fitted(classifier.size_px).astype(np.float32)[None, ..., None]
     if method == "gradcam++":
@@ -70,10 +70,10 @@ def explain(
 
 @dataclass(frozen=True, eq=False)
 class _SaliencyTarget:
-    """The class of a network that a heatmap explains."""
+    """The class of a network that a heatmap explains, or several together."""
 
     network: Network
-    column: int
+    columns: tuple[int, ...]
     sigmoid: bool
     report: Progress
 
@@ -107,10 +107,17 @@ class _SaliencyTarget:
         return ReportingModel([self.network.model.input], outputs)
 
     def score(self, logits: Any) -> Any:
-        """The score of the class; a sigmoid's one logit is the second class's score, and minus the first's."""
+        """The score of the class; a sigmoid's one logit is the second class's score, and minus the first's.
+
+        The score of several classes is the logarithm of the sum of exp(logit), as their probabilities add up.
+        """
+        from keras import ops
+
         if self.sigmoid:
-            return logits[:, 0] if self.column == 1 else -logits[:, 0]
-        return logits[:, self.column]
+            return logits[:, 0] if self.columns == (1,) else -logits[:, 0]
+        if len(self.columns) > 1:
+            return ops.logsumexp(ops.take(logits, self.columns, axis=1), axis=1)
+        return logits[:, self.columns[0]]
 
 
 def _gradcam_plus_plus(target: _SaliencyTarget, pixels: NDArray[np.float32]) -> Any:
@@ -146,7 +153,7 @@ def _scorecam(target: _SaliencyTarget, pixels: NDArray[np.float32], maps: int) -
     model = target.reporting_model(outputs)
     channels = model.get_layer(target.network.target).output.shape[-1]
     return Scorecam(model)(
-        lambda probabilities: probabilities[:, target.column],
+        lambda probabilities: sum(probabilities[:, column] for column in target.columns),
         pixels,
         penultimate_layer=target.network.target,
         seek_penultimate_conv_layer=False,

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, FilePayload, Page
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.ui.predict.examples import EXAMPLES_LABEL
-from cxr.ui.predict.withheld import IMAGE_ALT, REJECTED
+from cxr.ui.predict.withheld import REJECTED
 from tests.support.browser import settled
 from tests.support.server import Server
 
@@ -139,14 +139,15 @@ def test_a_rejected_image_has_no_heatmap_before_a_person_insists(page: Page, ser
     page.goto(server.url)
     drop(page, ("blank.png", file.getvalue()))
     page.get_by_text(REJECTED).first.wait_for()
-    page.get_by_alt_text(IMAGE_ALT).wait_for()
-    assert not page.locator(".frame canvas").count()
+    page.locator(".viewer[data-depth=full]").wait_for()
+    assert colored_share(page) == 0
+    assert not page.get_by_role("radio", name=display_name("normal")).count()
     settled(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Report (PDF)").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
     page.get_by_role("button", name="Show anyway").click()
-    page.locator(".frame canvas").first.wait_for()
+    page.get_by_role("radio", name=display_name("normal")).wait_for()
     assert not page.get_by_text(REJECTED).count()
 
 

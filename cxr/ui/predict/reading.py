@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from cxr.datasets.labels import display_in_sentence
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
 from cxr.inference.corrections import corrected, corrections_for
 from cxr.inference.input_check.ages import age_warning
-from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES, explain
+from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES
 from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation.reading_summary import (
     bars_html,
@@ -27,20 +23,15 @@ from cxr.presentation.reading_summary import (
 )
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
-from cxr.ui.components.progress import progress_bar
-from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, ViewerOptions, chosen_in_viewer, show_viewer
-from cxr.ui.components.viewer.viewer_film import ViewerFilm
-from cxr.ui.loaded_model import load_classifier
 from cxr.ui.one_image.counter_checks import show_counter_checks
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.examples import OPEN_FILM, show_reference
 from cxr.ui.predict.exports import show_exports
+from cxr.ui.predict.open_film import USUAL_METHOD, show_film_with_heatmaps
 from cxr.ui.predict.reader_response import ask_response
 from cxr.ui.predict.withheld import is_withheld, model_key, show_rejected
 
 OLDEST = 130  # years, as on the command line
-USUAL_METHOD = "gradcam"
-VIEWER_KEY = "predict_viewer"  # one for all X-rays: zoom and window stay
 AGE_LABEL = "Patient age in years (optional)"
 
 
@@ -54,7 +45,7 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
         st.error(plain(reading.error))
         return
     if is_withheld(session, reading, card):
-        show_rejected(session, reading, prediction, card)
+        show_rejected(session, listed, reading, prediction, card)
         return
     reading = _with_age_warning(reading, card)
     for warning in (*reading.concerns, *card.warnings):
@@ -69,7 +60,7 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
             method = _choose_method()
             _ask_age(reading, card)
         with image_place:
-            target, heatmap = _show_film(session, prediction, card, method)
+            target, heatmap = show_film_with_heatmaps(session, listed, prediction, card, method)
         with text_place:
             _show_facts(reading, prediction, card)
             ask_response(session, reading, prediction)
@@ -144,36 +135,6 @@ def _choose_method() -> str:
         help=METHOD_HELP,
     )
     return chosen or USUAL_METHOD
-
-
-def _show_film(
-    session: ReadingSession, prediction: Prediction, card: Card, method: str
-) -> tuple[str, NDArray[np.floating]]:
-    """Shows the film beside its overlay; returns the class whose heatmap is shown, and that heatmap."""
-    image: ViewerFilm | None = st.session_state.get("predict_image")
-    if image is None or image.key != session.current_key:  # made once while the film is open, not at every rerun
-        image = st.session_state["predict_image"] = ViewerFilm.from_film(session.deep_film(), session.current_key)
-    chosen = chosen_in_viewer(image, VIEWER_KEY).target
-    target = chosen if chosen in prediction.classes else prediction.decision
-    heatmaps: Mapping[str, NDArray[np.floating] | None]
-    if method == USUAL_METHOD:
-        heatmaps = {name: prediction.heatmap(name) for name in prediction.classes}
-    else:
-        _compute_heatmap(session, card, prediction.model, method, target)
-        heatmaps = {name: session.heatmap(prediction.model, method, name) for name in prediction.classes}
-    options = ViewerOptions(result=decision_sentence(prediction, card))
-    show_viewer(image, ViewerHeatmaps(heatmaps, target, METHOD_NAMES[method]), key=VIEWER_KEY, options=options)
-    shown = heatmaps[target]
-    return target, prediction.heatmap(target) if shown is None else shown
-
-
-def _compute_heatmap(session: ReadingSession, card: Card, model: str, method: str, target: str) -> None:
-    """Computes a slow method's heatmap of the open film, unless the session has it."""
-    if session.heatmap(model, method, target) is None:
-        classifier = load_classifier(card)
-        with progress_bar(f"{METHOD_NAMES[method]} for {display_in_sentence(target)}") as move:
-            heatmap = explain(classifier, session.film(), target, method, progress=move)
-            session.store_heatmap(model, method, target, heatmap)
 
 
 def _show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:

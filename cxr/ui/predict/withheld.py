@@ -6,15 +6,13 @@ import streamlit as st
 
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
-from cxr.inference.session import ReadingSession
+from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
-from cxr.ui import frame
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.exports import show_exports
+from cxr.ui.predict.open_film import show_film_alone
 
-IMAGE_PX = 520
-IMAGE_ALT = "Rejected image"
 REJECTED = "Rejected: no prediction"
 
 
@@ -29,7 +27,9 @@ def is_withheld(session: ReadingSession, reading: Reading, card: Card) -> bool:
     return reading.rejected and not insisted and not reading.source.synthetic
 
 
-def show_rejected(session: ReadingSession, reading: Reading, prediction: Prediction, card: Card) -> None:
+def show_rejected(
+    session: ReadingSession, listed: list[SessionReading], reading: Reading, prediction: Prediction, card: Card
+) -> None:
     """Shows the open film, the reasons for its rejection, and a button that shows the prediction anyway."""
     for reason in prediction.input_check.reasons if prediction.input_check else ():
         st.error(plain(reason.sentence))
@@ -38,7 +38,7 @@ def show_rejected(session: ReadingSession, reading: Reading, prediction: Predict
     film = session.film()
     image_place, text_place = st.columns([2.4, 1])
     with image_place:
-        frame.show_image(film.jpeg_thumbnail(IMAGE_PX), min(IMAGE_PX, film.width_px), IMAGE_ALT)
+        show_film_alone(session, listed, f"{REJECTED}.")
     with text_place:
         st.markdown(f"**{REJECTED}.** A prediction for this image would mean nothing.")
         insist = (reading.source.key, model_key(card))

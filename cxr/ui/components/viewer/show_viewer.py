@@ -71,7 +71,7 @@ def show_viewer(
     """
     options = options or ViewerOptions()
     packed = st.container(key=f"cxr-packed-{key}")
-    target = chosen_in_viewer(film, key, heatmaps).target
+    chosen = chosen_in_viewer(film, key, heatmaps, options)
 
     def step() -> None:
         by = (st.session_state.get(key) or {}).get("step")
@@ -83,12 +83,12 @@ def show_viewer(
         data=film.facts
         | {
             "key": key,
-            "heat": None if heatmaps is None else _heat(heatmaps, target),
+            "heat": None if heatmaps is None else _heat(heatmaps, chosen.target),
             "result": options.result,
             "previous": options.has_previous,
             "next": options.has_next,
             "marks": options.marks,
-            "marked": options.marked,
+            "marked": chosen.marks,
         },
         on_target_change=lambda: None,
         on_marks_change=lambda: None,
