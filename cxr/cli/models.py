@@ -137,9 +137,12 @@ def describe(
 @app.command("promote")
 def promote(name: Name, as_json: Json = False) -> None:
     """Set a model as default."""
-    from cxr.registry import default_model
+    from cxr.presentation.model_limitations import promotion_reasons
+    from cxr.registry import default_model, registry
 
     default_model.promote(name)
+    for reason in promotion_reasons(registry.get_card(name)):
+        typer.echo(reason, err=True)
     console.print_json({"model": name}) if as_json else typer.echo(f"'{name}' is the default model.")
 
 

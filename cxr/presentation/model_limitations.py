@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cxr.core.number_format import counted, percent
+from cxr.core.number_format import counted, percent, with_interval
 from cxr.datasets.labels import display_in_sentence, display_name
-from cxr.presentation.reading_summary import NO_INPUT_CHECK, shortcut_line
+from cxr.evaluation.shortcuts.audit_file import load_audit
+from cxr.presentation.reading_summary import NO_INPUT_CHECK, NOT_AUDITED_SENTENCE, shortcut_line
 from cxr.registry.card import Card
 
 ALMOST_ALL = 0.9
 LEAST_AUC = 0.7  # halfway from chance (0.5) to what is called very good (0.9)
 LEAST_SHARE = 0.5  # what a coin toss reaches
+CHANCE = 0.5  # the AUC of a model that knows nothing
 
 
 class LimitationCode(StrEnum):
@@ -27,6 +29,8 @@ class LimitationCode(StrEnum):
     NO_INPUT_CHECK = "no-input-check"
     NO_THRESHOLD = "no-threshold"
     RESOLUTION = "resolution"
+    AT_CHANCE = "at-chance"
+    NOT_AUDITED = "not-audited"
     LOW_AUC = "low-auc"
     LOW_SENSITIVITY = "low-sensitivity"
     LOW_SPECIFICITY = "low-specificity"
@@ -98,6 +102,27 @@ def promotion_warning(card: Card) -> str:
     test = card.results.test
     where = f"on {counted(test.n, 'test X-ray')}, " if test else ""
     return f"Caution: {where}{'; '.join(concern.sentence for concern in concerns)}."
+
+
+def serious_limitations(card: Card) -> list[Limitation]:
+    """What a reader must know at every reading: a model at chance, without an input check, or never audited."""
+    serious = []
+    auc = card.results.test.intervals.get("binary.auc") if card.results.test else None
+    if auc is not None and auc.value is not None and auc.low is not None and auc.low <= CHANCE:
+        figures = f"its AUC on held-out X-rays is {with_interval(auc.value, auc.low, auc.high)}"
+        sentence = f"No better than chance, as far as its test can tell: {figures}, and {CHANCE} is chance."
+        serious.append(Limitation(LimitationCode.AT_CHANCE, sentence))
+    if card.gate is None:
+        serious.append(Limitation(LimitationCode.NO_INPUT_CHECK, NO_INPUT_CHECK))
+    if load_audit(card) is None:
+        serious.append(Limitation(LimitationCode.NOT_AUDITED, NOT_AUDITED_SENTENCE))
+    return serious
+
+
+def promotion_reasons(card: Card) -> list[str]:
+    """All that speaks against making this model the default, in sentences."""
+    concerns = [*filter(None, [promotion_warning(card)])]
+    return [*concerns, *(limitation.sentence for limitation in serious_limitations(card))]
 
 
 def _confounded(card: Card) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from cxr.registry.hyperparameters import hyperparameters
+from cxr.ui.components.promotion import CONFIRM
 from cxr.ui.train.ended_runs import IS_DEFAULT
 from cxr.ui.train.live_run import STOPPING
 from cxr.ui.train.runs import NEW
@@ -101,6 +102,7 @@ def test_a_model_is_trained_while_the_browser_comes_and_goes_and_becomes_the_def
     expect(form.get_by_text(re.compile("McNemar"))).to_be_visible()
     expect(form.locator(".js-plotly-plot").first).to_be_visible()
     promote.click()
+    button(form, CONFIRM).click()
     expect(form.get_by_text(IS_DEFAULT)).to_be_visible()
     settled(form)
     expect(form.get_by_role("link", name="Model card")).to_have_count(1)

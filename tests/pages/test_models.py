@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from cxr.presentation.model_limitations import promotion_warning
+from cxr.presentation.model_limitations import promotion_reasons, promotion_warning
 from cxr.registry import default_model, package, registry
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.models.actions import DELETED, IS_DEFAULT, NOW_DEFAULT
 from cxr.ui.models.exchange_panel import NETWORK_NOTE, NOW_IN_REGISTRY
+from cxr.ui.plain_text import plain
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "models.py")
 ENTRY = str(Path(__file__).parents[2] / "streamlit_app.py")
@@ -45,6 +46,13 @@ def test_without_a_model_the_page_shows_the_first_steps(home):
     assert run().info[0].value == NO_MODEL
 
 
+def promote(app: AppTest) -> AppTest:
+    """Presses the button and confirms. A browser runs a dialog alone; here what opens it is pressed in the same run."""
+    press(app, "models_promote")
+    app.button(key="models_promote_confirmed").click()
+    return press(app, "models_promote")
+
+
 def test_the_default_model_comes_first_and_cannot_be_deleted(two_models):
     app = run()
     assert app.selectbox(key="models_model").value == "first"
@@ -53,7 +61,7 @@ def test_the_default_model_comes_first_and_cannot_be_deleted(two_models):
 
 
 def test_a_model_is_set_as_default_rolled_back_and_deleted(two_models):
-    app = press(choose(run(), "second"), "models_promote")
+    app = promote(choose(run(), "second"))
     assert default_model.default_name() == "second"
     assert app.success[0].value == NOW_DEFAULT.format("second")
     press(app, "models_roll_back")
@@ -161,7 +169,11 @@ def test_a_poor_model_can_be_set_as_default_after_a_caution(two_models):
     assert not app.warning  # the default model needs none
     choose(app, "second")
     assert promotion_warning(registry.get_card("second")) == app.warning[0].value
-    assert not press(app, "models_promote").warning
+    press(app, "models_promote")
+    assert default_model.default_name() == "first"
+    asked = [warning.value for warning in app.warning]
+    assert all(plain(reason) in asked for reason in promotion_reasons(registry.get_card("second")))
+    assert not promote(app).warning
     assert default_model.default_name() == "second"
 
 

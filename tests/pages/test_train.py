@@ -13,7 +13,7 @@ from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
-from cxr.jobs.run import Job
+from cxr.jobs.job import Job, training_job
 from cxr.learning.film_selection import AppliedGroup, ExcludedFilms, ExclusionReason, GroupUse
 from cxr.registry import default_model, stored_models
 from cxr.registry.hyperparameters import hyperparameters
@@ -261,6 +261,8 @@ def test_a_poor_model_has_a_warning_before_it_becomes_the_default(phantoms: Path
     app = run()
     assert "0.438" in app.warning[0].value
     app.button(key="train_run_promote_second").click()
+    run(app).button(key="train_run_promote_second_confirmed").click()
+    app.button(key="train_run_promote_second").click()  # a browser runs the dialog alone
     assert not run(app).warning
     assert default_model.default_name() == "second"
     assert IS_DEFAULT in texts(app)
@@ -268,7 +270,7 @@ def test_a_poor_model_has_a_warning_before_it_becomes_the_default(phantoms: Path
 
 @pytest.mark.usefixtures("trained")
 def test_a_run_in_progress_shows_the_name_that_its_model_will_have() -> None:
-    run_store.create(Job("", (), "first"), "tiny")  # in progress, as far as anybody knows
+    run_store.create(training_job("", (), "first"), "tiny")  # in progress, as far as anybody knows
     assert "first-2" in texts(run())
 
 

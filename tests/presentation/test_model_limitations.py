@@ -12,7 +12,9 @@ from cxr.presentation.model_limitations import (
     LimitationCode,
     limitations,
     promotion_concerns,
+    promotion_reasons,
     promotion_warning,
+    serious_limitations,
 )
 from cxr.registry.card import Card
 
@@ -103,3 +105,25 @@ def test_sources_that_limit_a_model_are_named(
     sources: dict[str, dict[str, int]], code: LimitationCode, expected: bool
 ) -> None:
     assert (code in codes(card_with(sources=sources))) == expected
+
+
+# What a reader must know at every reading
+
+
+@pytest.mark.parametrize(("low", "at_chance"), [(0.45, True), (0.5, True), (0.51, False)])
+@pytest.mark.usefixtures("home")
+def test_a_model_is_at_chance_where_the_interval_of_its_auc_reaches_one_half(low: float, at_chance: bool) -> None:
+    facts = with_test_results(GOOD | {"auc": 0.62})
+    facts["results"]["test"]["intervals"] = {"binary.auc": {"value": 0.62, "low": low, "high": 0.79}}
+    card = card_with(**facts)
+    serious = {limitation.code: limitation.sentence for limitation in serious_limitations(card)}
+    assert (LimitationCode.AT_CHANCE in serious) == at_chance
+    assert set(serious) - {LimitationCode.AT_CHANCE} == {LimitationCode.NO_INPUT_CHECK, LimitationCode.NOT_AUDITED}
+    assert set(serious.values()) < set(promotion_reasons(card))
+
+
+@pytest.mark.usefixtures("home")
+def test_a_model_with_an_input_check_lacks_only_the_audit() -> None:
+    gate = {"films": 9, "kinds": {"frontal": 9}, "held_out": 3, "let_through": 3, "unquestioned": 3}
+    card = card_with(**with_test_results(GOOD), gate=gate, gate_sha256="0" * 64)
+    assert [limitation.code for limitation in serious_limitations(card)] == [LimitationCode.NOT_AUDITED]

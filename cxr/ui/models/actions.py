@@ -11,6 +11,7 @@ from cxr.presentation.model_limitations import promotion_warning
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
+from cxr.ui.components.promotion import offer_promotion
 from cxr.ui.plain_text import plain
 
 DONE = "models_done"  # session key of the message at the top of the page
@@ -46,8 +47,8 @@ def show_actions(card: Card, default: str | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if is_default:
             st.markdown(f"**{IS_DEFAULT}**", width="content")
-        elif sign_in.button(Action.PROMOTE_MODEL, "Set as default", key="models_promote"):
-            _perform(lambda: default_model.promote(card.name), NOW_DEFAULT.format(card.name))
+        else:
+            offer_promotion(card, "models_promote", lambda: finish(NOW_DEFAULT.format(card.name)))
         with st.popover("Rename", key="models_rename"):
             new = st.text_input("New name", card.name, max_chars=64, key=f"models_name_{card.name}")
             same = new == card.name

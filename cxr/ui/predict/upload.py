@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxr.core.errors import CxrError
 from cxr.inference.session import ReadingSession
 from cxr.inference.sources import sources_from_upload
+from cxr.presentation.model_limitations import serious_limitations
 from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry.card import Card
 from cxr.ui import frame
@@ -16,6 +19,7 @@ from cxr.ui.plain_text import plain
 
 UPLOAD = "predict_upload"  # the uploader's key, followed by how often it was emptied
 PROBLEMS = "predict_problems"
+CAUTION = "Do not rely on this model:"
 UPLOAD_LABEL = "Drop chest X-rays: PNG, JPEG, TIFF, WebP, BMP, DICOM, or a ZIP of these. Nothing is stored."
 
 
@@ -40,9 +44,18 @@ def show_model_and_upload(session: ReadingSession) -> tuple[Card | None, DeltaGe
                 _show_upload(session)
         elif card:
             _show_upload(session)
+    if card:
+        _show_caution(card)
     for problem in st.session_state.pop(PROBLEMS, []):
         st.error(plain(problem))
     return card, upload_place
+
+
+def _show_caution(card: Card) -> None:
+    """Shows what limits every reading by this model; it stays, whatever is open."""
+    items = "".join(f"<li>{escape(limitation.sentence)}</li>" for limitation in serious_limitations(card))
+    if items:
+        st.html(f'<div class="cxr-caution" role="note">{CAUTION}<ul>{items}</ul></div>')
 
 
 def _show_upload(session: ReadingSession) -> None:

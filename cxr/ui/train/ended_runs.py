@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from cxr.core.access import Action
 from cxr.evaluation.comparison import ModelScores
 from cxr.evaluation.stored_evaluations import held_out_scores
-from cxr.jobs import run_store
 from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import Run
 from cxr.presentation import model_card
@@ -17,15 +15,19 @@ from cxr.presentation.model_limitations import promotion_warning
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
 from cxr.registry.hyperparameters import with_form_labels
-from cxr.ui import frame, sign_in
+from cxr.ui import frame
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import MEASURES, compare_runs
 from cxr.ui.components.comparison import show_comparison
+from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, show_log
+from cxr.ui.components.jobs.titles import title_of
+from cxr.ui.components.promotion import offer_promotion
 from cxr.ui.plain_text import plain, plain_table
-from cxr.ui.train.live_run import show_curves, show_log
-from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview, title_of
+from cxr.ui.train.live_run import show_curves
+from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview
 
 WATCHED, CHOSEN = "train_run_watched", "train_run_chosen"
+WHAT_GOES = "The run's history, log and checkpoints are deleted permanently. Its model stays in the registry."
 IS_DEFAULT = "This is the default model."
 
 
@@ -79,28 +81,14 @@ def _show_run(run: Run) -> None:
         plain(sentence)
     )
     with st.container(horizontal=True):
-        if status.state != "finished" and sign_in.button(
-            Action.RESUME_RUN, "Resume", key=f"train_run_resume_{run.id}", type="primary"
-        ):
-            with frame.errors_shown():
-                run_store.resume(run)
-                st.rerun()
-        _offer_deletion(run)
+        offer_resume(run)
+        offer_deletion(run, WHAT_GOES)
     if status.model and status.model in registry.names():
         with frame.errors_shown():
             _show_model(registry.get_card(status.model))
     show_curves(run, run.history())
     _show_values(run)
     show_log(run)
-
-
-def _offer_deletion(run: Run) -> None:
-    with st.popover("Delete", key=f"train_run_delete_{run.id}"):
-        st.write("The run's history, log and checkpoints are deleted permanently. Its model stays in the registry.")
-        if sign_in.button(Action.DELETE_RUN, "Delete this run", key=f"train_run_delete_confirmed_{run.id}"):
-            with frame.errors_shown():
-                run_store.delete(run)
-                st.rerun()
 
 
 def _show_model(card: Card) -> None:
@@ -126,9 +114,8 @@ def _show_model(card: Card) -> None:
     if name != default:
         frame.warn(promotion_warning(card))
     with st.container(horizontal=True):
-        if name != default and sign_in.button(Action.PROMOTE_MODEL, "Set as default", key=f"train_run_promote_{name}"):
-            default_model.promote(name)
-            st.rerun()
+        if name != default:
+            offer_promotion(card, f"train_run_promote_{name}", st.rerun)
         frame.link("models", "Model card", model=name)
         frame.link("evaluate", "Full evaluation", model=name)
 
@@ -139,7 +126,7 @@ def _show_values(run: Run) -> None:
         changed = changed_values(run)
         if len(changed):
             st.table(plain_table(changed), border="horizontal", hide_index=True, width="content", alt="Changed values")
-        st.code(run.job.recipe_toml, "toml")
+        st.code(run.job.training.recipe_toml, "toml")
 
 
 def _compare(chosen: Sequence[Run]) -> None:
