@@ -12,6 +12,7 @@ import typer
 from cxr import DISCLAIMER
 from cxr.cli import console
 from cxr.cli.console import writing
+from cxr.cli.dicom_out import require_dicom_files, require_dicom_packages, write_dicom_results
 from cxr.cli.options import Json, Model, takes_options
 from cxr.core.bounded_files import is_folder, is_regular
 from cxr.core.errors import CxrError, FilmError
@@ -33,6 +34,10 @@ class PredictOptions:
     csv: Annotated[Path | None, typer.Option(help="Write a table with a row for each X-ray to this file.")] = None
     heatmap: Annotated[
         Path | None, typer.Option(help="Write X-rays with heatmaps: a .png file for one X-ray, a folder for several.")
+    ] = None
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option(help="Write the results of DICOM X-rays as DICOM objects of the same studies to this folder."),
     ] = None
     method: Annotated[str, typer.Option(help="gradcam, gradcam++, scorecam or smoothgrad.")] = "gradcam"
     show_rejected: Annotated[
@@ -70,10 +75,12 @@ def predict(options: PredictOptions) -> None:
         raise FilmError("These folders contain no X-rays.", code="none")
     if _is_stored(options.model) and not any(map(is_regular, files)):  # before TensorFlow is imported
         raise FilmError("None of these files exists, or they are not files.", code="none")
+    if options.dicom_out:
+        require_dicom_packages()
     classifier = load_classifier(options.model)
     warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
     rows: list[dict[str, Any]] = []
-    failed = 0
+    failed = objects = 0
     with console.bar("Reading X-rays") as progress:
         for reading in read_sources(classifier, map(source_on_disk, files)):
             progress(len(rows) + 1, len(files))
@@ -85,6 +92,10 @@ def predict(options: PredictOptions) -> None:
             if options.heatmap and reading.film and (options.shows_rejected or not reading.rejected):
                 path = _heatmap_path(options.heatmap, reading.source.name, files)
                 _write_overlay(classifier, reading, options.method, path)
+            if options.dicom_out:
+                objects += write_dicom_results(
+                    options.dicom_out, len(rows), reading, classifier.card, options.shows_rejected
+                )
     if options.csv:
         _write_csv(options.csv, rows, classifier.classes)
     if options.as_json:
@@ -93,7 +104,11 @@ def predict(options: PredictOptions) -> None:
         _print(rows)
         if not options.shows_rejected and any(map(is_rejected, rows)):
             typer.echo("Predictions for rejected images are not shown; --show-rejected shows them.")
+        if objects:
+            typer.echo(f"Wrote {counted(objects, 'DICOM object')} to {options.dicom_out}.")
         typer.echo(DISCLAIMER)
+    if options.dicom_out and failed < len(files):
+        require_dicom_files(objects)
     if failed:
         raise FilmError(f"{failed} of {counted(len(files), 'file')} could not be read.", code="some-unreadable")
 

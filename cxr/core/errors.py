@@ -11,6 +11,7 @@
       RegistryError         7   registry
       AccessError           8   access
       StorageError          9   storage
+      ExchangeError        10   exchange
 
 The number is the exit code of the command line. A sentence says what happened and what to do, and may change; a code
 does not. Where one class has several causes that a caller or a test must tell apart, the raise names a detail:
@@ -87,6 +88,13 @@ class StorageError(CxrError):
 
     family = "storage"
     exit_code = 9
+
+
+class ExchangeError(CxrError):
+    """A DICOM object, a PACS or a file for others that cannot be made, reached or understood."""
+
+    family = "exchange"
+    exit_code = 10
 
 
 class AccessError(CxrError):

@@ -44,13 +44,13 @@ def serve(read: Callable[[bytes, bool], Film] = Film.read, prepare: Callable[[],
     for standard in (0, 1):  # what a library prints or asks for is no part of a reply
         os.dup2(nothing, standard)
     prepare()
-    _limit_resources()
+    limit_resources()
     outgoing.write(READY)
     outgoing.flush()
     while request := incoming.read(REQUEST_HEADER.size):
         token, deep, size = REQUEST_HEADER.unpack(request)
         data = incoming.read(size)
-        _limit_cpu_time()
+        limit_cpu_time()
         header, *arrays = _reply(read, data, deep, token.hex())
         outgoing.write(REPLY_SIZE.pack(len(header)) + header)
         for array in arrays:
@@ -85,7 +85,7 @@ def _to_json(**facts: object) -> bytes:
     return json.dumps(facts).encode()
 
 
-def _limit_resources() -> None:
+def limit_resources() -> None:
     """Limit memory and files of this process; Windows has no such limits, and there only the time is bounded."""
     if sys.platform == "win32":
         return
@@ -96,7 +96,7 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # decoders write no files
 
 
-def _limit_cpu_time() -> None:
+def limit_cpu_time() -> None:
     """Limit the CPU time from now on, which ends a process that hangs even where the dashboard is gone."""
     if sys.platform == "win32":
         return
