@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from cxr import DISCLAIMER
-from cxr.cli import datasets, doctor, evaluate, models, predict, reader_study, runs, trail, train
+from cxr.cli import counter_check, datasets, doctor, evaluate, jobs, models, predict, read, reader_study, trail, train
 from cxr.cli.failures import LogToStandardError, one_sentence
 
 app = typer.Typer(
@@ -24,7 +24,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(models.app, name="models")
-app.add_typer(runs.app, name="runs")
+app.add_typer(jobs.app, name="jobs", no_args_is_help=True)
+app.add_typer(jobs.app, name="runs", no_args_is_help=True, help="The same as jobs.")
 app.command()(train.train)
 app.command()(train.crossval)
 app.command(hidden=True)(train.work)
@@ -33,6 +34,8 @@ app.command()(evaluate.compare)
 app.command("audit-model")(evaluate.audit_model)
 app.command("reader-study")(reader_study.reader_study)
 app.command()(predict.predict)
+app.command()(read.read)
+app.command()(counter_check.counter_check)
 app.command()(datasets.audit)
 app.command()(datasets.phantom)
 app.command()(trail.trail)

@@ -58,6 +58,7 @@ OURS = {
     "cxr/ui/models/card_panel.py": {"definition"},
     "cxr/ui/models/actions.py": {"label"},
     "cxr/ui/models/exchange_panel.py": {"label"},
+    "cxr/ui/one_image/counter_checks.py": {"kind.upper()"},
     "cxr/ui/predict/batch.py": {"label"},
     "cxr/ui/predict/exports.py": {"export.label"},
     "cxr/ui/predict/reader_response.py": {"label", "help"},

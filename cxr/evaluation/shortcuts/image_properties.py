@@ -58,17 +58,26 @@ def _marks(pixels: Pixels) -> Floats:
     image.thumbnail((MARKS_PX, MARKS_PX), Image.Resampling.BOX)
     gray = np.asarray(image, np.float32)
     gray = np.pad(gray, [(0, max(0, CELLS - length)) for length in gray.shape], mode="edge")
-    width = 2 * max(2, round(0.01 * max(gray.shape))) + 1
+    counts = [_counts(part).ravel() for part in stroke_masks(gray)]
+    return np.log1p(np.concatenate([np.append(part, part.sum()) for part in counts]))
+
+
+def stroke_masks(gray: Floats) -> tuple[Mask, Mask]:
+    """Where a gray image of about 512 pixels has thin strokes of any kind, and where it has white ones."""
+    width = stroke_width(gray)
     bright, dark = gray - ndimage.grey_opening(gray, width), ndimage.grey_closing(gray, width) - gray
     either = np.maximum(bright, dark)
     typical = np.median(either) + 0.5
     white = gray >= max(WHITE, gray.max() - NEAR_WHITE)
-    marked = (
+    return (
         either > max(STROKE, OUTLYING * typical),
         white & (bright > max(WHITE_STROKE, WHITE_OUTLYING * typical)),
     )
-    counts = [_counts(part).ravel() for part in marked]
-    return np.log1p(np.concatenate([np.append(part, part.sum()) for part in counts]))
+
+
+def stroke_width(gray: Floats) -> int:
+    """The width in pixels below which a bright line in such an image counts as a thin stroke."""
+    return 2 * max(2, round(0.01 * max(gray.shape))) + 1
 
 
 def _counts(marked: Mask) -> Floats:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from cxr.films.film import Film
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
-from cxr.inference.corrections import corrected, corrections_for
 from cxr.inference.input_check.ages import age_warning
 from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES
 from cxr.inference.session import ReadingSession, SessionReading
@@ -25,6 +25,7 @@ from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui.one_image.counter_checks import show_counter_checks
 from cxr.ui.plain_text import plain
+from cxr.ui.predict.corrections import show_all_corrections, show_undo, sides
 from cxr.ui.predict.examples import OPEN_FILM, show_reference
 from cxr.ui.predict.exports import show_exports
 from cxr.ui.predict.open_film import USUAL_METHOD, show_film_with_heatmaps
@@ -50,7 +51,6 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
     reading = _with_age_warning(reading, card)
     for warning in (*reading.concerns, *card.warnings):
         st.warning(plain(warning))
-    _offer_corrections(session, reading)
     with st.container(key="cxr-reading"):
         image_place, text_place = st.columns([2.4, 1])
         with text_place:
@@ -62,7 +62,10 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
         with image_place:
             target, heatmap = show_film_with_heatmaps(session, listed, prediction, card, method)
         with text_place:
-            _show_facts(reading, prediction, card)
+            _show_facts(reading, prediction, card, session.film())
+            with st.container(horizontal=True):
+                show_all_corrections(session, reading)
+                show_undo(session, reading)
             ask_response(session, reading, prediction)
             response = session.responses.get((reading.film_id, prediction.model))
             content = (session.film(), reading.film_id, prediction, card, target, METHOD_NAMES[method], heatmap)
@@ -86,16 +89,6 @@ def _show_heading(session: ReadingSession, reading: Reading, listed: list[Sessio
         st.button("Previous", key="predict_previous", disabled=not position, on_click=step, args=(-1,))
         st.caption(f"{position + 1} of {len(order)}", width="content")
         st.button("Next", key="predict_next", disabled=position + 1 == len(order), on_click=step, args=(1,))
-
-
-def _offer_corrections(session: ReadingSession, reading: Reading) -> None:
-    """Offers to read a film again as it should lie; the original stays in the session."""
-    with st.container(horizontal=True):
-        for correction in corrections_for(reading.prediction.input_check if reading.prediction else None):
-            source = corrected(session.sources[reading.source.key], correction)
-            if source.key not in session.sources:
-                key = f"predict_correct{correction.id_suffix}"
-                st.button(f"Read again, {correction.action}", key=key, on_click=session.add, args=([source],))
 
 
 def _ask_age(reading: Reading, card: Card) -> None:
@@ -137,13 +130,13 @@ def _choose_method() -> str:
     return chosen or USUAL_METHOD
 
 
-def _show_facts(reading: Reading, prediction: Prediction, card: Card) -> None:
+def _show_facts(reading: Reading, prediction: Prediction, card: Card, film: Film) -> None:
     """Shows what the model was trained and tested on, how long it took, and its limitations."""
     model_ms, total_ms = prediction.model_ms, prediction.model_ms + reading.decode_ms
     st.markdown(plain(f"{trained_on(card)} {held_out_performance(card)}"))
     st.caption(
         f"Inference {model_ms:.0f} ms, total {total_ms:.0f} ms ({prediction.engine}). {plain(card.name)}, "
-        f"version {plain(card.version)}."
+        f"version {plain(card.version)}. {sides(film)}"
     )
     with st.expander("Limitations"):
         for limit in limits(card):

@@ -1,0 +1,1 @@
+"""Questions about the open X-ray: what would change the prediction, and what resembles the image."""
