@@ -65,7 +65,7 @@ def structured_report(context: ResultContext) -> Dataset:
 
 def _has_library_entry(header: Dataset) -> bool:
     """Whether the original has what the template of an image library's entry asks of a radiograph."""
-    return header.Modality not in PROJECTIONS or ("PatientOrientation" in header and "ImagerPixelSpacing" in header)
+    return header.Modality in PROJECTIONS and "PatientOrientation" in header and "ImagerPixelSpacing" in header
 
 
 def _observers(context: ResultContext) -> ObservationContext:

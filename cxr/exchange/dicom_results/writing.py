@@ -52,8 +52,10 @@ class _WriterBroken(Exception):
 class ResultWriter:
     """The writer process, started when it is needed; one result at a time, for any thread."""
 
-    def __init__(self, command: Sequence[str] = COMMAND, limit_s: float = LIMIT_S) -> None:
-        self._command, self._limit_s = command, limit_s
+    def __init__(
+        self, command: Sequence[str] = COMMAND, limit_s: float = LIMIT_S, start_limit_s: float = START_LIMIT_S
+    ) -> None:
+        self._command, self._limit_s, self._start_limit_s = command, limit_s, start_limit_s
         self._process: subprocess.Popen[bytes] | None = None
         self._busy = threading.Lock()
 
@@ -111,7 +113,7 @@ class ResultWriter:
             start_new_session=True,
         )
         assert process.stdout
-        with _killed_after(process, START_LIMIT_S):
+        with _killed_after(process, self._start_limit_s):
             if _exactly(process.stdout, len(READY)) != READY:
                 raise _WriterBroken
         return process

@@ -1,0 +1,201 @@
+"""DICOM results: conformant, in the study of their original, with its identity and with what was predicted."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.uid import (
+    Comprehensive3DSRStorage,
+    EncapsulatedPDFStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from cxr.core.errors import ExchangeError
+from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
+from cxr.exchange.dicom_results.writing import ResultWriter
+from tests.support.dicom_originals import IDENTITY, bundled_originals, content_of, original, original_dataset
+from tests.support.file_seeds import quiet_writing
+
+SOP_CLASSES = {
+    ObjectKind.REPORT: Comprehensive3DSRStorage,
+    ObjectKind.CAPTURE: SecondaryCaptureImageStorage,
+    ObjectKind.PDF: EncapsulatedPDFStorage,
+    ObjectKind.STATE: GrayscaleSoftcopyPresentationStateStorage,
+    ObjectKind.MAP: ParametricMapStorage,
+}
+VALIDATORS = pytest.mark.skipif(
+    not (shutil.which("dciodvfy") and shutil.which("dsrdump")), reason="dicom3tools and dcmtk are not installed"
+)
+DECISIONS = ("positive", "negative", "indeterminate", "class", "withheld")
+DRAWN = 10
+
+
+def parsed(item: DicomObject) -> Dataset:
+    """The object as a data set."""
+    with quiet_writing():
+        made = dcmread(BytesIO(item.data))
+        made.decode()
+        return made
+
+
+def items(container: Dataset) -> list[Dataset]:
+    """All content items below this one."""
+    return [found for child in container.get("ContentSequence", []) for found in (child, *items(child))]
+
+
+def coded(report: Dataset, name: str) -> list[Any]:
+    """The values of all content items of this name: numbers, codes or texts."""
+    values: list[Any] = []
+    for item in items(report):
+        if item.ConceptNameCodeSequence[0].CodeMeaning == name:
+            if item.ValueType == "NUM":
+                values.append(float(item.MeasuredValueSequence[0].NumericValue))
+            elif item.ValueType == "CODE":
+                code = item.ConceptCodeSequence[0]
+                values.append((code.CodeValue, code.CodingSchemeDesignator))
+            else:
+                values.append(item.get("TextValue", item.ValueType))
+    return values
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_every_object_is_in_the_originals_study_under_its_patient(writer: ResultWriter, number: int) -> None:
+    source = original_dataset(number)
+    objects = writer.write(original(number), content_of())
+    assert [item.kind for item in objects] == list(SOP_CLASSES)
+    series = set()
+    for item in objects:
+        made = parsed(item)
+        assert made.SOPClassUID == SOP_CLASSES[item.kind]
+        assert made.SOPInstanceUID == item.sop_instance_uid
+        assert made.StudyInstanceUID == source.StudyInstanceUID
+        assert made.SeriesInstanceUID != source.SeriesInstanceUID
+        assert "not for diagnosis" in made.SeriesDescription
+        for keyword in (*IDENTITY, "PatientSex", "StudyDescription"):
+            assert str(made.get(keyword)) == str(source.get(keyword))
+        series.add(made.SeriesInstanceUID)
+    assert len(series) == len(objects)
+
+
+def test_the_report_says_what_was_predicted_in_codes(writer: ResultWriter) -> None:
+    report = parsed(writer.write(original(0), content_of())[0])
+    assert report.ContentTemplateSequence[0].TemplateIdentifier == "1500"
+    assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
+    assert coded(report, "Probability") == pytest.approx([0.9, 0.1, 0.6, 0.2, 0.1])
+    assert coded(report, "Threshold Value") == [0.5]
+    assert coded(report, "Presence of property") == [("121053", "DCM")]
+    assert ("233604007", "SCT") in coded(report, "Finding")
+    assert coded(report, "Input check") == [("input-accepted", "99CXR")]
+    assert ("research-only", "99CXR") in coded(report, "Intended use")
+    assert "drawn" in coded(report, "Algorithm Name")
+    assert f"weights sha256 {'ab' * 32}" in coded(report, "Algorithm Parameters")
+    assert any("not a medical device" in text for text in coded(report, "Comment"))
+
+
+def test_the_region_is_where_the_heatmap_has_its_peak(writer: ResultWriter) -> None:
+    report = parsed(writer.write(original(0), content_of())[0])
+    (region,) = [item for item in items(report) if item.ValueType == "SCOORD"]
+    points = np.array(region.GraphicData).reshape(-1, 2)
+    assert np.array_equal(points[0], points[-1])
+    x, y = points.mean(axis=0) / 96
+    assert 1 / 8 < x < 3 / 8
+    assert 5 / 8 < y < 7 / 8
+
+
+@pytest.mark.parametrize("decision", ["negative", "indeterminate", "withheld"])
+def test_a_result_that_finds_nothing_marks_no_region(writer: ResultWriter, decision: str) -> None:
+    objects = writer.write(original(1), content_of(decision))
+    report = parsed(objects[0])
+    assert [item for item in items(report) if item.ValueType == "SCOORD"] == []
+    if decision == "withheld":
+        assert [item.kind for item in objects] == [ObjectKind.REPORT, ObjectKind.PDF]
+        assert coded(report, "Probability") == []
+        assert coded(report, "Input check") == [("input-rejected", "99CXR")]
+
+
+def test_pictures_pdf_and_heatmap_come_out_as_they_went_in(writer: ResultWriter) -> None:
+    content = content_of()
+    made = {item.kind: parsed(item) for item in writer.write(original(2), content)}
+    assert np.array_equal(made[ObjectKind.CAPTURE].pixel_array, content.capture)
+    assert made[ObjectKind.CAPTURE].BurnedInAnnotation == "YES"
+    document = made[ObjectKind.PDF]
+    assert document.EncapsulatedDocument[: document.EncapsulatedDocumentLength] == content.pdf
+    assert np.allclose(made[ObjectKind.MAP].pixel_array, content.heatmap)
+    assert made[ObjectKind.MAP].ContentQualification == "RESEARCH"
+    graphics = made[ObjectKind.STATE].GraphicAnnotationSequence[0]
+    assert len(graphics.GraphicObjectSequence) == 1
+    assert made[ObjectKind.STATE].ReferencedSeriesSequence[0].ReferencedImageSequence[0].ReferencedSOPInstanceUID
+
+
+@VALIDATORS
+def test_no_object_of_twenty_originals_has_an_error(writer: ResultWriter, tmp_path: Path) -> None:
+    sources = bundled_originals() | {f"drawn {number}": original(number) for number in range(DRAWN)}
+    assert len(sources) == 20
+    for number, (name, data) in enumerate(sources.items()):
+        faults = {
+            fault for item in writer.write(data, content_of(DECISIONS[number % 5])) for fault in errors(item, tmp_path)
+        }
+        assert faults == set(), name
+
+
+@VALIDATORS
+def test_no_object_of_the_shared_originals_has_an_error(writer: ResultWriter, films: Path, tmp_path: Path) -> None:
+    for path in sorted((films / "dicom").glob("*.dcm")):
+        assert [
+            fault for item in writer.write(path.read_bytes(), content_of()) for fault in errors(item, tmp_path)
+        ] == []
+
+
+def errors(item: DicomObject, folder: Path) -> list[str]:
+    """What dciodvfy and dsrdump call an error."""
+    path = folder / item.file_name
+    path.write_bytes(item.data)
+    checked = subprocess.run(["dciodvfy", path], capture_output=True, text=True, errors="replace")
+    lines = [line for line in checked.stderr.splitlines() if line.startswith("Error")]
+    if item.kind == ObjectKind.REPORT:
+        shown = subprocess.run(["dsrdump", path], capture_output=True, text=True, errors="replace")
+        lines += [line for line in shown.stderr.splitlines() if line.startswith("E:")]
+        assert shown.returncode == 0
+        assert "Imaging Measurement Report" in shown.stdout
+    return [f"{item.kind}: {line}" for line in lines]
+
+
+def test_an_invalid_value_of_the_original_is_left_out_and_a_long_number_kept(writer: ResultWriter) -> None:
+    elements = {"PatientSex": "female", "PatientBirthDate": "1.2.1931", "AccessionNumber": "LONGER-THAN-SIXTEEN-1"}
+    made = parsed(writer.write(original(3, **elements), content_of())[0])
+    assert (made.PatientSex, made.PatientBirthDate) == ("", "")
+    assert made.AccessionNumber == "LONGER-THAN-SIXTEEN-1"
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+def test_an_original_without_its_numbers_gets_no_result(writer: ResultWriter, keyword: str) -> None:
+    with pytest.raises(ExchangeError) as refused:
+        writer.write(original(4, **{keyword: ""}), content_of())
+    assert refused.value.code == "exchange.no-study"
+
+
+def test_bytes_that_are_no_dicom_get_no_result_and_the_writer_goes_on(writer: ResultWriter) -> None:
+    for data in (b"", b"nothing", b"\0" * 128 + b"DICM" + b"\xff" * 1000):
+        with pytest.raises(ExchangeError) as refused:
+            writer.write(data, content_of())
+        assert refused.value.code in ("exchange.no-study", "exchange.damaged")
+    assert len(writer.write(original(5), content_of())) == 5
+
+
+@pytest.mark.parametrize("program", ["import sys; sys.exit(1)", "print('ready' + 'x' * 100000)", "while True: pass"])
+def test_a_writer_that_dies_hangs_or_replies_nonsense_is_an_error(program: str) -> None:
+    broken = ResultWriter((sys.executable, "-c", program), limit_s=1, start_limit_s=2)
+    with pytest.raises(ExchangeError) as refused:
+        broken.write(original(6), content_of())
+    assert refused.value.code == "exchange.writer-died"
+    broken.close()
