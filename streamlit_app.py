@@ -13,10 +13,12 @@ if __name__ == "__main__":  # run by Streamlit, once for each change of a page
     page = st.navigation(
         [
             st.Page("pages/predict.py", title="Predict", url_path="start", default=True),
+            st.Page("pages/reading_practice.py", title="Reading practice"),
             st.Page("pages/evaluate.py", title="Evaluate"),
             st.Page("pages/train.py", title="Train"),
             st.Page("pages/models.py", title="Models"),
             st.Page("pages/data.py", title="Data"),
+            st.Page("pages/jobs.py", title="Jobs"),
             # The address of the first page is /, but people guess this one.
             st.Page("pages/predict.py", title="Predict", url_path="predict", visibility="hidden"),
         ],

@@ -34,7 +34,7 @@ from cxr.datasets.dataset import Dataset  # noqa: E402
 from cxr.datasets.quality.audit_cache import audit_or_cached  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
 from cxr.jobs import run_store  # noqa: E402
-from cxr.jobs import train as train_job  # noqa: E402
+from cxr.jobs.kinds import execute  # noqa: E402
 from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
 from tests.support.server import serving  # noqa: E402
@@ -78,7 +78,7 @@ def make_home() -> None:
     place = catalog.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
     audit_or_cached(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
-    train_job.execute(run_store.create(plan(recipe, [place.path], "synthetic"), recipe.name))
+    execute(run_store.create(plan(recipe, [place.path], "synthetic"), recipe.name))
 
 
 def take_all(home: Path) -> None:

@@ -8,10 +8,9 @@ from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.stored_evaluations import stored_evaluations
 from cxr.ui import frame
 from cxr.ui.components.choosers import choose_model, show_first_steps
-from cxr.ui.components.running_work import EVALUATION
 from cxr.ui.evaluate.controls import choose_evaluation, choose_operating_point, show_evaluation_facts
 from cxr.ui.evaluate.metrics import show_additional_metrics, show_key_metrics
-from cxr.ui.evaluate.run_form import show_run_form
+from cxr.ui.evaluate.run_form import choose_finished, show_run_form
 from cxr.ui.evaluate.sections import show_section
 from cxr.ui.evaluate.shortcuts import show_shortcuts
 from cxr.ui.evaluate.subgroups import show_sources
@@ -31,10 +30,10 @@ def main() -> None:
     if card is None:
         show_first_steps()
         return
+    choose_finished(card)
     stored = stored_evaluations(card)
     with right:
         evaluation = choose_evaluation(stored)
-    EVALUATION.show_state(card)
     show_run_form(card, expanded=not stored)
     for warning in card.warnings:
         st.warning(plain(warning))
@@ -44,7 +43,7 @@ def main() -> None:
             show_shortcuts(card)
             return
         table = stored_scores(evaluation.cache_key, evaluation)
-        show_evaluation_facts(evaluation, table)
+        show_evaluation_facts(card, evaluation, table)
         point = choose_operating_point(card, LabelSpace(card.classes, card.groups))
         view = evaluation_view(card, evaluation, table, point)
         show_key_metrics(view)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from cxr.jobs import run_store
 from cxr.ui import frame
 from cxr.ui.train.new_training import show_new_training
-from cxr.ui.train.runs import NEW, choose_view, show_runs
+from cxr.ui.train.runs import NEW, choose_view, show_runs, trainings
 
 TITLE = "Train"
 
@@ -13,7 +12,7 @@ TITLE = "Train"
 def main() -> None:
     """Draws the page."""
     frame.start_page(TITLE)
-    runs = run_store.all_runs()
+    runs = trainings()
     in_progress = [run for run in runs if run.status.alive]
     if choose_view(runs) == NEW:
         show_new_training(queued=bool(in_progress))

@@ -18,7 +18,8 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.scores import read_films
 from cxr.films.synthetic.phantom import draw_phantom_set
-from cxr.jobs import run_store, train
+from cxr.jobs import run_store
+from cxr.jobs.kinds import execute
 from cxr.jobs.run import SCORES
 from cxr.jobs.training_plan import plan
 from cxr.learning.film_selection import select
@@ -47,7 +48,7 @@ def ours(recipe: Recipe, folder: Path) -> tuple[float, float, int]:
     """Seconds of the whole training, of an epoch without its first step, which compiles (median), and the films."""
     run = run_store.create(plan(recipe, [str(folder)], None), recipe.name)
     started = time.perf_counter()
-    train.execute(run)
+    execute(run)
     spent_s = time.perf_counter() - started
     roles = read_films(run.folder / SCORES)["role"]
     trained = int((roles == "train").sum())

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cxr.jobs.run import Run, Status
 
 POLL_S = 0.5
+STOPPING = {
+    True: "Stopping after the current step. The best weights so far become the model.",
+    False: "Stopping after the current step. What is finished is kept.",
+}
 
 
 def print_json(value: Any) -> None:
@@ -56,12 +60,16 @@ def bar(title: str) -> Iterator[Callable[..., None]]:
         yield move
 
 
-def follow(run: Run) -> Status:
-    """Show a run's progress until it ends, and return its last status. Ctrl-C stops the run; a second one detaches."""
+def follow(run: Run, stops: bool = True) -> Status:
+    """Show a run's progress until it ends, and return its last status.
+
+    Ctrl-C stops the run, and a second one leaves it; where it only watches, the first one leaves it.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cxr.jobs import run_store
+    from cxr.jobs.job import JobKind
     from cxr.learning.journal import Phase
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -81,10 +89,12 @@ def follow(run: Run) -> Status:
                 )
                 time.sleep(POLL_S)
             except KeyboardInterrupt:
+                if not stops:
+                    raise RunError(f"Job {run.id} goes on. Watch it again: cxr jobs watch {run.id}") from None
                 if stopping:
-                    raise RunError(f"Run {run.id} is stopping. Show its progress: cxr runs show {run.id}") from None
+                    raise RunError(f"Job {run.id} is stopping. Show its progress: cxr jobs show {run.id}") from None
                 stopping = True
-                progress.console.print("Stopping after the current step. The best weights so far become the model.")
+                progress.console.print(STOPPING[run.kind == JobKind.TRAIN])
                 with suppress(RunError):  # it may just have ended
                     run_store.stop(run)
     for row in run.history()[printed:]:
@@ -92,11 +102,11 @@ def follow(run: Run) -> Status:
     return status
 
 
-def follow_to_end(run: Run, as_json: bool) -> None:
-    """Follow a run and print how it ended; RunError if it produced no model."""
-    status = follow(run)
+def follow_to_end(run: Run, as_json: bool, stops: bool = True) -> None:
+    """Follow a run and print how it ended; RunError if it has made nothing."""
+    status = follow(run, stops)
     if status.state == "failed" or (status.state != "finished" and not status.model):
-        raise RunError(status.sentence or f"Run {run.id} ended without a result.")
+        raise RunError(status.sentence or f"Job {run.id} ended without a result.")
     if as_json:
         print_json(run_dict(run))
     else:
@@ -116,11 +126,11 @@ def run_dict(run: Run) -> dict[str, Any]:
     """A run's ID and status, ready for JSON."""
     from dataclasses import asdict
 
-    return {"run": run.id} | asdict(run.status)
+    return {"run": run.id, "kind": run.kind} | asdict(run.status)
 
 
 def run_line(status: Status) -> str:
-    """A run's progress and model as one line."""
+    """A run's progress and what it has made as one line."""
     epochs = f"epoch {status.epoch} of {status.epochs}" if status.epochs else ""
     step = f"{status.phase} {status.done} of {status.total}" if status.alive and status.total else status.phase
-    return ", ".join(part for part in (epochs, step, status.model and f"model {status.model}") if part)
+    return ", ".join(part for part in (epochs, step, status.model and f"model {status.model}", status.result) if part)

@@ -11,8 +11,10 @@ import typer
 
 from cxr.cli import console, evaluation_text
 from cxr.cli.console import writing
+from cxr.cli.jobs import model_card, start_in_background
 from cxr.cli.options import Data, Json, Model, takes_options
 from cxr.core.csv_files import frame_csv
+from cxr.core.errors import CxrError
 
 
 class Split(StrEnum):
@@ -31,10 +33,16 @@ class EvaluateOptions:
     data: Data
     model: Model = None
     split: Annotated[Split | None, typer.Option(help="By default, the held-out X-rays only.")] = None
+    readings: Annotated[
+        Path | None, typer.Option(help="Use the readings of this folder, made by cxr read, instead of reading again.")
+    ] = None
     scores: Annotated[Path | None, typer.Option(help="Write the scores of each X-ray to this CSV file.")] = None
     intervals: Annotated[bool, typer.Option("--intervals", help="Add a 95% CI to each metric.")] = False
     by: Annotated[str | None, typer.Option(help="Add subgroup metrics by source, view, sex or age.")] = None
     save: Annotated[bool, typer.Option("--save", help="Save the evaluation for the page Evaluate.")] = False
+    detach: Annotated[bool, typer.Option("--detach", help="Run as a job in the background, and save the result.")] = (
+        False
+    )
     keep: Annotated[bool, typer.Option("--keep", hidden=True)] = False  # the name of --save in version 0.1
     as_json: Json = False
 
@@ -53,8 +61,21 @@ def evaluate(options: EvaluateOptions) -> None:
     from cxr.evaluation.metric_intervals import metric_intervals
     from cxr.evaluation.subgroups import grouping_columns, subgroup_metrics, subgroup_values
 
+    if options.detach and options.readings:
+        raise typer.BadParameter("Readings are evaluated in seconds; leave out --detach.")
+    if options.detach:
+        from cxr.jobs.evaluate import evaluation_job
+
+        start_in_background(evaluation_job(model_card(options.model), options.data, options.split), options.as_json)
+        return
     with console.bar("Reading X-rays") as progress:
-        result = model_evaluation.evaluate_model(options.model, options.data, options.split, progress)
+        result = (
+            model_evaluation.evaluate_readings(options.readings, options.data, options.split, progress)
+            if options.readings
+            else model_evaluation.evaluate_model(options.model, options.data, options.split, progress)
+        )
+    if options.model not in (None, result.card.name):
+        raise CxrError(f"These readings were made by '{result.card.name}'.", code="other-model")
     if options.scores:
         with writing(options.scores):
             options.scores.write_text(frame_csv(result.scores), "utf-8")
@@ -119,11 +140,17 @@ def compare(
 def audit_model(
     name: Annotated[str, typer.Argument(help="A model in the registry.")],
     data: Data,
+    detach: Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")] = False,
     as_json: Json = False,
 ) -> None:
     """Audit a model for shortcut learning and test its heatmaps; the audit is stored with the model."""
     from cxr.evaluation import model_evaluation
 
+    if detach:
+        from cxr.jobs.audit import audit_job
+
+        start_in_background(audit_job(model_card(name), data), as_json)
+        return
     with console.bar("Reading X-rays") as progress:
         result = model_evaluation.audit_model(name, data, progress)
     console.print_json(result.as_dict()) if as_json else evaluation_text.print_shortcuts(result)

@@ -43,7 +43,7 @@ def train(
     _show_composition(known_composition(chosen, dataset))
     run = run_store.start(job, chosen.name)
     if not wait:
-        message = f"Started run {run.id}. Show its progress: cxr runs show {run.id}"
+        message = f"Started run {run.id}. Show its progress: cxr jobs show {run.id}"
         console.print_json({"run": run.id}) if as_json else typer.echo(message)
         return
     console.follow_to_end(run, as_json)
@@ -124,11 +124,11 @@ def _show_composition(chosen: Composition) -> None:
 
 
 def work(run_id: str) -> None:
-    """Execute a run in this process; started by `train` and `runs resume`."""
+    """Carry out a run's job in this process; started by the commands and pages that start jobs."""
     from cxr.jobs import run_store
 
     run = run_store.find(run_id)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    from cxr.jobs.train import execute
+    from cxr.jobs.kinds import execute
 
     execute(run)

@@ -30,16 +30,20 @@ class Action(StrEnum):
     VIEW_RESPONSES = "view reader responses"
     VIEW_DATASETS = "view datasets"
     VIEW_RUNS = "view training runs"
+    VIEW_JOBS = "view jobs"
     EVALUATE_MODEL = "evaluate a model"
     AUDIT_MODEL = "audit a model"
+    READ_ARCHIVE = "read an archive"
     DELETE_EVALUATION = "delete an evaluation"
     AUDIT_DATASET = "audit a dataset"
     CREATE_DATASET = "create a dataset"
     SPLIT_DATASET = "split a dataset"
-    START_RUN = "start a training run"
-    STOP_RUN = "stop a training run"
-    RESUME_RUN = "resume a training run"
-    DELETE_RUN = "delete a training run"
+    REVISE_DATASET = "revise a dataset"
+    REVIEW_LABELS = "review labels"
+    START_RUN = "start a job"
+    STOP_RUN = "stop a job"
+    RESUME_RUN = "resume a job"
+    DELETE_RUN = "delete a job"
     TRAIN_MODEL = "train a model"
     EXPORT_MODEL = "export a model"
     REVISE_MODEL = "revise a model"
@@ -59,7 +63,7 @@ class Action(StrEnum):
         return self.name.startswith("VIEW_")
 
 
-# What version 0.1 wrote into the audit trail.
+# What versions before this one wrote into the audit trail.
 LEGACY_ACTIONS: Mapping[str, Action] = MappingProxyType(
     {
         "read films": Action.READ_FILMS,
@@ -68,6 +72,10 @@ LEGACY_ACTIONS: Mapping[str, Action] = MappingProxyType(
         "forget an evaluation": Action.DELETE_EVALUATION,
         "make a dataset": Action.CREATE_DATASET,
         "start a training": Action.START_RUN,
+        "start a training run": Action.START_RUN,
+        "stop a training run": Action.STOP_RUN,
+        "resume a training run": Action.RESUME_RUN,
+        "delete a training run": Action.DELETE_RUN,
         "stop a training": Action.STOP_RUN,
         "resume a training": Action.RESUME_RUN,
         "delete a run": Action.DELETE_RUN,

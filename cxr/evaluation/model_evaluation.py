@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.archive_scores import card_of_readings, scores_by_film
 from cxr.evaluation.cases import LabeledCases, labeled_cases
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.evaluation import Evaluation, evaluate
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.scores import read_films, read_scores, score_table
 from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.shortcuts.report import ShortcutAudit
@@ -29,8 +33,14 @@ from cxr.registry import default_model, registry
 from cxr.registry.card import Card
 from cxr.registry.film_ids import recognized
 
+if TYPE_CHECKING:
+    from cxr.evaluation.shortcuts.audited_films import AuditSettings
+    from cxr.inference.classifier import Classifier
+
+SHARD, ID_SHARD = 64, 1024  # X-rays of a step that is not done again once it is finished
 CHUNK = 16  # small enough for a progress bar that moves
 DECODERS = 2
+Score = Callable[[Dataset], Iterator["list[float] | str"]]  # the probabilities of each film, or why it has none
 CHECKING_TRAINING_FILMS = "Checking which X-rays were used in training"
 
 
@@ -52,11 +62,17 @@ class ModelEvaluation:
     card: Card  # of the model
 
 
-def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
+def evaluate_model(
+    name: str | None,
+    paths: Sequence[str],
+    split: str | None,
+    progress: Progress,
+    steps: FinishedSteps = NOTHING_FINISHED,
+) -> ModelEvaluation:
     """The evaluation of a registered model on a dataset.
 
     Without a split: of a dataset that the model was trained on, its held-out test films; of another one, the films
-    that its manifest placed in test, or all of them where none is placed.
+    that its manifest placed in test, or all of them where none is placed. What `steps` has is not done again.
     """
     name = name or default_model.default_name()
     if name is None:
@@ -64,14 +80,35 @@ def evaluate_model(name: str | None, paths: Sequence[str], split: str | None, pr
             "There is no model yet. Train one: python -m cxr train RECIPE --data FOLDER.", code="no-model"
         )
     card = registry.get_card(name)
+
+    def score(films: Dataset) -> Iterator[list[float] | str]:
+        return _scores_by_model(films, card, progress, steps)
+
     with audited(Action.EVALUATE_MODEL, name, card.version):
-        return _evaluation(card, paths, split, progress)
+        return _evaluation(card, paths, split, progress, steps, score)
 
 
-def _evaluation(card: Card, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
+def evaluate_readings(folder: Path, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
+    """The evaluation of the model that read an archive, on a dataset whose X-rays were in it.
+
+    X-rays are known by their bytes. None is decoded, and the model is not loaded.
+    """
+    card = card_of_readings(folder)
+
+    def score(films: Dataset) -> Iterator[list[float] | str]:
+        return iter(scores_by_film(folder, card, films.table["film"].tolist()))
+
+    with audited(Action.EVALUATE_MODEL, card.name, card.version):
+        return _evaluation(card, paths, split, progress, NOTHING_FINISHED, score)
+
+
+def _evaluation(
+    card: Card, paths: Sequence[str], split: str | None, progress: Progress, steps: FinishedSteps, score: Score
+) -> ModelEvaluation:
     name, recipe, labels = card.name, registry.get_recipe(card.name), LabelSpace(card.classes, card.groups)
     dataset = open_datasets(paths)
-    ids = film_ids(dataset, progress)
+    check_same_films(steps, dataset, card)
+    ids = film_ids(dataset, progress, steps)
     films = evaluation_films(recipe, labels, dataset.with_column("film", ids), split, roles_in_training(name, ids))
     if not len(films):
         raise DatasetError(
@@ -79,54 +116,88 @@ def _evaluation(card: Card, paths: Sequence[str], split: str | None, progress: P
             "trained on.",
             code="nothing-to-evaluate",
         )
-    scores, unreadable = _scored(films, name, labels, progress)
+    scores, unreadable = _scored(films, card, score(films))
     cases = labeled_cases(scores, labels, card.threshold, card.unsure)
     excluded = [group.sentence for group in excluded_films(recipe, labels, dataset)]
     return ModelEvaluation(evaluate(cases), cases, scores, unreadable, excluded, card)
 
 
-def _scored(films: Dataset, name: str, labels: LabelSpace, progress: Progress) -> tuple[pd.DataFrame, dict[str, str]]:
+def _scored(films: Dataset, card: Card, rows: Iterable[list[float] | str]) -> tuple[pd.DataFrame, dict[str, str]]:
     """The score table of the films that can be read, and why the others cannot, by path."""
-    progress(0, len(films))
-    classifier = load_classifier(name)
-    probabilities: list[NDArray[np.floating]] = []
+    probabilities: list[list[float]] = []
     scored: list[int] = []
     unreadable: dict[str, str] = {}
-    for start in range(0, len(films), CHUNK):
-        chunk = range(start, min(start + CHUNK, len(films)))
-        readable = []
-        for i, film in zip(chunk, _read(films, chunk), strict=True):
-            if isinstance(film, FilmError):
-                unreadable[str(films.table["path"].iloc[i])] = str(film)
-            else:
-                readable.append(film)
-                scored.append(i)
-        probabilities += [prediction.probabilities for prediction in classifier.read_many(readable)]
-        progress(chunk.stop, len(films))
+    for i, row in enumerate(rows):
+        if isinstance(row, str):
+            unreadable[str(films.table["path"].iloc[i])] = row
+        else:
+            scored.append(i)
+            probabilities.append(row)
     if not scored:
         raise DatasetError("None of the X-rays can be read.", code="none-readable")
-    return score_table(films.table.iloc[scored], np.stack(probabilities), labels.classes), unreadable
+    return score_table(films.table.iloc[scored], np.array(probabilities), card.classes), unreadable
 
 
-def audit_model(name: str, paths: Sequence[str], progress: Progress) -> ShortcutAudit:
-    """The audit of a registered model for shortcuts on these films, stored beside the model."""
+def _scores_by_model(
+    films: Dataset, card: Card, progress: Progress, steps: FinishedSteps
+) -> Iterator[list[float] | str]:
+    """The probabilities of each film, or why it cannot be read; shards that are finished are not read again."""
+    progress(0, len(films))
+    classifier = load_classifier(card.name)
+    for start in range(0, len(films), SHARD):
+        shard = range(start, min(start + SHARD, len(films)))
+        yield from steps.json(f"scores-{start:09d}", partial(_scores_of_shard, classifier, films, shard, progress))
+        progress(shard.stop, len(films))
+
+
+def _scores_of_shard(
+    classifier: Classifier, films: Dataset, shard: range, progress: Progress
+) -> list[list[float] | str]:
+    """The probabilities of each film of the shard, or why it cannot be read."""
+    rows: list[list[float] | str] = []
+    for start in range(shard.start, shard.stop, CHUNK):
+        chunk = range(start, min(start + CHUNK, shard.stop))
+        read = _read(films, chunk)
+        predictions = iter(classifier.read_many(film for film in read if isinstance(film, Film)))
+        rows += [next(predictions).probabilities.tolist() if isinstance(film, Film) else str(film) for film in read]
+        if chunk.stop < shard.stop:
+            progress(chunk.stop, len(films))
+    return rows
+
+
+def audit_model(
+    name: str,
+    paths: Sequence[str],
+    progress: Progress,
+    steps: FinishedSteps = NOTHING_FINISHED,
+    settings: AuditSettings | None = None,
+) -> ShortcutAudit:
+    """The audit of a registered model for shortcuts on these films, stored beside the model.
+
+    What `steps` has is not done again.
+    """
     card = registry.get_card(name)
     with audited(Action.AUDIT_MODEL, name, card.version):
-        audit = _audit(card, paths, progress)
+        audit = _audit(card, paths, progress, steps, settings)
         audit_file.save_audit(card, audit)
     return audit
 
 
-def _audit(card: Card, paths: Sequence[str], progress: Progress) -> ShortcutAudit:
+def _audit(
+    card: Card, paths: Sequence[str], progress: Progress, steps: FinishedSteps, settings: AuditSettings | None
+) -> ShortcutAudit:
+    from cxr.evaluation.shortcuts.audited_films import AuditSettings
     from cxr.evaluation.shortcuts.measurement import measure
     from cxr.evaluation.shortcuts.verdict import conclude
 
     name, recipe = card.name, registry.get_recipe(card.name)
     dataset = open_datasets(paths)
-    labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, film_ids(dataset, progress))
+    check_same_films(steps, dataset, card)
+    labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, film_ids(dataset, progress, steps))
     films = evaluation_films(recipe, labels, dataset, "all", roles)
     excluded = [group.sentence for group in excluded_films(recipe, labels, dataset)]
-    return conclude(card, measure(load_classifier(name), films, progress), excluded)
+    measurements = measure(load_classifier(name), films, progress, settings or AuditSettings(), steps)
+    return conclude(card, measurements, excluded)
 
 
 def compare_models(first: str, second: str, paths: Sequence[str], split: str | None, progress: Progress) -> Comparison:
@@ -144,7 +215,13 @@ def compare_models(first: str, second: str, paths: Sequence[str], split: str | N
     return compare_scores(model_scores(first), model_scores(second))
 
 
-def film_ids(dataset: Dataset, progress: Progress) -> list[str]:
+def check_same_films(steps: FinishedSteps, dataset: Dataset, card: Card) -> None:
+    """DatasetError where the steps were finished with other films, labels or another version of the model."""
+    digest = hashlib.sha256(f"{card.name}@{card.version}\n{dataset.table.to_csv(index=False)}".encode())
+    steps.check_unchanged("films", digest.hexdigest())
+
+
+def film_ids(dataset: Dataset, progress: Progress, steps: FinishedSteps = NOTHING_FINISHED) -> list[str]:
     """The id of each film, or "" where it cannot be read, which is reported once the model reads it."""
 
     def read_id(i: int) -> str:
@@ -153,11 +230,18 @@ def film_ids(dataset: Dataset, progress: Progress) -> list[str]:
         except FilmError:
             return ""
 
+    def ids_of(shard: range) -> list[str]:
+        found: list[str] = []
+        for identifier in pool.map(read_id, shard):
+            found.append(identifier)
+            progress(shard.start + len(found), len(dataset), CHECKING_TRAINING_FILMS)
+        return found
+
     ids: list[str] = []
     with ThreadPoolExecutor(DECODERS) as pool:
-        for identifier in pool.map(read_id, range(len(dataset))):
-            ids.append(identifier)
-            progress(len(ids), len(dataset), CHECKING_TRAINING_FILMS)
+        for start in range(0, len(dataset), ID_SHARD):
+            shard = range(start, min(start + ID_SHARD, len(dataset)))
+            ids += steps.json(f"ids-{start:09d}", partial(ids_of, shard))
     return ids
 
 

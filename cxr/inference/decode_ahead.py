@@ -56,12 +56,13 @@ class DecodeAhead(Generic[Source, Decoded]):
         pixels_of: Callable[[Decoded], int],
         most: int,
         room: PixelRoom = ROOM,
+        threads: int = THREADS,
     ) -> None:
         self._sources, self._decode, self._pixels_of, self._most, self._room = sources, decode, pixels_of, most, room
         self._pending: deque[Future[Decoded]] = deque()
         self._taken = self._submitted = self._held = 0
         self._closed, self._counting = False, threading.Lock()
-        self._pool = ThreadPoolExecutor(THREADS)
+        self._pool = ThreadPoolExecutor(threads)
         self._submit()
 
     def __enter__(self) -> DecodeAhead[Source, Decoded]:

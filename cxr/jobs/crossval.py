@@ -17,7 +17,8 @@ from cxr.evaluation.intervals import Interval, proportion_interval
 from cxr.evaluation.operating_point import choose_threshold, threshold_rule
 from cxr.evaluation.scores import read_scores
 from cxr.jobs import run_store
-from cxr.jobs.run import SCORES, Job, Run, Status
+from cxr.jobs.job import Job
+from cxr.jobs.run import SCORES, Run, Status
 from cxr.jobs.training_plan import plan
 from cxr.learning.film_selection import label_space, select
 from cxr.registry.recipe import Recipe
@@ -122,7 +123,7 @@ def evaluate_run(run: Run, labels: LabelSpace, role: str = "test", most_probable
 def cases_of_run(run: Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> LabeledCases:
     """The labeled films of an ended run of that role, decided as `evaluate_run` does."""
     scores = read_scores(run.folder / SCORES)
-    rule = threshold_rule(Recipe.from_toml(run.job.recipe_toml))
+    rule = threshold_rule(Recipe.from_toml(run.job.training.recipe_toml))
     threshold = None if most_probable else choose_threshold(scores[scores["role"] == "val"], labels, rule)
     return labeled_cases(scores[scores["role"] == role], labels, threshold)
 

@@ -105,7 +105,8 @@ def time_left_s(status: Status, history: Sequence[Mapping[str, float]]) -> float
         return None
     in_phase_s = max(status.heartbeat - status.phase_started, 0.0)
     if status.phase != Phase.TRAINING:
-        return in_phase_s / status.done * (status.total - status.done)
+        done_here = status.done - status.first
+        return in_phase_s / done_here * (status.total - status.done) if done_here > 0 else None
     epochs_left = status.epochs - status.epoch + 1 - status.done / status.total
     if history:
         return max(0.0, epochs_left * median(row["seconds"] for row in history[-5:]))
@@ -258,7 +259,7 @@ def _past_run(run: Run) -> _PastRun | None:
     if status.state != "finished" or not history or not all(isfinite(row["seconds"]) for row in history):
         return None
     try:
-        recipe = Recipe.from_toml(run.job.recipe_toml)
+        recipe = Recipe.from_toml(run.job.training.recipe_toml)
         with (run.folder / FILMS).open(newline="", encoding="utf-8") as file:
             films = Counter(row["role"] for row in csv.DictReader(file))
     except (CxrError, OSError, KeyError, ValueError, csv.Error):  # of an older version, or damaged

@@ -30,8 +30,8 @@ def planned_name(run: Run) -> str | None:
     The name was free when the run started, but a run that was stopped and resumed has stored a model already.
     """
     try:
-        base = run.job.model
-    except RunError:  # a damaged folder
+        base = run.job.training.model
+    except RunError:  # a damaged folder, or a job that makes no model
         return None
     return None if base is None else next_name(base)
 

@@ -1,4 +1,7 @@
-"""A run as everyone sees it: the files in its folder. Only the run's own process writes its status and history."""
+"""A run, the execution of a job, as everyone sees it: the files in its folder.
+
+Only the run's own process writes its status and history.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,16 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from filelock import FileLock
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
-from cxr.core.access import LOCAL, REQUIRED_ROLE, Action, Person
 from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import RunError
+from cxr.jobs.job import Job, JobKind, adapter
 from cxr.registry.card import EPOCH_COLUMNS
-
-T = TypeVar("T")
 
 FRESH_S = 10  # a heartbeat this recent belongs to a living process
 STARTING_S = 30  # how long a new process may take to write its first status
@@ -35,23 +35,6 @@ HISTORY_COLUMNS = EPOCH_COLUMNS | {"val_auc", "seconds"}  # that every reader of
 STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
 INTERRUPTED = "Exited unexpectedly, for example after a crash or a restart. It can be resumed."
 STATUS_UNREADABLE = "The status of this run cannot be read."
-
-
-@dataclass(frozen=True)
-class Job:
-    """The task of a run, stored as job.json."""
-
-    recipe_toml: str
-    datasets: tuple[str, ...]
-    model: str | None = None  # the model's name in the registry; None: the model is not stored
-    fold: tuple[int, int] | None = None  # in a cross-validation: index of the fold, number of folds
-    by: str = LOCAL.name  # who started it
-    left_out: str | None = None  # the source that is tested on and not trained on
-
-    @property
-    def person(self) -> Person:
-        """The person on whose behalf the run's process works."""
-        return LOCAL if self.by == LOCAL.name else Person(self.by, REQUIRED_ROLE[Action.TRAIN_MODEL])
 
 
 @dataclass(frozen=True)
@@ -72,6 +55,7 @@ class Status:
     sentence: str = ""
     device: str = ""
     model: str = ""
+    result: str = ""  # what else was made: the name of an evaluation, the folder of readings
     pid: int = 0
     born: float = 0.0  # when the process was created: with the same pid but another time it is another process
     started: float = 0.0
@@ -79,6 +63,7 @@ class Status:
     heartbeat: float = 0.0
     memory_bytes: int = 0  # the peak of the process
     gpu_bytes: int = 0  # its peak on a GPU
+    first: int = 0  # how much of this phase was done before the present process
 
     @property
     def alive(self) -> bool:
@@ -101,15 +86,33 @@ class Run:
     def job(self) -> Job:
         """The run's job; RunError if job.json is damaged."""
         try:
-            return _adapter(Job).validate_json((self.folder / "job.json").read_bytes())
-        except (OSError, ValueError) as error:
+            return Job.from_json((self.folder / "job.json").read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"Run {self.id} is damaged: job.json cannot be read.", code="damaged") from error
+
+    @property
+    def kind(self) -> JobKind | None:
+        """The kind of its job; None if job.json is damaged."""
+        try:
+            return self.job.kind
+        except RunError:
+            return None
+
+    @property
+    def steps_folder(self) -> Path:
+        """The folder of finished steps, from which a resumed run goes on; deleted when the run has finished."""
+        return self.folder / "steps"
+
+    @property
+    def result_folder(self) -> Path:
+        """The folder of what the run leaves, where that is kept nowhere else."""
+        return self.folder / "result"
 
     @property
     def status(self) -> Status:
         """The status as written, or `interrupted` where the process is gone without having written an end."""
         try:
-            status = _adapter(Status).validate_json((self.folder / "status.json").read_bytes())
+            status = adapter(Status).validate_json((self.folder / "status.json").read_bytes())
             gone = status.alive and not (_is_alive(status) if status.pid else self._is_starting(status))
         except (OSError, ValueError, OverflowError):
             return Status("failed", sentence=STATUS_UNREADABLE)
@@ -118,7 +121,7 @@ class Run:
     def _is_starting(self, status: Status) -> bool:
         """Whether the process that has not written a status yet exists, or is about to."""
         try:
-            pid, born = _adapter(tuple[int, float]).validate_json((self.folder / PROCESS).read_bytes())
+            pid, born = adapter(tuple[int, float]).validate_json((self.folder / PROCESS).read_bytes())
         except (OSError, ValueError):
             return abs(time.time() - status.heartbeat) < STARTING_S
         return _is_alive(replace(status, pid=pid, born=born))
@@ -187,12 +190,6 @@ class Run:
         """Append one row of what `steps` returns."""
         with (self.folder / STEPS).open("a", encoding="utf-8") as file:
             file.write(",".join(repr(value) for value in values) + "\n")
-
-
-@cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    """What reads a value of this type from JSON; a ValueError where the JSON is another."""
-    return TypeAdapter(kind)
 
 
 def _numbers(row: Mapping[str, str]) -> dict[str, float] | None:

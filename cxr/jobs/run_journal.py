@@ -14,19 +14,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from cxr.core.errors import CxrError, RunError
+from cxr.core.stored_data import remove
+from cxr.jobs import running
+from cxr.jobs.places import Place, place_of, try_lock
 from cxr.jobs.run import Run, Status
-from cxr.jobs.run_store import device_lock, try_lock
 from cxr.learning.device import gpu_peak_bytes
 from cxr.learning.journal import CHECKPOINT, Phase, StepProgress
 from cxr.registry.weights_file import load_arrays, save_arrays
 
 HEARTBEAT_S = 2.0
-DEVICE_POLL_S = 0.5
-WAITING = "Waiting for another training to finish on the device."
+PLACE_POLL_S = 0.5
+PHASES = {Place.DEVICE: Phase.WAITING, Place.BESIDE: Phase.WAITING_FOR_OTHERS}
+WAITING = {
+    Place.DEVICE: "Waiting for another job to finish on the device.",
+    Place.BESIDE: "Waiting for other jobs to finish.",
+}
 OUT_OF_MEMORY = "The device ran out of memory. Reduce the batch size."
 DISK_FULL = "The disk is full. Free some space, then resume the run."
 log = logging.getLogger("cxr")
@@ -85,9 +90,12 @@ class RunJournal:
         self.update(state="stopped" if stopped else "finished", phase="", sentence=sentence)
         for path in () if stopped else self.run.folder.glob("*.npz"):
             path.unlink()
+        if not stopped:
+            remove(self.run.steps_folder)
 
-    def phase(self, name: Phase, done: int = 0, total: int = 0) -> None:
-        self.update(phase=name, done=done, total=total)
+    def phase(self, name: str, done: int = 0, total: int = 0) -> None:
+        first = {"first": done} if name != self._status.phase else {}
+        self.update(phase=name, done=done, total=total, **first)
 
     def step(self, progress: StepProgress) -> None:
         self.update(
@@ -128,7 +136,7 @@ class RunJournal:
 
 @contextmanager
 def open_journal(run: Run) -> Iterator[RunJournal]:
-    """The run's journal, while this process alone works on the run and has the device.
+    """The run's journal, while this process alone works on the run and has the place that its job needs.
 
     However the block ends, the status ends with a sentence.
     """
@@ -142,11 +150,10 @@ def open_journal(run: Run) -> Iterator[RunJournal]:
     ended = threading.Event()
     heartbeat = threading.Thread(target=_write_heartbeats, args=(journal, ended), daemon=True)
     heartbeat.start()
-    device = device_lock()
     try:
-        _wait_for_device(device, journal)
-        journal.update(state="working", phase="", sentence="")
-        yield journal
+        with _place(place_of(run.job), journal):
+            journal.update(state="working", phase="", sentence="")
+            yield journal
     except CxrError as error:
         state = "stopped" if journal.should_stop() else "failed"
         log.error("%s: %s", state, error, exc_info=error.__cause__)
@@ -159,17 +166,24 @@ def open_journal(run: Run) -> Iterator[RunJournal]:
     finally:
         ended.set()
         heartbeat.join()
-        device.release()
+        running.unmark(run)
         lock.release()
 
 
-def _wait_for_device(device: FileLock, journal: RunJournal) -> None:
-    timeout_s = 0.0
-    while not try_lock(device, timeout_s):
-        timeout_s = DEVICE_POLL_S
-        journal.update(state="waiting", phase=Phase.WAITING, sentence=WAITING)
+@contextmanager
+def _place(place: Place, journal: RunJournal) -> Iterator[None]:
+    """Waits until the job has a place of this kind, and frees it after the block."""
+    locks = place.locks()
+    while not any(try_lock(lock) for lock in locks):
+        journal.update(state="waiting", phase=PHASES[place], sentence=WAITING[place])
         if journal.should_stop():
-            raise RunError("Stopped while waiting for the device.", code="stopped")
+            raise RunError("Stopped while waiting for its turn.", code="stopped")
+        time.sleep(PLACE_POLL_S)
+    try:
+        yield
+    finally:
+        for lock in locks:
+            lock.release()
 
 
 def _write_heartbeats(journal: RunJournal, ended: threading.Event) -> None:

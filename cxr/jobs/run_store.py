@@ -1,4 +1,4 @@
-"""The runs of this machine: create, start, find, stop, resume and delete them; the locks that keep them apart."""
+"""The runs of this machine: create, start, find, stop, resume and delete them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from cxr.core.access import SIGN_IN_REQUIRED, Action, current_person
 from cxr.core.atomic_files import write_atomically
@@ -24,21 +22,25 @@ from cxr.core.errors import RunError
 from cxr.core.number_format import gigabytes
 from cxr.core.paths import runs_dir
 from cxr.core.stored_data import keep_below, remove, stored_bytes
-from cxr.jobs.run import PROCESS, Job, Run, Status
+from cxr.jobs import running
+from cxr.jobs.job import Job, JobKind, TrainParameters
+from cxr.jobs.places import try_lock
+from cxr.jobs.run import PROCESS, Run, Status
 
 MAX_RUNS = 1_000
 MAX_BYTES = 50_000_000_000  # of all runs
 _ID = re.compile(r"^[0-9]{8}-[0-9]{6,12}-[a-z0-9._-]+$")
 
 
-def create(job: Job, recipe_name: str) -> Run:
-    """A new run's folder; no process is started."""
+def create(job: Job, name: str) -> Run:
+    """A new run's folder, with this name of a recipe or of a task in its ID; no process is started."""
     make_room()
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S%f")  # to the microsecond: runs are listed in this order
-    run = Run(runs_dir() / f"{stamp}-{recipe_name}-{secrets.token_hex(2)}")
+    run = Run(runs_dir() / f"{stamp}-{name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
-    (run.folder / "recipe.toml").write_text(job.recipe_toml, "utf-8")
-    write_atomically(run.folder / "job.json", json.dumps(asdict(replace(job, by=current_person().name))))
+    if isinstance(job.parameters, TrainParameters):
+        (run.folder / "recipe.toml").write_text(job.parameters.recipe_toml, "utf-8")
+    write_atomically(run.folder / "job.json", replace(job, by=current_person().name).to_json())
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     return run
 
@@ -54,8 +56,8 @@ def make_room() -> None:
     room = MAX_BYTES - sum(map(stored_bytes, others))
     if room < 0 or len(others) >= MAX_RUNS:
         raise RunError(
-            f"There are {len(others):,} runs that can be resumed, of {gigabytes(MAX_BYTES - room)}; the limit is "
-            f"{MAX_RUNS:,} runs and {gigabytes(MAX_BYTES)}. Delete some with cxr runs delete ID, or all that have "
+            f"There are {len(others):,} jobs that can be resumed, of {gigabytes(MAX_BYTES - room)}; the limit is "
+            f"{MAX_RUNS:,} jobs and {gigabytes(MAX_BYTES)}. Delete some with cxr jobs delete ID, or all that have "
             "ended with cxr doctor --clean runs.",
             code="runs-limit",
         )
@@ -65,10 +67,10 @@ def make_room() -> None:
     keep_below([run.folder for run in finished if run not in surplus], room)
 
 
-def start(job: Job, recipe_name: str) -> Run:
+def start(job: Job, name: str) -> Run:
     """A new run, started in a process of its own."""
-    with audited(Action.START_RUN, job.model or "") as entry:
-        run = create(job, recipe_name)
+    with audited(Action.START_RUN, job.model or "", more=job.kind) as entry:
+        run = create(job, name)
         entry.update(run=run.id)
         _spawn(run)
     return run
@@ -79,9 +81,9 @@ def find(run_id: str) -> Run:
     matches = [run for run in all_runs() if run.id.startswith(run_id)] if run_id else []
     exact = [run for run in matches if run.id == run_id]
     if len(exact or matches) > 1:
-        raise RunError(f"More than one run begins with '{run_id}'. List the runs with cxr runs list.", code="ambiguous")
+        raise RunError(f"More than one job begins with '{run_id}'. List the jobs with cxr jobs list.", code="ambiguous")
     if not matches:
-        raise RunError(f"There is no run '{run_id}'. List the runs with cxr runs list.", code="not-found")
+        raise RunError(f"There is no job '{run_id}'. List the jobs with cxr jobs list.", code="not-found")
     return (exact or matches)[0]
 
 
@@ -93,21 +95,31 @@ def all_runs() -> list[Run]:
     return [Run(runs_dir() / name) for name in names]
 
 
+def of_kind(*kinds: JobKind) -> list[Run]:
+    """Every run of these kinds, newest first."""
+    return [run for run in all_runs() if run.kind in kinds]
+
+
+def of_model(kind: JobKind, model: str) -> list[Run]:
+    """Every run of this kind with this model, newest first; other runs' files are not read."""
+    return [run for run in all_runs() if f"-{kind}-{model}-" in run.id and run.kind == kind]
+
+
 def stop(run: Run) -> None:
-    """Ask the run to stop after its current step; it keeps the best weights so far."""
+    """Ask the run to stop after its current step; what it has done so far is kept."""
     if not run.status.alive:
-        raise RunError(f"Run {run.id} is not in progress ({run.status.state}).", code="not-in-progress")
+        raise RunError(f"Job {run.id} is not in progress ({run.status.state}).", code="not-in-progress")
     with audited(Action.STOP_RUN, run=run.id):
         (run.folder / "stop").touch()
 
 
 def resume(run: Run) -> None:
-    """Start the run again from its last checkpoint."""
+    """Start the run again; it goes on where it was."""
     status = run.status
     if status.alive or not _is_idle(run):
-        raise RunError(f"Run {run.id} is in progress.", code="in-progress")
+        raise RunError(f"Job {run.id} is in progress.", code="in-progress")
     if status.state == "finished":
-        raise RunError(f"Run {run.id} has finished; there is nothing to resume.", code="finished")
+        raise RunError(f"Job {run.id} has finished; there is nothing to resume.", code="finished")
     with audited(Action.RESUME_RUN, run=run.id):
         (run.folder / "stop").unlink(missing_ok=True)
         _spawn(run)
@@ -116,24 +128,9 @@ def resume(run: Run) -> None:
 def delete(run: Run) -> None:
     """Delete an ended run's folder."""
     if run.status.alive or not _is_idle(run):
-        raise RunError(f"Run {run.id} is in progress; stop it first.", code="in-progress")
+        raise RunError(f"Job {run.id} is in progress; stop it first.", code="in-progress")
     with audited(Action.DELETE_RUN, run=run.id):
         shutil.rmtree(run.folder)
-
-
-def device_lock() -> FileLock:
-    """The lock that the one training using this machine's device holds."""
-    runs_dir().mkdir(parents=True, exist_ok=True)
-    return FileLock(runs_dir() / "device.lock")
-
-
-def try_lock(lock: FileLock, timeout_s: float = 0) -> bool:
-    """Whether the lock could be taken in that time."""
-    try:
-        lock.acquire(timeout=timeout_s)
-    except Timeout:
-        return False
-    return True
 
 
 def _is_idle(run: Run) -> bool:
@@ -148,6 +145,7 @@ def _spawn(run: Run) -> None:
     import psutil
 
     (run.folder / PROCESS).unlink(missing_ok=True)
+    running.mark(run)
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     with (run.folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Executing a training job in its run's process: select films, train, calibrate, evaluate, store the model."""
+"""Trainings: select films, train, calibrate, evaluate, store the model."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ from cxr.evaluation.calibration import Temperature, apply_temperature, fit_tempe
 from cxr.evaluation.scores import score_table
 from cxr.jobs.copies_in_run import films_of_run
 from cxr.jobs.input_check_training import TrainedInputCheck, train_input_check
+from cxr.jobs.job import Job
 from cxr.jobs.leakage import copy_warnings, leakage_warnings
 from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import FILMS, SCORES, Run
-from cxr.jobs.run_journal import RunJournal, open_journal
+from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.trained_model import TrainedModel, store_model
 from cxr.jobs.training_plan import composition
 from cxr.learning.device import find_device
@@ -52,20 +53,20 @@ class Stages:
     train_input_check: Callable[..., TrainedInputCheck | None] = train_input_check
 
 
-def execute(run: Run, stages: Stages | None = None) -> None:
-    """Do the run's job in this process: train, evaluate, store the model."""
-    with open_journal(run) as journal:
-        trained = _train(run, journal, stages or Stages())
-        journal.finish(_final_sentence(trained, journal, _store(trained, journal)))
+def run(job: Job, journal: RunJournal, stages: Stages | None = None) -> str:
+    """How a training ended, in a sentence: its model is trained, evaluated and stored."""
+    trained = _train(job, journal, stages or Stages())
+    return _final_sentence(trained, journal, _store(trained, journal))
 
 
-def _train(run: Run, journal: RunJournal, stages: Stages) -> TrainedModel:
+def _train(job: Job, journal: RunJournal, stages: Stages) -> TrainedModel:
+    run = journal.run
     started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of the epochs before a resume
-    recipe = Recipe.from_toml(run.job.recipe_toml)
+    recipe = Recipe.from_toml(job.training.recipe_toml)
     device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
     from cxr.learning.training import train
 
-    films = _selected_films(run, recipe, journal)
+    films = _selected_films(job, recipe, journal)
     journal.update(device=device.name, epochs=recipe.training.epochs)
     result = train(recipe, films.dataset, films.labels, device, journal)
     result, temperature = _calibrated(result, films.labels, stages)
@@ -76,7 +77,7 @@ def _train(run: Run, journal: RunJournal, stages: Stages) -> TrainedModel:
     warnings = [*copy_warnings(result.films), *leakage_warnings(recipe, scores)]
     for warning in warnings:
         journal.note(warning.sentence)
-    stored = run.job.model is not None
+    stored = job.model is not None
     check = stages.train_input_check(recipe, result, films.everything, journal) if stored else None
     return TrainedModel(
         run=run,
@@ -117,11 +118,11 @@ def _final_sentence(trained: TrainedModel, journal: RunJournal, name: str | None
     return " ".join(sentences)
 
 
-def _selected_films(run: Run, recipe: Recipe, journal: RunJournal) -> _SelectedFilms:
+def _selected_films(job: Job, recipe: Recipe, journal: RunJournal) -> _SelectedFilms:
     """The run's films, opened once; copies, excluded films and grouped labels are noted in the journal."""
-    job = run.job
-    everything = films_of_run(run, open_datasets(job.datasets), journal)
-    chosen = composition(recipe, everything, job.left_out or job.fold)
+    run = journal.run
+    everything = films_of_run(run, open_datasets(job.inputs), journal)
+    chosen = composition(recipe, everything, job.training.left_out or job.training.fold)
     _check_same_films(run, chosen.films)
     for sentence in (*chosen.remarks, *(films.sentence for films in chosen.excluded)):
         journal.note(sentence)

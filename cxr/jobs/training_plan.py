@@ -13,8 +13,8 @@ from cxr.datasets.film_table import COPIES
 from cxr.datasets.labels import LabelSpace, display_name
 from cxr.datasets.quality.copies import merged_films, with_known_copies
 from cxr.jobs.estimate import check_memory
+from cxr.jobs.job import Job, training_job
 from cxr.jobs.leakage import Leakage, LeakageWarning
-from cxr.jobs.run import Job
 from cxr.learning.backbone_costs import check_trainable_layers
 from cxr.learning.film_selection import (
     AppliedGroup,
@@ -105,7 +105,7 @@ def plan(
     recipe = recipe.with_absolute_weights()
     source, fold = (part, None) if isinstance(part, str) else (None, part)
     folders = tuple(str(Path(path).resolve()) for path in paths)
-    return Job(recipe.to_toml(), folders, model, fold, left_out=source)
+    return training_job(recipe.to_toml(), folders, model, fold, source)
 
 
 def _check_same_classes(recipe: Recipe, labels: LabelSpace) -> None:

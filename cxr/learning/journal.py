@@ -24,6 +24,8 @@ class Phase(StrEnum):
     COMPUTING_FEATURES = "computing features"
     TRAINING = "training"
     EVALUATING = "evaluating"
+    LISTING_FILES = "listing files"
+    SUMMARIZING = "summarizing"
     TRAINING_INPUT_CHECK = "training the input check"
 
 

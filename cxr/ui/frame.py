@@ -14,6 +14,7 @@ from streamlit.errors import StreamlitPageNotFoundError
 from cxr import DISCLAIMER
 from cxr.core.errors import CxrError
 from cxr.films.image_file import data_url
+from cxr.jobs.running import running_runs
 from cxr.ui import error_reports, sign_in
 from cxr.ui.loaded_model import warm_up
 from cxr.ui.plain_text import plain
@@ -60,8 +61,17 @@ def start_page(title: str) -> None:
     st.html(SCRIPT, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
     sign_in.require_access(title)
+    _show_running_jobs()
     _forget_other_pages(title)
     warm_up()
+
+
+def _show_running_jobs() -> None:
+    """Shows the indicator of running jobs; where none runs, a look into an empty folder is all that is done."""
+    if running_runs():
+        from cxr.ui.components.jobs.indicator import show_indicator  # late: seldom needed
+
+        show_indicator()
 
 
 def page_only_key(title: str, name: str) -> str:
@@ -79,7 +89,7 @@ def _go_through_entry(title: str) -> None:
     """The first visit to a new server may run a page without the entry, and without links to the other pages."""
     if ENTERED in st.session_state:
         return
-    st.session_state[REQUESTED] = (f"pages/{title.lower()}.py", st.query_params.to_dict())
+    st.session_state[REQUESTED] = (f"pages/{title.lower().replace(' ', '_')}.py", st.query_params.to_dict())
     with suppress(StreamlitPageNotFoundError):  # a page that is run by itself, as in a test
         st.switch_page("streamlit_app.py")
 

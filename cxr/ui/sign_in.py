@@ -26,10 +26,12 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 VIEW_ACTIONS = {
     "Predict": Action.READ_FILMS,
+    "Reading practice": Action.READ_FILMS,
     "Evaluate": Action.VIEW_EVALUATIONS,
     "Train": Action.VIEW_RUNS,
     "Models": Action.VIEW_MODELS,
     "Data": Action.VIEW_DATASETS,
+    "Jobs": Action.VIEW_JOBS,
 }
 SIGNED_OUT = UNIDENTIFIED
 AUTHLIB_MISSING = "Signing in needs two more packages: pip install -r requirements-login.txt"

@@ -14,7 +14,8 @@ import pytest
 from cxr.cli.app import main
 from cxr.core.number_format import counted
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Run, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Run, Status
 from cxr.learning.film_selection import ExcludedFilms, ExclusionReason
 from tests.support.command_line import Answer, Cxr
 from tests.support.datasets import folder_of_films
@@ -58,7 +59,7 @@ wait_for = partial(wait_until, timeout_s=90)
 
 
 def ended_run(state: str = "stopped") -> Run:
-    run = run_store.create(Job("", (), None), "tiny")
+    run = run_store.create(training_job("", (), None), "tiny")
     run.write_status(Status(state))
     return run
 
@@ -144,7 +145,7 @@ def test_runs_are_stopped_resumed_and_deleted_only_in_states_that_allow_it(home:
     finished = ended_run("finished")
     assert cxr("runs", "stop", finished.id)[0] == 6
     assert cxr("runs", "resume", finished.id)[0] == 6
-    waiting = run_store.create(Job("", (), None), "waiting")
+    waiting = run_store.create(training_job("", (), None), "waiting")
     assert cxr("runs", "delete", waiting.id)[0] == 6
     assert cxr("runs", "stop", waiting.id)[0] == 0
     assert (waiting.folder / "stop").exists()
@@ -153,7 +154,7 @@ def test_runs_are_stopped_resumed_and_deleted_only_in_states_that_allow_it(home:
 
 
 def test_stopping_and_deleting_a_run_are_answered_in_json(home: Path, answer: Answer) -> None:
-    waiting, ended = run_store.create(Job("", (), None), "waiting"), ended_run("finished")
+    waiting, ended = run_store.create(training_job("", (), None), "waiting"), ended_run("finished")
     assert answer("runs", "stop", waiting.id) == {"run": waiting.id}
     assert waiting.stop_requested
     assert answer("runs", "delete", ended.id) == {"run": ended.id}

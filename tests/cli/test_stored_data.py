@@ -13,7 +13,8 @@ from cxr.core.stored_data import stored_bytes
 from cxr.inference import reader_responses
 from cxr.inference.reader_responses import ReaderResponse, save_responses, saved_responses
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Status
 from tests.support.command_line import Answer, Cxr
 
 
@@ -24,8 +25,8 @@ def filled(home: Path) -> Path:
         (home / "cache" / kind / "a").mkdir(parents=True)
         (home / "cache" / kind / "a" / "rows.bin").write_bytes(bytes(1000))
     for state in ("finished", "failed"):
-        run_store.create(Job("name = 'tiny'", ()), "tiny").write_status(Status(state))
-    run_store.create(Job("name = 'tiny'", ()), "tiny")  # about to get its process
+        run_store.create(training_job("name = 'tiny'", ()), "tiny").write_status(Status(state))
+    run_store.create(training_job("name = 'tiny'", ()), "tiny")  # about to get its process
     save_responses(ReaderResponse("a", "tiny@0", "normal", 0.5, "agree"))
     (home / "trail" / "2020-01.jsonl").write_text("{}\n")
     return home

@@ -24,7 +24,8 @@ from cxr.inference.batch import read_sources
 from cxr.inference.loading import load_classifier
 from cxr.inference.reader_responses import ReaderResponse, save_responses
 from cxr.inference.sources import source_on_disk
-from cxr.jobs import run_store, train
+from cxr.jobs import run_store
+from cxr.jobs.kinds import execute
 from cxr.jobs.run import Run, Status
 from cxr.jobs.training_plan import plan
 from cxr.registry import default_model, package, registry
@@ -40,7 +41,7 @@ def first_run(home: Path, phantoms: Path) -> Run:
     recipe = tiny_recipe(training={"epochs": 1})
     with acting_as(ANNA):
         run = run_store.create(plan(recipe, [str(phantoms)], "first"), recipe.name)
-    train.execute(run)
+    execute(run)
     return run
 
 

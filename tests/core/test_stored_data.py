@@ -15,7 +15,8 @@ from cxr.core.stored_data import by_age, keep_below, remove, stored_bytes
 from cxr.inference import reader_responses
 from cxr.inference.reader_responses import ReaderResponse, save_responses, saved_responses
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Status
 
 
 def aged(folder: Path, name: str, count: int, age: int) -> Path:
@@ -79,7 +80,7 @@ def test_no_more_responses_are_saved_than_the_limit_and_none_is_lost(
 
 
 def make_run(state: str, count: int = 0) -> str:
-    run = run_store.create(Job("name = 'tiny'", ()), "tiny")
+    run = run_store.create(training_job("name = 'tiny'", ()), "tiny")
     run.write_status(Status(state))
     (run.folder / "best-1.npz").write_bytes(bytes(count))
     return run.id

@@ -11,8 +11,9 @@ from cxr.datasets.dataset import Dataset
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.jobs import run_store
 from cxr.jobs.copies_in_run import films_of_run
+from cxr.jobs.job import training_job
 from cxr.jobs.leakage import Leakage, LeakageWarning
-from cxr.jobs.run import COPIES, FILMS, Job, Run
+from cxr.jobs.run import COPIES, FILMS, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.registry import registry
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
@@ -35,7 +36,7 @@ def copied(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(home: Path) -> RunJournal:
-    return RunJournal(run_store.create(Job("", (), None), "tiny"))
+    return RunJournal(run_store.create(training_job("", (), None), "tiny"))
 
 
 def sides(run: Run, folder: Path) -> pd.Series:

@@ -19,9 +19,8 @@ from cxr.evaluation.scores import read_scores
 from cxr.jobs import crossval, run_store
 from cxr.jobs.crossval import LeftOutSource, cross_validate, leave_sources_out, mean_and_spread
 from cxr.jobs.run import FILMS, SCORES, Status
-from cxr.jobs.train import execute
 from tests.support.datasets import raises_code
-from tests.support.training import WITHOUT_INPUT_CHECK, tiny_recipe
+from tests.support.training import WITHOUT_INPUT_CHECK, execute_training, tiny_recipe
 
 
 def test_a_failing_fold_ends_the_cross_validation_with_its_reason(home, phantoms, monkeypatch):
@@ -67,7 +66,7 @@ def test_mean_and_spread_match_values_worked_out_by_hand():
 
 def in_process(job, name):
     run = run_store.create(job, name)
-    execute(run, WITHOUT_INPUT_CHECK)
+    execute_training(run, WITHOUT_INPUT_CHECK)
     return run
 
 
@@ -95,7 +94,7 @@ def test_each_source_is_read_by_a_model_that_has_not_seen_it(home, two_hospitals
         assert set(films["role"][films["source"] == row.source]) == {"test"}
         assert set(films["role"][films["source"] != row.source]) == {"train", "val"}
         assert 0 <= row.specificity.low <= row.specificity.value <= row.specificity.high <= 1
-        assert run.job.left_out == row.source
+        assert run.job.training.left_out == row.source
 
 
 def test_a_left_out_source_has_the_figures_of_its_stored_scores(home, two_hospitals):

@@ -1,15 +1,15 @@
 """An estimate is a range with a basis."""
 
-import json
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cxr.jobs import run_store
 from cxr.jobs.estimate import estimate, time_left_s
-from cxr.jobs.run import Job, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Status
 from cxr.learning.backbone_costs import BLOCK_COSTS, block_names
 from cxr.learning.device import Device
 from cxr.learning.journal import Phase
@@ -72,7 +72,7 @@ def test_more_films_epochs_pixels_or_views_take_longer(home):
 
 
 def ended(recipe, epoch_s, before_s, device=CPU.name, films=FILMS, state="finished"):
-    run = run_store.create(Job(recipe.to_toml(), ("/films",), None), recipe.name)
+    run = run_store.create(training_job(recipe.to_toml(), ("/films",), None), recipe.name)
     rows = [{"epoch": i + 1, "loss": 0.5, "seconds": epoch_s} for i in range(recipe.training.epochs)]
     run.write_history(rows)
     lines = [f"d,{role}-{i}.png,x,{role}" for role, count in films.items() for i in range(count)]
@@ -98,7 +98,7 @@ def test_damaged_runs_are_ignored(home):
     run = ended(tiny_recipe(), 60, 120)
     (run.folder / "films.csv").unlink()
     other = ended(tiny_recipe(), 60, 120)
-    (other.folder / "job.json").write_text(json.dumps(asdict(Job("colour = 1", ()))))
+    (other.folder / "job.json").write_text(training_job("colour = 1", ()).to_json())
     assert estimate(tiny_recipe(), FILMS, CPU, [run, other]).past_runs == 0
 
 

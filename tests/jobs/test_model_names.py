@@ -2,12 +2,13 @@
 
 from cxr.core.paths import models_dir
 from cxr.jobs import run_store
+from cxr.jobs.job import training_job
 from cxr.jobs.model_names import free_name
-from cxr.jobs.run import Job, Status
+from cxr.jobs.run import Status
 
 
 def alive_run(model):
-    run = run_store.create(Job("", (), model), "tiny")
+    run = run_store.create(training_job("", (), model), "tiny")
     assert run.status.alive
     return run
 

@@ -16,10 +16,11 @@ import pytest
 
 from cxr.core.errors import RunError
 from cxr.jobs import run_store
-from cxr.jobs.run import INTERRUPTED, PROCESS, STARTING_S, STATUS_UNREADABLE, STEPS, Job, Run, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import INTERRUPTED, PROCESS, STARTING_S, STATUS_UNREADABLE, STEPS, Run, Status
 from tests.support.waiting import wait_until
 
-JOB = Job("name = 'tiny'\n", ("/films/one", "/films/two"), "tiny")
+JOB = training_job("name = 'tiny'\n", ("/films/one", "/films/two"), "tiny")
 
 
 @pytest.fixture

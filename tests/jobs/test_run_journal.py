@@ -13,7 +13,8 @@ from cxr.core.errors import CxrError, RunError
 from cxr.jobs import run as run_module
 from cxr.jobs import run_journal as journal_module
 from cxr.jobs import run_store
-from cxr.jobs.run import Job
+from cxr.jobs.job import training_job
+from cxr.jobs.places import Place
 from cxr.jobs.run_journal import DISK_FULL, OUT_OF_MEMORY, WAITING, RunJournal, open_journal
 from cxr.learning.journal import Phase, StepProgress
 from tests.support.waiting import wait_until
@@ -27,7 +28,7 @@ def run(home):
 
 
 def new_run():
-    return run_store.create(Job("", (), None), "tiny")
+    return run_store.create(training_job("", (), None), "tiny")
 
 
 def test_a_run_is_working_while_its_process_works_on_it(run):
@@ -123,7 +124,7 @@ def test_a_second_run_waits_for_the_device_and_continues(run):
         thread.start()
         wait_until(lambda: second.status.state == "waiting")
         assert second.status.alive
-        assert (second.status.phase, second.status.sentence) == (Phase.WAITING, WAITING)
+        assert (second.status.phase, second.status.sentence) == (Phase.WAITING, WAITING[Place.DEVICE])
         assert said == []
         journal.update(state="finished")
     thread.join(10)

@@ -1,10 +1,9 @@
 """Runs are created, started, found, stopped, resumed and deleted."""
 
-import json
 import os
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ import pytest
 from cxr.core.errors import RunError
 from cxr.core.paths import runs_dir
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Run, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Run, Status
 from tests.support.waiting import wait_until
 
-JOB = Job("name = 'tiny'\n", ("/films/one", "/films/two"), "tiny")
+JOB = training_job("name = 'tiny'\n", ("/films/one", "/films/two"), "tiny")
 
 
 @pytest.fixture
@@ -35,17 +35,17 @@ def alive(**changes: Any) -> Status:
 def named_run(name: str) -> Run:
     run = Run(runs_dir() / name)
     run.folder.mkdir(parents=True)
-    (run.folder / "job.json").write_text(json.dumps(asdict(JOB)))
+    (run.folder / "job.json").write_text(JOB.to_json())
     run.write_status(Status("finished"))
     return run
 
 
 @pytest.mark.parametrize("fold", [None, (1, 5)])
 def test_a_new_run_stores_its_job(home, fold):
-    job = replace(JOB, fold=fold, model=None if fold else "tiny")
+    job = training_job("name = 'tiny'\n", JOB.inputs, None if fold else "tiny", fold)
     run = run_store.create(job, "tiny")
     assert run_store.find(run.id).job == job
-    assert (run.folder / "recipe.toml").read_text() == JOB.recipe_toml
+    assert (run.folder / "recipe.toml").read_text() == JOB.training.recipe_toml
     assert run.id.split("-")[2] == "tiny"
     assert run.history() == []
     assert run.log_tail() == []

@@ -18,8 +18,10 @@ from cxr.evaluation.scores import probabilities_of, read_scores
 from cxr.films.film import Film
 from cxr.inference.loading import load_classifier
 from cxr.jobs import run_store
+from cxr.jobs.job import training_job
+from cxr.jobs.kinds import execute
 from cxr.jobs.run import SCORES
-from cxr.jobs.train import Stages, execute
+from cxr.jobs.train import Stages
 from cxr.jobs.training_plan import plan
 from cxr.registry import registry
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
@@ -155,12 +157,12 @@ def test_the_results_on_the_card_are_those_of_the_stored_scores(home, phantoms):
 
 def test_a_run_that_cannot_be_executed_fails_with_the_reason(home, phantoms):
     job = plan(tiny_recipe(), [str(phantoms)], "tiny")
-    lost = run_store.create(replace(job, datasets=(str(phantoms / "moved"),)), "tiny")
+    lost = run_store.create(replace(job, inputs=(str(phantoms / "moved"),)), "tiny")
     with pytest.raises(DatasetError):
         execute(lost)
     assert lost.status.state == "failed"
     assert "no dataset at moved" in lost.status.sentence
-    odd = run_store.create(replace(job, recipe_toml="colour = 'red'"), "tiny")
+    odd = run_store.create(training_job("colour = 'red'", job.inputs), "tiny")
     with pytest.raises(RecipeError):
         execute(odd)
     assert odd.status.state == "failed"

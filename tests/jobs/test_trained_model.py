@@ -4,26 +4,25 @@ from cxr.jobs import run_store
 from cxr.jobs.model_names import earlier_models, planned_name
 from cxr.jobs.run import Status
 from cxr.jobs.run_journal import RunJournal
-from cxr.jobs.train import execute
 from cxr.jobs.training_plan import plan
 from cxr.registry import registry
-from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
+from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, execute_training, tiny_recipe
 
 
 def test_the_duration_on_a_card_includes_the_epochs_before_a_break(home, phantoms):
     run = run_store.create(plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
     run.write_history([{"epoch": 1, "seconds": 5000.0}])
-    execute(run, WITHOUT_INPUT_CHECK)
+    execute_training(run, WITHOUT_INPUT_CHECK)
     assert 5000 < registry.get_card("tiny").duration_s < 6000
 
 
 def test_a_run_that_died_after_it_stored_its_model_does_not_store_it_again(home, phantoms):
     run = run_store.create(plan(tiny_recipe(training={"epochs": 1}), [str(phantoms)], "tiny"), "tiny")
-    execute(run, WITHOUT_INPUT_CHECK)
+    execute_training(run, WITHOUT_INPUT_CHECK)
     run.write_status(Status("failed"))  # as if it had been killed before it wrote its final status
     assert registry.names() == ["tiny"]
     assert registry.get_card("tiny").run == run.id
-    execute(run, WITHOUT_INPUT_CHECK)
+    execute_training(run, WITHOUT_INPUT_CHECK)
     assert registry.names() == ["tiny"]
     assert (run.status.state, run.status.model) == ("finished", "tiny")
 
@@ -32,10 +31,10 @@ def test_a_resumed_run_stores_a_second_model_and_names_the_first(home, phantoms,
     run = run_store.create(plan(tiny_recipe(training={"epochs": 2}), [str(phantoms)], "tiny"), "tiny")
     with monkeypatch.context() as patch:
         patch.setattr(RunJournal, "should_stop", lambda journal: bool(journal.run.history()))
-        execute(run, WITHOUT_INPUT_CHECK)
+        execute_training(run, WITHOUT_INPUT_CHECK)
     assert (run.status.state, run.status.model) == ("stopped", "tiny")
     assert planned_name(run) == "tiny-2"
-    execute(run, WITHOUT_INPUT_CHECK)
+    execute_training(run, WITHOUT_INPUT_CHECK)
     assert run.status.model == "tiny-2"
     assert [card.name for card in earlier_models(registry.get_card("tiny-2"))] == ["tiny"]
     assert "'tiny-2'" in run.status.sentence
@@ -46,7 +45,7 @@ def test_a_name_that_was_taken_meanwhile_gets_a_number(home, phantoms):
     recipe = tiny_recipe(training={"epochs": 1})
     late = run_store.create(plan(recipe, [str(phantoms)], "tiny"), "tiny")
     carry_out(recipe, [phantoms], "tiny", WITHOUT_INPUT_CHECK)
-    execute(late, WITHOUT_INPUT_CHECK)
+    execute_training(late, WITHOUT_INPUT_CHECK)
     assert late.status.state == "finished"
     assert late.status.model == "tiny-2"
     assert "'tiny-2'" in late.status.sentence

@@ -30,12 +30,12 @@ def test_a_plan_with_wrong_films_classes_or_name_is_refused(home, phantoms):
 
 def test_a_plan_has_absolute_paths(home, phantoms, monkeypatch):
     monkeypatch.chdir(phantoms.parent)
-    assert plan(tiny_recipe(), [phantoms.name], None).datasets == (str(phantoms.resolve()),)
+    assert plan(tiny_recipe(), [phantoms.name], None).inputs == (str(phantoms.resolve()),)
 
 
 def test_a_head_can_be_kept_only_for_the_same_classes(trained, phantoms):
     kept = tiny_recipe(trunk={"weights": "shelf:first"}, head={"keep": True})
-    assert Recipe.from_toml(plan(kept, [str(phantoms)], "child").recipe_toml).head.keep
+    assert Recipe.from_toml(plan(kept, [str(phantoms)], "child").training.recipe_toml).head.keep
     fewer = kept.model_copy(update={"data": kept.data.model_copy(update={"classes": ("normal", "viral")})})
     with pytest.raises(RecipeError) as error:
         plan(fewer, [str(phantoms)], "child")
@@ -58,7 +58,7 @@ def test_a_weights_file_gets_an_absolute_path(home, phantoms, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trunk.npz").touch()
     job = plan(tiny_recipe(trunk={"weights": "trunk.npz"}), [str(phantoms)], "tiny")
-    assert Recipe.from_toml(job.recipe_toml).trunk.weights == str(tmp_path / "trunk.npz")
+    assert Recipe.from_toml(job.training.recipe_toml).trunk.weights == str(tmp_path / "trunk.npz")
     with pytest.raises(RecipeError, match="nowhere.npz"):
         plan(tiny_recipe(trunk={"weights": "nowhere.npz"}), [str(phantoms)], "tiny")
 
@@ -90,4 +90,4 @@ def test_a_person_who_signed_in_names_no_weights_outside_of_their_folder(home, p
 def test_a_dataset_that_is_open_is_not_opened_again(home, phantoms):
     dataset = Dataset.open(phantoms)
     job = plan(tiny_recipe(), ["moved since"], "tiny", dataset=dataset)
-    assert job == replace(plan(tiny_recipe(), [str(phantoms)], "tiny"), datasets=job.datasets)
+    assert job == replace(plan(tiny_recipe(), [str(phantoms)], "tiny"), inputs=job.inputs)

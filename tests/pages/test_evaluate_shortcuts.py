@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import time
 from math import nan
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from cxr.core.errors import DatasetError
+from cxr.core.atomic_files import write_atomically
 from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation import model_evaluation
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.shortcuts.report import PROPERTIES, DeletionCurve, HeatmapShare, RandomizationStep, SourceResult
 from cxr.evaluation.shortcuts.verdict import conclude
+from cxr.evaluation.stored_evaluations import store_evaluation
+from cxr.jobs import run_store
+from cxr.jobs.audit import audit_job
+from cxr.jobs.evaluate import NOTES, evaluation_job
+from cxr.jobs.run import Run, Status
 from cxr.presentation.shortcut_tables import NOT_AVAILABLE, probe_name
 from cxr.registry.card import Card
-from cxr.ui.components.running_work import AUDIT, EVALUATION
 from cxr.ui.evaluate.shortcuts import PROBES, PURPOSE, RANDOMIZATION_NOTE
 from tests.support.evaluate_page import (
     CLASSES,
@@ -111,48 +115,64 @@ def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box, l
     assert RANDOMIZATION_NOTE in captions(app)
 
 
-def test_an_audit_that_is_run_on_the_page_is_stored_and_shown(card, dataset, monkeypatch):
-    calls = []
+@pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that are started get no process: a test says what becomes of them."""
+    monkeypatch.setattr(run_store, "start", run_store.create)
 
-    def audit(name, paths, progress):
-        calls.append((name, paths))
-        audit_file.save_audit(card, conclude(card, audit_measurements()))
 
-    monkeypatch.setattr(model_evaluation, "audit_model", audit)
+def ends_as(state: str, **changes: Any) -> Run:
+    """The newest job, which has ended like this."""
+    run = run_store.all_runs()[0]
+    run.write_status(Status(state, heartbeat=time.time(), **changes))
+    return run
+
+
+@pytest.mark.usefixtures("no_process")
+def test_an_audit_goes_on_when_its_page_is_left_and_is_shown_when_it_is_done(card, dataset):
     app = open_page(SECTION)
     app.multiselect(key="evaluate_audit_datasets").set_value([dataset.name])
     press(run(app), "evaluate_audit_start")
-    assert calls == [(card.name, [dataset.path])]
-    assert len(app.success) == 1
+    (started,) = run_store.all_runs()
+    assert started.job == audit_job(card, [dataset.path])
+    for page in (app, open_page(SECTION)):  # also on a page that is opened later
+        assert f"job_stop_{started.id}" in [button.key for button in page.button]
+    audit_file.save_audit(card, conclude(card, audit_measurements()))
+    ends_as("finished")
+    assert len(run(app).success) == 1
+    assert f"job_stop_{started.id}" not in [button.key for button in app.button]
 
 
-def test_an_interrupted_audit_is_reported_until_another_one_ends(dataset, monkeypatch):
-    app = open_page(SECTION)
-    assert app.query_params["show"] == SECTION
-    app.multiselect(key="evaluate_audit_datasets").set_value([dataset.name])
-    run(app)
-    monkeypatch.setattr(model_evaluation, "audit_model", lambda *_: st.stop())  # as Streamlit does when a page is left
-    press(app, "evaluate_audit_start")
-    assert run(app).warning[0].value == AUDIT.interrupted
-    monkeypatch.setattr(model_evaluation, "audit_model", lambda *_: None)
-    assert not press(app, "evaluate_audit_start").warning
-
-
-def test_an_interrupted_evaluation_is_reported_until_another_one_ends(dataset, monkeypatch):
+@pytest.mark.usefixtures("no_process")
+def test_an_evaluation_that_finished_meanwhile_is_chosen_with_its_notes(card, dataset, held_out_films):
     app = open_page()
     app.multiselect(key="evaluate_datasets").set_value([dataset.name])
-    run(app)
-    monkeypatch.setattr(model_evaluation, "evaluate_model", lambda *_: st.stop())
-    press(app, "evaluate_run_start")
-    assert run(app).warning[0].value == EVALUATION.interrupted
+    press(run(app), "evaluate_run_start")
+    (started,) = run_store.all_runs()
+    assert started.job == evaluation_job(card, [dataset.path], None, dataset.name)
+    stored = store_evaluation(card, dataset.name, None, scored(held_out_films)[:20])
+    write_atomically(started.folder / NOTES, json.dumps({"sentences": ["3 X-rays are not in it."]}))
+    ends_as("finished", result=stored.name)
+    assert run(app).selectbox(key="evaluate_stored").value == stored.name
+    assert "3 X-rays are not in it." in captions(app)
+    assert open_page().selectbox(key="evaluate_stored").value != stored.name  # who did not wait for it chooses it
 
-    def refuse(*_):
-        raise DatasetError("There is no film here.")
 
-    monkeypatch.setattr(model_evaluation, "evaluate_model", refuse)
-    app.button(key="evaluate_run_start").click().run()
-    assert [error.value for error in app.error] == ["There is no film here."]
-    assert not run(app).warning
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+@pytest.mark.usefixtures("no_process")
+def test_an_evaluation_that_did_not_finish_says_why_and_is_resumed_or_deleted(card, dataset, monkeypatch, state):
+    made = run_store.create(evaluation_job(card, [dataset.path], None), f"evaluate-{card.name}")
+    ends_as(state, sentence="A reason.")
+    resumed: list[Run] = []
+    monkeypatch.setattr(run_store, "resume", resumed.append)
+    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert "A reason." in [message.value for message in (*app.error, *app.warning)]
+    app.button(key=f"job_resume_{made.id}").click().run()
+    assert resumed == [made]
+    app.button(key=f"job_delete_confirmed_{made.id}").click().run()
+    assert run_store.all_runs() == []
+    assert not app.exception
+    assert not app.error
 
 
 def test_an_audited_model_keeps_its_other_sections(card):

@@ -126,7 +126,7 @@ def test_a_backbone_offers_its_own_blocks(home: Path) -> None:
 
 def test_before_the_start_the_page_shows_splits_time_and_memory(with_films: AppTest) -> None:
     assert re.search(r"104 train / 16 validation / 40 test", texts(with_films))
-    assert re.search(r"\d+ \w+ to \d+ \w+\. Estimated memory: \d+\.\d GB to \d+\.\d GB", texts(with_films))
+    assert re.search(r"\d+ [\w ]+ to \d+ [\w ]+\. Estimated memory: \d+\.\d GB to \d+\.\d GB", texts(with_films))
     assert with_films.text_input(key=NAME).value == "vgg16-default"
 
 

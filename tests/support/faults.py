@@ -17,7 +17,8 @@ import numpy as np
 
 from cxr.core.errors import CxrError
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Run
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Run
 from cxr.jobs.run_journal import open_journal
 from cxr.registry import default_model, registry
 from cxr.registry.card import WEIGHTS, ModelDraft
@@ -141,7 +142,7 @@ def registry_faults() -> list[str]:
 
 def start_at_once(starts: int) -> FaultCount:
     """Start that many runs at once: each is executed exactly once, and one at a time on the device."""
-    all_runs = [run_store.create(Job("", (), None), "tiny") for _ in range(starts)]
+    all_runs = [run_store.create(training_job("", (), None), "tiny") for _ in range(starts)]
     # Each twice: a double click must start one training.
     children = [_child(f"stand_in_training({run.id!r})") for run in (*all_runs, *all_runs)]
     for child in children:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from cxr.jobs import run_store
+from cxr.jobs import run_store, train
+from cxr.jobs.kinds import execute
 from cxr.jobs.run import Run
-from cxr.jobs.train import Stages, execute
+from cxr.jobs.train import Stages
 from cxr.jobs.training_plan import plan
 from cxr.registry.recipe import Recipe
 
@@ -33,5 +35,10 @@ def carry_out(
 ) -> Run:
     """A run of the recipe on the films at these paths, executed in this process to its end."""
     run = run_store.create(plan(recipe, [str(path) for path in paths], model), recipe.name)
-    execute(run, stages)
+    execute_training(run, stages)
     return run
+
+
+def execute_training(run: Run, stages: Stages | None = None) -> None:
+    """Carry out a training in this process, with stages of the caller's."""
+    execute(run, partial(train.run, stages=stages))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError, FilmError
 from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.intervals import (
     RESAMPLES,
     Interval,
@@ -36,6 +38,13 @@ from cxr.evaluation.shortcuts.sampling import (
     FILMS_IN_TOTAL,
     FILMS_PER_GROUP,
 )
+from cxr.evaluation.shortcuts.stored_films import (
+    Arrays,
+    films_as_arrays,
+    films_from_arrays,
+    predictions_as_arrays,
+    predictions_from_arrays,
+)
 from cxr.films.film import Film
 from cxr.films.lung_segmentation import lung_mask
 
@@ -46,12 +55,14 @@ HEATMAP_FILMS = 24
 THREADS = 2
 CHUNK = 32
 MOST_MISSING = 0.1  # of the films of a class, whose lungs the program does not find
-VIEWS: dict[str, Callable[[Pixels, Mask], Pixels]] = {
+View = Callable[[Pixels, Mask], Pixels]
+VIEWS: dict[str, View] = {
     WHOLE: lambda pixels, _: pixels,
     LUNGS_ONLY: lungs.lungs_only,
     MASKED: lungs.lungs_masked,
 }
 Progress = Callable[..., None]
+OUTLINING_LUNGS = "Outlining lungs"
 
 
 @dataclass(frozen=True)
@@ -107,9 +118,15 @@ class AuditedFilms:
         return percentile_interval(float(values.mean()), np.concatenate(means))
 
 
-def read_films(classifier: Classifier, films: Dataset, progress: Progress, settings: AuditSettings) -> AuditedFilms:
+def read_films(
+    classifier: Classifier,
+    films: Dataset,
+    progress: Progress,
+    settings: AuditSettings,
+    steps: FinishedSteps = NOTHING_FINISHED,
+) -> AuditedFilms:
     """The films that can be read, with the model's predictions; a DatasetError where too few can be."""
-    region, found, notes = _with_lungs(films, classifier.size_px, settings)
+    region, found, notes = _with_lungs(films, classifier.size_px, settings, progress, steps)
     readable = films.where(np.isin(np.arange(len(films)), list(found)))
     target = ProbeTarget.from_values(readable.labels, pd.factorize(readable.patients)[0], classifier.classes)
     if len(target.classes) < 2 or target.patients.min() < 2:
@@ -122,14 +139,19 @@ def read_films(classifier: Classifier, films: Dataset, progress: Progress, setti
         progress(start, len(images))
         chunk = images[start : start + CHUNK]
         for view, draw in VIEWS.items():
-            views = [Film.from_pixels(draw(image.pixels, image.lungs)) for image in chunk]
-            predictions[view] += classifier.read_many(views, CHUNK)
+            arrays = steps.arrays(f"{view}-{start:06d}", partial(_predictions, classifier, chunk, draw))
+            predictions[view] += predictions_from_arrays(arrays, classifier)
     progress(len(images), len(images))
     return AuditedFilms(readable, target, images, predictions, settings, region, notes)
 
 
+def _predictions(classifier: Classifier, images: Sequence[FilmWithLungs], draw: View) -> Arrays:
+    views = [Film.from_pixels(draw(image.pixels, image.lungs)) for image in images]
+    return predictions_as_arrays(list(classifier.read_many(views, CHUNK)))
+
+
 def _with_lungs(
-    films: Dataset, size_px: int, settings: AuditSettings
+    films: Dataset, size_px: int, settings: AuditSettings, progress: Progress, steps: FinishedSteps
 ) -> tuple[LungRegion, dict[int, FilmWithLungs], tuple[str, ...]]:
     """What outlines the lungs of all films, those that can be used with their lungs, and sentences about the others.
 
@@ -139,10 +161,15 @@ def _with_lungs(
     with ThreadPoolExecutor(THREADS) as pool:
         stored = list(pool.map(lambda i: lungs.lung_outline(films, i, size_px), range(len(films))))
     region: LungRegion = "outline" if all(outline is not None for outline in stored) else "segmented"
-    found = _decoded(films, size_px, lambda i, pixels: stored[i] if region == "outline" else settings.segment(pixels))
+
+    def outlined(i: int, pixels: Pixels) -> Mask | None:
+        return stored[i] if region == "outline" else settings.segment(pixels)
+
+    found = _decoded(films, size_px, outlined, progress, partial(steps.arrays, "films"))
     missing = {i: film is None for i, film in found.items()}
     if missing and pd.Series(missing).groupby(films.labels.to_numpy()[list(missing)]).mean().max() > MOST_MISSING:
-        region, found = "box", _decoded(films, size_px, lambda *_: lungs.lung_box(size_px))
+        region = "box"
+        found = _decoded(films, size_px, lambda *_: lungs.lung_box(size_px), progress, partial(steps.arrays, "boxes"))
     usable = {i: film for i, film in found.items() if film is not None}
     notes = []
     if unreadable := len(films) - len(found):
@@ -153,7 +180,11 @@ def _with_lungs(
 
 
 def _decoded(
-    films: Dataset, size_px: int, outline: Callable[[int, Pixels], Mask | None]
+    films: Dataset,
+    size_px: int,
+    outline: Callable[[int, Pixels], Mask | None],
+    progress: Progress,
+    finished: Callable[[Callable[[], Arrays]], Mapping[str, NDArray[Any]]],
 ) -> dict[int, FilmWithLungs | None]:
     """The films that can be read, by their place; None where the lungs are not found."""
 
@@ -170,5 +201,12 @@ def _decoded(
         properties = image_properties(film, data, mask)
         return i, FilmWithLungs(pixels, mask, film.height_px, film.width_px, properties)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return dict(row for row in pool.map(read, range(len(films))) if row is not None)
+    def all_films() -> Arrays:
+        rows = []
+        with ThreadPoolExecutor(THREADS) as pool:
+            for done, row in enumerate(pool.map(read, range(len(films))), 1):
+                progress(done, len(films), OUTLINING_LUNGS)
+                rows.append(row)
+        return films_as_arrays(dict(row for row in rows if row is not None))
+
+    return films_from_arrays(finished(all_films))

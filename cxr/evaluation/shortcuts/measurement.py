@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.confounding import cramers_v
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.intervals import (
     UNKNOWN,
     Interval,
@@ -40,8 +41,10 @@ from cxr.evaluation.shortcuts.region_features import REGIONS, region_features, t
 from cxr.evaluation.shortcuts.report import (
     THUMBNAIL,
     WHOLE,
+    DeletionCurve,
     HeatmapShare,
     ProbeResult,
+    RandomizationStep,
     ShortcutMeasurements,
     SourceResult,
 )
@@ -65,27 +68,47 @@ TRAINING_PROBES, RANDOMIZING_WEIGHTS, DELETING_REGIONS = (
 
 
 def measure(
-    classifier: Classifier, dataset: Dataset, progress: Progress, settings: AuditSettings = AuditSettings()
+    classifier: Classifier,
+    dataset: Dataset,
+    progress: Progress,
+    settings: AuditSettings = AuditSettings(),
+    steps: FinishedSteps = NOTHING_FINISHED,
 ) -> ShortcutMeasurements:
     """The measurements of an audit on these films.
 
-    The dataset has the column `role`: each film's role in the model's training, or "".
+    The dataset has the column `role`: each film's role in the model's training, or "". What `steps` has is not done
+    again.
     """
     usable, notes = usable_films(dataset, classifier.labels)
     sample = usable.where(sample_films(usable, settings.seed, settings.films_per_group, settings.films_in_total))
-    read = read_films(classifier, sample, progress, settings)
-    measured = measurements_of(read, usable, progress)
+    read = read_films(classifier, sample, progress, settings, steps)
+    measured = ShortcutMeasurements.model_validate_json(
+        steps.json("measurements", lambda: measurements_of(read, usable, progress).model_dump_json())
+    )
+    measured = measured.model_copy(update={"notes": (*notes, *measured.notes)})
     checked = _checked_films(read, classifier)
     if not checked:
-        return measured.model_copy(update={"notes": (*notes, *measured.notes)})
-    randomization = heatmap_checks.randomization_check(
-        classifier, checked, lambda done, total: progress(done, total, RANDOMIZING_WEIGHTS), settings.seed
+        return measured
+    randomization = steps.json(
+        "randomization",
+        lambda: [
+            step.model_dump_json()
+            for step in heatmap_checks.randomization_check(
+                classifier, checked, lambda done, total: progress(done, total, RANDOMIZING_WEIGHTS), settings.seed
+            )
+        ],
     )
-    deletion = heatmap_checks.deletion_curve(
-        classifier, checked, lambda done, total: progress(done, total, DELETING_REGIONS), settings.seed
+    deletion = steps.json(
+        "deletion",
+        lambda: heatmap_checks.deletion_curve(
+            classifier, checked, lambda done, total: progress(done, total, DELETING_REGIONS), settings.seed
+        ).model_dump_json(),
     )
     return measured.model_copy(
-        update={"notes": (*notes, *measured.notes), "randomization": randomization, "deletion": deletion}
+        update={
+            "randomization": tuple(map(RandomizationStep.model_validate_json, randomization)),
+            "deletion": DeletionCurve.model_validate_json(deletion),
+        }
     )
 
 

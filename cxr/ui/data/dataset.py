@@ -54,7 +54,7 @@ def _confirm_removal(entry: DatasetEntry) -> None:
         st.write(
             f"{plain(entry.name)} is removed from the list. Its files stay where they are: {code_span(entry.path)}"
         )
-    in_use = (run for run in run_store.all_runs() if run.status.alive and entry.path in run.job.datasets)
+    in_use = (run for run in run_store.all_runs() if run.status.alive and entry.path in run.job.inputs)
     if entry.created_here and any(in_use):
         st.warning(IN_USE)
         return

@@ -16,7 +16,7 @@ from cxr.evaluation.stored_evaluations import StoredEvaluation
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.components.choosers import choose_option
-from cxr.ui.evaluate.run_form import NEW_EVALUATION, NOTES
+from cxr.ui.evaluate.run_form import NEW_EVALUATION, notes_on
 from cxr.ui.plain_text import plain
 
 OPTIMISTIC = "The threshold and the best epoch were chosen on these X-rays, so these results are optimistic."
@@ -60,18 +60,16 @@ def _named_after_datasets(stored: list[StoredEvaluation]) -> list[str]:
     return [evaluation.name for evaluation in stored if not evaluation.role]
 
 
-def show_evaluation_facts(stored: StoredEvaluation, table: pd.DataFrame) -> None:
+def show_evaluation_facts(card: Card, stored: StoredEvaluation, table: pd.DataFrame) -> None:
     """Shows how many X-rays of each label there are, what to know about them, and a way to delete the evaluation."""
     counts = ", ".join(f"{display_name(str(label))} {n:,}" for label, n in table["label"].value_counts().items())
     st.caption(plain(f"{counted(len(table), 'X-ray')}: {counts}."))
     if stored.role == "val":
         st.caption(OPTIMISTIC)
-    run, notes = st.session_state.get(NOTES, (None, []))
-    if run == stored:
-        for note in notes:
-            st.caption(plain(note))
     if stored.role:
         return
+    for note in notes_on(card, stored):
+        st.caption(plain(note))
     with st.popover(DELETE_EVALUATION, type="tertiary", key="evaluate_delete"):
         st.write("Its scores are deleted permanently. The X-rays and the model stay.")
         if sign_in.button(Action.DELETE_EVALUATION, "Delete", key="evaluate_delete_confirm"):

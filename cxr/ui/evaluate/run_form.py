@@ -1,4 +1,4 @@
-"""The form that runs a new evaluation of a model on datasets."""
+"""Evaluations of a model on this page: the form that starts one as a job, and the jobs in progress."""
 
 from __future__ import annotations
 
@@ -9,24 +9,40 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
-from cxr.evaluation import model_evaluation
-from cxr.evaluation.stored_evaluations import store_evaluation
+from cxr.evaluation.stored_evaluations import StoredEvaluation
+from cxr.jobs import run_store
+from cxr.jobs.evaluate import evaluation_job, notes_of
+from cxr.jobs.job import JobKind
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form
 from cxr.ui.components.choosers import choose_datasets
-from cxr.ui.components.progress import progress_bar
-from cxr.ui.components.running_work import EVALUATION, READING
+from cxr.ui.components.jobs.of_model import jobs_of, just_finished, show_jobs
 
 SPLITS = {"Held-out only": None, "Test": "test", "Validation": "val", "All X-rays": "all"}
 SPLIT_HELP = (
     'X-rays that the model was trained on are excluded, except from "All X-rays", whose results are optimistic.'
 )
-NEW_EVALUATION, NOTES = "evaluate_new", "evaluate_notes"  # session keys
+NEW_EVALUATION = "evaluate_new"  # session key: the name of an evaluation to show
+
+
+def choose_finished(card: Card) -> None:
+    """Chooses the evaluation that has finished since this visit saw its job last; before the chooser is drawn."""
+    finished = just_finished(jobs_of(JobKind.EVALUATE, card))
+    if finished:
+        st.session_state[NEW_EVALUATION] = finished[0].status.result
+
+
+def notes_on(card: Card, stored: StoredEvaluation) -> Sequence[str]:
+    """What the job that stored this evaluation noted about it, in sentences."""
+    runs = (run for run in jobs_of(JobKind.EVALUATE, card) if run.status.result == stored.name)
+    newest = next(runs, None)
+    return notes_of(newest).sentences if newest else ()
 
 
 def show_run_form(card: Card, expanded: bool) -> None:
-    """Shows the form, and runs the evaluation when its button is pressed."""
+    """Shows the evaluations in progress, and the form that starts one."""
+    show_jobs(jobs_of(JobKind.EVALUATE, card))
     with st.expander("Run an evaluation", expanded=expanded, key="evaluate_run"):
         if not sign_in.allowed(Action.EVALUATE_MODEL):  # a reader is not shown which datasets there are
             return
@@ -40,15 +56,12 @@ def show_run_form(card: Card, expanded: bool) -> None:
             split = st.selectbox("X-rays", list(SPLITS), help=SPLIT_HELP, key="evaluate_split", persist_state="session")
         if sign_in.button(Action.EVALUATE_MODEL, "Run", type="primary", disabled=not entries, key="evaluate_run_start"):
             with frame.errors_shown():
-                _run(card, entries, SPLITS[split])
+                _start(card, entries, SPLITS[split])
                 st.rerun()
 
 
-def _run(card: Card, entries: Sequence[DatasetEntry], split: str | None) -> None:
-    """Runs and stores an evaluation, to be chosen when the page starts again."""
-    with EVALUATION.announced(card), progress_bar(READING) as progress:
-        result = model_evaluation.evaluate_model(card.name, [entry.path for entry in entries], split, progress)
-        stored = store_evaluation(card, "+".join(entry.name for entry in entries), split, result.scores)
-    unreadable = [f"{path} could not be read: {reason}" for path, reason in result.unreadable.items()]
-    st.session_state[NEW_EVALUATION] = stored.name
-    st.session_state[NOTES] = (stored, [*result.left_out, *unreadable])
+def _start(card: Card, entries: Sequence[DatasetEntry], split: str | None) -> None:
+    """Starts an evaluation that goes on when the page is left, and watches it."""
+    title = "+".join(entry.name for entry in entries)
+    job = evaluation_job(card, [entry.path for entry in entries], split, title)
+    run_store.start(job, f"{job.kind}-{card.name}")

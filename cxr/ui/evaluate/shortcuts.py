@@ -9,10 +9,12 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.core.number_format import counted, percent
 from cxr.datasets.labels import display_in_sentence
-from cxr.evaluation import model_evaluation
 from cxr.evaluation.shortcuts.audit_file import load_audit
 from cxr.evaluation.shortcuts.report import ShortcutAudit, ShortcutMeasurements
 from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED
+from cxr.jobs import run_store
+from cxr.jobs.audit import audit_job
+from cxr.jobs.job import JobKind
 from cxr.presentation.shortcut_tables import (
     LUNGS_MASKED_BY,
     NOT_AVAILABLE,
@@ -26,8 +28,7 @@ from cxr.ui import frame, sign_in
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.shortcuts import deletion_chart, lung_share_chart, probe_chart, randomization_chart
 from cxr.ui.components.choosers import choose_datasets
-from cxr.ui.components.progress import progress_bar
-from cxr.ui.components.running_work import AUDIT, READING
+from cxr.ui.components.jobs.of_model import jobs_of, show_jobs
 from cxr.ui.evaluate.metrics import show_metric
 from cxr.ui.plain_text import plain, plain_table
 
@@ -64,7 +65,7 @@ def show_shortcuts(card: Card) -> None:
     """Shows the model's audit, if there is one, and the form that runs one."""
     st.subheader(TITLE, anchor=False)
     audit = load_audit(card)
-    AUDIT.show_state(card)
+    show_jobs(jobs_of(JobKind.AUDIT, card))
     if audit:
         _audit_panel(audit)
     else:
@@ -79,8 +80,8 @@ def show_shortcuts(card: Card) -> None:
             Action.AUDIT_MODEL, "Run audit", type="primary", disabled=not entries, key="evaluate_audit_start"
         ):
             with frame.errors_shown():
-                with AUDIT.announced(card), progress_bar(READING) as progress:
-                    model_evaluation.audit_model(card.name, [entry.path for entry in entries], progress)
+                job = audit_job(card, [entry.path for entry in entries])
+                run_store.start(job, f"{job.kind}-{card.name}")
                 st.rerun()
 
 

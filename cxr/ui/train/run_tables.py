@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 import pandas as pd
 
@@ -12,17 +11,10 @@ from cxr.core.errors import CxrError
 from cxr.jobs.run import Run
 from cxr.registry.hyperparameters import SECTIONS, Hyperparameter, changes, hyperparameters
 from cxr.registry.recipe import Recipe
+from cxr.ui.components.jobs.titles import title_of
 
 LOSS, RANKING, MINUTES = "Best validation loss", "Best validation AUC", "Minutes"  # columns that hold numbers
 SETTING = "Hyperparameter"
-
-
-def title_of(run: Run) -> str:
-    """The name of a run for people: its recipe, when it started, and its mark."""
-    day, clock, rest = run.id.split("-", 2)
-    recipe, _, mark = rest.rpartition("-")
-    started = datetime.strptime(day + clock[:6], "%Y%m%d%H%M%S")
-    return f"{recipe}, {started:%b} {started.day}, {started:%H:%M} UTC ({mark})"
 
 
 def overview(runs: Sequence[Run]) -> pd.DataFrame:
@@ -46,7 +38,7 @@ def overview(runs: Sequence[Run]) -> pd.DataFrame:
 
 def changed_values(run: Run) -> pd.DataFrame:
     """The hyperparameters that differ from the recipe of that name; no rows where none does or it is not known."""
-    recipe = Recipe.from_toml(run.job.recipe_toml)
+    recipe = Recipe.from_toml(run.job.training.recipe_toml)
     names = {item.key: _full_label(item) for item in hyperparameters()}
     try:
         changed = changes(Recipe.read(recipe.name), recipe)
@@ -68,8 +60,8 @@ def differences(runs: Sequence[Run]) -> pd.DataFrame:
 
 def _values(run: Run) -> dict[str, str]:
     job = run.job
-    recipe = Recipe.from_toml(job.recipe_toml)
-    datasets = ", ".join(path.rsplit("/", 1)[-1] for path in job.datasets)
+    recipe = Recipe.from_toml(job.training.recipe_toml)
+    datasets = ", ".join(path.rsplit("/", 1)[-1] for path in job.inputs)
     return {"Recipe": recipe.name, "Datasets": datasets} | {
         _full_label(item): item.format(item.value_in(recipe)) for item in hyperparameters()
     }

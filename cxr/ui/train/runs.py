@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cxr.jobs import run_store
+from cxr.jobs.job import JobKind
 from cxr.jobs.run import Run
 from cxr.ui.train.ended_runs import WATCHED, show_ended
 from cxr.ui.train.live_run import show_run_in_progress
@@ -16,6 +17,11 @@ NEW, RUNS = "New training", "Runs"
 VIEW, NEXT_VIEW = "train_view", "train_next_view"
 RECENT_S = 12 * 3600  # a run that ended overnight is what its owner comes back for
 NO_RUNS = "There are no runs yet. Start with a new training."
+
+
+def trainings() -> list[Run]:
+    """The runs of trainings, and those whose job cannot be read; newest first."""
+    return [run for run in run_store.all_runs() if run.kind in (JobKind.TRAIN, None)]
 
 
 def choose_view(runs: Sequence[Run]) -> str:
@@ -43,7 +49,7 @@ def show_runs(in_progress: Sequence[Run]) -> None:
         with st.container(border=True):
             show_run_in_progress(run)
     live = {run.id for run in in_progress}
-    ended = [run for run in run_store.all_runs() if run.id not in live]
+    ended = [run for run in trainings() if run.id not in live]
     if ended:
         show_ended(ended, newest=not in_progress)
     elif not in_progress:

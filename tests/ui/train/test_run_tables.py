@@ -9,10 +9,12 @@ import pytest
 
 from cxr.core.paths import runs_dir
 from cxr.jobs import run_store
-from cxr.jobs.run import Job, Run, Status
+from cxr.jobs.job import training_job
+from cxr.jobs.run import Run, Status
 from cxr.registry.hyperparameters import hyperparameters, with_values
 from cxr.registry.recipe import Recipe
-from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview, title_of
+from cxr.ui.components.jobs.titles import title_of
+from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview
 
 LABELS = {item.key: item.label for item in hyperparameters()}
 MakeRun = Callable[..., Run]
@@ -22,7 +24,7 @@ MakeRun = Callable[..., Run]
 def make_run(home: Path) -> MakeRun:
     def make(dataset: str = "kermany", **values: Any) -> Run:
         recipe = with_values(Recipe.read("vgg16-default"), {key.replace("__", "."): v for key, v in values.items()})
-        return run_store.create(Job(recipe.to_toml(), (f"/films/{dataset}",)), recipe.name)
+        return run_store.create(training_job(recipe.to_toml(), (f"/films/{dataset}",)), recipe.name)
 
     return make
 

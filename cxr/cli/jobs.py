@@ -1,0 +1,114 @@
+"""`cxr jobs`: trainings, evaluations, audits and readings of archives on the command line. `cxr runs` is the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cxr.cli import console
+from cxr.cli.options import Json, Wait
+
+if TYPE_CHECKING:
+    from cxr.jobs.job import Job
+    from cxr.registry.card import Card
+
+RunId = Annotated[str, typer.Argument(help="The ID of a job, or its first characters; cxr jobs list shows IDs.")]
+Kind = Annotated[str | None, typer.Option(help="Only jobs of this kind: train, evaluate, audit or read.")]
+
+app = typer.Typer(help="List, show, watch, stop, resume and delete jobs: everything that takes long.")
+
+
+@app.command("list")
+def list_(kind: Kind = None, as_json: Json = False) -> None:
+    """List all jobs, newest first."""
+    from cxr.jobs import run_store
+    from cxr.jobs.job import JobKind
+
+    if kind is not None and kind not in list(JobKind):
+        raise typer.BadParameter(f"There is no kind '{kind}'. Kinds: {', '.join(JobKind)}.")
+    runs = run_store.all_runs() if kind is None else run_store.of_kind(JobKind(kind))
+    if as_json:
+        console.print_json([console.run_dict(run) for run in runs])
+        return
+    for run in runs:
+        status = run.status
+        typer.echo(f"{run.id:44} {run.kind or 'damaged':9} {status.state:12} {console.run_line(status)}")
+
+
+@app.command("show")
+def show(run_id: RunId, as_json: Json = False) -> None:
+    """Show a job's state, history and latest log lines."""
+    from cxr.jobs import run_store
+
+    run = run_store.find(run_id)
+    if as_json:
+        console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()})
+        return
+    status = run.status
+    where = f" on {status.device}" if status.device else ""
+    typer.echo(f"{run.id}: {status.state}. {status.sentence}\n{console.run_line(status)}{where}")
+    for row in run.history():
+        typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    typer.echo("\n".join(run.log_tail(10)))
+
+
+@app.command("watch")
+def watch(run_id: RunId, as_json: Json = False) -> None:
+    """Show a job's progress until it ends. Ctrl-C stops watching; the job goes on."""
+    from cxr.jobs import run_store
+
+    console.follow_to_end(run_store.find(run_id), as_json, stops=False)
+
+
+@app.command("stop")
+def stop(run_id: RunId, as_json: Json = False) -> None:
+    """Stop a job after its current step; what it has done so far is kept, and it can be resumed."""
+    from cxr.jobs import run_store
+
+    run = run_store.find(run_id)
+    run_store.stop(run)
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Job {run.id} stops after its current step.")
+
+
+@app.command("resume")
+def resume(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
+    """Resume a job: what it had finished is not done again."""
+    from cxr.jobs import run_store
+
+    run = run_store.find(run_id)
+    run_store.resume(run)
+    if wait:
+        console.follow_to_end(run, as_json)
+    else:
+        console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed job {run.id}.")
+
+
+@app.command("delete")
+def delete(run_id: RunId, as_json: Json = False) -> None:
+    """Delete a job that has ended; the model or evaluation that it stored stays."""
+    from cxr.jobs import run_store
+
+    run = run_store.find(run_id)
+    run_store.delete(run)
+    console.print_json({"run": run.id}) if as_json else typer.echo(f"Deleted job {run.id}.")
+
+
+def start_in_background(job: Job, as_json: bool) -> None:
+    """Start a job on a stored model and say how to watch it."""
+    from cxr.jobs import run_store
+
+    run = run_store.start(job, f"{job.kind}-{job.model}")
+    message = f"Started job {run.id}. Show its progress: cxr jobs watch {run.id}"
+    console.print_json({"run": run.id}) if as_json else typer.echo(message)
+
+
+def model_card(name: str | None) -> Card:
+    """The card of this model, or of the default model; RegistryError where there is none."""
+    from cxr.core.errors import RegistryError
+    from cxr.registry import default_model, registry
+
+    chosen = name or default_model.default_name()
+    if chosen is None:
+        raise RegistryError("There is no model yet. Train one, or import one.", code="no-model")
+    return registry.get_card(chosen)

@@ -1,0 +1,178 @@
+"""The task of a run, stored as job.json: its kind, its inputs, the parameters of that kind, and who asked for it.
+
+A new kind has a member of `JobKind`, a class of parameters here, and a line in `kinds`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter
+
+from cxr.core.access import LOCAL, REQUIRED_ROLE, Action, Person
+from cxr.core.errors import RunError
+
+T = TypeVar("T")
+
+
+class JobKind(StrEnum):
+    """The kinds of work that outlive the page and the terminal that started them."""
+
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+    AUDIT = "audit"
+    READ = "read"
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether such a job uses a stored model and trains none."""
+        return self is not JobKind.TRAIN
+
+
+@dataclass(frozen=True)
+class TrainParameters:
+    """A training; the inputs are its datasets."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.TRAIN
+
+    recipe_toml: str
+    model: str | None = None  # the model's name in the registry; None: the model is not stored
+    fold: tuple[int, int] | None = None  # in a cross-validation: index of the fold, number of folds
+    left_out: str | None = None  # the source that is tested on and not trained on
+
+
+@dataclass(frozen=True)
+class EvaluateParameters:
+    """An evaluation of a stored model; the inputs are the datasets."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.EVALUATE
+
+    model: str
+    version: str
+    split: str | None = None
+    title: str = ""  # the name of the X-rays, under which the evaluation is stored; by default, that of the datasets
+
+
+@dataclass(frozen=True)
+class AuditParameters:
+    """An audit of a stored model for shortcuts; the inputs are the datasets."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.AUDIT
+
+    model: str
+    version: str
+
+
+@dataclass(frozen=True)
+class ReadParameters:
+    """The reading of an archive by a stored model; the input is a folder, a ZIP, a manifest or a list of files."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.READ
+
+    model: str
+    version: str
+    out: str = ""  # the folder of the readings; by default, one in the run's own folder
+    heatmaps: bool = False
+    paths: bool = True  # whether the readings have the paths of the files
+    part_rows: int = 500  # files of a part, which is what is done again after a kill
+
+
+Parameters = TrainParameters | EvaluateParameters | AuditParameters | ReadParameters
+PARAMETERS: Mapping[JobKind, Any] = MappingProxyType(
+    {
+        parameters.kind: parameters
+        for parameters in (TrainParameters, EvaluateParameters, AuditParameters, ReadParameters)
+    }
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task: what is to be done, with what, and on whose behalf."""
+
+    parameters: Parameters
+    inputs: tuple[str, ...] = ()  # absolute paths
+    by: str = LOCAL.name  # who started it
+
+    @property
+    def kind(self) -> JobKind:
+        """The kind of work."""
+        return self.parameters.kind
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that is made, or that is used; None for a training that stores none."""
+        return self.parameters.model
+
+    @property
+    def person(self) -> Person:
+        """The person on whose behalf the run's process works."""
+        return LOCAL if self.by == LOCAL.name else Person(self.by, REQUIRED_ROLE[Action.TRAIN_MODEL])
+
+    def parameters_as(self, kind: type[T]) -> T:
+        """The parameters, if they are of this class; RunError where the job is of another kind."""
+        if not isinstance(self.parameters, kind):
+            raise RunError(f"This job is of the kind '{self.kind}'.", code="other-kind")
+        return self.parameters
+
+    @property
+    def training(self) -> TrainParameters:
+        """The parameters of a training; RunError where the job is of another kind."""
+        return self.parameters_as(TrainParameters)
+
+    def to_json(self) -> str:
+        """The text of job.json."""
+        return json.dumps(
+            {"kind": self.kind, "inputs": self.inputs, "parameters": asdict(self.parameters), "by": self.by}
+        )
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Job:
+        """The job in these bytes; a ValueError where there is none. Jobs of version 0.2 are trainings."""
+        stored = json.loads(data)
+        if not isinstance(stored, dict) or not {"inputs", "datasets"} & stored.keys():
+            raise ValueError("not a job")
+        if "kind" not in stored:
+            return _from_0_2(stored)
+        parameters = PARAMETERS[JobKind(stored["kind"])]
+        return cls(
+            adapter(parameters).validate_python(stored.get("parameters")),
+            adapter(tuple[str, ...]).validate_python(stored.get("inputs")),
+            adapter(str).validate_python(stored.get("by")),
+        )
+
+
+def training_job(
+    recipe_toml: str,
+    datasets: tuple[str, ...],
+    model: str | None = None,
+    fold: tuple[int, int] | None = None,
+    left_out: str | None = None,
+) -> Job:
+    """The job of a training on these datasets."""
+    return Job(TrainParameters(recipe_toml, model, fold, left_out), datasets)
+
+
+def _from_0_2(stored: dict[str, Any]) -> Job:
+    known = {name: stored[name] for name in ("recipe_toml", "model", "fold", "left_out") if name in stored}
+    if unknown := stored.keys() - known.keys() - {"datasets", "by"}:
+        raise ValueError(f"unknown: {sorted(unknown)}")
+    parameters = adapter(TrainParameters).validate_python(known)
+    datasets = adapter(tuple[str, ...]).validate_python(stored.get("datasets"))
+    return Job(parameters, datasets, adapter(str).validate_python(stored.get("by", LOCAL.name)))
+
+
+@cache
+def adapter(kind: type[T]) -> TypeAdapter[T]:
+    """What reads a value of this type; a ValueError where the value is another."""
+    return TypeAdapter(kind)

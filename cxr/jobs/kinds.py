@@ -1,0 +1,51 @@
+"""The kinds of jobs: the name of each for people, the module that carries it out, and how its process does that.
+
+A kind is a module with one function, `run(job, journal)`, which returns how the job ended in a sentence. It reports to
+the journal, asks it whether to stop, and keeps what it has finished in the run's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+
+from cxr.core.access import acting_as
+from cxr.jobs.job import Job, JobKind
+from cxr.jobs.run import Run
+from cxr.jobs.run_journal import RunJournal, open_journal
+
+CarryOut = Callable[[Job, RunJournal], str]
+
+
+@dataclass(frozen=True)
+class KindOfJob:
+    """How jobs of one kind are named, and what carries them out."""
+
+    name: str
+    module: str
+
+    def carry_out(self) -> CarryOut:
+        """The function that carries out a job; its module, with all that it needs, is imported here."""
+        found: CarryOut = import_module(self.module).run
+        return found
+
+
+KINDS: Mapping[JobKind, KindOfJob] = MappingProxyType(
+    {
+        JobKind.TRAIN: KindOfJob("Training", "cxr.jobs.train"),
+        JobKind.EVALUATE: KindOfJob("Evaluation", "cxr.jobs.evaluate"),
+        JobKind.AUDIT: KindOfJob("Shortcut audit", "cxr.jobs.audit"),
+        JobKind.READ: KindOfJob("Reading", "cxr.jobs.read"),
+    }
+)
+
+
+def execute(run: Run, carry_out: CarryOut | None = None) -> None:
+    """Carry out the run's job in this process, with the function of its kind, on behalf of who started it."""
+    with open_journal(run) as journal:
+        job = run.job
+        with acting_as(job.person):
+            sentence = (carry_out or KINDS[job.kind].carry_out())(job, journal)
+        journal.finish(sentence)

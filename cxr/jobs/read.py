@@ -1,0 +1,191 @@
+"""Readings of archives as jobs: a million X-rays in constant memory, part by part, and resumed after the last part."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from filelock import FileLock
+
+from cxr import DISCLAIMER
+from cxr.core.access import Action, authorize
+from cxr.core.atomic_files import write_atomically
+from cxr.core.audit_trail import AuditEntry, append_entry
+from cxr.core.errors import DatasetError, RunError
+from cxr.core.number_format import counted
+from cxr.datasets import catalog
+from cxr.inference.archive import parts
+from cxr.inference.archive.listing import file_reader, film_paths, listed_from, write_listing
+from cxr.inference.archive.overview import ArchiveSummary, summarize, write_index, write_summary
+from cxr.inference.archive.parts import ReadingsTable
+from cxr.inference.archive.reading import decoders, read_files
+from cxr.inference.loading import load_classifier
+from cxr.jobs.job import Job, ReadParameters, adapter
+from cxr.jobs.places import try_lock
+from cxr.jobs.run_journal import RunJournal
+from cxr.jobs.stored_model_job import card_of, progress_of, stop_if_requested
+from cxr.learning.journal import Phase
+from cxr.registry.card import Card
+
+LISTING, SETTINGS, LOCK = "files.jsonl", "archive.json", ".lock"
+
+
+@dataclass(frozen=True)
+class ArchiveSettings:
+    """What the readings in a folder are of; a reading that goes on there must have the same."""
+
+    source: str
+    model: str
+    version: str
+    heatmaps: bool
+    paths: bool
+    part_rows: int
+    files: int
+
+
+def reading_job(card: Card, source: str, out: str = "", heatmaps: bool = False, paths: bool = True) -> Job:
+    """The job of reading an archive with this version of a model, into the folder `out` or into one of the run's own.
+
+    AccessError for a person who may only read the datasets that this installation knows, and DatasetError where there
+    is no archive.
+    """
+    authorize(Action.READ_ARCHIVE)
+    place = Path(source).resolve()
+    if not any(Path(entry.path) == place for entry in catalog.entries()):
+        authorize(Action.ADD_DATASET)
+    next(iter(film_paths(place)), None)  # an error where it is no archive
+    target = str(Path(out).resolve()) if out else ""
+    return Job(ReadParameters(card.name, card.version, target, heatmaps, paths), (str(place),))
+
+
+def check_target(out: Path, resume: bool) -> ArchiveSettings | None:
+    """The settings of the readings in this folder, which are to go on; None where it is empty or new.
+
+    RunError where it has readings that are not to go on, or something else.
+    """
+    if (out / SETTINGS).exists():
+        if not resume:
+            raise RunError(f"There are readings in {out.name} already. Add --resume to go on.", code="has-readings")
+        return stored_settings(out)
+    if out.exists() and (
+        not out.is_dir() or any(path.name not in (parts.FOLDER, LISTING, LOCK) for path in out.iterdir())
+    ):
+        raise RunError(f"{out.name} is not an empty folder. Choose another one.", code="not-empty")
+    return None
+
+
+def stored_settings(folder: Path) -> ArchiveSettings | None:
+    """The settings of the readings in this folder; None where there are none."""
+    try:
+        return adapter(ArchiveSettings).validate_json((folder / SETTINGS).read_bytes())
+    except OSError:
+        return None
+    except ValueError as error:
+        raise RunError(f"{SETTINGS} in {folder.name} cannot be read.", code="damaged") from error
+
+
+def run(job: Job, journal: RunJournal) -> str:
+    """How the reading of an archive ended, in a sentence; what was read is in the folder of the readings."""
+    asked = job.parameters_as(ReadParameters)
+    card = card_of(asked.model, asked.version)
+    person = authorize(Action.READ_ARCHIVE)
+    folder = Path(asked.out) if asked.out else journal.run.result_folder
+    try:
+        (folder / parts.FOLDER).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder.name} cannot be written to: {error.strerror or error}.", code="not-writable"
+        ) from error
+    lock = FileLock(folder / LOCK)
+    if not try_lock(lock):
+        raise RunError(f"Another job writes to {folder.name}.", code="in-progress")
+    try:
+        settings = _settings(folder, job, asked, journal)
+        append_entry(AuditEntry(Action.READ_ARCHIVE, card.name, card.version, run=journal.run.id), person)
+        _read_missing_parts(folder, settings, card, journal)
+        summary = _finish(folder, settings, card, journal)
+    finally:
+        lock.release()
+    journal.update(result=str(folder))
+    unreadable = summary.outcomes.get("unreadable", 0)
+    missing = f" {counted(unreadable, 'file')} could not be read." if unreadable else ""
+    return f"Read {counted(summary.read, 'X-ray')} with '{card.name}' into {folder}.{missing}"
+
+
+def _settings(folder: Path, job: Job, asked: ReadParameters, journal: RunJournal) -> ArchiveSettings:
+    """The settings of these readings, stored with the list of files before the first is read."""
+    (source,) = job.inputs
+    wanted = ArchiveSettings(
+        source, asked.model, asked.version, asked.heatmaps, asked.paths, max(1, asked.part_rows), files=0
+    )
+    stored = stored_settings(folder)
+    if stored is None:
+        progress = progress_of(journal, Phase.LISTING_FILES)
+        files = write_listing(Path(source), folder / LISTING, lambda count: progress(count, 0))
+        if not files:
+            raise DatasetError("There are no X-rays in this archive.", code="no-films")
+        stored = replace(wanted, files=files)
+        write_atomically(folder / SETTINGS, json.dumps(asdict(stored)), durable=True)
+    if stored != replace(wanted, files=stored.files):
+        raise RunError(
+            f"The readings in {folder.name} are of another archive, model or setting. Choose another folder.",
+            code="other-readings",
+        )
+    return stored
+
+
+def _read_missing_parts(folder: Path, settings: ArchiveSettings, card: Card, journal: RunJournal) -> None:
+    """Read the files of each part that is not there yet, and store it."""
+    parts.remove_partial_files(folder)
+    finished = set(parts.finished_parts(folder))
+    done = sum(max(0, min(settings.part_rows, settings.files - part * settings.part_rows)) for part in finished)
+    if done == settings.files:
+        return
+    classifier = load_classifier(card.name)
+    table = ReadingsTable(
+        f"{card.name}@{card.version}",
+        classifier.classes,
+        classifier.threshold,
+        settings.paths,
+        settings.heatmaps,
+        settings.part_rows,
+    )
+    source, progress = Path(settings.source), progress_of(journal, Phase.READING_IMAGES)
+    progress(done, settings.files)
+    begun, first = time.monotonic(), done
+    missing = (file for file in listed_from(folder / LISTING, 0) if file[0] // settings.part_rows not in finished)
+    with (
+        closing(decoders()) as pool,
+        closing(read_files(classifier, missing, file_reader(source), pool, settings.heatmaps)) as rows,
+    ):
+        for part, together in groupby(rows, lambda row: row["number"] // settings.part_rows):
+            kept = []
+            for row in together:
+                kept.append(row)
+                done += 1
+                journal.phase(Phase.READING_IMAGES, done, settings.files)
+                stop_if_requested(journal)
+            parts.write_part(folder, part, kept, table)
+            journal.update(films_s=round((done - first) / (time.monotonic() - begun), 2))
+
+
+def _finish(folder: Path, settings: ArchiveSettings, card: Card, journal: RunJournal) -> ArchiveSummary:
+    """Summarize what was read; the list of files goes where their paths are not to be kept."""
+    journal.phase(Phase.SUMMARIZING)
+    write_index(folder)
+    summary = summarize(folder)
+    facts: dict[str, object] = {
+        "model": f"{card.name}@{card.version}",
+        "classes": list(card.classes),
+        "threshold": card.threshold,
+        "run": journal.run.id,
+        "disclaimer": DISCLAIMER,
+    }
+    write_summary(folder, summary, facts)
+    if not settings.paths:
+        (folder / LISTING).unlink(missing_ok=True)
+    return summary

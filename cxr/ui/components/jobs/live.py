@@ -1,0 +1,43 @@
+"""Jobs on a page: one in progress, drawn again every two seconds, and one that has ended."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cxr.jobs.run import Run
+from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
+from cxr.ui.components.jobs.titles import progress_text, share_done, started_text, task_of
+from cxr.ui.plain_text import plain
+
+REFRESH_S = 2
+GOES_ON = "You can leave this page or close the browser; the job goes on."
+WHAT_GOES = "The job's log and what it has finished so far are deleted permanently. What it has stored stays."
+
+
+def show_job_in_progress(run: Run) -> None:
+    """Shows a job in progress, with a button that stops it."""
+    with st.container(border=True):
+        st.markdown(plain(f"{task_of(run)}, {started_text(run)}"))
+        _show_live(run)
+        offer_stop(run)
+
+
+@st.fragment(run_every=REFRESH_S)
+def _show_live(run: Run) -> None:
+    """Shows the state now; when the job ends, the whole page is drawn again."""
+    status = run.status
+    if not status.alive:
+        st.rerun()
+    st.progress(share_done(status), plain(progress_text(status)))
+    st.caption(plain(" ".join(filter(None, (status.sentence, GOES_ON)))))
+
+
+def show_ended_job(run: Run, what_goes: str = WHAT_GOES) -> None:
+    """Shows how a job has ended, with buttons that resume and delete it."""
+    status = run.status
+    sentence = plain(status.sentence or f"{status.state.capitalize()}.")
+    (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(sentence)
+    with st.container(horizontal=True):
+        offer_resume(run)
+        offer_deletion(run, what_goes)
+    show_log(run)

@@ -1,0 +1,61 @@
+"""The names of jobs for people, and what they have come to in a line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cxr.core.errors import RunError
+from cxr.core.number_format import duration
+from cxr.jobs.estimate import time_left_s
+from cxr.jobs.job import JobKind, TrainParameters
+from cxr.jobs.kinds import KINDS
+from cxr.jobs.run import Run, Status
+from cxr.learning.journal import Phase
+
+DAMAGED = "Damaged job"
+
+
+def started_text(run: Run) -> str:
+    """When the run was first started."""
+    day, clock, _ = run.id.split("-", 2)
+    started = datetime.strptime(day + clock[:6], "%Y%m%d%H%M%S")
+    return f"{started:%b} {started.day}, {started:%H:%M} UTC"
+
+
+def title_of(run: Run) -> str:
+    """The name of a training for people: its recipe, when it started, and its mark."""
+    recipe, _, mark = run.id.split("-", 2)[2].rpartition("-")
+    return f"{recipe}, {started_text(run)} ({mark})"
+
+
+def task_of(run: Run) -> str:
+    """What the run does, in a few words: its kind and its model."""
+    try:
+        job = run.job
+    except RunError:
+        return DAMAGED
+    name = KINDS[job.kind].name
+    if isinstance(job.parameters, TrainParameters):
+        recipe = run.id.split("-", 2)[2].rpartition("-")[0]
+        return f"{name} of {job.model or recipe}"
+    return f"{name} by {job.model}" if job.kind is JobKind.READ else f"{name} of {job.model}"
+
+
+def share_done(status: Status) -> float:
+    """How much of the present phase is done, or of all epochs, from 0 to 1."""
+    within = status.done / status.total if status.total else 0.0
+    if status.phase == Phase.TRAINING:
+        within = (status.epoch - 1 + within) / max(status.epochs, 1)
+    return min(max(within, 0.0), 1.0)
+
+
+def progress_text(status: Status, history: list[dict[str, float]] | None = None) -> str:
+    """What the run does now, how far it is, and how long the phase takes, in a line."""
+    left_s = time_left_s(status, history or [])
+    left = "" if left_s is None else f", about {duration(left_s)} left"
+    if status.phase == Phase.TRAINING:
+        step = f"step {status.done:,} of {status.total:,}"
+        return f"Epoch {status.epoch} of {status.epochs}, {step}{left}"
+    count = f": {status.done:,} of {status.total:,}" if status.total else ""
+    phase = status.phase or status.state
+    return f"{phase[:1].upper()}{phase[1:]}{count}{left}"

@@ -1,0 +1,88 @@
+"""All jobs: those in progress, live, then a table of those that have ended, of which one can be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from cxr.core.errors import RunError
+from cxr.jobs.job import JobKind
+from cxr.jobs.kinds import KINDS
+from cxr.jobs.run import Run
+from cxr.ui import frame
+from cxr.ui.components.jobs.live import show_ended_job, show_job_in_progress
+from cxr.ui.components.jobs.titles import started_text, task_of
+from cxr.ui.plain_text import plain
+
+NO_JOBS = "There are no jobs yet. Trainings, evaluations, audits and readings of archives appear here."
+MINUTES = "Minutes"
+CHOSEN = "jobs_chosen"
+ROWS_PX, MOST_ROWS = 36, 12
+
+
+def show_jobs_in_progress(runs: Sequence[Run]) -> None:
+    """Shows each job in progress with its progress and a button that stops it."""
+    for run in runs:
+        show_job_in_progress(run)
+
+
+def show_ended_jobs(runs: Sequence[Run]) -> None:
+    """Shows the jobs that have ended as a table; choosing a row opens its job."""
+    st.subheader("Past jobs", anchor=False)
+    table = pd.DataFrame([_row(run) for run in runs])
+    chosen = st.dataframe(
+        table,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        height=ROWS_PX * (min(len(runs), MOST_ROWS) + 1),
+        column_config={MINUTES: st.column_config.NumberColumn(format="%.1f")},
+        key=f"{CHOSEN}_{hash(tuple(run.id for run in runs))}",  # in another list, a row is another job
+        alt="Past jobs, newest first; select a row to open it",
+    )
+    rows = chosen.selection.rows
+    if rows and rows[0] < len(runs):
+        _show_details(runs[rows[0]])
+
+
+def _row(run: Run) -> dict[str, object]:
+    status = run.status
+    try:
+        by = run.job.by
+    except RunError:
+        by = ""
+    return {
+        "Job": task_of(run),
+        "State": status.state.capitalize(),
+        "Started": started_text(run),
+        MINUTES: max(0.0, status.heartbeat - status.started) / 60,
+        "By": by,
+        "ID": run.id,
+    }
+
+
+def _show_details(run: Run) -> None:
+    with st.container(border=True):
+        st.markdown(plain(f"{task_of(run)}, {started_text(run)}"))
+        show_ended_job(run)
+        _link_to_result(run)
+
+
+def _link_to_result(run: Run) -> None:
+    """Links to the page that shows what the job has made."""
+    status = run.status
+    try:
+        job = run.job
+    except RunError:
+        return
+    if job.kind is JobKind.TRAIN:
+        frame.link("train", "Runs on Train")
+        if status.model:
+            frame.link("models", "Model card", model=status.model)
+    elif job.kind in (JobKind.EVALUATE, JobKind.AUDIT):
+        section = {"show": "Shortcuts"} if job.kind is JobKind.AUDIT else {}
+        frame.link("evaluate", KINDS[job.kind].name, model=job.model or "", **section)
+    elif job.kind is JobKind.READ:
+        frame.link("predict", "Readings on Predict")
