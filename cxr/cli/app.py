@@ -14,7 +14,20 @@ from typing import Annotated
 import typer
 
 from cxr import DISCLAIMER
-from cxr.cli import counter_check, datasets, doctor, evaluate, jobs, models, predict, read, reader_study, trail, train
+from cxr.cli import (
+    counter_check,
+    datasets,
+    doctor,
+    evaluate,
+    jobs,
+    models,
+    predict,
+    read,
+    reader_study,
+    revisions,
+    trail,
+    train,
+)
 from cxr.cli.failures import LogToStandardError, one_sentence
 
 app = typer.Typer(
@@ -38,6 +51,8 @@ app.command()(read.read)
 app.command()(counter_check.counter_check)
 app.command()(datasets.audit)
 app.command()(datasets.phantom)
+app.command()(revisions.revise)
+app.command()(revisions.revisions)
 app.command()(trail.trail)
 app.command()(doctor.doctor)
 

@@ -55,12 +55,12 @@ def manifest_path(entry: DatasetEntry, dataset: Dataset) -> Path | None:
     return root / MANIFEST if root.is_dir() else None
 
 
-def write_manifest(path: Path, dataset: Dataset) -> Path | None:
+def write_manifest(path: Path, dataset: Dataset, action: Action = Action.SPLIT_DATASET) -> Path | None:
     """The new path of the manifest that was replaced by this dataset's; None where there was none.
 
     The new manifest is opened and compared before the old one is replaced.
     """
-    with audited(Action.SPLIT_DATASET):
+    with audited(action):
         return _replace(path, dataset)
 
 

@@ -119,6 +119,9 @@ DO = {
     Action.EXPORT_MODEL: lambda home: package.export_model("first", home / "again.zip"),
     Action.ADD_DATASET: lambda home: catalog.add("/no/such/folder"),
     Action.SPLIT_DATASET: lambda home: manifest.write_manifest(home / "manifest.csv", dataset()),
+    Action.REVISE_DATASET: lambda home: manifest.write_manifest(
+        home / "manifest.csv", dataset(), Action.REVISE_DATASET
+    ),
     Action.REMOVE_DATASET: lambda home: catalog.remove("phantoms"),
     Action.ADD_INPUT_CHECK: lambda home: input_check_training.add_input_check(
         "first", [catalog.entries()[0].path], quiet

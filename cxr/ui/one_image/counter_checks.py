@@ -89,7 +89,7 @@ def _show(shown: ShownChecks, film_id: str) -> None:
     )
     for sentence in shown.findings:
         st.markdown(f"- {plain(sentence)}")
-    st.caption(" ".join(map(plain, shown.notes)))
+    st.caption(" ".join(plain(note) for note in shown.notes))
     name = f"counter-checks-{film_id[:8]}"
     with st.container(horizontal=True):
         for data, kind, media_type in ((shown.png, "png", "image/png"), (shown.json, "json", "application/json")):
