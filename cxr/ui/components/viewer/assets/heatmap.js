@@ -99,7 +99,7 @@ class Heatmaps {
   drawContours(context, name, onFilm, palette, opacity) {
     const dense = globalThis.devicePixelRatio || 1;
     context.save();
-    context.globalAlpha = Math.max(0.35, opacity);
+    context.globalAlpha = Math.min(1, 0.4 + opacity); // lines are thin
     for (const level of CONTOURS) {
       const path = new Path2D();
       path.addPath(this.once(`${name} ${level}`, () => contour(this.values(name), level)), onFilm);

@@ -1,6 +1,6 @@
 // Keys: what each does, in the order of the list that `?` shows.
 
-const PRESET_KEYS = ["1", "2", "3", "4", "5"];
+const PRESETS = ["default", "auto", "lung", "bone", "full"];
 const PAN_STEP = 0.08, WINDOW_STEP = 0.1; // parts of the pane, of the window
 
 // Each entry: keys, words for the list, act. Arrows need an image in focus, the others only the viewer.
@@ -9,12 +9,12 @@ const KEYS = [
   [["v"], "Pan tool", (viewer) => viewer.chooseTool("pan")],
   [["z"], "Zoom tool", (viewer) => viewer.chooseTool("zoom")],
   [["m"], "Measure tool", (viewer) => viewer.chooseTool("measure")],
-  [["k"], "Mark tool", (viewer) => viewer.data.marks && viewer.chooseTool("mark")],
+  [["k"], "Mark tool, where marks are asked for", (viewer) => viewer.data.marks && viewer.chooseTool("mark")],
   [["+", "="], "Zoom in", (viewer) => viewer.zoom(ZOOM_STEP)],
   [["-"], "Zoom out", (viewer) => viewer.zoom(1 / ZOOM_STEP)],
   [["0"], "Fit", (viewer) => viewer.fitFilm()],
   [["a"], "Actual pixels, 1:1", (viewer) => viewer.actualSize()],
-  [PRESET_KEYS, "Window: default, auto, lung, bone, full", (viewer, key) => viewer.choosePreset(["default", "auto", "lung", "bone", "full"][key - 1])],
+  [["1", "2", "3", "4", "5"], `Window: ${PRESETS.join(", ")}`, (viewer, key) => viewer.choosePreset(PRESETS[key - 1])],
   [["i"], "Invert", (viewer) => viewer.toggleInvert()],
   [["h"], "Heatmap on or off", (viewer) => viewer.toggleHeatmap()],
   [["o"], "Color wash or contours", (viewer) => viewer.toggleStyle()],
@@ -39,7 +39,7 @@ const ARROW_WORDS = [
   ["Shift + arrows", "Window: width to the sides, level up and down"],
 ];
 const ACTIONS = new Map(KEYS.flatMap(([keys, , act]) => keys.map((key) => [key, act])));
-const NAMES = { " ": "Space", PageDown: "Page down", PageUp: "Page up", Backspace: "Backspace" };
+const NAMES = { R: "Shift + r", PageDown: "Page down", PageUp: "Page up", Backspace: "Backspace" };
 
 // Whether this key was used up.
 function pressed(viewer, event, onFrame) {
@@ -56,7 +56,8 @@ function pressed(viewer, event, onFrame) {
 }
 
 function fillKeys(list) {
-  const rows = [...KEYS.map(([keys, words]) => [keys.map((key) => NAMES[key] ?? key).join(" or "), words]), ...ARROW_WORDS];
+  const named = (keys) => (keys.length > 2 ? `${keys[0]} to ${keys.at(-1)}` : keys.map((key) => NAMES[key] ?? key).join(" or "));
+  const rows = [...KEYS.map(([keys, words]) => [named(keys), words]), ...ARROW_WORDS];
   list.replaceChildren(...rows.flatMap(([keys, words]) => {
     const name = document.createElement("dt"), meaning = document.createElement("dd");
     name.textContent = keys;

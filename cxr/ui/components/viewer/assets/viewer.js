@@ -430,6 +430,7 @@ class Viewer {
     for (let i = 0; i < 128; i++) image.data.set([...colorOf(palette, i / 127), 255], 4 * i);
     ramp.putImageData(image, 0, 0);
     this.find(".legend").hidden = !prefs.overlay;
+    this.find(".levels").textContent = prefs.style === "contours" ? ` of this heatmap; lines at ${CONTOURS.map((level) => `${100 * level}%`).join(", ")}` : "";
   }
 
   fillClasses(box) {
