@@ -34,6 +34,8 @@ class Action(StrEnum):
     EVALUATE_MODEL = "evaluate a model"
     AUDIT_MODEL = "audit a model"
     READ_ARCHIVE = "read an archive"
+    SEARCH_PACS = "search the PACS"
+    SEND_TO_PACS = "send results to the PACS"
     DELETE_EVALUATION = "delete an evaluation"
     AUDIT_DATASET = "audit a dataset"
     CREATE_DATASET = "create a dataset"
@@ -86,7 +88,13 @@ LEGACY_ACTIONS: Mapping[str, Action] = MappingProxyType(
     }
 )
 
-_READER_ACTIONS = (Action.READ_FILMS, Action.SAVE_RESPONSE, Action.VIEW_EVALUATIONS, Action.VIEW_MODELS)
+_READER_ACTIONS = (
+    Action.READ_FILMS,
+    Action.SAVE_RESPONSE,
+    Action.VIEW_EVALUATIONS,
+    Action.VIEW_MODELS,
+    Action.SEARCH_PACS,
+)
 _ADMIN_ACTIONS = (
     Action.ADD_DATASET,
     Action.REMOVE_DATASET,

@@ -125,6 +125,8 @@ def test_a_result_that_finds_nothing_marks_no_region(writer: ResultWriter, decis
 
 def test_pictures_pdf_and_heatmap_come_out_as_they_went_in(writer: ResultWriter) -> None:
     content = content_of()
+    assert content.capture is not None
+    assert content.heatmap is not None
     made = {item.kind: parsed(item) for item in writer.write(original(2), content)}
     assert np.array_equal(made[ObjectKind.CAPTURE].pixel_array, content.capture)
     assert made[ObjectKind.CAPTURE].BurnedInAnnotation == "YES"
