@@ -12,6 +12,7 @@ from playwright.sync_api import FilePayload, Page, WebSocket, expect
 
 from cxr.datasets.labels import display_name
 from cxr.films.synthetic.phantom import draw_phantom
+from tests.support.accessibility import serious_findings
 from tests.support.browser import settled
 from tests.support.file_seeds import dataset_of, saved, written
 from tests.support.server import Server
@@ -274,6 +275,34 @@ def test_all_is_done_with_keys_alone(page: Page, unchanged_server: Server) -> No
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUSED) not in ("Pan", "Zoom", "Measure")
     assert page.locator(".result").inner_text()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_page_is_accessible_in_every_state_and_fits_every_width(
+    page: Page, unchanged_server: Server, theme: str
+) -> None:
+    page.goto(f"{unchanged_server.url}/_stcore/health")
+    key = "stActiveTheme-/-v2"
+    page.evaluate(f"localStorage.setItem('{key}', '\"{theme.title()}\"'); localStorage.setItem('cxr-{key}', 'x')")
+    opened(page, unchanged_server, ("1.2.3", narrow_dicom()))
+    if page.get_by_role("button", name="Show anyway").count():
+        assert serious_findings(page) == []
+        page.get_by_role("button", name="Show anyway").click()
+        page.locator(".classes label").first.wait_for()
+        settled(page)
+    for width, height in ((1280, 900), (800, 1000), (640, 450)):  # the last is 1280 by 900 at a zoom of 200%
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.locator(".viewer").evaluate("(viewer) => viewer.scrollWidth <= viewer.clientWidth")
+    assert serious_findings(page) == []
+    page.locator(".style").select_option("contours")
+    page.get_by_role("button", name="Measure").click()
+    drag(page, 60, 20)
+    page.get_by_role("button", name="Rotate right").click()
+    page.locator(".facts summary").click()
+    assert serious_findings(page) == []
+    page.keyboard.press("?")
+    page.locator("dialog.keys[open]").wait_for()
+    assert serious_findings(page) == []
 
 
 FOCUSED = """() => {

@@ -254,7 +254,7 @@ class Viewer {
   chooseTool(tool) {
     this.crosshair = null;
     this.prefer({ tool });
-    this.say(`${this.find(`[data-tool=${tool}]`).textContent} tool`);
+    this.say(`${this.find(`button[data-tool=${tool}]`).textContent} tool`);
   }
 
   toggleHeatmap() { this.data.heat && this.prefer({ overlay: !this.prefs.overlay }); }
@@ -391,13 +391,13 @@ class Viewer {
 
   fillControls() {
     const { data, prefs } = this, heat = Boolean(data.heat);
-    for (const button of this.all("[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === this.tool);
+    for (const button of this.all("button[data-tool]")) button.setAttribute("aria-pressed", button.dataset.tool === this.tool);
     for (const frame of this.frames) {
       frame.dataset.tool = this.tool;
       frame.style.setProperty("--shape", `${data.width} / ${data.height * data.aspect}`);
     }
     const act = (name) => this.find(`[data-act="${name}"]`);
-    this.find("[data-tool=mark]").hidden = !data.marks;
+    this.find("button[data-tool=mark]").hidden = !data.marks;
     act("flip").setAttribute("aria-pressed", this.view.flipped);
     act("layout").setAttribute("aria-pressed", this.isDouble);
     act("layout").hidden = this.find(".heat").hidden = !heat;
@@ -517,7 +517,7 @@ class Viewer {
       "close-keys": () => this.find(".keys").close(),
     };
     for (const button of this.all("[data-act]")) button.addEventListener("click", () => acts[button.dataset.act]());
-    for (const button of this.all("[data-tool]")) button.addEventListener("click", () => this.chooseTool(button.dataset.tool));
+    for (const button of this.all("button[data-tool]")) button.addEventListener("click", () => this.chooseTool(button.dataset.tool));
     const on = (selector, name, act) => this.find(selector).addEventListener(name, (event) => act(event.target));
     on(".overlay", "input", (box) => this.prefer({ overlay: box.checked }));
     on(".opacity", "input", (range) => this.prefer({ opacity: Number(range.value) }));
