@@ -7,10 +7,12 @@ import streamlit as st
 from cxr.ui import frame
 from cxr.ui.components.choosers import show_first_steps
 from cxr.ui.components.into_view import bring_into_view
+from cxr.ui.predict.archive_panel import show_archives
 from cxr.ui.predict.batch import read_new_films, show_batch
 from cxr.ui.predict.examples import OPEN_FILM, show_examples
 from cxr.ui.predict.reading import show_reading
 from cxr.ui.predict.upload import current_session, show_model_and_upload
+from cxr.ui.read_first.on_predict import reads_first
 
 TITLE = "Predict"
 
@@ -24,10 +26,13 @@ def main() -> None:
         show_first_steps()
     elif not session.sources:
         show_examples(session, card)
+        show_archives(session, card)
     else:
         with frame.errors_shown():
             readings = read_new_films(session, card)
-            if len(readings) == 1:
+            if reads_first(session, card, readings):
+                pass
+            elif len(readings) == 1:
                 show_reading(session, card, readings, heading_place)
             elif listed := show_batch(session, readings, card):
                 show_reading(session, card, listed, st.container())

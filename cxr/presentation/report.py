@@ -117,10 +117,21 @@ def _findings(report: Report, text: Callable[..., Any], gap: Any) -> list[Any]:
     if report.withheld:
         return [text(WITHHELD)]
     response = report.response
-    answers = [NO_RESPONSE] if response is None else [f"Reader response: {response.answer}."]
-    answers += [f"Note: {response.note}"] if response and response.note else []
+    answers = [NO_RESPONSE]
+    if response:
+        answers = [f"Reader response: {response.answer}."] if response.answer else []
+        answers += reading_lines(response) + ([f"Note: {response.note}"] if response.note else [])
     table = _probabilities(report.prediction, report.card)
     return [text("", lead=decision_sentence(report.prediction, report.card)), gap, table, gap, *map(text, answers)]
+
+
+def reading_lines(response: ReaderResponse) -> list[str]:
+    """What a reader who read first answered before the prediction and after it, one sentence each."""
+    answers = (
+        ("Before the prediction", response.first, response.first_confidence),
+        ("Final answer", response.second, response.second_confidence),
+    )
+    return [f"{when}: {display_name(choice)}, {sure}% sure." for when, choice, sure in answers if choice]
 
 
 def _footer(canvas: Any, page: Any) -> None:

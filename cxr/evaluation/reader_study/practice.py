@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from cxr.core.errors import CxrError
-from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.decisions import positive_name
 from cxr.evaluation.reader_study.case_set import Case, CaseSet
 from cxr.inference.batch import Reading
+from cxr.inference.reader_answers import Question, ReaderAnswer, final_response, first_response
 from cxr.inference.reader_responses import ReaderResponse
 
 
@@ -20,50 +18,6 @@ class Stage(StrEnum):
     ALONE = "alone"
     MODEL = "model"
     REFERENCE = "reference"
-
-
-@dataclass(frozen=True)
-class ReaderAnswer:
-    """An answer with its confidence in percent."""
-
-    choice: str
-    confidence: int
-
-
-@dataclass(frozen=True)
-class Question:
-    """The answers that a reader may give, and which of them says that there is no finding."""
-
-    choices: tuple[str, ...]
-    negative: str
-
-    @classmethod
-    def of_model(cls, labels: LabelSpace, binary: bool = False) -> Question:
-        """The question that this model answers: its classes, or the negative class against any finding."""
-        if labels.negative is None:
-            raise CxrError("This model has no class 'normal', so its X-rays cannot be read here.", code="no-negative")
-        negative = labels.classes[labels.negative]
-        return cls((negative, positive_name(labels)) if binary else labels.classes, negative)
-
-
-def first_response(reading: Reading, model: str, answer: ReaderAnswer, negative: str, shown: bool) -> ReaderResponse:
-    """The response to a reading before its prediction is seen; one that is not `shown` is not in it."""
-    prediction = reading.prediction if shown else None
-    return ReaderResponse(
-        reading.film_id,
-        model,
-        prediction.decision if prediction else "",
-        round(prediction.probability(), 6) if prediction else 0.0,
-        negative=negative,
-        score=round(prediction.positive_probability, 6) if prediction else None,
-        first=answer.choice,
-        first_confidence=answer.confidence,
-    )
-
-
-def final_response(response: ReaderResponse, answer: ReaderAnswer) -> ReaderResponse:
-    """The response with the answer after the prediction was seen."""
-    return replace(response, second=answer.choice, second_confidence=answer.confidence)
 
 
 @dataclass(eq=False)
@@ -79,6 +33,7 @@ class Practice:
     position: int = 0
     stage: Stage = Stage.ALONE
     ended: bool = False
+    _saved: int = 0  # how many answers were saved or downloaded
     _first: ReaderAnswer | None = None  # committed to, before the model's reading is there
     _marks: str = ""
     _seconds: float = 0.0
@@ -97,6 +52,15 @@ class Practice:
     def answered(self) -> int:
         """The number of cases with a complete response."""
         return sum(bool(response.second) for response in self.responses.values())
+
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether there are answers that were neither saved nor downloaded."""
+        return self.answered > self._saved
+
+    def mark_saved(self) -> None:
+        """Remember that all answers so far are saved or downloaded."""
+        self._saved = self.answered
 
     def commit(self, answer: ReaderAnswer, marks: str = "", seconds: float = 0.0) -> None:
         """Take the reader's own answer; it cannot be changed any more."""
@@ -134,8 +98,15 @@ class Practice:
         self.ended = not waiting
         if waiting:
             self.position = next((i for i in waiting if i > self.position), waiting[0])
-            self.responses.pop(self.case.film, None)
             self.stage = Stage.ALONE
+
+    def skip(self) -> None:
+        """Take the open case, which cannot be read, out of the set."""
+        rest = tuple(case for case in self.case_set.cases if case != self.case)
+        self.responses.pop(self.case.film, None)
+        self.case_set = replace(self.case_set, cases=rest)
+        self.position = min(self.position, len(rest)) - 1
+        self.go_on()
 
     def _is_complete(self, case: Case) -> bool:
         response = self.responses.get(case.film)

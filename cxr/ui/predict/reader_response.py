@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import streamlit as st
 
@@ -12,12 +13,16 @@ from cxr.core.number_format import counted
 from cxr.inference import reader_responses, response_tables
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
+from cxr.inference.reader_answers import Question, ReaderAnswer, final_response
 from cxr.inference.reader_responses import ANSWERS, MAX_NOTE_LENGTH, ReaderResponse
 from cxr.inference.session import ReadingSession
 from cxr.ui import sign_in
+from cxr.ui.plain_text import plain
 from cxr.ui.predict.upload import PROBLEMS
+from cxr.ui.read_first.answer_form import AnswerForm, answer_text, ask_answer
 
 SAVE = "predict_save_responses"
+KEEP_NOTE = "Keep your answer or change it."
 
 
 def ask_response(session: ReadingSession, reading: Reading, prediction: Prediction) -> None:
@@ -27,24 +32,30 @@ def ask_response(session: ReadingSession, reading: Reading, prediction: Predicti
     key = f"predict_response_{reading.film_id}_{prediction.model}"
 
     def respond() -> None:
-        answer = st.session_state[f"{key}_answer"]
-        if answer is None:
-            session.responses.pop(place, None)
-            return
         note = st.session_state.get(f"{key}_note", "")
-        response = ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), answer, note)
+        if earlier and earlier.is_reading:
+            keep(replace(earlier, note=note))
+        elif (answer := st.session_state[f"{key}_answer"]) is None:
+            session.responses.pop(place, None)
+        else:
+            keep(ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), answer, note))
+
+    def keep(response: ReaderResponse) -> None:
         session.responses[place] = response
         _save([response])
 
     with st.expander("Your interpretation", expanded=True):
-        st.segmented_control(
-            "Do you agree with the prediction?",
-            ANSWERS,
-            default=earlier.answer if earlier else None,
-            format_func=str.capitalize,
-            key=f"{key}_answer",
-            on_change=respond,
-        )
+        if earlier and earlier.is_reading:
+            _ask_final(key, earlier, prediction, keep)
+        else:
+            st.segmented_control(
+                "Do you agree with the prediction?",
+                ANSWERS,
+                default=earlier.answer if earlier else None,
+                format_func=str.capitalize,
+                key=f"{key}_answer",
+                on_change=respond,
+            )
         st.text_input(
             "Note (no patient names)",
             earlier.note if earlier else "",
@@ -62,6 +73,29 @@ def ask_response(session: ReadingSession, reading: Reading, prediction: Predicti
             "are saved, too.",
         )
         _offer_downloads(list(session.responses.values()))
+
+
+def _ask_final(
+    key: str, response: ReaderResponse, prediction: Prediction, keep: Callable[[ReaderResponse], None]
+) -> None:
+    """Shows what the reader answered before the prediction, and asks for the final answer."""
+    st.markdown(f"Before the prediction: **{plain(answer_text(response.first, response.first_confidence))}**")
+    if response.second:
+        st.markdown(f"Final answer: **{plain(answer_text(response.second, response.second_confidence))}**")
+
+    def finish(answer: ReaderAnswer) -> None:
+        agrees = answer.choice == prediction.decision
+        shown = replace(
+            response,
+            decision=prediction.decision,
+            probability=round(prediction.probability(), 6),
+            score=round(prediction.positive_probability, 6),
+        )
+        keep(replace(final_response(shown, answer), answer="agree" if agrees else "disagree"))
+
+    start = ReaderAnswer(response.second or response.first, response.second_confidence or response.first_confidence)
+    question = Question(prediction.classes, response.negative)
+    ask_answer(AnswerForm(f"{key}_final", question, "Save final answer", finish, KEEP_NOTE, start))
 
 
 @sign_in.as_visitor

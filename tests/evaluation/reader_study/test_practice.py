@@ -11,8 +11,9 @@ from cxr.core.errors import CxrError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.reader_study.case_set import Case, CaseSet
 from cxr.evaluation.reader_study.marks import heat_at, marked_pixels, marks_of, marks_text
-from cxr.evaluation.reader_study.practice import Practice, Question, ReaderAnswer, Stage
+from cxr.evaluation.reader_study.practice import Practice, Stage
 from cxr.inference.batch import Reading
+from cxr.inference.reader_answers import Question, ReaderAnswer
 from cxr.inference.sources import FilmSource
 from tests.support.predictions import predicted
 
@@ -24,7 +25,7 @@ NORMAL, VIRAL = ReaderAnswer("normal", 80), ReaderAnswer("viral", 60)
 def practice(cases: int = 3, feedback: bool = True) -> Practice:
     sources = [FilmSource(f"case/{number}", "X-ray", partial(bytes, 1)) for number in range(cases)]
     drawn = tuple(Case(f"{number:016x}", CLASSES[number % 3], source) for number, source in enumerate(sources))
-    return Practice(CaseSet("drawn", drawn), Question.of_model(LABELS), "tiny@1", "reader-1", feedback)
+    return Practice(CaseSet("drawn", drawn), Question.of_classes(LABELS), "tiny@1", "reader-1", feedback)
 
 
 def reading(of: Practice) -> Reading:
@@ -93,11 +94,10 @@ def test_a_file_of_earlier_answers_is_taken_up_where_it_ended() -> None:
 
 
 def test_the_question_is_about_the_classes_or_about_any_finding() -> None:
-    assert Question.of_model(LABELS).choices == CLASSES
-    grouped = LabelSpace(CLASSES, {"pneumonia": ("bacterial", "viral")})
-    assert Question.of_model(grouped, binary=True).choices == ("normal", "pneumonia")
+    assert Question.of_classes(LABELS).choices == CLASSES
+    assert Question.of_classes(LABELS, "pneumonia").choices == ("normal", "pneumonia")
     with pytest.raises(CxrError) as raised:
-        Question.of_model(LabelSpace(("bacterial", "viral", "covid19")))
+        Question.of_classes(LabelSpace(("bacterial", "viral", "covid19")))
     assert raised.value.code == "error.no-negative"
 
 

@@ -1,0 +1,144 @@
+"""Choosing a set of cases: dataset, model, size and seed; the page's address names them, for a class to share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from cxr.core.access import Action, authorize
+from cxr.core.errors import CxrError
+from cxr.core.number_format import counted
+from cxr.datasets import catalog
+from cxr.datasets.catalog import DatasetEntry
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import LabelSpace, display_in_sentence
+from cxr.evaluation.decisions import positive_name
+from cxr.evaluation.reader_study.case_set import (
+    MAX_CASES,
+    CaseSetRequest,
+    Mixture,
+    draw_case_set,
+    roles_in_training,
+)
+from cxr.evaluation.reader_study.practice import Practice
+from cxr.inference.reader_answers import Question
+from cxr.inference.reader_responses import new_reader_code
+from cxr.inference.response_tables import from_csv
+from cxr.registry import registry
+from cxr.registry.card import Card
+from cxr.ui.components.choosers import choose_model, choose_option, show_first_steps
+from cxr.ui.plain_text import plain
+
+USUAL_SIZE, MAX_SEED = 20, 999_999
+MIXTURES = {Mixture.HALF: "Half normal, half with a finding", Mixture.AS_IN_DATASET: "As often as in the dataset"}
+CLASSES, BINARY = "The model's classes", "Normal or a finding"
+NO_DATASETS = "There is no dataset yet. Add one on the page Data."
+INTRODUCTION = (
+    "Read X-rays before the model does: the image alone, your answer and how sure you are, then the model's answer "
+    "with its heatmap, then your final answer. At the end there is a score. X-rays that the model was trained on are "
+    "left out."
+)
+SHARE_NOTE = (
+    "Everyone who starts with the same dataset, model, number and seed reads the same X-rays in the same order."
+)
+START = "Start reading"
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What is chosen in the form."""
+
+    entry: DatasetEntry
+    card: Card
+    size: int
+    seed: int
+    mixture: Mixture
+    binary: bool
+    feedback: bool
+
+
+def show_set_form() -> tuple[Practice, Card] | None:
+    """Shows the form; the reader's practice once it is started, else None."""
+    st.markdown(INTRODUCTION)
+    entries = {entry.name: entry for entry in catalog.entries()}
+    if not entries:
+        st.info(NO_DATASETS)
+        return None
+    left, right = st.columns(2)
+    with left:
+        name = choose_option("Dataset", _in_order(list(entries)), "practice_dataset")
+    with right:
+        card = choose_model("Model", "practice_model", in_address=True)
+    if card is None or name is None:
+        show_first_steps()
+        return None
+    choice = _options(entries[name], card)
+    earlier = st.file_uploader("Continue from a downloaded file (optional)", type="csv", key="practice_earlier")
+    if not st.button(START, key="practice_start", type="primary"):
+        return None
+    practice = _started(choice)
+    if earlier is not None and not practice.take_up(from_csv(earlier.getvalue(), earlier.name)):
+        raise CxrError(
+            "The file has no answers to X-rays of this set. Choose the dataset, model, number and seed of the file.",
+            code="other-set",
+        )
+    st.query_params.update({"dataset": name, "size": str(choice.size), "seed": str(choice.seed)})
+    return practice, card
+
+
+def _in_order(names: list[str]) -> list[str]:
+    """The datasets, the one that the address names first, then the examples."""
+    requested = st.query_params.get("dataset", "")
+    return sorted(names, key=lambda name: (name != requested, name != "examples"))
+
+
+def _options(entry: DatasetEntry, card: Card) -> _Choice:
+    labels = LabelSpace(card.classes, card.groups)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        size = st.number_input(
+            "Number of X-rays",
+            4,
+            MAX_CASES,
+            _from_address("size", USUAL_SIZE, 4, MAX_CASES),
+            key="practice_size",
+            width=160,
+        )
+        seed = st.number_input(
+            "Seed", 0, MAX_SEED, _from_address("seed", 1, 0, MAX_SEED), key="practice_seed", width=160, help=SHARE_NOTE
+        )
+        mixture = st.selectbox(
+            "Mixture", list(MIXTURES), format_func=MIXTURES.__getitem__, key="practice_mixture", width=280
+        )
+    binary = False
+    if len(labels.classes) > 2 and labels.negative is not None:
+        finding = display_in_sentence(positive_name(labels))
+        answers = st.radio("Answers", [CLASSES, BINARY], key="practice_answers", horizontal=True)
+        binary = answers == BINARY
+        if binary:
+            st.caption(plain(f"Normal, or {finding}."))
+    feedback = st.toggle(
+        "Show the reference after each X-ray",
+        value=True,
+        key="practice_feedback",
+        help="For learning. For a reader study, turn it off.",
+    )
+    return _Choice(entry, card, size, seed, mixture, binary, feedback)
+
+
+def _from_address(name: str, usual: int, lowest: int, highest: int) -> int:
+    text = st.query_params.get(name, "")
+    return min(max(int(text), lowest), highest) if text.isdecimal() and len(text) < 8 else usual
+
+
+def _started(choice: _Choice) -> Practice:
+    authorize(Action.READ_FILMS)
+    card, labels = choice.card, LabelSpace(choice.card.classes, choice.card.groups)
+    question = Question.of_classes(labels, positive_name(labels) if choice.binary else "")
+    views = tuple(registry.get_recipe(card.name).data.exclude_views)
+    request = CaseSetRequest(choice.size, choice.seed, choice.mixture, views)
+    with st.spinner("Drawing X-rays"):
+        cases = draw_case_set(Dataset.open(choice.entry.path), labels, request, roles_in_training(card.name))
+    if len(cases.cases) < choice.size:
+        st.toast(f"The dataset has {counted(len(cases.cases), 'suitable X-ray')}.")
+    return Practice(cases, question, f"{card.name}@{card.version}", new_reader_code(), choice.feedback)

@@ -1,0 +1,191 @@
+"""The page Reading practice without a browser: a set is read to its end, scored, saved, and studied."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cxr.core.audit_trail import read_entries
+from cxr.inference.reader_responses import ReaderResponse, saved_responses
+from cxr.inference.response_tables import from_csv, to_csv
+from cxr.ui.components.choosers import NO_MODEL
+from cxr.ui.read_first.case_panel import COMMIT, FINISH, NEXT, SCORE
+from cxr.ui.read_first.practice_panel import HELD, STUDY
+from cxr.ui.read_first.set_form import NO_DATASETS
+from tests.support.readers import responses_of
+
+PAGE = str(Path(__file__).parents[2] / "pages" / "reading_practice.py")
+CASES = 4
+
+
+@pytest.fixture
+def app(trained: Path, phantoms: Path) -> AppTest:
+    """The page with a model and a dataset."""
+    (trained / "data").mkdir(exist_ok=True)
+    (trained / "data" / "datasets.json").write_text(f'{{"phantoms": "{phantoms}"}}')
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["size"] = str(CASES)
+    return run(app)
+
+
+def run(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception
+    return app
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    next(button for button in app.button if button.label == label).click()
+    return run(app)
+
+
+def labels(app: AppTest) -> set[str]:
+    return {button.label for button in app.button}
+
+
+def choose(app: AppTest, choice: str, confidence: int) -> AppTest:
+    app.radio[0].set_value(choice)
+    run(app)
+    app.radio[1].set_value(confidence)
+    return run(app)
+
+
+def read(app: AppTest, choice: str = "normal", final: str = "viral") -> AppTest:
+    """One case read: committed, finished, and the next one opened."""
+    press(choose(app, choice, 80), COMMIT)
+    press(choose(app, final, 60), FINISH)
+    return press(app, SCORE if SCORE in labels(app) else NEXT)
+
+
+def practice_of(app: AppTest):  # type: ignore[no-untyped-def]
+    return app.session_state[HELD][0]
+
+
+def text(app: AppTest) -> str:
+    return " ".join(element.value for kind in (app.markdown, app.subheader, app.caption) for element in kind)
+
+
+def test_without_a_model_or_a_dataset_the_page_says_what_is_missing(home: Path, trained_home: Path) -> None:
+    assert NO_DATASETS in [info.value for info in run(AppTest.from_file(PAGE, default_timeout=60)).info]
+    (home / "data").mkdir(parents=True)
+    (home / "data" / "datasets.json").write_text(f'{{"one": "{trained_home}"}}')
+    assert NO_MODEL in [info.value for info in run(AppTest.from_file(PAGE, default_timeout=60)).info]
+
+
+def test_the_address_of_a_class_gives_everyone_the_same_set(app: AppTest, trained: Path) -> None:
+    press(app, "Start reading")
+    assert app.query_params["dataset"] == "phantoms"
+    other = AppTest.from_file(PAGE, default_timeout=60)
+    for name in ("dataset", "size", "seed"):
+        other.query_params[name] = app.query_params[name]
+    press(run(other), "Start reading")
+    films = [[case.film for case in practice_of(page).case_set.cases] for page in (app, other)]
+    assert films[0] == films[1]
+    assert len(films[0]) == CASES
+
+
+def test_nothing_of_the_model_is_there_before_the_answer(app: AppTest) -> None:
+    press(app, "Start reading")
+    before = len(read_entries())
+    commit = next(button for button in app.button if button.label == COMMIT)
+    assert commit.disabled
+    assert "threshold" not in text(app)
+    choose(app, "normal", 80)
+    assert "threshold" not in text(app)
+    assert len(read_entries()) == before  # the model was not even asked
+    press(app, COMMIT)
+    assert "threshold" in text(app)
+    assert practice_of(app).response.first == "normal"
+    assert app.radio[0].value == "normal"  # the final answer starts with the first
+    assert COMMIT not in labels(app)
+
+
+def test_a_set_is_read_to_its_end_and_scored(app: AppTest, trained: Path) -> None:
+    press(app, "Start reading")
+    for _ in range(CASES):
+        read(app)
+    practice = practice_of(app)
+    assert practice.ended
+    assert f"Score of {CASES} X-rays" in text(app)
+    assert saved_responses() == []
+    press(app, "Save on this computer")
+    saved = saved_responses()
+    assert [one.second for one in saved] == ["viral"] * CASES
+    assert {one.reader for one in saved} == {practice.reader}
+    assert not practice.has_unsaved
+    assert "phantoms/" not in to_csv(saved)
+    press(app, "Start another set")
+    assert HELD not in app.session_state
+
+
+def test_a_set_may_be_left_and_gone_on_with(app: AppTest) -> None:
+    read(press(app, "Start reading"))
+    press(choose(app, "viral", 90), COMMIT)
+    press(app, "End and see the score")
+    assert "Score of 1 X-ray" in text(app)
+    press(app, "Go on reading")
+    assert FINISH in labels(app)  # the committed answer stays committed
+    assert practice_of(app).response.first == "viral"
+
+
+def test_a_set_without_feedback_goes_on_at_once(app: AppTest) -> None:
+    app.toggle(key="practice_feedback").set_value(False)
+    press(run(app), "Start reading")
+    press(choose(app, "normal", 80), COMMIT)
+    press(app, FINISH)
+    assert not any("Reference" in info.value for info in app.info)
+    assert COMMIT in labels(app)
+
+
+def test_a_downloaded_file_is_gone_on_with(app: AppTest) -> None:
+    read(press(app, "Start reading"))
+    practice = practice_of(app)
+    file = to_csv(practice.complete_responses()).encode()
+    press(app, "Start another set")
+    app.file_uploader(key="practice_earlier").set_value(("mine.csv", file, "text/csv"))
+    press(run(app), "Start reading")
+    assert practice_of(app).answered == 1
+    assert practice_of(app).reader == practice.reader
+    press(app, "Start another set")
+    app.number_input(key="practice_seed").set_value(77)
+    app.file_uploader(key="practice_earlier").set_value(("other.csv", other_set(), "text/csv"))
+    press(run(app), "Start reading")
+    assert len(app.error) == 1
+    assert HELD not in app.session_state
+
+
+def other_set() -> bytes:
+    return to_csv(responses_of("a", 1, cases=4)).encode()
+
+
+def test_a_model_that_changed_meanwhile_is_not_read_with(app: AppTest) -> None:
+    press(app, "Start reading")
+    practice, card = app.session_state[HELD]
+    app.session_state[HELD] = practice, card.model_copy(update={"version": "another"})
+    assert len(run(app).error) == 1
+    assert COMMIT not in labels(app)
+
+
+def upload(app: AppTest, *readers: list[ReaderResponse]) -> AppTest:
+    app.segmented_control(key="practice_view").set_value(STUDY)
+    run(app)
+    files = [(f"{i}.csv", to_csv(responses).encode(), "text/csv") for i, responses in enumerate(readers)]
+    app.file_uploader(key="practice_study_files").set_value(files)
+    return run(app)
+
+
+def test_files_of_several_readers_become_a_study(app: AppTest) -> None:
+    upload(app, responses_of("a", 1), responses_of("b", 2), responses_of("c", 3))
+    assert not app.error
+    readers, comparison = (table.value for table in app.table)
+    assert [name for name in readers.index if name] == ["a", "b", "c", "tiny@1"]
+    assert len(comparison) == 3
+    assert from_csv(io.BytesIO(to_csv(responses_of("a", 1)).encode()).read())
+
+
+def test_files_that_do_not_fit_are_an_error_on_the_page(app: AppTest) -> None:
+    upload(app, responses_of("a", 1), responses_of("a", 2))
+    assert len(app.error) == 1
