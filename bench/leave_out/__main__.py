@@ -1,11 +1,12 @@
 """Trains with sources left out, experiment after experiment, and says how the films of these sources are read.
 
     python -m bench.leave_out --data DATA --weights FILE [--experiments FILE] [--out FOLDER] [--seconds 600]
+                              [--boxes FILE]
 
 For a machine with a GPU and JAX (`pip install "jax[cuda13]" optax h5py`). DATA is the folder of all datasets, FILE
 Keras's weights of VGG16 without its top. Each line is one training: the AUC of the films with a finding of each
-left-out source against the healthy adults left out with it, and that of the official children's test set. The
-probabilities of all films are stored as NPZ in the folder OUT.
+left-out source against the healthy adults left out with it, that of the official children's test set, and that of
+the validation X-rays of NIH adults. The probabilities of all films are stored as NPZ in the folder OUT.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--experiments", type=Path, default=EXPERIMENTS)
+    parser.add_argument("--boxes", type=Path, help="NPY with a part of each X-ray to read alone (see films.py)")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seconds", type=float, default=600)
     args = parser.parse_args()
     started = time.monotonic()
     plan = json.loads(args.experiments.read_text())
-    trainer = Trainer(read_films(args.data), imagenet(args.weights))
+    films = read_films(args.data, np.load(args.boxes) if args.boxes else None)
+    trainer = Trainer(films, imagenet(args.weights))
     for name, changes in plan["experiments"].items():
         for split, left_out in plan["left_out"].items():
             if time.monotonic() - started > args.seconds:
@@ -68,8 +71,12 @@ def summary(films: Films, probabilities: NDArray[np.floating], left_out: list[st
         ill = films.of(source) & films.ill
         if min(healthy.sum(), ill.sum()) >= FEWEST:
             parts.append(f"{source} {_auc(score, ill, healthy):.3f}")
-    children = films.official_test
-    return ", ".join([*parts, f"children {_auc(score, children & films.ill, children & films.normal):.3f}"])
+    known = {
+        "children": films.official_test & films.of("kermany"),
+        "NIH": films.validation & films.of("nih-chestxray14"),
+    }
+    parts += [f"{name} {_auc(score, part & films.ill, part & films.normal):.3f}" for name, part in known.items()]
+    return ", ".join(parts)
 
 
 def _auc(score: NDArray[np.floating], ill: NDArray[np.bool_], healthy: NDArray[np.bool_]) -> float:

@@ -48,12 +48,17 @@ class Films:
         return np.isin(self.source, sources)
 
 
-def read_films(data: Path) -> Films:
-    """All frontal X-rays below this folder that have a label, read by every processor of the machine."""
+def read_films(data: Path, boxes: NDArray[np.float32] | None = None) -> Films:
+    """All frontal X-rays below this folder that have a label, read by every processor of the machine.
+
+    `boxes` has a part of each X-ray to read alone: top, bottom, left, right, as shares of its sides; NaN: all of it.
+    """
     table = pd.concat([_manifest(data / name) for name in DATASETS], ignore_index=True)
     table = table[~table["view"].isin(OTHER_VIEWS) & (table["label"] != "not-a-chest-xray")].reset_index(drop=True)
+    paths = [str(data / path) for path in table["path"]]
+    parts = np.full((len(table), 4), np.nan, np.float32) if boxes is None else boxes
     with ProcessPoolExecutor() as pool:
-        pixels = np.stack(list(pool.map(_read, [str(data / path) for path in table["path"]], chunksize=64)))
+        pixels = np.stack(list(pool.map(_read, paths, parts, chunksize=64)))
     targets = np.zeros((len(table), len(CLASSES)), np.float32)
     for row, label in enumerate(table["label"]):
         targets[row, list(GROUPS.get(label, (CLASSES.index(label),) if label in CLASSES else ()))] = 1
@@ -82,7 +87,10 @@ def _share(name: str) -> float:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
 
 
-def _read(path: str) -> NDArray[np.uint8]:
+def _read(path: str, box: NDArray[np.float32]) -> NDArray[np.uint8]:
     with Image.open(os.fspath(path)) as image:
         gray = image.convert("RGB").convert("L") if image.mode != "L" else image.copy()
+    if np.isfinite(box).all():
+        top, bottom, left, right = (box * np.repeat(gray.size[::-1], 2)).round().astype(int)
+        gray = gray.crop((left, top, right, bottom))
     return np.asarray(gray.resize((SIZE_PX, SIZE_PX), Image.Resampling.BILINEAR), np.uint8)

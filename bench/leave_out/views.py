@@ -95,7 +95,9 @@ def _randomly_filtered(image: Any, draws: Draws, probability: Any) -> Any:
     inside = (jnp.abs(side)[:, None] <= reach) & (jnp.abs(side)[None] <= reach)
     kernel = jnp.where(inside, draws.normal((FILTER_PX, FILTER_PX)), 0.0)
     centered = image - image.mean()
-    filtered = jax.scipy.signal.convolve(centered, kernel, mode="same")
+    padded = jnp.pad(centered, FILTER_PX // 2, mode="edge")
+    shifts = [(row, column) for row in range(FILTER_PX) for column in range(FILTER_PX)]
+    filtered = sum(kernel[shift] * jax.lax.dynamic_slice(padded, shift, (SIZE_PX, SIZE_PX)) for shift in shifts)
     filtered *= centered.std() / (filtered.std() + 1e-3)
     share = draws.uniform(0.0)
     mixed = jnp.clip(image.mean() + (1 - share) * centered + share * filtered, 0, 255)

@@ -11,11 +11,14 @@ from cxr.registry.recipe_sections import AugmentationSettings
 
 AUGMENTATION = 1  # version of the views that a film becomes: those cached from an older one are computed again
 TONE_PIECES = 6
+FILTER_REACH_PX = 3  # of a random filter, on each side of its center
 
 
 def augment(pixels: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """A random view of a film; the same state of the generator gives the same view."""
     pixels = _move(pixels, settings, rng)
+    if settings.random_filter and rng.uniform(0, 1) < settings.random_filter:
+        pixels = _filtered(pixels, rng)
     if settings.equalise:
         pixels = _equalized(pixels, rng.uniform(0, settings.equalise))
     pixels = _tone(settings, rng)[pixels]
@@ -83,6 +86,19 @@ def _equalized(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     """The film blended with its histogram-equalized version in that share."""
     ranks = np.bincount(pixels.ravel(), minlength=256).cumsum() / pixels.size
     return _to_uint8((1 - share) * np.arange(256) + share * 255 * ranks)[pixels]
+
+
+def _filtered(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The film mixed with its convolution with a random kernel, which keeps shapes and changes texture (Xu 2021)."""
+    reach = int(rng.integers(0, FILTER_REACH_PX + 1))
+    film = pixels.astype(np.float32)
+    mean = film.mean()
+    film -= mean
+    kernel = rng.normal(0, 1, (2 * reach + 1, 2 * reach + 1)).astype(np.float32)
+    filtered = ndimage.convolve(film, kernel, mode="nearest")
+    filtered *= film.std() / (filtered.std() + 1e-3)
+    share = rng.uniform(0, 1)
+    return _to_uint8(mean + (1 - share) * film + share * filtered)
 
 
 def _detail(pixels: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator) -> NDArray[np.uint8]:

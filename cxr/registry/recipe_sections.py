@@ -222,6 +222,9 @@ class AugmentationSettings(RecipeSection):
     gamma: float = Field(0.0, ge=0, lt=1, description="Maximum change of gamma (log scale).")
     tone: float = Field(0.0, ge=0, le=2, description="Strength of random tone curves (log of their slopes).")
     equalise: float = Field(0.0, ge=0, le=1, description="Maximum strength of histogram equalization.")
+    random_filter: float = Field(
+        0.0, ge=0, le=1, description="Probability of a random filter, which changes texture and keeps shapes."
+    )
     blur_px: float = Field(0.0, ge=0, le=5, description="Maximum radius of Gaussian blur.")
     sharpen: float = Field(0.0, ge=0, le=3, description="Maximum strength of unsharp masking, as scanners apply it.")
     coarsen: float = Field(0.0, ge=0, le=0.9, description="Maximum loss of resolution, as a fraction.")

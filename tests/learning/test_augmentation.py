@@ -21,6 +21,7 @@ KNOBS = {
     "gamma": 0.5,
     "tone": 0.6,
     "equalise": 0.8,
+    "random_filter": 1,
     "blur_px": 2,
     "sharpen": 1.5,
     "coarsen": 0.6,
@@ -48,6 +49,7 @@ CHANGES = {
     "gamma": 17.75,
     "tone": 10.14,
     "equalise": 15.95,
+    "random_filter": 40.39,
     "blur_px": 5.74,
     "sharpen": 8.42,
     "coarsen": 4.36,
@@ -397,3 +399,17 @@ def test_corners_are_hidden_each_by_chance_and_the_middle_of_every_edge_is_seen(
         assert not hidden[:, 16:-16].any()
         touched.add(tuple(bool(hidden[rows, columns].any()) for rows in HALVES for columns in HALVES))
     assert len(touched) > 8
+
+
+# Texture
+
+
+def test_a_random_filter_keeps_the_mean_and_the_spread_of_most_films(film):
+    views = [changed(film, seed, random_filter=1) for seed in range(20)]
+    assert np.mean([view.mean() for view in views]) == pytest.approx(film.mean(), abs=12)
+    assert max(view.std() for view in views) < 1.3 * film.std()
+
+
+def test_a_random_filter_is_as_frequent_as_it_says(film):
+    filtered = [not np.array_equal(changed(film, seed, random_filter=0.25), film) for seed in range(200)]
+    assert 0.15 < np.mean(filtered) < 0.35
