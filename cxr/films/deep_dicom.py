@@ -45,7 +45,7 @@ def deep_dicom(stored: NDArray[Any], rendering: Rendering, dataset: Dataset) -> 
 def acquisition(dataset: Dataset) -> Acquisition:
     """The facts of the acquisition: numbers within their limits, and known code words."""
     spacing, kind = _spacing(dataset)
-    right, bottom = _direction(dataset, 0), _direction(dataset, 1)
+    edges = patient_edges(dataset)
     side = code_word(dataset, "ImageLaterality") or code_word(dataset, "Laterality")
     photometric = code_word(dataset, "PhotometricInterpretation").partition("_")[0]
     deviation = header_number(dataset, "DeviationIndex")
@@ -58,13 +58,19 @@ def acquisition(dataset: Dataset) -> Acquisition:
             "spacing_mm": spacing,
             "spacing_kind": kind,
             "magnification": _positive(dataset, "EstimatedRadiographicMagnificationFactor"),
-            "right_edge": right if bottom else None,
-            "bottom_edge": bottom if right else None,
+            "right_edge": edges[0] if edges else None,
+            "bottom_edge": edges[1] if edges else None,
             "laterality": side if side in LATERALITIES else None,
             "photometric": photometric if photometric in ("MONOCHROME1", "MONOCHROME2", "RGB", "YBR") else None,
             "manufacturer": _manufacturer(dataset),
         }
     )
+
+
+def patient_edges(dataset: Dataset) -> tuple[str, str] | None:
+    """The side of the patient at the right edge of the image and at its bottom, if the file has both."""
+    right, bottom = _direction(dataset, 0), _direction(dataset, 1)
+    return (right, bottom) if right and bottom else None
 
 
 def _windows(dataset: Dataset) -> tuple[tuple[float, float], ...]:

@@ -30,7 +30,7 @@ from pydicom.uid import (
 
 from cxr.core.errors import FilmError
 from cxr.films.acquisition import ELEMENTS as ACQUISITION_ELEMENTS
-from cxr.films.deep_dicom import deep_dicom
+from cxr.films.deep_dicom import deep_dicom, patient_edges
 from cxr.films.deep_image import DeepImage
 from cxr.films.dicom_decoders import DECODERS, LOSSLESS_JPEG, check_decoder, check_jpeg_frame, is_12_bit_jpeg
 from cxr.films.film_warning import FilmWarning
@@ -88,6 +88,7 @@ class DicomImage:
     pixel_spacing_mm: tuple[float, float] | None
     warnings: tuple[FilmWarning, ...]
     deep: DeepImage | None = None
+    edges: tuple[str, str] | None = None
 
 
 def read_dicom(data: bytes, max_pixels: int, deep: bool = False) -> DicomImage:
@@ -104,6 +105,7 @@ def read_dicom(data: bytes, max_pixels: int, deep: bool = False) -> DicomImage:
             pixel_spacing_mm=_spacing(dataset),
             warnings=_header_warnings(dataset) + rendering.warnings,
             deep=deep_dicom(stored, rendering, dataset) if deep else None,
+            edges=patient_edges(dataset),
         )
     except (FilmError, MemoryError, KeyboardInterrupt, SystemExit):
         raise

@@ -27,6 +27,7 @@ from cxr.films.film_warning import FilmWarning, pixel_warnings
 from cxr.films.gray_pixels import color_to_gray
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
 from cxr.films.image_file import decode_image
+from cxr.films.position import Edges
 from cxr.films.read_failure import ReadFailure
 
 READER = 2  # version of the pixels that a file becomes: what was cached from an older one is computed again
@@ -43,6 +44,7 @@ class Film:
     pixel_spacing_mm: tuple[float, float] | None = None
     warnings: tuple[FilmWarning, ...] = ()
     deep: DeepImage | None = field(default=None, repr=False)  # only where it was asked for
+    edges: Edges | None = None  # the side of the patient at the right edge and at the bottom
 
     @classmethod
     def from_pixels(cls, pixels: NDArray[np.uint8]) -> Self:
@@ -173,6 +175,7 @@ def _from_dicom(data: bytes, deep: bool) -> Film:
         pixel_spacing_mm=image.pixel_spacing_mm,
         warnings=image.warnings + pixel_warnings(pixels, has_color),
         deep=image.deep,
+        edges=image.edges,
     )
 
 

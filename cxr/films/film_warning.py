@@ -86,6 +86,7 @@ class FilmWarning(StrEnum):
     PET = "modality-pet", _other_modality("PET")
     DENTAL = "modality-dental", _other_modality("a dental image")
     INVERTED = "corrected-inverted", _corrected("inverted")
+    MIRRORED = "corrected-mirrored", _corrected("flipped horizontally")
     ROTATED_180 = "corrected-rotated-180", _corrected("rotated by 180°")
     FLIPPED_VERTICALLY = "corrected-flipped-vertically", _corrected("flipped vertically")
     ROTATED_LEFT = "corrected-rotated-left", _corrected("rotated by 90° to the left")

@@ -18,6 +18,7 @@ from cxr.datasets.labels import LabelSpace, display_name
 from cxr.films.film import Film
 from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.findings import InputCheckResult
+from cxr.inference.input_check.header import with_header
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import arrays_of, assign
 
@@ -46,7 +47,7 @@ class Prediction:
     model: str = ""  # name@version
     engine: str = ""  # "TensorFlow, bfloat16"
     indeterminate: bool | None = None  # the score lies in the indeterminate band; None where the model has no band
-    input_check: InputCheckResult | None = None  # None where the model has no input check
+    input_check: InputCheckResult | None = None  # None where the model has none, and the file says nothing
     group_heatmaps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)  # of several classes together
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
@@ -202,10 +203,10 @@ class Classifier:
                 engine=engine,
                 indeterminate=None if indeterminate is None else bool(indeterminate[i]),
                 features=features[i],
-                input_check=check.check(features[i], films[i], self.size_px) if check else None,
+                input_check=with_header(check.check(features[i], films[i], self.size_px) if check else None, film),
                 group_heatmaps={name: heatmap[i] for name, heatmap in groups.items()},
             )
-            for i in range(len(films))
+            for i, film in enumerate(films)
         ]
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
+from cxr.films.position import Position, edges_after, position_of
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckResult
 from cxr.inference.sources import Decode, FilmSource
 
@@ -22,6 +23,7 @@ class Correction:
     """One way to correct an X-ray."""
 
     code: InputCheckCode  # the finding that it may correct
+    request: str  # what a button says, as in "Rotate 180°"
     action: str  # what is done to the image, as in "rotated 180°"
     warning: FilmWarning  # of the corrected image
     apply: Callable[[Pixels], Pixels]
@@ -32,25 +34,47 @@ class Correction:
         return f"-{self.action.replace('°', '').replace(' ', '-')}"
 
 
+def _invert(pixels: Pixels) -> Pixels:
+    return 255 - pixels
+
+
+def _rotate_180(pixels: Pixels) -> Pixels:
+    return pixels[::-1, ::-1]
+
+
 CORRECTIONS = (
-    Correction(InputCheckCode.INVERTED, "inverted", FilmWarning.INVERTED, lambda pixels: 255 - pixels),
-    Correction(InputCheckCode.UPSIDE_DOWN, "rotated 180°", FilmWarning.ROTATED_180, lambda pixels: pixels[::-1, ::-1]),
+    Correction(InputCheckCode.INVERTED, "Invert grayscale", "inverted", FilmWarning.INVERTED, _invert),
+    Correction(InputCheckCode.UPSIDE_DOWN, "Rotate 180°", "rotated 180°", FilmWarning.ROTATED_180, _rotate_180),
     Correction(
-        InputCheckCode.UPSIDE_DOWN, "flipped vertically", FilmWarning.FLIPPED_VERTICALLY, lambda pixels: pixels[::-1]
+        InputCheckCode.UPSIDE_DOWN, "Flip vertically", "flipped vertically", FilmWarning.FLIPPED_VERTICALLY, np.flipud
     ),
+    Correction(InputCheckCode.ROTATED_90, "Rotate 90° left", "rotated 90° left", FilmWarning.ROTATED_LEFT, np.rot90),
     Correction(
-        InputCheckCode.ROTATED_90, "rotated 90° left", FilmWarning.ROTATED_LEFT, lambda pixels: np.rot90(pixels, 1)
+        InputCheckCode.ROTATED_90,
+        "Rotate 90° right",
+        "rotated 90° right",
+        FilmWarning.ROTATED_RIGHT,
+        lambda pixels: np.rot90(pixels, 3),
     ),
-    Correction(
-        InputCheckCode.ROTATED_90, "rotated 90° right", FilmWarning.ROTATED_RIGHT, lambda pixels: np.rot90(pixels, 3)
-    ),
+    Correction(InputCheckCode.MIRRORED, "Flip horizontally", "flipped horizontally", FilmWarning.MIRRORED, np.fliplr),
 )
 
 
-def corrections_for(result: InputCheckResult | None) -> list[Correction]:
-    """The corrections that may remove what the input check reports."""
+def corrections_for(result: InputCheckResult | None, film: Film | None = None) -> list[Correction]:
+    """The corrections that may remove what the input check reports.
+
+    Where the header of this X-ray knows how the image lies, only the one that leads to an upright image.
+    """
     codes = {reason.code for reason in result.reasons} if result else set()
-    return [correction for correction in CORRECTIONS if correction.code in codes]
+    possible = [correction for correction in CORRECTIONS if correction.code in codes]
+    if film is None or position_of(film.edges) in (None, Position.UPRIGHT):
+        return possible
+    known = [
+        correction
+        for correction in possible
+        if position_of(edges_after(film.edges, correction.apply)) in (Position.UPRIGHT, Position.MIRRORED)
+    ]
+    return sorted(known, key=lambda c: position_of(edges_after(film.edges, c.apply)) != Position.UPRIGHT) or possible
 
 
 def corrected(source: FilmSource, correction: Correction) -> FilmSource:
@@ -61,6 +85,7 @@ def corrected(source: FilmSource, correction: Correction) -> FilmSource:
         name=f"{source.name}, {correction.action}",
         decode=partial(_decode_corrected, source.decode, correction),
         id_suffix=source.id_suffix + correction.id_suffix,
+        original=source.original or source,
     )
 
 
@@ -68,4 +93,10 @@ def _decode_corrected(decode: Decode, correction: Correction, data: bytes, deep:
     film = decode(data, deep)
     pixels = np.ascontiguousarray(correction.apply(film.pixels))
     full_depth = film.deep.corrected(correction.apply) if film.deep else None
-    return replace(film, pixels=pixels, warnings=(*film.warnings, correction.warning), deep=full_depth)
+    return replace(
+        film,
+        pixels=pixels,
+        warnings=(*film.warnings, correction.warning),
+        deep=full_depth,
+        edges=edges_after(film.edges, correction.apply),
+    )

@@ -59,6 +59,11 @@ class ReadingSession:
         self.sources |= new
         self.current_key = next(iter(new)) if len(new) == 1 else ""
 
+    def put_in_place(self, key: str, source: FilmSource) -> None:
+        """Put an X-ray in the place of another, as of one that is corrected, and open it."""
+        self.sources = dict((source.key, source) if other == key else (other, s) for other, s in self.sources.items())
+        self.current_key = source.key
+
     def clear(self) -> None:
         """Remove all X-rays; the reader's responses stay, to be exported."""
         self.sources.clear()

@@ -55,6 +55,7 @@ class FilmSource:
     id_suffix: str = ""  # added to the digest of its bytes where it is read with a correction
     thumbnail: Path | None = None  # a small JPEG, where drawing one would delay the first page
     reference: Reference | None = None  # of a labeled example
+    original: FilmSource | None = None  # of a corrected X-ray
 
 
 def source_on_disk(path: Path) -> FilmSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from PIL import Image
 
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
+from cxr.films.position import Position, edges_after, position_of
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import Reading, read_sources
 from cxr.inference.classifier import Classifier
 from cxr.inference.corrections import CORRECTIONS, Correction, corrected, corrections_for
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
+from cxr.inference.input_check.header import header_reasons, with_header
 from cxr.inference.sources import FilmSource, sources_from_upload
 
 UPRIGHT = draw_phantom("bacterial", 3, 96).pixels[:, :80]
@@ -26,6 +29,7 @@ CORRUPTED = {
     FilmWarning.FLIPPED_VERTICALLY: UPRIGHT[::-1],
     FilmWarning.ROTATED_LEFT: np.rot90(UPRIGHT, 3),
     FilmWarning.ROTATED_RIGHT: np.rot90(UPRIGHT, 1),
+    FilmWarning.MIRRORED: UPRIGHT[:, ::-1],
 }
 INVERT = CORRECTIONS[0]
 
@@ -75,7 +79,33 @@ def test_the_corrections_depend_on_the_codes_of_the_input_check() -> None:
     assert offered(InputCheckCode.ROTATED_90) == [FilmWarning.ROTATED_LEFT, FilmWarning.ROTATED_RIGHT]
     assert offered(InputCheckCode.UPSIDE_DOWN) == [FilmWarning.ROTATED_180, FilmWarning.FLIPPED_VERTICALLY]
     assert offered(InputCheckCode.UNLIKE_TRAINING, InputCheckCode.LOW_RESOLUTION) == offered() == []
+    assert offered(InputCheckCode.MIRRORED) == [FilmWarning.MIRRORED]
     assert corrections_for(None) == []
+
+
+@pytest.mark.parametrize(
+    ("edges", "code", "steps"),
+    [
+        (("R", "F"), InputCheckCode.MIRRORED, [FilmWarning.MIRRORED]),
+        (("L", "H"), InputCheckCode.UPSIDE_DOWN, [FilmWarning.FLIPPED_VERTICALLY]),
+        (("R", "H"), InputCheckCode.UPSIDE_DOWN, [FilmWarning.ROTATED_180]),
+        (("F", "R"), InputCheckCode.ROTATED_90, [FilmWarning.ROTATED_RIGHT]),
+        (("H", "L"), InputCheckCode.ROTATED_90, [FilmWarning.ROTATED_LEFT]),
+        (("F", "L"), InputCheckCode.ROTATED_90, [FilmWarning.ROTATED_RIGHT, FilmWarning.MIRRORED]),
+        (("HR", "RF"), InputCheckCode.ROTATED_90, [FilmWarning.ROTATED_LEFT, FilmWarning.MIRRORED]),
+    ],
+)
+def test_the_correction_that_the_header_asks_for_comes_first_and_leads_to_an_upright_image(
+    edges: tuple[str, str], code: InputCheckCode, steps: list[FilmWarning]
+) -> None:
+    film = replace(Film.from_pixels(UPRIGHT), edges=edges)
+    assert [reason.code for reason in header_reasons(film)] == [code]
+    for step in steps:
+        first = corrections_for(with_header(None, film), film)[0]
+        assert first.warning == step
+        film = replace(film, edges=edges_after(film.edges, first.apply))
+    assert position_of(film.edges) == Position.UPRIGHT
+    assert with_header(None, film) is None
 
 
 def test_a_file_that_cannot_be_read_cannot_be_corrected() -> None:

@@ -396,19 +396,35 @@ def test_files_have_no_file_names_unless_the_reader_wants_them(app: AppTest, mon
     assert sorted(names[-1]) == ["DOE^JANE.png", "DOE^JOHN.png"]
 
 
-def test_an_inverted_film_can_be_read_corrected_and_both_stay(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corrected_film_takes_the_place_of_a_withheld_one_and_can_be_taken_back(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     correction = CORRECTIONS[0]
-    key = f"predict_correct{correction.id_suffix}"
-    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(False, (reason_of(correction.code),)))
+    monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(True, (reason_of(correction.code),)))
     drop(app, ("f.png", png()))
-    assert reason_of(correction.code).sentence in [warning.value for warning in app.warning]
+    assert REJECTED in text(app)
+    assert [error.value for error in app.error] == [reason_of(correction.code).sentence]
     monkeypatch.setattr(InputCheck, "check", lambda *_: InputCheckResult(False, ()))
-    press(app, key)
+    press(app, f"predict_correct{correction.id_suffix}")
     assert app.warning[-1].value == correction.warning.sentence
+    assert REJECTED not in text(app)
+    assert [source.name for source in app.session_state["predict_session"].sources.values()] == [
+        f"f.png, {correction.action}"
+    ]
+    press(app, "predict_undo")
+    assert REJECTED in text(app)
+    assert [source.name for source in app.session_state["predict_session"].sources.values()] == ["f.png"]
+
+
+def test_a_film_that_is_not_withheld_can_be_corrected_too(app: AppTest) -> None:
+    drop(app, ("a.png", png(1)), ("b.png", png(2)))
+    opened = app.session_state["predict_session"].current_key
+    mirror = next(correction for correction in CORRECTIONS if correction.code == InputCheckCode.MIRRORED)
+    press(app, f"predict_correct{mirror.id_suffix}")
     names = sorted(app.dataframe[0].value["file"])
-    assert names == ["f.png", f"f.png, {correction.action}"]
-    press(app, "predict_next" if app.button(key="predict_previous").disabled else "predict_previous")
-    assert not any(button.key == key for button in app.button)  # the corrected film is there already
+    assert sum(name.endswith(mirror.action) for name in names) == 1
+    assert len(names) == 2
+    assert app.session_state["predict_session"].current_key == opened + mirror.id_suffix
 
 
 def test_the_reasons_of_a_rejection_are_errors_and_other_concerns_are_warnings(

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cxr.films.acquisition import Direction
 from cxr.films.film import IN_DECODER, Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
@@ -57,6 +58,7 @@ class _Reply(BaseModel):
     pixel_spacing_mm: tuple[float, float] | None = None
     warnings: tuple[FilmWarning, ...] = Field((), max_length=20)
     deep: DeepReply | None = None
+    edges: tuple[Direction, Direction] | None = None
 
     @model_validator(mode="after")
     def _describes_an_image(self) -> Self:
@@ -136,7 +138,8 @@ class _DecoderProcess:
         shape = (reply.height_px, reply.width_px)
         pixels = self._array(shape, np.uint8)
         deep = reply.deep.image(shape, self._array) if reply.deep else None
-        return Film(pixels, reply.format, reply.bits, reply.view, reply.pixel_spacing_mm, reply.warnings, deep)
+        facts = (reply.format, reply.bits, reply.view, reply.pixel_spacing_mm, reply.warnings)
+        return Film(pixels, *facts, deep, reply.edges)
 
     def _array(self, shape: tuple[int, ...], kind: type[np.integer[Any]]) -> NDArray[Any]:
         """The next part of the reply as an array of this shape."""

@@ -75,6 +75,7 @@ def _reply(read: Callable[[bytes, bool], Film], data: bytes, deep: bool, token: 
         view=film.view,
         pixel_spacing_mm=film.pixel_spacing_mm,
         warnings=film.warnings,
+        edges=film.edges,
         deep=deep_facts(film.deep) if film.deep else None,
     )
     arrays = [film.pixels, *((film.deep.samples, film.deep.rendering) if film.deep else ())]

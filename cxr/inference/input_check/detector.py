@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cxr.films.film import Film
 from cxr.films.film_warning import SMALL_PX
-from cxr.inference.input_check.findings import KINDS, InputCheckCode, InputCheckReason, InputCheckResult
+from cxr.inference.input_check.findings import KINDS, WITHHELD, InputCheckCode, InputCheckReason, InputCheckResult
 from cxr.registry.card import InputCheckRecord
 from cxr.registry.input_check_file import check_input_check
 
@@ -160,7 +160,7 @@ class InputCheck:
             return InputCheckResult(True, (InputCheckReason(InputCheckCode.NOT_CHEST_XRAY),))
         kind = self.kinds[int(probabilities.argmax())]
         if kind != FRONTAL and probabilities.max() >= MIN_KIND_PROBABILITY:
-            return InputCheckResult(False, (InputCheckReason(kind),))
+            return InputCheckResult(kind in WITHHELD, (InputCheckReason(kind),))
         unlike = self.frontal.distance(features) > self.limits[1]
         return InputCheckResult(False, (InputCheckReason(InputCheckCode.UNLIKE_TRAINING),) if unlike else ())
 

@@ -16,6 +16,7 @@ class InputCheckCode(StrEnum):
     UPSIDE_DOWN = "upside-down"  # rotated 180° or flipped vertically
     ROTATED_90 = "rotated-90"
     INVERTED = "inverted"
+    MIRRORED = "mirrored"  # known from a DICOM header alone
     CROPPED = "cropped"
     BLANK = "blank"
     LOW_RESOLUTION = "low-resolution"
@@ -33,12 +34,25 @@ KINDS = (
     InputCheckCode.INVERTED,
     InputCheckCode.CROPPED,
 )
+# The prediction for such an image means nothing: it is withheld until a person corrects the image or insists.
+WITHHELD = frozenset(
+    {
+        InputCheckCode.NOT_CHEST_XRAY,
+        InputCheckCode.LATERAL,
+        InputCheckCode.UPSIDE_DOWN,
+        InputCheckCode.ROTATED_90,
+        InputCheckCode.INVERTED,
+        InputCheckCode.MIRRORED,
+        InputCheckCode.BLANK,
+    }
+)
 SENTENCES = {
     InputCheckCode.NOT_CHEST_XRAY: "The image does not look like a chest X-ray.",
     InputCheckCode.LATERAL: "The image looks like a lateral view. The model was trained on frontal views.",
     InputCheckCode.UPSIDE_DOWN: "The image appears rotated 180° or flipped vertically.",
     InputCheckCode.ROTATED_90: "The image appears rotated 90°.",
     InputCheckCode.INVERTED: "The grayscale appears inverted: bone should be bright and air dark.",
+    InputCheckCode.MIRRORED: "The image is mirrored.",
     InputCheckCode.CROPPED: "The image appears cropped. The model was trained on whole chest X-rays.",
     InputCheckCode.BLANK: "The image is blank, or windowed too narrowly.",
     InputCheckCode.LOW_RESOLUTION: "The image has fewer pixels than the model's input. Small findings may be lost.",

@@ -7,9 +7,11 @@ import streamlit as st
 from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
 from cxr.inference.session import ReadingSession, SessionReading
+from cxr.presentation.reading_summary import NO_INPUT_CHECK
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui.plain_text import plain
+from cxr.ui.predict.corrections import show_proposed_corrections, show_undo, sides
 from cxr.ui.predict.exports import show_exports
 from cxr.ui.predict.open_film import show_film_alone
 
@@ -42,7 +44,11 @@ def show_rejected(
     with text_place:
         st.markdown(f"**{REJECTED}.** A prediction for this image would mean nothing.")
         insist = (reading.source.key, model_key(card))
-        st.button("Show anyway", key="predict_show_anyway", on_click=session.shown_anyway.add, args=(insist,))
-        st.caption(f"Input check of {plain(card.name)}, version {plain(card.version)}.")
+        show_proposed_corrections(session, reading)
+        with st.container(horizontal=True):
+            st.button("Show anyway", key="predict_show_anyway", on_click=session.shown_anyway.add, args=(insist,))
+            show_undo(session, reading)
+        checked_by = f"Input check of {card.name}, version {card.version}." if card.gate else NO_INPUT_CHECK
+        st.caption(plain(f"{checked_by} {sides(film)}"))
         heatmap, concerns = prediction.heatmap(), reading.concerns
         show_exports(Report(film, reading.film_id, prediction, card, "", "", heatmap, concerns, withheld=True))
