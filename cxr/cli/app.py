@@ -20,6 +20,8 @@ from cxr.cli import (
     doctor,
     evaluate,
     jobs,
+    labels,
+    listen,
     models,
     predict,
     read,
@@ -39,6 +41,7 @@ app = typer.Typer(
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs", no_args_is_help=True)
 app.add_typer(jobs.app, name="runs", no_args_is_help=True, help="The same as jobs.")
+app.add_typer(labels.app, name="labels")
 app.command()(train.train)
 app.command()(train.crossval)
 app.command(hidden=True)(train.work)
@@ -47,6 +50,7 @@ app.command()(evaluate.compare)
 app.command("audit-model")(evaluate.audit_model)
 app.command("reader-study")(reader_study.reader_study)
 app.command()(predict.predict)
+app.command()(listen.listen)
 app.command()(read.read)
 app.command()(counter_check.counter_check)
 app.command()(datasets.audit)

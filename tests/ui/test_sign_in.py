@@ -15,6 +15,7 @@ from cxr.datasets import catalog, manifest
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.evaluation import model_evaluation
+from cxr.evaluation.label_review.review import LabelReview, ReviewItem, save_answer
 from cxr.evaluation.revision import revise
 from cxr.evaluation.scores import read_scores
 from cxr.evaluation.stored_evaluations import store_evaluation, stored_evaluations
@@ -27,6 +28,7 @@ from cxr.inference.reader_responses import ReaderResponse
 from cxr.inference.sources import synthetic_sources
 from cxr.jobs import input_check_training, run_store
 from cxr.jobs.job import training_job
+from cxr.jobs.read import reading_job
 from cxr.jobs.run import Status
 from cxr.jobs.training_plan import plan
 from cxr.registry import default_model, package, registry
@@ -92,6 +94,13 @@ def said():
     return Statement(test_looks=1, **words)
 
 
+def label_review():
+    item = ReviewItem(film="f", path="f.png", label="viral", suggested="normal", rank=1, control=False)
+    return LabelReview(
+        id="one", data="set", created="", who="", backbone="imagenet", classes=("normal", "viral"), items=(item,)
+    )
+
+
 def dataset():
     return Dataset.open(catalog.entries()[0].path)
 
@@ -105,6 +114,7 @@ DO = {
         "first", [catalog.entries()[0].path], None, quiet
     ),
     Action.AUDIT_MODEL: lambda home: model_evaluation.audit_model("first", [catalog.entries()[0].path], quiet),
+    Action.READ_ARCHIVE: lambda home: reading_job(registry.get_card("first"), catalog.entries()[0].path),
     Action.DELETE_EVALUATION: lambda home: next(
         one for one in stored_evaluations(registry.get_card("second")) if not one.role
     ).delete(),
@@ -122,6 +132,7 @@ DO = {
     Action.REVISE_DATASET: lambda home: manifest.write_manifest(
         home / "manifest.csv", dataset(), Action.REVISE_DATASET
     ),
+    Action.REVIEW_LABELS: lambda home: save_answer(label_review(), "first reader", "f", "normal"),
     Action.REMOVE_DATASET: lambda home: catalog.remove("phantoms"),
     Action.ADD_INPUT_CHECK: lambda home: input_check_training.add_input_check(
         "first", [catalog.entries()[0].path], quiet

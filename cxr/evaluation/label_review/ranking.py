@@ -1,0 +1,151 @@
+"""The X-rays of a dataset in the order in which their labels should be looked at, the least likely label first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr.core.access import Action, authorize
+from cxr.core.errors import DatasetError
+from cxr.datasets.dataset import Dataset, open_datasets
+from cxr.datasets.quality.copies import with_known_copies
+from cxr.evaluation.intervals import Interval, percentile_interval
+from cxr.evaluation.label_review.confident_learning import LabelQuality, label_quality
+from cxr.evaluation.model_evaluation import roles_in_training
+from cxr.evaluation.shortcuts.probes import ProbeTarget, cross_validated_probabilities
+from cxr.learning.image_features import IMAGENET, ImageFeatures, image_features
+
+FEWEST_PATIENTS = 10  # with a label, for it to be a class
+REPEATS = 5  # of the cross-validation, with other folds, whose probabilities are averaged
+RESAMPLES = 500
+
+Floats = NDArray[np.floating]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelRanking:
+    """All X-rays of a dataset whose label is one of its classes, with out-of-fold probabilities."""
+
+    films: Dataset  # with `film`, the id of each
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]  # (films,)
+    probabilities: Floats  # (films, classes), each by models that were not trained on the patient
+    quality: LabelQuality
+    wrong: dict[str, Interval]  # by class: how many of its labels are estimated to be wrong
+    backbone: str
+    left_out: dict[str, int]  # label -> X-rays with it, of too few patients to be a class
+    unreadable: dict[str, str]
+    trained_on: int = 0  # X-rays that the backbone itself was trained on, so that their label may hide in it
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The X-rays from the least likely label on."""
+        return self.quality.order
+
+    def table(self) -> pd.DataFrame:
+        """A row for each X-ray in this order."""
+        order, images = self.order, np.arange(len(self.labels))
+        own = self.probabilities[images, self.labels]
+        suggested = self.quality.suggested
+        films = self.films.table
+        return pd.DataFrame(
+            {
+                "rank": images + 1,
+                "dataset": films["dataset"].to_numpy()[order],
+                "path": films["path"].to_numpy()[order],
+                "film": films["film"].to_numpy()[order],
+                "label": [self.classes[k] for k in self.labels[order]],
+                "suggested": [self.classes[k] for k in suggested[order]],
+                "p_label": np.round(own[order], 6),
+                "p_suggested": np.round(self.probabilities[images, suggested][order], 6),
+                "suspected": self.quality.suspected[order],
+            }
+        )
+
+    def as_dict(self, first: int | None = None) -> dict[str, Any]:
+        """Ready for JSON, with the first rows of the table, or all."""
+        table = self.table()
+        return {
+            "backbone": self.backbone,
+            "films": len(self.labels),
+            "classes": list(self.classes),
+            "suspected": int(self.quality.suspected.sum()),
+            "wrong": {name: interval.as_dict() for name, interval in self.wrong.items()},
+            "joint": np.round(self.quality.joint, 6).tolist(),
+            "left_out": self.left_out,
+            "unreadable": self.unreadable,
+            "trained_on": self.trained_on,
+            "ranking": table.head(len(table) if first is None else first).to_dict("records"),
+        }
+
+
+def rank_dataset(paths: Sequence[str], backbone: str, progress: Progress, seed: int = 0) -> LabelRanking:
+    """The ranking of all labels of these datasets, by features of ImageNet's VGG16 or of a stored model."""
+    authorize(Action.AUDIT_DATASET)
+    features = image_features(backbone, with_known_copies(open_datasets(paths)), progress)
+    trained_on = 0
+    if backbone != IMAGENET:
+        trained_on = roles_in_training(backbone, features.films.table["film"].tolist()).count("train")
+    return rank_labels(features, seed, trained_on)
+
+
+def rank_labels(features: ImageFeatures, seed: int = 0, trained_on: int = 0) -> LabelRanking:
+    """The ranking of all labels by heads on these features, cross-fitted by patient.
+
+    DatasetError where fewer than two labels have enough patients.
+    """
+    films = features.films
+    patients = films.patients.groupby(films.labels).nunique()
+    classes = tuple(sorted(str(name) for name, count in patients.items() if name and count >= FEWEST_PATIENTS))
+    if len(classes) < 2:
+        raise DatasetError(
+            f"A review of labels needs two labels with X-rays of at least {FEWEST_PATIENTS} patients each.",
+            code="too-few-labels",
+        )
+    known = films.labels.isin(classes).to_numpy(bool)
+    others = films.labels[~known].value_counts()
+    chosen = films.where(known)
+    patient = pd.factorize(chosen.patients)[0].astype(np.int64)
+    target = ProbeTarget.from_values(chosen.labels, patient, classes)
+    probabilities = out_of_fold(features.last_block[known].astype(float), target, seed)
+    return LabelRanking(
+        films=chosen,
+        classes=classes,
+        labels=target.class_index,
+        probabilities=probabilities,
+        quality=label_quality(probabilities, target.class_index),
+        wrong=wrong_labels(probabilities, target, seed),
+        backbone=features.backbone,
+        left_out={str(name): int(count) for name, count in others.items()},
+        unreadable=features.unreadable,
+        trained_on=trained_on,
+    )
+
+
+def out_of_fold(features: Floats, target: ProbeTarget, seed: int = 0) -> Floats:
+    """The mean probabilities of repeated cross-validations, each by heads that saw no image of the same patient."""
+    repeats = [cross_validated_probabilities(features, target, seed + k) for k in range(REPEATS)]
+    return np.asarray(np.mean(repeats, axis=0))
+
+
+def wrong_labels(probabilities: Floats, target: ProbeTarget, seed: int = 0) -> dict[str, Interval]:
+    """How many labels of each class are estimated to be wrong, with the interval of a bootstrap over patients."""
+    labels, classes = target.class_index, len(target.classes)
+    counts = np.bincount(labels, minlength=classes)
+    value = label_quality(probabilities, labels).wrong_by_label(counts)
+    people = int(target.patient.max()) + 1
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(RESAMPLES):
+        times = np.bincount(rng.integers(people, size=people), minlength=people)
+        rows = np.repeat(np.arange(len(labels)), times[target.patient])
+        own = np.bincount(labels[rows], minlength=classes)
+        share = label_quality(probabilities[rows], labels[rows]).wrong_by_label(own) / np.maximum(own, 1)
+        drawn.append(share * counts)
+    samples = np.array(drawn)
+    return {name: percentile_interval(float(value[k]), samples[:, k]) for k, name in enumerate(target.classes)}

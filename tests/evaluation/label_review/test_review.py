@@ -1,0 +1,178 @@
+"""Rankings and blinded reviews: out-of-fold by patient, controls among suspects, two readers, and the revision."""
+
+from __future__ import annotations
+
+import json
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cxr.core.ranking import roc_auc
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.manifest import write_manifest
+from cxr.datasets.revisions.edits import EditKind
+from cxr.datasets.revisions.history import revisions
+from cxr.evaluation.label_review.outcome import cohens_kappa, review_outcome, revise_by_review
+from cxr.evaluation.label_review.ranking import LabelRanking, rank_labels
+from cxr.evaluation.label_review.review import (
+    UNSURE,
+    UNUSABLE,
+    LabelReview,
+    ReviewSize,
+    all_reviews,
+    answers_of,
+    find_review,
+    next_item,
+    save_answer,
+    start_review,
+)
+from cxr.films.synthetic.phantom import draw_phantom_set
+from cxr.learning.image_features import ImageFeatures
+from tests.support.datasets import raises_code
+
+WRONG = 6  # labels of each class that are swapped
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, home: Path) -> Path:
+    return draw_phantom_set(tmp_path / "set", 90, size_px=32).parent
+
+
+def made_features(dataset: Dataset, seed: int = 0) -> tuple[ImageFeatures, np.ndarray]:
+    """Features that show normal or not, and the dataset with some labels swapped; which ones they are."""
+    rng = np.random.default_rng(seed)
+    ill = (dataset.labels != "normal").to_numpy()
+    values = rng.normal(size=(len(dataset), 6)).astype(np.float32)
+    values[:, -2] += 3 * ill
+    wrong = np.zeros(len(dataset), bool)
+    for side in (False, True):
+        wrong[rng.permutation(np.flatnonzero(ill == side))[:WRONG]] = True
+    label = np.where(ill ^ wrong, "pneumonia", "normal")
+    ids = [f"{i:016x}" for i in range(len(dataset))]
+    films = dataset.with_column("label", label).with_column("film", ids)
+    return ImageFeatures("imagenet", values, films, {}, 4), wrong
+
+
+@pytest.fixture
+def ranked(drawn: Path) -> tuple[LabelRanking, np.ndarray]:
+    features, wrong = made_features(Dataset.open(drawn))
+    labeled = Dataset.open(drawn).with_column("label", features.films.labels.to_numpy(object))
+    write_manifest(drawn / "manifest.csv", labeled)
+    return rank_labels(features), wrong
+
+
+def test_wrong_labels_come_first_and_are_counted(ranked: tuple[LabelRanking, np.ndarray]) -> None:
+    ranking, wrong = ranked
+    assert roc_auc(wrong, -ranking.quality.margin) > 0.9
+    table = ranking.table()
+    assert table["rank"].tolist() == list(range(1, len(wrong) + 1))
+    assert (table["p_label"] - table["p_suggested"]).is_monotonic_increasing
+    found = ranking.wrong["normal"]
+    assert found.low <= WRONG <= found.high
+    assert json.dumps(ranking.as_dict(5))
+    assert len(ranking.as_dict(5)["ranking"]) == 5
+
+
+def test_a_head_never_sees_another_image_of_the_same_patient(drawn: Path) -> None:
+    """Features that name the patient alone, whose label is at random: out of fold they know nothing of it."""
+    dataset = Dataset.open(drawn)
+    patient = dataset.patients.astype("category").cat.codes.to_numpy()
+    rng = np.random.default_rng(3)
+    label = np.where(rng.integers(2, size=patient.max() + 1)[patient] > 0, "pneumonia", "normal")
+    values = np.eye(patient.max() + 1, dtype=np.float32)[patient]
+    films = dataset.with_column("label", label).with_column("film", [str(i) for i in range(len(dataset))])
+    ranking = rank_labels(ImageFeatures("imagenet", values, films, {}, values.shape[1]))
+    assert roc_auc(label == "pneumonia", ranking.probabilities[:, 1]) < 0.6
+
+
+def test_labels_of_too_few_patients_are_left_out_and_one_label_is_too_few(drawn: Path) -> None:
+    features, _ = made_features(Dataset.open(drawn))
+    label = features.films.labels.to_numpy(object)
+    label[:3] = "other"
+    films = features.films.with_column("label", label)
+    assert rank_labels(ImageFeatures("imagenet", features.values, films, {}, 4)).left_out == {"other": 3}
+    films = films.with_column("label", "normal")
+    with raises_code("dataset.too-few-labels"):
+        rank_labels(ImageFeatures("imagenet", features.values, films, {}, 4))
+
+
+def review_of(ranking: LabelRanking, data: Path) -> LabelReview:
+    return start_review(ranking, str(data), ReviewSize(10, 6), seed=1)
+
+
+def test_a_review_mixes_suspects_with_controls_in_random_order(
+    ranked: tuple[LabelRanking, np.ndarray], drawn: Path
+) -> None:
+    review = review_of(ranked[0], drawn)
+    ranks = [item.rank for item in review.items]
+    assert sorted(item.rank for item in review.items if not item.control) == list(range(1, 11))
+    assert sum(item.control for item in review.items) == 6
+    assert len(set(ranks)) == 16
+    assert ranks != sorted(ranks)
+    assert find_review(review.id) == review
+    assert all_reviews(str(drawn)) == [review]
+    assert all_reviews("elsewhere") == []
+    with raises_code("dataset.no-review"):
+        find_review("../../etc")
+
+
+def test_two_readers_agree_differ_and_revise_what_they_agree_on(
+    ranked: tuple[LabelRanking, np.ndarray], drawn: Path
+) -> None:
+    review = review_of(ranked[0], drawn)
+    before = Dataset.open(drawn).labels.tolist()
+    items = sorted(review.items, key=lambda item: item.rank)
+    other = {"normal": "pneumonia", "pneumonia": "normal"}
+    both = {item.film: (item.label, item.label) for item in items}
+    both[items[0].film] = (other[items[0].label],) * 2
+    both[items[1].film] = (UNUSABLE, UNUSABLE)
+    both[items[2].film] = (items[2].label, other[items[2].label])
+    both[items[3].film] = (UNSURE, UNSURE)
+    for k, reader in enumerate(("Reader 1", "Reader 2")):
+        while (item := next_item(review, answers_of(review, reader))) is not None:
+            save_answer(review, reader, item.film, both[item.film][k])
+    outcome = review_outcome(review)
+    assert [edit.kind for edit in outcome.edits] == [EditKind.RELABEL, EditKind.EXCLUDE]
+    assert [label.item.film for label in outcome.disputed] == [items[2].film]
+    assert outcome.wrong_share(control=False).value == pytest.approx(2 / 9)
+    assert outcome.wrong_share(control=True).value == 0
+    assert 0.7 < outcome.kappa < 1
+    revised = revise_by_review(review)
+    assert len(revised.revision.edits) == 2
+    assert review.id in revised.revision.why
+    after = Dataset.open(drawn)
+    assert len(after) == len(before) - 1
+    assert len(revisions(drawn)) == 1
+    assert json.dumps(outcome.as_dict())
+
+
+def test_answers_that_are_none_and_a_review_without_changes(
+    ranked: tuple[LabelRanking, np.ndarray], drawn: Path
+) -> None:
+    review = review_of(ranked[0], drawn)
+    film = review.items[0].film
+    for reader, given, answer, code in (
+        ("", film, "normal", "no-reader"),
+        ("A", film, "pneumothorax", "invalid-answer"),
+        ("A", "another", "normal", "invalid-answer"),
+    ):
+        with raises_code(f"dataset.{code}"):
+            save_answer(review, reader, given, answer)
+    save_answer(review, "A", film, review.items[0].label)
+    with raises_code("dataset.nothing-to-change"):
+        revise_by_review(review)
+    (review.folder / "review.json").write_text("{")
+    with raises_code("dataset.review-damaged"):
+        find_review(review.id)
+    assert all_reviews() == []
+
+
+def test_kappa_by_hand() -> None:
+    """Cohen (1960): 20 of 50 both yes, 15 both no, 5 and 10 apart: 0.7 observed, 0.5 expected, kappa 0.4."""
+    first = ["yes"] * 25 + ["no"] * 25
+    second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
+    assert cohens_kappa(first, second) == pytest.approx(0.4)
+    assert isnan(cohens_kappa([], []))
+    assert isnan(cohens_kappa(["a", "a"], ["a", "a"]))
