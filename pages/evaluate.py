@@ -34,7 +34,7 @@ def main() -> None:
     stored = stored_evaluations(card)
     with right:
         evaluation = choose_evaluation(stored)
-    show_run_form(card, expanded=not stored)
+    show_run_form(card, stored, evaluation)
     for warning in card.warnings:
         st.warning(plain(warning))
     with frame.errors_shown():

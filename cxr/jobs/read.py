@@ -145,6 +145,7 @@ def _read_missing_parts(folder: Path, settings: ArchiveSettings, card: Card, jou
     done = sum(max(0, min(settings.part_rows, settings.files - part * settings.part_rows)) for part in finished)
     if done == settings.files:
         return
+    journal.phase(Phase.LOADING_MODEL)
     classifier = load_classifier(card.name)
     table = ReadingsTable(
         f"{card.name}@{card.version}",

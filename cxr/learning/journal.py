@@ -24,6 +24,7 @@ class Phase(StrEnum):
     COMPUTING_FEATURES = "computing features"
     TRAINING = "training"
     EVALUATING = "evaluating"
+    LOADING_MODEL = "loading the model"
     LISTING_FILES = "listing files"
     SUMMARIZING = "summarizing"
     TRAINING_INPUT_CHECK = "training the input check"

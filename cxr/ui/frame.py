@@ -21,6 +21,7 @@ from cxr.ui.plain_text import plain
 
 ENTERED, REQUESTED = "frame_entered", "frame_requested"
 PAGE_ONLY = "page_only_"
+JOBS_TITLE = "Jobs"  # of the page that shows all jobs itself
 STYLE = Path(__file__).with_name("page.css")
 # Embedded in the page: as a file of its own it is missing for a moment whenever a page starts again.
 ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
@@ -61,14 +62,14 @@ def start_page(title: str) -> None:
     st.html(SCRIPT, unsafe_allow_javascript=True)
     st.html(f'<header class="cxr-header"><h1>{title}</h1><p role="note">{DISCLAIMER}</p></header>')
     sign_in.require_access(title)
-    _show_running_jobs()
+    _show_running_jobs(title)
     _forget_other_pages(title)
     warm_up()
 
 
-def _show_running_jobs() -> None:
+def _show_running_jobs(title: str) -> None:
     """Shows the indicator of running jobs; where none runs, a look into an empty folder is all that is done."""
-    if running_runs():
+    if title != JOBS_TITLE and running_runs():
         from cxr.ui.components.jobs.indicator import show_indicator  # late: seldom needed
 
         show_indicator()

@@ -11,16 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cxr.core.access import Action, Person, acting_as
+from cxr.core.audit_trail import read_entries
+from cxr.core.errors import AccessError, CxrError
+from cxr.datasets import catalog
+from cxr.evaluation.archive_scores import NOT_IN_READINGS
+from cxr.evaluation.model_evaluation import evaluate_model, evaluate_readings
 from cxr.inference.archive import parts
-from cxr.inference.archive.overview import SUMMARY
-from cxr.inference.archive.parts import finished_parts
+from cxr.inference.archive.overview import SUMMARY, read_index, read_rows
+from cxr.inference.archive.parts import OUTCOMES, finished_parts, part_path
 from cxr.inference.batch import read_sources
 from cxr.inference.loading import load_classifier
 from cxr.inference.sources import source_on_disk
 from cxr.jobs import run_store
 from cxr.jobs.job import Job, ReadParameters
 from cxr.jobs.kinds import execute
-from cxr.jobs.read import reading_job
+from cxr.jobs.read import LISTING, check_target, reading_job
 from cxr.jobs.run import Run
 from cxr.registry import registry
 
@@ -76,3 +82,78 @@ def test_every_file_is_a_row_as_a_single_reading_has_it(archive: Path, tmp_path:
     assert (summary["files"], summary["read"]) == (27, 25)
     assert sum(summary["outcomes"].values()) == 27
     assert summary["model"] == f"first@{registry.get_card('first').version}"
+
+
+def test_a_trainer_reads_datasets_of_this_installation_and_an_admin_any_folder(archive: Path) -> None:
+    card = registry.get_card("first")
+    with acting_as(Person("t", "trainer")), pytest.raises(AccessError):
+        reading_job(card, str(archive))
+    with acting_as(Person("a", "admin")):
+        assert reading_job(card, str(archive)).inputs == (str(archive.resolve()),)
+        catalog.add(archive)
+    with acting_as(Person("t", "trainer")):
+        assert reading_job(card, str(archive)).inputs == (str(archive.resolve()),)
+    with acting_as(Person("r", "reader")), pytest.raises(AccessError):
+        reading_job(card, str(archive))
+
+
+def test_a_reading_is_one_line_of_the_audit_trail(archive: Path, tmp_path: Path) -> None:
+    run = created(archive, tmp_path / "out")
+    execute(run)
+    lines = [entry for entry in read_entries() if entry.action in (Action.READ_ARCHIVE, Action.READ_FILMS)]
+    assert [(line.action, line.model, line.run) for line in lines] == [(Action.READ_ARCHIVE, "first", run.id)]
+
+
+def test_readings_without_paths_have_none_anywhere(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    execute(created(archive, out, paths=False))
+    assert "path" not in all_rows(out).column_names
+    assert not (out / LISTING).exists()
+    assert not [path for path in out.rglob("*") if path.is_file() and b"phantom-" in path.read_bytes()]
+
+
+def test_readings_go_on_only_with_their_own_settings(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    execute(created(archive, out))
+    other = created(archive, out, heatmaps=True)
+    with pytest.raises(CxrError) as error:
+        execute(other)
+    assert error.value.code == "run.other-readings"
+    with pytest.raises(CxrError) as error:
+        check_target(out, resume=False)
+    assert error.value.code == "run.has-readings"
+    assert check_target(out, resume=True).part_rows == PART
+    assert check_target(tmp_path / "new", resume=False) is None
+    with pytest.raises(CxrError) as error:
+        check_target(archive, resume=True)
+    assert error.value.code == "run.not-empty"
+
+
+def test_rows_are_found_by_number_and_ordered_by_suspicion(archive: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    execute(created(archive, out))
+    index = read_index(out)
+    everything = index.ordered(OUTCOMES, by_suspicion=True)
+    rows = read_rows(out, everything[3:9].tolist()).to_pylist()
+    assert [row["number"] for row in rows] == everything[3:9].tolist()
+    scores = [row["positive_probability"] for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert sorted(index.ordered(("unreadable",), False).tolist()) == sorted(
+        row["number"] for row in all_rows(out).to_pylist() if row["outcome"] == "unreadable"
+    )
+    with pytest.raises(CxrError) as error:
+        read_rows(out, [1000])
+    assert error.value.code == "dataset.no-readings"
+
+
+def test_an_evaluation_takes_the_readings_instead_of_reading_again(phantoms: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    execute(created(phantoms / "images", out))
+    found = evaluate_readings(out, [str(phantoms)], "all", lambda *_: None).scores
+    wanted = evaluate_model("first", [str(phantoms)], "all", lambda *_: None).scores
+    assert found["film"].tolist() == wanted["film"].tolist()
+    columns = [name for name in wanted if name.startswith("p_")]
+    np.testing.assert_allclose(found[columns], wanted[columns], atol=1e-5)
+    part_path(out, 0).unlink()
+    fewer = evaluate_readings(out, [str(phantoms)], "all", lambda *_: None)
+    assert (len(fewer.scores), set(fewer.unreadable.values())) == (150, {NOT_IN_READINGS})

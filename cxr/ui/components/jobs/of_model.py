@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cxr.core.access import Action, current_person
 from cxr.core.errors import RunError
 from cxr.jobs import run_store
 from cxr.jobs.job import JobKind
@@ -36,17 +37,24 @@ def just_finished(runs: Sequence[Run]) -> list[Run]:
 
 
 def show_jobs(runs: Sequence[Run]) -> None:
-    """Shows the jobs in progress, and how the newest has ended where it did not finish."""
+    """Shows the jobs in progress, and how the newest has ended where it did not finish, to who may see jobs."""
+    if not current_person().may(Action.VIEW_JOBS):
+        return
     for run in runs:
         if run.status.alive:
             show_job_in_progress(run)
     if runs and (status := runs[0].status).state in ("failed", "stopped", "interrupted"):
         with st.expander(
             plain(f"{task_of(runs[0])}, {started_text(runs[0])}: {status.state}"),
-            expanded=time.time() - status.heartbeat < RECENT_S,
+            expanded=is_recent(runs[0]),
             key=f"job_ended_{runs[0].id}",
         ):
             show_ended_job(runs[0])
+
+
+def is_recent(run: Run) -> bool:
+    """Whether the run has ended lately, or goes on."""
+    return time.time() - run.status.heartbeat < RECENT_S
 
 
 def _version(run: Run) -> str:

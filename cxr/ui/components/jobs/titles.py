@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from cxr.core.errors import RunError
-from cxr.core.number_format import duration
+from cxr.core.number_format import duration, joined
 from cxr.jobs.estimate import time_left_s
 from cxr.jobs.job import JobKind, TrainParameters
 from cxr.jobs.kinds import KINDS
@@ -29,7 +30,7 @@ def title_of(run: Run) -> str:
 
 
 def task_of(run: Run) -> str:
-    """What the run does, in a few words: its kind and its model."""
+    """What the run does, in a few words: its kind, its model, and the names of its inputs."""
     try:
         job = run.job
     except RunError:
@@ -38,7 +39,10 @@ def task_of(run: Run) -> str:
     if isinstance(job.parameters, TrainParameters):
         recipe = run.id.split("-", 2)[2].rpartition("-")[0]
         return f"{name} of {job.model or recipe}"
-    return f"{name} by {job.model}" if job.kind is JobKind.READ else f"{name} of {job.model}"
+    inputs = joined([Path(path).name for path in job.inputs])
+    if job.kind is JobKind.READ:
+        return f"{name} of {inputs} by {job.model}"
+    return f"{name} of {job.model} on {inputs}"
 
 
 def share_done(status: Status) -> float:

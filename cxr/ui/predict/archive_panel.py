@@ -1,0 +1,89 @@
+"""Archives on Predict: the form that starts the reading of a folder on the server, and what was read before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from cxr.core.access import Action, current_person
+from cxr.jobs.running import running_runs
+from cxr.ui import frame, sign_in
+
+if TYPE_CHECKING:
+    from cxr.inference.session import ReadingSession
+    from cxr.jobs.run import Run
+    from cxr.registry.card import Card
+
+TITLE = "Read a folder on this computer"
+PURPOSE = (
+    "For more X-rays than an upload takes, up to millions. The reading is a job: it goes on when this page is left, "
+    "and can be resumed after a restart. The results are Parquet files."
+)
+OTHER = "Another folder"
+PATHS_HELP = "Paths often contain the patient's name. Without them, a row has its number and a hash of the file."
+HEATMAPS_HELP = "The Grad-CAM of every class is stored with each X-ray."
+OPENED = "predict_archive_opened"
+
+
+def show_archives(session: ReadingSession, card: Card) -> None:
+    """Shows, in a panel that opens by itself while an archive is read, the form and the results of earlier ones."""
+    if not current_person().may(Action.READ_ARCHIVE):  # a reader is not shown which folders there are
+        return
+    opened = st.toggle(TITLE, value=bool(running_runs()), key=OPENED, persist_state="session")
+    if not opened:  # nothing of it costs anything before somebody asks for it
+        return
+    from cxr.jobs import run_store
+    from cxr.jobs.job import JobKind
+    from cxr.ui.components.jobs.of_model import jobs_of, show_jobs
+    from cxr.ui.predict.archive_table import show_readings
+
+    st.caption(PURPOSE)
+    show_jobs(jobs_of(JobKind.READ, card))
+    _show_form(card)
+    finished = [run for run in run_store.of_kind(JobKind.READ) if _has_result(run)]
+    if finished:
+        show_readings(session, finished)
+
+
+def _has_result(run: Run) -> bool:
+    status = run.status
+    return status.state == "finished" and Path(status.result or "/nowhere").is_dir()
+
+
+def _show_form(card: Card) -> None:
+    from cxr.datasets import catalog
+
+    entries = {entry.name: entry.path for entry in catalog.entries()}
+    may_name_paths = current_person().may(Action.ADD_DATASET)
+    options = [*entries, *([OTHER] if may_name_paths else [])]
+    left, right = st.columns(2)
+    with left:
+        chosen = st.selectbox("Folder", options, key="predict_archive_source", persist_state="session")
+        path = entries.get(chosen or "", "")
+        if chosen == OTHER:
+            path = st.text_input(
+                "Path of a folder, a ZIP, a manifest or a list of files",
+                key="predict_archive_path",
+                persist_state="session",
+            )
+    with right:
+        heatmaps = st.checkbox("Store heatmaps", key="predict_archive_heatmaps", help=HEATMAPS_HELP)
+        paths = st.checkbox("Store paths", value=True, key="predict_archive_paths", help=PATHS_HELP)
+        started = sign_in.button(
+            Action.READ_ARCHIVE, "Read all", type="primary", disabled=not path, key="predict_archive_start"
+        )
+    if started:
+        with frame.errors_shown():
+            _start(card, path, heatmaps, paths)
+            st.rerun()
+
+
+def _start(card: Card, path: str, heatmaps: bool, paths: bool) -> None:
+    """Starts the reading of an archive into a folder of the job's own."""
+    from cxr.jobs import run_store
+    from cxr.jobs.read import reading_job
+
+    job = reading_job(card, path, heatmaps=heatmaps, paths=paths)
+    run_store.start(job, f"{job.kind}-{card.name}")

@@ -1,0 +1,124 @@
+"""Evaluations, audits and readings of archives that die at random points go on without doing their work again."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cxr.core.errors import CxrError
+from cxr.evaluation.shortcuts.audited_films import AuditSettings
+from cxr.inference.archive.parts import FOLDER, finished_parts
+from cxr.jobs import audit, run_store
+from cxr.jobs.job import JobKind
+from cxr.jobs.kinds import CarryOut, execute
+from cxr.jobs.run import PROCESS
+from cxr.registry import registry
+from tests.support.broken_jobs import (
+    Killed,
+    break_and_go_on,
+    carry_out_of,
+    create,
+    differences,
+    dying,
+    job_on,
+    reports_of,
+    result_of,
+)
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("trained")
+FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resamples=40)
+KINDS = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ)
+
+
+def carry_out(kind: JobKind) -> CarryOut:
+    return partial(audit.run, settings=FEW) if kind is JobKind.AUDIT else carry_out_of(kind)
+
+
+def stamps(*folders: Path) -> dict[Path, int]:
+    """When each file of finished work was written."""
+    files = [path for folder in folders for path in folder.glob("[!.]*")]
+    return {path: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_that_dies_at_random_points_ends_as_one_that_does_not(kind: JobKind, phantoms: Path, tmp_path: Path):
+    random.seed(kind)
+    card = registry.get_card("first")
+    total = reports_of(create(kind, card, phantoms, tmp_path / "whole"), carry_out(kind))
+    wanted = result_of(kind, registry.get_card("first"), tmp_path / "whole")
+    run = create(kind, card, phantoms, tmp_path / "broken")
+    finished: dict[Path, int] = {}
+
+    def check_kept() -> None:
+        found = stamps(run.steps_folder, tmp_path / "broken" / FOLDER)
+        assert {path: stamp for path, stamp in found.items() if path in finished} == finished  # done once
+        assert run.status.state == "failed"
+        finished.update(found)
+
+    break_and_go_on(run, carry_out(kind), total, 4, check_kept)
+    assert run.status.state == "finished"
+    assert not run.steps_folder.exists()
+    assert differences(result_of(kind, registry.get_card("first"), tmp_path / "broken"), wanted) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_stops_gracefully_and_says_so(kind: JobKind, phantoms: Path, tmp_path: Path) -> None:
+    run = create(kind, registry.get_card("first"), phantoms, tmp_path / "out")
+    (run.folder / "stop").touch()
+    with pytest.raises(CxrError) as error:
+        execute(run, carry_out(kind))
+    assert error.value.code == "run.stopped"
+    assert run.status.state == "stopped"
+    assert run.status.sentence
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_job_does_not_go_on_with_another_version_of_its_model(kind: JobKind, phantoms: Path, tmp_path: Path) -> None:
+    run = create(kind, registry.get_card("first"), phantoms, tmp_path / "out")
+    stored = json.loads((run.folder / "job.json").read_text())
+    stored["parameters"]["version"] = "0" * 12
+    (run.folder / "job.json").write_text(json.dumps(stored))
+    with pytest.raises(CxrError) as error:
+        execute(run, carry_out(kind))
+    assert error.value.code == "run.model-changed"
+    assert (run.status.state, run.status.sentence) == ("failed", str(error.value))
+
+
+def test_an_evaluation_does_not_go_on_with_other_labels(phantoms: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(phantoms, tmp_path / "films")
+    run = create(JobKind.EVALUATE, registry.get_card("first"), folder, tmp_path / "out")
+    with pytest.raises(Killed):
+        execute(run, dying(carry_out_of(JobKind.EVALUATE), 3))
+    manifest = folder / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",viral,", ",normal,"))
+    with pytest.raises(CxrError) as error:
+        execute(run)
+    assert error.value.code == "dataset.changed-since"
+
+
+def test_a_reading_whose_process_is_killed_is_interrupted_and_goes_on_after_its_last_part(
+    phantoms: Path, tmp_path: Path
+) -> None:
+    card, out = registry.get_card("first"), tmp_path / "out"
+    run = run_store.start(job_on(JobKind.READ, card, phantoms, out, part_rows=2), f"read-{card.name}")
+    wait_until(lambda: bool(finished_parts(out)) or not run.status.alive, 120)
+    psutil.Process(json.loads((run.folder / PROCESS).read_text())[0]).kill()
+    wait_until(lambda: not run.status.alive)
+    assert run.status.state == "interrupted"
+    before = stamps(out / FOLDER)
+    assert 0 < len(before) < 80
+    run_store.resume(run)
+    wait_until(lambda: not run.status.alive, 120)
+    assert run.status.state == "finished"
+    after = stamps(out / FOLDER)
+    assert {path: after[path] for path in before} == before
+    whole = create(JobKind.READ, card, phantoms, tmp_path / "whole")
+    execute(whole)
+    assert differences(result_of(JobKind.READ, card, out), result_of(JobKind.READ, card, tmp_path / "whole")) == []

@@ -1,0 +1,139 @@
+"""Jobs of every kind on a stored model that are broken and go on, compared with one that was never broken."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cxr.evaluation.shortcuts.audit_file import load_audit
+from cxr.evaluation.stored_evaluations import stored_evaluations
+from cxr.inference.archive.overview import read_index, read_rows
+from cxr.jobs import run_store
+from cxr.jobs.audit import audit_job
+from cxr.jobs.evaluate import evaluation_job
+from cxr.jobs.job import Job, JobKind, ReadParameters
+from cxr.jobs.kinds import KINDS, CarryOut, execute
+from cxr.jobs.run import Run
+from cxr.jobs.run_journal import RunJournal
+from cxr.registry.card import Card
+
+ALIKE = 1e-5
+PLACES = 4  # of the numbers of an audit that are compared
+
+
+class Killed(BaseException):
+    """Stands for the end of a process at any point: nothing of the library catches it for good."""
+
+
+class DyingJournal(RunJournal):
+    """A journal whose process dies at its n-th report."""
+
+    def __init__(self, journal: RunJournal, reports: int) -> None:
+        self.__dict__.update(journal.__dict__)
+        self.left = reports
+
+    def phase(self, name: str, done: int = 0, total: int = 0) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        super().phase(name, done, total)
+
+
+def dying(carry_out: CarryOut, reports: int) -> CarryOut:
+    """The same work in a process that dies at its n-th report."""
+    return lambda job, journal: carry_out(job, DyingJournal(journal, reports))
+
+
+def reports_of(run: Run, carry_out: CarryOut) -> int:
+    """How many reports the whole job makes; it is carried out."""
+    counted: list[DyingJournal] = []
+
+    def counting(job: Job, journal: RunJournal) -> str:
+        counted.append(DyingJournal(journal, 10**9))
+        return carry_out(job, counted[0])
+
+    execute(run, counting)
+    return 10**9 - counted[0].left
+
+
+def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 16) -> Job:
+    """A job of this kind with this model on these films; an archive is read into the folder `out`."""
+    if kind is JobKind.EVALUATE:
+        return evaluation_job(card, [str(films)], "all", out.name)
+    if kind is JobKind.AUDIT:
+        return audit_job(card, [str(films)])
+    parameters = ReadParameters(card.name, card.version, str(out), part_rows=part_rows)
+    return Job(parameters, (str(films / "images"),))
+
+
+def create(kind: JobKind, card: Card, films: Path, out: Path) -> Run:
+    """The run of such a job, without a process."""
+    return run_store.create(job_on(kind, card, films, out), f"{kind}-{card.name}")
+
+
+def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
+    """What such a job has stored, as a table of numbers and texts."""
+    if kind is JobKind.EVALUATE:
+        stored = next(one for one in stored_evaluations(card) if one.name.startswith(out.name))
+        return stored.scores()
+    if kind is JobKind.AUDIT:
+        audit = load_audit(card)
+        assert audit is not None
+        return pd.Series(_flat(audit.measurements.model_dump(mode="json"))).to_frame("value")
+    numbers = read_index(out).ordered(("positive", "negative", "decided", "indeterminate", "rejected"), False)
+    table: pd.DataFrame = read_rows(out, numbers.tolist()).to_pandas()
+    return table.drop(columns=["model", "reasons", "warnings"])
+
+
+def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
+    """Where two results differ by more than rounding."""
+    if list(found.columns) != list(wanted.columns) or len(found) != len(wanted):
+        return [f"{found.shape} instead of {wanted.shape}"]
+    faults = []
+    for name in wanted:
+        numbers = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for table in (found, wanted)]
+        texts = [
+            table[name].astype(object).where(table[name].notna(), "").astype(str).to_numpy()
+            for table in (found, wanted)
+        ]
+        close = np.isclose(*numbers, rtol=0, atol=ALIKE, equal_nan=False)
+        differing = ~(close | (np.array(texts[0]) == np.array(texts[1])))
+        if differing.any():
+            row = int(differing.argmax())
+            place = wanted.index[row]
+            faults.append(f"{name} of {place} and {differing.sum() - 1} others: {texts[0][row]}, not {texts[1][row]}")
+    return faults
+
+
+def break_and_go_on(run: Run, carry_out: CarryOut, total: int, kills: int, seen: Callable[[], object]) -> None:
+    """Carry out a run in a process that dies so many times at random points, and then to its end."""
+    for _ in range(kills):
+        try:
+            execute(run, dying(carry_out, random.randrange(total)))
+            return
+        except Killed:
+            seen()
+    execute(run, carry_out)
+
+
+def carry_out_of(kind: JobKind) -> CarryOut:
+    """The function of a kind of job."""
+    return KINDS[kind].carry_out()
+
+
+def _texts(column: pd.Series) -> list[str]:
+    return ["" if value is None or value != value else str(value) for value in column.tolist()]
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Every number and text of a nested structure by its place; numbers rounded."""
+    if isinstance(value, dict):
+        return {k: v for key, inner in value.items() for k, v in _flat(inner, f"{name}.{key}").items()}
+    if isinstance(value, list):
+        return {k: v for n, inner in enumerate(value) for k, v in _flat(inner, f"{name}.{n}").items()}
+    return {name: round(value, PLACES) if isinstance(value, float) else value}
