@@ -13,6 +13,7 @@ from cxr.inference.loading import load_classifier
 from cxr.registry import registry
 
 AGREEMENT = 1e-4
+GROUPS = {"pneumonia": ("bacterial", "viral")}
 
 
 def reference_gradcam(classifier, film, target):
@@ -235,3 +236,26 @@ def test_finite_weights_whose_sums_are_not_finite_are_an_error(make_classifier, 
         with pytest.raises(RegistryError) as raised:
             read()
         assert raised.value.code == "registry.not-finite"
+
+
+def test_the_heatmap_of_a_group_is_the_gradcam_of_its_classes_together(make_classifier, film):
+    import keras
+    from keras import ops
+    from tf_keras_vis.gradcam import Gradcam
+
+    classifier = make_classifier(groups=GROUPS)
+    members = [classifier.classes.index(name) for name in ("bacterial", "viral")]
+    model = classifier.network.model
+    expected = Gradcam(keras.Model([model.input], model.get_layer("logits").output))(
+        lambda logits: ops.logsumexp(ops.take(logits, members, axis=1), axis=1),
+        film.fitted(classifier.size_px).astype(np.float32)[None, ..., None],
+        penultimate_layer=classifier.network.target,
+        seek_penultimate_conv_layer=False,
+        expand_cam=False,
+        normalize_cam=False,
+    )
+    expected = np.asarray(expected)[0]
+    prediction = classifier.read(film)
+    assert expected.max() > 0
+    np.testing.assert_allclose(prediction.heatmap("pneumonia"), expected / expected.max(), atol=1e-3)
+    assert "pneumonia" not in prediction.classes

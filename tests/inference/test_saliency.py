@@ -95,3 +95,14 @@ def test_less_than_one_sample_is_refused(make_classifier, film):
     with pytest.raises(CxrError) as raised:
         explain(make_classifier(), film, "viral", "smoothgrad", samples=0)
     assert raised.value.code == "error.heatmap-samples"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_explains_a_group_of_classes(make_classifier, film, method):
+    classifier = make_classifier(groups={"pneumonia": ("bacterial", "viral")})
+    group = explain(classifier, film, "pneumonia", method, samples=4)
+    assert np.isfinite(group).all()
+    assert group.max() in (0, pytest.approx(1))
+    with pytest.raises(CxrError) as unknown:
+        explain(classifier, film, "fracture", method, samples=4)
+    assert unknown.value.code == "error.unknown-class"

@@ -1,15 +1,19 @@
 """A session: the highest probability first, small in memory, and with a limit."""
 
 import io
+from functools import partial
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from cxr.core.errors import FilmTooLarge
+from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import read_sources
 from cxr.inference.session import ReadingSession
-from cxr.inference.sources import sources_from_upload
+from cxr.inference.sources import FilmSource, sources_from_upload
+from tests.support.file_seeds import drawn, saved
 
 MODEL = "tiny@0"
 
@@ -119,3 +123,18 @@ def test_a_cleared_session_holds_only_the_responses(session):
     assert session.waiting(MODEL) == []
     assert session.current_key == ""
     assert session.responses == {("f", MODEL): "answer"}
+
+
+def test_the_open_film_is_read_again_only_where_it_has_more_than_eight_bits():
+    asked = []
+
+    def decode(data, deep=False):
+        asked.append(deep)
+        return Film.read(data, deep)
+
+    for samples, deep in ((drawn(), False), (drawn().astype(np.uint16) * 200, True)):
+        asked.clear()
+        session = ReadingSession()
+        session.add([FilmSource("k", "k", partial(bytes, saved(samples, "PNG")), decode)])
+        assert (session.deep_film().deep is not None) == deep
+        assert asked == ([False, True] if deep else [False])
