@@ -52,7 +52,7 @@ class Prediction:
 
     def heatmap(self, target: str | None = None) -> NDArray[np.float32]:
         """The heatmap of a class or group; by default, of the decision."""
-        if target in self.group_heatmaps:
+        if target is not None and target in self.group_heatmaps:
             return self.group_heatmaps[target]
         return self.heatmaps[_index_of(self.classes, self.decision if target is None else target)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_in_an_inverted_image_dark_is_where_values_are_high() -> None:
 def test_the_header_comes_first_and_padding_does_not_count() -> None:
     stored = ramp()
     stored[:, :40] = 0
-    header = {"WindowCenter": ["600", "2000"], "WindowWidth": ["300", "4000"], "PixelPaddingValue": 0}
+    header: dict[str, Any] = {"WindowCenter": ["600", "2000"], "WindowWidth": ["300", "4000"], "PixelPaddingValue": 0}
     deep = Film.read(written(dataset_of(stored, **header)), deep=True).deep
     assert deep is not None
     windows = by_code(deep)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cxr.films.deep_image import DeepImage
 from cxr.films.synthetic.phantom import draw_phantom
@@ -13,7 +15,7 @@ from cxr.presentation import film_payload
 from cxr.presentation.film_payload import pack, unpack
 
 RNG = np.random.default_rng(0)
-IMAGES = {
+IMAGES: dict[str, NDArray[Any]] = {
     "phantom": draw_phantom("viral", 1, 200).pixels,
     "noise of 16 bits": RNG.integers(0, 1 << 16, (80, 61)).astype(np.uint16),
     "noise of 8 bits": RNG.integers(0, 256, (80, 61)).astype(np.uint8),
@@ -21,7 +23,7 @@ IMAGES = {
 }
 
 
-def deep(samples: np.ndarray) -> DeepImage:
+def deep(samples: NDArray[Any]) -> DeepImage:
     return DeepImage.of_gray(samples) if samples.dtype == np.uint8 else DeepImage.of_samples(samples, 1.0)
 
 
