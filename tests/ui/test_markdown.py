@@ -55,6 +55,8 @@ OURS = {
     "cxr/ui/evaluate/metrics.py": {"count", "prevalence", "own"},
     "cxr/ui/evaluate/shortcuts.py": {"title", "_bullets(reasons[:FIRST_REASONS])", "_bullets(more)"},
     "cxr/ui/frame.py": {"page", "'?' if query else ''", "urlencode(query)"},
+    "cxr/ui/label_review/blinded_reading.py": {"answered"},
+    "cxr/ui/label_review/outcome_panel.py": {"suspects", "controls", "number", "edits"},
     "cxr/ui/models/card_panel.py": {"definition"},
     "cxr/ui/models/actions.py": {"label"},
     "cxr/ui/models/exchange_panel.py": {"label"},

@@ -23,9 +23,10 @@ from cxr.ui.data.add import CHOSEN, MESSAGE
 from cxr.ui.data.audit import show_audit
 from cxr.ui.data.browse import show_browser
 from cxr.ui.data.splits import show_splits
+from cxr.ui.label_review.panel import show_labels
 from cxr.ui.plain_text import code_span, plain
 
-VIEWS = ("Browse", "Audit", "Charts", "Splits")
+VIEWS = ("Browse", "Audit", "Labels", "Charts", "Splits")
 CHART_COLUMNS = 2
 SIZES_NEED_AUDIT = "Run the audit to see the sizes of the X-rays."
 IN_USE = "A training run is using this dataset. Stop it on the page Train, or wait until it ends."
@@ -84,7 +85,7 @@ def show_dataset(entry: DatasetEntry) -> None:
             persist_state="session",
             label_visibility="collapsed",
         )
-        panels = dict(zip(VIEWS, (show_browser, show_audit, _show_charts, show_splits), strict=True))
+        panels = dict(zip(VIEWS, (show_browser, show_audit, show_labels, _show_charts, show_splits), strict=True))
         panels[view or VIEWS[0]](entry, dataset)
 
 

@@ -55,12 +55,17 @@ def made_features(dataset: Dataset, seed: int = 0) -> tuple[ImageFeatures, np.nd
     return ImageFeatures("imagenet", values, films, {}, 4), wrong
 
 
+def made_ranking(folder: Path) -> tuple[LabelRanking, np.ndarray]:
+    """The ranking of the dataset in this folder, whose labels are made, and which of them are wrong."""
+    features, wrong = made_features(Dataset.open(folder))
+    labeled = Dataset.open(folder).with_column("label", features.films.labels.to_numpy(object))
+    write_manifest(folder / "manifest.csv", labeled)
+    return rank_labels(features), wrong
+
+
 @pytest.fixture
 def ranked(drawn: Path) -> tuple[LabelRanking, np.ndarray]:
-    features, wrong = made_features(Dataset.open(drawn))
-    labeled = Dataset.open(drawn).with_column("label", features.films.labels.to_numpy(object))
-    write_manifest(drawn / "manifest.csv", labeled)
-    return rank_labels(features), wrong
+    return made_ranking(drawn)
 
 
 def test_wrong_labels_come_first_and_are_counted(ranked: tuple[LabelRanking, np.ndarray]) -> None:

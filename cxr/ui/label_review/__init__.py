@@ -1,0 +1,1 @@
+"""The review of labels on the page Data: started, read blind, concluded."""

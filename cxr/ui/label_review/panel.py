@@ -1,0 +1,96 @@
+"""Labels of a dataset: a review is started, read by up to two readers, and its outcome becomes a revision."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cxr.core.access import Action, current_person
+from cxr.core.number_format import counted
+from cxr.datasets.catalog import DatasetEntry
+from cxr.datasets.dataset import Dataset
+from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_reviews, start_review
+from cxr.registry import stored_models
+from cxr.ui import frame, sign_in
+from cxr.ui.components.progress import progress_bar
+from cxr.ui.label_review.blinded_reading import show_blinded_reading
+from cxr.ui.label_review.outcome_panel import show_outcome
+from cxr.ui.label_review.revision_list import show_revisions
+from cxr.ui.plain_text import plain
+
+ABOUT = (
+    "Heads are trained on other patients' X-rays and asked about each X-ray: where they doubt its label, it comes "
+    "first. The most doubtful are mixed with controls and shown without their labels."
+)
+CAUTION = (
+    "A doubt is no proof. Where a class can be told by scanner, view or markers, the heads learn those, and wrong "
+    "labels stay hidden: see the audit, and docs/labels.md."
+)
+IMAGENET, IMAGENET_NAME = "imagenet", "ImageNet (has seen no X-ray)"
+NEW = "Start a review"
+LOCAL_READERS = ("Reader 1", "Reader 2")
+
+
+def show_labels(entry: DatasetEntry, dataset: Dataset) -> None:
+    """Shows the reviews of a dataset, the chosen one for reading or with its outcome, and the revisions."""
+    reviews = {review.id: review for review in all_reviews(entry.path)}
+    key = f"data_{entry.name}_review"
+    if st.session_state.get(key) not in (None, *reviews, ""):
+        del st.session_state[key]
+    chosen = ""
+    if reviews:
+        names = {"": NEW} | {name: _name(review) for name, review in reviews.items()}
+        chosen = st.selectbox(
+            "Review", list(names), index=1, format_func=lambda name: names[name], key=key, persist_state="session"
+        )
+    if chosen:
+        _show_review(reviews[chosen], dataset)
+    else:
+        _show_start(entry)
+    show_revisions(entry)
+
+
+def _name(review: LabelReview) -> str:
+    return f"{review.created[:16].replace('T', ' ')}, {counted(len(review.items), 'X-ray')}, by {review.who}"
+
+
+def _show_start(entry: DatasetEntry) -> None:
+    """Shows what a review is, and a form that starts one."""
+    st.markdown(ABOUT)
+    st.caption(CAUTION)
+    models = [IMAGENET, *stored_models.names()]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        backbone = st.selectbox(
+            "Features",
+            models,
+            format_func=lambda name: IMAGENET_NAME if name == IMAGENET else name,
+            key="labels_features",
+            help="A model that was trained on these X-rays has learned their labels, wrong ones too.",
+        )
+        suspects = st.number_input("Doubtful labels", 1, 5000, 30, key="labels_suspects")
+        controls = st.number_input("Controls", 0, 5000, 10, key="labels_controls")
+    if not sign_in.button(Action.REVIEW_LABELS, NEW, type="primary", key="labels_start"):
+        return
+    from cxr.evaluation.label_review.ranking import rank_dataset  # late: it needs TensorFlow and scikit-learn
+
+    with frame.errors_shown(), progress_bar("Computing features") as move:
+        ranking = rank_dataset([entry.path], backbone or IMAGENET, move)
+        review = start_review(ranking, entry.path, ReviewSize(int(suspects), int(controls)))
+        st.session_state.pop(f"data_{entry.name}_review", None)
+        st.session_state["labels_started"] = review.id
+        st.rerun()
+
+
+def _show_review(review: LabelReview, dataset: Dataset) -> None:
+    """Shows a review to the chosen reader; its outcome is shown on request, as it ends the blinding."""
+    person = current_person().name
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        readers = LOCAL_READERS if person == "local" else (person,)
+        reader = st.segmented_control(
+            "Reader", readers, default=readers[0], required=True, key=f"labels_reader_{review.id}"
+        )
+        seen = st.toggle("Show the outcome (ends the blinding)", key=f"labels_outcome_{review.id}")
+    if seen:
+        show_outcome(review)
+    else:
+        st.caption(plain(f"Features of {review.backbone}. The label, the doubt and the other reader stay hidden."))
+        show_blinded_reading(review, dataset, str(reader or readers[0]))

@@ -1,0 +1,77 @@
+"""The view Labels on Data: a blinded reading by two readers, its outcome, and the revision that follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from cxr.datasets import catalog
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.revisions.history import revisions
+from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_answers, start_review
+from cxr.films.synthetic.phantom import draw_phantom_set
+from cxr.ui.label_review.blinded_reading import DONE
+from cxr.ui.label_review.panel import ABOUT
+from tests.evaluation.label_review.test_review import made_ranking
+
+PAGE = str(Path(__file__).parents[3] / "pages" / "data.py")
+
+
+@pytest.fixture
+def review(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> LabelReview:
+    """A review of two X-rays of a dataset that is in the list."""
+    monkeypatch.delenv("CXR_DATA", raising=False)
+    folder = draw_phantom_set(tmp_path / "set", 60, size_px=64).parent
+    ranking = made_ranking(folder)[0]
+    return start_review(ranking, catalog.add(folder).path, ReviewSize(1, 1), seed=0)
+
+
+def run(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_two_readers_answer_without_the_label_and_their_agreement_becomes_a_revision(review: LabelReview) -> None:
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    app.segmented_control(key="data_view").set_value("Labels")
+    run(app)
+    first = review.items[0]
+    new = "pneumonia" if first.label == "normal" else "normal"
+    shown = " ".join(element.value for element in (*app.markdown, *app.caption))
+    assert first.path not in shown
+    for reader in ("Reader 1", "Reader 2"):
+        app.segmented_control(key=f"labels_reader_{review.id}").set_value(reader)
+        run(app)
+        app.button(key=f"labels_answer_{new}").click()
+        run(app)
+        app.button(key=f"labels_answer_{review.items[1].label}").click()
+        run(app)
+        assert [message.value for message in app.success] == [DONE]
+    assert [len(mine.answers) for mine in all_answers(review)] == [2, 2]
+    app.toggle(key=f"labels_outcome_{review.id}").set_value(True)
+    run(app)
+    assert app.dataframe[0].value["Result"].tolist() == ["Changed", "Kept"]
+    app.button(key="labels_revise").click()
+    run(app)
+    assert not app.error
+    revision = revisions(review.data)[0]
+    assert [edit.value for edit in revision.edits] == [new]
+    table = Dataset.open(review.data).table.set_index("path")
+    assert table.loc[first.path, "label"] == new
+    app.button(key="labels_restore_1").click()
+    run(app)
+    assert Dataset.open(review.data).table.set_index("path").loc[first.path, "label"] == first.label
+
+
+def test_a_dataset_without_reviews_says_what_one_is(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CXR_DATA", raising=False)
+    catalog.add(draw_phantom_set(tmp_path / "set", 12, size_px=64).parent)
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    app.segmented_control(key="data_view").set_value("Labels")
+    assert ABOUT in [element.value for element in run(app).markdown]
+    assert app.button(key="labels_start")
