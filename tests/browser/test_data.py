@@ -62,7 +62,8 @@ def test_the_facts_of_an_opened_film_stand_beside_or_below_it_on_a_narrow_screen
     page.get_by_role("button", name="phantom-00001.png", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("pixels, PNG").wait_for()
-    x, y, width, height = box_of(dialog.get_by_role("img"))
+    dialog.locator(".viewer[data-depth=full]").wait_for()
+    x, y, width, height = box_of(dialog.locator(".frame").first)
     facts_x, facts_y, _, _ = box_of(dialog.locator('[data-testid="stDataFrame"]'))
     assert x + width <= facts_x or y + height <= facts_y
     assert width == pytest.approx(height, abs=1), "the image is drawn"

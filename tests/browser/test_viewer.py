@@ -259,7 +259,7 @@ def test_all_is_done_with_keys_alone(page: Page, unchanged_server: Server) -> No
     assert page.locator(".notes li").count() == 0
     page.keyboard.press("r")
     assert page.locator(".turned").is_visible()
-    page.keyboard.press("Escape")
+    page.keyboard.press("Home")
     assert not page.locator(".turned").is_visible()
     assert page.locator(".preset").input_value() == "default"
     page.keyboard.press("?")

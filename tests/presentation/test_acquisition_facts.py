@@ -38,7 +38,10 @@ def test_a_dicom_that_knows_no_spacing_says_so_and_a_picture_tells_its_size() ->
 
 
 def test_a_measurement_names_the_place_where_its_spacing_holds() -> None:
-    elements: dict[str, dict[str, Any]] = {"detector": {"ImagerPixelSpacing": [0.2, 0.2]}, "stated": {"PixelSpacing": [0.2, 0.2]}}
+    elements: dict[str, dict[str, Any]] = {
+        "detector": {"ImagerPixelSpacing": [0.2, 0.2]},
+        "stated": {"PixelSpacing": [0.2, 0.2]},
+    }
     notes = {}
     for kind, element in elements.items():
         deep = Film.read(written(dataset_of(ramp(), **element)), deep=True).deep

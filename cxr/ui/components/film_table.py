@@ -61,8 +61,9 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
 def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
     """Shows an X-ray beside its heatmap, with the model's probabilities."""
     image, prediction = _read_once(card, row)
-    heatmaps = {name: prediction.heatmap(name) for name in card.classes}
-    show_viewer(image, ViewerHeatmaps(heatmaps, prediction.decision), key="film_table_viewer")
+    groups = tuple(prediction.group_heatmaps)
+    heatmaps = {name: prediction.heatmap(name) for name in (*card.classes, *groups)}
+    show_viewer(image, ViewerHeatmaps(heatmaps, prediction.decision, groups=groups), key="film_table_viewer")
     for sentence in prediction.input_check.sentences if prediction.input_check else ():
         st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)

@@ -15,13 +15,15 @@ from cxr import DISCLAIMER
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import display_name
+from cxr.films.isolation.pool import read_isolated
 from cxr.ui import frame
 from cxr.ui.components import tiles
 from cxr.ui.components.charts.data import NOT_ASSIGNED, SPLITS
+from cxr.ui.components.viewer.show_viewer import show_viewer
+from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.plain_text import plain
 
 PAGE_SIZE = 24
-LARGE_PX = 640  # of the longer side; sent with twice as many pixels, for high-resolution screens
 MOST_LETTERS = 22  # of a file name below a tile
 FILTERS = {"label": "Class", "split": "Split", "source": "Source", "view": "View"}
 NO_MATCHES = "No matches. Remove a filter."
@@ -109,9 +111,8 @@ def _show_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
 def _show_large(dataset: Dataset, i: int) -> None:
     image_place, facts_place = st.columns([3, 2], gap="medium")
     with image_place, frame.errors_shown(), st.spinner("Reading the X-ray"):
-        film = dataset.read(i)
-        width_px = round(min(LARGE_PX, LARGE_PX * film.width_px / film.height_px))
-        frame.show_image(film.jpeg_thumbnail(2 * LARGE_PX), width_px, f"X-ray {dataset.table['path'].iat[i]}")
+        film = read_isolated(dataset.read_bytes(i), deep=True)
+        show_viewer(ViewerFilm.from_film(film, str(i)), key="data_viewer")
         st.caption(f"{film.width_px} × {film.height_px} pixels, {film.format}, {film.bits}-bit. {DISCLAIMER}")
         for warning in film.warnings:
             st.warning(plain(warning.sentence))

@@ -29,7 +29,8 @@ const KEYS = [
   [["n", "PageDown"], "Next X-ray", (viewer) => viewer.step(1)],
   [["p", "PageUp"], "Previous X-ray", (viewer) => viewer.step(-1)],
   [["Backspace", "Delete"], "Remove the last measurement or mark", (viewer) => viewer.removeLast()],
-  [["Escape"], "Reset view and window", (viewer) => viewer.resetAll()],
+  [["Home"], "Reset view and window", (viewer) => viewer.resetAll()],
+  [["Escape"], "Give up the measurement at hand", (viewer) => viewer.giveUp()],
   [["?"], "This list", (viewer) => viewer.showKeys()],
 ];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -51,8 +52,7 @@ function pressed(viewer, event, onFrame) {
   if (event.key === "Enter" && onFrame) return viewer.enter();
   const act = ACTIONS.get(event.key);
   if (!act) return false;
-  act(viewer, event.key);
-  return true;
+  return act(viewer, event.key) !== false;
 }
 
 function fillKeys(list) {

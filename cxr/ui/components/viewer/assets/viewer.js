@@ -375,6 +375,14 @@ class Viewer {
     this.invalidate();
   }
 
+  // Whether there was something to give up; otherwise the key is the page's, which may close a dialog.
+  giveUp() {
+    const isBusy = Boolean(this.crosshair || this.measuring);
+    this.crosshair = this.measuring = null;
+    this.invalidate();
+    return isBusy;
+  }
+
   // ---- controls
 
   say(words) {
