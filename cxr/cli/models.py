@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr.cli import console
+from cxr.cli import console, model_card
 from cxr.cli.fit_model import fit_model
 from cxr.cli.options import Data, Json
 from cxr.core.errors import RegistryError
@@ -32,6 +32,7 @@ NewName = Annotated[str, typer.Argument(help="The new name.")]
 
 app = typer.Typer(help="List, show, export, import and promote models.", no_args_is_help=True)
 app.command("fit")(fit_model)
+app.command("card")(model_card.card)
 
 
 @app.command("list")

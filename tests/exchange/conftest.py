@@ -1,5 +1,5 @@
 """The fixtures that these tests share."""
 
-from tests.support.small_models import draft, home
+from tests.support.small_models import draft, home, stored, tiny_recipe
 
-__all__ = ["draft", "home"]
+__all__ = ["draft", "home", "stored", "tiny_recipe"]

@@ -1,0 +1,1 @@
+"""Model cards for others: a readable page, a folder for Hugging Face, and the checklists that journals ask for."""
