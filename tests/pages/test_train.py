@@ -8,18 +8,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
+from cxr.core.errors import RecipeError
 from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
 from cxr.jobs.job import Job, training_job
+from cxr.learning import missing_weights
 from cxr.learning.film_selection import AppliedGroup, ExcludedFilms, ExclusionReason, GroupUse
 from cxr.registry import default_model, stored_models
 from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components import phantom_form
+from cxr.ui.train import new_training
 from cxr.ui.train.ended_runs import IS_DEFAULT
-from cxr.ui.train.runs import NEW, NO_RUNS, RUNS
+from cxr.ui.train.runs import NEW, NO_RUNS, RUNS, VIEW
 from tests.support.datasets import folder_of_films
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
 
@@ -294,3 +298,65 @@ def test_datasets_and_recipe_stand_in_the_address_and_a_reload_finds_them(with_f
     assert app.selectbox(key="train_recipe").value == "vgg16-broad"
     app.multiselect(key="train_datasets").set_value([])
     assert "films" not in run(app).query_params
+
+
+def start_button(app: AppTest) -> Button:
+    """The Start button, which is always there, in one state or the other."""
+    (button,) = [button for button in app.button if str(button.key) in ("train_start", "train_start_disabled")]
+    return button
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "error"),
+    [(f"{FORM}training.epochs", 0, True), (f"{FORM}optimiser.rate", 10.0, False)],
+)
+def test_a_value_is_judged_at_its_field_and_start_stays_on_the_page(
+    with_films: AppTest, key: str, value: float, error: bool
+) -> None:
+    assert not start_button(with_films).disabled
+    with_films.number_input(key=key).set_value(value)
+    app = run(with_films)
+    assert start_button(app).disabled == error
+    assert [len(app.error), len(app.warning)] == ([1, 0] if error else [0, 1])
+
+
+def test_a_name_that_cannot_be_a_models_is_an_error_before_start_is_pressed(with_films: AppTest) -> None:
+    with_films.text_input(key=NAME).set_value("my model")
+    app = run(with_films)
+    assert len(app.error) == 1
+    assert start_button(app).disabled
+
+
+def test_without_films_start_is_there_and_cannot_be_pressed(home: Path, phantoms: Path) -> None:
+    catalog.add(phantoms)
+    assert start_button(run()).disabled
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_without_the_weights_the_page_says_so_and_offers_the_default_model(
+    trained: Path, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, network: bool
+) -> None:
+    monkeypatch.setenv("CXR_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(missing_weights, "network_is_up", lambda: network)
+    monkeypatch.setattr(new_training, "check_download", refuse_download)
+    catalog.add(phantoms)
+    app = run()
+    app.segmented_control(key=VIEW).set_value(NEW)
+    run(app).multiselect(key="train_datasets").set_value(["phantoms"])
+    run(app)
+    assert any("vgg16_notop.weights.h5" in shown.value for shown in (*app.info, *app.error))
+    assert start_button(app).disabled is not network
+    assert not [button for button in app.button if button.key == "train_start_from_default"]  # another backbone
+    if network:
+        start_button(app).click()
+        assert len(run(app).error) == 1
+        assert not any(run.status.alive for run in run_store.all_runs())
+    app.selectbox(key=f"{FORM}trunk.backbone").set_value("tiny")  # that of the default model
+    run(app).button(key="train_start_from_default").click()
+    assert run(app).selectbox(key=f"{FORM}trunk.weights").value == "shelf:first"
+    assert not start_button(app).disabled
+
+
+def refuse_download(missing: missing_weights.MissingWeights) -> None:
+    raise RecipeError("no route", code="no-weights")

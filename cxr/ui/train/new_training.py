@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cxr.core.access import Action
+from cxr.core.errors import RegistryError
 from cxr.core.number_format import counted, decimal, duration, gigabytes
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import display_name
@@ -17,17 +18,20 @@ from cxr.jobs.model_names import free_name
 from cxr.jobs.training_plan import COPIES_UNKNOWN, Composition, known_composition, plan
 from cxr.learning.augmentation_preview import PreviewFilm, preview_films
 from cxr.learning.device import Device, device_without_tensorflow, find_device
-from cxr.registry import registry
+from cxr.learning.missing_weights import MissingWeights, check_download, missing_weights
+from cxr.learning.starting_weights import STORED_MODEL
+from cxr.registry import default_model, registry
 from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe, built_in_names
 from cxr.ui import frame, sign_in
 from cxr.ui.address import choice_in_address
 from cxr.ui.plain_text import plain
-from cxr.ui.train.recipe_form import recipe_form
+from cxr.ui.train.recipe_form import recipe_form, start_from
 from cxr.ui.train.runs import show_next_time, watch
-from cxr.ui.train.training_data import choose_training_data
+from cxr.ui.train.training_data import NOT_CHOSEN, choose_training_data
 
 FIRST_RECIPE = "vgg16-default"
+INVALID = "Correct the values above first."
 QUEUED = "Another training run is in progress; this one will wait for it."
 
 
@@ -35,14 +39,35 @@ def show_new_training(queued: bool) -> None:
     """Shows the form of a new training; `queued` says that another run is in progress."""
     dataset, paths = choose_training_data()
     st.subheader("Recipe")
-    recipe = recipe_form(_choose_recipe(), ["imagenet", "none", *(f"shelf:{name}" for name in registry.names())])
+    base = _choose_recipe()
+    recipe = recipe_form(base, ["imagenet", "none", *(f"{STORED_MODEL}{name}" for name in registry.names())])
+    missing = missing_weights(recipe) if recipe else None
+    if recipe and missing:
+        _show_missing(recipe, missing)
     if dataset is None or recipe is None:
+        _show_disabled_start(NOT_CHOSEN if dataset is None else INVALID)
         return
     with frame.errors_shown():
         chosen = known_composition(recipe, dataset)
         _show_composition(chosen)
         _show_augmentation(chosen.films, recipe)
-        _offer_start(recipe, dataset, chosen.films, paths, queued)
+        _offer_start(recipe, dataset, chosen.films, paths, queued, missing)
+        return
+    _show_disabled_start(INVALID)
+
+
+def _show_disabled_start(why: str) -> None:
+    st.button("Start training", key="train_start_disabled", type="primary", disabled=True, help=why)
+    st.caption(why)
+
+
+def _show_missing(recipe: Recipe, missing: MissingWeights) -> None:
+    """Shows that the weights to start from are not here, and offers a stored model of the same backbone instead."""
+    (st.info if missing.can_start else st.error)(plain(missing.sentence))
+    default = default_model.default_name()
+    if default and registry.get_recipe(default).trunk.backbone == recipe.trunk.backbone:
+        label = f"Start from the default model {default} instead"
+        st.button(plain(label), key="train_start_from_default", on_click=start_from, args=(default, recipe))
 
 
 def _choose_recipe() -> Recipe:
@@ -114,22 +139,46 @@ def _preview_films(dataset: Dataset, size_px: int) -> list[PreviewFilm]:
     return films
 
 
-def _offer_start(recipe: Recipe, dataset: Dataset, selected: Dataset, paths: Sequence[str], queued: bool) -> None:
+def _offer_start(
+    recipe: Recipe,
+    dataset: Dataset,
+    selected: Dataset,
+    paths: Sequence[str],
+    queued: bool,
+    missing: MissingWeights | None,
+) -> None:
     """Asks the model's name and starts the run, with an estimate of its time and memory."""
-    name = _ask_name(recipe)
+    name, valid = _ask_name(recipe)
     button_place, estimate_place = st.container(), st.container()
     if queued:
         st.caption(QUEUED)
+    why = "" if valid else INVALID
+    why = missing.sentence if missing and not missing.can_start else why
     with button_place:
-        pressed = sign_in.button(Action.START_RUN, "Start training", type="primary", key="train_start")
+        pressed = sign_in.button(
+            *(Action.START_RUN, "Start training"),
+            type="primary",
+            key="train_start",
+            disabled=bool(why),
+            help=plain(why) if why else None,
+        )
     if pressed:
-        job = plan(recipe, paths, name, dataset=dataset)
-        watch([run_store.start(job, recipe.name).id])
-        st.session_state[_suggested_key(recipe)] = name  # it is taken now: the next run gets another
-        show_next_time()
-        st.rerun()
+        with frame.errors_shown():
+            _start(recipe, dataset, paths, name, missing)
     with estimate_place:  # last: where there may be a GPU, TensorFlow is imported, which takes seconds
         _show_estimate(recipe, selected)
+
+
+def _start(recipe: Recipe, dataset: Dataset, paths: Sequence[str], name: str, missing: MissingWeights | None) -> None:
+    """Starts the run; an error where the plan does not hold, or the weights cannot be downloaded now."""
+    job = plan(recipe, paths, name, dataset=dataset)
+    if missing:
+        with st.spinner("Asking for the weights"):
+            check_download(missing)
+    watch([run_store.start(job, recipe.name).id])
+    st.session_state[_suggested_key(recipe)] = name  # it is taken now: the next run gets another
+    show_next_time()
+    st.rerun()
 
 
 def _show_estimate(recipe: Recipe, selected: Dataset) -> None:
@@ -144,13 +193,19 @@ def _show_estimate(recipe: Recipe, selected: Dataset) -> None:
     st.caption(plain(expected.basis))
 
 
-def _ask_name(recipe: Recipe) -> str:
-    """The new model's name: what was typed, or else the first one that is free now."""
+def _ask_name(recipe: Recipe) -> tuple[str, bool]:
+    """The new model's name, and whether it can be one: what was typed, or else the first one that is free now."""
     key, free = f"train_name_{recipe.name}", free_name(recipe.name)
     if st.session_state.get(key) == st.session_state.get(_suggested_key(recipe)):
         st.session_state[key] = free
     st.session_state[_suggested_key(recipe)] = free
-    return st.text_input("Model name", max_chars=64, key=key, persist_state="session")
+    name = st.text_input("Model name", max_chars=64, key=key, persist_state="session")
+    try:
+        registry.check_name_free(name)
+    except RegistryError as error:
+        st.error(plain(str(error)))
+        return name, False
+    return name, True
 
 
 def _suggested_key(recipe: Recipe) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from cxr.core.errors import RecipeError
 from cxr.learning.backbone_costs import block_names
+from cxr.learning.starting_weights import STORED_MODEL
 from cxr.registry.hyperparameters import (
     COMMON,
     SECTIONS,
@@ -25,26 +26,29 @@ from cxr.ui.plain_text import plain
 
 COLUMNS = 3
 EMPTY = "none"
+UNUSUAL = 9.9  # times the recipe's learning rate, or that part of it
 TRAINABLE_LAYERS, STARTING_WEIGHTS, LEARNING_RATE = "trunk.train", "trunk.weights", "optimiser.rate"
 
 
 def recipe_form(recipe: Recipe, starts: Sequence[str]) -> Recipe | None:
-    """The recipe with the values of the form; None, with a sentence on the page, where they are invalid.
+    """The recipe with the values of the form; None, with a sentence at the field or below, where they are invalid.
 
     `starts` are the weights that a backbone may start from, beside a file's path.
     """
     by_key = {item.key: item for item in hyperparameters()}
     values: dict[str, Value] = {}
+    shown: list[str] = []  # errors that stand at their field
     try:
-        values |= _show_grid([by_key[key] for key in COMMON], recipe, starts)
+        values |= _show_grid([by_key[key] for key in COMMON], recipe, starts, shown)
         for section, title in SECTIONS.items():
             items = [item for item in hyperparameters() if item.section == section and item.key not in COMMON]
             changed = sum(_is_changed(item, recipe) for item in items)
             with st.expander(f"{title} ({changed} changed)" if changed else title, key=f"train_form_{section}"):
-                values |= _show_grid(items, recipe, starts)
+                values |= _show_grid(items, recipe, starts, shown)
         chosen = with_values(recipe, values)
     except RecipeError as error:
-        st.error(plain(with_form_labels(str(error))))
+        if not shown:
+            st.error(plain(with_form_labels(str(error))))
         chosen = None
     _show_changes(recipe, chosen)
     return chosen
@@ -70,12 +74,24 @@ def _reset(recipe: Recipe) -> None:
         st.session_state[_key(item, recipe)] = _widget_value(item, item.value_in(recipe))
 
 
-def _show_grid(items: Sequence[Hyperparameter], recipe: Recipe, starts: Sequence[str]) -> dict[str, Value]:
+def start_from(model: str, recipe: Recipe) -> None:
+    """Choose this stored model as what the training starts from."""
+    st.session_state[f"train_form_{recipe.name}_{STARTING_WEIGHTS}"] = f"{STORED_MODEL}{model}"
+
+
+def _show_grid(
+    items: Sequence[Hyperparameter], recipe: Recipe, starts: Sequence[str], shown: list[str]
+) -> dict[str, Value]:
     values = {}
     for row in range(0, len(items), COLUMNS):
         for column, item in zip(st.columns(COLUMNS), items[row : row + COLUMNS], strict=False):
             with column:
                 values[item.key] = _ask(item, recipe, starts)
+                if problem := _problem(item, recipe, values[item.key]):
+                    st.error(plain(problem))
+                    shown.append(problem)
+                elif remark := _remark(item, recipe, values[item.key]):
+                    st.warning(plain(remark))
     return values
 
 
@@ -90,6 +106,28 @@ def _ask(item: Hyperparameter, recipe: Recipe, starts: Sequence[str]) -> Value:
     bounds = f" {item.range.capitalize()}." if item.range else ""
     st.caption(plain(f"{item.meaning}{bounds} Recipe value: {item.format(own) or EMPTY}."))
     return value
+
+
+def _problem(item: Hyperparameter, recipe: Recipe, value: Value) -> str:
+    """Why this value cannot be, whatever the others are; "" where it can."""
+    if value == item.value_in(recipe):
+        return ""
+    try:
+        with_values(recipe, {item.key: value})
+    except RecipeError as error:
+        return with_form_labels(str(error)) if item.key in str(error) else ""
+    return ""
+
+
+def _remark(item: Hyperparameter, recipe: Recipe, value: Value) -> str:
+    """What is unusual about a value that is allowed."""
+    own = item.value_in(recipe)
+    if item.key != LEARNING_RATE or not own or UNUSUAL > value / own > 1 / UNUSUAL:
+        return ""
+    times = value / own
+    if times > 1:
+        return f"{times:,.0f} times the recipe's rate: the training may diverge."
+    return f"{1 / times:,.0f} times below the recipe's rate: the training may learn next to nothing."
 
 
 def _show_widget(item: Hyperparameter, label: str, own: Value, key: str, options: list[str]) -> Value:
