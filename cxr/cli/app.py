@@ -27,6 +27,7 @@ from cxr.cli import (
     read,
     reader_study,
     revisions,
+    slices,
     trail,
     train,
 )
@@ -47,6 +48,7 @@ app.command()(train.crossval)
 app.command(hidden=True)(train.work)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
+app.command()(slices.slices)
 app.command("audit-model")(evaluate.audit_model)
 app.command("reader-study")(reader_study.reader_study)
 app.command()(predict.predict)

@@ -15,6 +15,7 @@ from cxr.ui.evaluate.second_model import show_second_model
 from cxr.ui.evaluate.shortcuts import show_shortcuts
 from cxr.ui.evaluate.subgroups import show_subgroups
 from cxr.ui.evaluate.view import EvaluationView
+from cxr.ui.slices.panel import show_slices
 
 FIRST_SECTION = "Confusion matrix"
 SECTIONS: dict[str, Callable[[EvaluationView], None]] = {
@@ -22,6 +23,7 @@ SECTIONS: dict[str, Callable[[EvaluationView], None]] = {
     "ROC and precision-recall": show_roc_and_precision_recall,
     "Classes": show_classes,
     "Subgroups": show_subgroups,
+    "Slices": show_slices,
     "Scores": show_scores,
     "Calibration": show_calibration,
     "Selective prediction": show_selective_prediction,
