@@ -22,6 +22,7 @@ from cxr.cli import (
     jobs,
     labels,
     listen,
+    look_alikes,
     models,
     predict,
     read,
@@ -43,6 +44,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs", no_args_is_help=True)
 app.add_typer(jobs.app, name="runs", no_args_is_help=True, help="The same as jobs.")
 app.add_typer(labels.app, name="labels")
+app.add_typer(look_alikes.app, name="look-alikes")
 app.command()(train.train)
 app.command()(train.crossval)
 app.command(hidden=True)(train.work)
