@@ -104,7 +104,7 @@ def test_a_model_that_was_exported_by_it_is_imported_and_exported(
     assert cxr("models", "import", tmp_path / "again.zip", "--name", "twice")[0] == 0
 
 
-@pytest.mark.parametrize("page", ["predict", "evaluate", "train", "models", "data"])
+@pytest.mark.parametrize("page", ["predict", "evaluate", "train", "models", "data", "jobs"])
 def test_every_page_shows_an_old_home(old_home: Path, page: str) -> None:
     app = AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=60).run()
     assert not app.exception

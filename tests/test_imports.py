@@ -100,7 +100,7 @@ def test_the_first_page_is_drawn_without_what_only_later_ones_need(tmp_path):
     assert not loaded & {"tensorflow", "keras", "pandas", "scipy", "sklearn", "reportlab"}
 
 
-@pytest.mark.parametrize("page", ["predict", "reading_practice", "evaluate", "train", "models", "data"])
+@pytest.mark.parametrize("page", ["predict", "reading_practice", "evaluate", "train", "models", "data", "jobs"])
 def test_a_page_is_drawn_without_tensorflow(page, tmp_path):
     with zipfile.ZipFile(Path(__file__).parent / "data" / "home-0.1.zip") as home:
         home.extractall(tmp_path)

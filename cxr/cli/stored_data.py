@@ -70,7 +70,7 @@ def stores() -> dict[Kind, Store]:
         for kind, title in titles.items()
     }
     found[Kind.runs] = Store(
-        "Training runs",
+        "Jobs",
         stored_bytes(paths.runs_dir()),
         run_store.MAX_BYTES,
         gigabytes,

@@ -83,6 +83,11 @@ class Run:
         return self.folder.name
 
     @property
+    def name(self) -> str:
+        """The name in its ID: of a recipe, or of a kind and a model."""
+        return self.id.split("-", 2)[-1].rpartition("-")[0]
+
+    @property
     def job(self) -> Job:
         """The run's job; RunError if job.json is damaged."""
         try:

@@ -102,7 +102,7 @@ def of_kind(*kinds: JobKind) -> list[Run]:
 
 def of_model(kind: JobKind, model: str) -> list[Run]:
     """Every run of this kind with this model, newest first; other runs' files are not read."""
-    return [run for run in all_runs() if f"-{kind}-{model}-" in run.id and run.kind == kind]
+    return [run for run in all_runs() if run.name == f"{kind}-{model}" and run.kind == kind]
 
 
 def stop(run: Run) -> None:

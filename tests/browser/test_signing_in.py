@@ -52,7 +52,7 @@ trainer = ["anna@hospital.example"]
         yield running
 
 
-@pytest.mark.parametrize("path", ["", "evaluate", "train", "models", "data"])
+@pytest.mark.parametrize("path", ["", "evaluate", "train", "models", "data", "jobs"])
 def test_a_page_shows_nothing_before_a_person_signs_in_by_its_own_address_too(
     page: Page, guarded: Server, path: str
 ) -> None:

@@ -13,7 +13,7 @@ from cxr.evaluation.card_results import card_results
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.indeterminate import choose_band
-from cxr.evaluation.operating_point import ThresholdRule, choose_threshold
+from cxr.evaluation.operating_point import ThresholdRule, choose_threshold, threshold_spread
 from cxr.evaluation.scores import probabilities_of, read_scores
 from cxr.films.film import Film
 from cxr.inference.loading import load_classifier
@@ -102,7 +102,8 @@ def test_the_temperature_is_fitted_on_validation_films_alone(home, phantoms):
 
 def test_the_card_has_the_indeterminate_band_of_the_validation_films(trained):
     card, scores = registry.get_card("first"), stored("first")
-    band = choose_band(scores[scores["role"] == "val"], LabelSpace(card.classes), card.threshold)
+    held, labels = scores[scores["role"] == "val"], LabelSpace(card.classes)
+    band = choose_band(held, labels, card.threshold, spread=threshold_spread(held, labels))
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule)
     assert card.unsure_rule
 
@@ -136,7 +137,7 @@ def test_a_recipe_may_set_a_target_sensitivity_and_a_stricter_band(home, phantom
     assert sensitivity is not None
     assert sensitivity >= 0.8
     assert card.threshold_rule == "sensitivity of at least 0.8 on validation X-rays"
-    band = choose_band(held, labels, card.threshold, 0.75)
+    band = choose_band(held, labels, card.threshold, 0.75, threshold_spread(held, labels, ThresholdRule(0.8)))
     assert (card.unsure, card.unsure_rule) == (band.range, band.rule)
     assert "75%" in band.rule
 

@@ -43,7 +43,6 @@ NUMBERS = {"counted", "decimal", "percent", "duration", "gigabytes", "interval_r
 OURS = {
     "cxr/ui/components/choosers.py": {"label", "sentence", "number"},
     "cxr/ui/components/comparison.py": {"comparison_definitions(comparison)"},
-    "cxr/ui/components/running_work.py": {"message"},
     "cxr/ui/data/browse.py": {"film.width_px", "film.height_px", "film.format", "film.bits"},
     "cxr/ui/data/add.py": {"FOLDER_FORMAT"},
     "cxr/ui/data/dataset.py": {"label", "films", "patients", "title"},

@@ -25,8 +25,7 @@ def started_text(run: Run) -> str:
 
 def title_of(run: Run) -> str:
     """The name of a training for people: its recipe, when it started, and its mark."""
-    recipe, _, mark = run.id.split("-", 2)[2].rpartition("-")
-    return f"{recipe}, {started_text(run)} ({mark})"
+    return f"{run.name}, {started_text(run)} ({run.id.rpartition('-')[2]})"
 
 
 def task_of(run: Run) -> str:
@@ -37,8 +36,7 @@ def task_of(run: Run) -> str:
         return DAMAGED
     name = KINDS[job.kind].name
     if isinstance(job.parameters, TrainParameters):
-        recipe = run.id.split("-", 2)[2].rpartition("-")[0]
-        return f"{name} of {job.model or recipe}"
+        return f"{name} of {job.model or run.name}"
     inputs = joined([Path(path).name for path in job.inputs])
     if job.kind is JobKind.READ:
         return f"{name} of {inputs} by {job.model}"
