@@ -20,6 +20,7 @@ from cxr.registry.card import Card
 from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
+from cxr.ui.one_image.look_alikes import show_look_alikes
 from cxr.ui.plain_text import plain
 
 ROWS_PER_PAGE = 6
@@ -68,6 +69,7 @@ def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
         st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
     st.caption(plain(f"Reference: {display_name(row['label'])}. Probabilities: {values}."))
+    show_look_alikes(card, prediction, str(row["film"]), "evaluate")
 
 
 def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:

@@ -24,6 +24,8 @@ from cxr.presentation.reading_summary import (
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
 from cxr.ui.one_image.counter_checks import show_counter_checks
+from cxr.ui.one_image.look_alikes import show_look_alikes
+from cxr.ui.pacs.results_panel import show_dicom_results
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.corrections import show_all_corrections, show_undo, sides
 from cxr.ui.predict.examples import OPEN_FILM, show_reference
@@ -69,8 +71,11 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
             ask_response(session, reading, prediction)
             response = session.responses.get((reading.film_id, prediction.model))
             content = (session.film(), reading.film_id, prediction, card, target, METHOD_NAMES[method], heatmap)
-            show_exports(Report(*content, reading.concerns, response))
+            report = Report(*content, reading.concerns, response)
+            show_exports(report)
+            show_dicom_results(session, report)
     show_counter_checks(session, reading, prediction, card)
+    show_look_alikes(card, prediction, reading.film_id, "predict")
 
 
 def _show_heading(session: ReadingSession, reading: Reading, listed: list[SessionReading]) -> None:
