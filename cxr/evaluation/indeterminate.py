@@ -56,12 +56,17 @@ class SelectiveMetrics:
 
 
 def choose_band(
-    table: pd.DataFrame, labels: LabelSpace, threshold: float | None, accuracy: float = ACCURACY
+    table: pd.DataFrame,
+    labels: LabelSpace,
+    threshold: float | None,
+    accuracy: float = ACCURACY,
+    spread: tuple[float, float] | None = None,
 ) -> IndeterminateBand:
     """The narrowest band around the threshold such that this share of decisions is correct on either side of it.
 
     Each side must hold by itself, with the films of some patients in it: good negatives do not excuse bad positives.
-    It is true of these films, which are the validation films; test films show whether it holds elsewhere.
+    It is true of these films, which are the validation films; test films show whether it holds elsewhere. The band
+    covers `spread`, the range in which the threshold itself might lie: just beside the threshold no decision is sure.
     """
     if threshold is None or labels.negative is None:
         return IndeterminateBand(None, "No band: this model has no threshold.")
@@ -76,6 +81,11 @@ def choose_band(
         side = "negative" if low is None else "positive"
         rule = f"No band: no cutoff leaves {MIN_PATIENTS} validation patients with {side} predictions {wanted} correct."
         return IndeterminateBand(None, rule)
+    if spread is not None and spread[0] < spread[1]:
+        band = min(low, spread[0], threshold), max(-high, spread[1], threshold)
+        return IndeterminateBand(
+            band, f"{wanted} correct on either side, and 80% of the thresholds of resampled patients (validation set)"
+        )
     if low == -high:
         return IndeterminateBand(
             (low, low), f"empty: {wanted} correct on either side of the threshold (validation set)"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
@@ -18,47 +19,107 @@ from cxr.registry.results import ModelResults
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How a threshold is chosen: the highest that keeps a sensitivity, or, without one, the best Youden index."""
+    """How a threshold is chosen: the highest that keeps a sensitivity, the lowest that keeps a specificity in every
+    source, or, without either, the one with the best Youden index.
+    """
 
     sensitivity: float | None = None
+    specificity: float | None = None
 
     def __post_init__(self) -> None:
-        if self.sensitivity is not None and not 0 < self.sensitivity <= 1:
-            raise DatasetError(
-                f"A required sensitivity is above 0 and at most 1, not {self.sensitivity:g}.", code="bad-sensitivity"
-            )
+        for name in ("sensitivity", "specificity"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value <= 1:
+                raise DatasetError(f"A required {name} is above 0 and at most 1, not {value:g}.", code=f"bad-{name}")
 
     def __str__(self) -> str:
+        if self.specificity is not None:
+            return f"specificity of at least {self.specificity:g} in every source"
         return "Youden" if self.sensitivity is None else f"sensitivity of at least {self.sensitivity:g}"
 
 
 YOUDEN = ThresholdRule()
+MIN_NORMALS = 20  # X-rays without a finding of a source; with fewer its specificity says little
+RESAMPLES, SPREAD = 200, (0.1, 0.9)
 
 
 def choose_threshold(table: pd.DataFrame, labels: LabelSpace, rule: ThresholdRule = YOUDEN) -> float | None:
     """The threshold that the rule gives on these films, halfway to the next lower score.
 
-    Youden's has the largest sensitivity + specificity - 1. None where all films are positive, or all negative.
+    Youden's has the largest sensitivity + specificity - 1. A specificity is kept in each source that has enough
+    films without a finding, as one threshold for all would be decided by the source with the most. None where all
+    films are positive, or all negative.
     """
     if labels.negative is None:
         return None
-    reference = labels.positive(table["label"])
-    scores = 1 - probabilities_of(table, labels.classes)[:, labels.negative]
-    reference, scores = reference[reference >= 0], scores[reference >= 0]
-    if reference.all() or not reference.any():
+    return _threshold(_Decisions.of(table, labels), rule)
+
+
+def threshold_spread(
+    table: pd.DataFrame, labels: LabelSpace, rule: ThresholdRule = YOUDEN, seed: int = 0
+) -> tuple[float, float] | None:
+    """The range of 80% of the thresholds that the rule gives on resampled patients; None where there is none."""
+    if labels.negative is None or not len(table):
+        return None
+    decisions = _Decisions.of(table, labels)
+    patient = pd.factorize(table["patient"] if "patient" in table else pd.Series(range(len(table))))[0]
+    patient = patient[labels.positive(table["label"]) >= 0]
+    rows_of = np.split(np.argsort(patient, kind="stable"), np.cumsum(np.bincount(patient))[:-1])
+    rng = np.random.default_rng(seed)
+    drawn = (
+        np.concatenate([rows_of[k] for k in rng.integers(0, len(rows_of), len(rows_of))]) for _ in range(RESAMPLES)
+    )
+    thresholds = [chosen for rows in drawn if (chosen := _threshold(decisions.at(rows), rule)) is not None]
+    if not thresholds:
+        return None
+    low, high = np.quantile(thresholds, SPREAD)
+    return round(float(low), 7), round(float(high), 7)
+
+
+@dataclass(frozen=True, eq=False)
+class _Decisions:
+    """Scores with what they are to say; only films whose label says whether there is a finding."""
+
+    scores: NDArray[np.float64]
+    positive: NDArray[np.bool_]
+    source: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, labels: LabelSpace) -> _Decisions:
+        reference = labels.positive(table["label"])
+        scores = 1 - probabilities_of(table, labels.classes)[:, labels.negative]
+        source = pd.factorize(table["source"])[0] if "source" in table else np.zeros(len(table), np.int64)
+        known = reference >= 0
+        return cls(scores[known], reference[known] == 1, source[known])
+
+    def at(self, rows: NDArray[np.int64]) -> _Decisions:
+        return _Decisions(self.scores[rows], self.positive[rows], self.source[rows])
+
+
+def _threshold(decisions: _Decisions, rule: ThresholdRule) -> float | None:
+    positive, scores = decisions.positive, decisions.scores
+    if positive.all() or not positive.any():
         return None
     values = np.unique(scores)
-    positives_below = np.searchsorted(np.sort(scores[reference == 1]), values)
-    negatives_below = np.searchsorted(np.sort(scores[reference == 0]), values)
-    sensitivity = 1 - positives_below / (reference == 1).sum()
-    if rule.sensitivity is None:
-        youden = sensitivity + negatives_below / (reference == 0).sum() - 1
+    sensitivity = 1 - np.searchsorted(np.sort(scores[positive]), values) / positive.sum()
+    if rule.specificity is not None:
+        kept = np.flatnonzero(_worst_specificity(decisions, values) >= rule.specificity - 1e-12)
+        chosen = int(kept[0]) if len(kept) else len(values) - 1
+    elif rule.sensitivity is not None:
+        chosen = int(np.flatnonzero(sensitivity >= rule.sensitivity - 1e-12)[-1])
+    else:
+        youden = sensitivity + np.searchsorted(np.sort(scores[~positive]), values) / (~positive).sum() - 1
         best = np.flatnonzero(youden >= youden.max() - 1e-12)
         chosen = int(best[len(best) // 2])
-    else:
-        chosen = int(np.flatnonzero(sensitivity >= rule.sensitivity - 1e-12)[-1])
     below = values[chosen - 1] if chosen else 0.0
     return round(float((below + values[chosen]) / 2), 7)  # one digit more than the scores have
+
+
+def _worst_specificity(decisions: _Decisions, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lowest specificity of a source at each threshold; of all films where no source has enough of them."""
+    normals = [decisions.scores[~decisions.positive & (decisions.source == k)] for k in np.unique(decisions.source)]
+    enough = [scores for scores in normals if len(scores) >= MIN_NORMALS] or [decisions.scores[~decisions.positive]]
+    return np.min([np.searchsorted(np.sort(scores), thresholds) / len(scores) for scores in enough], axis=0)
 
 
 @dataclass(frozen=True)
@@ -76,7 +137,8 @@ class OperatingPoint:
         """Threshold and indeterminate band by the recipe's rules, from the validation films among those scored."""
         validation, rule = scores[scores["role"] == "val"], threshold_rule(recipe)
         threshold = choose_threshold(validation, labels, rule)
-        band = choose_band(validation, labels, threshold, recipe.decision.sure)
+        spread = threshold_spread(validation, labels, rule)
+        band = choose_band(validation, labels, threshold, recipe.decision.sure, spread)
         source = f"{rule} on validation X-rays" if threshold is not None else ""
         results = model_results(scores, labels, threshold, band.range)
         return cls(threshold, source, band.range, band.rule, results)
@@ -84,4 +146,8 @@ class OperatingPoint:
 
 def threshold_rule(recipe: Recipe) -> ThresholdRule:
     """The rule by which the recipe chooses its model's threshold."""
-    return ThresholdRule(recipe.decision.sensitivity if recipe.decision.rule == "sensitivity" else None)
+    decision = recipe.decision
+    return ThresholdRule(
+        sensitivity=decision.sensitivity if decision.rule == "sensitivity" else None,
+        specificity=decision.specificity if decision.rule == "specificity" else None,
+    )

@@ -80,6 +80,7 @@ _LABELS = {  # where the stored name is not the word of the field
     "training.seed": "Random seed",
     "decision.rule": "Threshold rule",
     "decision.sensitivity": "Target sensitivity",
+    "decision.specificity": "Target specificity",
     "decision.sure": "Target PPV and NPV",
     "augmentation.shift_x": "Horizontal shift",
     "augmentation.shift_y": "Vertical shift",

@@ -190,12 +190,13 @@ class TrainingSettings(RecipeSection):
 class DecisionSettings(RecipeSection):
     """How threshold and indeterminate band are chosen on the validation set."""
 
-    rule: Literal["youden", "sensitivity"] = Field(
+    rule: Literal["youden", "sensitivity", "specificity"] = Field(
         "youden",
         description="youden: maximum sensitivity + specificity; sensitivity: the highest threshold that reaches the "
-        "target sensitivity.",
+        "target sensitivity; specificity: the lowest that reaches the target specificity in every source.",
     )
     sensitivity: float = Field(0.95, gt=0, le=1, description="Target sensitivity of the rule sensitivity.")
+    specificity: float = Field(0.9, gt=0, le=1, description="Target specificity of the rule specificity.")
     sure: float = Field(
         0.95,
         ge=0.5,

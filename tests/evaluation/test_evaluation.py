@@ -14,7 +14,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.metrics import ranking_metrics
-from cxr.evaluation.operating_point import YOUDEN, ThresholdRule, choose_threshold
+from cxr.evaluation.operating_point import MIN_NORMALS, YOUDEN, ThresholdRule, choose_threshold, threshold_spread
 from cxr.evaluation.scores import probabilities_of, read_scores, score_table
 from cxr.evaluation.significance import auc_covariance
 from tests.support.score_tables import binary_metrics
@@ -225,6 +225,42 @@ def test_a_floor_gives_the_highest_threshold_that_keeps_the_sensitivity(floor, s
     next_score = np.sort(np.unique(1 - table["p_normal"]))
     above = next_score[next_score > chosen]
     assert len(above) < 2 or binary_metrics(evaluate(labeled_cases(table, TWO, above[1]))).sensitivity < floor
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_specificity_is_kept_in_the_source_where_it_is_hardest(seed):
+    rng = np.random.default_rng(seed)
+    parts = []
+    for source, shift, films in (("home", -2.0, 300), ("elsewhere", 0.0, 60), ("few", 3.0, MIN_NORMALS - 1)):
+        score = 1 / (1 + np.exp(-rng.normal(shift, 1, films)))
+        parts.append(pd.DataFrame({"label": "normal", "source": source, "p_covid19": score.round(6)}))
+    ill = pd.DataFrame({"label": "covid19", "source": "home", "p_covid19": rng.uniform(0.3, 1, 100).round(6)})
+    table = pd.concat([*parts, ill], ignore_index=True)
+    table["p_normal"] = 1 - table["p_covid19"]
+    chosen = choose_threshold(table, TWO, ThresholdRule(specificity=0.9))
+    score, normal = table["p_covid19"].to_numpy(), table["label"] == "normal"
+    by_source = {name: (score[normal & (table["source"] == name)] < chosen).mean() for name in ("home", "elsewhere")}
+    assert by_source["home"] > by_source["elsewhere"] >= 0.9
+    lower = np.unique(score[score < chosen])[-1]
+    assert (score[normal & (table["source"] == "elsewhere")] < lower).mean() < 0.9
+    pooled = choose_threshold(table.assign(source="one"), TWO, ThresholdRule(specificity=0.9))
+    assert pooled is not None
+    assert chosen is not None
+    assert pooled < chosen
+
+
+def test_the_spread_of_a_threshold_narrows_with_more_patients_and_holds_their_x_rays_together():
+    def width(table):
+        spread = threshold_spread(table, TWO, ThresholdRule(0.9))
+        assert spread is not None
+        assert spread[0] < spread[1]
+        return spread[1] - spread[0]
+
+    few = drawn_scores(TWO, 0, films=60, decimals=6)
+    assert width(drawn_scores(TWO, 0, films=1600, decimals=6)) < 0.6 * width(few)
+    repeated = pd.concat([few.assign(patient=np.arange(60))] * 20, ignore_index=True)
+    assert width(repeated.assign(patient=np.arange(len(repeated)))) < 0.6 * width(repeated)
+    assert threshold_spread(drawn_scores(TWO, 0, films=50).assign(label="normal"), TWO) is None
 
 
 def test_a_rule_names_itself_and_refuses_an_impossible_sensitivity():

@@ -65,6 +65,18 @@ def test_a_model_without_errors_has_an_empty_band():
     assert not TWO.indeterminate(table[["p_normal", "p_covid19"]].to_numpy(), (0.5, 0.5)).any()
 
 
+def test_the_band_covers_where_the_threshold_itself_might_lie(drawn):
+    table = drawn(TWO, films=600, help=2.0, seed=1)
+    threshold = choose_threshold(table, TWO)
+    assert threshold is not None
+    low, high = band_of(table, TWO, threshold, 0.95)
+    spread = (threshold - 0.2, threshold + 0.2)
+    wider = choose_band(table, TWO, threshold, 0.95, spread).range
+    assert wider == (min(low, spread[0]), max(high, spread[1]))
+    assert wider[0] < threshold < wider[1]
+    assert choose_band(table, TWO, threshold, 0.95, (threshold, threshold)).range == (low, high)
+
+
 def test_an_accuracy_that_cannot_be_reached_leaves_no_band(drawn):
     guess = choose_band(drawn(TWO, films=400, help=0.0), TWO, 0.5)
     assert guess.range is None
