@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,13 @@ from cxr.jobs.job import Job, JobKind, ReadParameters
 from cxr.jobs.kinds import KINDS, CarryOut, execute
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
+from cxr.learning.journal import Phase
 from cxr.registry.card import Card
+from tests.support.broken_runs import BreakCount, kill, wait_for
 
 ALIKE = 1e-5
+AT_WORK = (Phase.READING_IMAGES, "training probes", "weight-randomization check", "deletion curve", "outlining lungs")
+AT_WORK_SHARE, LATEST_KILL_S = 0.8, 1.5
 PLACES = 4  # of the numbers of an audit that are compared
 
 
@@ -137,3 +142,31 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
     if isinstance(value, list):
         return {k: v for n, inner in enumerate(value) for k, v in _flat(inner, f"{name}.{n}").items()}
     return {name: round(value, PLACES) if isinstance(value, float) else value}
+
+
+def work_unbroken(kind: JobKind, card: Card, films: Path, out: Path) -> None:
+    """Carry out a job in a process of its own, to its end."""
+    run = run_store.start(job_on(kind, card, films, out), f"{kind}-{card.name}")
+    wait_for(lambda: not run.status.alive)
+    if run.status.state != "finished":
+        raise SystemExit(f"The unbroken job is {run.status.state}: {run.status.sentence}")
+
+
+def work_broken(kind: JobKind, card: Card, films: Path, out: Path, most: int) -> tuple[Run, BreakCount]:
+    """A job whose processes are killed at most that many times at random moments, until it is finished."""
+    run = run_store.start(job_on(kind, card, films, out), f"{kind}-{card.name}")
+    count = BreakCount(out.name)
+    while True:
+        if count.broken.total() < most:
+            if random.random() < AT_WORK_SHARE:  # else at any time from the start of the process on
+                wait_for(lambda: run.status.phase in AT_WORK or not run.status.alive)
+            time.sleep(random.uniform(0, LATEST_KILL_S))
+            kill(run, count)
+        else:
+            wait_for(lambda: not run.status.alive)
+        if run.status.state == "finished" or count.faults:
+            return run, count
+        if run.status.state != "interrupted":
+            count.faults.append(f"{run.status.state}: {run.status.sentence}")
+            return run, count
+        run_store.resume(run)
