@@ -7,6 +7,7 @@ import streamlit as st
 from cxr.ui import frame
 from cxr.ui.components.choosers import show_first_steps
 from cxr.ui.components.into_view import bring_into_view
+from cxr.ui.pacs.search_panel import show_pacs_search
 from cxr.ui.predict.archive_panel import show_archives
 from cxr.ui.predict.batch import read_new_films, show_batch
 from cxr.ui.predict.examples import OPEN_FILM, show_examples
@@ -22,6 +23,8 @@ def main() -> None:
     frame.start_page(TITLE)
     session = current_session()
     card, heading_place = show_model_and_upload(session)
+    if card is not None:
+        show_pacs_search(session)
     if card is None:
         show_first_steps()
     elif not session.sources:

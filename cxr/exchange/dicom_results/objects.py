@@ -19,14 +19,13 @@ from cxr.exchange.dicom_results.presentation_state import presentation_state
 from cxr.exchange.dicom_results.reading_result import ResultContent
 from cxr.exchange.dicom_results.structured_report import structured_report
 
-_WITH_PICTURES: dict[ObjectKind, Callable[[ResultContext], Dataset]] = {
+_MAKERS: dict[ObjectKind, Callable[[ResultContext], Dataset]] = {
     ObjectKind.REPORT: structured_report,
     ObjectKind.CAPTURE: secondary_capture,
     ObjectKind.PDF: encapsulated_pdf,
     ObjectKind.STATE: presentation_state,
     ObjectKind.MAP: parametric_map,
 }
-_WITHOUT_PICTURES = (ObjectKind.REPORT, ObjectKind.PDF)
 
 
 def quiet_libraries() -> None:
@@ -40,12 +39,18 @@ def quiet_libraries() -> None:
 def make_objects(original: bytes, content: ResultContent) -> list[DicomObject]:
     """The objects of this result in the original's study; UnusableOriginal where it has none."""
     header = original_header(original)
-    context = ResultContext(content.result, header, content.capture, content.heatmap, content.pdf)
-    has_pictures = content.capture is not None and content.heatmap is not None
-    kinds = [kind for kind in _WITH_PICTURES if has_pictures or kind in _WITHOUT_PICTURES]
-    if not is_gray(header) and ObjectKind.STATE in kinds:
-        kinds.remove(ObjectKind.STATE)
-    return [_file(kind, _WITH_PICTURES[kind](context)) for kind in kinds]
+    result = content.result
+    if (header.Rows, header.Columns) != (result.height_px, result.width_px):
+        result = result.model_copy(update={"corrected": True})
+    context = ResultContext(result, header, content.capture, content.heatmap, content.pdf)
+    left_out = set()
+    if content.capture is None or content.heatmap is None:
+        left_out |= {ObjectKind.CAPTURE, ObjectKind.STATE, ObjectKind.MAP}
+    if result.corrected:  # their places would be those of another image
+        left_out |= {ObjectKind.STATE, ObjectKind.MAP}
+    if not is_gray(header):
+        left_out |= {ObjectKind.STATE}
+    return [_file(kind, make(context)) for kind, make in _MAKERS.items() if kind not in left_out]
 
 
 def _file(kind: ObjectKind, instance: Dataset) -> DicomObject:

@@ -23,6 +23,7 @@ from cxr.presentation.reading_summary import decision_sentence, held_out_perform
 from cxr.presentation.report import WITHHELD, Report, reading_pdf
 from cxr.registry.card import Card
 
+FILM_ID_LENGTH = 16  # of a file; a corrected X-ray has a suffix
 MAX_CAPTURE_PX = 2048  # longest side of the secondary capture
 Decision = Literal["positive", "negative", "indeterminate", "class", "withheld"]
 InputCheckOutcome = Literal["accepted", "accepted with warnings", "rejected", "none"]
@@ -61,6 +62,7 @@ class ReadingResult(BaseModel):
     gradient_weighted: bool = False  # whether the heatmap is a Grad-CAM
     height_px: int = Field(ge=1)
     width_px: int = Field(ge=1)
+    corrected: bool = False  # rotated, flipped or cropped before it was read: its places are not the original's
     limitations: tuple[Text, ...] = ()
     disclaimer: str = DISCLAIMER
     created: datetime
@@ -68,7 +70,7 @@ class ReadingResult(BaseModel):
     @property
     def marks_region(self) -> bool:
         """Whether the heatmap's peak says something about a finding: not of a negative or indeterminate one."""
-        return self.decision in ("positive", "class")
+        return self.decision in ("positive", "class") and not self.corrected
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,7 @@ def _facts(report: Report) -> ReadingResult:
         "warnings": report.warnings,
         "height_px": report.film.height_px,
         "width_px": report.film.width_px,
+        "corrected": len(report.film_id) > FILM_ID_LENGTH,
         "limitations": tuple(sentence for sentence in sentences if sentence),
         "created": datetime.now(UTC),
     }

@@ -10,6 +10,7 @@ from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation.reading_summary import NO_INPUT_CHECK
 from cxr.presentation.report import Report
 from cxr.registry.card import Card
+from cxr.ui.pacs.results_panel import show_dicom_results
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.corrections import show_proposed_corrections, show_undo, sides
 from cxr.ui.predict.exports import show_exports
@@ -51,4 +52,6 @@ def show_rejected(
         checked_by = f"Input check of {card.name}, version {card.version}." if card.gate else NO_INPUT_CHECK
         st.caption(plain(f"{checked_by} {sides(film)}"))
         heatmap, concerns = prediction.heatmap(), reading.concerns
-        show_exports(Report(film, reading.film_id, prediction, card, "", "", heatmap, concerns, withheld=True))
+        report = Report(film, reading.film_id, prediction, card, "", "", heatmap, concerns, withheld=True)
+        show_exports(report)
+        show_dicom_results(session, report)

@@ -158,6 +158,20 @@ def test_no_object_of_the_shared_originals_has_an_error(writer: ResultWriter, fi
         ] == []
 
 
+def size_of(data: bytes) -> dict[str, int]:
+    """Height and width of the image in this file."""
+    with quiet_writing():
+        header = dcmread(BytesIO(data), stop_before_pixels=True)
+    return {"height_px": header.Rows, "width_px": header.Columns}
+
+
+@pytest.mark.parametrize("facts", [{"corrected": True}, {"height_px": 90}])
+def test_a_corrected_x_ray_has_no_places_in_the_original(writer: ResultWriter, facts: dict[str, Any]) -> None:
+    objects = writer.write(original(0), content_of(**facts))
+    assert [item.kind for item in objects] == [ObjectKind.REPORT, ObjectKind.CAPTURE, ObjectKind.PDF]
+    assert [item for item in items(parsed(objects[0])) if item.ValueType == "SCOORD"] == []
+
+
 def errors(item: DicomObject, folder: Path) -> list[str]:
     """What dciodvfy and dsrdump call an error."""
     path = folder / item.file_name
