@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from math import isfinite, isinf, isnan
 
+MOST_DECIMALS = 5  # of a percentage
 UNKNOWN = "–"  # an en dash: a hyphen alone would be a list's bullet in a table of Markdown
 
 
@@ -17,6 +18,16 @@ def probability(share: float) -> str:
     if share > 0.999:
         return ">99.9%"
     return percent(share, 1 if share < 0.1 or share > 0.9 else 0)
+
+
+def probability_beside(share: float, threshold: float) -> tuple[str, str]:
+    """A probability and the threshold beside it, with as many decimals as it takes to see which is larger."""
+    texts = probability(share), probability(threshold)
+    decimals = 1
+    while texts[0] == texts[1] and share != threshold and decimals < MOST_DECIMALS:
+        texts = percent(share, decimals), percent(threshold, decimals)
+        decimals += 1
+    return texts
 
 
 def percent(share: float, decimals: int = 0) -> str:

@@ -64,8 +64,9 @@ def decision_sentence(prediction: Prediction, card: Card) -> str:
     if labels.negative is None or prediction.threshold is None:
         label = display_name(prediction.decision)
         return f"Predicted: {label}, {probability(prediction.probability())} (most likely class)."
-    positive, score = positive_label(labels), probability(prediction.positive_probability)
-    numbers = f"{score} (threshold {probability(prediction.threshold)})"
+    positive = positive_label(labels)
+    score, threshold = number_format.probability_beside(prediction.positive_probability, prediction.threshold)
+    numbers = f"{score} (threshold {threshold})"
     if prediction.indeterminate:
         return f"Indeterminate: the model abstains. {display_name(positive)}: {numbers}."
     negative, most_probable = labels.classes[labels.negative], prediction.most_probable

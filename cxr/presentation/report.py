@@ -16,7 +16,7 @@ from PIL import Image
 
 from cxr import DISCLAIMER
 from cxr.core.csv_files import csv_text
-from cxr.core.number_format import probability
+from cxr.core.number_format import probability, probability_beside
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.films.film import Film
 from cxr.inference.classifier import Prediction
@@ -33,6 +33,7 @@ from cxr.presentation.reading_summary import (
 )
 from cxr.registry.card import Card
 
+TABLE_MM = (80, 30, 30)  # columns of the probabilities; a longer name is broken
 MAX_IMAGE_PX = 1000  # longest side in a report
 
 
@@ -164,13 +165,21 @@ def _images(report: Report, width: float) -> Any:
 def _probabilities(prediction: Prediction, card: Card) -> Any:
     """The table of probabilities, with the predicted class and the threshold."""
     from reportlab.lib import colors
-    from reportlab.platypus import Table
+    from reportlab.lib.styles import getSampleStyleSheet
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Paragraph, Table
 
-    rows = [["Class", "Probability", "Threshold"]]
+    style = getSampleStyleSheet()["BodyText"]
+    rows: list[list[Any]] = [["Class", "Probability", "Threshold"]]
     for bar in probability_bars(prediction, card):
-        name = display_name(bar.label) + (" (predicted)" if bar.predicted else "")
-        rows.append([name, probability(bar.probability), "" if bar.threshold is None else probability(bar.threshold)])
-    return Table(rows, hAlign="LEFT", style=[("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey)])
+        name = Paragraph(escape(display_name(bar.label) + (" (predicted)" if bar.predicted else "")), style)
+        share, threshold = probability(bar.probability), ""
+        if bar.threshold is not None:
+            share, threshold = probability_beside(bar.probability, bar.threshold)
+        rows.append([name, share, threshold])
+    lines = [("LINEBELOW", (0, 0), (-1, 0), 0.5, colors.grey), ("VALIGN", (0, 0), (-1, -1), "MIDDLE")]
+    numbers = [("ALIGN", (1, 0), (-1, -1), "RIGHT")]
+    return Table(rows, colWidths=[width * mm for width in TABLE_MM], hAlign="LEFT", style=[*lines, *numbers])
 
 
 def without_file_names(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

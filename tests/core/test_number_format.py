@@ -48,3 +48,20 @@ def test_counts_and_lists_read_as_in_a_sentence() -> None:
     assert fmt.joined(["a"]) == "a"
     assert fmt.joined(["a", "b", "c"]) == "a, b and c"
     assert fmt.joined([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "threshold", "texts"),
+    [
+        (0.68, 0.54, ("68%", "54%")),
+        (0.7496, 0.7504, ("74.96%", "75.04%")),
+        (0.7494, 0.7506, ("74.9%", "75.1%")),
+        (0.74999, 0.75, ("74.999%", "75.000%")),
+        (0.75, 0.75, ("75%", "75%")),
+        (0.99951, 0.9996, ("99.95%", "99.96%")),
+    ],
+)
+def test_a_probability_and_its_threshold_read_differently_where_they_differ(
+    share: float, threshold: float, texts: tuple[str, str]
+) -> None:
+    assert fmt.probability_beside(share, threshold) == texts

@@ -68,7 +68,7 @@ def test_a_model_is_set_as_default_rolled_back_and_deleted(two_models):
     assert default_model.default_name() == "first"
     press(choose(app, "second"), "models_delete_confirm_second")
     assert app.success[0].value == DELETED.format("second")
-    assert registry.names() == ["first"]
+    assert registry.names() == "first"
 
 
 def test_after_a_deletion_the_address_is_empty_and_the_default_is_shown(two_models):
@@ -183,3 +183,14 @@ def write_results(name: str, **metrics: float) -> None:
     card = json.loads(path.read_text())
     card["results"]["test"]["binary"] |= metrics
     path.write_text(json.dumps(card))
+
+
+def test_a_choice_that_still_has_the_mark_of_an_earlier_default_stays_that_model(two_models):
+    """As after promoting and rolling back, in this tab or in another: the browser still sends the old text."""
+    app = choose(run(), "second")
+    default_model.promote("second")
+    default_model.roll_back()
+    app.session_state["models_model"] = "second (default)"
+    assert run(app).selectbox(key="models_model").value == "second"
+    assert app.query_params["model"] == "second"
+    assert not [warning for warning in app.warning if "There is no model" in warning.value]

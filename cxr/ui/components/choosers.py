@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cxr.registry.card import Card
 
 T = TypeVar("T")
+DEFAULT = " (default)"  # after the name of the default model, in the list
 NO_MODEL = "There is no model yet. To get one from synthetic X-rays or from your own:"
 FIRST_STEPS = (
     ("data", "Data", "add your X-rays, or create a synthetic dataset with one click."),
@@ -38,15 +39,28 @@ def choose_model(label: str, key: str, empty: bool = False, in_address: bool = F
         return None
 
     def option_text(name: str | None) -> str:
-        return "None" if name is None else f"{name} (default)" if name == default else name
+        return "None" if name is None else f"{name}{DEFAULT}" if name == default else name
 
+    def settle() -> None:
+        """The browser sends an option's text, in which another model may be marked as the default meanwhile."""
+        sent = st.session_state.get(key)
+        if sent is not None and sent not in cards:
+            st.session_state[key] = str(sent).removesuffix(DEFAULT)
+
+    settle()
     options: list[str | None] = [None, *names] if empty else [*names]
     if not in_address:
-        chosen = choose_option(label, options, key, format_func=option_text)
+        chosen = choose_option(label, options, key, format_func=option_text, on_change=settle)
         return cards.get(chosen) if chosen else None
     requested = st.query_params.get("model")
     changed = choice_in_address("model", key, names, names[0])
-    chosen = choose_option(label, options, key, format_func=option_text, on_change=changed)
+
+    def settle_and_write() -> None:
+        settle()
+        if st.session_state[key] in cards:
+            changed()
+
+    chosen = choose_option(label, options, key, format_func=option_text, on_change=settle_and_write)
     if requested is not None and requested not in cards:
         st.warning(plain(f'There is no model "{requested}". Showing "{chosen}".'))
     return cards.get(chosen) if chosen else None
