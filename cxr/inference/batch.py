@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cxr.core.access import Action, authorize
@@ -59,10 +60,13 @@ class Reading:
         }
 
 
-def read_sources(classifier: Classifier, sources: Iterable[FilmSource]) -> Iterator[Reading]:
-    """A reading of each source, in order; the next files are decoded while the model works."""
+def read_sources(classifier: Classifier, sources: Iterable[FilmSource], deep: bool = False) -> Iterator[Reading]:
+    """A reading of each source, in order; the next files are decoded while the model works.
+
+    With `deep`, the films have their full gray depth, for a viewer that shows them next.
+    """
     person = authorize(Action.READ_FILMS)
-    with DecodeAhead(iter(sources), _decode, _pixels, BATCH_SIZE) as ahead:
+    with DecodeAhead(iter(sources), partial(_decode, deep=deep), _pixels, BATCH_SIZE) as ahead:
         batch = deque(ahead.take())
         single = len(batch) == 1 and not ahead.has_more
         while batch:
@@ -83,12 +87,12 @@ def _pixels(reading: Reading) -> int:
     return 0 if reading.film is None else reading.film.pixels.size
 
 
-def _decode(source: FilmSource) -> Reading:
+def _decode(source: FilmSource, deep: bool = False) -> Reading:
     """The reading of a source so far, without a prediction."""
     start = time.perf_counter()
     try:
         data = source.read()
-        film, digest, error = source.decode(data), film_id(data) + source.id_suffix, ""
+        film, digest, error = source.decode(data, deep), film_id(data) + source.id_suffix, ""
     except FilmError as reason:
         film, digest, error = None, "", str(reason)
     warnings = tuple(warning.sentence for warning in film.warnings) if film else ()

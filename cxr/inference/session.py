@@ -105,10 +105,12 @@ class ReadingSession:
 
     def deep_film(self) -> Film:
         """The open X-ray with its full gray depth for the viewer; one of 8 bits is not read again."""
-        film = self.film()
-        if film.deep is None and (film.bits > SCREEN_BITS or film.format == "DICOM"):
+        known = self._current_film
+        film = known[1] if known is not None and known[0] == self.current_key else None
+        if film is None or (film.deep is None and (film.bits > SCREEN_BITS or film.format == "DICOM")):
             source = self.sources[self.current_key]
-            return source.decode(source.read(), True)
+            film = source.decode(source.read(), True)
+            self._current_film = (self.current_key, film)
         return film
 
     def heatmap(self, model: str, method: str, target: str) -> NDArray[np.float32] | None:

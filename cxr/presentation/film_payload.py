@@ -22,15 +22,22 @@ MAX_SENT_PX = 1 << 24  # larger X-rays are reduced, as browsers hold two copies
 _LEVEL, _MEMORY = 1, 9  # of zlib
 
 
-def pack(deep: DeepImage) -> tuple[str, bytes]:
-    """A key made of the content, and the bytes; a larger X-ray is reduced to `MAX_SENT_PX`."""
+def content_key(deep: DeepImage) -> str:
+    """A key that two X-rays share only where they look the same; nothing of it leads back to a file."""
+    content = hashlib.blake2b(repr(deep.samples.shape).encode(), digest_size=8)
+    content.update(deep.samples.data)
+    content.update(deep.rendering.data)
+    return content.hexdigest()
+
+
+def pack(deep: DeepImage, key: str) -> bytes:
+    """The bytes of an X-ray with this key; a larger one is reduced to `MAX_SENT_PX`."""
     sent, factor = deep.reduced(MAX_SENT_PX)
     # Noise repeats nothing: without a search for repetitions, packing takes half as long and less room.
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY, zlib.Z_HUFFMAN_ONLY)
     planes = _planes(sent)
     content = packer.compress(sent.rendering.tobytes()) + b"".join(packer.compress(plane) for plane in planes)
     content += packer.flush()
-    key = hashlib.sha256(content).hexdigest()[:16]
     header = json.dumps(
         {
             "key": key,
@@ -40,7 +47,7 @@ def pack(deep: DeepImage) -> tuple[str, bytes]:
             "reduced": factor,
         }
     ).encode()
-    return key, struct.pack("<I", len(header)) + header + content
+    return struct.pack("<I", len(header)) + header + content
 
 
 def unpack(data: bytes) -> tuple[NDArray[np.uint8], NDArray[Any]]:

@@ -137,7 +137,7 @@ def test_large_images_from_small_files_are_never_in_memory_together(home):
             alive[0] += change
             most[0] = max(most[0], alive[0])
 
-    def decode(data):
+    def decode(data, deep=False):
         film = Film.from_pixels(np.zeros((size // 1000, 1000), np.uint8))  # untouched, so it takes no memory
         count(1)
         weakref.finalize(film, count, -1)

@@ -136,5 +136,8 @@ def test_the_open_film_is_read_again_only_where_it_has_more_than_eight_bits():
         asked.clear()
         session = ReadingSession()
         session.add([FilmSource("k", "k", partial(bytes, saved(samples, "PNG")), decode)])
+        session.current_key = "k"
+        session.film()
         assert (session.deep_film().deep is not None) == deep
+        assert session.deep_film() is session.film()
         assert asked == ([False, True] if deep else [False])

@@ -52,7 +52,7 @@ def read_new_films(session: ReadingSession, card: Card) -> list[SessionReading]:
     if waiting := session.waiting(model):
         classifier = load_classifier(card)
         with progress_bar(READING) as move:
-            for done, reading in enumerate(read_sources(classifier, waiting), 1):
+            for done, reading in enumerate(read_sources(classifier, waiting, deep=len(waiting) == 1), 1):
                 session.record(reading, model)
                 move(done, len(waiting))
         engine_selector().start_in_background(classifier)

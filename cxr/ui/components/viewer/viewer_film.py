@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cxr.films.deep_image import DeepImage
@@ -10,7 +11,7 @@ from cxr.films.display_windows import display_windows
 from cxr.films.film import Film
 from cxr.films.image_file import data_url
 from cxr.presentation.acquisition_facts import acquisition_facts, spacing_note
-from cxr.presentation.film_payload import pack
+from cxr.presentation.film_payload import content_key, pack
 
 PREVIEW_PX = 640  # of the picture that is there before the full depth
 
@@ -21,23 +22,23 @@ class ViewerFilm:
 
     key: str  # whatever tells it from other X-rays for the caller
     content_key: str  # made of the pixels
-    packed: bytes = field(repr=False)
+    deep: DeepImage = field(repr=False)
     facts: dict[str, Any] = field(repr=False)  # what the browser is told of it, ready for JSON
 
     @classmethod
     def from_film(cls, film: Film, key: str) -> ViewerFilm:
         """The film in the depth that it was read in: full with `Film.read(data, deep=True)`, otherwise 8 bits."""
         deep = film.deep or DeepImage.of_gray(film.pixels)
-        content_key, packed = pack(deep)
+        made_of = content_key(deep)
         acquired = deep.acquisition
         spacing = acquired.spacing_mm
         row, column = spacing or (1.0, 1.0)
         return cls(
             key,
-            content_key,
-            packed,
+            made_of,
+            deep,
             {
-                "film_key": content_key,
+                "film_key": made_of,
                 "preview": data_url(film.jpeg_thumbnail(PREVIEW_PX)),
                 "width": film.width_px,
                 "height": film.height_px,
@@ -55,6 +56,11 @@ class ViewerFilm:
                 "alt": f"Chest X-ray, {film.width_px} × {film.height_px} pixels.",
             },
         )
+
+    @cached_property
+    def packed(self) -> bytes:
+        """All samples for the browser; packed when they are sent, while the preview is on screen already."""
+        return pack(self.deep, self.content_key)
 
     @property
     def width_px(self) -> int:
