@@ -22,7 +22,18 @@ from cxr.ui.components.viewer.viewer_film import ViewerFilm
 
 Heatmap = NDArray[np.floating]
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("pixels", "gray", "view", "heatmap", "notes", "pointer", "keys", "viewer")  # one module in the browser
+_SCRIPTS = (
+    "pixels",
+    "gray",
+    "view",
+    "heatmap",
+    "notes",
+    "pointer",
+    "keys",
+    "panes",
+    "actions",
+    "viewer",
+)  # one module in the browser
 
 
 @dataclass(frozen=True, eq=False)
