@@ -23,6 +23,13 @@ Dataset = Annotated[Path, typer.Argument(help="A folder, ZIP or manifest.csv of 
 Backbone = Annotated[
     str, typer.Option("--features", help='"imagenet", or a model in the registry, whose backbone gives the features.')
 ]
+Reference = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        help="Other labeled X-rays that help to train the heads, where scanner or view separate the classes here.",
+    ),
+]
 ReviewId = Annotated[str, typer.Argument(help="The id of a review.")]
 
 
@@ -30,13 +37,14 @@ ReviewId = Annotated[str, typer.Argument(help="The id of a review.")]
 def rank(
     data: Dataset,
     features: Backbone = "imagenet",
+    reference: Reference = None,
     csv: Annotated[Path | None, typer.Option(help="Write the whole ranking to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Rank all X-rays by how unlikely their label is, by confident learning on out-of-fold probabilities."""
     from cxr.core.csv_files import frame_csv
 
-    ranking = _ranking(data, features)
+    ranking = _ranking(data, features, reference)
     if csv:
         with writing(csv):
             csv.write_text(frame_csv(ranking.table()), "utf-8")
@@ -47,6 +55,7 @@ def rank(
 def review(
     data: Dataset,
     features: Backbone = "imagenet",
+    reference: Reference = None,
     suspects: Annotated[int, typer.Option(min=1, max=5000, help="X-rays with the least likely labels.")] = 30,
     controls: Annotated[int, typer.Option(min=0, max=5000, help="X-rays drawn from the rest, mixed with them.")] = 10,
     as_json: Json = False,
@@ -54,7 +63,7 @@ def review(
     """Start a blinded review; readers answer on the page Data, under Labels."""
     from cxr.evaluation.label_review.review import ReviewSize, start_review
 
-    made = start_review(_ranking(data, features), str(data.resolve()), ReviewSize(suspects, controls))
+    made = start_review(_ranking(data, features, reference), str(data.resolve()), ReviewSize(suspects, controls))
     if as_json:
         console.print_json({"review": made.id, "films": len(made.items), "classes": list(made.classes)})
     else:
@@ -86,17 +95,18 @@ def apply(review_id: ReviewId, as_json: Json = False) -> None:
         typer.echo(f"Saved as revision {revision.number} with {counted(len(revision.edits), 'edit')}.")
 
 
-def _ranking(data: Path, features: str) -> LabelRanking:
+def _ranking(data: Path, features: str, reference: list[str] | None) -> LabelRanking:
     from cxr.evaluation.label_review.ranking import rank_dataset
 
     with console.bar("Computing features") as progress:
-        return rank_dataset([str(data)], features, progress)
+        return rank_dataset([str(data)], features, progress, reference=reference or ())
 
 
 def _print_ranking(ranking: LabelRanking) -> None:
     from cxr.datasets.labels import display_name
 
-    typer.echo(f"{counted(len(ranking.labels), 'X-ray')}, features of {ranking.backbone}.")
+    reference = f", {counted(ranking.reference_films, 'reference X-ray')}" if ranking.reference_films else ""
+    typer.echo(f"{counted(len(ranking.labels), 'X-ray')}, features of {ranking.backbone}{reference}.")
     for name, interval in ranking.wrong.items():
         bounds = interval_range(interval.low, interval.high, 0)
         typer.echo(f"{display_name(name)}: {decimal(interval.value, 0)} labels estimated to be wrong ({bounds})")

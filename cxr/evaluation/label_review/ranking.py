@@ -16,12 +16,12 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.intervals import Interval, percentile_interval
 from cxr.evaluation.label_review.confident_learning import LabelQuality, label_quality
+from cxr.evaluation.label_review.out_of_fold import ReferenceFilms, drawn_reference, out_of_fold
 from cxr.evaluation.model_evaluation import roles_in_training
-from cxr.evaluation.shortcuts.probes import ProbeTarget, cross_validated_probabilities
+from cxr.evaluation.shortcuts.probes import ProbeTarget
 from cxr.learning.image_features import IMAGENET, ImageFeatures, image_features
 
 FEWEST_PATIENTS = 10  # with a label, for it to be a class
-REPEATS = 5  # of the cross-validation, with other folds, whose probabilities are averaged
 RESAMPLES = 500
 
 Floats = NDArray[np.floating]
@@ -42,6 +42,7 @@ class LabelRanking:
     left_out: dict[str, int]  # label -> X-rays with it, of too few patients to be a class
     unreadable: dict[str, str]
     trained_on: int = 0  # X-rays that the backbone itself was trained on, so that their label may hide in it
+    reference_films: int = 0  # of other datasets, which helped to train the heads
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -81,39 +82,58 @@ class LabelRanking:
             "left_out": self.left_out,
             "unreadable": self.unreadable,
             "trained_on": self.trained_on,
+            "reference_films": self.reference_films,
             "ranking": table.head(len(table) if first is None else first).to_dict("records"),
         }
 
 
-def rank_dataset(paths: Sequence[str], backbone: str, progress: Progress, seed: int = 0) -> LabelRanking:
-    """The ranking of all labels of these datasets, by features of ImageNet's VGG16 or of a stored model."""
-    authorize(Action.AUDIT_DATASET)
-    features = image_features(backbone, with_known_copies(open_datasets(paths)), progress)
-    trained_on = 0
-    if backbone != IMAGENET:
-        trained_on = roles_in_training(backbone, features.films.table["film"].tolist()).count("train")
-    return rank_labels(features, seed, trained_on)
+def rank_dataset(
+    paths: Sequence[str], backbone: str, progress: Progress, seed: int = 0, reference: Sequence[str] = ()
+) -> LabelRanking:
+    """The ranking of all labels of these datasets, by features of ImageNet's VGG16 or of a stored model.
 
-
-def rank_labels(features: ImageFeatures, seed: int = 0, trained_on: int = 0) -> LabelRanking:
-    """The ranking of all labels by heads on these features, cross-fitted by patient.
-
-    DatasetError where fewer than two labels have enough patients.
+    X-rays of the reference datasets help to train the heads; their own labels are not reviewed.
     """
-    films = features.films
-    patients = films.patients.groupby(films.labels).nunique()
+    authorize(Action.AUDIT_DATASET)
+    dataset = with_known_copies(open_datasets(paths))
+    classes = reviewed_classes(dataset)
+    features = image_features(backbone, dataset, progress)
+    ids = features.films.table["film"].tolist()
+    trained_on = 0 if backbone == IMAGENET else roles_in_training(backbone, ids).count("train")
+    films = None
+    if reference:
+        counts = {name: int((dataset.labels == name).sum()) for name in classes}
+        drawn = drawn_reference(open_datasets(reference), counts, seed)
+        if not len(drawn):
+            raise DatasetError("The reference X-rays have none of the labels that are reviewed.", code="no-reference")
+        films = ReferenceFilms.from_features(image_features(backbone, drawn, progress), classes, set(ids))
+    return rank_labels(features, seed, trained_on, films)
+
+
+def reviewed_classes(dataset: Dataset) -> tuple[str, ...]:
+    """The labels that are reviewed, by name: those with enough patients; DatasetError where there are not two."""
+    patients = dataset.patients.groupby(dataset.labels).nunique()
     classes = tuple(sorted(str(name) for name, count in patients.items() if name and count >= FEWEST_PATIENTS))
     if len(classes) < 2:
         raise DatasetError(
             f"A review of labels needs two labels with X-rays of at least {FEWEST_PATIENTS} patients each.",
             code="too-few-labels",
         )
+    return classes
+
+
+def rank_labels(
+    features: ImageFeatures, seed: int = 0, trained_on: int = 0, reference: ReferenceFilms | None = None
+) -> LabelRanking:
+    """The ranking of all labels by heads on these features, cross-fitted by patient."""
+    films = features.films
+    classes = reviewed_classes(films)
     known = films.labels.isin(classes).to_numpy(bool)
     others = films.labels[~known].value_counts()
     chosen = films.where(known)
     patient = pd.factorize(chosen.patients)[0].astype(np.int64)
     target = ProbeTarget.from_values(chosen.labels, patient, classes)
-    probabilities = out_of_fold(features.last_block[known].astype(float), target, seed)
+    probabilities = out_of_fold(features.last_block[known].astype(float), target, reference, seed)
     return LabelRanking(
         films=chosen,
         classes=classes,
@@ -125,13 +145,8 @@ def rank_labels(features: ImageFeatures, seed: int = 0, trained_on: int = 0) -> 
         left_out={str(name): int(count) for name, count in others.items()},
         unreadable=features.unreadable,
         trained_on=trained_on,
+        reference_films=0 if reference is None else len(reference.class_index),
     )
-
-
-def out_of_fold(features: Floats, target: ProbeTarget, seed: int = 0) -> Floats:
-    """The mean probabilities of repeated cross-validations, each by heads that saw no image of the same patient."""
-    repeats = [cross_validated_probabilities(features, target, seed + k) for k in range(REPEATS)]
-    return np.asarray(np.mean(repeats, axis=0))
 
 
 def wrong_labels(probabilities: Floats, target: ProbeTarget, seed: int = 0) -> dict[str, Interval]:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from cxr.core.access import Action, current_person
 from cxr.core.number_format import counted
+from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_reviews, start_review
@@ -23,7 +24,7 @@ ABOUT = (
 )
 CAUTION = (
     "A doubt is no proof. Where a class can be told by scanner, view or markers, the heads learn those, and wrong "
-    "labels stay hidden: see the audit, and docs/labels.md."
+    "labels stay hidden; reference X-rays from elsewhere help: see docs/labels.md."
 )
 IMAGENET, IMAGENET_NAME = "imagenet", "ImageNet (has seen no X-ray)"
 NEW = "Start a review"
@@ -68,15 +69,23 @@ def _show_start(entry: DatasetEntry) -> None:
         )
         suspects = st.number_input("Doubtful labels", 1, 5000, 30, key="labels_suspects")
         controls = st.number_input("Controls", 0, 5000, 10, key="labels_controls")
+    others = {other.name: other.path for other in catalog.entries() if other.name != entry.name and other.exists}
+    reference = st.multiselect(
+        "Reference X-rays (optional)",
+        list(others),
+        key="labels_reference",
+        help="Other datasets with the same labels. They help to train the heads where scanner or view separate the "
+        "classes here; their own labels are not reviewed.",
+    )
     if not sign_in.button(Action.REVIEW_LABELS, NEW, type="primary", key="labels_start"):
         return
     from cxr.evaluation.label_review.ranking import rank_dataset  # late: it needs TensorFlow and scikit-learn
 
     with frame.errors_shown(), progress_bar("Computing features") as move:
-        ranking = rank_dataset([entry.path], backbone or IMAGENET, move)
-        review = start_review(ranking, entry.path, ReviewSize(int(suspects), int(controls)))
+        paths = [others[name] for name in reference]
+        ranking = rank_dataset([entry.path], backbone or IMAGENET, move, reference=paths)
+        start_review(ranking, entry.path, ReviewSize(int(suspects), int(controls)))
         st.session_state.pop(f"data_{entry.name}_review", None)
-        st.session_state["labels_started"] = review.id
         st.rerun()
 
 

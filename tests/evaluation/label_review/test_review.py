@@ -14,6 +14,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.manifest import write_manifest
 from cxr.datasets.revisions.edits import EditKind
 from cxr.datasets.revisions.history import revisions
+from cxr.evaluation.label_review.out_of_fold import ReferenceFilms, drawn_reference
 from cxr.evaluation.label_review.outcome import cohens_kappa, review_outcome, revise_by_review
 from cxr.evaluation.label_review.ranking import LabelRanking, rank_labels
 from cxr.evaluation.label_review.review import (
@@ -101,6 +102,42 @@ def test_labels_of_too_few_patients_are_left_out_and_one_label_is_too_few(drawn:
     films = films.with_column("label", "normal")
     with raises_code("dataset.too-few-labels"):
         rank_labels(ImageFeatures("imagenet", features.values, films, {}, 4))
+
+
+def test_reference_x_rays_bring_out_what_a_shortcut_hides(drawn: Path) -> None:
+    """A mark goes with the given label in 9 of 10 X-rays; reference X-rays have it at random, disease as it is."""
+    dataset = Dataset.open(drawn)
+    rng = np.random.default_rng(4)
+
+    def features_of(ill: np.ndarray, marked: np.ndarray) -> np.ndarray:
+        values = rng.normal(size=(len(ill), 4))
+        values[:, 0] += 1.5 * ill
+        values[:, 1] += 6 * marked
+        return values.astype(np.float32)
+
+    count = len(dataset)
+    given = np.arange(count) % 2 == 0
+    wrong = np.zeros(count, bool)
+    wrong[rng.permutation(np.flatnonzero(given))[:12]] = True  # labeled ill, and marked, but not ill
+    values = features_of(given & ~wrong, given)
+    people = [f"p{i}" for i in range(count)]
+    films = dataset.with_column("label", np.where(given, "pneumonia", "normal")).with_column("patient_id", people)
+    features = ImageFeatures("imagenet", values, films.with_column("film", people), {}, 4)
+    ill = rng.random(400) < 0.5
+    reference = ReferenceFilms(features_of(ill, rng.random(400) < 0.5).astype(float), ill.astype(np.int64))
+    alone, helped = rank_labels(features), rank_labels(features, reference=reference)
+    aucs = [roc_auc(wrong[given], -ranking.quality.margin[given]) for ranking in (alone, helped)]
+    assert aucs[1] > max(0.75, aucs[0])
+    assert helped.reference_films == 400
+
+
+def test_reference_x_rays_are_drawn_by_class_and_never_those_that_are_reviewed(drawn: Path) -> None:
+    dataset = Dataset.open(drawn)
+    taken = drawn_reference(dataset, {"normal": 3, "none-of-this": 5})
+    assert taken.labels.tolist() == ["normal"] * 6
+    films = taken.with_column("film", [str(i) for i in range(6)])
+    features = ImageFeatures("imagenet", np.ones((6, 3), np.float32), films, {}, 2)
+    assert len(ReferenceFilms.from_features(features, ("normal", "viral"), {"0", "1"}).class_index) == 4
 
 
 def review_of(ranking: LabelRanking, data: Path) -> LabelReview:

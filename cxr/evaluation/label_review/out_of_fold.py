@@ -1,0 +1,71 @@
+"""Probabilities of labels out of fold: by heads that saw no image of the same patient.
+
+X-rays of other datasets may help to train the heads. Where the classes of a dataset differ in scanner or view as well,
+heads learn that instead of disease, and wrong labels stay hidden; reference X-rays from elsewhere break the tie.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cxr.datasets.dataset import Dataset
+from cxr.evaluation.shortcuts.probes import FOLDS, ProbeTarget, probe_probabilities
+from cxr.learning.image_features import ImageFeatures
+
+REPEATS = 5  # of the cross-validation, with other folds, whose probabilities are averaged
+MOST_REFERENCE = 2  # times as many reference X-rays of a class as the dataset has itself
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceFilms:
+    """X-rays of other datasets: every head is trained on them, none is asked about them."""
+
+    features: Floats
+    class_index: NDArray[np.int64]
+
+    @classmethod
+    def none(cls, features: int) -> ReferenceFilms:
+        """No reference X-rays."""
+        return cls(np.zeros((0, features)), np.zeros(0, np.int64))
+
+    @classmethod
+    def from_features(cls, reference: ImageFeatures, classes: tuple[str, ...], reviewed: set[str]) -> ReferenceFilms:
+        """The X-rays with one of the classes as label, without those that are reviewed themselves."""
+        labels = reference.films.labels
+        chosen = (labels.isin(classes) & ~reference.films.table["film"].isin(reviewed)).to_numpy(bool)
+        index = np.array([classes.index(label) for label in labels[chosen]], np.int64)
+        return cls(reference.last_block[chosen].astype(float), index)
+
+
+def drawn_reference(dataset: Dataset, own_counts: dict[str, int], seed: int = 0) -> Dataset:
+    """A draw of the dataset's X-rays: of each class at most twice as many as are reviewed, of other labels none."""
+    rng, rows = np.random.default_rng(seed), []
+    for label, count in sorted(own_counts.items()):
+        members = np.flatnonzero((dataset.labels == label).to_numpy())
+        rows.append(rng.permutation(members)[: MOST_REFERENCE * count])
+    chosen = np.zeros(len(dataset), bool)
+    chosen[np.concatenate(rows)] = True
+    return dataset.where(chosen)
+
+
+def out_of_fold(
+    features: Floats, target: ProbeTarget, reference: ReferenceFilms | None = None, seed: int = 0
+) -> Floats:
+    """The mean probabilities (films, classes) of repeated cross-validations by patient."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    extra = ReferenceFilms.none(features.shape[1]) if reference is None else reference
+    folds, classes = min(FOLDS, int(target.patients.min())), len(target.classes)
+    total = np.zeros((len(features), classes))
+    for repeat in range(REPEATS):
+        split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
+        for train, test in split.split(features, target.class_index, target.patient):
+            known = np.concatenate([features[train], extra.features])
+            labels = np.concatenate([target.class_index[train], extra.class_index])
+            total[test] += probe_probabilities(known, labels, features[test], classes)
+    return total / REPEATS
