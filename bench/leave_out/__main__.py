@@ -49,11 +49,15 @@ def main() -> None:
                 print("The time is up.")
                 return
             settings = settings_of(changes)
-            probabilities = trainer.predict(trainer.train(settings, left_out), settings)
-            print(f"{name:24} {split:12} {summary(trainer.films, probabilities, left_out)}", flush=True)
-            if args.out:
-                args.out.mkdir(parents=True, exist_ok=True)
-                np.savez_compressed(args.out / f"{name}--{split}.npz", probabilities=probabilities.astype(np.float16))
+            parameters = trainer.train(settings, left_out)
+            for share in settings.start_shares:
+                title = f"{name} + {share:g} start" if share else name
+                probabilities = trainer.predict(trainer.mixed(parameters, share), settings)
+                print(f"{title:32} {split:12} {summary(films, probabilities, left_out)}", flush=True)
+                if args.out:
+                    args.out.mkdir(parents=True, exist_ok=True)
+                    file = args.out / f"{title.replace(' ', '_')}--{split}.npz"
+                    np.savez_compressed(file, probabilities=probabilities.astype(np.float16))
 
 
 def settings_of(changes: dict[str, object]) -> Settings:

@@ -42,6 +42,7 @@ class Settings:
     smoothing: float = 0.05
     dropout: float = 0.4
     average: float = 0.99
+    start_shares: tuple[float, ...] = (0.0,)  # of ImageNet's convolutions in the weights that predict; one row each
     seed: int = 0
     augmentation: dict[str, float] = field(default_factory=lambda: dict(PLAIN))
 
@@ -72,6 +73,11 @@ class Trainer:
             part = slice(first, first + STEPS_PER_CALL)
             state = _steps(state, batches[part], keys[part], self.pixels, self.targets, settings.numbers())
         return state[2]
+
+    def mixed(self, parameters: Parameters, share: float) -> Parameters:
+        """The parameters with this share of ImageNet's convolutions (weight interpolation, Wortsman 2022)."""
+        own, start_ = parameters["convolutions"], self.convolutions
+        return {**parameters, "convolutions": jax.tree.map(lambda a, b: (1 - share) * a + share * b, own, start_)}
 
     def predict(self, parameters: Parameters, settings: Settings) -> NDArray[np.float32]:
         """The probabilities of all films without augmentation."""
