@@ -39,10 +39,11 @@ _SENTENCES = {
 
 @dataclass(frozen=True)
 class SearchAnswer:
-    """A page of images, and whether there are more."""
+    """A page of images, whether there are more, and where the next page begins."""
 
     films: list[PacsFilm]
     has_more: bool
+    next_offset: int = 0
 
 
 class PacsClient:
@@ -70,7 +71,8 @@ class PacsClient:
         with audited(Action.SEARCH_PACS):
             identity = self.settings.shows_identity_to(current_person())
             found = self._query(terms.filters(), fields(identity), PAGE + 1, offset)
-        return SearchAnswer(films_in(found[:PAGE], identity), len(found) > PAGE)
+        films = [film for film in films_in(found[:PAGE], identity) if terms.admits(film)]
+        return SearchAnswer(films, len(found) > PAGE, offset + PAGE)
 
     def retrieve(self, film: PacsFilm) -> bytes:
         """The DICOM file of an image; FilmError where it does not come, so that a reading lists it as unreadable."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from cxr.core.errors import ExchangeError
 
-RADIOGRAPH_MODALITIES = ("CR", "DX")
-MODALITIES = (*RADIOGRAPH_MODALITIES, "OT")
+RADIOGRAPHS = ("CR", "DX", "DR", "RG")
+DOCUMENTS = ("SR", "DOC", "PR", "KO", "PLAN", "REG", "SEG", "RTSTRUCT")  # without an image of their own
 _PLAIN = (
     *("StudyDate", "StudyTime", "Modality", "BodyPartExamined", "SeriesDescription"),
     *("InstanceNumber", "SOPClassUID", "Rows", "Columns"),
@@ -53,6 +53,11 @@ class SearchTerms:
     body_part: str = ""
     accession: str = ""
     study_uid: str = ""
+    radiographs_only: bool = False  # left out here, as a server takes one modality at a time
+
+    def admits(self, film: PacsFilm) -> bool:
+        """Whether an image that the server found is one to be listed: results that were stored there are none."""
+        return film.modality in RADIOGRAPHS if self.radiographs_only else film.modality not in DOCUMENTS
 
     def filters(self) -> dict[str, str]:
         """The terms as DICOMweb takes them; ExchangeError where one is no value of its kind."""
@@ -137,13 +142,13 @@ def _film(entry: Mapping[str, Any], with_identity: bool) -> PacsFilm | None:
     patient = None
     if with_identity:
         name, number, birth, sex, accession = (_text(entry, keyword) for keyword in _IDENTITY)
-        patient = PacsPatient(name, number, _day(birth), sex, accession)
+        patient = PacsPatient(_readable_name(name), number, _day(birth), sex, accession)
     return PacsFilm(
         study_uid=study,
         series_uid=series,
         sop_uid=instance,
         study_date=_day(_text(entry, "StudyDate")),
-        study_time=_text(entry, "StudyTime")[:4],
+        study_time=_time(_text(entry, "StudyTime")),
         modality=_text(entry, "Modality"),
         body_part=_text(entry, "BodyPartExamined"),
         description=_text(entry, "SeriesDescription") if with_identity else "",  # free text may name anybody
@@ -161,6 +166,17 @@ def _text(entry: Mapping[str, Any], keyword: str) -> str:
     if isinstance(value, Mapping):  # a name in its representations
         value = next((value[part] for part in ("Alphabetic", "Ideographic", "Phonetic") if value.get(part)), "")
     return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int | float) else ""
+
+
+def _readable_name(name: str) -> str:
+    """A name as people write it: family name, given names."""
+    family, *others = (part.strip() for part in name.split("^"))
+    given = " ".join(part for part in others if part)
+    return ", ".join(part for part in (family, given) if part)
+
+
+def _time(text: str) -> str:
+    return f"{text[:2]}:{text[2:4]}" if re.match(r"\d{4}", text) else ""
 
 
 def _day(text: str) -> str:

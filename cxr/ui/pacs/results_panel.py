@@ -63,7 +63,7 @@ def _show_made(objects: Sequence[DicomObject], content: Report) -> None:
     """Shows what was made, with a button that downloads it and one that sends it."""
     from cxr.exchange.dicom_results.object_kinds import DESCRIPTIONS
 
-    st.markdown("\n".join(f"- {DESCRIPTIONS[item.kind]}" for item in objects))
+    st.caption("\n".join(f"- {DESCRIPTIONS[item.kind]}" for item in objects))
     with st.container(horizontal=True):
         name = f"dicom-results-{content.film_id[:8]}.zip"
         st.download_button(
@@ -74,14 +74,16 @@ def _show_made(objects: Sequence[DicomObject], content: Report) -> None:
             key="predict_dicom_zip",
             on_click="ignore",
         )
-        _show_sending(objects)
+        outcome = _show_sending(objects)
+    if outcome:
+        st.success(outcome)
 
 
-def _show_sending(objects: Sequence[DicomObject]) -> None:
-    """Shows the button that sends the objects, where a PACS is configured, and what became of it."""
+def _show_sending(objects: Sequence[DicomObject]) -> str:
+    """Shows the button that sends the objects, where a PACS is configured; what became of it, in a sentence."""
     settings = configured_server()
     if settings is None:
-        return
+        return ""
     person = current_person()
     may = person.may(Action.SEND_TO_PACS)
     sent = st.session_state.get(SENT) == [item.sop_instance_uid for item in objects]
@@ -98,8 +100,7 @@ def _show_sending(objects: Sequence[DicomObject]) -> None:
             PacsClient.configured().store(objects)
             st.session_state[SENT] = [item.sop_instance_uid for item in objects]
             sent = True
-    if sent:
-        st.success(f"{plain(settings.name)} has {counted(len(objects), 'object')} of this result.")
+    return f"{plain(settings.name)} has {counted(len(objects), 'object')} of this result." if sent else ""
 
 
 def _zipped(objects: Sequence[DicomObject]) -> bytes:

@@ -15,13 +15,15 @@ from cxr.ui.plain_text import plain
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cxr.exchange.pacs.client import SearchAnswer
     from cxr.exchange.pacs.configuration import DicomWebSettings
-    from cxr.exchange.pacs.search import PacsFilm
+    from cxr.exchange.pacs.search import PacsFilm, SearchTerms
     from cxr.inference.session import ReadingSession
 
-FOUND = frame.page_only_key("Predict", "pacs_found")  # the terms, the images found so far, and whether there are more
+FOUND = frame.page_only_key("Predict", "pacs_found")  # terms, images so far, where the next page begins
 DAYS = 7
-MODALITIES = {"": "Any", "CR": "CR", "DX": "DX"}
+ANY = "any"
+MODALITIES = {"": "CR and DX", "CR": "CR", "DX": "DX", ANY: "Any image"}
 NOTHING_FOUND = "The PACS has no images that match."
 TABLE_PX = 300
 
@@ -34,13 +36,13 @@ def show_pacs_search(session: ReadingSession) -> None:
         return
     with st.expander(f"From {plain(settings.name)}", expanded=FOUND in st.session_state):
         _show_form(settings)
-        terms, films, has_more = st.session_state.get(FOUND) or (None, [], False)
+        terms, films, next_offset = st.session_state.get(FOUND) or (None, [], None)
         if terms is None:
             return
-        if not films:
+        if not films and next_offset is None:
             st.info(NOTHING_FOUND)
             return
-        _show_found(session, settings, films, has_more)
+        _show_found(session, settings, films, next_offset is not None)
 
 
 def _show_form(settings: DicomWebSettings) -> None:
@@ -62,10 +64,10 @@ def _show_form(settings: DicomWebSettings) -> None:
         from cxr.exchange.pacs.search import SearchTerms
 
         st.session_state.pop(FOUND, None)
-        terms = SearchTerms(first, last, modality or "", body_part, accession)
+        chosen = modality if modality in ("CR", "DX") else ""
+        terms = SearchTerms(first, last, chosen, body_part, accession, radiographs_only=not modality)
         with frame.errors_shown(), st.spinner(f"Searching {plain(settings.name)}"):
-            answer = PacsClient.configured().search(terms)
-            st.session_state[FOUND] = (terms, answer.films, answer.has_more)
+            _remember(terms, [], PacsClient.configured().search(terms))
 
 
 def _show_found(session: ReadingSession, settings: DicomWebSettings, films: list[PacsFilm], has_more: bool) -> None:
@@ -107,11 +109,16 @@ def _read(session: ReadingSession, settings: DicomWebSettings, picked: list[Pacs
 def _search_on() -> None:
     from cxr.exchange.pacs.client import PacsClient
 
-    terms, films, _ = st.session_state[FOUND]
+    terms, films, next_offset = st.session_state[FOUND]
     with frame.errors_shown():
-        answer = PacsClient.configured().search(terms, offset=len(films))
-        st.session_state[FOUND] = (terms, [*films, *answer.films], answer.has_more)
+        _remember(terms, films, PacsClient.configured().search(terms, offset=next_offset))
         st.rerun()
+
+
+def _remember(terms: SearchTerms, films: list[PacsFilm], answer: SearchAnswer) -> None:
+    """Hold what was found while it is shown."""
+    next_offset = answer.next_offset if answer.has_more else None
+    st.session_state[FOUND] = (terms, [*films, *answer.films], next_offset)
 
 
 def _table(films: list[PacsFilm]) -> pd.DataFrame:
@@ -143,4 +150,6 @@ def _table(films: list[PacsFilm]) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
+    if not rows:
+        return table
     return table.loc[:, [name for name in table if table[name].astype(bool).any()]]

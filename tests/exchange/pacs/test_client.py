@@ -16,7 +16,7 @@ from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
 from cxr.exchange.dicom_results.writing import ResultWriter
 from cxr.exchange.pacs.client import PAGE, PacsClient
 from cxr.exchange.pacs.configuration import Credentials
-from cxr.exchange.pacs.search import SearchTerms
+from cxr.exchange.pacs.search import SearchTerms, fields, films_in
 from cxr.exchange.pacs.sources import pacs_sources
 from tests.support.dicom_originals import content_of, original, original_dataset
 from tests.support.file_seeds import quiet_writing
@@ -46,6 +46,7 @@ def test_twenty_x_rays_are_stored_found_and_fetched_as_they_were(client: PacsCli
     (one,) = client.search(SearchTerms(accession="CANARY-A-7")).films
     assert one.patient
     assert one.patient.number == "CANARY-ID-7"
+    assert (one.study_date, one.study_time, one.patient.birth_date) == ("2024-01-02", "10:11", "1931-08-17")
     with quiet_writing():
         assert dcmread(BytesIO(client.retrieve(one))) == dcmread(BytesIO(original(7)))
 
@@ -57,7 +58,9 @@ def test_results_are_sent_back_and_are_in_the_study(client: PacsClient, orthanc:
     objects = writer.write(client.retrieve(film), content_of())
     writer.close()
     client.store(objects)
-    study = client.search(SearchTerms(study_uid=film.study_uid)).films
+    terms = SearchTerms(study_uid=film.study_uid, radiographs_only=True)
+    assert client.search(terms).films == [film]  # results are not offered to be read
+    study = films_in(client._query({"StudyInstanceUID": film.study_uid}, fields(False), 50, 0), False)
     assert {found.sop_uid for found in study} == {film.sop_uid, *(item.sop_instance_uid for item in objects)}
     fetched = {item.kind: next(found for found in study if found.sop_uid == item.sop_instance_uid) for item in objects}
     for item in objects:
@@ -101,11 +104,11 @@ def test_a_study_of_two_hundred_images_is_listed_page_by_page(client: PacsClient
         for item in images:
             uploads.post(f"http://127.0.0.1:{orthanc.port}/instances", content=item.data).raise_for_status()
     seen: set[str] = set()
-    pages = 0
+    pages = offset = 0
     while True:
-        answer = client.search(SearchTerms(study_uid=study), offset=PAGE * pages)
+        answer = client.search(SearchTerms(study_uid=study), offset=offset)
         seen |= {film.sop_uid for film in answer.films}
-        pages += 1
+        pages, offset = pages + 1, answer.next_offset
         if not answer.has_more:
             break
     assert seen == {item.sop_instance_uid for item in images}
@@ -134,3 +137,13 @@ def test_a_server_that_accepts_and_stores_nothing_is_an_error(client: PacsClient
     with pytest.raises(ExchangeError) as refused:
         client.store([other])
     assert refused.value.code == "exchange.not-stored"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"), [("Doe^Jane^Q", "Doe, Jane Q"), ("Doe", "Doe"), ("^", ""), ("^Jane", "Jane"), ("", "")]
+)
+def test_names_are_shown_as_people_write_them(written: str, shown: str) -> None:
+    entry = {"0020000D": {"Value": ["1.2"]}, "0020000E": {"Value": ["1.3"]}, "00080018": {"Value": ["1.4"]}}
+    (film,) = films_in([entry | {"00100010": {"Value": [{"Alphabetic": written}]}}], True)
+    assert film.patient
+    assert film.patient.name == shown
