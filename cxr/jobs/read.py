@@ -18,6 +18,7 @@ from cxr.core.audit_trail import AuditEntry, append_entry
 from cxr.core.errors import DatasetError, RunError
 from cxr.core.number_format import counted
 from cxr.datasets import catalog
+from cxr.datasets.archive import MANIFEST
 from cxr.inference.archive import parts
 from cxr.inference.archive.listing import file_reader, film_paths, listed_from, write_listing
 from cxr.inference.archive.overview import ArchiveSummary, summarize, write_index, write_summary
@@ -55,11 +56,17 @@ def reading_job(card: Card, source: str, out: str = "", heatmaps: bool = False, 
     """
     authorize(Action.READ_ARCHIVE)
     place = Path(source).resolve()
-    if not any(Path(entry.path) == place for entry in catalog.entries()):
+    if not is_known(place):
         authorize(Action.ADD_DATASET)
     next(iter(film_paths(place)), None)  # an error where it is no archive
     target = str(Path(out).resolve()) if out else ""
     return Job(ReadParameters(card.name, card.version, target, heatmaps, paths), (str(place),))
+
+
+def is_known(source: Path) -> bool:
+    """Whether this is a dataset of this installation, or its manifest, which whoever sees datasets may read."""
+    known = {Path(entry.path).resolve() for entry in catalog.entries()}
+    return source in known or (source.name == MANIFEST and source.parent in known)
 
 
 def check_target(out: Path, resume: bool) -> ArchiveSettings | None:
@@ -124,6 +131,8 @@ def _settings(folder: Path, job: Job, asked: ReadParameters, journal: RunJournal
     )
     stored = stored_settings(folder)
     if stored is None:
+        for partial in folder.glob(f".{LISTING}.*"):  # what a killed process left
+            partial.unlink(missing_ok=True)
         progress = progress_of(journal, Phase.LISTING_FILES)
         files = write_listing(Path(source), folder / LISTING, lambda count: progress(count, 0))
         if not files:

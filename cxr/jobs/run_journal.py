@@ -172,9 +172,9 @@ def open_journal(run: Run) -> Iterator[RunJournal]:
 
 @contextmanager
 def _place(place: Place, journal: RunJournal) -> Iterator[None]:
-    """Waits until the job has a place of this kind, and frees it after the block."""
+    """Waits until the job has a place of this kind, and frees it after the block; who has waited longer comes first."""
     locks = place.locks()
-    while not any(try_lock(lock) for lock in locks):
+    while _is_behind(journal.run, place) or not any(try_lock(lock) for lock in locks):
         journal.update(state="waiting", phase=PHASES[place], sentence=WAITING[place])
         if journal.should_stop():
             raise RunError("Stopped while waiting for its turn.", code="stopped")
@@ -184,6 +184,12 @@ def _place(place: Place, journal: RunJournal) -> Iterator[None]:
     finally:
         for lock in locks:
             lock.release()
+
+
+def _is_behind(run: Run, place: Place) -> bool:
+    """Whether an older job waits for such a place."""
+    older = (other for other in running.running_runs() if other.id < run.id)
+    return any(other.status.state == "waiting" and place_of(other.job) is place for other in older)
 
 
 def _write_heartbeats(journal: RunJournal, ended: threading.Event) -> None:

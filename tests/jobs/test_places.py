@@ -11,7 +11,7 @@ import pytest
 from cxr.jobs import places, run_store, running
 from cxr.jobs.job import EvaluateParameters, Job, training_job
 from cxr.jobs.places import MOST_BESIDE, Place, place_of, try_lock
-from cxr.jobs.run import Status
+from cxr.jobs.run import Run, Status
 from cxr.jobs.run_journal import WAITING, open_journal
 from cxr.learning.device import Device
 from tests.support.waiting import wait_until
@@ -57,6 +57,29 @@ def test_a_job_without_a_place_waits_until_one_is_free(monkeypatch: pytest.Monke
     worker.join(30)
     taken[1].release()
     assert run.status.state == "finished"
+
+
+def test_of_two_jobs_that_wait_the_older_one_gets_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    (device,) = Place.DEVICE.locks()
+    assert try_lock(device)
+    older, younger = run_store.create(TRAINING, "tiny"), run_store.create(TRAINING, "tiny")
+    order: list[str] = []
+
+    def work(run: Run) -> None:
+        with open_journal(run) as journal:
+            order.append(run.id)
+            journal.finish("Done.")
+
+    threads = []
+    for run in (younger, older):
+        running.mark(run)
+        threads.append(threading.Thread(target=work, args=(run,)))
+        threads[-1].start()
+        wait_until(lambda run=run: run.status.state == "waiting")  # type: ignore[misc]
+    device.release()
+    for thread in threads:
+        thread.join(30)
+    assert order == [older.id, younger.id]
 
 
 def test_running_runs_are_those_with_a_mark_and_a_process() -> None:

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cxr.core.access import Person, acting_as
 from cxr.datasets import catalog
 from cxr.inference.archive.overview import read_index
 from cxr.jobs import run_store, running
@@ -138,7 +139,7 @@ def test_predict_starts_the_reading_of_a_folder_and_shows_a_page_of_rows(
     shown(app)
     (job,) = started
     assert job.parameters_as(ReadParameters).heatmaps
-    assert job.inputs == (str(phantoms.resolve()),)
+    assert job.inputs == (str(phantoms.resolve() / "manifest.csv"),)
 
 
 def test_a_filter_and_an_order_of_readings_are_chosen(read_archive: Run) -> None:
@@ -151,6 +152,15 @@ def test_a_filter_and_an_order_of_readings_are_chosen(read_archive: Run) -> None
     name = min((name for name, count in counts.items() if count), key=counts.__getitem__)
     app.segmented_control(key=f"predict_archive_show_{read_archive.id}").set_value(name)
     assert len(shown(app).dataframe[0].value) == min(50, counts[name])
+
+
+def test_a_trainer_sees_no_readings_of_folders_that_only_an_admin_may_read(read_archive: Run) -> None:
+    with acting_as(Person("t", "trainer")):
+        assert archive_panel._may_be_seen(read_archive)
+    catalog.remove("phantoms")
+    with acting_as(Person("t", "trainer")):
+        assert not archive_panel._may_be_seen(read_archive)
+    assert archive_panel._may_be_seen(read_archive)
 
 
 def registered(run: Run) -> list[str]:

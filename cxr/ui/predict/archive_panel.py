@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cxr.core.access import Action, current_person
+from cxr.datasets.archive import MANIFEST
 from cxr.jobs.running import running_runs
 from cxr.ui import frame, sign_in
 
@@ -42,7 +43,7 @@ def show_archives(session: ReadingSession, card: Card) -> None:
     st.caption(PURPOSE)
     show_jobs(jobs_of(JobKind.READ, card))
     _show_form(card)
-    finished = [run for run in run_store.of_kind(JobKind.READ) if _has_result(run)]
+    finished = [run for run in run_store.of_kind(JobKind.READ) if _has_result(run) and _may_be_seen(run)]
     if finished:
         show_readings(session, finished)
 
@@ -50,6 +51,13 @@ def show_archives(session: ReadingSession, card: Card) -> None:
 def _has_result(run: Run) -> bool:
     status = run.status
     return status.state == "finished" and Path(status.result or "/nowhere").is_dir()
+
+
+def _may_be_seen(run: Run) -> bool:
+    """Whether the visitor might have read this folder, too."""
+    from cxr.jobs.read import is_known
+
+    return current_person().may(Action.ADD_DATASET) or all(is_known(Path(path)) for path in run.job.inputs)
 
 
 def _show_form(card: Card) -> None:
@@ -61,7 +69,7 @@ def _show_form(card: Card) -> None:
     left, right = st.columns(2)
     with left:
         chosen = st.selectbox("Folder", options, key="predict_archive_source", persist_state="session")
-        path = entries.get(chosen or "", "")
+        path = _with_manifest(entries.get(chosen or "", ""))
         if chosen == OTHER:
             path = st.text_input(
                 "Path of a folder, a ZIP, a manifest or a list of files",
@@ -78,6 +86,12 @@ def _show_form(card: Card) -> None:
         with frame.errors_shown():
             _start(card, path, heatmaps, paths)
             st.rerun()
+
+
+def _with_manifest(folder: str) -> str:
+    """The manifest of a dataset, where it has one: other files of its folder are not its X-rays."""
+    manifest = Path(folder) / MANIFEST
+    return str(manifest) if folder and manifest.is_file() else folder
 
 
 def _start(card: Card, path: str, heatmaps: bool, paths: bool) -> None:
