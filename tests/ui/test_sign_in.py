@@ -37,7 +37,7 @@ from cxr.ui import sign_in
 from tests.support.training import tiny_recipe
 
 PROJECT = Path(__file__).parents[2]
-PAGES = {page: PROJECT / "pages" / f"{page.lower()}.py" for page in sign_in.VIEW_ACTIONS}
+PAGES = {page: PROJECT / "pages" / f"{page.lower().replace(' ', '_')}.py" for page in sign_in.VIEW_ACTIONS}
 ADDRESS = "anna@hospital.example"
 
 
