@@ -19,7 +19,7 @@ LONG_MS = 120_000  # a training starts a process that imports TensorFlow
 LABELS = {item.key: item.label for item in hyperparameters()}
 ESTIMATE = re.compile(r"^Estimated time: .*memory")
 START = ".st-key-train_start button"
-STOP, RESUME, DELETE, DELETE_CONFIRMED = "Stop training", "Resume", "Delete", "Delete this run"
+STOP, RESUME, DELETE, DELETE_CONFIRMED = "Stop training", "Resume", "Delete", "Delete this job"
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ def test_an_evaluation_takes_the_readings_instead_of_reading_again(phantoms: Pat
     found = evaluate_readings(out, [str(phantoms)], "all", lambda *_: None).scores
     wanted = evaluate_model("first", [str(phantoms)], "all", lambda *_: None).scores
     assert found["film"].tolist() == wanted["film"].tolist()
-    columns = [name for name in wanted if name.startswith("p_")]
+    columns = [name for name in wanted if str(name).startswith("p_")]
     np.testing.assert_allclose(found[columns], wanted[columns], atol=1e-5)
     part_path(out, 0).unlink()
     fewer = evaluate_readings(out, [str(phantoms)], "all", lambda *_: None)

@@ -55,7 +55,7 @@ def at_work(job: Job, name: str, done: int = 20, total: int = 80) -> Run:
 
 
 def buttons(app: AppTest) -> list[str]:
-    return [button.key for button in app.button]
+    return [str(button.key) for button in app.button]
 
 
 def captions(app: AppTest) -> str:

@@ -101,12 +101,12 @@ def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:
         return [f"{found.shape} instead of {wanted.shape}"]
     faults = []
     for name in wanted:
-        numbers = [pd.to_numeric(table[name], errors="coerce").to_numpy(float) for table in (found, wanted)]
+        first, second = (pd.to_numeric(table[name], errors="coerce").to_numpy(float) for table in (found, wanted))
         texts = [
             table[name].astype(object).where(table[name].notna(), "").astype(str).to_numpy()
             for table in (found, wanted)
         ]
-        close = np.isclose(*numbers, rtol=0, atol=ALIKE, equal_nan=False)
+        close = np.isclose(first, second, rtol=0, atol=ALIKE)
         differing = ~(close | (np.array(texts[0]) == np.array(texts[1])))
         if differing.any():
             row = int(differing.argmax())
