@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cxr.core.access import Person
 from cxr.core.audit_trail import read_entries
 from cxr.inference.reader_responses import ReaderResponse, saved_responses
 from cxr.inference.response_tables import from_csv, to_csv
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.read_first.case_panel import COMMIT, FINISH, NEXT, SCORE
 from cxr.ui.read_first.practice_panel import HELD, STUDY
-from cxr.ui.read_first.set_form import NO_DATASETS
+from cxr.ui.read_first.set_form import NO_DATASETS, offered_datasets
 from tests.support.readers import responses_of
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "reading_practice.py")
@@ -60,7 +61,7 @@ def read(app: AppTest, choice: str = "normal", final: str = "viral") -> AppTest:
     return press(app, SCORE if SCORE in labels(app) else NEXT)
 
 
-def practice_of(app: AppTest):  # type: ignore[no-untyped-def]
+def practice_of(app: AppTest):
     return app.session_state[HELD][0]
 
 
@@ -167,6 +168,18 @@ def test_a_model_that_changed_meanwhile_is_not_read_with(app: AppTest) -> None:
     app.session_state[HELD] = practice, card.model_copy(update={"version": "another"})
     assert len(run(app).error) == 1
     assert COMMIT not in labels(app)
+
+
+def test_a_reader_who_may_not_see_the_datasets_reads_the_examples(
+    trained: Path, phantoms: Path, others: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (trained / "data").mkdir(exist_ok=True)
+    (trained / "data" / "datasets.json").write_text(f'{{"phantoms": "{phantoms}"}}')
+    monkeypatch.setenv("CXR_EXAMPLES", str(others / "placed"))
+    reader, trainer = ([entry.name for entry in offered_datasets(Person("x", role))] for role in ("reader", "trainer"))
+    assert len(reader) == 1
+    assert set(trainer) == {"phantoms", *reader}
+    assert "phantoms" not in reader
 
 
 def upload(app: AppTest, *readers: list[ReaderResponse]) -> AppTest:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
-from cxr.core.access import Action, authorize
+from cxr.core.access import Action, Person, authorize, current_person
 from cxr.core.errors import CxrError
 from cxr.core.number_format import counted
+from cxr.core.paths import examples_dir
 from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
@@ -61,10 +63,13 @@ class _Choice:
 def show_set_form() -> tuple[Practice, Card] | None:
     """Shows the form; the reader's practice once it is started, else None."""
     st.markdown(INTRODUCTION)
-    entries = {entry.name: entry for entry in catalog.entries()}
+    person = current_person()
+    entries = {entry.name: entry for entry in offered_datasets(person)}
     if not entries:
         st.info(NO_DATASETS)
         return None
+    if not person.may(Action.VIEW_DATASETS):
+        st.caption(plain(person.denial_reason(Action.VIEW_DATASETS)))
     left, right = st.columns(2)
     with left:
         name = choose_option("Dataset", _in_order(list(entries)), "practice_dataset")
@@ -85,6 +90,16 @@ def show_set_form() -> tuple[Practice, Card] | None:
         )
     st.query_params.update({"dataset": name, "size": str(choice.size), "seed": str(choice.seed)})
     return practice, card
+
+
+def offered_datasets(person: Person) -> list[DatasetEntry]:
+    """The datasets that a person may read a set of: who may not see which there are, the examples alone."""
+    folder = examples_dir()
+    return [
+        entry
+        for entry in catalog.entries()
+        if person.may(Action.VIEW_DATASETS) or (folder is not None and Path(entry.path) == folder)
+    ]
 
 
 def _in_order(names: list[str]) -> list[str]:
@@ -132,7 +147,8 @@ def _from_address(name: str, usual: int, lowest: int, highest: int) -> int:
 
 
 def _started(choice: _Choice) -> Practice:
-    authorize(Action.READ_FILMS)
+    if choice.entry not in offered_datasets(authorize(Action.READ_FILMS)):
+        authorize(Action.VIEW_DATASETS)
     card, labels = choice.card, LabelSpace(choice.card.classes, choice.card.groups)
     question = Question.of_classes(labels, positive_name(labels) if choice.binary else "")
     views = tuple(registry.get_recipe(card.name).data.exclude_views)
