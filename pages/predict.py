@@ -37,8 +37,11 @@ def main() -> None:
                 pass
             elif len(readings) == 1:
                 show_reading(session, card, readings, heading_place)
-            elif listed := show_batch(session, readings, card):
-                show_reading(session, card, listed, st.container())
+            else:
+                film_place = st.container()  # above the table, which decides what is listed
+                if listed := show_batch(session, readings, card):
+                    with film_place:
+                        show_reading(session, card, listed, st.container())
             bring_into_view(OPEN_FILM)
 
 

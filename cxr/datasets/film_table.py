@@ -130,8 +130,9 @@ def _from_folders(files: list[str], name: str) -> pd.DataFrame:
     tops = paths.str.split("/", n=1).str[0].str.lower()
     placed = tops.isin(list(SPLITS)) & paths.str.contains("/", regex=False)
     if placed.any():
-        paths, split = paths[placed], tops[placed].map(SPLITS)
-        inner = paths.str.split("/", n=1).str[1]
+        kept = placed | ~paths.str.contains("/", regex=False)  # loose images too: they must not vanish without a word
+        paths, split = paths[kept], tops[kept].map(SPLITS).where(placed[kept], "")
+        inner = paths.str.split("/", n=1).str[1].fillna(paths)
     else:
         inner, split = paths, pd.Series("", index=paths.index)
     in_class = inner.str.contains("/", regex=False)

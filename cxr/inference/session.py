@@ -17,7 +17,7 @@ from cxr.inference.sources import FilmSource
 
 MAX_FILMS = 2000
 MAX_BYTES = 600_000_000  # of uploaded files
-THUMBNAIL_PX = 72
+THUMBNAIL_PX = 112  # large enough to judge
 MAX_HEATMAPS = 64  # of slow methods
 SCREEN_BITS = 8
 

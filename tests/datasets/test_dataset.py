@@ -328,3 +328,16 @@ def test_real_manifests_are_opened(films: Path) -> None:
         dataset = Dataset.open(path)
         assert (dataset.labels != "").all()
         assert dataset.read(len(dataset) - 1).width_px > 100
+
+
+@pytest.mark.parametrize("folders", [("normal",), ("train/normal", "test/normal")], ids=["class", "split"])
+def test_images_beside_the_folders_are_films_without_a_label(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    for n, folder in enumerate(folders):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("L", (40, 40), 10 * n).save(tmp_path / folder / "a.png")
+    for n in range(18):
+        Image.new("L", (40, 40), n).save(tmp_path / f"loose-{n:02d}.png")
+    dataset = Dataset.open(tmp_path)
+    assert (dataset.labels == "").sum() == 18
+    assert (dataset.labels == "normal").sum() == len(folders)
+    assert set(dataset.table["split"][dataset.labels == ""]) == {""}

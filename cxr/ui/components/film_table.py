@@ -24,6 +24,7 @@ from cxr.ui.one_image.look_alikes import show_look_alikes
 from cxr.ui.plain_text import plain
 
 ROWS_PER_PAGE = 6
+FEW_PAGES = 3  # Streamlit shows only the current number of so few
 THUMBNAIL_PX = 96
 MAX_THUMBNAILS = 600  # of a session, of about 3 kB each
 IMAGE = "Image"  # the thumbnail column
@@ -33,7 +34,7 @@ THUMBNAILS, READING = "film_table_thumbnails", "film_table_reading"  # session k
 def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
     """The selected row of `films`; each is shown with its thumbnail and its row of `table`, a page at a time."""
     pages = -(-len(films) // ROWS_PER_PAGE)
-    page = st.pagination(pages, key=f"{key}_page_{len(films)}", persist_state="session") if pages > 1 else 1
+    page = choose_page(pages, f"{key}_page_{len(films)}")
     rows_here = slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE)
     rows = films.iloc[rows_here].reset_index(drop=True)
     shown = table.iloc[rows_here].reset_index(drop=True)
@@ -41,7 +42,8 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
         # Stored in this session, not in a cache that all visitors share.
         images, reasons = _thumbnails(rows, st.session_state.setdefault(THUMBNAILS, {}))
     decimals = _decimals([str(name) for name in shown.select_dtypes("float")])
-    shown.insert(0, IMAGE, images)
+    if any(images):
+        shown.insert(0, IMAGE, images)
     event = st.dataframe(
         shown,
         column_config=decimals | {IMAGE: st.column_config.ImageColumn(width="small")},
@@ -49,14 +51,31 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
         height="content",
         row_height=72,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],  # a click anywhere on a row
         key=f"{key}_{'_'.join(rows['film'])}",
         alt=alt,
     )
     for reason in reasons:
         st.caption(plain(reason))
-    selected = event["selection"]["rows"]
+    selection = event["selection"]
+    selected = [*selection["rows"], *(row for row, _ in selection["cells"])]
     return rows.iloc[selected[0]] if selected else None
+
+
+def choose_page(pages: int, key: str) -> int:
+    """The chosen one of so many pages, under this session key; of a few, all numbers are shown."""
+    if pages <= 1:
+        return 1
+    if pages > FEW_PAGES:
+        return st.pagination(pages, key=key, persist_state="session")
+    if st.session_state.get(key) not in (None, *range(1, pages + 1)):
+        st.session_state[key] = 1
+    numbers = list(range(1, pages + 1))
+    more: dict[str, Any] = {} if key in st.session_state else {"default": 1}
+    chosen = st.segmented_control(
+        "Page", numbers, required=True, key=key, persist_state="session", label_visibility="collapsed", **more
+    )
+    return chosen or 1
 
 
 def show_film_with_heatmap(card: Card, row: pd.Series) -> None:

@@ -13,20 +13,21 @@ _ASSETS = Path(__file__).with_name("browser_assets")
 _REQUESTS = "into_view_requests"  # how often each container was to come into view
 
 
-def request_view(container: str) -> None:
-    """Bring the container of this key into view, and the keyboard's focus to it, once the page is drawn again.
+def request_view(container: str, focus: bool = True) -> None:
+    """Bring the container of this key into view, with `focus` the keyboard's focus too, once the page is drawn again.
 
     Called where something is chosen, in a callback. Without it the page stays where it is and the focus goes back to
     the beginning, as the button that was pressed may be gone.
     """
-    requests: dict[str, int] = st.session_state.setdefault(_REQUESTS, {})
-    requests[container] = requests.get(container, 0) + 1
+    requests: dict[str, tuple[int, bool]] = st.session_state.setdefault(_REQUESTS, {})
+    requests[container] = requests.get(container, (0, True))[0] + 1, focus
 
 
 def bring_into_view(container: str) -> None:
     """Does what was requested for this container; stands on the page after it."""
-    request = st.session_state.get(_REQUESTS, {}).get(container, 0)
-    _into_view(key=f"into_view_{container}", data={"container": container, "request": request}, height=0)
+    request, focus = st.session_state.get(_REQUESTS, {}).get(container, (0, True))
+    data = {"container": container, "request": request, "focus": focus}
+    _into_view(key=f"into_view_{container}", data=data, height=0)
 
 
 def ask_before_leaving(unsaved: bool) -> None:

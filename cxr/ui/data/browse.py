@@ -19,6 +19,7 @@ from cxr.films.isolation.pool import read_isolated
 from cxr.ui import frame
 from cxr.ui.components import tiles
 from cxr.ui.components.charts.data import NOT_ASSIGNED, SPLITS
+from cxr.ui.components.film_table import choose_page
 from cxr.ui.components.viewer.show_viewer import show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.plain_text import plain
@@ -81,7 +82,7 @@ def show_tiles(dataset: Dataset, rows: Sequence[int], key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         position = st.empty()
         pages = math.ceil(len(rows) / PAGE_SIZE)
-        page = st.pagination(pages, key=key, persist_state="session") if pages > 1 else 1
+        page = choose_page(pages, key)
     first = (page - 1) * PAGE_SIZE
     shown = rows[first : first + PAGE_SIZE]
     position.write(f"{first + 1:,}–{first + len(shown):,} of {len(rows):,}")

@@ -28,6 +28,10 @@ from cxr.ui.plain_text import code_span, plain
 
 VIEWS = ("Browse", "Audit", "Labels", "Charts", "Splits")
 CHART_COLUMNS = 2
+UNLABELED = (
+    "{} without a label: beside the folders of the classes, or with an empty label in the manifest. "
+    "They are shown here, and used neither to train nor to evaluate."
+)
 SIZES_NEED_AUDIT = "Run the audit to see the sizes of the X-rays."
 IN_USE = "A training run is using this dataset. Stop it on the page Train, or wait until it ends."
 
@@ -76,6 +80,8 @@ def show_dataset(entry: DatasetEntry) -> None:
         films, patients = counted(len(dataset), "X-ray"), counted(dataset.patients.nunique(), "patient")
         labels = ", ".join(map(display_name, charts.classes(dataset)))
         st.caption(f"{films} from {patients}: {plain(labels)}. {code_span(_displayed_path(entry.path))}")
+        if unlabeled := int((dataset.labels == "").sum()):
+            st.warning(UNLABELED.format(counted(unlabeled, "X-ray")))
         view = st.segmented_control(
             "View",
             VIEWS,

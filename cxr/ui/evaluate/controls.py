@@ -36,20 +36,15 @@ class OperatingPointChoice:
 def choose_evaluation(stored: list[StoredEvaluation]) -> StoredEvaluation | None:
     """The stored evaluation that is chosen; None where there is none yet."""
     by_name = {evaluation.name: evaluation for evaluation in stored}
-    numbers = {name: f"later evaluation {number}" for number, name in enumerate(_named_after_datasets(stored), 1)}
+    numbers = {name: f"Later evaluation {number}" for number, name in enumerate(_named_after_datasets(stored), 1)}
     shown = {} if current_person().may(Action.VIEW_DATASETS) else numbers
-
-    def text_of(name: str) -> str:
-        text = shown.get(name, name)
-        return text[:1].upper() + text[1:]
-
     if new := st.session_state.pop(NEW_EVALUATION, None):  # just run, and not to be set once its widget is drawn
         st.session_state["evaluate_stored"] = new
     name = choose_option(
         "Evaluated on",
         list(by_name),
         "evaluate_stored",
-        format_func=text_of,
+        format_func=lambda name: shown.get(name, name),
         placeholder="No evaluation yet",
     )
     return by_name.get(name) if name else None

@@ -16,16 +16,17 @@ from cxr.presentation import report
 from cxr.presentation.reading_summary import positive_label, without_prediction
 from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
-from cxr.ui.components.into_view import ask_before_leaving
+from cxr.ui.components.into_view import ask_before_leaving, request_view
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
+from cxr.ui.predict.examples import OPEN_FILM
 from cxr.ui.predict.withheld import is_withheld, model_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROW_PX, HEAD_PX, TABLE_PX = 60, 38, 278
+ROW_PX, HEAD_PX, TABLE_PX = 112, 38, 38 + 5 * 112
 READING = "Reading X-rays"
 NO_MATCHES = "No matches. Show all, or clear the search."
 REJECTED, SHOWN = "Rejected", "●"
@@ -61,7 +62,7 @@ def read_new_films(session: ReadingSession, card: Card) -> list[SessionReading]:
 
 
 def show_batch(session: ReadingSession, readings: list[SessionReading], card: Card) -> list[SessionReading]:
-    """The readings that pass the filter, shown as a table in which choosing a row opens it."""
+    """The readings that pass the filter, shown as a table in which a click anywhere on a row opens it."""
     import pandas as pd  # late: the first page needs none of it, and it takes a third of a second
 
     labels = LabelSpace(card.classes, card.groups)
@@ -117,23 +118,25 @@ def _show_table(session: ReadingSession, shown: pd.DataFrame, labels: LabelSpace
     key = f"predict_table_{card.version}_{hash(tuple(shown['key']))}"
 
     def open_row() -> None:
-        chosen = st.session_state[key].selection.rows
+        selection = st.session_state[key].selection
+        chosen = [*selection.rows, *(row for row, _ in selection.cells)]
         if chosen:
             session.current_key = shown["key"].iloc[chosen[0]]
+            request_view(OPEN_FILM, focus=False)  # the arrow keys go on in the table
 
     marked = shown.assign(open=[SHOWN if key == session.current_key else "" for key in shown["key"]])
     st.dataframe(
         marked[["open", *(name for name in shown if name not in FILTER_ONLY)]],
         key=key,
         on_select=open_row,
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         hide_index=True,
         height=min(ROW_PX * len(shown) + HEAD_PX, TABLE_PX),
         row_height=ROW_PX,
         placeholder="",
         column_config={
             "open": st.column_config.TextColumn("", width=30),
-            "thumbnail": st.column_config.ImageColumn("", width="small"),
+            "thumbnail": st.column_config.ImageColumn("", width=ROW_PX + 8),
             "file": "File",
             "decision": "Prediction",
             "suspicion": st.column_config.ProgressColumn(

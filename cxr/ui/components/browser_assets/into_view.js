@@ -13,7 +13,7 @@ export default function ({ data }) {
     }
     place.style.scrollMarginTop = "4rem"; // Streamlit's header lies over the page
     place.scrollIntoView({ block: "start" });
-    if (place.contains(document.activeElement)) return;
+    if (!data.focus || place.contains(document.activeElement)) return;
     place.tabIndex = -1;
     place.style.outline = "none"; // the focus is for the keyboard and the screen reader; nothing was chosen here
     place.focus({ preventScroll: true });

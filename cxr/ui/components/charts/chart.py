@@ -21,7 +21,7 @@ from cxr.datasets.labels import DISPLAY_NAMES, display_name
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+CONFIG = {"displayModeBar": False}  # it lies over titles and legends; the numbers are below each chart
 CLEAR = "rgba(0,0,0,0)"
 NEUTRAL = "#7c868c"  # chance, grids, all that is not data
 MARK_LINE = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
