@@ -70,7 +70,8 @@ def show_counter_checks(session: ReadingSession, reading: Reading, prediction: P
             st.markdown(ABOUT)
             if not st.button(RUN, key="predict_counter_checks"):
                 return
-            shown = st.session_state[place] = _run(session, prediction, card, key)
+            st.session_state[place] = _run(session, prediction, card, key)
+            st.rerun()  # the section is open from the start where it has something to show
         _show(shown, reading.film_id)
 
 
