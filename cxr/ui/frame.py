@@ -21,6 +21,7 @@ from cxr.ui.plain_text import plain
 
 ENTERED, REQUESTED = "frame_entered", "frame_requested"
 PAGE_ONLY = "page_only_"
+JOB_ENDED = "jobs_ended_notice"  # session key: the ID of the job that ended last
 JOBS_TITLE = "Jobs"  # of the page that shows all jobs itself
 STYLE = Path(__file__).with_name("page.css")
 # Embedded in the page: as a file of its own it is missing for a moment whenever a page starts again.
@@ -69,10 +70,14 @@ def start_page(title: str) -> None:
 
 def _show_running_jobs(title: str) -> None:
     """Shows the indicator of running jobs; where none runs, a look into an empty folder is all that is done."""
-    if title != JOBS_TITLE and running_runs():
-        from cxr.ui.components.jobs.indicator import show_indicator  # late: seldom needed
+    ended = st.session_state.pop(JOB_ENDED, "")
+    if ended or (title != JOBS_TITLE and running_runs()):
+        from cxr.ui.components.jobs.indicator import show_end, show_indicator  # late: seldom needed
 
-        show_indicator()
+        if ended:
+            show_end(ended)
+        else:
+            show_indicator()
 
 
 def page_only_key(title: str, name: str) -> str:

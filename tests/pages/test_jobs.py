@@ -19,6 +19,7 @@ from cxr.jobs.kinds import execute
 from cxr.jobs.read import LISTING, reading_job
 from cxr.jobs.run import Run, Status
 from cxr.registry import registry
+from cxr.ui import frame
 from cxr.ui.components.jobs.indicator import indicator_text
 from cxr.ui.components.jobs.titles import DAMAGED, progress_text, task_of
 from cxr.ui.jobs.all_jobs import NO_JOBS
@@ -96,6 +97,17 @@ def test_every_page_shows_which_jobs_run_to_who_may_see_them(home: Path) -> None
     for page in ("models", "data"):
         assert text in captions(opened(page))
     assert text not in captions(opened("jobs"))  # which shows the jobs themselves
+
+
+def test_when_the_last_job_has_ended_the_page_says_so_once_and_has_no_indicator(home: Path) -> None:
+    run = at_work(TRAINING, "tiny")
+    app = opened("models")
+    run.write_status(Status("finished"))
+    running.unmark(run)
+    app.session_state[frame.JOB_ENDED] = run.id  # as the indicator does when it finds no job
+    assert [toast.value for toast in shown(app).toast] == [f"{task_of(run)}: finished"]
+    assert not shown(app).toast
+    assert task_of(run) not in captions(app)
 
 
 def test_progress_has_a_time_left_that_counts_only_what_this_process_did() -> None:

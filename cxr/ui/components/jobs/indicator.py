@@ -8,6 +8,7 @@ import streamlit as st
 
 from cxr.core.access import Action, current_person
 from cxr.core.number_format import counted, percent
+from cxr.core.paths import runs_dir
 from cxr.jobs.run import Run
 from cxr.jobs.running import running_runs
 from cxr.ui import frame
@@ -15,8 +16,8 @@ from cxr.ui.components.jobs.titles import share_done, task_of
 from cxr.ui.plain_text import plain
 
 REFRESH_S = 3
-ENDED = "All jobs have ended."
 LINK = "All jobs"
+SEEN = "jobs_indicated"  # session key: the ID of the job that started last
 
 
 def show_indicator() -> None:
@@ -35,10 +36,18 @@ def indicator_text(runs: Sequence[Run]) -> str:
 
 @st.fragment(run_every=REFRESH_S)
 def _show_live() -> None:
+    """Shows the jobs now; once all have ended, the page is drawn again without an indicator, which would go on asking."""
     runs = running_runs()
     if not runs:
-        st.caption(ENDED)
-        return
+        st.session_state[frame.JOB_ENDED] = st.session_state.pop(SEEN, "")
+        st.rerun()
+    st.session_state[SEEN] = runs[-1].id
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(plain(indicator_text(runs)), width="content")
         frame.link("jobs", LINK)
+
+
+def show_end(run_id: str) -> None:
+    """Shows for a moment how the job with this ID has ended."""
+    run = Run(runs_dir() / run_id)
+    st.toast(plain(f"{task_of(run)}: {run.status.state}"))
