@@ -36,7 +36,7 @@ def indicator_text(runs: Sequence[Run]) -> str:
 
 @st.fragment(run_every=REFRESH_S)
 def _show_live() -> None:
-    """Shows the jobs now; once all have ended, the page is drawn again without an indicator, which would go on asking."""
+    """Shows the jobs now; once all have ended, the page is drawn again without an indicator that goes on asking."""
     runs = running_runs()
     if not runs:
         st.session_state[frame.JOB_ENDED] = st.session_state.pop(SEEN, "")
