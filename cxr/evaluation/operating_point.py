@@ -39,6 +39,7 @@ class ThresholdRule:
 
 
 YOUDEN = ThresholdRule()
+BY_HAND = "set by a person"  # instead of a rule
 MIN_NORMALS = 20  # X-rays without a finding of a source; with fewer its specificity says little
 RESAMPLES, SPREAD = 200, (0.1, 0.9)
 
@@ -142,6 +143,18 @@ class OperatingPoint:
         source = f"{rule} on validation X-rays" if threshold is not None else ""
         results = model_results(scores, labels, threshold, band.range)
         return cls(threshold, source, band.range, band.rule, results)
+
+    @classmethod
+    def at(cls, threshold: float, recipe: Recipe, labels: LabelSpace, scores: pd.DataFrame) -> OperatingPoint:
+        """A threshold that a person has set, with the indeterminate band that the recipe's rule gives around it."""
+        if labels.negative is None or not 0 < threshold < 1:
+            raise DatasetError(
+                "A threshold is between 0 and 1, of a model with a negative class.", code="bad-threshold"
+            )
+        validation = scores[scores["role"] == "val"]
+        band = choose_band(validation, labels, threshold, recipe.decision.sure, None)
+        results = model_results(scores, labels, threshold, band.range)
+        return cls(threshold, BY_HAND, band.range, band.rule, results)
 
 
 def threshold_rule(recipe: Recipe) -> ThresholdRule:

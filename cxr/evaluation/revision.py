@@ -30,10 +30,16 @@ def revise(name: str, new: str, overrides: Iterable[str]) -> Card:
     check_evaluation(model.evaluation, model.card.classes)
     labels = LabelSpace(model.card.classes, model.card.groups)
     choices = OperatingPoint.choose(recipe, labels, read_scores(model.evaluation))
-    card = registry.store(_revised_model(model, new, recipe, choices), Action.REVISE_MODEL)
-    if model.shortcuts is not None:
-        return registry.attach_shortcut_audit(new, card.version, model.shortcuts)
-    return card
+    return _stored(model, new, recipe, choices)
+
+
+def revise_threshold(name: str, new: str, threshold: float) -> Card:
+    """The card of the model `new`, stored now: the model `name` at a threshold that a person has set."""
+    model = load_verified(name)
+    check_evaluation(model.evaluation, model.card.classes)
+    labels = LabelSpace(model.card.classes, model.card.groups)
+    choices = OperatingPoint.at(threshold, model.recipe, labels, read_scores(model.evaluation))
+    return _stored(model, new, model.recipe, choices)
 
 
 def recompute_results(name: str) -> Card:
@@ -47,6 +53,13 @@ def recompute_results(name: str) -> Card:
     labels = LabelSpace(card.classes, card.groups)
     results = model_results(read_scores(model.evaluation), labels, card.threshold, card.unsure)
     return registry.set_results(name, card.version, results)
+
+
+def _stored(model: StoredModel, new: str, recipe: Recipe, choices: OperatingPoint) -> Card:
+    card = registry.store(_revised_model(model, new, recipe, choices), Action.REVISE_MODEL)
+    if model.shortcuts is not None:
+        return registry.attach_shortcut_audit(new, card.version, model.shortcuts)
+    return card
 
 
 def _revised_model(model: StoredModel, new: str, recipe: Recipe, choices: OperatingPoint) -> registry.NewModel:

@@ -11,8 +11,9 @@ import pytest
 
 from cxr.core.access import Action
 from cxr.core.audit_trail import read_entries
-from cxr.core.errors import RecipeError, RegistryError
-from cxr.evaluation.revision import recompute_results, revise
+from cxr.core.errors import DatasetError, RecipeError, RegistryError
+from cxr.evaluation.operating_point import BY_HAND
+from cxr.evaluation.revision import recompute_results, revise, revise_threshold
 from cxr.evaluation.shortcuts.audit_file import load_audit, save_audit
 from cxr.evaluation.shortcuts.verdict import conclude
 from cxr.films.film import Film
@@ -119,3 +120,17 @@ def test_results_are_not_put_on_the_card_of_another_version(trained: Path) -> No
     with pytest.raises(RegistryError) as refused:
         registry.set_results("first", "0" * 12, ModelResults())
     assert refused.value.code == "registry.inconsistent"
+
+
+def test_a_threshold_set_by_a_person_is_a_model_of_its_own_with_results_at_it(trained: Path) -> None:
+    before, card = registry.get_card("first"), revise_threshold("first", "by-hand", 0.9)
+    assert (card.threshold, card.threshold_rule) == (0.9, BY_HAND)
+    assert before.threshold is not None
+    assert before.threshold < 0.9
+    assert sensitivity(card, "val") <= sensitivity(before, "val")
+    assert card.unsure is None or card.unsure[0] <= 0.9 <= card.unsure[1]
+    assert load_verified("first").evaluation == load_verified("by-hand").evaluation
+    for threshold in (0.0, 1.0, float("nan")):
+        with pytest.raises(DatasetError) as raised:
+            revise_threshold("first", "other", threshold)
+        assert raised.value.code == "dataset.bad-threshold"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -334,3 +336,16 @@ def test_without_datasets_the_page_creates_a_synthetic_one_and_selects_it(card, 
     assert any("(/data)" in text.value for text in app.markdown)
     press(app, "evaluate_datasets_draw")
     assert app.multiselect(key="evaluate_datasets").value == ["phantoms"]
+
+
+def test_a_threshold_set_with_the_slider_is_saved_as_a_model_of_its_own(trained: Path) -> None:
+    card, page = registry.get_card("first"), open_page()
+    assert not [button for button in page.button if button.key == "evaluate_revision_save"]
+    set_threshold(page, 0.9)
+    page.button(key="evaluate_revision_save").click().run()
+    assert not page.exception
+    assert not page.error
+    saved = registry.get_card("first-900")
+    assert (saved.threshold, saved.weights_sha256) == (0.9, card.weights_sha256)
+    assert registry.get_card("first").threshold == card.threshold
+    assert any(saved.name in shown.value for shown in page.success)

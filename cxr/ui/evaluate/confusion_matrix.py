@@ -13,10 +13,12 @@ from cxr.ui.components.charts.chart import CONFIG, show_data_table
 from cxr.ui.components.charts.confusion import confusion_chart, reference_name
 from cxr.ui.components.choosers import choose_option
 from cxr.ui.components.film_table import select_film, show_film_with_heatmap
+from cxr.ui.components.into_view import bring_into_view, request_view
 from cxr.ui.evaluate.classes import members_of
 from cxr.ui.evaluate.view import EvaluationView
 from cxr.ui.plain_text import plain
 
+CELL = "evaluate_cell_films"  # the key of the container with the X-rays of the selected cell
 COUNTS, PERCENT = "Counts", "Row percent"
 WORST_FIRST, LEAST_CERTAIN_FIRST = "Worst errors first", "Least certain first"
 NO_FILMS = "No X-rays with reference {} were predicted as {}."
@@ -39,7 +41,9 @@ def show_confusion_matrix(view: EvaluationView) -> None:
         )
         show_data_table(chart, "evaluate_confusion")
     if cell:
-        _cell_panel(view, *cell)
+        with st.container(key=CELL):
+            _cell_panel(view, *cell)
+        bring_into_view(CELL)
 
 
 def _controls(view: EvaluationView) -> tuple[str, tuple[str, str] | None]:
@@ -68,6 +72,7 @@ def _select_cell() -> None:
     points = st.session_state["evaluate_cells"]["selection"]["points"]
     if points:
         st.session_state["evaluate_reference"], st.session_state["evaluate_predicted"] = points[0]["customdata"]
+        request_view(CELL, focus=False)
 
 
 def _cell_panel(view: EvaluationView, reference: str, predicted: str) -> None:

@@ -16,6 +16,7 @@ from cxr.evaluation.stored_evaluations import StoredEvaluation
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.components.choosers import choose_option
+from cxr.ui.evaluate.revision import offer_revision
 from cxr.ui.evaluate.run_form import NEW_EVALUATION, notes_on
 from cxr.ui.plain_text import plain
 
@@ -115,4 +116,6 @@ def choose_operating_point(card: Card, labels: LabelSpace) -> OperatingPointChoi
     )
     if card.threshold is None:
         st.caption(NO_THRESHOLD)
+    if chosen != rounded and 0 < chosen < 1:
+        offer_revision(card, chosen)
     return OperatingPointChoice(own if chosen == rounded else chosen, None if prevalence is None else prevalence / 100)

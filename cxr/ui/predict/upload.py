@@ -20,7 +20,9 @@ from cxr.ui.plain_text import plain
 UPLOAD = "predict_upload"  # the uploader's key, followed by how often it was emptied
 PROBLEMS = "predict_problems"
 CAUTION = "Do not rely on this model:"
-UPLOAD_LABEL = "Drop chest X-rays: PNG, JPEG, TIFF, WebP, BMP, DICOM, or a ZIP of these, each of at most 200 MB. Nothing is stored."
+UPLOAD_LABEL = (
+    "Drop chest X-rays: PNG, JPEG, TIFF, WebP, BMP, DICOM, or a ZIP of these, up to 200 MB each. Nothing is stored."
+)
 
 
 def current_session() -> ReadingSession:
