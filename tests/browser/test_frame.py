@@ -10,7 +10,7 @@ from cxr import DISCLAIMER
 from tests.support.browser import settled, wait_until
 from tests.support.server import Server, serving
 
-PAGES = ("", "evaluate", "train", "models", "data", "jobs")
+PAGES = ("", "reading_practice", "evaluate", "train", "models", "data", "jobs")
 
 
 @pytest.mark.parametrize("which", ["unchanged_server", "empty_server"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.core.access import Person
 from cxr.core.audit_trail import read_entries
-from cxr.inference.reader_responses import ReaderResponse, saved_responses
+from cxr.evaluation.reader_study.study import reader_study
+from cxr.inference.reader_responses import ReaderResponse, save_responses, saved_responses
 from cxr.inference.response_tables import from_csv, to_csv
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.read_first.case_panel import COMMIT, FINISH, NEXT, SCORE
 from cxr.ui.read_first.practice_panel import HELD, STUDY
 from cxr.ui.read_first.set_form import NO_DATASETS, offered_datasets
+from cxr.ui.read_first.study_panel import strict_json
 from tests.support.readers import responses_of
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "reading_practice.py")
@@ -197,6 +200,19 @@ def test_files_of_several_readers_become_a_study(app: AppTest) -> None:
     assert [name for name in readers.index if name] == ["a", "b", "c", "tiny@1"]
     assert len(comparison) == 3
     assert from_csv(io.BytesIO(to_csv(responses_of("a", 1)).encode()).read())
+
+
+def test_answers_saved_by_a_class_become_a_study_without_files(app: AppTest) -> None:
+    save_responses(*responses_of("a", 1), *responses_of("b", 2))
+    app.segmented_control(key="practice_view").set_value(STUDY)
+    chosen = next(name for name in run(app).selectbox(key="practice_study_saved").options if "2 readers" in name)
+    app.selectbox(key="practice_study_saved").set_value(chosen)
+    assert [name for name in run(app).table[0].value.index if name] == ["a", "b", "tiny@1"]
+
+
+def test_the_study_as_a_file_is_strict_json() -> None:
+    study = reader_study({"a": responses_of("a", 1)})
+    json.loads(strict_json(study.as_dict()), parse_constant=pytest.fail)
 
 
 def test_files_that_do_not_fit_are_an_error_on_the_page(app: AppTest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from math import isfinite, nan
 
 import pandas as pd
@@ -46,7 +47,7 @@ def readers_chart(study: ReaderStudy) -> Chart | None:
             y=[found.sensitivity.value],
             error_x=_bars(_complement(found.specificity), hues[name]),
             error_y=_bars(found.sensitivity, hues[name]),
-            name=f"{name} {condition}",
+            name=escape(f"{name} {condition}"),  # Plotly takes some tags for markup
             mode="markers",
             marker={"size": POINT_PX, "symbol": CONDITIONS[condition], "color": hues[name], "line": {"width": LINE_PX}},
             hovertemplate="sensitivity %{y:.3f}<br>1 − specificity %{x:.3f}",

@@ -75,8 +75,9 @@ def _show_alone(session: ReadingSession, card: Card, ordered: list[SessionReadin
 
     def commit(answer: ReaderAnswer) -> None:
         shown = not is_withheld(session, reading, card)
-        response = replace(first_response(reading, model, answer, question.negative, shown), marks=marks)
-        session.responses[reading.film_id, model] = response
+        response = first_response(reading, model, answer, question.negative, shown)
+        label = reading.source.reference.label if reading.source.reference else ""
+        session.responses[reading.film_id, model] = replace(response, marks=marks, reference=label)
         request_view(ANSWERS)
 
     with text_place, st.container(key=ANSWERS):
