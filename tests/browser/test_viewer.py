@@ -68,15 +68,19 @@ class Traffic:
     """What a tab asks of the server: requests, and frames on its sockets."""
 
     def __init__(self, tab: Page) -> None:
-        self.tab, self.asked = tab, 0
+        self.tab, self.asked, self.received = tab, 0, 0
         tab.on("websocket", self._listen)
         tab.on("request", self._count)
 
     def _listen(self, socket: WebSocket) -> None:
         socket.on("framesent", self._count)
+        socket.on("framereceived", self._add)
 
     def _count(self, _: object) -> None:
         self.asked += 1
+
+    def _add(self, data: str | bytes) -> None:
+        self.received += len(data)
 
     def stop(self) -> None:
         """Listen no more."""
@@ -175,9 +179,14 @@ def test_a_window_shows_what_eight_bits_cannot(page: Page, unchanged_server: Ser
     assert default["spread"] < 60 < pixels(page)["spread"]
 
 
-def test_zoom_and_window_stay_when_a_class_or_another_film_is_chosen(page: Page, unchanged_server: Server) -> None:
-    files = [(f"film-{n}.png", saved(Image.fromarray(phantom() * 200 + n), "PNG")) for n in (1, 2)]
-    opened(page, unchanged_server, *files)
+def test_zoom_and_window_stay_when_a_class_or_another_film_is_chosen(
+    page: Page, unchanged_server: Server, traffic: Traffic
+) -> None:
+    large = phantom(1, 600) * 200
+    grain = [np.random.default_rng(seed).integers(0, 200, large.shape, np.uint16) for seed in (1, 2)]
+    opened(page, unchanged_server, *((f"{n}.png", saved(large + grain[n], "PNG")) for n in (0, 1)))
+    assert traffic.received > large.size  # a byte for each of its samples at the least
+    traffic.received = 0
     page.locator(".opacity").fill("70")
     drag(page, 100, 40)
     page.get_by_role("button", name="Zoom in").click()
@@ -186,6 +195,7 @@ def test_zoom_and_window_stay_when_a_class_or_another_film_is_chosen(page: Page,
     kept = number(page, "level"), number(page, "width"), page.locator(".scale").inner_text()
     page.get_by_role("radio", name=display_name("normal"), exact=True).check(force=True)
     settled(page)
+    assert traffic.received < large.size / 2  # the samples are not sent again
     assert (number(page, "level"), number(page, "width"), page.locator(".scale").inner_text()) == kept
     assert page.get_by_role("radio", name=display_name("normal"), exact=True).is_checked()
     first = page.locator(".viewer").get_attribute("data-shows")
