@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
@@ -118,6 +119,11 @@ class Job:
     def person(self) -> Person:
         """The person on whose behalf the run's process works."""
         return LOCAL if self.by == LOCAL.name else Person(self.by, REQUIRED_ROLE[Action.TRAIN_MODEL])
+
+    def uses(self, folder: str) -> bool:
+        """Whether the job works on this folder or file, or on something in it."""
+        place = Path(folder).resolve()
+        return any(place in (path, *path.parents) for path in map(Path, self.inputs))
 
     def parameters_as(self, kind: type[T]) -> T:
         """The parameters, if they are of this class; RunError where the job is of another kind."""

@@ -132,6 +132,7 @@ WRONG_WORDS = [
     *[Odd(line, USAGE) for line in ("models show m extra", "models export m", "models import", "runs show", "train")],
     *[Odd(line, USAGE) for line in ("train vgg16-default", "train vgg16-default --data", "crossval", "compare m")],
     *[Odd(line, USAGE) for line in ("evaluate", "audit", "phantom", "predict", "audit-model m", "models revise m n")],
+    *[Odd(line, USAGE) for line in ("read", "read set", "read set --out", "jobs nonsense", "jobs list --kind odd")],
     *[Odd(line, USAGE) for line in ("phantom out --films 1", "phantom out --films many", "phantom out --size 9999")],
     *[Odd(line, USAGE) for line in ("phantom out --seed -1", "phantom out --shortcut token", "trail --last -1")],
     *[Odd(line, USAGE) for line in ("predict set --age -1", "predict set --age 1e9", "predict set --age old")],

@@ -73,3 +73,13 @@ def test_the_parameters_of_another_kind_are_refused() -> None:
     with pytest.raises(RunError) as error:
         _ = JOBS[1].training
     assert error.value.code == "run.other-kind"
+
+
+def test_a_job_uses_its_inputs_and_the_folders_around_them() -> None:
+    job = training_job("", ("/films/one/manifest.csv", "/films/two"))
+    assert [job.uses(path) for path in ("/films/one", "/films/two", "/films/tw", "/films/three")] == [
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -15,9 +15,12 @@ from cxr.films.isolation.pool import DecoderPool
 from cxr.inference.archive.listing import ReadFile
 from cxr.inference.archive.parts import PROBABILITY, Row
 from cxr.inference.classifier import Classifier, Prediction
-from cxr.inference.decode_ahead import DecodeAhead
+from cxr.inference.decode_ahead import DecodeAhead, PixelRoom
 
 BATCH = 32
+MOST_PIXELS = (
+    240_000_000  # decoded at once: a batch of large X-rays, and the next one; nothing else is read beside them
+)
 DECODERS = min(max(2, os.cpu_count() or 2), 16)
 
 
@@ -42,7 +45,7 @@ def read_files(
 ) -> Generator[Row, None, None]:
     """A row for each file, in order; the next files are decoded while the model works."""
     decode = partial(_decoded, read=read, pool=pool)
-    with DecodeAhead(iter(files), decode, _pixels, BATCH, threads=DECODERS) as ahead:
+    with DecodeAhead(iter(files), decode, _pixels, BATCH, PixelRoom(MOST_PIXELS), DECODERS) as ahead:
         while batch := ahead.take():
             films = [file.film for file in batch if file.film is not None]
             predictions = iter(classifier.read_batch(films) if films else ())

@@ -33,7 +33,7 @@ UNLABELED = (
     "They are shown here, and used neither to train nor to evaluate."
 )
 SIZES_NEED_AUDIT = "Run the audit to see the sizes of the X-rays."
-IN_USE = "A training run is using this dataset. Stop it on the page Train, or wait until it ends."
+IN_USE = "A job is using this dataset. Stop it on the page Jobs, or wait until it ends."
 
 
 def choose_dataset() -> DatasetEntry | None:
@@ -59,7 +59,7 @@ def _confirm_removal(entry: DatasetEntry) -> None:
         st.write(
             f"{plain(entry.name)} is removed from the list. Its files stay where they are: {code_span(entry.path)}"
         )
-    in_use = (run for run in run_store.all_runs() if run.status.alive and entry.path in run.job.inputs)
+    in_use = (run for run in run_store.all_runs() if run.status.alive and run.job.uses(entry.path))
     if entry.created_here and any(in_use):
         st.warning(IN_USE)
         return
