@@ -47,7 +47,8 @@ def main() -> None:
     with (args.data / "second-reading.csv").open(newline="") as file:
         corrected = {row["path"] for row in csv.DictReader(file) if row["readers"] == NORMAL}
     for backbone in args.features:
-        for reference in ([], args.reference) if args.reference else ([],):
+        references: list[list[str]] = [[], args.reference] if args.reference else [[]]
+        for reference in references:
             report(rank_dataset([str(args.data)], backbone, lambda done, total: None, reference=reference), corrected)
 
 

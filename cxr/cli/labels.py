@@ -63,7 +63,7 @@ def review(
     """Start a blinded review; readers answer on the page Data, under Labels."""
     from cxr.evaluation.label_review.review import ReviewSize, start_review
 
-    made = start_review(_ranking(data, features, reference), str(data.resolve()), ReviewSize(suspects, controls))
+    made = start_review(_ranking(data, features, reference), _place(data), ReviewSize(suspects, controls))
     if as_json:
         console.print_json({"review": made.id, "films": len(made.items), "classes": list(made.classes)})
     else:
@@ -93,6 +93,14 @@ def apply(review_id: ReviewId, as_json: Json = False) -> None:
         console.print_json(revision.model_dump(mode="json"))
     else:
         typer.echo(f"Saved as revision {revision.number} with {counted(len(revision.edits), 'edit')}.")
+
+
+def _place(data: Path) -> str:
+    """The dataset's path as the list of datasets has it: the folder, not its manifest."""
+    from cxr.datasets.archive import MANIFEST
+
+    place = data.resolve()
+    return str(place.parent if place.name == MANIFEST else place)
 
 
 def _ranking(data: Path, features: str, reference: list[str] | None) -> LabelRanking:

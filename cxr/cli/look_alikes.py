@@ -81,10 +81,9 @@ def check(
     index = load_index(_version(model))
     everywhere, elsewhere = (precision_by_label(index, count, other_sources) for other_sources in (False, True))
     if as_json:
-        rows = {"precision": everywhere, "other_sources": elsewhere}
-        console.print_json(
-            {"model": index.model, "count": count} | {k: [row.as_dict() for row in v] for k, v in rows.items()}
-        )
+        shares = {"precision": everywhere, "other_sources": elsewhere}
+        content = {name: [row.as_dict() for row in rows] for name, rows in shares.items()}
+        console.print_json({"model": index.model, "count": count} | content)
         return
     for title, rows in (("Look-alikes of other patients", everywhere), ("Of other sources only", elsewhere)):
         typer.echo(f"{title}: share of the nearest {count} with the same label")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,9 +108,10 @@ class LookAlikeIndex:
         """Store the index in this installation's cache, from where no export takes it; the path of its file."""
         path = index_path(self.model)
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(self, name) for name in ("mean", "scale", "usual")}
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in ("mean", "scale", "usual")}
+        arrays |= {"directions": self.directions.astype(np.float16)} | self.texts
         with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez(file, directions=self.directions.astype(np.float16), **arrays, **self.texts)
+            np.savez(file, **arrays)
         return path
 
     def _look_alike(self, row: int, distance: float) -> LookAlike:
