@@ -39,7 +39,8 @@ def deep_dicom(stored: NDArray[Any], rendering: Rendering, dataset: Dataset) -> 
         padding = _padding(dataset, half)
     else:
         samples, table, padding = codes, rendering.table, _padding(dataset, 0)
-    return DeepImage(samples, table, slope, intercept, is_inverted(dataset), _windows(dataset), padding, facts)
+    windows, inverted = _windows(dataset), is_inverted(dataset)
+    return DeepImage(samples, table, slope, intercept, inverted, windows, padding, facts).or_gray(rendering.pixels)
 
 
 def acquisition(dataset: Dataset) -> Acquisition:

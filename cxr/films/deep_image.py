@@ -13,6 +13,7 @@ from cxr.films.acquisition import Acquisition
 from cxr.films.gray_pixels import shown_range
 
 MAX_WINDOWS = 8  # of a file's header
+MAX_NUMBER = 1e30  # of slope, intercept and windows
 _QUANTIZED = (1 << 16) - 1  # steps of a floating-point image
 
 
@@ -82,6 +83,12 @@ class DeepImage:
             return replace(self, rendering=255 - self.rendering, is_inverted=not self.is_inverted)
         corners = apply(np.array([[0, 1], [2, 3]], np.uint8))
         return replace(self, samples=apply(self.samples), acquisition=self.acquisition.moved(corners))
+
+    def or_gray(self, pixels: NDArray[np.uint8]) -> DeepImage:
+        """This image, or that of its gray pixels where a damaged header has numbers that mean nothing."""
+        numbers = [self.slope, self.intercept, *(number for window in self.windows for number in window)]
+        is_sound = all(abs(number) <= MAX_NUMBER for number in numbers) and self.slope != 0
+        return self if is_sound else DeepImage.of_gray(pixels, self.acquisition)
 
     def reduced(self, max_px: int) -> tuple[DeepImage, int]:
         """The image with at most so many pixels, each the mean of a square of so many; 1 where it is small enough."""

@@ -148,7 +148,7 @@ def _deep(image: Image.Image, samples: _Samples, pixels: NDArray[np.uint8]) -> D
     """The full depth: that of the samples where they have more than 8 bits, otherwise that of the gray pixels."""
     if not _has_deep_samples(image):
         return DeepImage.of_gray(pixels)
-    return DeepImage.of_samples(_deep_samples(image, samples), samples.sign)
+    return DeepImage.of_samples(_deep_samples(image, samples), samples.sign).or_gray(pixels)
 
 
 def _has_deep_samples(image: Image.Image) -> bool:

@@ -152,6 +152,20 @@ def test_a_reply_about_the_depth_with_anything_else_is_refused(changes: dict[str
         DeepReply.model_validate(SOUND | changes)
 
 
+ODD: dict[str, bytes] = {
+    "slope": written(dataset_of(ramp(), RescaleSlope="1e300")),
+    "window": written(dataset_of(ramp(), WindowCenter="1e300", WindowWidth="1e300")),
+    "floating point": raw_tiff(drawn() * np.float32(1e33)),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_file_with_numbers_that_mean_nothing_is_shown_in_eight_bits(kind: str) -> None:
+    film = read_isolated(ODD[kind], deep=True)
+    assert film.deep is not None
+    assert np.array_equal(film.deep.samples, film.pixels)
+
+
 def test_samples_must_be_gray_and_unsigned() -> None:
     with pytest.raises(ValueError, match="int32"):
         DeepImage(np.zeros((2, 2), np.int32), np.zeros(256, np.uint8))

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from cxr.films.acquisition import Acquisition
-from cxr.films.deep_image import MAX_WINDOWS, DeepImage
+from cxr.films.deep_image import MAX_NUMBER, MAX_WINDOWS, DeepImage
 
-Number = Annotated[float, Field(ge=-1e40, le=1e40)]  # a floating-point TIFF may have values of any size
+Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
 Sample = Annotated[int, Field(ge=-(1 << 18), le=1 << 18)]
 
 
