@@ -45,10 +45,9 @@ def show_blinded_reading(review: LabelReview, dataset: Dataset, reader: str) -> 
             st.markdown("**What do you see?**")
             for place, answer in enumerate(review.answers, 1):
                 name = ANSWER_NAMES.get(answer) or display_name(answer)
-                label = f"{place} · {name}" if place < 10 else name
                 if sign_in.button(
                     Action.REVIEW_LABELS,
-                    plain(label),
+                    plain(name),
                     key=f"labels_answer_{answer}",
                     width="stretch",
                     shortcut=str(place) if place < 10 else None,

@@ -69,6 +69,6 @@ def _table(outcome: ReviewOutcome) -> pd.DataFrame:
                 | answers
                 | {"Control": label.item.control, "Rank": label.item.rank, "X-ray": label.item.path}
             )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).fillna("")  # one reader may have answered more than the other
     order = table["Result"].map({"Disputed": 0, "Changed": 1, "Kept": 2})
     return table.assign(order=order).sort_values(["order", "Rank"]).drop(columns="order")
