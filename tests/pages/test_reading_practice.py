@@ -11,13 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.core.access import Person
 from cxr.core.audit_trail import read_entries
+from cxr.evaluation.reader_study.case_set import Mixture
 from cxr.evaluation.reader_study.study import reader_study
 from cxr.inference.reader_responses import ReaderResponse, save_responses, saved_responses
 from cxr.inference.response_tables import from_csv, to_csv
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.read_first.case_panel import COMMIT, FINISH, NEXT, SCORE
 from cxr.ui.read_first.practice_panel import HELD, STUDY
-from cxr.ui.read_first.set_form import NO_DATASETS, offered_datasets
+from cxr.ui.read_first.set_form import BINARY, NO_DATASETS, offered_datasets
 from cxr.ui.read_first.study_panel import strict_json
 from tests.support.readers import responses_of
 
@@ -80,15 +81,31 @@ def test_without_a_model_or_a_dataset_the_page_says_what_is_missing(home: Path, 
 
 
 def test_the_address_of_a_class_gives_everyone_the_same_set(app: AppTest, trained: Path) -> None:
-    press(app, "Start reading")
-    assert app.query_params["dataset"] == "phantoms"
+    app.radio(key="practice_answers").set_value(BINARY)
+    app.toggle(key="practice_feedback").set_value(False)
+    app.selectbox(key="practice_mixture").set_value(Mixture.AS_IN_DATASET)
+    app.number_input(key="practice_seed").set_value(9)
+    press(run(app), "Start reading")
     other = AppTest.from_file(PAGE, default_timeout=60)
-    for name in ("dataset", "size", "seed"):
+    for name in ("dataset", "size", "seed", "mixture", "answers", "reference"):
         other.query_params[name] = app.query_params[name]
     press(run(other), "Start reading")
-    films = [[case.film for case in practice_of(page).case_set.cases] for page in (app, other)]
-    assert films[0] == films[1]
-    assert len(films[0]) == CASES
+    assert not other.warning
+    first, second = practice_of(app), practice_of(other)
+    assert [case.film for case in first.case_set.cases] == [case.film for case in second.case_set.cases]
+    assert len(first.case_set.cases) == CASES
+    assert (second.question, second.feedback) == (first.question, False)
+    assert len(second.question.choices) == 2
+
+
+def test_an_address_that_cannot_be_followed_says_so(trained: Path, phantoms: Path) -> None:
+    (trained / "data").mkdir(exist_ok=True)
+    (trained / "data" / "datasets.json").write_text(f'{{"phantoms": "{phantoms}"}}')
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    for name, value in {"dataset": "gone", "size": "many", "seed": "-1", "mixture": "x", "answers": "y"}.items():
+        app.query_params[name] = value
+    assert ['"gone"' in warning.value for warning in run(app).warning] == [True]
+    assert app.number_input(key="practice_size").value == 20
 
 
 def test_nothing_of_the_model_is_there_before_the_answer(app: AppTest) -> None:

@@ -29,10 +29,12 @@ from cxr.inference.reader_responses import new_reader_code
 from cxr.inference.response_tables import from_csv
 from cxr.registry import registry
 from cxr.registry.card import Card
+from cxr.ui.address import choice_in_address
 from cxr.ui.components.choosers import choose_model, choose_option, show_first_steps
 from cxr.ui.plain_text import plain
 
 USUAL_SIZE, MAX_SEED = 20, 999_999
+EXAMPLES = "examples"
 MIXTURES = {Mixture.HALF: "Half normal, half with a finding", Mixture.AS_IN_DATASET: "As often as in the dataset"}
 CLASSES, BINARY = "The model's classes", "Normal or a finding"
 NO_DATASETS = "There is no dataset yet. Add one on the page Data."
@@ -72,12 +74,17 @@ def show_set_form() -> tuple[Practice, Card] | None:
         st.caption(plain(person.denial_reason(Action.VIEW_DATASETS)))
     left, right = st.columns(2)
     with left:
-        name = choose_option("Dataset", _in_order(list(entries)), "practice_dataset")
+        names = sorted(entries, key=lambda name: (name != EXAMPLES, name))
+        requested = st.query_params.get("dataset", names[0])
+        changed = choice_in_address("dataset", "practice_dataset", names, names[0])
+        name = choose_option("Dataset", names, "practice_dataset", on_change=changed)
     with right:
         card = choose_model("Model", "practice_model", in_address=True)
     if card is None or name is None:
         show_first_steps()
         return None
+    if requested not in entries:
+        st.warning(plain(f'There is no dataset "{requested}" here. Showing "{name}".'))
     choice = _options(entries[name], card)
     earlier = st.file_uploader("Continue from a downloaded file (optional)", type="csv", key="practice_earlier")
     if not st.button(START, key="practice_start", type="primary"):
@@ -88,8 +95,15 @@ def show_set_form() -> tuple[Practice, Card] | None:
             "The file has no answers to X-rays of this set. Choose the dataset, model, number and seed of the file.",
             code="other-set",
         )
-    st.query_params.update({"dataset": name, "size": str(choice.size), "seed": str(choice.seed)})
+    st.query_params.update(_address(name, choice))
     return practice, card
+
+
+def _address(name: str, choice: _Choice) -> dict[str, str]:
+    """What the page's address says of a set, so that whoever opens it gets the same."""
+    address = {"dataset": name, "size": str(choice.size), "seed": str(choice.seed), "mixture": choice.mixture.value}
+    answers, feedback = {"answers": "binary"} if choice.binary else {}, {} if choice.feedback else {"reference": "no"}
+    return address | answers | feedback
 
 
 def offered_datasets(person: Person) -> list[DatasetEntry]:
@@ -100,12 +114,6 @@ def offered_datasets(person: Person) -> list[DatasetEntry]:
         for entry in catalog.entries()
         if person.may(Action.VIEW_DATASETS) or (folder is not None and Path(entry.path) == folder)
     ]
-
-
-def _in_order(names: list[str]) -> list[str]:
-    """The datasets, the one that the address names first, then the examples."""
-    requested = st.query_params.get("dataset", "")
-    return sorted(names, key=lambda name: (name != requested, name != "examples"))
 
 
 def _options(entry: DatasetEntry, card: Card) -> _Choice:
@@ -122,19 +130,26 @@ def _options(entry: DatasetEntry, card: Card) -> _Choice:
         seed = st.number_input(
             "Seed", 0, MAX_SEED, _from_address("seed", 1, 0, MAX_SEED), key="practice_seed", width=160, help=SHARE_NOTE
         )
+        requested = st.query_params.get("mixture", "")
         mixture = st.selectbox(
-            "Mixture", list(MIXTURES), format_func=MIXTURES.__getitem__, key="practice_mixture", width=280
+            "Mixture",
+            list(MIXTURES),
+            [one.value for one in MIXTURES].index(requested) if requested in [*MIXTURES] else 0,
+            format_func=MIXTURES.__getitem__,
+            key="practice_mixture",
+            width=280,
         )
     binary = False
     if len(labels.classes) > 2 and labels.negative is not None:
         finding = display_in_sentence(positive_name(labels))
-        answers = st.radio("Answers", [CLASSES, BINARY], key="practice_answers", horizontal=True)
+        asked = int(st.query_params.get("answers") == "binary")
+        answers = st.radio("Answers", [CLASSES, BINARY], asked, key="practice_answers", horizontal=True)
         binary = answers == BINARY
         if binary:
             st.caption(plain(f"Normal, or {finding}."))
     feedback = st.toggle(
         "Show the reference after each X-ray",
-        value=True,
+        value=st.query_params.get("reference") != "no",
         key="practice_feedback",
         help="For learning. For a reader study, turn it off.",
     )
