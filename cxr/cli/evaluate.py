@@ -125,6 +125,7 @@ def compare(
     stored: Annotated[
         bool, typer.Option("--stored", help="Compare the stored scores of both held-out test sets.")
     ] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a report (HTML) with a verdict in words.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare two models on the same X-rays: differences with 95% CI, and discordant predictions."""
@@ -134,6 +135,12 @@ def compare(
         raise typer.BadParameter("Use either --data or --stored.")
     with console.bar("Reading X-rays") as progress:
         result = model_evaluation.compare_models(first, second, data or [], split, progress)
+    if report:
+        from cxr.presentation.comparison_report import comparison_html
+        from cxr.registry import registry
+
+        with writing(report):
+            report.write_text(comparison_html(result, [registry.get_card(name) for name in (first, second)]), "utf-8")
     console.print_json(result.as_dict()) if as_json else evaluation_text.print_comparison(result)
 
 

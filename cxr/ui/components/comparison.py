@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from cxr.core.errors import DatasetError
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.curves import roc_curve
+from cxr.presentation.comparison_report import comparison_html
 from cxr.presentation.comparison_tables import (
     DIFFERENCE,
     comparison_definitions,
@@ -55,6 +59,18 @@ def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Compar
         with st.container(width=640):
             show_chart(chart, f"{key}_roc")
     return comparison
+
+
+def show_report_button(comparison: Comparison, cards: Sequence[Card], key: str) -> None:
+    """Shows the button that makes the report of a comparison, with its verdict in words."""
+    st.download_button(
+        "Report (HTML)",
+        partial(comparison_html, comparison, cards),
+        "comparison.html",
+        "text/html",
+        key=f"{key}_report",
+        on_click="ignore",
+    )
 
 
 def show_disagreements(comparison: Comparison, card: Card, key: str) -> None:

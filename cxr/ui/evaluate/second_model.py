@@ -11,7 +11,7 @@ from cxr.evaluation.stored_evaluations import held_out_only, held_out_scores
 from cxr.registry import registry
 from cxr.ui import frame
 from cxr.ui.components.choosers import choose_model
-from cxr.ui.components.comparison import show_comparison, show_disagreements
+from cxr.ui.components.comparison import show_comparison, show_disagreements, show_report_button
 from cxr.ui.evaluate.view import EvaluationView
 
 CHOOSE_A_MODEL = (
@@ -38,6 +38,7 @@ def show_second_model(view: EvaluationView) -> None:
         if other.name == view.card.name:
             second = replace(second, name=OWN_THRESHOLD.format(other.name))
         if comparison := show_comparison(first, second, key):
+            show_report_button(comparison, (view.card, other), key)
             show_disagreements(comparison, view.card, key)
 
 
