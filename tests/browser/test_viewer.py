@@ -211,6 +211,13 @@ def test_zoom_and_window_stay_when_a_class_or_another_film_is_chosen(
     page.keyboard.press("p")
     page.locator(f".viewer[data-shows='{first}']").wait_for()
     assert (number(page, "level"), number(page, "width")) == kept[:2]
+    page.get_by_role("button", name="Full screen").click()
+    page.locator(".method-choice").select_option("gradcam++")
+    page.locator(".method", has_text="Grad-CAM++: evidence").wait_for()
+    settled(page)
+    expect(page.locator(".scale")).not_to_have_text("Fit")
+    page.evaluate("document.exitFullscreen()")
+    assert (number(page, "level"), number(page, "width")) == kept[:2]
     page.get_by_role("link", name="Models").click()
     page.wait_for_url("**/models")
     settled(page)

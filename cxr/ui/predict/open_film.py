@@ -20,6 +20,7 @@ from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
 
 USUAL_METHOD = "gradcam"
+METHOD_KEY = "predict_method"  # of the page's own list
 VIEWER_KEY = "predict_viewer"  # one for all X-rays: zoom and window stay
 Heatmap = NDArray[np.floating]
 
@@ -38,9 +39,9 @@ def show_film_with_heatmaps(
     else:
         _compute_heatmap(session, card, prediction.model, method, target)
         heatmaps = {name: session.heatmap(prediction.model, method, name) for name in names}
-    shown = ViewerHeatmaps(heatmaps, target, METHOD_NAMES[method], tuple(prediction.group_heatmaps))
+    shown = ViewerHeatmaps(heatmaps, target, METHOD_NAMES[method], tuple(prediction.group_heatmaps), METHOD_NAMES)
     options, step = _steps(session, listed, decision_sentence(prediction, card))
-    show_viewer(image, shown, key=VIEWER_KEY, options=options, on_step=step)
+    show_viewer(image, shown, key=VIEWER_KEY, options=options, on_step=step, on_method=_choose_method)
     heatmap = heatmaps[target]
     return target, prediction.heatmap(target) if heatmap is None else heatmap
 
@@ -49,6 +50,10 @@ def show_film_alone(session: ReadingSession, listed: list[SessionReading], resul
     """Shows the film without a heatmap; a screen reader hears the result."""
     options, step = _steps(session, listed, result)
     show_viewer(_viewer_film(session), key=VIEWER_KEY, options=options, on_step=step)
+
+
+def _choose_method(code: str) -> None:
+    st.session_state[METHOD_KEY] = code
 
 
 def _viewer_film(session: ReadingSession) -> ViewerFilm:

@@ -30,7 +30,7 @@ from cxr.ui.plain_text import plain
 from cxr.ui.predict.corrections import show_all_corrections, show_undo, sides
 from cxr.ui.predict.examples import OPEN_FILM, show_reference
 from cxr.ui.predict.exports import show_exports
-from cxr.ui.predict.open_film import USUAL_METHOD, show_film_with_heatmaps
+from cxr.ui.predict.open_film import METHOD_KEY, USUAL_METHOD, show_film_with_heatmaps
 from cxr.ui.predict.reader_response import ask_response
 from cxr.ui.predict.withheld import is_withheld, model_key, show_rejected
 
@@ -128,7 +128,7 @@ def _choose_method() -> str:
         "Heatmap method",
         list(METHOD_NAMES),
         format_func=lambda method: METHOD_NAMES[method],
-        key="predict_method",
+        key=METHOD_KEY,
         persist_state="session",
         help=METHOD_HELP,
     )
@@ -141,7 +141,7 @@ def _show_facts(reading: Reading, prediction: Prediction, card: Card, film: Film
     st.markdown(plain(f"{trained_on(card)} {held_out_performance(card)}"))
     st.caption(
         f"Inference {model_ms:.0f} ms, total {total_ms:.0f} ms ({prediction.engine}). {plain(card.name)}, "
-        f"version {plain(card.version)}. {sides(film)}"
+        f"version {plain(card.version)}. {plain(sides(film))}"
     )
     with st.expander("Limitations"):
         for limit in limits(card):

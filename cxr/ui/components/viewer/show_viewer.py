@@ -1,7 +1,7 @@
 """The viewer on a page. All that one does with the image happens in the browser.
 
-The server learns three things: the class whose heatmap is chosen (reports show it), the marks of a reader where they
-are asked for, and the step to the next or previous X-ray.
+The server learns which class (reports show it) and which method is chosen, the marks of a reader where they are asked
+for, and the step to the next or previous X-ray.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class ViewerHeatmaps:
     target: str  # the class that is shown first
     method: str = "Grad-CAM"
     groups: tuple[str, ...] = ()  # of the names in `maps`: those that stand for several classes
+    methods: Mapping[str, str] = field(default_factory=dict)  # to choose from on a full screen: code, name
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,14 @@ def show_viewer(
     key: str,
     options: ViewerOptions | None = None,
     on_step: Callable[[int], None] | None = None,
+    on_method: Callable[[str], None] | None = None,
 ) -> ViewerChoice:
     """Shows an X-ray, beside its heatmap where there are some, and returns what the reader chose.
 
     `film` is made once while the X-ray is open: `ViewerFilm.from_film(film, key)`, of a film that was read with
     `deep=True`. With one `key` for a page, zoom, window and tool stay from X-ray to X-ray and whatever else changes on
-    the page. `on_step` is called with 1 or -1 for the next or previous X-ray, before the page runs again. To compute
-    only the heatmap that is asked for, call `chosen_in_viewer` first.
+    the page. `on_step` is called with 1 or -1 for the next or previous X-ray, `on_method` with the code of another
+    method, before the page runs again. To compute only the heatmap that is asked for, call `chosen_in_viewer` first.
     """
     options = options or ViewerOptions()
     packed = st.container(key=f"cxr-packed-{key}")
@@ -88,6 +90,11 @@ def show_viewer(
         by = (st.session_state.get(key) or {}).get("step")
         if on_step and by in (-1, 1):
             on_step(by)
+
+    def choose_method() -> None:
+        code = (st.session_state.get(key) or {}).get("method")
+        if on_method and heatmaps and code in heatmaps.methods:
+            on_method(code)
 
     _viewer(
         key=key,
@@ -104,6 +111,7 @@ def show_viewer(
         on_target_change=lambda: None,
         on_marks_change=lambda: None,
         on_step_change=step,
+        on_method_change=choose_method,
     )
     with packed:
         _film(key=f"{key}_film", data=film.packed, height=1)
@@ -141,6 +149,7 @@ def _heat(heatmaps: ViewerHeatmaps, target: str) -> dict[str, Any]:
         },
         "target": target,
         "method": heatmaps.method,
+        "methods": heatmaps.methods,
         "palettes": {name: _base64(palette.tobytes()) for name, palette in palettes().items()},
         "palette_names": PALETTE_NAMES,
         "alt": {name: _alt(name, heatmap) for name, heatmap in heatmaps.maps.items()},

@@ -1,4 +1,4 @@
-// The viewer: its controls show what holds. Only a class, a mark and a step to another X-ray reach the server.
+// The viewer: its controls show what holds. Only a class, a method, a mark and a step to another X-ray reach the server.
 
 const WINDOW_WORDS = { default: "Default", auto: "Auto", lung: "Lung", bone: "Bone", full: "Full range" };
 
@@ -56,6 +56,9 @@ class Viewer extends Actions {
     const names = Object.keys(heat.palettes);
     this.find(".colors").replaceChildren(...names.map((name) => new Option(heat.palette_names[name], name, false, name === prefs.colors)));
     if (!(prefs.colors in heat.palettes)) prefs.colors = names[0];
+    const methods = Object.entries(heat.methods);
+    this.find(".methods").hidden = !methods.length;
+    this.find(".method-choice").replaceChildren(...methods.map(([code, name]) => new Option(name, code, false, name === heat.method)));
     if (box.dataset.names !== Object.keys(heat.maps).join()) this.fillClasses(box);
     for (const input of box.querySelectorAll("input")) input.checked = input.value === this.target;
     const ramp = this.find(".ramp").getContext("2d"), palette = this.heatmaps.palettes[prefs.colors];
@@ -156,6 +159,7 @@ class Viewer extends Actions {
     on(".opacity", "input", (range) => this.prefer({ opacity: Number(range.value) }));
     on(".style", "input", (select) => this.prefer({ style: select.value }));
     on(".colors", "input", (select) => this.prefer({ colors: select.value }));
+    on(".method-choice", "input", (select) => this.trigger("method", select.value));
     on(".preset", "input", (select) => select.value && this.choosePreset(select.value));
     on(".invert", "input", () => this.toggleInvert());
     on(".maker", "input", () => this.fillFacts());
