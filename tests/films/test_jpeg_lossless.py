@@ -77,8 +77,9 @@ def test_without_the_decoder_the_error_says_so(tmp_path: Path) -> None:
         "from cxr.films.film import Film\nfrom cxr.core.errors import FilmError\n"
         f"try:\n    Film.read({str(file)!r})\nexcept FilmError as error:\n    print(error.code)"
     )
-    place = {"cwd": Path(__file__).parents[2], "env": os.environ | {IN_DECODER: "1"}}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **place)
+    project, environment = Path(__file__).parents[2], os.environ | {IN_DECODER: "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project, env=environment)
     assert done.stdout.strip() == f"film.unsupported.{ReadFailure.DECODER_NOT_INSTALLED}"
 
 

@@ -1,4 +1,7 @@
-"""The multipart messages in which DICOM files travel over HTTP, as bytes that are not looked into."""
+"""The multipart messages in which DICOM files travel over HTTP, as bytes that are not looked into.
+
+`requests` and the standard library write and read other kinds of them, or parse what is inside.
+"""
 
 from __future__ import annotations
 

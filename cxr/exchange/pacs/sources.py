@@ -1,4 +1,7 @@
-"""X-rays of a PACS as sources that a session reads: fetched when they are needed, held nowhere."""
+"""X-rays of a PACS as sources that a session reads: fetched when they are needed, held nowhere.
+
+A person's role is asked for where the sources are made: files are decoded in threads that know no person.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from cxr.exchange.pacs.configuration import DicomWebSettings, load_credentials
 from cxr.exchange.pacs.search import PacsFilm
 from cxr.films.isolation.pool import decoder_pool
 from cxr.inference.sources import FilmSource
-
-MOST_PICKED = 200  # of one search
 
 
 def pacs_sources(settings: DicomWebSettings, films: Iterable[PacsFilm]) -> list[FilmSource]:

@@ -76,7 +76,7 @@ def _show_made(objects: Sequence[DicomObject], content: Report) -> None:
         )
         outcome = _show_sending(objects)
     if outcome:
-        st.success(outcome)
+        st.success(plain(outcome))
 
 
 def _show_sending(objects: Sequence[DicomObject]) -> str:
@@ -100,7 +100,7 @@ def _show_sending(objects: Sequence[DicomObject]) -> str:
             PacsClient.configured().store(objects)
             st.session_state[SENT] = [item.sop_instance_uid for item in objects]
             sent = True
-    return f"{plain(settings.name)} has {counted(len(objects), 'object')} of this result." if sent else ""
+    return f"{settings.name} has {counted(len(objects), 'object')} of this result." if sent else ""
 
 
 def _zipped(objects: Sequence[DicomObject]) -> bytes:
