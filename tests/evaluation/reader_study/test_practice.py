@@ -93,6 +93,22 @@ def test_a_file_of_earlier_answers_is_taken_up_where_it_ended() -> None:
     assert other.take_up(first.complete_responses()) == 0
 
 
+def test_a_case_that_cannot_be_read_is_left_out_and_the_others_are_read() -> None:
+    reader = practice(3, feedback=False)
+    films = [case.film for case in reader.case_set.cases]
+    reader.commit(NORMAL)
+    reader.show_model(reading(reader), shown=True)
+    reader.finish(NORMAL)
+    reader.skip()
+    assert (reader.case.film, reader.stage, reader.ended) == (films[2], Stage.ALONE, False)
+    reader.skip()
+    assert reader.ended
+    assert [one.film for one in reader.complete_responses()] == films[:1]
+    alone = practice(1)
+    alone.skip()
+    assert (alone.ended, alone.complete_responses()) == (True, [])
+
+
 def test_the_question_is_about_the_classes_or_about_any_finding() -> None:
     assert Question.of_classes(LABELS).choices == CLASSES
     assert Question.of_classes(LABELS, "pneumonia").choices == ("normal", "pneumonia")
