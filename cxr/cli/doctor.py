@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cxr.cli import console, installation_checks, reading_checks, stored_data
+from cxr.cli import console, installation_checks, pacs_checks, reading_checks, stored_data
 from cxr.cli.installation_checks import REINSTALL, CheckResult, Level
 from cxr.cli.options import Json
 from cxr.core.errors import CxrError
@@ -24,6 +24,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "memory": installation_checks.memory,
         "stored data": stored_data.stored_data,
         "network": installation_checks.network,
+        "PACS": pacs_checks.pacs,
         "image file": reading_checks.image_file,
         "models": reading_checks.models,
         "pretrained weights": reading_checks.pretrained_weights,
