@@ -18,7 +18,7 @@ from cxr.inference.response_tables import from_csv, to_csv
 from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.read_first.case_panel import COMMIT, FINISH, NEXT, SCORE
 from cxr.ui.read_first.practice_panel import HELD, STUDY
-from cxr.ui.read_first.set_form import BINARY, NO_DATASETS, offered_datasets
+from cxr.ui.read_first.set_form import BINARY, NO_DATASETS, USUAL_SIZE, offered_datasets
 from cxr.ui.read_first.study_panel import strict_json
 from tests.support.readers import responses_of
 
@@ -105,7 +105,7 @@ def test_an_address_that_cannot_be_followed_says_so(trained: Path, phantoms: Pat
     for name, value in {"dataset": "gone", "size": "many", "seed": "-1", "mixture": "x", "answers": "y"}.items():
         app.query_params[name] = value
     assert ['"gone"' in warning.value for warning in run(app).warning] == [True]
-    assert app.number_input(key="practice_size").value == 20
+    assert app.number_input(key="practice_size").value == USUAL_SIZE
 
 
 def test_nothing_of_the_model_is_there_before_the_answer(app: AppTest) -> None:

@@ -28,7 +28,7 @@ Roles = Callable[[Sequence[str]], Sequence[str]]  # digests -> each X-ray's role
 class Mixture(StrEnum):
     """How often each label comes up in a set of cases."""
 
-    HALF = "half"  # half of the X-rays are normal; the findings share the other half
+    HALF = "half"  # half of the X-rays are normal; the findings share the other half; the scarcer side limits the set
     AS_IN_DATASET = "as-in-dataset"
 
 
@@ -57,6 +57,7 @@ class CaseSet:
 
     name: str
     cases: tuple[Case, ...]
+    wanted: int = 0  # how many were asked for; there may be fewer
 
 
 def draw_case_set(dataset: Dataset, labels: LabelSpace, request: CaseSetRequest, roles: Roles) -> CaseSet:
@@ -72,7 +73,8 @@ def draw_case_set(dataset: Dataset, labels: LabelSpace, request: CaseSetRequest,
     taken: list[tuple[int, str]] = []
     counts: Counter[str] = Counter()
     size = min(max(request.size, 2), MAX_CASES)
-    while len(taken) < size and any(queues.values()):
+    negative = "" if labels.negative is None else labels.classes[labels.negative]
+    while len(taken) < size and _has_more(queues, negative, request.mixture):
         label = max(
             (name for name in queues if queues[name]),
             key=lambda name: (shares[name] * (len(taken) + 1) - counts[name], name),
@@ -81,7 +83,6 @@ def draw_case_set(dataset: Dataset, labels: LabelSpace, request: CaseSetRequest,
         if film := held_out.digest(row):
             taken.append((row, film))
             counts[label] += 1
-    negative = "" if labels.negative is None else labels.classes[labels.negative]
     if not counts[negative] or len(taken) == counts[negative]:
         raise DatasetError(
             "A set of cases needs X-rays with a finding and without one that the model was not trained on. Choose "
@@ -90,7 +91,7 @@ def draw_case_set(dataset: Dataset, labels: LabelSpace, request: CaseSetRequest,
         )
     order = np.random.default_rng((request.seed, 1)).permutation(len(taken))
     cases = tuple(_case(dataset, *taken[i]) for i in order)
-    return CaseSet(f"{dataset.name}, {counted(len(cases), 'X-ray')}, seed {request.seed}", cases)
+    return CaseSet(f"{dataset.name}, {counted(len(cases), 'X-ray')}, seed {request.seed}", cases, size)
 
 
 def roles_in_training(model: str) -> Roles:
@@ -115,6 +116,12 @@ def _queues(dataset: Dataset, known: np.ndarray, seed: int) -> dict[str, list[in
             seen.add(patients[row])
             queues.setdefault(str(names[row]), []).append(int(row))
     return queues
+
+
+def _has_more(queues: Mapping[str, Sequence[int]], negative: str, mixture: Mixture) -> bool:
+    """Whether there are X-rays left: for a set that is half normal, on both sides."""
+    sides = bool(queues.get(negative)), any(rows for name, rows in queues.items() if name != negative)
+    return all(sides) if mixture is Mixture.HALF else any(sides)
 
 
 def _shares(queues: Mapping[str, Sequence[int]], labels: LabelSpace, mixture: Mixture) -> dict[str, float]:

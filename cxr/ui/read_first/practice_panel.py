@@ -16,6 +16,7 @@ from cxr.ui.read_first.score_panel import show_score
 from cxr.ui.read_first.set_form import show_set_form
 
 HELD = "practice"  # the session key
+FEWER = "The set has {:d} X-rays, not {:d}: this dataset has no more of this mixture that the model was not trained on."
 READ, STUDY = "Read a set", "Reader study"
 
 
@@ -69,7 +70,10 @@ def _show_progress(practice: Practice) -> None:
     def start_over() -> None:
         del st.session_state[HELD]
 
-    total = len(practice.case_set.cases)
+    cases = practice.case_set
+    total = len(cases.cases)
+    if total < cases.wanted and not practice.answered and not practice.ended:
+        st.warning(plain(FEWER.format(total, cases.wanted)))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(f"{practice.case_set.name}. {counted(practice.answered, 'answer')}."), width="content")
         if not practice.ended:

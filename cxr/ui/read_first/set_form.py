@@ -9,7 +9,6 @@ import streamlit as st
 
 from cxr.core.access import Action, Person, authorize, current_person
 from cxr.core.errors import CxrError
-from cxr.core.number_format import counted
 from cxr.core.paths import examples_dir
 from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
@@ -33,7 +32,7 @@ from cxr.ui.address import choice_in_address
 from cxr.ui.components.choosers import choose_model, choose_option, show_first_steps
 from cxr.ui.plain_text import plain
 
-USUAL_SIZE, MAX_SEED = 20, 999_999
+USUAL_SIZE, MAX_SEED = 16, 999_999
 EXAMPLES = "examples"
 MIXTURES = {Mixture.HALF: "Half normal, half with a finding", Mixture.AS_IN_DATASET: "As often as in the dataset"}
 CLASSES, BINARY = "The model's classes", "Normal or a finding"
@@ -170,6 +169,4 @@ def _started(choice: _Choice) -> Practice:
     request = CaseSetRequest(choice.size, choice.seed, choice.mixture, views)
     with st.spinner("Drawing X-rays"):
         cases = draw_case_set(Dataset.open(choice.entry.path), labels, request, roles_in_training(card.name))
-    if len(cases.cases) < choice.size:
-        st.toast(f"The dataset has {counted(len(cases.cases), 'suitable X-ray')}.")
     return Practice(cases, question, f"{card.name}@{card.version}", new_reader_code(), choice.feedback)

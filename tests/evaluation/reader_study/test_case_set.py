@@ -61,6 +61,15 @@ def test_the_shares_may_be_those_of_the_dataset(dataset: Dataset) -> None:
     assert sum(drawn.values()) == 16
 
 
+def test_the_scarcer_side_limits_a_set_that_is_half_normal(dataset: Dataset) -> None:
+    few = dataset.where((dataset.labels != "normal") | (dataset.labels.groupby(dataset.labels).cumcount() < 3))
+    drawn = draw_case_set(few, LABELS, CaseSetRequest(20), none_trained)
+    counts = Counter(case.reference == "normal" for case in drawn.cases)
+    assert counts[True] == 3
+    assert 3 <= counts[False] <= 4
+    assert drawn.wanted == 20
+
+
 def test_each_case_is_another_patient_and_is_read_as_its_file(dataset: Dataset) -> None:
     pairs = dataset.with_column("patient_id", [str(row // 2) for row in range(len(dataset))])
     cases = draw_case_set(pairs, LABELS, CaseSetRequest(200), none_trained).cases
