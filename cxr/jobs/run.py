@@ -64,6 +64,12 @@ class Status:
     memory_bytes: int = 0  # the peak of the process
     gpu_bytes: int = 0  # its peak on a GPU
     first: int = 0  # how much of this phase was done before the present process
+    earlier_s: float = 0.0  # how long the run's earlier processes worked
+
+    @property
+    def worked_s(self) -> float:
+        """How long all processes of the run worked, those before it was resumed too."""
+        return self.earlier_s + max(0.0, self.heartbeat - self.started)
 
     @property
     def alive(self) -> bool:

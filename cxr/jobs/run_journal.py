@@ -49,7 +49,14 @@ class RunJournal:
         self._lock = threading.Lock()
         self._best: Path | None = None
         now = time.time()
-        self._status = Status("starting", pid=os.getpid(), born=self._process.create_time(), started=now, heartbeat=now)
+        self._status = Status(
+            "starting",
+            pid=os.getpid(),
+            born=self._process.create_time(),
+            started=now,
+            heartbeat=now,
+            earlier_s=run.status.worked_s,
+        )
         run.write_status(self._status)
 
     def update(self, **changes: Any) -> None:

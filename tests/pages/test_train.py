@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -16,13 +17,15 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
 from cxr.jobs.job import Job, training_job
+from cxr.jobs.run import Status
 from cxr.learning import missing_weights
 from cxr.learning.film_selection import AppliedGroup, ExcludedFilms, ExclusionReason, GroupUse
-from cxr.registry import default_model, stored_models
-from cxr.registry.hyperparameters import hyperparameters
+from cxr.registry import default_model, registry, stored_models
+from cxr.registry.hyperparameters import hyperparameters, with_values
+from cxr.registry.recipe import Recipe
 from cxr.ui.components import phantom_form
 from cxr.ui.train import new_training
-from cxr.ui.train.ended_runs import IS_DEFAULT
+from cxr.ui.train.ended_runs import DELETED, IS_DEFAULT, RENAMED
 from cxr.ui.train.runs import NEW, NO_RUNS, RUNS, VIEW
 from tests.support.datasets import folder_of_films
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
@@ -360,3 +363,30 @@ def test_without_the_weights_the_page_says_so_and_offers_the_default_model(
 
 def refuse_download(missing: missing_weights.MissingWeights) -> None:
     raise RecipeError("no route", code="no-weights")
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_run_whose_model_was_renamed_or_deleted_says_so_and_shows_the_renamed_one() -> None:
+    app = run()
+    assert RENAMED.format("later") not in captions(app)
+    registry.rename("first", "later")
+    assert RENAMED.format("later") in captions(run(app))
+    assert "Model later" in [heading.value for heading in app.subheader]
+    shutil.rmtree(stored_models.model_folder("later"))
+    assert DELETED in captions(run(app))
+    assert not app.exception
+
+
+def test_a_new_training_takes_over_the_settings_and_datasets_of_a_run(home: Path, phantoms: Path) -> None:
+    catalog.add(phantoms)
+    recipe = with_values(Recipe.read("vgg16-transfer"), {"training.epochs": 7, "optimiser.rate": 0.0042})
+    made = run_store.create(training_job(recipe.to_toml(), (str(phantoms),)), recipe.name)
+    made.write_status(Status("stopped", started=1.0, heartbeat=time.time()))
+    app = run()
+    app.button(key=f"train_clone_{made.id}").click()
+    run(app)
+    form = "train_form_vgg16-transfer_"
+    assert app.selectbox(key="train_recipe").value == "vgg16-transfer"
+    assert app.number_input(key=f"{form}training.epochs").value == 7
+    assert app.number_input(key=f"{form}optimiser.rate").value == 0.0042
+    assert app.multiselect(key="train_datasets").value == ["phantoms"]

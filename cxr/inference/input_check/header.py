@@ -1,4 +1,8 @@
-"""What an X-ray's DICOM header says against a prediction: not a frontal view, or an image that does not lie upright."""
+"""What an X-ray's DICOM header says against a prediction: not a frontal view, or an image that does not lie upright.
+
+It speaks for every model, those without an input check too. Where it says nothing, nothing is known: most files that
+are not DICOM, and many that are, do not say which side of the patient is which.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,6 +19,7 @@ from cxr.films.image_file import data_url
 from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
+from cxr.ui.components.read_this import offer_reading
 from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
@@ -88,6 +91,8 @@ def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
         st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
     st.caption(plain(f"Reference: {display_name(row['label'])}. Probabilities: {values}."))
+    read = partial(find_film, row["dataset"], row["path"], row["film"])
+    offer_reading(f"{row['dataset']}/{row['path']}", Path(row["path"]).name, read, f"read_this_{row['film']}")
     show_look_alikes(card, prediction, str(row["film"]), "evaluate")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import display_name
 from cxr.films.isolation.pool import read_isolated
-from cxr.ui import frame
+from cxr.ui import frame, sign_in
 from cxr.ui.components import tiles
 from cxr.ui.components.charts.data import NOT_ASSIGNED, SPLITS
 from cxr.ui.components.film_table import choose_page
+from cxr.ui.components.read_this import offer_reading
 from cxr.ui.components.viewer.show_viewer import show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.plain_text import plain
@@ -90,7 +92,7 @@ def show_tiles(dataset: Dataset, rows: Sequence[int], key: str) -> None:
         pictures = tiles.tiles(dataset, shown)
     with st.container(horizontal=True, gap="small", key=f"{key}_tiles"):
         for i, tile in zip(shown, pictures, strict=True):
-            with st.container(width=tiles.SIDE_PX, gap="xxsmall"):
+            with st.container(width=tiles.SIDE_PX, gap="xxsmall", key=f"{key}_tile_{i}"):
                 _show_tile(dataset, i, tile, key)
 
 
@@ -109,6 +111,7 @@ def _show_tile(dataset: Dataset, i: int, tile: tiles.Tile, key: str) -> None:
 
 
 @st.dialog("X-ray", width="large")
+@sign_in.as_visitor
 def _show_large(dataset: Dataset, i: int) -> None:
     image_place, facts_place = st.columns([3, 2], gap="medium")
     with image_place, frame.errors_shown(), st.spinner("Reading the X-ray"):
@@ -117,6 +120,9 @@ def _show_large(dataset: Dataset, i: int) -> None:
         st.caption(f"{film.width_px} × {film.height_px} pixels, {film.format}, {film.bits}-bit. {DISCLAIMER}")
         for warning in film.warnings:
             st.warning(plain(warning.sentence))
+    root, path = (str(dataset.table[column].iat[i]) for column in ("root", "path"))
     row = dataset.table.iloc[i].drop(["root", "dataset"])
     known = row[row != ""].rename_axis("Column").rename("Value")
-    facts_place.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")
+    with facts_place:
+        offer_reading(f"{root}/{path}", Path(path).name, partial(dataset.read_bytes, i), "data_read_this")
+        st.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")

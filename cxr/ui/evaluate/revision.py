@@ -35,6 +35,6 @@ def offer_revision(card: Card, threshold: float) -> None:
                 st.rerun()
     if saved := st.session_state.pop(SAVED, ""):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.success(plain(f"Saved as {saved}."), width="content")
+            st.success(plain(f"Saved as {saved}."))
             frame.link("evaluate", "Evaluate it", model=saved)
             frame.link("models", "Model card", model=saved)

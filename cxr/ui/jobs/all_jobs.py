@@ -57,7 +57,7 @@ def _row(run: Run) -> dict[str, object]:
         "Job": task_of(run),
         "State": status.state.capitalize(),
         "Started": started_text(run),
-        MINUTES: max(0.0, status.heartbeat - status.started) / 60,
+        MINUTES: status.worked_s / 60,
         "By": by,
         "ID": run.id,
     }

@@ -12,6 +12,7 @@ from cxr.inference.session import ReadingSession
 from cxr.inference.sources import FilmSource
 from cxr.ui import frame
 from cxr.ui.components.into_view import request_view
+from cxr.ui.plain_text import plain
 from cxr.ui.predict.examples import OPEN_FILM
 
 PREVIEW_PX = 120
@@ -37,7 +38,7 @@ def show_proposed_corrections(session: ReadingSession, reading: Reading) -> None
 def show_all_corrections(session: ReadingSession, reading: Reading) -> None:
     """Offers every correction of an image that was not rejected, and says whether left and right are known."""
     with st.popover(CORRECT, key="predict_corrections"):
-        st.caption(sides(session.film()))
+        st.caption(plain(sides(session.film())))
         for correction in CORRECTIONS:
             _correction_button(session, reading, correction)
 
@@ -59,7 +60,7 @@ def _correction_button(
     session: ReadingSession, reading: Reading, correction: Correction, primary: bool = False
 ) -> None:
     st.button(
-        correction.request,
+        plain(correction.request),
         key=f"predict_correct{correction.id_suffix}",
         type="primary" if primary else "secondary",
         width="stretch",

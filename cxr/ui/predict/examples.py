@@ -38,7 +38,7 @@ def show_examples(session: ReadingSession, card: Card) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(REAL_NOTE, width="content")
             label = f"Read all {counted(len(examples), 'example')}"
-            st.button(label, key="predict_examples_all", on_click=_read, args=(session, examples))
+            st.button(plain(label), key="predict_examples_all", on_click=_read, args=(session, examples))
     _show_tiles(session, examples)
     with st.expander(SYNTHETIC):
         _show_synthetic(session, card)
@@ -74,7 +74,7 @@ def _show_synthetic(session: ReadingSession, card: Card) -> None:
 def _show_tiles(session: ReadingSession, sources: list[FilmSource]) -> None:
     with st.container(horizontal=True):
         for source in sources:
-            with st.container(width=TILE_PX), frame.errors_shown():
+            with st.container(width=TILE_PX, key=f"predict_tile_{source.key}"), frame.errors_shown():
                 frame.show_image(_example_thumbnail(source.key, source), TILE_PX, _alt(source))
                 label = source.name if source.synthetic else _described(source)
                 key = f"predict_example_{source.key}"

@@ -23,11 +23,14 @@ from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, show_l
 from cxr.ui.components.jobs.titles import title_of
 from cxr.ui.components.promotion import offer_promotion
 from cxr.ui.plain_text import plain, plain_table
+from cxr.ui.train.clone import diagnosis_of, offer_clone
 from cxr.ui.train.live_run import show_curves
 from cxr.ui.train.run_tables import LOSS, MINUTES, RANKING, changed_values, differences, overview
 
 WATCHED, CHOSEN = "train_run_watched", "train_run_chosen"
 WHAT_GOES = "The run's history, log and checkpoints are deleted permanently. Its model stays in the registry."
+RENAMED = "Its model has been renamed since, or saved again: it is now {}."
+DELETED = "Its model has been deleted or renamed since."
 IS_DEFAULT = "This is the default model."
 
 
@@ -80,15 +83,28 @@ def _show_run(run: Run) -> None:
     (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(
         plain(sentence)
     )
+    card = _model_of(run)
+    if status.model and (card is None or card.name != status.model):
+        st.caption(plain(RENAMED.format(card.name) if card else DELETED))
+    with frame.errors_shown():
+        if found := diagnosis_of(run, card):
+            st.markdown(f"**Diagnosis.** {plain(found)}")
     with st.container(horizontal=True):
         offer_resume(run)
+        offer_clone(run)
         offer_deletion(run, WHAT_GOES)
-    if status.model and status.model in registry.names():
+    if card:
         with frame.errors_shown():
-            _show_model(registry.get_card(status.model))
+            _show_model(card)
     show_curves(run, run.history())
     _show_values(run)
     show_log(run)
+
+
+def _model_of(run: Run) -> Card | None:
+    """The model that the run made, under whatever name it has now; None where it made none, or it was deleted."""
+    made = [card for card in registry.cards() if card.run == run.id]
+    return max(made, key=lambda card: (card.name == run.status.model, card.epochs), default=None)
 
 
 def _show_model(card: Card) -> None:

@@ -14,6 +14,7 @@ from cxr.ui.components.charts.training import accuracy_curves, loss_curves, rate
 from cxr.ui.components.jobs.controls import offer_stop, show_log
 from cxr.ui.components.jobs.titles import progress_text, share_done, title_of
 from cxr.ui.plain_text import plain
+from cxr.ui.train.run_tables import kept_epoch
 
 REFRESH_S = 2
 CHART_PX = 384
@@ -63,13 +64,15 @@ def _show_figures(status: Status, history: Sequence[dict[str, float]]) -> None:
 
 
 def show_curves(run: Run, history: Sequence[dict[str, float]]) -> None:
-    """Shows loss, accuracy and learning rate by epoch."""
+    """Shows loss, accuracy and learning rate by epoch; the best epoch so far is marked."""
     steps = run.steps()
     if not history and not steps:
         return
+    kept = kept_epoch(run, history)
+    best = None if kept is None else int(kept["epoch"])
     charts = {
-        "loss": loss_curves(history, steps),
-        "accuracy": accuracy_curves(history, steps),
+        "loss": loss_curves(history, steps, best),
+        "accuracy": accuracy_curves(history, steps, best),
         "history": rate_curve(history),
     }
     with st.container(horizontal=True):

@@ -57,8 +57,8 @@ def show_new_training(queued: bool) -> None:
 
 
 def _show_disabled_start(why: str) -> None:
-    st.button("Start training", key="train_start_disabled", type="primary", disabled=True, help=why)
-    st.caption(why)
+    st.button("Start training", key="train_start_disabled", type="primary", disabled=True, help=plain(why))
+    st.caption(plain(why))
 
 
 def _show_missing(recipe: Recipe, missing: MissingWeights) -> None:

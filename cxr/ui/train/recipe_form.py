@@ -11,6 +11,7 @@ import streamlit as st
 from cxr.core.errors import RecipeError
 from cxr.learning.backbone_costs import block_names
 from cxr.learning.starting_weights import STORED_MODEL
+from cxr.presentation.training_diagnosis import UNUSUAL_RATE
 from cxr.registry.hyperparameters import (
     COMMON,
     SECTIONS,
@@ -26,7 +27,6 @@ from cxr.ui.plain_text import plain
 
 COLUMNS = 3
 EMPTY = "none"
-UNUSUAL = 9.9  # times the recipe's learning rate, or that part of it
 TRAINABLE_LAYERS, STARTING_WEIGHTS, LEARNING_RATE = "trunk.train", "trunk.weights", "optimiser.rate"
 
 
@@ -66,10 +66,11 @@ def _show_changes(recipe: Recipe, chosen: Recipe | None) -> None:
             f"{labels[key]} {before or EMPTY} → {now or EMPTY}" for key, (before, now) in changed.items()
         )
         st.caption(plain(f"Changed from {recipe.name}: {listed}"))
-    st.button(f"Reset to {plain(recipe.name)}", key="train_form_reset", on_click=_reset, args=(recipe,))
+    st.button(f"Reset to {plain(recipe.name)}", key="train_form_reset", on_click=fill_form, args=(recipe,))
 
 
-def _reset(recipe: Recipe) -> None:
+def fill_form(recipe: Recipe) -> None:
+    """Put the values of this recipe, as of an earlier run, into the form of the built-in recipe of its name."""
     for item in hyperparameters():
         st.session_state[_key(item, recipe)] = _widget_value(item, item.value_in(recipe))
 
@@ -122,7 +123,7 @@ def _problem(item: Hyperparameter, recipe: Recipe, value: Value) -> str:
 def _remark(item: Hyperparameter, recipe: Recipe, value: Value) -> str:
     """What is unusual about a value that is allowed."""
     own = item.value_in(recipe)
-    if item.key != LEARNING_RATE or not own or UNUSUAL > value / own > 1 / UNUSUAL:
+    if item.key != LEARNING_RATE or not own or UNUSUAL_RATE > value / own > 1 / UNUSUAL_RATE:
         return ""
     times = value / own
     if times > 1:

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from cxr.core.errors import CxrError
 from cxr.jobs.run import Run
+from cxr.learning.history import best_epoch
 from cxr.registry.hyperparameters import SECTIONS, Hyperparameter, changes, hyperparameters
 from cxr.registry.recipe import Recipe
 from cxr.ui.components.jobs.titles import title_of
 
-LOSS, RANKING, MINUTES = "Best validation loss", "Best validation AUC", "Minutes"  # columns that hold numbers
+LOSS, RANKING, MINUTES = "Validation loss", "Validation AUC", "Minutes"  # columns that hold numbers, of the kept epoch
 SETTING = "Hyperparameter"
 
 
 def overview(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: its state, its best validation figures, its time in minutes, its model."""
+    """A row for each run: its state, the validation figures of its kept epoch, its time in minutes, its model."""
     rows = []
     for run in runs:
         status, history = run.status, run.history()
+        kept = kept_epoch(run, history)
         rows.append(
             {
                 "Run": title_of(run),
                 "State": status.state.capitalize(),
                 "Epochs": len(history),
-                LOSS: _best(history, "val_loss", min),
-                RANKING: _best(history, "val_auc", max),
-                MINUTES: max(0.0, status.heartbeat - status.started) / 60,
+                LOSS: math.nan if kept is None else kept.get("val_loss", math.nan),
+                RANKING: math.nan if kept is None else kept.get("val_auc", math.nan),
+                MINUTES: status.worked_s / 60,
                 "Model": status.model,
             }
         )
     return pd.DataFrame(rows)
+
+
+def kept_epoch(run: Run, history: Sequence[dict[str, float]]) -> dict[str, float] | None:
+    """The epoch whose weights are kept, or would be if the run ended now; None before the first, or of another job."""
+    if not history:
+        return None
+    try:
+        metric = Recipe.from_toml(run.job.training.recipe_toml).training.best
+        return history[best_epoch(list(history), metric)]
+    except (CxrError, KeyError):
+        return None
 
 
 def changed_values(run: Run) -> pd.DataFrame:
@@ -70,8 +83,3 @@ def _values(run: Run) -> dict[str, str]:
 def _full_label(item: Hyperparameter) -> str:
     """The label with its section, as labels alone are not unique."""
     return f"{SECTIONS[item.section]}: {item.label}"
-
-
-def _best(history: Sequence[Mapping[str, float]], measure: str, choose: Callable[[list[float]], float]) -> float | None:
-    values = [row[measure] for row in history if not math.isnan(row.get(measure, math.nan))]
-    return choose(values) if values else None

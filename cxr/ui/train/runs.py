@@ -10,11 +10,12 @@ import streamlit as st
 from cxr.jobs import run_store
 from cxr.jobs.job import JobKind
 from cxr.jobs.run import Run
+from cxr.ui.train.clone import NEW, NEXT_VIEW
 from cxr.ui.train.ended_runs import WATCHED, show_ended
 from cxr.ui.train.live_run import show_run_in_progress
 
-NEW, RUNS = "New training", "Runs"
-VIEW, NEXT_VIEW = "train_view", "train_next_view"
+RUNS = "Runs"
+VIEW = "train_view"
 RECENT_S = 12 * 3600  # a run that ended overnight is what its owner comes back for
 NO_RUNS = "There are no runs yet. Start with a new training."
 

@@ -11,6 +11,7 @@ from cxr.core.paths import runs_dir
 from cxr.jobs import run_store
 from cxr.jobs.job import training_job
 from cxr.jobs.run import Run, Status
+from cxr.jobs.run_journal import RunJournal
 from cxr.registry.hyperparameters import hyperparameters, with_values
 from cxr.registry.recipe import Recipe
 from cxr.ui.components.jobs.titles import title_of
@@ -45,10 +46,14 @@ def test_the_values_that_differ_from_the_recipe_are_listed(make_run: MakeRun) ->
     assert row[1:] == ["0.3", "0.5"]
 
 
-def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_run: MakeRun) -> None:
-    first, second = make_run(), make_run()
+def test_the_overview_has_the_figures_of_the_kept_epoch_and_blanks_where_there_are_none(make_run: MakeRun) -> None:
+    first, second = make_run(training__best="val_loss"), make_run()
     first.write_history(
-        [{"epoch": 1, "val_loss": 0.5, "val_auc": math.nan}, {"epoch": 2, "val_loss": 0.4, "val_auc": 0.9}]
+        [
+            {"epoch": 1, "val_loss": 0.5, "val_auc": math.nan},
+            {"epoch": 2, "val_loss": 0.4, "val_auc": 0.9},
+            {"epoch": 3, "val_loss": 0.6, "val_auc": 0.95},
+        ]
     )
     first.write_status(Status("finished", started=100.0, heartbeat=220.0, model="made"))
     table = overview([first, second])
@@ -56,6 +61,14 @@ def test_the_overview_has_the_best_figures_and_blanks_where_there_are_none(make_
     assert table[RANKING].iloc[0] == 0.9
     assert (table[MINUTES].iloc[0], table["Model"].iloc[0]) == (2.0, "made")
     assert math.isnan(table[LOSS].iloc[1])
+
+
+def test_the_minutes_of_a_resumed_run_go_on_from_those_before(make_run: MakeRun) -> None:
+    run = make_run()
+    run.write_status(Status("stopped", started=100.0, heartbeat=220.0, earlier_s=60.0))
+    RunJournal(run)
+    assert run.status.alive
+    assert overview([run])[MINUTES].iloc[0] == pytest.approx(3.0, abs=0.5)
 
 
 def test_the_name_of_a_run_is_its_recipe_and_its_start(home: Path) -> None:
