@@ -8,16 +8,18 @@ from html import escape
 from typing import Any
 
 from cxr.core import number_format
-from cxr.core.number_format import counted, joined, probability
+from cxr.core.number_format import UNKNOWN, counted, joined, probability
 from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
 from cxr.evaluation.shortcuts.audit_file import load_audit
 from cxr.evaluation.shortcuts.findings import LEVEL_NAMES
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
+from cxr.registry.results import EvaluationResults
 
 NOT_AUDITED = "Not audited for shortcuts."
 NOT_AUDITED_SENTENCE = "Not audited for shortcuts: the model may rely on cues outside the lungs."
 NO_INPUT_CHECK = "No input check: the model gives a prediction for any image, even a photograph."
+MOST_SOURCES = 6  # whose figures stand beside those of all X-rays
 MAIN_CLASS_SHARE = 0.6  # of the positive probability, from which on one class is named as most likely
 
 
@@ -148,8 +150,26 @@ def shortcut_line(card: Card) -> str:
     return audit.verdict.sentence if audit else NOT_AUDITED_SENTENCE
 
 
+def _by_source(test: EvaluationResults) -> str:
+    """Both figures of each source, where there are several: what holds for all together may hold for none of them."""
+    by_source = test.groups.get("source")
+    if by_source is None or not 1 < len(by_source.groups) <= MOST_SOURCES:
+        return ""
+    figures = []
+    for group in by_source.groups:
+        sensitivity = UNKNOWN if group.sensitivity is None else _share(group.sensitivity.value)
+        specificity = group.specificity.value if group.specificity else None
+        rate = UNKNOWN if specificity is None else _share(1 - specificity)
+        figures.append(f"{group.name or 'an unknown source'} {sensitivity}, {rate}")
+    return f" By source: {'; '.join(figures)}."
+
+
+def _share(value: float | None) -> str:
+    return UNKNOWN if value is None else number_format.percent(value, 1)
+
+
 def held_out_performance(card: Card) -> str:
-    """Sensitivity and false-positive rate on the test X-rays, in a sentence; "" where there were none."""
+    """Sensitivity and false-positive rate on the test X-rays, also by source; "" where there were none."""
     test = card.results.test
     if test is None:
         return ""
@@ -160,5 +180,5 @@ def held_out_performance(card: Card) -> str:
             number_format.percent(binary.sensitivity, 1),
             number_format.percent(1 - binary.specificity, 1),
         )
-        return f"{tested}: sensitivity {sensitivity}, false-positive rate {rate}."
+        return f"{tested}: sensitivity {sensitivity}, false-positive rate {rate}.{_by_source(test)}"
     return "" if test.accuracy is None else f"{tested}: accuracy {number_format.percent(test.accuracy, 1)}."

@@ -108,3 +108,20 @@ def test_a_model_without_an_input_check_says_so() -> None:
     record = InputCheckRecord(films=9, kinds={"frontal": 18}, held_out=5, let_through=5, unquestioned=4)
     assert NO_INPUT_CHECK in limits(card)
     assert NO_INPUT_CHECK not in limits(card.model_copy(update={"gate": record}))
+
+
+def test_the_figures_of_each_source_stand_beside_those_of_all_where_there_are_several() -> None:
+    def value(share: float) -> dict[str, float]:
+        return {"value": share, "low": share, "high": share}
+
+    binary = {"n": 20, "accuracy": 0.8, "auc": 0.9, "sensitivity": 0.9, "specificity": 0.88}
+    groups = [
+        {"name": "here", "n": 10, "patients": 10, "binary.sensitivity": value(0.46), "binary.specificity": value(0.95)},
+        {"name": "there", "n": 10, "patients": 10, "binary.sensitivity": value(0.99)},
+    ]
+    results = results_of(FOUR, 20, 0.8, binary)
+    source = {"column": "source", "figure": "accuracy", "worst": "", "gap": value(0.0), "sentence": "."}
+    for count, expected in ((2, " By source: here 46.0%, 5.0%; there 99.0%, –."), (1, "")):
+        results["test"]["groups"] = {"source": source | {"groups": groups[:count]}}
+        sentence = held_out_performance(card_of(FOUR, results=results))
+        assert sentence == f"On 20 held-out test X-rays: sensitivity 90.0%, false-positive rate 12.0%.{expected}"
