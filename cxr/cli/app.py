@@ -21,6 +21,7 @@ from cxr.cli import (
     evaluate,
     jobs,
     labels,
+    learning_curve,
     listen,
     look_alikes,
     models,
@@ -51,6 +52,7 @@ app.command(hidden=True)(train.work)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(slices.slices)
+app.command("learning-curve")(learning_curve.learning_curve)
 app.command("audit-model")(evaluate.audit_model)
 app.command("reader-study")(reader_study.reader_study)
 app.command()(predict.predict)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -23,7 +23,9 @@ from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError
 from cxr.core.paths import home
-from cxr.evaluation.label_review.ranking import LabelRanking
+
+if TYPE_CHECKING:  # a page shows reviews without what ranks labels
+    from cxr.evaluation.label_review.ranking import LabelRanking
 
 FOLDER, REVIEW = "label-reviews", "review.json"
 UNSURE, UNUSABLE = "unsure", "unusable"  # answers beside the classes
