@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 from highdicom import UID
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
     Comprehensive3DSR,
+    CoordinatesForMeasurement,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
     GraphicTypeValues,
@@ -34,6 +36,7 @@ from cxr.exchange.dicom_results.reading_result import ClassScore
 
 TITLE = "AI result, research use, not for diagnosis"
 _DEVICE_ROOT = "2.25"
+MODALITY = "121139"  # the concept, of DICOM's dictionary
 
 
 def structured_report(context: ResultContext) -> Dataset:
@@ -48,8 +51,9 @@ def structured_report(context: ResultContext) -> Dataset:
         procedure_reported=codes.CHEST_RADIOGRAPHY,
         imaging_measurements=groups if region is None else [*groups, region],
         title=codes.REPORT,
-        referenced_images=[header] if _has_library_entry(header) else None,
+        referenced_images=[_library_entry(header)],
     )
+    _name_modality(measured[0], header.Modality)
     report = Comprehensive3DSR(
         evidence=[header],
         content=measured[0],
@@ -63,9 +67,41 @@ def structured_report(context: ResultContext) -> Dataset:
     return complete(report, header)
 
 
-def _has_library_entry(header: Dataset) -> bool:
-    """Whether the original has what the template of an image library's entry asks of a radiograph."""
-    return header.Modality in PROJECTIONS and "PatientOrientation" in header and "ImagerPixelSpacing" in header
+def _library_entry(header: Dataset) -> Dataset:
+    """The original as the image library lists it, which viewers such as OHIF look for first.
+
+    The template's entry of a radiograph needs what many files lack; the entry of another kind has all the rest.
+    """
+    if header.Modality in PROJECTIONS and "PatientOrientation" in header and "ImagerPixelSpacing" in header:
+        return header
+    entry = Dataset()
+    entry.update(header)
+    entry.Modality = "OT"
+    return entry
+
+
+def _name_modality(item: Dataset, modality: str) -> None:
+    """Write the original's modality into the image library, where another one had to stand in for it."""
+    for child in item.get("ContentSequence", []):
+        if child.ConceptNameCodeSequence[0].CodeValue == MODALITY and child.ValueType == "CODE":
+            known = [getattr(dictionary.cid29, keyword) for keyword in dictionary.cid29.dir()]
+            for code in (code for code in known if code.value == modality):
+                child.ConceptCodeSequence = [CodedConcept.from_code(code)]
+        _name_modality(child, modality)
+
+
+def _whole_image(context: ResultContext) -> list[CoordinatesForMeasurement]:
+    """The frame of the original, which a number of the image as a whole is of: viewers draw what has a place."""
+    header = context.header
+    width, height = float(header.Columns), float(header.Rows)
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height], [0, 0]])
+    source = SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID)
+    return [CoordinatesForMeasurement(GraphicTypeValues.POLYLINE, corners, source)]
+
+
+def _ratio(context: ResultContext, name: CodedConcept, value: float) -> Measurement:
+    """A number from 0 to 1 of the image as a whole."""
+    return Measurement(name, value, codes.RATIO, referenced_coordinates=_whole_image(context))
 
 
 def _observers(context: ResultContext) -> ObservationContext:
@@ -100,9 +136,9 @@ def _summary(context: ResultContext, image: SourceImageForMeasurementGroup) -> M
     measurements, finding = [], codes.FINDING_OF_IMAGE
     if result.finding is not None:
         finding = codes.class_code(result.finding.key, result.finding.name)
-        measurements.append(Measurement(codes.PROBABILITY, result.finding.probability, codes.RATIO))
+        measurements.append(_ratio(context, codes.PROBABILITY, result.finding.probability))
         if result.threshold is not None:
-            measurements.append(Measurement(codes.THRESHOLD, result.threshold, codes.RATIO))
+            measurements.append(_ratio(context, codes.THRESHOLD, result.threshold))
     if decision := codes.DECISIONS.get(result.decision):
         evaluations.insert(0, QualitativeEvaluation(codes.PRESENCE, decision))
     if result.decision in ("class", "positive"):
@@ -137,7 +173,7 @@ def _class_score(
         finding_type=codes.class_code(score.key, score.name),
         algorithm_id=_algorithm(context),
         finding_sites=[FindingSite(codes.LUNG)],
-        measurements=[Measurement(codes.PROBABILITY, score.probability, codes.RATIO)],
+        measurements=[_ratio(context, codes.PROBABILITY, score.probability)],
         source_images=[image],
     )
 

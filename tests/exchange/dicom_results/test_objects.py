@@ -68,6 +68,12 @@ def coded(report: Dataset, name: str) -> list[Any]:
     return values
 
 
+def regions(report: Dataset) -> list[Dataset]:
+    """The outlines of heatmaps, without the frames that numbers of the whole image have."""
+    found = [item for item in items(report) if item.ValueType == "SCOORD"]
+    return [item for item in found if item.ConceptNameCodeSequence[0].CodeMeaning == "Image Region"]
+
+
 @pytest.mark.parametrize("number", range(4))
 def test_every_object_is_in_the_originals_study_under_its_patient(writer: ResultWriter, number: int) -> None:
     source = original_dataset(number)
@@ -102,9 +108,31 @@ def test_the_report_says_what_was_predicted_in_codes(writer: ResultWriter) -> No
     assert any("not a medical device" in text for text in coded(report, "Comment"))
 
 
+@pytest.mark.parametrize("number", [0, 1])  # with and without what the library's entry of a radiograph needs
+@pytest.mark.parametrize("decision", ["positive", "negative"])
+def test_the_report_has_what_viewers_look_for(writer: ResultWriter, number: int, decision: str) -> None:
+    source = original_dataset(number)
+    report = parsed(writer.write(original(number), content_of(decision))[0])
+    assert report.ConceptNameCodeSequence[0].CodeValue == "126000"
+    (library,) = [item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "111028"]
+    listed = [
+        item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for item in items(library) if item.ValueType == "IMAGE"
+    ]
+    assert listed == [source.SOPInstanceUID]
+    assert coded(report, "Modality") == [(source.Modality, "DCM")]
+    (measured,) = [item for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"]
+    for group in measured.ContentSequence:
+        kinds = {item.ConceptNameCodeSequence[0].CodeValue for item in group.ContentSequence}
+        assert {"112039", "112040"} <= kinds  # the tracking identifiers
+        for number_item in (item for item in group.ContentSequence if item.ValueType == "NUM"):
+            (place,) = number_item.ContentSequence
+            assert place.ValueType == "SCOORD"
+            assert place.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
 def test_the_region_is_where_the_heatmap_has_its_peak(writer: ResultWriter) -> None:
     report = parsed(writer.write(original(0), content_of())[0])
-    (region,) = [item for item in items(report) if item.ValueType == "SCOORD"]
+    (region,) = regions(report)
     points = np.array(region.GraphicData).reshape(-1, 2)
     assert np.array_equal(points[0], points[-1])
     x, y = points.mean(axis=0) / 96
@@ -116,7 +144,7 @@ def test_the_region_is_where_the_heatmap_has_its_peak(writer: ResultWriter) -> N
 def test_a_result_that_finds_nothing_marks_no_region(writer: ResultWriter, decision: str) -> None:
     objects = writer.write(original(1), content_of(decision))
     report = parsed(objects[0])
-    assert [item for item in items(report) if item.ValueType == "SCOORD"] == []
+    assert regions(report) == []
     if decision == "withheld":
         assert [item.kind for item in objects] == [ObjectKind.REPORT, ObjectKind.PDF]
         assert coded(report, "Probability") == []
@@ -169,7 +197,7 @@ def size_of(data: bytes) -> dict[str, int]:
 def test_a_corrected_x_ray_has_no_places_in_the_original(writer: ResultWriter, facts: dict[str, Any]) -> None:
     objects = writer.write(original(0), content_of(**facts))
     assert [item.kind for item in objects] == [ObjectKind.REPORT, ObjectKind.CAPTURE, ObjectKind.PDF]
-    assert [item for item in items(parsed(objects[0])) if item.ValueType == "SCOORD"] == []
+    assert regions(parsed(objects[0])) == []
 
 
 def errors(item: DicomObject, folder: Path) -> list[str]:
