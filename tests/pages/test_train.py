@@ -16,7 +16,7 @@ from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, training_job
+from cxr.jobs.job import Job, JobKind, training_job
 from cxr.jobs.run import Status
 from cxr.learning import missing_weights
 from cxr.learning.film_selection import AppliedGroup, ExcludedFilms, ExclusionReason, GroupUse
@@ -185,13 +185,24 @@ def test_a_finished_run_is_compared_with_the_default_model_with_an_interval_of_t
 
 
 @pytest.mark.usefixtures("trained")
-def test_without_a_common_test_film_there_is_no_comparison(phantoms: Path) -> None:
+def test_without_a_common_test_film_there_is_no_comparison_but_a_button_that_evaluates_both(
+    phantoms: Path, others: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = stored_models.evaluation_path("first")
     pd.read_csv(path).assign(role="train").to_csv(path, index=False)
     carry_out(tiny_recipe(training={"epochs": 1}), [phantoms], "second", stages=WITHOUT_INPUT_CHECK)
+    catalog.add(others / "loose")
+    started: list[Job] = []
+    monkeypatch.setattr(run_store, "start", lambda job, name: started.append(job))
     app = run()
     assert len(app.info) == 1
     assert not [element for element in app.dataframe if "Difference" in element.value]
+    assert app.button(key="second_first_both").disabled
+    app.multiselect(key="second_first_both_datasets").set_value(["loose"])
+    run(app).button(key="second_first_both").click()
+    assert not run(app).error
+    assert [job.kind for job in started] == [JobKind.EVALUATE] * 2
+    assert len(app.success) > 0
 
 
 @pytest.mark.usefixtures("trained")

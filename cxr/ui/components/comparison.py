@@ -23,12 +23,16 @@ from cxr.presentation.comparison_tables import (
     significance_definitions,
 )
 from cxr.presentation.metric_definitions import DEFINITIONS
+from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.curves import roc_chart
+from cxr.ui.components.evaluate_both import offer_both
 from cxr.ui.components.film_table import select_film, show_film_with_heatmap
 from cxr.ui.plain_text import plain, plain_lines
+
+NOTHING_SHARED = "dataset.nothing-shared"
 
 
 def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Comparison | None:
@@ -37,6 +41,9 @@ def show_comparison(first: ModelScores, second: ModelScores, key: str) -> Compar
         comparison = _cached_comparison((_scores_id(first), _scores_id(second)), first, second)
     except DatasetError as error:
         st.info(plain(error))
+        names = list(dict.fromkeys((first.name, second.name)))
+        if error.code == NOTHING_SHARED and set(names) <= set(registry.names()):
+            offer_both([registry.get_card(name) for name in names], key)
         return None
     sentence = comparison_sentence(comparison)
     st.dataframe(

@@ -55,7 +55,7 @@ def _add_by_path(key: str) -> None:
 def _add_zip() -> None:
     st.caption("An uploaded ZIP is held in memory and is gone when you leave the page, unless you save it.")
     # Any file may be chosen: the browser's own message about a file of another type would stay until it is removed.
-    upload = st.file_uploader("ZIP of X-rays", key="data_zip")
+    upload = st.file_uploader("ZIP of X-rays, up to 200 MB; add a larger one by its path", key="data_zip")
     if upload is None:
         return
     if not zipfile.is_zipfile(upload):
