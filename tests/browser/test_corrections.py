@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from playwright.sync_api import FilePayload, Page
+from playwright.sync_api import Dialog, FilePayload, Page
 
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.ui.components.read_this import LABEL
@@ -46,6 +46,16 @@ def test_a_mirrored_dicom_is_withheld_until_it_is_flipped_at_a_click(page: Page,
     assert page.locator("h4").inner_text() == "mirrored, flipped horizontally"
     page.get_by_role("button", name="Undo the correction").click()
     page.get_by_text(REJECTED).first.wait_for()
+    settled(page)
+    asked: list[str] = []
+
+    def leave(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.once("dialog", leave)
+    page.reload()
+    assert asked == ["beforeunload"]  # the browser asks before an uploaded X-ray is lost
 
 
 def test_a_click_on_a_tile_opens_its_x_ray_which_is_then_read(page: Page, server: Server) -> None:
