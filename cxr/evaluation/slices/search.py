@@ -128,7 +128,7 @@ def corrected_p(
     kinds = np.zeros((count, int(strata.max()) + 1), np.int64)
     np.add.at(kinds, (people, strata), 1)
     kind = np.unique(kinds, axis=0, return_inverse=True)[1].ravel()
-    of_patient: Floats = np.bincount(people, excess, count)
+    of_patient = np.asarray(np.bincount(people, excess, count), float)
     films = np.bincount(people, minlength=count)
     share = np.stack([np.bincount(people, inside, count) / films for inside in slices])  # of a patient in the slice
     mean = np.array([of_patient[kind == k].mean() for k in range(kind.max() + 1)])[kind]
