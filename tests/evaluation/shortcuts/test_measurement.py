@@ -12,7 +12,7 @@ import pytest
 
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.shortcuts.audited_films import VIEWS, AuditSettings
+from cxr.evaluation.shortcuts.audited_films import OUTLINING_LUNGS, VIEWS, AuditSettings
 from cxr.evaluation.shortcuts.measurement import (
     DELETING_REGIONS,
     RANDOMIZING_WEIGHTS,
@@ -93,9 +93,10 @@ def test_the_films_and_the_progress_are_reported(plain: tuple[ShortcutMeasuremen
     assert (measured.source, measured.class_by_source, measured.sources) == (None, None, ())
     regions = [result.name for result in measured.probes_outside_lungs]
     assert regions == ["corners", "border", "brightness", "sharpness"]  # all have one shape
-    assert steps[0] == (0, FILMS)
+    assert steps[0] == (1, FILMS, OUTLINING_LUNGS)
     assert (FILMS, FILMS) in steps
-    assert {step[2] for step in steps if len(step) > 2} == {TRAINING_PROBES, RANDOMIZING_WEIGHTS, DELETING_REGIONS}
+    titles = {step[2] for step in steps if len(step) > 2}
+    assert titles == {OUTLINING_LUNGS, TRAINING_PROBES, RANDOMIZING_WEIGHTS, DELETING_REGIONS}
     json.loads(measured.model_dump_json())
 
 
