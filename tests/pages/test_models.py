@@ -68,7 +68,7 @@ def test_a_model_is_set_as_default_rolled_back_and_deleted(two_models):
     assert default_model.default_name() == "first"
     press(choose(app, "second"), "models_delete_confirm_second")
     assert app.success[0].value == DELETED.format("second")
-    assert registry.names() == "first"
+    assert registry.names() == ["first"]
 
 
 def test_after_a_deletion_the_address_is_empty_and_the_default_is_shown(two_models):
