@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from cxr.core.access import Action, current_person
+from cxr.core.errors import CxrError
 from cxr.core.number_format import counted
 from cxr.presentation.report import Report
 from cxr.ui import frame
 from cxr.ui.pacs.configured import configured_server
 from cxr.ui.plain_text import plain
+from cxr.ui.sign_in import as_visitor
 
 if TYPE_CHECKING:
     from cxr.exchange.dicom_results.object_kinds import DicomObject
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 TITLE = "DICOM results"
 MADE = frame.page_only_key("Predict", "dicom_results")  # of one X-ray: film, model and target, objects
+PROBLEM = frame.page_only_key("Predict", "dicom_problem")
 SENT = frame.page_only_key("Predict", "dicom_sent")
 HELP = (
     "A structured report, the overlay, the report as PDF, an annotation and the heatmap, in the study of the original. "
@@ -37,17 +41,32 @@ def show_dicom_results(session: ReadingSession, content: Report) -> None:
 
     with st.expander(TITLE):
         ready = is_installed()
-        made = st.button("Make DICOM results", key="predict_dicom_make", help=HELP, disabled=not ready)
-        if not ready:
-            st.caption(NOT_INSTALLED)
         place = (content.film_id, content.model, content.target, content.method, content.withheld)
-        if made:
-            with frame.errors_shown():
+
+        def make() -> None:  # a callback, which no rerun of the page interrupts
+            with _problem_kept():
                 st.session_state[MADE] = (place, _made(session, content))
                 st.session_state.pop(SENT, None)
+
+        st.button(
+            "Make DICOM results", key="predict_dicom_make", help=HELP, disabled=not ready, on_click=as_visitor(make)
+        )
+        if not ready:
+            st.caption(NOT_INSTALLED)
+        if problem := st.session_state.pop(PROBLEM, ""):
+            st.error(plain(problem))
         known, objects = st.session_state.get(MADE) or (None, ())
         if known == place:
             _show_made(objects, content)
+
+
+@contextmanager
+def _problem_kept() -> Iterator[None]:
+    """Hold an expected error until the page is drawn."""
+    try:
+        yield
+    except CxrError as error:
+        st.session_state[PROBLEM] = str(error)
 
 
 def _made(session: ReadingSession, content: Report) -> list[DicomObject]:
@@ -87,19 +106,21 @@ def _show_sending(objects: Sequence[DicomObject]) -> str:
     person = current_person()
     may = person.may(Action.SEND_TO_PACS)
     sent = st.session_state.get(SENT) == [item.sop_instance_uid for item in objects]
-    pressed = st.button(
+
+    def send() -> None:
+        from cxr.exchange.pacs.client import PacsClient
+
+        with _problem_kept():
+            PacsClient.configured().store(objects)
+            st.session_state[SENT] = [item.sop_instance_uid for item in objects]
+
+    st.button(
         f"Send to {plain(settings.name)}",
         key="predict_dicom_send",
         disabled=sent or not may,
         help=None if may else plain(person.denial_reason(Action.SEND_TO_PACS)),
+        on_click=as_visitor(send),
     )
-    if pressed:
-        from cxr.exchange.pacs.client import PacsClient
-
-        with frame.errors_shown(), st.spinner(f"Sending to {plain(settings.name)}"):
-            PacsClient.configured().store(objects)
-            st.session_state[SENT] = [item.sop_instance_uid for item in objects]
-            sent = True
     return f"{settings.name} has {counted(len(objects), 'object')} of this result." if sent else ""
 
 
