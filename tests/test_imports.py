@@ -27,7 +27,7 @@ ROOMS = (
 )
 WITH_TENSORFLOW = {
     f"cxr.learning.{name}"
-    for name in ("backbones", "checkpoint", "epoch", "network", "optimization", "training", "normalization")
+    for name in ("backbones", "checkpoint", "epoch", "head_rate", "network", "normalization", "optimization", "training")
 }
 
 

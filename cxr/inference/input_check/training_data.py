@@ -22,9 +22,9 @@ from cxr.inference.input_check.findings import InputCheckCode
 from cxr.learning.augmentation import augment
 from cxr.registry.recipe_sections import AugmentationSettings
 
-MAX_FILMS = 240  # training images, as they are and once more varied
-MAX_CORRUPTED_FILMS = 120  # of those, with each corruption
-MAX_HELD_OUT = 160  # validation images
+MAX_FILMS = 480  # training images, as they are and once more varied
+MAX_CORRUPTED_FILMS = 160  # of those, with each corruption
+MAX_HELD_OUT = 320  # validation images
 NON_XRAYS = 288
 MIN_NON_XRAY_PX = 96  # smaller ones would have no detail to be recognized by
 MAX_OUT_OF_SCOPE = 100  # images left out of the classes, of each kind
@@ -76,8 +76,9 @@ def collect_examples(
     """
     role = dataset.table["role"].to_numpy()
     rng = np.random.default_rng(seed)
-    training = rng.permutation(np.flatnonzero(role == "train"))[:MAX_FILMS]
-    held_out = rng.permutation(np.flatnonzero(role == "val"))[:MAX_HELD_OUT]
+    sources = dataset.table["source"].to_numpy(str)
+    training = balanced_sample(np.flatnonzero(role == "train"), sources, MAX_FILMS, rng)
+    held_out = balanced_sample(np.flatnonzero(role == "val"), sources, MAX_HELD_OUT, rng)
     others = _sample_of_each_kind(out_of_scope, rng)
     corrupted = len(CORRUPTIONS) * min(len(training), MAX_CORRUPTED_FILMS)
     total = 2 * len(training) + corrupted + len(held_out) + NON_XRAYS + len(others)
@@ -100,6 +101,21 @@ def collect_examples(
             "There are no training and validation images here to train the input check with.", code="no-examples"
         )
     return InputCheckExamples(features[labeled], kinds[labeled], features[~labeled], len(training))
+
+
+def balanced_sample(
+    rows: NDArray[np.intp], sources: NDArray[np.str_], most: int, rng: np.random.Generator
+) -> NDArray[np.intp]:
+    """At most that many of the rows, at random, with the same number from each source as far as it has them.
+
+    The check is to know every source that the model knows: a plain sample would be of the largest alone.
+    """
+    rows = rng.permutation(rows)
+    rank = np.zeros(len(rows), np.intp)  # of each row among those of its source
+    for source in np.unique(sources[rows]):
+        own = sources[rows] == source
+        rank[own] = np.arange(own.sum())
+    return rows[np.argsort(rank, kind="stable")][:most]
 
 
 def out_of_scope_films(dataset: Dataset, roles: pd.Series, exclude_views: tuple[str, ...]) -> Dataset:

@@ -20,6 +20,7 @@ from cxr.inference.input_check.training_data import (
     MAX_FILMS,
     MAX_HELD_OUT,
     InputCheckExamples,
+    balanced_sample,
     collect_examples,
     out_of_scope_films,
 )
@@ -282,3 +283,18 @@ def test_non_x_rays_are_of_every_kind_and_the_same_for_a_seed():
         assert pixels.dtype == np.uint8
         np.testing.assert_array_equal(pixels, draw_non_xray(seed, 48))
         assert not np.array_equal(pixels, draw_non_xray(seed + len(DRAWN_KINDS), 48))
+
+
+def test_each_source_gives_as_many_films_as_another_as_far_as_it_has_them():
+    sources = np.array(["large"] * 900 + ["small"] * 30 + ["middle"] * 100)
+    rows = np.flatnonzero(np.arange(len(sources)) % 2 == 0)
+    chosen = balanced_sample(rows, sources, 120, np.random.default_rng(0))
+    assert len(set(chosen)) == 120
+    assert set(chosen) <= set(rows)
+    counts = dict(zip(*np.unique(sources[chosen], return_counts=True), strict=True))
+    assert counts["small"] == 15
+    assert counts["middle"] == 50
+    assert counts["large"] == 55
+    other = balanced_sample(rows, sources, 120, np.random.default_rng(1))
+    assert set(other[sources[other] == "large"]) != set(chosen[sources[chosen] == "large"])
+    assert len(balanced_sample(rows, sources, 5000, np.random.default_rng(0))) == len(rows)

@@ -94,7 +94,7 @@ def show_viewer(
     def choose_method() -> None:
         code = (st.session_state.get(key) or {}).get("method")
         if on_method and heatmaps and code in heatmaps.methods:
-            on_method(code)
+            on_method(str(code))
 
     _viewer(
         key=key,
