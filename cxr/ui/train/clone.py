@@ -13,7 +13,7 @@ from cxr.registry.recipe import Recipe, built_in_names
 from cxr.ui.train.recipe_form import fill_form
 from cxr.ui.train.training_data import DATASETS
 
-CLONE = "New training with these settings"
+CLONE = "Use these settings again"
 CLONE_HELP = "Fills the form with this run's recipe, values and datasets. Nothing starts before you press Start."
 RECIPE = "train_recipe"  # session key of the chosen recipe
 NEW, NEXT_VIEW = "New training", "train_next_view"  # the view of the form; session key of the view to show next
