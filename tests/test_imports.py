@@ -27,7 +27,16 @@ ROOMS = (
 )
 WITH_TENSORFLOW = {
     f"cxr.learning.{name}"
-    for name in ("backbones", "checkpoint", "epoch", "head_rate", "network", "normalization", "optimization", "training")
+    for name in [
+        "backbones",
+        "checkpoint",
+        "epoch",
+        "head_rate",
+        "network",
+        "normalization",
+        "optimization",
+        "training",
+    ]
 }
 
 

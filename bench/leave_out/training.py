@@ -48,8 +48,8 @@ class Settings:
 
     def numbers(self) -> dict[str, Any]:
         """The settings as arrays for the compiled step."""
-        names = ("rate", "head_rate", "first_block", "equalize", "local_contrast", "margin", "blur", "random_filter")
-        names += ("mixed_styles", "normal_loss", "smoothing", "dropout", "average", "steps")
+        names = ["rate", "head_rate", "first_block", "equalize", "local_contrast", "margin", "blur", "random_filter"]
+        names += ["mixed_styles", "normal_loss", "smoothing", "dropout", "average", "steps"]
         values = {name: getattr(self, name) for name in names}
         augmentation = {name: jnp.float32(value) for name, value in self.augmentation.items()}
         return {name: jnp.float32(value) for name, value in values.items()} | {"augmentation": augmentation}

@@ -182,7 +182,10 @@ def test_the_head_may_learn_at_a_multiple_of_the_rate(name):
     settings = {"name": name, "rate": 0.01, "head_rate": 4.0, "momentum": 0.0}
     optimizer = make_optimizer(tiny_recipe(optimiser=settings).optimiser, 1, 1)
     model = keras.Sequential(
-        [keras.layers.Input((1,)), *(keras.layers.Dense(1, use_bias=False, name=layer) for layer in ("conv", "dense1", "logits"))]
+        [
+            keras.layers.Input((1,)),
+            *(keras.layers.Dense(1, use_bias=False, name=layer) for layer in ("conv", "dense1", "logits")),
+        ]
     )
     before = [np.asarray(weight).item() for weight in model.trainable_variables]
     optimizer.build(model.trainable_variables)

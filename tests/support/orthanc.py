@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from cxr.exchange.pacs.configuration import Credentials, DicomWebSettings
+from tests.support.own_network import PROJECT, Relays, enclosed, unshared
 from tests.support.waiting import wait_until
 
 PROGRAM = shutil.which("Orthanc")
@@ -20,7 +21,8 @@ PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 USER, PASSWORD = "cxr", "only-for-tests"
 AE_TITLE, START_S = "ORTHANC", 60.0
 needs_orthanc = pytest.mark.skipif(
-    not (PROGRAM and PLUGIN.exists()), reason="Debian's orthanc and orthanc-dicomweb are not installed"
+    not (PROGRAM and PLUGIN.exists() and unshared()),
+    reason="Debian's orthanc and orthanc-dicomweb are not installed, or cannot have a network of their own here",
 )
 
 
@@ -32,11 +34,13 @@ def free_port() -> int:
 
 
 class Orthanc:
-    """The server; it answers this machine alone."""
+    """The server, in a network of its own, as it would listen on every address; 127.0.0.1 leads to it."""
 
     def __init__(self, folder: Path, receiver_port: int = 0) -> None:
         self.port, self.dicom_port, self._folder = free_port(), free_port(), folder
+        self._ports = ([self.port, self.dicom_port], [receiver_port] if receiver_port else [])
         self._process: subprocess.Popen[bytes] | None = None
+        self._relays: Relays | None = None
         folder.mkdir(parents=True, exist_ok=True)
         modalities = {"sender": ["SENDER", "127.0.0.1", 104], "cxr": ["CXR", "127.0.0.1", receiver_port or 104]}
         configuration: dict[str, Any] = {
@@ -60,8 +64,9 @@ class Orthanc:
         """Start the server and wait until it answers."""
         assert PROGRAM
         with (self._folder / "orthanc.log").open("ab") as log:
-            command = [PROGRAM, str(self._folder / "orthanc.json")]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            command = enclosed([PROGRAM, str(self._folder / "orthanc.json")], self._folder, *self._ports)
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=PROJECT)
+        self._relays = Relays(self._folder, *self._ports)
         wait_until(self._answers, START_S)
 
     def stop(self) -> None:
@@ -70,6 +75,9 @@ class Orthanc:
             self._process.terminate()
             self._process.wait(30)
             self._process = None
+        if self._relays is not None:
+            self._relays.close()
+            self._relays = None
 
     def _answers(self) -> bool:
         try:
