@@ -130,5 +130,5 @@ def _raise_loopback() -> None:
 if __name__ == "__main__":
     os.chdir(PROJECT)
     _raise_loopback()
-    numbers = [[int(port) for port in text.split(",") if port] for text in sys.argv[2:4]]
-    sys.exit(asyncio.run(_inside(Path(sys.argv[1]), *numbers, sys.argv[4:])))
+    inward, outward = ([int(port) for port in text.split(",") if port] for text in sys.argv[2:4])
+    sys.exit(asyncio.run(_inside(Path(sys.argv[1]), inward, outward, sys.argv[4:])))
