@@ -15,6 +15,7 @@ import pandas as pd
 
 from cxr.core.access import Action
 from cxr.core.audit_trail import audited
+from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
@@ -217,7 +218,7 @@ def compare_models(first: str, second: str, paths: Sequence[str], split: str | N
 
 def check_same_films(steps: FinishedSteps, dataset: Dataset, card: Card) -> None:
     """DatasetError where the steps were finished with other films, labels or another version of the model."""
-    digest = hashlib.sha256(f"{card.name}@{card.version}\n{dataset.table.to_csv(index=False)}".encode())
+    digest = hashlib.sha256(f"{card.name}@{card.version}\n{frame_csv(dataset.table)}".encode())
     steps.check_unchanged("films", digest.hexdigest())
 
 

@@ -121,7 +121,7 @@ def test_an_evaluation_goes_on_when_its_page_is_left_and_is_there_after_a_reload
     expect(offered.or_(evaluate.get_by_role("button", name=DELETE_EVALUATION))).to_be_visible(timeout=WAIT_MS)
     if offered.is_visible():
         offered.click()
-    expect(chosen).to_have_value("Phantoms")
+    expect(chosen).to_have_value("phantoms")
     assert [path.name for path in (server.home / "evaluations").glob("tiny@*/*.csv")] == ["phantoms.csv"]
     evaluate.goto(f"{server.url}/jobs")
     evaluate.get_by_role("heading", name="Past jobs").wait_for()

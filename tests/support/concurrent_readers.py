@@ -7,9 +7,7 @@ pixel; the id of the film that was read; and, for an image that was read alone b
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
-import json
 import re
 import statistics
 import time
@@ -25,6 +23,7 @@ from websockets.exceptions import WebSocketException
 
 from cxr.films.film import film_id
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
+from cxr.presentation.film_payload import unpack
 from tests.support.server import Server
 from tests.support.visitor import Refused, Visitor
 
@@ -160,15 +159,18 @@ def crossings(visitor: Visitor, film: MarkedFilm) -> Iterable[str]:
     ids = {found for _, widget in visitor.widgets() for found in re.findall(rf"{RESPONSE}([0-9a-f]+)", widget.id)}
     if ids != {film_id(film.data)}:
         yield f"{film.name}: the page has the reading of {sorted(ids)}."
-    images = [_image(widget) for kind, widget in visitor.widgets() if kind == "bidi_component"]
+    images = [image for kind, widget in visitor.widgets() if kind == "bidi_component" for image in _images(widget)]
     if len(images) != 1 or not np.array_equal(images[0], film.pixels):
         yield f"{film.name}: the image is another one."
 
 
-def _image(viewer: object) -> NDArray[np.uint8]:
-    text = getattr(viewer, "json", "") or viewer.mixed.json  # type: ignore[attr-defined]
-    url = json.loads(text)["film"]
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))))
+def _images(component: object) -> list[NDArray[np.uint8]]:
+    """The X-ray that a component carries, as the model sees it; none where it carries none."""
+    data: bytes = component.bytes  # type: ignore[attr-defined]
+    if not data:
+        return []
+    rendering, samples = unpack(data)
+    return [rendering[samples]]
 
 
 def _shown_prediction(visitor: Visitor) -> str:

@@ -20,6 +20,9 @@ from cxr.evaluation.revision import revise
 from cxr.evaluation.scores import read_scores
 from cxr.evaluation.stored_evaluations import store_evaluation, stored_evaluations
 from cxr.exchange import model_formats
+from cxr.exchange.pacs.client import PacsClient
+from cxr.exchange.pacs.configuration import Credentials, DicomWebSettings
+from cxr.exchange.pacs.search import SearchTerms
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference import reader_responses
 from cxr.inference.batch import read_sources
@@ -101,6 +104,11 @@ def label_review():
     )
 
 
+def pacs():
+    pytest.importorskip("dicomweb_client", reason="dicomweb-client is not installed (requirements-dicom.txt)")
+    return PacsClient(DicomWebSettings(url="http://127.0.0.1:9/dicom-web"), Credentials())
+
+
 def dataset():
     return Dataset.open(catalog.entries()[0].path)
 
@@ -143,6 +151,8 @@ DO = {
     Action.ROLL_BACK: lambda home: default_model.roll_back(),
     Action.RENAME_MODEL: lambda home: registry.rename("first", "sixth"),
     Action.DELETE_MODEL: lambda home: registry.delete("first"),
+    Action.SEARCH_PACS: lambda home: pacs().search(SearchTerms()),
+    Action.SEND_TO_PACS: lambda home: pacs().store([]),
 }
 
 

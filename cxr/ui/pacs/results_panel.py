@@ -39,23 +39,23 @@ def show_dicom_results(session: ReadingSession, content: Report) -> None:
         return
     from cxr.exchange.dicom_results.writing import NOT_INSTALLED, is_installed  # late: few X-rays need it
 
-    with st.expander(TITLE):
-        ready = is_installed()
-        place = (content.film_id, content.model, content.target, content.method, content.withheld)
+    ready = is_installed()
+    place = (content.film_id, content.model, content.target, content.method, content.withheld)
+    problem = st.session_state.pop(PROBLEM, "")
+    known, objects = st.session_state.get(MADE) or (None, ())
 
-        def make() -> None:  # a callback, which no rerun of the page interrupts
-            with _problem_kept():
-                st.session_state[MADE] = (place, _made(session, content))
-                st.session_state.pop(SENT, None)
+    @as_visitor
+    def make() -> None:  # a callback, which no rerun of the page interrupts
+        with _problem_kept():
+            st.session_state[MADE] = (place, _made(session, content))
+            st.session_state.pop(SENT, None)
 
-        st.button(
-            "Make DICOM results", key="predict_dicom_make", help=HELP, disabled=not ready, on_click=as_visitor(make)
-        )
+    with st.expander(TITLE, expanded=bool(problem) or known == place):  # open where it has something to show
+        st.button("Make DICOM results", key="predict_dicom_make", help=HELP, disabled=not ready, on_click=make)
         if not ready:
             st.caption(NOT_INSTALLED)
-        if problem := st.session_state.pop(PROBLEM, ""):
+        if problem:
             st.error(plain(problem))
-        known, objects = st.session_state.get(MADE) or (None, ())
         if known == place:
             _show_made(objects, content)
 
@@ -107,6 +107,7 @@ def _show_sending(objects: Sequence[DicomObject]) -> str:
     may = person.may(Action.SEND_TO_PACS)
     sent = st.session_state.get(SENT) == [item.sop_instance_uid for item in objects]
 
+    @as_visitor
     def send() -> None:
         from cxr.exchange.pacs.client import PacsClient
 
@@ -119,7 +120,7 @@ def _show_sending(objects: Sequence[DicomObject]) -> str:
         key="predict_dicom_send",
         disabled=sent or not may,
         help=None if may else plain(person.denial_reason(Action.SEND_TO_PACS)),
-        on_click=as_visitor(send),
+        on_click=send,
     )
     return f"{settings.name} has {counted(len(objects), 'object')} of this result." if sent else ""
 
