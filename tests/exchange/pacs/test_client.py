@@ -9,18 +9,22 @@ from pathlib import Path
 import httpx
 import pytest
 from pydicom import dcmread
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from cxr.core.access import Person, acting_as
 from cxr.core.errors import AccessError, ExchangeError
 from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
 from cxr.exchange.dicom_results.writing import ResultWriter
+from cxr.exchange.listener.sending import send_to_node
 from cxr.exchange.pacs.client import PAGE, PacsClient
-from cxr.exchange.pacs.configuration import Credentials
+from cxr.exchange.pacs.configuration import Credentials, DicomNode
 from cxr.exchange.pacs.search import SearchTerms, fields, films_in
 from cxr.exchange.pacs.sources import pacs_sources
+from cxr.films.film_warning import FilmWarning
+from cxr.films.isolation.pool import read_isolated
 from tests.support.dicom_originals import content_of, original, original_dataset
 from tests.support.file_seeds import quiet_writing
-from tests.support.orthanc import PASSWORD, USER, Orthanc, needs_orthanc
+from tests.support.orthanc import AE_TITLE, PASSWORD, USER, Orthanc, needs_orthanc
 
 pytestmark = needs_orthanc
 ORIGINALS = 20
@@ -49,6 +53,45 @@ def test_twenty_x_rays_are_stored_found_and_fetched_as_they_were(client: PacsCli
     assert (one.study_date, one.study_time, one.patient.birth_date) == ("2024-01-02", "10:11", "1931-08-17")
     with quiet_writing():
         assert dcmread(BytesIO(client.retrieve(one))) == dcmread(BytesIO(original(7)))
+
+
+def test_twenty_x_rays_sent_by_c_store_are_found_and_fetched_as_they_were(client: PacsClient, orthanc: Orthanc) -> None:
+    from pynetdicom import AE
+    from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+        ComputedRadiographyImageStorage,
+        DigitalXRayImageStorageForPresentation,
+    )
+
+    entity = AE("SENDER")
+    for kind in (ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation):
+        entity.add_requested_context(kind, ExplicitVRLittleEndian)
+    association = entity.associate("127.0.0.1", orthanc.dicom_port, ae_title=AE_TITLE)
+    with quiet_writing():
+        files = [dcmread(BytesIO(original(number))) for number in range(ORIGINALS)]
+        assert {association.send_c_store(file).Status for file in files} == {0}
+        association.release()
+        found = {film.sop_uid: film for film in client.search(SearchTerms()).films}
+        assert len(found) == ORIGINALS
+        fetched = [dcmread(BytesIO(client.retrieve(found[file.SOPInstanceUID]))) for file in files]
+    assert fetched == files
+
+
+def test_results_sent_to_a_node_are_in_the_study(client: PacsClient, orthanc: Orthanc) -> None:
+    orthanc.add(original(1))
+    (film,) = client.search(SearchTerms()).films
+    writer = ResultWriter()
+    objects = writer.write(client.retrieve(film), content_of())
+    writer.close()
+    send_to_node(DicomNode(ae_title=AE_TITLE, host="127.0.0.1", port=orthanc.dicom_port), "SENDER", objects)
+    assert all(client.has(item.sop_instance_uid) for item in objects)
+
+
+def test_what_is_no_x_ray_says_so_when_it_is_read(client: PacsClient, orthanc: Orthanc) -> None:
+    slice_ = {"Modality": "CT", "SOPClassUID": CTImageStorage}
+    orthanc.add(original(3, **slice_))
+    (ct,) = client.search(SearchTerms()).films
+    assert client.search(SearchTerms(radiographs_only=True)).films == []
+    assert FilmWarning.CT in read_isolated(client.retrieve(ct)).warnings
 
 
 def test_results_are_sent_back_and_are_in_the_study(client: PacsClient, orthanc: Orthanc) -> None:
