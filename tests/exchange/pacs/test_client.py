@@ -57,7 +57,7 @@ def test_twenty_x_rays_are_stored_found_and_fetched_as_they_were(client: PacsCli
 
 def test_twenty_x_rays_sent_by_c_store_are_found_and_fetched_as_they_were(client: PacsClient, orthanc: Orthanc) -> None:
     from pynetdicom import AE
-    from pynetdicom.sop_class import (  # type: ignore[attr-defined]
+    from pynetdicom.sop_class import (
         ComputedRadiographyImageStorage,
         DigitalXRayImageStorageForPresentation,
     )
