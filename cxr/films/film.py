@@ -24,7 +24,7 @@ from PIL import Image, ImageOps
 from cxr.core.bounded_files import open_regular
 from cxr.films.deep_image import DeepImage
 from cxr.films.film_warning import FilmWarning, pixel_warnings
-from cxr.films.gray_pixels import color_to_gray
+from cxr.films.gray_pixels import ColorExtent, color_to_gray
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
 from cxr.films.image_file import decode_image
 from cxr.films.position import Edges
@@ -166,14 +166,16 @@ def _from_dicom(data: bytes, deep: bool) -> Film:
 
     _silence_decoders()  # again: pydicom sets its log level when it is imported
     image = read_dicom(data, MAX_PIXELS, deep)
-    pixels, has_color = color_to_gray(image.pixels)
+    pixels, color = color_to_gray(image.pixels)
+    if color is ColorExtent.THROUGHOUT:  # nobody photographs a film into a DICOM file; such are other modalities
+        color = ColorExtent.SOME
     return Film(
         pixels=pixels,
         format="DICOM",
         bits=image.bits,
         view=image.view,
         pixel_spacing_mm=image.pixel_spacing_mm,
-        warnings=image.warnings + pixel_warnings(pixels, has_color),
+        warnings=image.warnings + pixel_warnings(pixels, color),
         deep=image.deep,
         edges=image.edges,
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.films.burned_in_text import contains_text
+from cxr.films.gray_pixels import ColorExtent
 
 SMALL_PX = 128
 ELONGATED = 2.0  # longer side by shorter side
@@ -39,6 +40,11 @@ class FilmWarning(StrEnum):
         "color",
         "This image has color and was converted to grayscale. "
         "Check that it is a plain X-ray, not a photograph, a screenshot or an overlay.",
+    )
+    PHOTOGRAPH = (
+        "photograph",
+        "This image has color all over, as a photograph of a film or of a screen has. "
+        "It was converted to grayscale; the model was trained on digital X-rays.",
     )
     SMALL = "small", f"This image is smaller than {SMALL_PX} pixels on one side; findings may be lost at this size."
     ELONGATED = "elongated", "This image is very elongated and is distorted by resizing to the model's square input."
@@ -93,13 +99,14 @@ class FilmWarning(StrEnum):
     ROTATED_RIGHT = "corrected-rotated-right", _corrected("rotated by 90° to the right")
 
 
-def pixel_warnings(pixels: NDArray[np.uint8], has_color: bool) -> tuple[FilmWarning, ...]:
+def pixel_warnings(pixels: NDArray[np.uint8], color: ColorExtent = ColorExtent.NONE) -> tuple[FilmWarning, ...]:
     """The warnings that an image's gray pixels give reason for, and its color where it had any."""
     height, width = pixels.shape
     sample = pixels[:: max(1, height // _SAMPLED_LINES), :: max(1, width // _SAMPLED_LINES)]
     dark, bright = np.percentile(sample, (1, 99))
     reasons = {
-        FilmWarning.COLOR: has_color,
+        FilmWarning.COLOR: color is ColorExtent.SOME,
+        FilmWarning.PHOTOGRAPH: color is ColorExtent.THROUGHOUT,
         FilmWarning.SMALL: min(height, width) < SMALL_PX,
         FilmWarning.ELONGATED: max(height, width) > ELONGATED * min(height, width),
         FilmWarning.LOW_CONTRAST: bright - dark < LOW_CONTRAST,

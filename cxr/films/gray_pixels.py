@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,15 @@ from cxr.films.gray_range import GrayRange, counted_range, inner, sampled_range
 
 BAND_PX = 1 << 20  # samples in a band: a large image needs little more memory than its own pixels
 _COLOR_SPREAD, _COLOR_SHARE = 24, 0.0005  # channels further apart in more pixels are color, not JPEG's chroma noise
+_TINT_SPREAD, _TINT_SHARE = 8, 0.15  # further apart in this share of the pixels: the image has color all over
+
+
+class ColorExtent(StrEnum):
+    """How much of an image has color."""
+
+    NONE = "none"
+    SOME = "some"
+    THROUGHOUT = "throughout"
 
 
 def row_bands(pixels: NDArray[Any]) -> Iterator[slice]:
@@ -56,10 +66,13 @@ def _signed(shown: GrayRange, sign: float) -> GrayRange:
     return shown if sign > 0 else GrayRange(-shown.high, -shown.low, shown.has_long_tails)
 
 
-def color_to_gray(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:
-    """Gray pixels of gray or RGB ones, and whether more than a trace of them had color."""
+def color_to_gray(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ColorExtent]:
+    """Gray pixels of gray or RGB ones, and how many of them had color."""
     if pixels.ndim == 2:
-        return pixels, False
+        return pixels, ColorExtent.NONE
     spread = pixels.max(axis=2) - pixels.min(axis=2)
-    has_color = bool(np.mean(spread > _COLOR_SPREAD) > _COLOR_SHARE)
-    return np.array(Image.fromarray(pixels).convert("L")), has_color
+    extent = ColorExtent.NONE
+    if np.mean(spread > _COLOR_SPREAD) > _COLOR_SHARE:
+        throughout = np.mean(spread > _TINT_SPREAD) > _TINT_SHARE
+        extent = ColorExtent.THROUGHOUT if throughout else ColorExtent.SOME
+    return np.array(Image.fromarray(pixels).convert("L")), extent

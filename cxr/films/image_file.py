@@ -167,7 +167,7 @@ def _gray(image: Image.Image, samples: _Samples) -> tuple[NDArray[np.uint8], tup
     """Gray pixels, and the warnings that they give reason for. Transparent pixels become black."""
     if _has_deep_samples(image):
         pixels, has_long_tails = scaled_to_8_bits(_deep_samples(image, samples), samples.sign)
-        return pixels, (*((FilmWarning.LONG_TAILS,) if has_long_tails else ()), *pixel_warnings(pixels, False))
+        return pixels, (*((FilmWarning.LONG_TAILS,) if has_long_tails else ()), *pixel_warnings(pixels))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
@@ -179,5 +179,5 @@ def _gray(image: Image.Image, samples: _Samples) -> tuple[NDArray[np.uint8], tup
         raise ReadFailure.DARK_16_BIT_COLOR.error
     if samples.is_signed and image.mode == "L":
         levels ^= 0x80  # Pillow takes the bytes as unsigned
-    pixels, has_color = color_to_gray(levels)
-    return pixels, pixel_warnings(pixels, has_color)
+    pixels, color = color_to_gray(levels)
+    return pixels, pixel_warnings(pixels, color)

@@ -202,11 +202,20 @@ def test_a_damaged_exif_is_ignored() -> None:
     assert np.array_equal(Film.read(data).pixels, drawn())
 
 
-def test_color_becomes_gray_with_a_warning() -> None:
-    color = np.dstack([drawn(), drawn()[::-1], drawn()])
+def test_color_in_a_part_becomes_gray_with_a_warning() -> None:
+    color = np.dstack([drawn()] * 3)
+    color[4:20, 4:20] = (255, 40, 40)  # an arrow, say
     film = Film.read(saved(color, "PNG"))
     assert film.pixels.ndim == 2
     assert film.warnings == (FilmWarning.COLOR,)
+
+
+@pytest.mark.parametrize("tint", [(0.6, 0.8, 1.0), (1.0, 0.8, 0.55)], ids=["blue", "brown"])
+def test_color_all_over_is_said_to_be_a_photograph(tint: tuple[float, float, float]) -> None:
+    photograph = np.dstack([(drawn() * share).astype(np.uint8) for share in tint])
+    for kind in ("PNG", "JPEG"):
+        assert FilmWarning.PHOTOGRAPH in Film.read(saved(photograph, kind)).warnings
+    assert Film.read(saved(np.dstack([drawn()] * 3), "JPEG")).warnings == ()
 
 
 def test_a_small_and_an_elongated_image_get_a_warning() -> None:
