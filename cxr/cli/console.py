@@ -84,6 +84,7 @@ def follow(run: Run, stops: bool = True) -> Status:
                     progress.console.print(epoch_line(row), soft_wrap=True)
                 printed = max(printed, len(history))
                 where = f"epoch {status.epoch} of {status.epochs}" if status.phase == Phase.TRAINING else status.phase
+                where = f"{status.part} of {status.parts}: {where}" if status.parts else where
                 progress.update(
                     task, description=where or status.state, completed=status.done, total=status.total or None
                 )
@@ -102,11 +103,13 @@ def follow(run: Run, stops: bool = True) -> Status:
     return status
 
 
-def follow_to_end(run: Run, as_json: bool, stops: bool = True) -> None:
-    """Follow a run and print how it ended; RunError if it has made nothing."""
+def follow_to_end(run: Run, as_json: bool, stops: bool = True, quiet: bool = False) -> None:
+    """Follow a run and print how it ended, unless `quiet`; RunError if it has made nothing."""
     status = follow(run, stops)
     if status.state == "failed" or (status.state != "finished" and not status.model):
         raise RunError(status.sentence or f"Job {run.id} ended without a result.")
+    if quiet:
+        return
     if as_json:
         print_json(run_dict(run))
     else:
@@ -123,14 +126,32 @@ def epoch_line(row: Mapping[str, float]) -> str:
 
 
 def run_dict(run: Run) -> dict[str, Any]:
-    """A run's ID and status, ready for JSON."""
+    """A run's ID, status and notes, ready for JSON."""
     from dataclasses import asdict
 
-    return {"run": run.id, "kind": run.kind} | asdict(run.status)
+    return {"run": run.id, "kind": run.kind} | asdict(run.status) | notes_dict(run)
+
+
+def notes_dict(run: Run) -> dict[str, Any]:
+    """The note and the tags of a job, ready for JSON."""
+    from cxr.jobs.run_notes import notes_of
+
+    notes = notes_of(run)
+    return {"note": notes.note, "tags": list(notes.tags)}
+
+
+def notes_text(run: Run) -> str:
+    """The note and the tags of a job as lines; empty where it has none."""
+    from cxr.jobs.run_notes import notes_of
+
+    notes = notes_of(run)
+    tags = " ".join(f"#{tag}" for tag in notes.tags)
+    return "".join(f"{line}\n" for line in (tags, notes.note) if line)
 
 
 def run_line(status: Status) -> str:
     """A run's progress and what it has made as one line."""
     epochs = f"epoch {status.epoch} of {status.epochs}" if status.epochs else ""
+    epochs = f"{status.part} of {status.parts}, {epochs}".strip(", ") if status.parts else epochs
     step = f"{status.phase} {status.done} of {status.total}" if status.alive and status.total else status.phase
     return ", ".join(part for part in (epochs, step, status.model and f"model {status.model}", status.result) if part)

@@ -11,29 +11,37 @@ from cxr.cli.options import Json, Wait
 
 if TYPE_CHECKING:
     from cxr.jobs.job import Job
+    from cxr.jobs.run import Run
     from cxr.registry.card import Card
 
 RunId = Annotated[str, typer.Argument(help="The ID of a job, or its first characters; cxr jobs list shows IDs.")]
 Kind = Annotated[str | None, typer.Option(help="Only jobs of this kind: train, evaluate, audit or read.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only jobs with this tag; repeat it for several.")]
+Text = Annotated[str, typer.Option(help="Only jobs with this text in their note or tags.")]
 
 app = typer.Typer(help="List, show, watch, stop, resume and delete jobs: everything that takes long.")
 
 
 @app.command("list")
-def list_(kind: Kind = None, as_json: Json = False) -> None:
+def list_(kind: Kind = None, tag: Tags = None, text: Text = "", as_json: Json = False) -> None:
     """List all jobs, newest first."""
     from cxr.jobs import run_store
     from cxr.jobs.job import JobKind
+    from cxr.jobs.run_notes import checked_tags, notes_of
 
     if kind is not None and kind not in list(JobKind):
         raise typer.BadParameter(f"There is no kind '{kind}'. Kinds: {', '.join(JobKind)}.")
     runs = run_store.all_runs() if kind is None else run_store.of_kind(JobKind(kind))
+    wanted = checked_tags(tag or ())
+    runs = [run for run in runs if notes_of(run).matches(wanted, text)]
     if as_json:
         console.print_json([console.run_dict(run) for run in runs])
         return
     for run in runs:
         status = run.status
-        typer.echo(f"{run.id:44} {run.kind or 'damaged':9} {status.state:12} {console.run_line(status)}")
+        tags = " ".join(f"#{tag}" for tag in notes_of(run).tags)
+        line = f"{console.run_line(status)}  {tags}".strip()
+        typer.echo(f"{run.id:44} {run.kind or 'damaged':9} {status.state:12} {line}")
 
 
 @app.command("show")
@@ -48,6 +56,7 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     status = run.status
     where = f" on {status.device}" if status.device else ""
     typer.echo(f"{run.id}: {status.state}. {status.sentence}\n{console.run_line(status)}{where}")
+    typer.echo(console.notes_text(run), nl=False)
     for row in run.history():
         typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
     typer.echo("\n".join(run.log_tail(10)))
@@ -82,6 +91,46 @@ def resume(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
         console.follow_to_end(run, as_json)
     else:
         console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed job {run.id}.")
+
+
+@app.command("note")
+def note(
+    run_id: RunId,
+    text: Annotated[str | None, typer.Argument(help='The note; "" removes it. Without a text, it is shown.')] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a note on a job, or show it."""
+    from cxr.jobs import run_store
+    from cxr.jobs.run_notes import write_notes
+
+    run = run_store.find(run_id)
+    write_notes(run, note=text)
+    _print_notes(run, as_json)
+
+
+@app.command("tag")
+def tag(
+    run_id: RunId,
+    tags: Annotated[list[str] | None, typer.Argument(help="Tags to add. Without any, they are shown.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="A tag to remove; repeat it for several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add tags to a job, or remove them."""
+    from cxr.jobs import run_store
+    from cxr.jobs.run_notes import checked_tags, notes_of, write_notes
+
+    run = run_store.find(run_id)
+    removed = checked_tags(remove or ())
+    kept = [tag for tag in notes_of(run).tags if tag not in removed]
+    write_notes(run, tags=[*kept, *(tags or ())])
+    _print_notes(run, as_json)
+
+
+def _print_notes(run: Run, as_json: bool) -> None:
+    if as_json:
+        console.print_json({"run": run.id} | console.notes_dict(run))
+    else:
+        typer.echo(console.notes_text(run) or f"Job {run.id} has no note and no tags.\n", nl=False)
 
 
 @app.command("delete")

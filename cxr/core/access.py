@@ -46,6 +46,7 @@ class Action(StrEnum):
     STOP_RUN = "stop a job"
     RESUME_RUN = "resume a job"
     DELETE_RUN = "delete a job"
+    ANNOTATE_RUN = "write a note on a job"
     TRAIN_MODEL = "train a model"
     EXPORT_MODEL = "export a model"
     REVISE_MODEL = "revise a model"

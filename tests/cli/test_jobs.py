@@ -105,3 +105,19 @@ def test_an_archive_is_read_and_evaluated_from_its_readings(
     assert found["auc"] == pytest.approx(again["auc"], abs=1e-6)
     assert cxr("evaluate", "--data", phantoms, "--readings", tmp_path)[0] == 4
     assert cxr("read", tmp_path / "gone", "--out", tmp_path / "new")[0] == 4
+
+
+def test_notes_and_tags_are_written_shown_and_found(home: Path, answer: Answer, cxr: Cxr) -> None:
+    first, second = ended(training_job("", ()), "tiny"), ended(training_job("", ()), "tiny")
+    assert answer("jobs", "note", first.id, "Halved the rate.")["note"] == "Halved the rate."
+    answer("jobs", "tag", first.id, "adults", "Night")
+    assert answer("jobs", "tag", first.id, "--remove", "night")["tags"] == ["adults"]
+    assert answer("jobs", "show", first.id)["note"] == "Halved the rate."
+    for chosen in (("--tag", "Adults"), ("--text", "HALVED")):
+        assert [job["run"] for job in answer("jobs", "list", *chosen)] == [first.id]
+    assert [job["run"] for job in answer("jobs", "list", "--text", "")] == [second.id, first.id]
+    assert "#adults" in cxr("jobs", "list")[1]
+    assert "Halved the rate." in cxr("jobs", "show", first.id)[1]
+    assert "Halved the rate." in cxr("jobs", "note", first.id)[1]
+    assert cxr("jobs", "tag", first.id, "x" * 99)[0] == RUN
+    assert answer("jobs", "note", first.id, "")["note"] == ""

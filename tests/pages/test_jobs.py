@@ -18,9 +18,11 @@ from cxr.jobs.job import Job, ReadParameters, training_job
 from cxr.jobs.kinds import execute
 from cxr.jobs.read import LISTING, reading_job
 from cxr.jobs.run import Run, Status
+from cxr.jobs.run_notes import RunNotes, notes_of, write_notes
 from cxr.registry import registry
 from cxr.ui import frame
 from cxr.ui.components.jobs.indicator import indicator_text
+from cxr.ui.components.jobs.notes import NONE_MATCH
 from cxr.ui.components.jobs.titles import DAMAGED, progress_text, task_of
 from cxr.ui.jobs.all_jobs import NO_JOBS
 from cxr.ui.predict import archive_panel
@@ -178,3 +180,31 @@ def test_a_trainer_sees_no_readings_of_folders_that_only_an_admin_may_read(read_
 def registered(run: Run) -> list[str]:
     """The files that the run has listed."""
     return (Path(run.status.result) / LISTING).read_text().splitlines()
+
+
+def test_a_job_is_tagged_and_annotated_on_its_page_and_found_by_that(home: Path) -> None:
+    first, second = (run_store.create(TRAINING, "tiny") for _ in range(2))
+    for run in (first, second):
+        run.write_status(Status("stopped"))
+    running_now = at_work(READING, "read-first")
+    app = opened("jobs")
+    assert not app.multiselect(key=f"job_tags_{running_now.id}").options
+    app.text_area(key=f"job_note_{running_now.id}").set_value("Archive *of* 2019")
+    app.multiselect(key=f"job_tags_{running_now.id}").set_value(["Night"])
+    app.button(key=f"job_notes_save_{running_now.id}").click()
+    app = shown(app)
+    assert notes_of(running_now) == RunNotes("Archive *of* 2019", ("night",))
+    write_notes(first, "Rate halved.", ["night"])
+    table = opened("jobs").dataframe[0].value
+    assert table["Note"].tolist() == ["", "Rate halved."]
+    app.text_input(key="jobs_search").set_value("halved")
+    app = shown(app)
+    assert app.dataframe[0].value["ID"].tolist() == [first.id]
+    assert f"job_stop_{running_now.id}" not in buttons(app)
+    app.text_input(key="jobs_search").set_value("")
+    app.multiselect(key="jobs_tags").set_value(["night"])
+    app = shown(app)
+    assert app.dataframe[0].value["ID"].tolist() == [first.id]
+    assert f"job_stop_{running_now.id}" in buttons(app)
+    app.text_input(key="jobs_search").set_value("nothing like it")
+    assert [message.value for message in shown(app).info] == [NONE_MATCH]

@@ -33,6 +33,7 @@ from cxr.jobs import input_check_training, run_store
 from cxr.jobs.job import training_job
 from cxr.jobs.read import reading_job
 from cxr.jobs.run import Status
+from cxr.jobs.run_notes import write_notes
 from cxr.jobs.training_plan import plan
 from cxr.registry import default_model, package, registry
 from cxr.registry.card import Statement
@@ -132,6 +133,7 @@ DO = {
     Action.STOP_RUN: lambda home: run_store.stop(waiting()),
     Action.RESUME_RUN: lambda home: run_store.resume(waiting()),
     Action.DELETE_RUN: lambda home: run_store.delete(waiting()),
+    Action.ANNOTATE_RUN: lambda home: write_notes(waiting(), "A note."),
     Action.TRAIN_MODEL: stored,
     Action.REVISE_MODEL: lambda home: revise("first", "more", ["decision.sure=0.9"]),
     Action.EXPORT_MODEL: lambda home: package.export_model("first", home / "again.zip"),

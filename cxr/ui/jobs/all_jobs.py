@@ -13,6 +13,7 @@ from cxr.jobs.kinds import KINDS
 from cxr.jobs.run import Run
 from cxr.ui import frame
 from cxr.ui.components.jobs.live import show_ended_job, show_job_in_progress
+from cxr.ui.components.jobs.notes import note_columns, show_notes
 from cxr.ui.components.jobs.titles import started_text, task_of
 from cxr.ui.plain_text import plain
 
@@ -23,15 +24,15 @@ ROWS_PX, MOST_ROWS = 36, 12
 
 
 def show_jobs_in_progress(runs: Sequence[Run]) -> None:
-    """Shows each job in progress with its progress and a button that stops it."""
+    """Shows each job in progress with its progress, its notes and a button that stops it."""
     for run in runs:
         show_job_in_progress(run)
 
 
-def show_ended_jobs(runs: Sequence[Run]) -> None:
-    """Shows the jobs that have ended as a table; choosing a row opens its job."""
+def show_ended_jobs(runs: Sequence[Run], tags: Sequence[str]) -> None:
+    """Shows the jobs that have ended as a table; choosing a row opens its job, whose notes are offered these tags."""
     st.subheader("Past jobs", anchor=False)
-    table = pd.DataFrame([_row(run) for run in runs])
+    table = pd.DataFrame([_row(run) for run in runs]).assign(**note_columns(runs))
     chosen = st.dataframe(
         table,
         hide_index=True,
@@ -44,7 +45,7 @@ def show_ended_jobs(runs: Sequence[Run]) -> None:
     )
     rows = chosen.selection.rows
     if rows and rows[0] < len(runs):
-        _show_details(runs[rows[0]])
+        _show_details(runs[rows[0]], tags)
 
 
 def _row(run: Run) -> dict[str, object]:
@@ -63,10 +64,11 @@ def _row(run: Run) -> dict[str, object]:
     }
 
 
-def _show_details(run: Run) -> None:
+def _show_details(run: Run, tags: Sequence[str]) -> None:
     with st.container(border=True):
         st.markdown(plain(f"{task_of(run)}, {started_text(run)}"))
         show_ended_job(run)
+        show_notes(run, tags)
         _link_to_result(run)
 
 

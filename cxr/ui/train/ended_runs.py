@@ -20,6 +20,7 @@ from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import MEASURES, compare_runs
 from cxr.ui.components.comparison import show_comparison
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, show_log
+from cxr.ui.components.jobs.notes import note_columns, show_notes
 from cxr.ui.components.jobs.titles import title_of
 from cxr.ui.components.promotion import offer_promotion
 from cxr.ui.plain_text import plain, plain_table
@@ -34,11 +35,13 @@ DELETED = "Its model has been deleted or renamed since."
 IS_DEFAULT = "This is the default model."
 
 
-def show_ended(ended: Sequence[Run], newest: bool) -> None:
-    """Shows the runs that have ended; with `newest`, the newest is chosen before anyone chooses."""
-    st.subheader("Past runs")
+def show_ended(ended: Sequence[Run], tags: Sequence[str], newest: bool) -> None:
+    """Shows the runs that have ended; with `newest`, the newest is chosen before anyone chooses.
+
+    The tags are offered to whoever tags a run.
+    """
     st.dataframe(
-        overview(ended),
+        overview(ended).assign(**note_columns(ended)),
         hide_index=True,
         column_config={
             LOSS: st.column_config.NumberColumn(format="%.4f"),
@@ -58,7 +61,7 @@ def show_ended(ended: Sequence[Run], newest: bool) -> None:
         persist_state="session",
     )
     if len(chosen) == 1:
-        _show_run(by_id[chosen[0]])
+        _show_run(by_id[chosen[0]], tags)
     elif chosen:
         _compare([by_id[run_id] for run_id in chosen])
 
@@ -76,7 +79,7 @@ def _choose_first(by_id: Mapping[str, Run], newest: bool) -> None:
         st.session_state[CHOSEN] = chosen
 
 
-def _show_run(run: Run) -> None:
+def _show_run(run: Run, tags: Sequence[str]) -> None:
     """Shows a run that has ended: its end, its model, its curves, values and log."""
     status = run.status
     sentence = with_form_labels(status.sentence) or f"{status.state.capitalize()}."
@@ -93,6 +96,7 @@ def _show_run(run: Run) -> None:
         offer_resume(run)
         offer_clone(run)
         offer_deletion(run, WHAT_GOES)
+    show_notes(run, tags)
     if card:
         with frame.errors_shown():
             _show_model(card)

@@ -12,6 +12,7 @@ from cxr.jobs.run import Run, Status
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import accuracy_curves, loss_curves, rate_curve
 from cxr.ui.components.jobs.controls import offer_stop, show_log
+from cxr.ui.components.jobs.notes import show_notes
 from cxr.ui.components.jobs.titles import progress_text, share_done, title_of
 from cxr.ui.plain_text import plain
 from cxr.ui.train.run_tables import kept_epoch
@@ -28,6 +29,7 @@ def show_run_in_progress(run: Run) -> None:
         st.markdown(f"Will be saved as {plain(name)}.")
     _show_live(run)
     offer_stop(run, "Stop training", STOPPING)
+    show_notes(run)
 
 
 @st.fragment(run_every=REFRESH_S)

@@ -10,6 +10,8 @@ import streamlit as st
 from cxr.jobs import run_store
 from cxr.jobs.job import JobKind
 from cxr.jobs.run import Run
+from cxr.jobs.run_notes import tags_of
+from cxr.ui.components.jobs.notes import NONE_MATCH, chosen_jobs
 from cxr.ui.train.clone import NEW, NEXT_VIEW
 from cxr.ui.train.ended_runs import WATCHED, show_ended
 from cxr.ui.train.live_run import show_run_in_progress
@@ -50,9 +52,13 @@ def show_runs(in_progress: Sequence[Run]) -> None:
         with st.container(border=True):
             show_run_in_progress(run)
     live = {run.id for run in in_progress}
-    ended = [run for run in trainings() if run.id not in live]
-    if ended:
-        show_ended(ended, newest=not in_progress)
+    every = [run for run in trainings() if run.id not in live]
+    if every:
+        st.subheader("Past runs")
+        if ended := chosen_jobs(every, "train_runs"):
+            show_ended(ended, tags_of(every), newest=not in_progress)
+        else:
+            st.info(NONE_MATCH)
     elif not in_progress:
         st.info(NO_RUNS)
     watch([run.id for run in in_progress])

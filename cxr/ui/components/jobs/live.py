@@ -6,6 +6,7 @@ import streamlit as st
 
 from cxr.jobs.run import Run
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
+from cxr.ui.components.jobs.notes import show_notes
 from cxr.ui.components.jobs.titles import progress_text, share_done, started_text, task_of
 from cxr.ui.plain_text import plain
 
@@ -15,11 +16,12 @@ WHAT_GOES = "The job's log and what it has finished so far are deleted permanent
 
 
 def show_job_in_progress(run: Run) -> None:
-    """Shows a job in progress, with a button that stops it."""
+    """Shows a job in progress, with its notes and a button that stops it."""
     with st.container(border=True):
         st.markdown(plain(f"{task_of(run)}, {started_text(run)}"))
         _show_live(run)
         offer_stop(run)
+        show_notes(run)
 
 
 @st.fragment(run_every=REFRESH_S)

@@ -40,24 +40,29 @@ def task_of(run: Run) -> str:
     inputs = joined([Path(path).name for path in job.inputs])
     if job.kind is JobKind.READ:
         return f"{name} of {inputs} by {job.model}"
-    return f"{name} of {job.model} on {inputs}"
+    return f"{name} of {job.model or run.name.removeprefix(f'{job.kind}-')} on {inputs}"
 
 
 def share_done(status: Status) -> float:
-    """How much of the present phase is done, or of all epochs, from 0 to 1."""
+    """How much of the present phase is done, of all epochs, or of all parts of the job, from 0 to 1."""
     within = status.done / status.total if status.total else 0.0
     if status.phase == Phase.TRAINING:
         within = (status.epoch - 1 + within) / max(status.epochs, 1)
-    return min(max(within, 0.0), 1.0)
+    elif status.parts:  # before the epochs of a part, or after them
+        within = float(status.phase == Phase.EVALUATING)
+    within = min(max(within, 0.0), 1.0)
+    return (max(status.part, 1) - 1 + within) / status.parts if status.parts else within
 
 
 def progress_text(status: Status, history: list[dict[str, float]] | None = None) -> str:
     """What the run does now, how far it is, and how long the phase takes, in a line."""
     left_s = time_left_s(status, history or [])
     left = "" if left_s is None else f", about {duration(left_s)} left"
+    part = f"Part {status.part} of {status.parts}. " if status.parts else ""
     if status.phase == Phase.TRAINING:
         step = f"step {status.done:,} of {status.total:,}"
-        return f"Epoch {status.epoch} of {status.epochs}, {step}{left}"
+        left = f"{left} in this part" if part and left else left
+        return f"{part}Epoch {status.epoch} of {status.epochs}, {step}{left}"
     count = f": {status.done:,} of {status.total:,}" if status.total else ""
     phase = status.phase or status.state
-    return f"{phase[:1].upper()}{phase[1:]}{count}{left}"
+    return f"{part}{phase[:1].upper()}{phase[1:]}{count}{left}"
