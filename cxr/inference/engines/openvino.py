@@ -81,6 +81,24 @@ def _normalization(ops: Any, layer: Any, x: Any) -> Any:
     return ops.divide(ops.subtract(x, _per_channel(layer.mean)), np.sqrt(_per_channel(layer.variance)))
 
 
+def _equalization(ops: Any, layer: Any, x: Any) -> Any:
+    """The layer as a table of the 256 gray levels, as the pixels that come in are whole numbers."""
+    from cxr.learning.normalization import APART, GRAY, KNOTS, STRIDE
+
+    side = [(size - 1) // STRIDE * STRIDE + 1 for size in layer.input.shape[1:3]]
+    sample = ops.strided_slice(x, [0, 0, 0, 0], [1, 1, *side], [1, 1, STRIDE, STRIDE], [], [])
+    count = np.prod([(size - 1) // STRIDE + 1 for size in side])
+    ranked = ops.topk(ops.reshape(sample, [int(count)], False), int(count), 0, "min", "value").output(0)
+    places = np.linspace(0, count - 1, KNOTS).astype(int)
+    quantiles = ops.add(ops.gather(ranked, places, 0), np.arange(KNOTS, dtype=np.float32) * np.float32(APART))
+    low, high = (ops.gather(quantiles, np.arange(KNOTS - 1) + end, 0) for end in (0, 1))
+    levels = np.arange(256, dtype=np.float32).reshape(-1, 1)
+    share = ops.clamp(ops.divide(ops.subtract(levels, low), ops.subtract(high, low)), 0.0, 1.0)
+    equalized = ops.multiply(ops.reduce_sum(share, np.array([1])), np.float32(GRAY / (KNOTS - 1)))
+    strength, plain = np.float32(layer.strength), np.float32(1 - layer.strength) * levels[:, 0]
+    return ops.gather(ops.add(ops.multiply(equalized, strength), plain), ops.convert(x, "i32"), 0)
+
+
 def _convolution(ops: Any, layer: Any, x: Any) -> Any:
     kernel = np.ascontiguousarray(np.asarray(layer.kernel, np.float32).transpose(3, 2, 0, 1))
     x = ops.convolution(x, kernel, [*layer.strides], [0, 0], [0, 0], [*layer.dilation_rate], auto_pad=_padding(layer))
@@ -106,6 +124,7 @@ def _max_pooling(ops: Any, layer: Any, x: Any) -> Any:
 _LAYERS: dict[str, Callable[..., Any]] = {
     "InputLayer": lambda ops, layer, x: x,
     "Concatenate": lambda ops, layer, *parts: ops.concat([*parts], 1),
+    "Equalization": _equalization,
     "Normalization": _normalization,
     "Conv2D": _convolution,
     "Activation": _activation,

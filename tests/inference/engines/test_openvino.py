@@ -47,6 +47,27 @@ def test_maps_and_features_are_those_of_keras_for_each_backbone(
         assert np.abs(theirs - ours).max() / np.abs(ours).max() < AGREEMENT
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(("size_px", "strength"), [(64, 1.0), (63, 0.6)])
+def test_gray_levels_are_equalized_as_keras_does(
+    make_classifier: Callable[..., Classifier],
+    tiny_recipe: Callable[..., Any],
+    film: Film,
+    size_px: int,
+    strength: float,
+    precision: str,
+) -> None:
+    recipe = tiny_recipe(size_px=size_px)
+    equalized = recipe.model_copy(update={"input": recipe.input.model_copy(update={"equalize": strength})})
+    network = make_classifier(equalized).network
+    pixels = film.fitted(size_px)[None, ..., None]
+    pixels = (pixels // 16 * 16).astype(np.uint8)  # few gray levels: most quantiles are equal
+    expected = network.maps_and_features(pixels.astype(np.float32), training=False)
+    tolerance = AGREEMENT if precision == "float32" else 0.02
+    for ours, theirs in zip(map(np.asarray, expected), built(network, precision).run(pixels), strict=True):
+        assert np.abs(theirs - ours).max() / np.abs(ours).max() < tolerance
+
+
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_forward_pass_with_its_backbone_gives_the_same_answers(
