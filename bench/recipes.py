@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cxr.cli import console
 from cxr.datasets.dataset import open_datasets  # noqa: E402
 from cxr.jobs import run_store  # noqa: E402
-from cxr.jobs.crossval import evaluate_run, mean_and_spread  # noqa: E402
+from cxr.jobs.crossval_result import evaluate_run, mean_and_spread  # noqa: E402
 from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.learning.film_selection import label_space  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402

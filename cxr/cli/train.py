@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cxr.cli import console
-from cxr.cli.evaluation_text import METRIC_WIDTH, metric_name
+from cxr.cli import console, crossval_text
 from cxr.cli.options import Data, Json, Overrides, RecipeName, Wait
-from cxr.core.number_format import counted, decimal, interval_range
+from cxr.core.number_format import counted
 
 if TYPE_CHECKING:
     from cxr.jobs.training_plan import Composition
@@ -57,55 +56,31 @@ def crossval(
         LeaveOut | None, typer.Option(help="source: train once without each source, and test on that source.")
     ] = None,
     set_: Overrides = None,
+    wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics."""
-    if leave_out is not None:
-        _leave_sources_out(recipe, data, set_, as_json)
-        return
+    """Cross-validate a recipe: train once for each fold, grouped by patient; mean and spread of the metrics.
+
+    It is one job, which continues when the terminal is closed and does not train a finished fold again.
+    """
     from cxr.datasets.dataset import open_datasets
-    from cxr.jobs.crossval import cross_validate, mean_and_spread
+    from cxr.jobs import run_store
+    from cxr.jobs.crossval import crossval_job
     from cxr.jobs.training_plan import known_composition
     from cxr.registry.recipe import Recipe
 
     chosen, dataset = Recipe.read(recipe, set_ or ()), open_datasets(data)
-    _show_composition(known_composition(chosen, dataset, (0, folds)))
-    evaluations = cross_validate(chosen, data, folds, console.follow, dataset=dataset)
-    spread = mean_and_spread(evaluations)
-    if as_json:
-        console.print_json({"folds": [evaluation.as_dict() for evaluation in evaluations], "spread": spread})
+    by_source = leave_out is not None
+    job = crossval_job(chosen, data, folds, by_source, dataset)
+    if not by_source:
+        _show_composition(known_composition(chosen, dataset, (0, folds)))
+    run = run_store.start(job, f"{job.kind}-{chosen.name}")
+    if wait:
+        console.follow_to_end(run, as_json, quiet=True)
+        crossval_text.print_result(run, as_json)
         return
-    films = counted(sum(evaluation.n for evaluation in evaluations), "X-ray")
-    typer.echo(f"{folds} folds; {films}, each held out once. Mean ± SD (range):")
-    for metric, value in spread.items():
-        spread_text = f"{decimal(value['mean'])} ± {decimal(value['sd'])}"
-        typer.echo(
-            f"  {metric_name(metric):{METRIC_WIDTH}} {spread_text}  ({interval_range(value['min'], value['max'])})"
-        )
-
-
-def _leave_sources_out(recipe: str, data: list[str], overrides: list[str] | None, as_json: bool) -> None:
-    """Train once without each source, and print how each is read by the model that has not seen it."""
-    from cxr.jobs.crossval import leave_sources_out
-    from cxr.registry.recipe import Recipe
-
-    results, impossible = leave_sources_out(Recipe.read(recipe, overrides or ()), data, console.follow)
-    if as_json:
-        rows = [
-            vars(row) | {"specificity": row.specificity.as_dict(), "sensitivity": row.sensitivity.as_dict()}
-            for row in results
-        ]
-        console.print_json({"sources": rows, "impossible": impossible})
-        return
-    typer.echo("Each source read by a model trained without it, at the threshold chosen on the others:")
-    typer.echo(f"  {'source':24}{'normal':>8}{'finding':>9}  {'specificity':24}{'sensitivity':24}AUC within it")
-    for row in results:
-        typer.echo(
-            f"  {row.source:24}{row.normal:>8,}{row.finding:>9,}  {row.specificity.text():24}"
-            f"{row.sensitivity.text():24}{decimal(row.auc)}"
-        )
-    for source, reason in impossible.items():
-        typer.echo(f"  {source:24}not left out: {reason}")
+    message = f"Started job {run.id}. Show its progress: cxr jobs watch {run.id}"
+    console.print_json({"run": run.id}) if as_json else typer.echo(message)
 
 
 def _show_composition(chosen: Composition) -> None:

@@ -1,86 +1,96 @@
-"""Cross-validation: one run for each fold, or for each source that is left out, evaluated on the films held out."""
+"""Cross-validation: a training for each fold, or for each source that is left out, evaluated on the films held out.
+
+All trainings of a cross-validation are one job. A fold that has finished is not trained again when the job is resumed,
+and the one that was broken off goes on after its last epoch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import gc
+import hashlib
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 
-import numpy as np
+import pandas as pd
 
-from cxr.core.errors import DatasetError, RunError
-from cxr.core.ranking import roc_auc
+from cxr.core.csv_files import frame_csv
+from cxr.core.errors import DatasetError
+from cxr.core.number_format import counted, decimal
 from cxr.datasets.dataset import Dataset, open_datasets
-from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.cases import LabeledCases, labeled_cases
-from cxr.evaluation.evaluation import Evaluation, evaluate
-from cxr.evaluation.intervals import Interval, proportion_interval
-from cxr.evaluation.operating_point import choose_threshold, threshold_rule
-from cxr.evaluation.scores import read_scores
-from cxr.jobs import run_store
-from cxr.jobs.job import Job
-from cxr.jobs.run import SCORES, Run, Status
+from cxr.evaluation.finished_steps import FinishedSteps
+from cxr.jobs.copies_in_run import films_of_run
+from cxr.jobs.crossval_result import (
+    CrossvalResult,
+    cases_of_run,
+    evaluate_run,
+    held_out_scores,
+    left_out_source,
+    result_of_folds,
+    store_result,
+)
+from cxr.jobs.job import CrossvalParameters, Job
+from cxr.jobs.part_journal import CarryOutPart, carry_out_parts
+from cxr.jobs.run import COPIES, Run
+from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.training_plan import plan
 from cxr.learning.film_selection import label_space, select
+from cxr.learning.journal import Phase
 from cxr.registry.recipe import Recipe
 
+FOLDER = "folds"  # of the folders of all trainings, in the run's folder
+SOURCE = "source"
 
-def cross_validate(
-    recipe: Recipe,
-    paths: Sequence[str],
-    folds: int,
-    follow: Callable[[Run], Status],
-    start: Callable[[Job, str], Run] = run_store.start,
-    dataset: Dataset | None = None,
-) -> list[Evaluation]:
-    """The evaluation of each fold's held-out films; each fold is a run of its own, one after the other.
 
-    `follow` waits for the end of a run and returns its last status. `dataset` holds what is at the paths, if the caller
-    has already opened it.
+def crossval_job(
+    recipe: Recipe, paths: Sequence[str], folds: int = 5, by_source: bool = False, dataset: Dataset | None = None
+) -> Job:
+    """The job of a cross-validation, or an error that says what to change.
+
+    `dataset` holds what is at the paths, if the caller has already opened it.
     """
     if dataset is None:
         dataset = open_datasets(paths)
-    labels = label_space(recipe, dataset)
-    jobs = [plan(recipe, paths, None, (fold, folds), dataset) for fold in range(folds)]
-    runs = [_finished(start(job, recipe.name), follow, f"Fold {n} of {folds}") for n, job in enumerate(jobs, 1)]
-    return [evaluate_run(run, labels) for run in runs]
+    if by_source:
+        trainings, _ = _trainings_without_sources(recipe, paths, dataset)
+        (first, *_) = trainings.values()
+        return Job(CrossvalParameters(first.training.recipe_toml, folds=0, leave_out=SOURCE), first.inputs)
+    first = plan(recipe, paths, None, (0, folds), dataset)
+    return Job(CrossvalParameters(first.training.recipe_toml, folds), first.inputs)
 
 
-@dataclass(frozen=True)
-class LeftOutSource:
-    """How a model that was trained without a source reads its films, at the threshold chosen on the others."""
+def run(job: Job, journal: RunJournal, carry_out: CarryOutPart | None = None) -> str:
+    """How a cross-validation ended, in a sentence; its result is in the run's folder.
 
-    source: str
-    normal: int  # films
-    finding: int
-    specificity: Interval
-    sensitivity: Interval
-    auc: float  # of its own films with a finding against its own normal ones; NaN where one of them is missing
-
-
-def leave_sources_out(
-    recipe: Recipe,
-    paths: Sequence[str],
-    follow: Callable[[Run], Status],
-    start: Callable[[Job, str], Run] = run_store.start,
-) -> tuple[list[LeftOutSource], dict[str, str]]:
-    """Each source read by a model that was trained on the others; and why a source cannot be left out.
-
-    A source that holds all films of a class cannot be left out.
+    `carry_out` trains one fold; without one, that is done here.
     """
+    asked = job.parameters_as(CrossvalParameters)
+    recipe, paths = Recipe.from_toml(asked.recipe_toml), job.inputs
     dataset = open_datasets(paths)
-    labels = label_space(recipe, dataset)
-    jobs, impossible = {}, {}
-    for source in sources_of(recipe, dataset):
-        try:
-            jobs[source] = plan(recipe, paths, None, source, dataset)
-        except DatasetError as error:
-            impossible[source] = str(error)
-    if not jobs:
-        raise DatasetError("No source can be left out: each has all films of a class.", code="no-source")
-    return [
-        _left_out(source, _finished(start(job, recipe.name), follow, f"The run without '{source}'"), labels)
-        for source, job in jobs.items()
-    ], impossible
+    digest = hashlib.sha256(frame_csv(dataset.table).encode()).hexdigest()
+    FinishedSteps(journal.run.steps_folder).check_unchanged("films", digest)
+    films = films_of_run(journal.run, dataset, journal)  # copies are looked for once, not in every fold
+    labels = label_space(recipe, films)
+    impossible: dict[str, str] = {}
+    if asked.leave_out == SOURCE:
+        trainings, impossible = _trainings_without_sources(recipe, paths, films)
+    else:
+        trainings = {str(n + 1): plan(recipe, paths, None, (n, asked.folds), films) for n in range(asked.folds)}
+    runs = carry_out_parts(
+        list(trainings.values()), journal.run.folder / FOLDER, journal, carry_out or _in_this_process(journal.run)
+    )
+    journal.phase(Phase.EVALUATING)
+    named = dict(zip(trainings, runs, strict=True))
+    if asked.leave_out == SOURCE:
+        cases = {source: cases_of_run(part, labels) for source, part in named.items()}
+        result = CrossvalResult(
+            sources=tuple(left_out_source(source, films) for source, films in cases.items()), impossible=impossible
+        )
+    else:
+        result = result_of_folds([evaluate_run(part, labels) for part in runs])
+    scores = pd.concat([held_out_scores(part, name) for name, part in named.items()], ignore_index=True)
+    store_result(journal.run, result, scores)
+    return _sentence(recipe, result)
 
 
 def sources_of(recipe: Recipe, dataset: Dataset) -> list[str]:
@@ -89,61 +99,43 @@ def sources_of(recipe: Recipe, dataset: Dataset) -> list[str]:
     return [str(source) for source in films.table["source"].value_counts().index if source]
 
 
-def _finished(run: Run, follow: Callable[[Run], Status], name: str) -> Run:
-    status = follow(run)
-    if status.state != "finished":
-        raise RunError(f"{name} ended without a result: {status.sentence} (run {run.id})", code="fold-failed")
-    return run
+def _trainings_without_sources(
+    recipe: Recipe, paths: Sequence[str], dataset: Dataset
+) -> tuple[dict[str, Job], dict[str, str]]:
+    """A training without each source; and why a source cannot be left out: it holds all films of a class."""
+    trainings, impossible = {}, {}
+    for source in sources_of(recipe, dataset):
+        try:
+            trainings[source] = plan(recipe, paths, None, source, dataset)
+        except DatasetError as error:
+            impossible[source] = str(error)
+    if not trainings:
+        raise DatasetError("No source can be left out: each has all films of a class.", code="no-source")
+    return trainings, impossible
 
 
-def _left_out(source: str, run: Run, labels: LabelSpace) -> LeftOutSource:
-    cases = cases_of_run(run, labels)
-    score, reference = cases.binary_scores, cases.binary_reference
-    positive = cases.predicted != labels.negative
-    normal, finding = reference == 0, reference == 1
-    known = normal | finding
-    return LeftOutSource(
-        source=source,
-        normal=int(normal.sum()),
-        finding=int(finding.sum()),
-        specificity=proportion_interval(~positive[normal], cases.patient[normal]),
-        sensitivity=proportion_interval(positive[finding], cases.patient[finding]),
-        auc=roc_auc(finding[known], score[known]),
-    )
+def _in_this_process(whole: Run) -> CarryOutPart:
+    """What trains a fold in this process: with the copies that the job has found, and without what others left."""
+
+    def carry_out(job: Job, journal: RunJournal) -> str:
+        from cxr.jobs import train
+
+        if not (copies := journal.run.folder / COPIES).exists():
+            shutil.copyfile(whole.folder / COPIES, copies)
+        sentence = train.run(job, journal)
+        if keras := sys.modules.get("keras"):
+            keras.backend.clear_session()
+        gc.collect()
+        return sentence
+
+    return carry_out
 
 
-def evaluate_run(run: Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> Evaluation:
-    """The evaluation of an ended run on its films of that role, at the threshold chosen on its validation films.
-
-    `most_probable` decides for the most probable class instead, as publications without a threshold do.
-    """
-    return evaluate(cases_of_run(run, labels, role, most_probable))
-
-
-def cases_of_run(run: Run, labels: LabelSpace, role: str = "test", most_probable: bool = False) -> LabeledCases:
-    """The labeled films of an ended run of that role, decided as `evaluate_run` does."""
-    scores = read_scores(run.folder / SCORES)
-    rule = threshold_rule(Recipe.from_toml(run.job.training.recipe_toml))
-    threshold = None if most_probable else choose_threshold(scores[scores["role"] == "val"], labels, rule)
-    return labeled_cases(scores[scores["role"] == role], labels, threshold)
-
-
-def mean_and_spread(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, float]]:
-    """Mean, standard deviation, minimum and maximum of each metric over folds or repeated samples."""
-    rows: list[dict[str, float]] = []
-    for evaluation in evaluations:
-        row = {"accuracy": evaluation.accuracy, "macro_f1": evaluation.macro_f1}
-        row |= {f"auc.{name}": value for name, value in evaluation.auc.items()}
-        if evaluation.binary:
-            row |= {"binary.auc": evaluation.binary.auc, "binary.accuracy": evaluation.binary.accuracy}
-        rows.append(row)
-    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return {
-        name: {
-            "mean": float(values.mean()),
-            "sd": float(values.std(ddof=1)) if len(values) > 1 else 0.0,
-            "min": float(values.min()),
-            "max": float(values.max()),
-        }
-        for name, values in columns.items()
-    }
+def _sentence(recipe: Recipe, result: CrossvalResult) -> str:
+    if result.sources:
+        return f"Cross-validated '{recipe.name}': {counted(len(result.sources), 'source')} left out in turn."
+    metric = "binary.auc" if "binary.auc" in result.spread else "accuracy"
+    values: Mapping[str, float | None] = result.spread[metric]
+    name = "AUC" if metric == "binary.auc" else "accuracy"
+    folds = counted(len(result.folds), "fold")
+    return f"Cross-validated '{recipe.name}': {name} {decimal(values['mean'])} ± {decimal(values['sd'])} over {folds}."

@@ -1,6 +1,6 @@
 """The task of a run, stored as job.json: its kind, its inputs, the parameters of that kind, and who asked for it.
 
-A new kind has a member of `JobKind`, a class of parameters here, and a line in `kinds`.
+A new kind has a member of `JobKind`, a class of parameters here, which is one of `Parameters`, and a line in `kinds`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -29,11 +29,12 @@ class JobKind(StrEnum):
     EVALUATE = "evaluate"
     AUDIT = "audit"
     READ = "read"
+    CROSSVAL = "crossval"
 
     @property
     def only_reads(self) -> bool:
-        """Whether such a job uses a stored model and trains none."""
-        return self is not JobKind.TRAIN
+        """Whether such a job trains no network, so that it runs beside one that does."""
+        return self not in (JobKind.TRAIN, JobKind.CROSSVAL)
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,21 @@ class ReadParameters:
     part_rows: int = 500  # files of a part, which is what is done again after a kill
 
 
-Parameters = TrainParameters | EvaluateParameters | AuditParameters | ReadParameters
-PARAMETERS: Mapping[JobKind, Any] = MappingProxyType(
-    {
-        parameters.kind: parameters
-        for parameters in (TrainParameters, EvaluateParameters, AuditParameters, ReadParameters)
-    }
-)
+@dataclass(frozen=True)
+class CrossvalParameters:
+    """A cross-validation of a recipe; the inputs are its datasets. No model is stored."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.CROSSVAL
+    model: ClassVar[None] = None
+
+    recipe_toml: str
+    folds: int = 5
+    leave_out: Literal["", "source"] = ""  # "source": each source is left out in turn, instead of folds of patients
+
+
+Parameters = TrainParameters | EvaluateParameters | AuditParameters | ReadParameters | CrossvalParameters
+PARAMETERS: Mapping[JobKind, Any] = MappingProxyType({one.kind: one for one in get_args(Parameters)})
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class Job:
 
     @property
     def model(self) -> str | None:
-        """The name of the model that is made, or that is used; None for a training that stores none."""
+        """The name of the model that is made, or that is used; None where there is none."""
         return self.parameters.model
 
     @property

@@ -38,6 +38,7 @@ KINDS: Mapping[JobKind, KindOfJob] = MappingProxyType(
         JobKind.EVALUATE: KindOfJob("Evaluation", "cxr.jobs.evaluate"),
         JobKind.AUDIT: KindOfJob("Shortcut audit", "cxr.jobs.audit"),
         JobKind.READ: KindOfJob("Reading", "cxr.jobs.read"),
+        JobKind.CROSSVAL: KindOfJob("Cross-validation", "cxr.jobs.crossval"),
     }
 )
 

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -65,6 +65,11 @@ class Status:
     gpu_bytes: int = 0  # its peak on a GPU
     first: int = 0  # how much of this phase was done before the present process
     earlier_s: float = 0.0  # how long the run's earlier processes worked
+    part: int = 0  # of a job that has several trainings: which one, and of how many
+    parts: int = 0
+    left_s: float | None = None  # to the end of the whole job, by its timetable; None: not known yet, or it has none
+    share: float | None = None  # how much of that time is over, 0 to 1; None: the job has no timetable
+    rates: dict[str, tuple[float, float]] = field(default_factory=dict)  # measured by phase, for later jobs
 
     @property
     def worked_s(self) -> float:

@@ -23,7 +23,7 @@ from cxr.core.number_format import gigabytes
 from cxr.core.paths import runs_dir
 from cxr.core.stored_data import keep_below, remove, stored_bytes
 from cxr.jobs import running
-from cxr.jobs.job import Job, JobKind, TrainParameters
+from cxr.jobs.job import Job, JobKind
 from cxr.jobs.places import try_lock
 from cxr.jobs.run import PROCESS, Run, Status
 
@@ -38,8 +38,8 @@ def create(job: Job, name: str) -> Run:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S%f")  # to the microsecond: runs are listed in this order
     run = Run(runs_dir() / f"{stamp}-{name}-{secrets.token_hex(2)}")
     run.folder.mkdir(parents=True)
-    if isinstance(job.parameters, TrainParameters):
-        (run.folder / "recipe.toml").write_text(job.parameters.recipe_toml, "utf-8")
+    if recipe_toml := getattr(job.parameters, "recipe_toml", ""):
+        (run.folder / "recipe.toml").write_text(recipe_toml, "utf-8")
     write_atomically(run.folder / "job.json", replace(job, by=current_person().name).to_json())
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
     return run

@@ -130,7 +130,8 @@ def test_cross_validation_holds_out_every_training_film_once(
     assert found["spread"]["accuracy"]["mean"] == pytest.approx(sum(accuracies) / 2)
     assert found["spread"]["accuracy"]["sd"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / math.sqrt(2))
     assert answer("models", "list")["models"] == []
-    assert [run.status.state for run in run_store.all_runs()] == ["finished", "finished"]
+    (run,) = run_store.all_runs()
+    assert (run.id, run.kind, run.status.state) == (found["run"], "crossval", "finished")
 
 
 def test_the_json_of_a_run_has_null_for_nan(home: Path, answer: Answer) -> None:

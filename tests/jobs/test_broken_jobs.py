@@ -17,7 +17,7 @@ from cxr.inference.archive.parts import FOLDER, finished_parts
 from cxr.jobs import audit, run_store
 from cxr.jobs.job import JobKind
 from cxr.jobs.kinds import CarryOut, execute
-from cxr.jobs.run import PROCESS
+from cxr.jobs.run import PROCESS, Run
 from cxr.registry import registry
 from tests.support.broken_jobs import (
     Killed,
@@ -34,7 +34,8 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("trained")
 FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resamples=40)
-KINDS = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ)
+ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ)
+KINDS = (*ON_A_MODEL, JobKind.CROSSVAL)
 
 
 def carry_out(kind: JobKind) -> CarryOut:
@@ -47,6 +48,12 @@ def stamps(*folders: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in files}
 
 
+def finished_folds(run: Run) -> dict[Path, int]:
+    """When the scores of each finished fold were written."""
+    folds = [Run(path) for path in (run.folder / "folds").glob("*")]
+    return stamps(*(fold.folder for fold in folds if fold.status.state == "finished"))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_that_dies_at_random_points_ends_as_one_that_does_not(kind: JobKind, phantoms: Path, tmp_path: Path):
     random.seed(kind)
@@ -57,7 +64,7 @@ def test_a_job_that_dies_at_random_points_ends_as_one_that_does_not(kind: JobKin
     finished: dict[Path, int] = {}
 
     def check_kept() -> None:
-        found = stamps(run.steps_folder, tmp_path / "broken" / FOLDER)
+        found = stamps(run.steps_folder, tmp_path / "broken" / FOLDER) | finished_folds(run)
         assert {path: stamp for path, stamp in found.items() if path in finished} == finished  # done once
         assert run.status.state == "failed"
         finished.update(found)
@@ -79,7 +86,7 @@ def test_a_job_stops_gracefully_and_says_so(kind: JobKind, phantoms: Path, tmp_p
     assert run.status.sentence
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ON_A_MODEL)
 def test_a_job_does_not_go_on_with_another_version_of_its_model(kind: JobKind, phantoms: Path, tmp_path: Path) -> None:
     run = create(kind, registry.get_card("first"), phantoms, tmp_path / "out")
     stored = json.loads((run.folder / "job.json").read_text())

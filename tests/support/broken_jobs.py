@@ -16,18 +16,28 @@ from cxr.evaluation.stored_evaluations import stored_evaluations
 from cxr.inference.archive.overview import read_index, read_rows
 from cxr.jobs import run_store
 from cxr.jobs.audit import audit_job
+from cxr.jobs.crossval import crossval_job
 from cxr.jobs.evaluate import evaluation_job
 from cxr.jobs.job import Job, JobKind, ReadParameters
 from cxr.jobs.kinds import KINDS, CarryOut, execute
-from cxr.jobs.run import Run
+from cxr.jobs.run import SCORES, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.learning.journal import Phase
+from cxr.registry import registry
 from cxr.registry.card import Card
 from tests.support.broken_runs import BreakCount, kill, wait_for
 
 ALIKE = 1e-5
-AT_WORK = (Phase.READING_IMAGES, "training probes", "weight-randomization check", "deletion curve", "outlining lungs")
+AT_WORK = (
+    Phase.READING_IMAGES,
+    Phase.TRAINING,
+    "training probes",
+    "weight-randomization check",
+    "deletion curve",
+    "outlining lungs",
+)
 AT_WORK_SHARE, LATEST_KILL_S = 0.8, 1.5
+FOLDS = 3
 PLACES = 4  # of the numbers of an audit that are compared
 
 
@@ -72,13 +82,20 @@ def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 1
         return evaluation_job(card, [str(films)], "all", out.name)
     if kind is JobKind.AUDIT:
         return audit_job(card, [str(films)])
+    if kind is JobKind.CROSSVAL:
+        return crossval_job(registry.get_recipe(card.name), [str(films)], FOLDS)
     parameters = ReadParameters(card.name, card.version, str(out), part_rows=part_rows)
     return Job(parameters, (str(films / "images"),))
 
 
 def create(kind: JobKind, card: Card, films: Path, out: Path) -> Run:
     """The run of such a job, without a process."""
-    return run_store.create(job_on(kind, card, films, out), f"{kind}-{card.name}")
+    return run_store.create(job_on(kind, card, films, out), run_name(kind, card, out))
+
+
+def run_name(kind: JobKind, card: Card, out: Path) -> str:
+    """The name of such a run; that of a kind which stores its result in its own folder tells which one it is."""
+    return f"{kind}-{out.name if kind is JobKind.CROSSVAL else card.name}"
 
 
 def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
@@ -90,6 +107,9 @@ def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
         audit = load_audit(card)
         assert audit is not None
         return pd.Series(_flat(audit.measurements.model_dump(mode="json"))).to_frame("value")
+    if kind is JobKind.CROSSVAL:
+        newest = next(run for run in run_store.of_kind(kind) if run.name.endswith(out.name))
+        return pd.read_csv(newest.result_folder / SCORES)
     numbers = read_index(out).ordered(("positive", "negative", "decided", "indeterminate", "rejected"), False)
     table: pd.DataFrame = read_rows(out, numbers.tolist()).to_pandas()
     return table.drop(columns=["model", "reasons", "warnings"])
@@ -146,7 +166,7 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 
 def work_unbroken(kind: JobKind, card: Card, films: Path, out: Path) -> None:
     """Carry out a job in a process of its own, to its end."""
-    run = run_store.start(job_on(kind, card, films, out), f"{kind}-{card.name}")
+    run = run_store.start(job_on(kind, card, films, out), run_name(kind, card, out))
     wait_for(lambda: not run.status.alive)
     if run.status.state != "finished":
         raise SystemExit(f"The unbroken job is {run.status.state}: {run.status.sentence}")
@@ -154,7 +174,7 @@ def work_unbroken(kind: JobKind, card: Card, films: Path, out: Path) -> None:
 
 def work_broken(kind: JobKind, card: Card, films: Path, out: Path, most: int) -> tuple[Run, BreakCount]:
     """A job whose processes are killed at most that many times at random moments, until it is finished."""
-    run = run_store.start(job_on(kind, card, films, out), f"{kind}-{card.name}")
+    run = run_store.start(job_on(kind, card, films, out), run_name(kind, card, out))
     count = BreakCount(out.name)
     while True:
         if count.broken.total() < most:
