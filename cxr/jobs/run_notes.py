@@ -17,7 +17,7 @@ from cxr.core.errors import RunError
 from cxr.jobs.job import adapter
 from cxr.jobs.run import Run
 
-FILE = "notes.json"
+FILE = "annotations.json"
 MAX_BYTES = 100_000  # of the file, which is read for every job of a list
 MAX_NOTE, MAX_TAG, MAX_TAGS = 2_000, 40, 12
 _SEPARATORS = re.compile(r"[,;\s]+")
