@@ -17,22 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cxr.core.ranking import roc_auc  # noqa: E402
-from cxr.evaluation.intervals import (  # noqa: E402
-    RESAMPLES,
-    Interval,
-    Support,
-    bootstrap_weights,
-    effective_patients,
-    logit_interval,
-    wilson_interval,
-)
+from cxr.evaluation.auc import interval_of_auc  # noqa: E402
+from cxr.evaluation.intervals import wilson_interval  # noqa: E402
 from cxr.evaluation.label_review.ranking import LabelRanking, rank_dataset  # noqa: E402
-from cxr.evaluation.metrics import ranking_metrics  # noqa: E402
 
 LABEL, NORMAL, FIRST = "pneumonia", "Normal", 30
 
@@ -66,16 +57,10 @@ def report(ranking: LabelRanking, corrected: set[str]) -> None:
     print(f"    {ranking.reference_films} reference X-rays")
     print(f"    out-of-fold AUC for the given labels {given:.3f}; {ranking.trained_on} X-rays trained the backbone")
     print(f"    estimated wrong: { ({k: round(v.value) for k, v in ranking.wrong.items()}) }")
-    print(f"    AUC of the doubt {_auc(wrong, doubt, patient).text()}")
+    print(f"    AUC of the doubt {interval_of_auc(wrong, doubt, patient).text()}")
     print(
         f"    of the first {FIRST}: {hits} ({wilson_interval(hits, FIRST).text()}), by chance {chance:.3f}", flush=True
     )
-
-
-def _auc(wrong: NDArray[np.bool_], doubt: NDArray[np.floating], patient: NDArray[np.int64]) -> Interval:
-    samples = [ranking_metrics(doubt, wrong, weights)[0] for weights in bootstrap_weights(patient, RESAMPLES, 0)]
-    fewest = min(effective_patients(patient[wrong == side]) for side in (True, False))
-    return logit_interval(roc_auc(wrong, doubt), np.concatenate(samples), Support(fewest))
 
 
 if __name__ == "__main__":

@@ -8,21 +8,20 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.core.ranking import roc_auc
-from cxr.evaluation.fitting.fit import CrossFit
+from cxr.evaluation.auc import interval_of_auc
+from cxr.evaluation.fitting.conformal import SetQuestion, lowest_probabilities
+from cxr.evaluation.fitting.fit import CrossFit, Fit
 from cxr.evaluation.fitting.local_films import Floats, LocalFilms, score_of
 from cxr.evaluation.fitting.operating_target import films_needed
 from cxr.evaluation.intervals import (
     Interval,
-    Support,
     bootstrap_weights,
     effective_patients,
-    logit_interval,
     percentile_interval,
     proportion_interval,
 )
-from cxr.evaluation.metrics import calibration_error, ranking_metrics
-from cxr.registry.local_fit import FitFigure, FitFigures
+from cxr.evaluation.metrics import calibration_error
+from cxr.registry.local_fit import FitFigure, FitFigures, PredictionSets
 
 RESAMPLES = 1000
 
@@ -57,21 +56,37 @@ def missing_films(films: LocalFilms, after: FitFigures, width: float) -> Missing
     return MissingFilms(width, sides[0], sides[1])
 
 
+def prediction_sets(films: LocalFilms, crossed: CrossFit, fitted: Fit, coverage: float) -> PredictionSets:
+    """The prediction sets of a fit: its limits, and how the sets were on X-rays that fits did not use."""
+    question = SetQuestion.of(films)
+    known = question.probabilities(fitted.scores)
+    limits = lowest_probabilities(known, question.answer, films.patient, coverage)
+    count = crossed.answers.sum(axis=1)
+    covered = {}
+    for k, name in enumerate(question.answers):
+        own = question.answer == k
+        covered[name] = _figure(proportion_interval(crossed.answers[own, k], films.patient[own]))
+    single, several, none = (
+        _figure(proportion_interval(kind, films.patient)) for kind in (count == 1, count > 1, count == 0)
+    )
+    return PredictionSets(
+        coverage=coverage,
+        lowest={name: float(np.clip(limit, 0, 1)) for name, limit in zip(question.answers, limits, strict=True)},
+        covered=covered,
+        single=single,
+        several=several,
+        none=none,
+    )
+
+
 def _figures(films: LocalFilms, probabilities: Floats, positive: NDArray[np.bool_]) -> FitFigures:
     ill, scores = films.has_finding, score_of(probabilities, films.labels)
     return FitFigures(
         sensitivity=_figure(proportion_interval(positive[ill], films.patient[ill])),
         specificity=_figure(proportion_interval(~positive[~ill], films.patient[~ill])),
-        auc=_figure(_auc(films, scores)),
+        auc=_figure(interval_of_auc(ill, scores, _numbered(films.patient))),
         calibration_error=_figure(_calibration(films, scores)),
     )
-
-
-def _auc(films: LocalFilms, scores: Floats) -> Interval:
-    ill, patient = films.has_finding, _numbered(films.patient)
-    samples = np.concatenate([ranking_metrics(scores, ill, weights)[0] for weights in _resamples(patient)])
-    smaller = min(effective_patients(patient[ill == side]) for side in (False, True))
-    return logit_interval(roc_auc(ill, scores), samples, Support(smaller))
 
 
 def _calibration(films: LocalFilms, scores: Floats) -> Interval:

@@ -12,18 +12,13 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.core.ranking import roc_auc
+from cxr.evaluation.auc import interval_of_auc
 from cxr.evaluation.intervals import (
-    RESAMPLES,
     UNKNOWN,
     Interval,
-    Support,
-    bootstrap_weights,
-    effective_patients,
-    logit_interval,
     proportion_interval,
 )
-from cxr.evaluation.metrics import Floats, ranking_metrics
+from cxr.evaluation.metrics import Floats
 from cxr.inference.reader_responses import ReaderResponse
 
 
@@ -55,10 +50,7 @@ def performance(reference: NDArray[np.bool_], positive: NDArray[np.bool_], ratin
 def _auc(reference: NDArray[np.bool_], ratings: Floats, patient: NDArray[np.int64]) -> Interval:
     if not len(reference) or np.isnan(ratings).any():
         return UNKNOWN
-    value = roc_auc(reference, ratings)
-    drawn = [ranking_metrics(ratings, reference, block)[0] for block in bootstrap_weights(patient, RESAMPLES, seed=0)]
-    smaller = min(effective_patients(patient[side]) for side in (reference, ~reference))
-    return logit_interval(value, np.concatenate(drawn), Support(smaller))
+    return interval_of_auc(reference, ratings, patient)
 
 
 def rating(answer: str, confidence: int, negative: str) -> float:
