@@ -16,6 +16,7 @@ import typer
 from cxr import DISCLAIMER
 from cxr.cli import (
     counter_check,
+    data_map,
     datasets,
     doctor,
     evaluate,
@@ -59,6 +60,7 @@ app.command()(predict.predict)
 app.command()(listen.listen)
 app.command()(read.read)
 app.command()(counter_check.counter_check)
+app.command("map")(data_map.data_map)
 app.command()(datasets.audit)
 app.command()(datasets.phantom)
 app.command()(revisions.revise)

@@ -23,10 +23,11 @@ from cxr.ui.data.add import CHOSEN, MESSAGE
 from cxr.ui.data.audit import show_audit
 from cxr.ui.data.browse import show_browser
 from cxr.ui.data.splits import show_splits
+from cxr.ui.data_map.panel import show_map
 from cxr.ui.label_review.panel import show_labels
 from cxr.ui.plain_text import code_span, plain
 
-VIEWS = ("Browse", "Audit", "Labels", "Charts", "Splits")
+VIEWS = ("Browse", "Audit", "Map", "Labels", "Charts", "Splits")
 CHART_COLUMNS = 2
 UNLABELED = (
     "{} without a label: beside the folders of the classes, or with an empty label in the manifest. "
@@ -91,8 +92,8 @@ def show_dataset(entry: DatasetEntry) -> None:
             persist_state="session",
             label_visibility="collapsed",
         )
-        panels = dict(zip(VIEWS, (show_browser, show_audit, show_labels, _show_charts, show_splits), strict=True))
-        panels[view or VIEWS[0]](entry, dataset)
+        panels = (show_browser, show_audit, show_map, show_labels, _show_charts, show_splits)
+        dict(zip(VIEWS, panels, strict=True))[view or VIEWS[0]](entry, dataset)
 
 
 def _show_charts(entry: DatasetEntry, dataset: Dataset) -> None:
