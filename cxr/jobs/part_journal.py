@@ -17,6 +17,7 @@ from cxr.jobs.job import Job
 from cxr.jobs.run import Run, Status
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import STOPPED
+from cxr.jobs.timetable import Timetable
 
 FORWARDED = {"phase", "done", "total", "first", "epoch", "epochs", "loss", "accuracy", "films_s", "device"}
 CarryOutPart = Callable[[Job, RunJournal], str]
@@ -36,6 +37,9 @@ class PartJournal(RunJournal):
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         self.whole.phase(name, done, total)
+
+    def expect(self, timetable: Timetable) -> None:
+        """Nothing: the timetable is of one part, and says nothing of the others."""
 
     def note(self, sentence: str) -> None:
         self.whole.note(sentence)

@@ -21,6 +21,7 @@ from cxr.core.stored_data import remove
 from cxr.jobs import running
 from cxr.jobs.places import Place, place_of, try_lock
 from cxr.jobs.run import Run, Status
+from cxr.jobs.timetable import Timetable
 from cxr.learning.device import gpu_peak_bytes
 from cxr.learning.journal import CHECKPOINT, Phase, StepProgress
 from cxr.registry.weights_file import load_arrays, save_arrays
@@ -39,6 +40,8 @@ log = logging.getLogger("cxr")
 
 class RunJournal:
     """A `cxr.learning.journal.Journal` that writes everything to the run's folder."""
+
+    _timetable: Timetable | None = None
 
     def __init__(self, run: Run) -> None:
         import psutil
@@ -89,7 +92,18 @@ class RunJournal:
 
     def _write(self) -> None:
         self._status = replace(self._status, heartbeat=time.time())
+        if table := self._timetable:
+            left_s = table.left_s() if self._status.alive else None
+            self._status = replace(self._status, left_s=left_s, share=table.share(), rates=table.rates())
         self.run.write_status(self._status)
+
+    def expect(self, timetable: Timetable) -> None:
+        """Count the time that is left by this timetable; what was measured by a former one stays."""
+        with self._lock:
+            if self._timetable:
+                self._timetable.plans = timetable.plans
+            else:
+                self._timetable = replace(timetable, earlier_s=self._status.earlier_s)
 
     def finish(self, sentence: str) -> None:
         """Write the final status; a finished run cannot be resumed, so its checkpoints are deleted."""
@@ -102,9 +116,16 @@ class RunJournal:
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         first = {"first": done} if name != self._status.phase else {}
+        if self._timetable:
+            with self._lock:
+                self._timetable.report(name, done, total)
         self.update(phase=name, done=done, total=total, **first)
 
     def step(self, progress: StepProgress) -> None:
+        if self._timetable:
+            with self._lock:
+                done = progress.epoch - 1 + progress.step / max(progress.steps, 1)
+                self._timetable.report_epochs(done, self._status.epochs)
         self.update(
             phase=Phase.TRAINING,
             epoch=progress.epoch,

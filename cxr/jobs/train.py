@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -18,7 +19,9 @@ from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.calibration import Temperature, apply_temperature, fit_temperature
 from cxr.evaluation.scores import score_table
+from cxr.jobs import run_store
 from cxr.jobs.copies_in_run import films_of_run
+from cxr.jobs.estimate import rates_of_kind
 from cxr.jobs.input_check_training import TrainedInputCheck, train_input_check
 from cxr.jobs.job import Job
 from cxr.jobs.leakage import copy_warnings, leakage_warnings
@@ -26,14 +29,17 @@ from cxr.jobs.model_names import earlier_models
 from cxr.jobs.run import FILMS, SCORES, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.trained_model import TrainedModel, store_model
+from cxr.jobs.training_phases import training_timetable
 from cxr.jobs.training_plan import composition
-from cxr.learning.device import find_device
+from cxr.learning.device import Device, find_device
 from cxr.learning.journal import Phase
 from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 
 if TYPE_CHECKING:
     from cxr.learning.training import TrainingResult
+
+USUAL_SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}  # of the films, before they are split
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +72,7 @@ def _train(job: Job, journal: RunJournal, stages: Stages) -> TrainedModel:
     device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
     from cxr.learning.training import train
 
-    films = _selected_films(job, recipe, journal)
-    journal.update(device=device.name, epochs=recipe.training.epochs)
+    films = _selected_films(job, recipe, device, journal)
     result = train(recipe, films.dataset, films.labels, device, journal)
     result, temperature = _calibrated(result, films.labels, stages)
     journal.note(f"Temperature {temperature.value:g} ({temperature.rule}).")
@@ -118,11 +123,18 @@ def _final_sentence(trained: TrainedModel, journal: RunJournal, name: str | None
     return " ".join(sentences)
 
 
-def _selected_films(job: Job, recipe: Recipe, journal: RunJournal) -> _SelectedFilms:
+def _selected_films(job: Job, recipe: Recipe, device: Device, journal: RunJournal) -> _SelectedFilms:
     """The run's films, opened once; copies, excluded films and grouped labels are noted in the journal."""
     run = journal.run
-    everything = films_of_run(run, open_datasets(job.inputs), journal)
+    everything = open_datasets(job.inputs)
+    journal.update(device=device.name, epochs=recipe.training.epochs)
+    earlier = rates_of_kind(recipe, device, run_store.all_runs())
+    stored = job.model is not None
+    roles = {role: round(share * len(everything)) for role, share in USUAL_SHARES.items()}
+    journal.expect(training_timetable(recipe, roles, device, stored, earlier))
+    everything = films_of_run(run, everything, journal)
     chosen = composition(recipe, everything, job.training.left_out or job.training.fold)
+    journal.expect(training_timetable(recipe, Counter(chosen.films.table["role"]), device, stored, earlier))
     _check_same_films(run, chosen.films)
     for sentence in (*chosen.remarks, *(films.sentence for films in chosen.excluded)):
         journal.note(sentence)
