@@ -34,6 +34,17 @@ class FitFigures(FitSection):
     calibration_error: FitFigure  # of the probability of a finding
 
 
+class PredictionSets(FitSection):
+    """The answers that X-rays' probabilities do not rule out, with coverage for each answer."""
+
+    coverage: Share  # that was asked for
+    lowest: dict[Text, Share]  # answer -> the lowest probability with which it is in a set; 0: it is in every set
+    covered: dict[Text, FitFigure]  # answer -> of X-rays with this label, how many sets had it; cross-fitted
+    single: FitFigure  # X-rays with one answer
+    several: FitFigure
+    none: FitFigure  # X-rays that look like no label
+
+
 class LocalFit(FitSection):
     """What a model was fitted to, and its figures before and after on X-rays that were not used for the fit."""
 
@@ -47,3 +58,4 @@ class LocalFit(FitSection):
     last_layer: bool  # whether the last layer was fitted too
     before: FitFigures  # the parent at its own threshold
     after: FitFigures  # cross-fitted: each X-ray read by a fit to the other folds of patients
+    prediction_sets: PredictionSets | None = None

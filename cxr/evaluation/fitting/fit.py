@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.evaluation.calibration import apply_temperature, fit_temperature
+from cxr.evaluation.fitting.conformal import SetQuestion, lowest_probabilities, sets
 from cxr.evaluation.fitting.last_layer import LastLayer, fit_last_layer, softmax
 from cxr.evaluation.fitting.local_films import Floats, Indexes, LocalFilms, patient_folds, score_of
 from cxr.evaluation.fitting.operating_target import OperatingTarget
 
+COVERAGE = 0.9  # of prediction sets, for each answer
 PENALTIES = (0.3, 0.03, 0.003)  # strengths that hold the last layer near the trained one
 MIN_PATIENTS = 30  # on each side, from which on the last layer may be fitted
 SURE = 2.0  # standard errors by which a fitted last layer must be better, as several are tried
@@ -45,6 +47,7 @@ class CrossFit:
     probabilities: Floats
     positive: NDArray[np.bool_]  # at the threshold of its fold's fit
     thresholds: tuple[float, ...]  # one for each fold
+    answers: NDArray[np.bool_]  # (films, answers of the prediction sets): which are in the X-ray's set
 
 
 def fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int = 0) -> Fit:
@@ -59,18 +62,24 @@ def fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int 
     return Fit(fitted.scaled(temperature), penalty, temperature, round(threshold, 7), apart)
 
 
-def cross_fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int = 0) -> CrossFit:
+def cross_fit(
+    films: LocalFilms, layer: LastLayer, target: OperatingTarget, coverage: float = COVERAGE, seed: int = 0
+) -> CrossFit:
     """Every X-ray read by a fit that did not use its patient."""
     films.check()
-    fold = patient_folds(films, seed + 1)
+    question, fold = SetQuestion.of(films), patient_folds(films, seed + 1)
     probabilities, positive, thresholds = np.empty_like(films.probabilities), np.empty(len(fold), bool), []
+    answers = np.empty((len(fold), len(question.answers)), bool)
     for number in np.unique(fold):
         rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         fitted = fit(films.subset(others), layer, target, seed)
         probabilities[rows] = fitted.probabilities(films.features[rows])
         positive[rows] = score_of(probabilities[rows], films.labels) >= fitted.threshold
         thresholds.append(fitted.threshold)
-    return CrossFit(probabilities, positive, tuple(thresholds))
+        known = question.probabilities(fitted.scores)
+        limits = lowest_probabilities(known, question.answer[others], films.patient[others], coverage)
+        answers[rows] = sets(question.probabilities(probabilities[rows]), limits)
+    return CrossFit(probabilities, positive, tuple(thresholds), answers)
 
 
 def _chosen_penalty(films: LocalFilms, layer: LastLayer, folds: Indexes) -> tuple[float | None, Floats]:
