@@ -19,8 +19,11 @@ ROOMS = (
     "learning",
     "inference",
     "evaluation",
+    "drift",
+    "studies",
     "presentation",
     "exchange",
+    "cluster",
     "jobs",
     "ui",
     "cli",
@@ -35,6 +38,7 @@ WITH_TENSORFLOW = {
         "network",
         "normalization",
         "optimization",
+        "shared_inputs",
         "training",
     ]
 }

@@ -1,4 +1,4 @@
-"""The folders of this installation: models, runs, evaluations, cache, datasets, pretrained weights, trail and logs.
+"""The folders of this installation: models, runs, evaluations, cache, datasets, weights, trail, drift and logs.
 
 `CXR_HOME` moves all of them. By default they are in the project's folder, beside the code; where only the package is
 installed, in `~/.cxr`.
@@ -47,6 +47,11 @@ def evaluations_dir() -> Path:
 def trail_dir() -> Path:
     """The audit trail, one file a month."""
     return home() / "trail"
+
+
+def drift_dir() -> Path:
+    """Counts of what models in use read, one folder for each."""
+    return home() / "drift"
 
 
 def logs_dir() -> Path:

@@ -1,0 +1,75 @@
+"""What a model reads in use is counted while it reads: on Predict, by `cxr predict`, `cxr read` and `cxr listen`.
+
+Evaluations, audits, reading practice and counter-checks do not count, and examples and synthetic X-rays do not either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from cxr.core.paths import examples_dir
+from cxr.drift.store import add_readings, is_enabled, week_of
+from cxr.drift.tally import Observation, observe
+
+if TYPE_CHECKING:
+    from cxr.inference.batch import Reading
+    from cxr.inference.classifier import Classifier, Prediction
+    from cxr.inference.sources import FilmSource
+
+TOGETHER = 64  # readings that are written at once
+LONGEST_S = 10.0  # that a reading waits to be written
+DIGEST = 16  # digits of an X-ray's id; what follows says how the image was corrected
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DriftRecorder:
+    """Counts the readings of one classifier; use it as a context manager, which writes what is left at its end."""
+
+    def __init__(self, classifier: Classifier, now: Callable[[], datetime] = _now) -> None:
+        self.version = classifier.card.version
+        self.check = classifier.input_check
+        self.basis = (classifier.card.gate_sha256 or "")[:12]
+        self.now = now
+        self._waiting: list[tuple[str, Observation]] = []
+        self._since = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, film: str, prediction: Prediction) -> None:
+        """Count the prediction for the X-ray of this id."""
+        if not is_enabled():
+            return
+        self._waiting.append((film[:DIGEST], observe(prediction, self.check)))
+        if len(self._waiting) >= TOGETHER or time.monotonic() - self._since > LONGEST_S:
+            self.flush()
+
+    def add_reading(self, reading: Reading) -> None:
+        """Count a reading, unless it has no prediction or is of an example."""
+        if reading.prediction is not None and not is_example(reading.source):
+            self.add(reading.film_id, reading.prediction)
+
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        if self._waiting:
+            add_readings(self.version, week_of(self.now()), self._waiting, self.basis)
+        self._waiting, self._since = [], time.monotonic()
+
+
+def is_example(source: FilmSource) -> bool:
+    """Whether the X-ray is synthetic, or one of the examples."""
+    original = source.original or source
+    if original.synthetic or original.reference is not None or original.key.startswith("example/"):
+        return True
+    folder = examples_dir()
+    return folder is not None and Path(original.key).resolve().is_relative_to(folder)
