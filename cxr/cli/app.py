@@ -31,6 +31,7 @@ from cxr.cli import (
     reader_study,
     revisions,
     slices,
+    sweep,
     trail,
     train,
 )
@@ -49,6 +50,7 @@ app.add_typer(labels.app, name="labels")
 app.add_typer(look_alikes.app, name="look-alikes")
 app.command()(train.train)
 app.command()(train.crossval)
+app.command()(sweep.sweep)
 app.command(hidden=True)(train.work)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)

@@ -18,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from cxr.core.access import LOCAL, REQUIRED_ROLE, Action, Person
 from cxr.core.errors import RunError
+from cxr.registry.study_record import StudyRecord
 
 T = TypeVar("T")
 
@@ -30,11 +31,12 @@ class JobKind(StrEnum):
     AUDIT = "audit"
     READ = "read"
     CROSSVAL = "crossval"
+    SWEEP = "sweep"
 
     @property
     def only_reads(self) -> bool:
         """Whether such a job trains no network, so that it runs beside one that does."""
-        return self not in (JobKind.TRAIN, JobKind.CROSSVAL)
+        return self not in (JobKind.TRAIN, JobKind.CROSSVAL, JobKind.SWEEP)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class TrainParameters:
     model: str | None = None  # the model's name in the registry; None: the model is not stored
     fold: tuple[int, int] | None = None  # in a cross-validation: index of the fold, number of folds
     left_out: str | None = None  # the source that is tested on and not trained on
+    study: StudyRecord | None = None  # whose trial is stored as a model; None: the settings are a person's
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,25 @@ class CrossvalParameters:
     leave_out: Literal["", "source"] = ""  # "source": each source is left out in turn, instead of folds of patients
 
 
-Parameters = TrainParameters | EvaluateParameters | AuditParameters | ReadParameters | CrossvalParameters
+@dataclass(frozen=True)
+class SweepParameters:
+    """A study: a search for hyperparameters of a recipe; the inputs are its datasets."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.SWEEP
+
+    recipe_toml: str
+    space_toml: str
+    trials: int
+    model: str | None = None  # the name of the best trial's model in the registry; None: it is not stored
+    metric: Literal["val_auc", "val_loss", "val_accuracy"] = "val_auc"
+    seed: int = 0
+    preset: str = ""  # the name of the preset that the space is from
+
+
+Parameters = (
+    TrainParameters | EvaluateParameters | AuditParameters | ReadParameters | CrossvalParameters | SweepParameters
+)
 PARAMETERS: Mapping[JobKind, Any] = MappingProxyType({one.kind: one for one in get_args(Parameters)})
 
 

@@ -39,6 +39,7 @@ KINDS: Mapping[JobKind, KindOfJob] = MappingProxyType(
         JobKind.AUDIT: KindOfJob("Shortcut audit", "cxr.jobs.audit"),
         JobKind.READ: KindOfJob("Reading", "cxr.jobs.read"),
         JobKind.CROSSVAL: KindOfJob("Cross-validation", "cxr.jobs.crossval"),
+        JobKind.SWEEP: KindOfJob("Study", "cxr.jobs.sweep"),
     }
 )
 

@@ -8,6 +8,7 @@ from itertools import count
 from cxr.core.errors import RunError
 from cxr.core.paths import models_dir
 from cxr.jobs import run_store
+from cxr.jobs.job import SweepParameters, TrainParameters
 from cxr.jobs.run import Run
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -30,9 +31,10 @@ def planned_name(run: Run) -> str | None:
     The name was free when the run started, but a run that was stopped and resumed has stored a model already.
     """
     try:
-        base = run.job.training.model
-    except RunError:  # a damaged folder, or a job that makes no model
+        job = run.job
+    except RunError:  # a damaged folder
         return None
+    base = job.model if isinstance(job.parameters, TrainParameters | SweepParameters) else None
     return None if base is None else next_name(base)
 
 

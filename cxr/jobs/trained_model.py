@@ -89,6 +89,7 @@ def _store(trained: TrainedModel, name: str) -> None:
         warnings=tuple(warning.sentence for warning in trained.warnings),
         gate=check.record if check else None,
         ages=age_range(result.films),
+        study=trained.run.job.training.study,
         **vars(point),
     )
     arrays = arrays_of(result.network.model.weights)

@@ -47,7 +47,8 @@ def resume_from_checkpoint(model: keras.Model, journal: Journal) -> list[EpochMe
     if state is None:
         return []
     history = training_history.from_array(state.pop("history"))
-    assign(_state(model), state)
+    if state:  # a trial of a study that has ended keeps its history and its best weights alone
+        assign(_state(model), state)
     journal.note(f"Resumed after epoch {len(history)}.")
     journal.history(history)
     return history

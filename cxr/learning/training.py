@@ -25,11 +25,13 @@ from cxr.learning.journal import Journal, Phase
 from cxr.learning.network import Network, build
 from cxr.learning.normalization import Equalization, fit_whitening, whitens
 from cxr.learning.optimization import group_accuracy, group_crossentropy, log_probabilities, make_optimizer
+from cxr.learning.shared_inputs import ReadFilms, SharedInputs
 from cxr.learning.starting_weights import load_starting_weights
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import round_to_half
 
 WHITENING_FILMS = 512
+POOLED_BATCH = 1024  # X-rays whose pooled features are evaluated at once; of images and maps, 32
 MAX_NAMED = 20  # unreadable images that the journal names
 
 
@@ -46,46 +48,74 @@ class TrainingResult:
     probabilities: NDArray[np.float32]  # of the films that are not in train, in their order
 
 
-@dataclass(frozen=True, eq=False)
-class _Films:
-    """The readable films of a training with their pixels, roles and targets."""
-
-    dataset: Dataset
-    pixels: PixelTable
-    targets: NDArray[np.float32]
-
-    def indices(self, role: str) -> NDArray[np.int64]:
-        return np.flatnonzero(self.dataset.table["role"] == role)
-
-    @property
-    def held_out(self) -> NDArray[np.int64]:
-        """The films that are not trained on: validation and test."""
-        return np.flatnonzero(self.dataset.table["role"] != "train")
-
-
 def train(recipe: Recipe, dataset: Dataset, labels: LabelSpace, device: Device, journal: Journal) -> TrainingResult:
     """The network trained on the films by role; continues from the journal's checkpoint where there is one."""
-    films = _read_films(recipe, dataset, labels, journal)
+    prepared = prepare(recipe, dataset, labels, device, journal)
+    history = prepared.train_epochs(journal)
+    return prepared.result(history, journal)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTraining:
+    """All that the epochs of a training need: the films, the network, its inputs, and the batches."""
+
+    recipe: Recipe
+    films: ReadFilms
+    labels: LabelSpace
+    network: Network
+    model: keras.Model  # the part that is trained, compiled
+    batches: EpochBatches
+    starting_weights: str
+    zca_rank: int
+
+    def train_epochs(self, journal: Journal) -> list[EpochMetrics]:
+        """The history after the last epoch; the journal has the checkpoints and the best weights."""
+        with self.batches.inputs.augmented or nullcontext():
+            return _train_epochs(self.recipe, self.model, self.batches, (self.films, self.labels), journal)
+
+    def result(self, history: list[EpochMetrics], journal: Journal) -> TrainingResult:
+        """The network with the weights of its best epoch, and what it says of validation and test films."""
+        best = training_history.best_epoch(history, self.recipe.training.best)
+        load_best(self.model, best + 1, journal)
+        if self.recipe.training.half:
+            round_to_half(self.network.model.weights)
+        films, inputs = self.films, self.batches.inputs
+        probabilities = np.exp(_log_probabilities(inputs, films.held_out))
+        dataset, weights = films.dataset, self.starting_weights
+        return TrainingResult(self.network, history, best + 1, weights, self.zca_rank, dataset, probabilities)
+
+
+def prepare(
+    recipe: Recipe,
+    dataset: Dataset,
+    labels: LabelSpace,
+    device: Device,
+    journal: Journal,
+    shared: SharedInputs | None = None,
+) -> PreparedTraining:
+    """A training before its first epoch, or before the one after the journal's checkpoint.
+
+    Trainings that follow each other on the same films in one process may share their inputs. The backbone of a network
+    whose features are shared then has no weights: its epochs are those of any training, its result is not.
+    """
+    shared = shared or SharedInputs()
+    films = shared.films(recipe.input.size_px, lambda: _read_films(recipe, dataset, labels, journal))
     whitening = _fitted_whitening(recipe, films)
     zca_rank = whitening[2].shape[1] if len(whitening) > 2 else 0
+    known = shared.features_of(recipe, device.precision)
     with device.scope():
         network = build(recipe, len(labels.classes), device.precision, zca_rank)
         if whitening:
             network.model.get_layer("whitening").set_weights(whitening)
-        starting_weights = load_starting_weights(network.model, recipe)
-    inputs = _inputs(recipe, network, films, journal)  # outside the scope: several GPUs would each get the whole batch
+        starting_weights = "" if known else load_starting_weights(network.model, recipe)
+    # Outside the scope: several GPUs would each get the whole batch.
+    inputs = known.of(network) if known else _inputs(recipe, network, films, journal)
+    shared.keep_features(recipe, device.precision, inputs)
     sources = films.dataset.table["source"].to_numpy()
     batches = EpochBatches(recipe, inputs, films.indices("train"), films.targets, sources)
     with device.scope():
         model = _compiled(recipe, inputs, len(batches))
-    with inputs.augmented or nullcontext():
-        history = _train_epochs(recipe, model, batches, (films, labels), journal)
-    best = training_history.best_epoch(history, recipe.training.best)
-    load_best(model, best + 1, journal)
-    if recipe.training.half:
-        round_to_half(network.model.weights)
-    probabilities = np.exp(_log_probabilities(inputs, films.held_out))
-    return TrainingResult(network, history, best + 1, starting_weights, zca_rank, films.dataset, probabilities)
+    return PreparedTraining(recipe, films, labels, network, model, batches, starting_weights, zca_rank)
 
 
 def _compiled(recipe: Recipe, inputs: TrainingInputs, steps: int) -> keras.Model:
@@ -105,7 +135,7 @@ def _train_epochs(
     recipe: Recipe,
     model: keras.Model,
     batches: EpochBatches,
-    films_and_labels: tuple[_Films, LabelSpace],
+    films_and_labels: tuple[ReadFilms, LabelSpace],
     journal: Journal,
 ) -> list[EpochMetrics]:
     """The history after the last epoch; the journal has the checkpoints and the best weights."""
@@ -126,15 +156,15 @@ def _train_epochs(
     return history
 
 
-def _read_films(recipe: Recipe, dataset: Dataset, labels: LabelSpace, journal: Journal) -> _Films:
+def _read_films(recipe: Recipe, dataset: Dataset, labels: LabelSpace, journal: Journal) -> ReadFilms:
     journal.phase(Phase.READING_IMAGES)
     pixels = pixel_table(dataset, recipe.input.size_px, _counter(journal, Phase.READING_IMAGES))
     dataset, pixels = _without_unreadable(dataset, pixels, journal)
     dataset = dataset.with_column("film", [digest.hex()[:16] for digest in pixels.digests])
-    return _Films(dataset, pixels, labels.targets(dataset.labels))
+    return ReadFilms(dataset, pixels, labels.targets(dataset.labels))
 
 
-def _inputs(recipe: Recipe, network: Network, films: _Films, journal: Journal) -> TrainingInputs:
+def _inputs(recipe: Recipe, network: Network, films: ReadFilms, journal: Journal) -> TrainingInputs:
     """The trained model with its inputs: images where the backbone is trained, otherwise its frozen features."""
     settings, seed, pixels = recipe.augmentation, recipe.training.seed, films.pixels
     fresh_views = settings.active and not recipe.training.views
@@ -157,14 +187,14 @@ def _inputs(recipe: Recipe, network: Network, films: _Films, journal: Journal) -
 
 def _log_probabilities(inputs: TrainingInputs, films: NDArray[np.int64]) -> NDArray[np.float32]:
     """The log-probabilities of films without augmentation."""
-    rows = []
-    for start in range(0, len(films), 32):
-        batch = as_input(inputs.plain.take(films[start : start + 32]))
+    rows, size = [], POOLED_BATCH if inputs.plain.rows.ndim == 2 else 32
+    for start in range(0, len(films), size):
+        batch = as_input(inputs.plain.take(films[start : start + size]))
         rows.append(np.asarray(log_probabilities(inputs.model.predict_on_batch(batch))))
     return np.concatenate(rows)
 
 
-def _fitted_whitening(recipe: Recipe, films: _Films) -> list[NDArray[np.float32]]:
+def _fitted_whitening(recipe: Recipe, films: ReadFilms) -> list[NDArray[np.float32]]:
     """The weights of the whitening layer, from a sample of the training films; empty if there is no such layer."""
     if not whitens(recipe.input):
         return []

@@ -16,6 +16,7 @@ from cxr.registry.local_fit import LocalFit
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import MAX_SEED
 from cxr.registry.results import ModelResults, from_format_1
+from cxr.registry.study_record import StudyRecord
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
 OPTIONAL = SHORTCUTS, INPUT_CHECK = ("shortcuts.json", "gate.npz")  # members that a model may have
@@ -108,6 +109,7 @@ class ModelDraft(CardSection):
     gate: InputCheckRecord | None = None  # None: the model has no input check
     ages: AgeRange | None = None  # None: not known
     local_fit: LocalFit | None = None  # to one hospital; None: as trained
+    study: StudyRecord | None = None  # that it was chosen in; None: its settings were chosen by a person
 
     @field_validator("unsure")
     @classmethod

@@ -14,7 +14,7 @@ import pytest
 from cxr.core.errors import CxrError
 from cxr.evaluation.shortcuts.audited_films import AuditSettings
 from cxr.inference.archive.parts import FOLDER, finished_parts
-from cxr.jobs import audit, run_store
+from cxr.jobs import audit, run_store, sweep
 from cxr.jobs.job import JobKind
 from cxr.jobs.kinds import CarryOut, execute
 from cxr.jobs.run import PROCESS, Run
@@ -30,15 +30,18 @@ from tests.support.broken_jobs import (
     reports_of,
     result_of,
 )
+from tests.support.training import WITHOUT_INPUT_CHECK
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("trained")
 FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resamples=40)
 ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ)
-KINDS = (*ON_A_MODEL, JobKind.CROSSVAL)
+KINDS = (*ON_A_MODEL, JobKind.CROSSVAL, JobKind.SWEEP)
 
 
 def carry_out(kind: JobKind) -> CarryOut:
+    if kind is JobKind.SWEEP:
+        return partial(sweep.run, stages=WITHOUT_INPUT_CHECK)
     return partial(audit.run, settings=FEW) if kind is JobKind.AUDIT else carry_out_of(kind)
 
 
@@ -49,9 +52,10 @@ def stamps(*folders: Path) -> dict[Path, int]:
 
 
 def finished_folds(run: Run) -> dict[Path, int]:
-    """When the scores of each finished fold were written."""
+    """When the files of each finished fold, and the record of each trial that has ended, were written."""
     folds = [Run(path) for path in (run.folder / "folds").glob("*")]
-    return stamps(*(fold.folder for fold in folds if fold.status.state == "finished"))
+    trials = {path: path.stat().st_mtime_ns for path in run.folder.glob("trials/*/trial.json")}
+    return trials | stamps(*(fold.folder for fold in folds if fold.status.state == "finished"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,13 +18,16 @@ from cxr.jobs import run_store
 from cxr.jobs.audit import audit_job
 from cxr.jobs.crossval import crossval_job
 from cxr.jobs.evaluate import evaluation_job
-from cxr.jobs.job import Job, JobKind, ReadParameters
+from cxr.jobs.job import Job, JobKind, ReadParameters, SweepParameters
 from cxr.jobs.kinds import KINDS, CarryOut, execute
 from cxr.jobs.run import SCORES, Run
 from cxr.jobs.run_journal import RunJournal
+from cxr.jobs.sweep import sweep_job
 from cxr.learning.journal import Phase
 from cxr.registry import registry
 from cxr.registry.card import Card
+from cxr.registry.recipe import Recipe
+from cxr.studies.trials import read_trials
 from tests.support.broken_runs import BreakCount, kill, wait_for
 
 ALIKE = 1e-5
@@ -38,6 +41,13 @@ AT_WORK = (
 )
 AT_WORK_SHARE, LATEST_KILL_S = 0.8, 1.5
 FOLDS = 3
+STUDY_TRIALS = 5
+STUDY_SPACE = """
+[optimiser]
+rate = { low = 1e-4, high = 3e-2, scale = "log" }
+[head]
+dropout = { low = 0.0, high = 0.6, step = 0.1 }
+"""
 PLACES = 4  # of the numbers of an audit that are compared
 
 
@@ -84,6 +94,8 @@ def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 1
         return audit_job(card, [str(films)])
     if kind is JobKind.CROSSVAL:
         return crossval_job(registry.get_recipe(card.name), [str(films)], FOLDS)
+    if kind is JobKind.SWEEP:
+        return sweep_job(_head_recipe(card), [str(films)], SweepParameters("", STUDY_SPACE, STUDY_TRIALS, out.name))
     parameters = ReadParameters(card.name, card.version, str(out), part_rows=part_rows)
     return Job(parameters, (str(films / "images"),))
 
@@ -95,7 +107,7 @@ def create(kind: JobKind, card: Card, films: Path, out: Path) -> Run:
 
 def run_name(kind: JobKind, card: Card, out: Path) -> str:
     """The name of such a run; that of a kind which stores its result in its own folder tells which one it is."""
-    return f"{kind}-{out.name if kind is JobKind.CROSSVAL else card.name}"
+    return f"{kind}-{out.name if kind in (JobKind.CROSSVAL, JobKind.SWEEP) else card.name}"
 
 
 def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
@@ -110,9 +122,29 @@ def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
     if kind is JobKind.CROSSVAL:
         newest = next(run for run in run_store.of_kind(kind) if run.name.endswith(out.name))
         return pd.read_csv(newest.result_folder / SCORES)
+    if kind is JobKind.SWEEP:
+        return _trials_of(next(run for run in run_store.of_kind(kind) if run.name.endswith(out.name)))
     numbers = read_index(out).ordered(("positive", "negative", "decided", "indeterminate", "rejected"), False)
     table: pd.DataFrame = read_rows(out, numbers.tolist()).to_pandas()
     return table.drop(columns=["model", "reasons", "warnings"])
+
+
+def _head_recipe(card: Card) -> Recipe:
+    """The card's recipe with three epochs of its head alone, so that trials share their features."""
+    return registry.get_recipe(card.name).with_overrides(["trunk.train=head", "training.epochs=3"])
+
+
+def _trials_of(study: Run) -> pd.DataFrame:
+    """What each trial of a study came to, and how the best one's model reads the test films."""
+    rows = [
+        {"trial": trial.number, "state": str(trial.state), "value": trial.value}
+        | dict(trial.values)
+        | {f"epoch {n}": value for n, value in enumerate(trial.curve)}
+        for trial in read_trials(study.folder)
+    ]
+    (stored,) = [card for card in registry.cards() if card.study and card.study.run == study.id]
+    results = {"trial": 0, "state": stored.study.sentence, "value": stored.results.test.accuracy}
+    return pd.DataFrame([*rows, results])
 
 
 def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:

@@ -1,0 +1,139 @@
+"""Studies as jobs: the trials of a search one after the other, then the best one's model, judged once on test X-rays.
+
+A trial that has ended is not trained again when the job is resumed, and the one that was broken off goes on after its
+last epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cxr.core.atomic_files import write_atomically
+from cxr.core.csv_files import frame_csv
+from cxr.core.errors import RunError
+from cxr.core.number_format import counted, decimal
+from cxr.datasets.dataset import Dataset, open_datasets
+from cxr.evaluation.finished_steps import FinishedSteps
+from cxr.jobs import train
+from cxr.jobs.copies_in_run import films_of_run
+from cxr.jobs.job import Job, SweepParameters, TrainParameters
+from cxr.jobs.run import Run
+from cxr.jobs.run_journal import RunJournal
+from cxr.jobs.stored_model_job import stop_if_requested
+from cxr.jobs.study_trials import StudyTrainer, TrialJournal, keep_for_model, trial_run
+from cxr.jobs.train import Stages
+from cxr.jobs.training_plan import composition, plan
+from cxr.learning.device import find_device
+from cxr.registry.recipe import Recipe
+from cxr.registry.study_record import METRIC_NAMES, StudyRecord
+from cxr.studies.search import Search, import_optuna
+from cxr.studies.space import Space
+from cxr.studies.storage import FILE, open_storage
+from cxr.studies.trials import Trial, TrialState, ranked, read_trials
+
+MAX_TRIALS = 1000
+FAILED_AT_FIRST = 3  # trials; the study ends where none of them could be trained
+
+
+def sweep_job(recipe: Recipe, paths: Sequence[str], asked: SweepParameters, dataset: Dataset | None = None) -> Job:
+    """The job of a study of this recipe, or an error that says what to change; `asked` has no recipe yet."""
+    import_optuna()
+    if not 1 <= asked.trials <= MAX_TRIALS:
+        raise RunError(f"A study has 1 to {MAX_TRIALS:,} trials.", code="trials")
+    space = Space.from_toml(asked.space_toml)
+    space.check(recipe)
+    planned = plan(recipe, paths, asked.model, dataset=dataset)
+    return Job(replace(asked, recipe_toml=planned.training.recipe_toml), planned.inputs)
+
+
+def search_of(asked: SweepParameters) -> Search:
+    """The search that a study asks for."""
+    return Search(Space.from_toml(asked.space_toml), asked.metric, asked.seed, asked.trials)
+
+
+def run(job: Job, journal: RunJournal, stages: Stages | None = None) -> str:
+    """How a study ended, in a sentence: its best trial's model is stored."""
+    asked = job.parameters_as(SweepParameters)
+    recipe, search = Recipe.from_toml(asked.recipe_toml), search_of(asked)
+    device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
+    journal.update(device=device.name)
+    opened = open_datasets(job.inputs)
+    digest = hashlib.sha256(frame_csv(opened.table).encode()).hexdigest()
+    FinishedSteps(journal.run.steps_folder).check_unchanged("films", digest)
+    chosen = composition(recipe, films_of_run(journal.run, opened, journal))
+    trainer = StudyTrainer(recipe, search, chosen.films, chosen.labels, device, journal, job.inputs)
+    trials = _train_all(trainer)
+    best = ranked(trials, search.metric)
+    if not best:
+        raise RunError(f"No trial was trained to its end. {trials[-1].sentence if trials else ''}", code="no-trial")
+    name = None if asked.model is None else _store_best(trainer, asked.model, trials, stages)
+    return _sentence(trials, best[0], search, name)
+
+
+def record_of(study: Run, number: int, trials: Sequence[Trial]) -> StudyRecord:
+    """The place of a complete trial among the others, for the card of its model."""
+    asked = study.job.parameters_as(SweepParameters)
+    order = ranked(trials, asked.metric)
+    rank = next((place for place, trial in enumerate(order, 1) if trial.number == number), 0)
+    if not rank:
+        raise RunError(f"Trial {number} was not trained to its end, so it has no model.", code="no-weights")
+    return StudyRecord(
+        run=study.id,
+        trial=number,
+        trials=len(trials),
+        complete=len(order),
+        rank=rank,
+        metric=asked.metric,
+        value=order[rank - 1].value,
+        searched=tuple(dimension.key for dimension in Space.from_toml(asked.space_toml).dimensions),
+    )
+
+
+def _train_all(trainer: StudyTrainer) -> list[Trial]:
+    """All trials of the study, those that had ended before too."""
+    folder, search = trainer.journal.run.folder, trainer.search
+    trials = read_trials(folder)
+    storage = open_storage(folder / FILE, search, trials)
+    while len(trials) < search.planned:
+        stop_if_requested(trainer.journal)
+        number = len(trials) + 1
+        own = search.first_values(trainer.recipe) if number == 1 else None
+        values = own or search.propose(number, trials)
+        if values is None:
+            trainer.journal.note("All values that the space has were tried.")
+            break
+        trial = trainer.train(number, values, trials)
+        storage.add_trial(search.frozen(trial))
+        trials.append(trial)
+        if len(trials) == FAILED_AT_FIRST and all(one.state is TrialState.FAILED for one in trials):
+            raise RunError(f"The first trials could not be trained. {trial.sentence}", code="no-trial")
+    return trials
+
+
+def _store_best(trainer: StudyTrainer, name: str, trials: Sequence[Trial], stages: Stages | None) -> str:
+    """The name of the best trial's model in the registry, evaluated on the test X-rays."""
+    study = trainer.journal.run
+    best = ranked(trials, trainer.search.metric)[0]
+    trial = trial_run(study, best.number)
+    recipe_toml = trial.job.training.recipe_toml
+    job = Job(
+        TrainParameters(recipe_toml, name, study=record_of(study, best.number, trials)), trainer.inputs, study.job.by
+    )
+    write_atomically(trial.folder / "job.json", job.to_json())
+    keep_for_model(trial, trial)
+    journal = TrialJournal(trainer.journal, trial, lambda _: False)
+    train.run(job, journal, stages)
+    return journal.stored_model
+
+
+def _sentence(trials: Sequence[Trial], best: Trial, search: Search, name: str | None) -> str:
+    pruned = sum(trial.state is TrialState.PRUNED for trial in trials)
+    stopped = f", {pruned} of them pruned" if pruned else ""
+    saved = f" Saved as model '{name}'." if name else ""
+    metric = METRIC_NAMES[search.metric]
+    return (
+        f"Finished {counted(len(trials), 'trial')}{stopped}. Best: trial {best.number}, {metric} "
+        f"{decimal(best.value)}.{saved}"
+    )
