@@ -58,6 +58,7 @@ class PredictOptions:
 @takes_options(PredictOptions)
 def predict(options: PredictOptions) -> None:
     """Read X-rays: predicted class, probabilities and heatmaps."""
+    from cxr.drift.recording import recorder_of
     from cxr.inference.batch import read_sources
     from cxr.inference.input_check.ages import age_warning
     from cxr.inference.loading import load_classifier
@@ -81,9 +82,10 @@ def predict(options: PredictOptions) -> None:
     warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
     rows: list[dict[str, Any]] = []
     failed = objects = 0
-    with console.bar("Reading X-rays") as progress:
+    with console.bar("Reading X-rays") as progress, recorder_of(classifier) as recorder:
         for reading in read_sources(classifier, map(source_on_disk, files)):
             progress(len(rows) + 1, len(files))
+            recorder.add_reading(reading)
             row = reading.as_dict()
             if warning and reading.film:
                 row["warnings"].append(warning.sentence)

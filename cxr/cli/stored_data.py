@@ -26,6 +26,7 @@ class Kind(StrEnum):
     runs = "runs"
     responses = "responses"
     trail = "trail"
+    drift = "drift"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Store:
 
 def stores() -> dict[Kind, Store]:
     """Every kind of stored data."""
+    from cxr.drift import store as drift_store
     from cxr.inference import reader_responses
     from cxr.jobs import run_store
     from cxr.learning.features import CACHE_BYTES
@@ -92,6 +94,14 @@ def stores() -> dict[Kind, Store]:
         gigabytes,
         _clean_trail,
         "all but the newest file",
+    )
+    found[Kind.drift] = Store(
+        "Drift watch",
+        stored_bytes(paths.drift_dir()),
+        drift_store.MAX_BYTES,
+        gigabytes,
+        partial(remove, paths.drift_dir()),
+        "all counts, and what they were compared with",
     )
     return found
 

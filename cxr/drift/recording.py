@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Self
 
 from cxr.core.paths import examples_dir
 from cxr.drift.store import add_readings, is_enabled, week_of
-from cxr.drift.tally import Observation, observe
+from cxr.drift.tally import Observation, is_departure, observe
 
 if TYPE_CHECKING:
+    from cxr.inference.archive.parts import Row
     from cxr.inference.batch import Reading
     from cxr.inference.classifier import Classifier, Prediction
+    from cxr.inference.input_check.detector import InputCheck
     from cxr.inference.sources import FilmSource
+    from cxr.registry.card import Card
 
 TOGETHER = 64  # readings that are written at once
 LONGEST_S = 10.0  # that a reading waits to be written
@@ -29,13 +32,20 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class DriftRecorder:
-    """Counts the readings of one classifier; use it as a context manager, which writes what is left at its end."""
+def recorder_of(classifier: Classifier) -> DriftRecorder:
+    """The recorder of a classifier's readings."""
+    return DriftRecorder(classifier.card, classifier.input_check)
 
-    def __init__(self, classifier: Classifier, now: Callable[[], datetime] = _now) -> None:
-        self.version = classifier.card.version
-        self.check = classifier.input_check
-        self.basis = (classifier.card.gate_sha256 or "")[:12]
+
+class DriftRecorder:
+    """Counts the readings of one model, with features where its input check is given.
+
+    A context manager, which writes what is left at its end.
+    """
+
+    def __init__(self, card: Card, check: InputCheck | None = None, now: Callable[[], datetime] = _now) -> None:
+        self.version, self.check = card.version, check
+        self.basis = (card.gate_sha256 or "")[:12]
         self.now = now
         self._waiting: list[tuple[str, Observation]] = []
         self._since = time.monotonic()
@@ -48,9 +58,19 @@ class DriftRecorder:
 
     def add(self, film: str, prediction: Prediction) -> None:
         """Count the prediction for the X-ray of this id."""
-        if not is_enabled():
-            return
-        self._waiting.append((film[:DIGEST], observe(prediction, self.check)))
+        if is_enabled():
+            self._add(film, observe(prediction, self.check))
+
+    def add_row(self, row: Row) -> None:
+        """Count a row of an archive's readings, which has no features, unless it has no prediction."""
+        score, film = row.get("positive_probability"), row.get("film")
+        if is_enabled() and score is not None and film:
+            rejected, reasons = row["rejected"], tuple(row["reasons"])
+            questioned = bool(rejected) or is_departure(reasons)
+            self._add(film, Observation(None if rejected else score, questioned, reasons, None, rejected is not None))
+
+    def _add(self, film: str, observation: Observation) -> None:
+        self._waiting.append((film[:DIGEST], observation))
         if len(self._waiting) >= TOGETHER or time.monotonic() - self._since > LONGEST_S:
             self.flush()
 

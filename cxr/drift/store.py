@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 from cxr.core.atomic_files import atomic_path, write_atomically
 from cxr.core.bounded_files import read_regular
 from cxr.core.paths import drift_dir
-from cxr.core.stored_data import stored_bytes
+from cxr.core.stored_data import by_age, keep_below
 from cxr.drift.tally import Observation, Tally
 
 MAX_WEEKS = 156  # of a model: three years
@@ -69,10 +69,11 @@ def add_readings(version: str, week: str, readings: Sequence[tuple[str, Observat
             unseen = _unseen(folder / SEEN, week, [film for film, _ in readings])
             new = [readings[i][1] for i in unseen]
             path = folder / f"{week}.json"
-            before = read_tally(path) or Tally()
+            before = read_tally(path)
             if new:
-                write_tally(path, before.plus(Tally.of(new, basis)))
-                _keep_newest(folder)
+                write_tally(path, (before or Tally()).plus(Tally.of(new, basis)))
+                if before is None:  # once a week
+                    _keep_within_limits(folder)
             return len(new)
     except (OSError, Timeout) as error:
         log.warning("Readings were not counted: %s.", error)
@@ -108,22 +109,12 @@ def write_tally(path: Path, tally: Tally) -> None:
     write_atomically(path, json.dumps(asdict(tally)))
 
 
-def remove_all() -> None:
-    """Delete the counts of all models, and the references that weeks were compared with."""
-    from cxr.core.stored_data import remove
-
-    remove(drift_dir())
-
-
-def size() -> int:
-    """The bytes that all counts take."""
-    return stored_bytes(drift_dir())
-
-
-def _keep_newest(folder: Path) -> None:
+def _keep_within_limits(folder: Path) -> None:
+    """Delete the oldest weeks of this model, and where all models together are too large, the longest unused."""
     files = sorted(path for path in folder.glob("*.json") if WEEK.fullmatch(path.stem))
     for path in files[:-MAX_WEEKS]:
         path.unlink(missing_ok=True)
+    keep_below(by_age(drift_dir()), MAX_BYTES, kept=[folder])
 
 
 def _unseen(path: Path, week: str, films: Iterable[str]) -> list[int]:

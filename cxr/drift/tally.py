@@ -37,12 +37,8 @@ class Observation:
     score: float | None  # P(finding); None where the input check rejects the image
     questioned: bool  # rejected, or with a warning of the input check
     reasons: tuple[str, ...]
-    places: Floats | None  # None where the image is rejected, or the model has no input check
-
-    @property
-    def checked(self) -> bool:
-        """Whether an input check looked at the image; without one, a header alone may reject it."""
-        return self.places is not None or self.score is None
+    places: Floats | None  # None where the image is rejected, or its features are not known
+    checked: bool = True  # whether an input check looked at the image; without one, a header alone may reject it
 
 
 @dataclass(frozen=True)
@@ -161,9 +157,15 @@ def observe(prediction: Prediction, check: InputCheck | None) -> Observation:
     result = prediction.input_check
     reasons = tuple(reason.code.value for reason in result.reasons) if result else ()
     rejected = bool(result and result.rejected)
-    questioned = rejected or any(InputCheckCode(reason) not in NO_DEPARTURE for reason in reasons)
+    questioned = rejected or is_departure(reasons)
     places = None if rejected or check is None else places_of(prediction.features, check)
-    return Observation(None if rejected else prediction.positive_probability, questioned, reasons, places)
+    score = None if rejected else prediction.positive_probability
+    return Observation(score, questioned, reasons, places, check is not None)
+
+
+def is_departure(reasons: Iterable[str]) -> bool:
+    """Whether the input check questions an image for more than its size or the patient's age."""
+    return any(reason not in NO_DEPARTURE for reason in reasons)
 
 
 def places_of(features: Floats, check: InputCheck) -> Floats:

@@ -10,6 +10,8 @@ from cxr.cli import stored_data
 from cxr.cli.installation_checks import Level
 from cxr.cli.stored_data import Kind
 from cxr.core.stored_data import stored_bytes
+from cxr.drift.store import add_readings
+from cxr.drift.tally import Observation
 from cxr.inference import reader_responses
 from cxr.inference.reader_responses import ReaderResponse, save_responses, saved_responses
 from cxr.jobs import run_store
@@ -29,6 +31,7 @@ def filled(home: Path) -> Path:
     run_store.create(training_job("name = 'tiny'", ()), "tiny")  # about to get its process
     save_responses(ReaderResponse("a", "tiny@0", "normal", 0.5, "agree"))
     (home / "trail" / "2020-01.jsonl").write_text("{}\n")
+    add_readings("0" * 12, "2026-W40", [("0" * 16, Observation(0.5, False, (), None))])
     return home
 
 
@@ -49,7 +52,10 @@ def test_what_is_nearly_full_is_a_warning_with_its_command(filled: Path, monkeyp
     assert rest.level is Level.OK
 
 
-@pytest.mark.parametrize("kind", [Kind.features, Kind.pixels, Kind.audits, Kind.engines, Kind.responses])
+KINDS = [Kind.features, Kind.pixels, Kind.audits, Kind.engines, Kind.responses, Kind.drift]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_cleaning_deletes_this_kind_and_no_other(filled: Path, answer: Answer, kind: Kind) -> None:
     before = {other: store.used for other, store in stored_data.stores().items()}
     assert set(answer("doctor", "--clean", kind)["cleaned"]) == {kind}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cxr.core.errors import CxrError
+from cxr.drift.recording import recorder_of
 from cxr.exchange.dicom_results.object_kinds import DicomObject
 from cxr.exchange.dicom_results.reading_result import ResultContent, report_of_reading, result_content
 from cxr.exchange.listener.sending import Send
@@ -31,7 +32,9 @@ def reading_with(classifier: Classifier) -> Read:
 
     def read(name: str, data: bytes) -> ResultContent | None:
         source = FilmSource(name, name, lambda: data, decoder_pool().read)
-        reading = next(iter(read_sources(classifier, [source])))
+        with recorder_of(classifier) as recorder:
+            reading = next(iter(read_sources(classifier, [source])))
+            recorder.add_reading(reading)
         return None if reading.prediction is None else result_content(report_of_reading(reading, classifier.card))
 
     return read

@@ -8,6 +8,7 @@ import streamlit as st
 
 from cxr.core.number_format import counted
 from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
+from cxr.drift.recording import recorder_of
 from cxr.inference.batch import read_sources
 from cxr.inference.classifier import Prediction
 from cxr.inference.engines.selection import engine_selector
@@ -52,9 +53,10 @@ def read_new_films(session: ReadingSession, card: Card) -> list[SessionReading]:
     model = model_key(card)
     if waiting := session.waiting(model):
         classifier = load_classifier(card)
-        with progress_bar(READING) as move:
+        with progress_bar(READING) as move, recorder_of(classifier) as recorder:
             for done, reading in enumerate(read_sources(classifier, waiting, deep=len(waiting) == 1), 1):
                 session.record(reading, model)
+                recorder.add_reading(reading)
                 move(done, len(waiting))
         engine_selector().start_in_background(classifier)
     ask_before_leaving(any(not source.synthetic and not source.reference for source in session.sources.values()))

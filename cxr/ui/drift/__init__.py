@@ -1,0 +1,1 @@
+"""Drift watch on the page Models."""
