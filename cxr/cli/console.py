@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,17 +66,17 @@ def follow(run: Run, stops: bool = True) -> Status:
     Ctrl-C stops the run, and a second one leaves it; where it only watches, the first one leaves it.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from cxr.jobs import run_store
     from cxr.jobs.job import JobKind
     from cxr.learning.journal import Phase
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
     printed, stopping = 0, False
     screen = Console(stderr=True)
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task("starting", total=None)
+        task = progress.add_task("starting", total=None, left="")
         while (status := run.status).alive:
             try:
                 history = run.history()
@@ -86,7 +86,11 @@ def follow(run: Run, stops: bool = True) -> Status:
                 where = f"epoch {status.epoch} of {status.epochs}" if status.phase == Phase.TRAINING else status.phase
                 where = f"{status.part} of {status.parts}: {where}" if status.parts else where
                 progress.update(
-                    task, description=where or status.state, completed=status.done, total=status.total or None
+                    task,
+                    description=where or status.state,
+                    completed=status.done,
+                    total=status.total or None,
+                    left=left_text(status, history),
                 )
                 time.sleep(POLL_S)
             except KeyboardInterrupt:
@@ -149,9 +153,20 @@ def notes_text(run: Run) -> str:
     return "".join(f"{line}\n" for line in (tags, notes.note) if line)
 
 
+def left_text(status: Status, history: Sequence[Mapping[str, float]] = ()) -> str:
+    """The time that a job still takes, as in "about 5 min left"; empty where it is not known."""
+    from cxr.core.number_format import duration
+    from cxr.jobs.estimate import time_left_s
+
+    left_s = time_left_s(status, history) if status.alive else None
+    return "" if left_s is None else f"about {duration(left_s)} left"
+
+
 def run_line(status: Status) -> str:
     """A run's progress and what it has made as one line."""
     epochs = f"epoch {status.epoch} of {status.epochs}" if status.epochs else ""
     epochs = f"{status.part} of {status.parts}, {epochs}".strip(", ") if status.parts else epochs
     step = f"{status.phase} {status.done} of {status.total}" if status.alive and status.total else status.phase
-    return ", ".join(part for part in (epochs, step, status.model and f"model {status.model}", status.result) if part)
+    left = left_text(status) if status.share is not None else ""
+    made = status.model and f"model {status.model}"
+    return ", ".join(part for part in (epochs, step, left, made, status.result) if part)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cxr.cli.console import run_line
 from cxr.core.access import Person, acting_as
 from cxr.datasets import catalog
 from cxr.inference.archive.overview import read_index
@@ -23,7 +25,7 @@ from cxr.registry import registry
 from cxr.ui import frame
 from cxr.ui.components.jobs.indicator import indicator_text
 from cxr.ui.components.jobs.notes import NONE_MATCH
-from cxr.ui.components.jobs.titles import DAMAGED, progress_text, task_of
+from cxr.ui.components.jobs.titles import DAMAGED, progress_text, share_done, task_of
 from cxr.ui.jobs.all_jobs import NO_JOBS
 from cxr.ui.predict import archive_panel
 from cxr.ui.predict.archive_table import FILTERS, REJECTED
@@ -117,6 +119,16 @@ def test_progress_has_a_time_left_that_counts_only_what_this_process_did() -> No
     half = Status("working", "reading images", 60, 100, phase_started=now - 10, heartbeat=now, first=50)
     assert progress_text(half) == "Reading images: 60 of 100, about 40 s left"
     assert progress_text(Status("working", "reading images", 50, 100, first=50)) == "Reading images: 50 of 100"
+
+
+def test_a_job_with_a_timetable_has_one_time_left_and_one_share_over_all_phases() -> None:
+    reading = Status("working", "reading images", 50, 100, share=0.1, left_s=600)
+    training = Status("working", "training", 5, 10, epoch=1, epochs=2, share=0.4, left_s=400)
+    assert progress_text(reading) == "Reading images: 50 of 100, about 10 min left"
+    assert progress_text(training).endswith("about 7 min left")
+    assert (share_done(reading), share_done(training)) == (0.1, 0.4)
+    assert "left" not in progress_text(replace(reading, left_s=None))
+    assert "about 10 min left" in run_line(reading)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cxr.core.errors import CxrError
 from cxr.core.number_format import UNKNOWN, decimal, gigabytes
 from cxr.jobs.model_names import planned_name
 from cxr.jobs.run import Run, Status
+from cxr.registry.recipe import Recipe
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import accuracy_curves, loss_curves, rate_curve
 from cxr.ui.components.jobs.controls import offer_stop, show_log
@@ -19,6 +21,8 @@ from cxr.ui.train.run_tables import kept_epoch
 
 REFRESH_S = 2
 CHART_PX = 384
+WHOLE = "The time left is that of all phases, until the model is stored."
+SOONER = " Early stopping may end it sooner."
 STOPPING = "Stops after this step; the best weights so far are saved."
 
 
@@ -40,9 +44,19 @@ def _show_live(run: Run) -> None:
         st.rerun()
     history = run.history()
     st.progress(share_done(status), plain(progress_text(status, history)))
+    if status.left_s is not None:
+        st.caption(f"{WHOLE}{SOONER if _may_stop_early(run) else ''}")
     _show_figures(status, history)
     show_curves(run, history)
     show_log(run)
+
+
+def _may_stop_early(run: Run) -> bool:
+    try:
+        settings = Recipe.from_toml(run.job.training.recipe_toml).training
+    except CxrError:
+        return False
+    return settings.early_stopping != "off" or settings.stop_at_accuracy > 0
 
 
 def _show_figures(status: Status, history: Sequence[dict[str, float]]) -> None:

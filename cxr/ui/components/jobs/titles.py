@@ -45,6 +45,8 @@ def task_of(run: Run) -> str:
 
 def share_done(status: Status) -> float:
     """How much of the present phase is done, of all epochs, or of all parts of the job, from 0 to 1."""
+    if status.share is not None:
+        return status.share  # of the time that the whole job takes
     within = status.done / status.total if status.total else 0.0
     if status.phase == Phase.TRAINING:
         within = (status.epoch - 1 + within) / max(status.epochs, 1)
@@ -55,7 +57,7 @@ def share_done(status: Status) -> float:
 
 
 def progress_text(status: Status, history: list[dict[str, float]] | None = None) -> str:
-    """What the run does now, how far it is, and how long the phase takes, in a line."""
+    """What the run does now, how far that is, and how long the run still takes, in a line."""
     left_s = time_left_s(status, history or [])
     left = "" if left_s is None else f", about {duration(left_s)} left"
     part = f"Part {status.part} of {status.parts}. " if status.parts else ""
