@@ -19,6 +19,7 @@ from cxr.cli import (
     data_map,
     datasets,
     doctor,
+    drift,
     evaluate,
     jobs,
     labels,
@@ -55,6 +56,7 @@ app.command(hidden=True)(train.work)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.compare)
 app.command()(slices.slices)
+app.command()(drift.drift)
 app.command("learning-curve")(learning_curve.learning_curve)
 app.command("audit-model")(evaluate.audit_model)
 app.command("reader-study")(reader_study.reader_study)
