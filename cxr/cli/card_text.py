@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from cxr.presentation.int8_tables import int8_table
 from cxr.presentation.model_card import (
     overview_table,
     performance_table,
@@ -36,6 +37,8 @@ def _sections(card: Card, recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield f"Performance by {subgroup.column}", f"{_table(subgroup.table)}\n{subgroup.sentence}"
         if not subgroup.calibration.empty:
             yield f"Calibration by {subgroup.column}", _table(subgroup.calibration)
+    if card.int8 is not None:
+        yield "int8", _table(int8_table(card.int8))
     for title, text in statement_sections(card).items():
         yield title, textwrap.fill(text, WIDTH)
     yield "Note", card.note

@@ -86,6 +86,28 @@ def input_check(name: Name, data: Data, as_json: Json = False) -> None:
         )
 
 
+@app.command("quantize")
+def quantize(
+    name: Name,
+    data: Data,
+    films: Annotated[int, typer.Option(min=1, help="How many training X-rays the ranges are measured on.")] = 300,
+    as_json: Json = False,
+) -> None:
+    """Add an int8 engine to a model, for `cxr read --precision int8`, and measure what it does to the answers.
+
+    It is made of X-rays that the model was trained on, and compared on its validation and test X-rays.
+    """
+    from cxr.jobs.quantization import quantize_model
+    from cxr.presentation.int8_tables import agreement_sentence
+
+    with console.bar("Reading X-rays") as progress:
+        card = quantize_model(name, data, progress, films)
+    if card.int8 and as_json:
+        console.print_json({"model": name, "int8": card.int8.model_dump(mode="json")})
+    elif card.int8:
+        typer.echo(f"Added an int8 engine to '{name}'. {agreement_sentence(card.int8)}")
+
+
 @app.command("revise")
 def revise(
     name: Name,

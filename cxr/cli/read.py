@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +13,7 @@ from cxr.cli import console
 from cxr.cli.jobs import model_card, start_in_background
 from cxr.cli.options import Json, Model, Wait, takes_options
 from cxr.core.errors import RunError
+from cxr.core.remote_files import path_of
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,24 @@ class ReadOptions:
     """The arguments of `cxr read`."""
 
     source: Annotated[
-        Path,
-        typer.Argument(help="A folder, a ZIP, a manifest.csv, or a text file with a path on each line."),
+        str,
+        typer.Argument(
+            help="A folder, a ZIP, a manifest.csv, or a text file with a path on each line; all but a ZIP may be at an "
+            "s3:// or gs:// URL."
+        ),
     ]
-    out: Annotated[Path, typer.Option(help="The folder for the readings; empty or new, unless with --resume.")]
+    out: Annotated[
+        str, typer.Option(help="The folder or URL for the readings; empty or new, unless with --resume.")
+    ]
     model: Model = None
     heatmaps: Annotated[bool, typer.Option("--heatmaps", help="Store the Grad-CAM of every class.")] = False
     paths: Annotated[
         bool, typer.Option("--paths/--no-paths", help="Store paths, which may name patients, beside the digests.")
     ] = True
+    precision: Annotated[
+        Literal["auto", "int8"],
+        typer.Option(help="int8 is faster, moves probabilities slightly, and needs cxr models quantize first."),
+    ] = "auto"
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the readings in that folder.")] = False
     wait: Wait = True
     as_json: Json = False
@@ -42,10 +51,13 @@ def read(options: ReadOptions) -> None:
     from cxr.jobs import run_store
     from cxr.jobs.read import check_target, reading_job
 
-    before = check_target(options.out, options.resume)
+    out = path_of(options.out)
+    before = check_target(out, options.resume)
     card = model_card(options.model or (before.model if before else None))
-    heatmaps, paths = (before.heatmaps, before.paths) if before else (options.heatmaps, options.paths)
-    job = reading_job(card, str(options.source), str(options.out), heatmaps, paths)
+    settings = before or options
+    job = reading_job(
+        card, options.source, options.out, settings.heatmaps, settings.paths, settings.precision
+    )
     if not options.wait:
         start_in_background(job, options.as_json)
         return
@@ -55,7 +67,7 @@ def read(options: ReadOptions) -> None:
         hint = "" if status.state == "failed" else f" Go on with --resume, or with cxr jobs resume {run.id}."
         raise RunError(f"{status.sentence}{hint}", code="not-finished")
     if options.as_json:
-        console.print_json(json.loads((options.out / SUMMARY).read_text("utf-8")))
+        console.print_json(json.loads((out / SUMMARY).read_text("utf-8")))
         return
     typer.echo(status.sentence)
     typer.echo(DISCLAIMER)

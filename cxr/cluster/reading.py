@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cxr.cluster.connection import connected, environment_of_workers, set_up_worker
 from cxr.cluster.room import Room, room_for_network
 from cxr.cluster.spread import Workers, spread
+from cxr.core.remote_files import path_of
 from cxr.films.isolation.pool import DecoderPool
 from cxr.inference.archive.listing import file_reader
 from cxr.inference.archive.parts import ReadingsTable, write_part
@@ -49,10 +49,10 @@ class PartReader:
         """How many files were read and stored as this part."""
         part, numbered = files
         asked = self._asked
-        read = file_reader(Path(asked.source))
+        read = file_reader(path_of(asked.source))
         with closing(read_files(self._classifier, numbered, read, self._pool, asked.table.heatmaps)) as rows:
             kept = list(rows)
-        write_part(Path(asked.folder), part, kept, asked.table)
+        write_part(path_of(asked.folder), part, kept, asked.table)
         return len(kept)
 
 

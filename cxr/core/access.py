@@ -33,6 +33,7 @@ class Action(StrEnum):
     VIEW_JOBS = "view jobs"
     EVALUATE_MODEL = "evaluate a model"
     AUDIT_MODEL = "audit a model"
+    QUANTIZE_MODEL = "quantize a model"
     READ_ARCHIVE = "read an archive"
     SEARCH_PACS = "search the PACS"
     SEND_TO_PACS = "send results to the PACS"

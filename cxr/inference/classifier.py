@@ -109,6 +109,7 @@ class Classifier:
         self.forward: ForwardPass = _compiled(network, self.sigmoid, self.size_px)
         # What reads a single image, by name; an engine may take TensorFlow's place.
         self.single_image_engine: tuple[str, ForwardPass] = f"{TENSORFLOW}, {precision}", self.forward
+        self.batch_engine = self.single_image_engine  # the same for several images; another where int8 is asked for
         self._float32: Network | None = network if precision == "float32" else None
         self._building = threading.Lock()
 
@@ -153,7 +154,7 @@ class Classifier:
             )
 
     def forward_with(self, engine: Engine) -> ForwardPass:
-        """The forward pass of one image with the engine's backbone; what is above it stays in TensorFlow."""
+        """The forward pass with the engine's backbone; what is above it stays in TensorFlow."""
         explain = _compiled_head(self.network, self.sigmoid)
 
         def forward(pixels: Any) -> tuple[Any, Any, Any]:
@@ -175,7 +176,7 @@ class Classifier:
 
     def read_batch(self, films: list[Film], single: bool = False) -> list[Prediction]:
         """A prediction for each X-ray of one batch; a `single` X-ray is read by the engine chosen for these."""
-        engine, forward = self.single_image_engine if single else (f"{TENSORFLOW}, {self.precision}", self.forward)
+        engine, forward = self.single_image_engine if single else self.batch_engine
         pixels = np.stack([film.fitted(self.size_px) for film in films])[..., None]
         start = time.perf_counter()
         probabilities, heatmaps, features = (np.asarray(output) for output in forward(pixels))

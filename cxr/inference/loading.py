@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from cxr.core.errors import CxrError, RegistryError
 from cxr.inference.classifier import Classifier
+from cxr.inference.engines.int8 import INT8, check_int8_usable, int8_engine
+from cxr.inference.engines.openvino_graph import Int8
 from cxr.inference.input_check.detector import InputCheck
 from cxr.registry.default_model import default_name
 from cxr.registry.verification import StoredModel, load_verified
@@ -27,10 +29,14 @@ def load_classifier(name: str | None = None, precision: str = "auto") -> Classif
 def build_classifier(model: StoredModel, precision: str = "auto") -> Classifier:
     """The classifier of a verified model; RegistryError where its network cannot be built.
 
-    With the precision "auto", it computes in the fastest that the hardware has.
+    With the precision "auto", it computes in the fastest that the hardware has. With "int8", its int8 engine reads
+    X-rays, and what has none is computed as with "auto".
     """
     from cxr.learning.device import find_device
 
+    if precision == INT8:
+        check_int8_usable(model.card)
+        return with_int8(build_classifier(model), model.int8 or {})
     used = find_device(precision).precision  # first: it imports TensorFlow without its messages
     from cxr.learning.network import build
 
@@ -42,3 +48,11 @@ def build_classifier(model: StoredModel, precision: str = "auto") -> Classifier:
         raise RegistryError(f"The model '{card.name}' cannot be loaded: {error}", code="not-built") from error
     input_check = None if model.input_check is None else InputCheck.from_arrays(model.input_check)
     return Classifier(network, model.recipe, card, used, input_check)
+
+
+def with_int8(classifier: Classifier, int8: Int8) -> Classifier:
+    """The same classifier, whose X-rays are read by an int8 engine of these numbers from now on."""
+    engine = int8_engine(classifier.network, int8, classifier.precision)
+    classifier.batch_engine = f"{engine.name}, {engine.precision}", classifier.forward_with(engine)
+    classifier.single_image_engine = classifier.batch_engine
+    return classifier

@@ -21,6 +21,7 @@ from cxr.core.errors import RunError
 from cxr.registry.study_record import StudyRecord
 
 T = TypeVar("T")
+Precision = Literal["auto", "int8"]  # of a reading: the model's own, or that of its int8 engine
 
 
 class JobKind(StrEnum):
@@ -31,6 +32,8 @@ class JobKind(StrEnum):
     AUDIT = "audit"
     READ = "read"
     CROSSVAL = "crossval"
+    FIT = "fit"
+    RANK = "rank"
     SWEEP = "sweep"
 
     @property
@@ -90,6 +93,7 @@ class ReadParameters:
     heatmaps: bool = False
     paths: bool = True  # whether the readings have the paths of the files
     part_rows: int = 500  # files of a part, which is what is done again after a kill
+    precision: Precision = "auto"
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,49 @@ class SweepParameters:
     preset: str = ""  # the name of the preset that the space is from
 
 
+@dataclass(frozen=True)
+class FitParameters:
+    """The fit of a stored model to one hospital; the inputs are the hospital's datasets."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.FIT
+
+    model: str
+    version: str
+    new: str | None = None  # the name of the fitted model; None: the fit is only measured
+    target: Literal["specificity", "sensitivity"] = "specificity"  # which the threshold is to reach
+    value: float = 0.9
+    width: float = 0.1  # of the wanted intervals
+    coverage: float = 0.9  # of prediction sets
+
+
+@dataclass(frozen=True)
+class RankParameters:
+    """A ranking of a dataset's labels; the inputs are the dataset, and others that help to train the heads."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.RANK
+
+    features: str = "imagenet"  # or a stored model, whose backbone gives the features
+    version: str = ""  # of that model
+    suspects: int = 0  # of a review that starts with the ranking; 0: none starts
+    controls: int = 0
+
+    @property
+    def model(self) -> str | None:
+        """The stored model that is used; None for ImageNet's backbone."""
+        return self.features if self.version else None
+
+
 Parameters = (
-    TrainParameters | EvaluateParameters | AuditParameters | ReadParameters | CrossvalParameters | SweepParameters
+    TrainParameters
+    | EvaluateParameters
+    | AuditParameters
+    | ReadParameters
+    | CrossvalParameters
+    | SweepParameters
+    | FitParameters
+    | RankParameters
 )
 PARAMETERS: Mapping[JobKind, Any] = MappingProxyType({one.kind: one for one in get_args(Parameters)})
 

@@ -107,6 +107,11 @@ def _cpu_has_bfloat16() -> bool:
     return bool({"amx_bf16", "avx512_bf16"} & set(_cpu_info("flags").split()))
 
 
+def cpu_has_int8() -> bool:
+    """Whether the processor has instructions that multiply 8-bit integers and add up in 32 bits."""
+    return bool({"amx_int8", "avx512_vnni", "avx_vnni"} & set(_cpu_info("flags").split()))
+
+
 def _cpu_name() -> str:
     name = _cpu_info("model name") or platform.processor() or platform.machine()
     return f"CPU ({name}, {os.cpu_count()} cores)"

@@ -191,10 +191,10 @@ def subgroup_metric(group: Subgroup, key: str) -> str:
     return signed_text(metric) if key == SUBGROUP_KEYS[CALIBRATION_BIAS] else metric.text()
 
 
-def signed_text(metric: Interval) -> str:
+def signed_text(metric: Interval, places: int = 3) -> str:
     """A metric that may be negative, with its sign and its interval: +0.043 (+0.020 to +0.066)."""
-    value = signed_decimal(metric.value)
-    return f"{value} ({signed_decimal(metric.low)} to {signed_decimal(metric.high)})" if metric.known else value
+    value, low, high = (signed_decimal(bound, places) for bound in (metric.value, metric.low, metric.high))
+    return f"{value} ({low} to {high})" if metric.known else value
 
 
 def source_table(sources: Sequence[Subgroup], everything: Subgroup | None = None) -> pd.DataFrame:

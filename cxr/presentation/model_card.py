@@ -13,6 +13,7 @@ from cxr.core.number_format import counted, decimal, duration, interval_range, j
 from cxr.datasets.labels import display_in_sentence, display_name
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.subgroups import Subgroup
+from cxr.presentation import int8_tables
 from cxr.presentation.evaluation_tables import (
     ALL,
     displayed_subgroup,
@@ -20,6 +21,7 @@ from cxr.presentation.evaluation_tables import (
     subgroup_calibration_table,
     subgroup_table,
 )
+from cxr.presentation.fit_text import sets_sentence
 from cxr.presentation.metric_definitions import CALIBRATION_BIAS, DEFINITIONS, SUBGROUP_KEYS
 from cxr.registry.card import Card
 from cxr.registry.hyperparameters import changes
@@ -94,6 +96,7 @@ def overview_table(card: Card, recipe: Recipe) -> pd.DataFrame:
         "Indeterminate band": _indeterminate_band(card),
         "Temperature": _temperature(card),
         "Input check": _input_check(card),
+        "int8 engine": "none" if card.int8 is None else int8_tables.overview(card.int8),
         "Patient age": _ages(card),
         "Epochs": f"{card.epochs}; best epoch {card.best_epoch}" if card.epochs else NOT_KNOWN,
         "Created": f"{card.created[:16].replace('T', ' ')} UTC; seed {card.seed}",
@@ -278,7 +281,8 @@ def _local_fit(fit: LocalFit) -> str:
         before, after = getattr(fit.before, name), getattr(fit.after, name)
         cross_fitted = with_interval(after.value, after.low, after.high)
         parts.append(f"{name} {decimal(before.value)} before, {cross_fitted} on X-rays not used for the fit")
-    return "; ".join(parts)
+    sets = f". {sets_sentence(fit.prediction_sets)}" if fit.prediction_sets else ""
+    return "; ".join(parts) + sets
 
 
 def _recipe_name(card: Card, recipe: Recipe) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cxr import DISCLAIMER
 from cxr.core.bounded_files import read_regular
 from cxr.core.errors import RecipeError, RegistryError
+from cxr.registry.int8_record import Int8Record
 from cxr.registry.local_fit import LocalFit
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import MAX_SEED
@@ -19,7 +20,7 @@ from cxr.registry.results import ModelResults, from_format_1
 from cxr.registry.study_record import StudyRecord
 
 WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "card.json", "evaluation.csv")
-OPTIONAL = SHORTCUTS, INPUT_CHECK = ("shortcuts.json", "gate.npz")  # members that a model may have
+OPTIONAL = SHORTCUTS, INPUT_CHECK, INT8 = ("shortcuts.json", "gate.npz", "int8.npz")  # members that a model may have
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_STATEMENT_BYTES = 100_000
 SHA256 = r"^[0-9a-f]{64}$"
@@ -153,6 +154,8 @@ class Card(ModelDraft):
     recipe_sha256: Digest | None = None
     evaluation_sha256: Digest | None = None
     shortcuts_sha256: Digest | None = None
+    int8: Int8Record | None = None  # None: the model has no int8 engine
+    int8_sha256: Digest | None = None
     software: dict[str, str] = {}
     statement: Statement | None = None
     note: str = DISCLAIMER
@@ -171,9 +174,11 @@ class Card(ModelDraft):
         return created
 
     @model_validator(mode="after")
-    def _input_check_has_record_and_digest(self) -> Self:
+    def _records_have_their_digests(self) -> Self:
         if (self.gate is None) != (self.gate_sha256 is None):
             raise ValueError("gate and gate_sha256 belong together")
+        if (self.int8 is None) != (self.int8_sha256 is None):
+            raise ValueError("int8 and int8_sha256 belong together")
         return self
 
     @property
@@ -185,6 +190,7 @@ class Card(ModelDraft):
             EVALUATION: self.evaluation_sha256,
             INPUT_CHECK: self.gate_sha256,
             SHORTCUTS: self.shortcuts_sha256,
+            INT8: self.int8_sha256,
         }
 
     def to_json(self) -> str:

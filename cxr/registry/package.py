@@ -19,6 +19,7 @@ from cxr.core.atomic_files import atomic_path
 from cxr.core.audit_trail import audited
 from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import RegistryError
+from cxr.core.number_format import joined
 from cxr.registry.card import (
     CARD,
     EVALUATION,
@@ -107,7 +108,7 @@ def _read_members(file: IO[bytes]) -> dict[str, bytes]:
         if sorted(set(present) | set(MEMBERS)) != sorted(present) or set(present) - {*MEMBERS, *OPTIONAL}:
             raise RegistryError(
                 f"This is not an exported model: it must contain {', '.join(MEMBERS)}, may contain "
-                f"{' and '.join(OPTIONAL)}, and nothing else.",
+                f"{joined(OPTIONAL)}, and nothing else.",
                 code="not-a-model",
             )
         files = {member: _read_member(archive, member, MAX_BYTES[member]) for member in (CARD, RECIPE)}

@@ -25,6 +25,7 @@ from cxr.registry.card import (
     CARD,
     EVALUATION,
     INPUT_CHECK,
+    INT8,
     NAME,
     RECIPE,
     SHORTCUTS,
@@ -36,6 +37,7 @@ from cxr.registry.card import (
     Statement,
 )
 from cxr.registry.default_model import read_history, version_of, write_history
+from cxr.registry.int8_record import Int8Record
 from cxr.registry.recipe import Recipe
 from cxr.registry.results import ModelResults
 from cxr.registry.stored_models import (
@@ -56,6 +58,7 @@ __all__ = [
     "ModelListing",
     "NewModel",
     "attach_input_check",
+    "attach_int8",
     "attach_shortcut_audit",
     "cards",
     "check_name_free",
@@ -130,7 +133,7 @@ def _prepared(model: NewModel) -> tuple[Card, dict[str, bytes]]:
 
 def file_digests(files: Mapping[str, bytes]) -> dict[str, str | None]:
     """The card's fields for the digests of all files except the weights."""
-    fields = {"recipe": RECIPE, "evaluation": EVALUATION, "gate": INPUT_CHECK, "shortcuts": SHORTCUTS}
+    fields = {"recipe": RECIPE, "evaluation": EVALUATION, "gate": INPUT_CHECK, "shortcuts": SHORTCUTS, "int8": INT8}
     return {
         f"{field}_sha256": digest_of(files[member]) if member in files else None for field, member in fields.items()
     }
@@ -152,6 +155,15 @@ def attach_input_check(name: str, arrays: Arrays, record: InputCheckRecord, ages
     attached = {"gate": record, "gate_sha256": digest_of(data), "ages": ages}
     with audited(Action.ADD_INPUT_CHECK, name, get_card(name).version):
         return _attach(name, INPUT_CHECK, data, detached, attached)
+
+
+def attach_int8(name: str, arrays: Arrays, record: Int8Record) -> Card:
+    """The card of a stored model with an int8 engine, which replaces an earlier one."""
+    if get_card(name).weights_sha256 != record.weights_sha256:
+        raise RegistryError(f"The model '{name}' is no longer the version that was quantized.", code="inconsistent")
+    data = to_bytes(arrays)
+    attached = {"int8": record, "int8_sha256": digest_of(data)}
+    return _attach(name, INT8, data, dict.fromkeys(attached), attached)
 
 
 def attach_shortcut_audit(name: str, version: str, data: bytes) -> Card:

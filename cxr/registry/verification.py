@@ -20,6 +20,7 @@ from cxr.registry.card import (
     CARD,
     EVALUATION,
     INPUT_CHECK,
+    INT8,
     MEMBERS,
     OPTIONAL,
     RECIPE,
@@ -30,6 +31,7 @@ from cxr.registry.card import (
     parse_recipe,
 )
 from cxr.registry.input_check_file import parse_input_check
+from cxr.registry.int8_file import parse_int8
 from cxr.registry.recipe import Recipe
 from cxr.registry.shapes import expected_shapes, feature_count
 from cxr.registry.stored_models import get_card, model_folder, read_file
@@ -42,6 +44,7 @@ MAX_BYTES = {
     EVALUATION: 100_000_000,
     SHORTCUTS: 1_000_000,
     INPUT_CHECK: 10_000_000,
+    INT8: 10_000_000,
 }
 _HEADER_BYTES = 1_000  # at most, around an array in its file
 _VALUE_BYTES = 8  # of the widest float
@@ -59,6 +62,7 @@ class StoredModel:
     input_check: dict[str, NDArray[Any]] | None
     evaluation: bytes  # CSV
     shortcuts: bytes | None  # JSON; None if no audit was stored
+    int8: dict[str, NDArray[Any]] | None = None  # of its int8 engine
 
 
 def load_verified(name: str) -> StoredModel:
@@ -86,16 +90,19 @@ def verify(files: Files) -> StoredModel:
     check_digests(card, files)
     recipe = parse_recipe(files[RECIPE])
     check_consistent(card, recipe)
-    if (INPUT_CHECK in files) != bool(card.gate_sha256):
-        raise RegistryError(f"The card of '{card.name}' does not match its {INPUT_CHECK}.", code="hash")
+    for member in (INPUT_CHECK, INT8):
+        if (member in files) != bool(card.digests[member]):
+            raise RegistryError(f"The card of '{card.name}' does not match its {member}.", code="hash")
+    shapes = shapes_of_model(card, recipe)
     try:
-        arrays = parse_arrays(files[WEIGHTS], WEIGHTS, shapes_of_model(card, recipe))
+        arrays = parse_arrays(files[WEIGHTS], WEIGHTS, shapes)
     except CxrError as error:
         code = error.code.rpartition(".")[2]
         raise RegistryError(f"The model '{card.name}' cannot be used: {error}", code=code) from error
     data = files.get(INPUT_CHECK)
     input_check = None if data is None else parse_input_check(data, feature_count(recipe.trunk.backbone))
-    return StoredModel(card, recipe, arrays, input_check, files[EVALUATION], files.get(SHORTCUTS))
+    int8 = parse_int8(files[INT8], shapes) if INT8 in files else None
+    return StoredModel(card, recipe, arrays, input_check, files[EVALUATION], files.get(SHORTCUTS), int8)
 
 
 def check_digests(card: Card, files: Files) -> None:

@@ -31,6 +31,7 @@ from cxr.inference.reader_responses import ReaderResponse
 from cxr.inference.sources import synthetic_sources
 from cxr.jobs import input_check_training, run_store
 from cxr.jobs.job import training_job
+from cxr.jobs.quantization import quantize_model
 from cxr.jobs.read import reading_job
 from cxr.jobs.run import Status
 from cxr.jobs.run_notes import write_notes
@@ -123,6 +124,7 @@ DO = {
         "first", [catalog.entries()[0].path], None, quiet
     ),
     Action.AUDIT_MODEL: lambda home: model_evaluation.audit_model("first", [catalog.entries()[0].path], quiet),
+    Action.QUANTIZE_MODEL: lambda home: quantize_model("first", [catalog.entries()[0].path], quiet),
     Action.READ_ARCHIVE: lambda home: reading_job(registry.get_card("first"), catalog.entries()[0].path),
     Action.DELETE_EVALUATION: lambda home: next(
         one for one in stored_evaluations(registry.get_card("second")) if not one.role

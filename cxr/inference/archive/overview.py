@@ -9,7 +9,6 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import CxrError, DatasetError
+from cxr.core.remote_files import AnyPath
 from cxr.inference.archive.parts import OUTCOMES, facts_of, finished_parts, read_columns, read_part
 from cxr.registry.weights_file import load_arrays, save_arrays
 
@@ -59,7 +59,7 @@ class ArchiveIndex:
         return self.numbers[chosen]
 
 
-def summarize(folder: Path) -> ArchiveSummary:
+def summarize(folder: AnyPath) -> ArchiveSummary:
     """The counts of all finished parts."""
     outcomes, decisions, reasons, errors = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     files = 0
@@ -73,12 +73,12 @@ def summarize(folder: Path) -> ArchiveSummary:
     )
 
 
-def write_summary(folder: Path, summary: ArchiveSummary, facts: dict[str, object]) -> None:
+def write_summary(folder: AnyPath, summary: ArchiveSummary, facts: dict[str, object]) -> None:
     """Store the summary with what else is to be known of the readings."""
     write_atomically(folder / SUMMARY, json.dumps(facts | asdict(summary), indent=2) + "\n")
 
 
-def build_index(folder: Path) -> ArchiveIndex:
+def build_index(folder: AnyPath) -> ArchiveIndex:
     """The index of all finished parts."""
     numbers, outcomes, suspicion = [], [], []
     position = {name: k for k, name in enumerate(OUTCOMES)}
@@ -91,12 +91,12 @@ def build_index(folder: Path) -> ArchiveIndex:
     return ArchiveIndex(np.concatenate(numbers), np.concatenate(outcomes), np.concatenate(suspicion))
 
 
-def write_index(folder: Path) -> None:
+def write_index(folder: AnyPath) -> None:
     """Store the index of all parts."""
     save_arrays(folder / INDEX, vars(build_index(folder)))
 
 
-def read_index(folder: Path) -> ArchiveIndex:
+def read_index(folder: AnyPath) -> ArchiveIndex:
     """The stored index, or a new one where none is stored yet."""
     try:
         return ArchiveIndex(**load_arrays(folder / INDEX))
@@ -104,7 +104,7 @@ def read_index(folder: Path) -> ArchiveIndex:
         return build_index(folder)
 
 
-def read_rows(folder: Path, numbers: Sequence[int]) -> pa.Table:
+def read_rows(folder: AnyPath, numbers: Sequence[int]) -> pa.Table:
     """The rows of the files with these numbers, in this order; only the parts that have them are read."""
     import pyarrow as pa
 

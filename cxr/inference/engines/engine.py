@@ -1,6 +1,7 @@
-"""What an engine is: another library that runs a model's backbone for a single image, in place of TensorFlow.
+"""What an engine is: another library that runs a model's backbone in place of TensorFlow.
 
-The head above the backbone, and the gradients that make heatmaps, stay with TensorFlow; so do batches and training.
+The head above the backbone, and the gradients that make heatmaps, stay with TensorFlow; so does training, and so do
+batches unless somebody asks for int8.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ MAX_PROBABILITY_CHANGE, MIN_HEATMAP_CORRELATION = 0.01, 0.99
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """A backbone compiled by another library: one image (1, side, side, 1) -> maps and features, from any thread."""
+    """A backbone compiled by another library: images (1, side, side, 1) -> maps and features, from any thread.
+
+    The int8 engine takes any number of images, all others one.
+    """
 
     name: str
     version: str
-    precision: str  # "float32", "bfloat16"
+    precision: str  # "float32", "bfloat16", "int8"
     run: Callable[[NDArray[np.uint8]], tuple[Any, Any]]  # as `Network.maps_and_features`
 
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from cxr.core.access import Action, current_person
+from cxr.core.errors import CxrError
 from cxr.datasets.archive import MANIFEST
 from cxr.jobs.running import running_runs
 from cxr.ui import frame, sign_in
+from cxr.ui.plain_text import plain
 
 if TYPE_CHECKING:
     from cxr.inference.session import ReadingSession
+    from cxr.jobs.job import Precision
     from cxr.jobs.run import Run
     from cxr.registry.card import Card
 
@@ -24,6 +27,7 @@ PURPOSE = (
 )
 OTHER = "Another folder"
 PATHS_HELP = "Paths often contain the patient's name. Without them, a row has its number and a hash of the file."
+INT8_HELP = "8-bit integers instead of the model's own precision: faster, with slightly different probabilities."
 HEATMAPS_HELP = "The Grad-CAM of every class is stored with each X-ray."
 OPENED = "predict_archive_opened"
 
@@ -50,14 +54,14 @@ def show_archives(session: ReadingSession, card: Card) -> None:
 
 def _has_result(run: Run) -> bool:
     status = run.status
-    return status.state == "finished" and Path(status.result or "/nowhere").is_dir()
+    return status.state == "finished" and (is_remote(status.result) or Path(status.result or "/nowhere").is_dir())
 
 
 def _may_be_seen(run: Run) -> bool:
     """Whether the visitor might have read this folder, too."""
     from cxr.jobs.read import is_known
 
-    return current_person().may(Action.ADD_DATASET) or all(is_known(Path(path)) for path in run.job.inputs)
+    return current_person().may(Action.ADD_DATASET) or all(is_known(path_of(path)) for path in run.job.inputs)
 
 
 def _show_form(card: Card) -> None:
@@ -79,12 +83,13 @@ def _show_form(card: Card) -> None:
     with right:
         heatmaps = st.checkbox("Store heatmaps", key="predict_archive_heatmaps", help=HEATMAPS_HELP)
         paths = st.checkbox("Store paths", value=True, key="predict_archive_paths", help=PATHS_HELP)
+        precision = _choose_precision(card)
         started = sign_in.button(
             Action.READ_ARCHIVE, "Read all", type="primary", disabled=not path, key="predict_archive_start"
         )
     if started:
         with frame.errors_shown():
-            _start(card, path, heatmaps, paths)
+            _start(card, path, heatmaps, paths, precision)
             st.rerun()
 
 
@@ -94,10 +99,32 @@ def _with_manifest(folder: str) -> str:
     return str(manifest) if folder and manifest.is_file() else folder
 
 
-def _start(card: Card, path: str, heatmaps: bool, paths: bool) -> None:
+def _choose_precision(card: Card) -> Precision:
+    """The precision to read in; int8 can be chosen where the model has an engine that this computer can run."""
+    from cxr.inference.engines.int8 import check_int8_usable
+    from cxr.presentation.int8_tables import agreement_sentence
+
+    try:
+        check_int8_usable(card)
+        reason = ""
+    except CxrError as error:
+        reason = str(error)
+    chosen = st.checkbox(
+        "Faster, in int8",
+        key=f"predict_archive_int8_{card.name}",
+        help=plain(reason or INT8_HELP),
+        disabled=bool(reason),
+    )
+    if not chosen or card.int8 is None:
+        return "auto"
+    st.caption(plain(agreement_sentence(card.int8)))
+    return "int8"
+
+
+def _start(card: Card, path: str, heatmaps: bool, paths: bool, precision: Precision) -> None:
     """Starts the reading of an archive into a folder of the job's own."""
     from cxr.jobs import run_store
     from cxr.jobs.read import reading_job
 
-    job = reading_job(card, path, heatmaps=heatmaps, paths=paths)
+    job = reading_job(card, path, heatmaps=heatmaps, paths=paths, precision=precision)
     run_store.start(job, f"{job.kind}-{card.name}")

@@ -1,0 +1,80 @@
+"""How a model's answers in int8 differ from those in its own precision, on the same X-rays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cxr.core.errors import DatasetError
+from cxr.evaluation.comparison import ModelScores, compare_scores
+from cxr.evaluation.intervals import Interval
+from cxr.evaluation.scores import score_table
+from cxr.registry.card import Card
+from cxr.registry.int8_record import AucDifference, Int8Agreement
+
+if TYPE_CHECKING:
+    from cxr.inference.classifier import Prediction
+
+
+@dataclass(eq=False)
+class Answers:
+    """What a model says of X-rays, one after the other."""
+
+    probabilities: list[NDArray[np.float32]] = field(default_factory=list)
+    decisions: list[str] = field(default_factory=list)
+    rejected: list[bool] = field(default_factory=list)
+
+    def add(self, predictions: Iterable[Prediction]) -> None:
+        """Append these predictions."""
+        for prediction in predictions:
+            self.probabilities.append(prediction.probabilities)
+            self.decisions.append(prediction.decision)
+            self.rejected.append(bool(prediction.input_check and prediction.input_check.rejected))
+
+
+def agreement(card: Card, films: pd.DataFrame, own: Answers, int8: Answers) -> Int8Agreement:
+    """The differences on these films, of which `own` and `int8` have an answer each."""
+    changes = np.abs(np.stack(own.probabilities) - np.stack(int8.probabilities)).max(axis=1)
+    auc, difference = _auc_difference(card, films, own, int8)
+    return Int8Agreement(
+        films=len(films),
+        largest_change=float(changes.max()),
+        change_99=float(np.quantile(changes, 0.99)),
+        decisions_changed=_differing(own.decisions, int8.decisions),
+        rejections_changed=_differing(own.rejected, int8.rejected),
+        auc=auc,
+        auc_difference=difference,
+    )
+
+
+def _differing(first: Sequence[object], second: Sequence[object]) -> int:
+    return sum(a != b for a, b in zip(first, second, strict=True))
+
+
+def _auc_difference(
+    card: Card, films: pd.DataFrame, own: Answers, int8: Answers
+) -> tuple[float | None, AucDifference | None]:
+    """The AUC in the model's own precision, and the difference of the other; None where the labels give none."""
+    tables = (
+        score_table(films, np.stack(answers.probabilities), card.classes).drop(columns="film", errors="ignore")
+        for answers in (int8, own)
+    )
+    try:
+        compared = compare_scores(*(ModelScores.from_card(card, table) for table in tables))
+    except DatasetError:  # no label answers the model's question
+        return None, None
+    auc, difference = compared.auc[1].value, compared.auc_difference
+    if not isfinite(auc) or not isfinite(difference.value):
+        return None, None
+    return auc, _stored(difference)
+
+
+def _stored(difference: Interval) -> AucDifference:
+    low, high = (bound if isfinite(bound) else None for bound in (difference.low, difference.high))
+    return AucDifference(value=difference.value, low=low, high=high)
