@@ -9,8 +9,8 @@ on a file system of 50 MB that something else fills to the last byte at a random
 run has ended in words (Linux, as root: a mount that only this script sees). Prints a line a run. Ends with 1 where an
 epoch is in the history twice or not at all, where weights differ by more than 1e-5 from those of the unbroken run,
 where a dead run is shown as running for longer than 10 s, where partial files are left, or where the shelf holds
-anything but one whole model a run. With --kind evaluate, audit or read, jobs of that kind are killed instead, and what
-they store is compared with what an unbroken one stores.
+anything but one whole model a run. With another --kind, jobs of that kind are killed instead, and what they store is
+compared with what an unbroken one stores.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
 from cxr.jobs.job import JobKind  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
-from tests.support.broken_jobs import differences, result_of, work_broken, work_unbroken  # noqa: E402
+from tests.support.broken_jobs import differences, films_of, result_of, work_broken, work_unbroken  # noqa: E402
 from tests.support.broken_runs import (  # noqa: E402
     Breaking,
     compare,
@@ -86,7 +86,7 @@ def trial(recipe: Recipe, films: Path, times: int, breaking: Breaking) -> bool:
 def trial_of_kind(kind: JobKind, films: Path, times: int, where: Path) -> bool:
     """Jobs of a kind until so many processes were killed; True where all of them ended as the unbroken one did."""
     train_unbroken(stateful_recipe(2), films)
-    card = registry.get_card("unbroken")
+    card, films = registry.get_card("unbroken"), films_of(kind, films, where / "local")
     work_unbroken(kind, card, films, where / "whole")
     wanted = result_of(kind, registry.get_card(card.name), where / "whole")
     broke, sound = 0, True

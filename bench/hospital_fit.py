@@ -22,11 +22,12 @@ from cxr.core.ranking import roc_auc  # noqa: E402
 from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
 from cxr.datasets.labels import LabelSpace  # noqa: E402
 from cxr.evaluation.fitting.fit import fit  # noqa: E402
+from cxr.evaluation.fitting.last_features import read_features  # noqa: E402
 from cxr.evaluation.fitting.last_layer import LastLayer  # noqa: E402
 from cxr.evaluation.fitting.local_films import LocalFilms, score_of  # noqa: E402
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind  # noqa: E402
 from cxr.inference.loading import build_classifier  # noqa: E402
-from cxr.jobs.local_fit import last_layer_of, local_films, read_features  # noqa: E402
+from cxr.jobs.local_fit import last_layer_of, local_films  # noqa: E402
 from cxr.registry.verification import load_verified  # noqa: E402
 
 TARGETS = (OperatingTarget(TargetKind.SPECIFICITY, 0.9), OperatingTarget(TargetKind.SENSITIVITY, 0.9))
@@ -44,7 +45,7 @@ def main() -> None:
     model = load_verified(args.model)
     labels = LabelSpace(model.card.classes, model.card.groups)
     chosen = sample(open_datasets(args.data), labels, args.most)
-    features, dataset, _ = read_features(build_classifier(model), chosen, lambda done, total, what="": None)
+    features, dataset, _ = read_features(lambda: build_classifier(model), chosen, lambda done, total, what="": None)
     layer = last_layer_of(model.arrays)
     films = local_films(layer, features, dataset, labels)
     scores, threshold = score_of(films.probabilities, labels), model.card.threshold or 0.5

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cxr.cli import console
+from cxr.cli.jobs import model_card, start_in_background
 from cxr.cli.options import Data, Json
-from cxr.core.number_format import counted, decimal, with_interval
+from cxr.core.number_format import counted, decimal
+from cxr.presentation.fit_text import FIT_ROWS, fit_figure, missing_sentence, sets_sentence
 
 if TYPE_CHECKING:
     from cxr.jobs.local_fit import FitReport
-    from cxr.registry.local_fit import FitFigures
-
-_ROWS = {
-    "specificity": "Specificity",
-    "sensitivity": "Sensitivity",
-    "auc": "AUC",
-    "calibration_error": "Calibration error",
-}
 
 
 def fit_model(
@@ -31,6 +25,8 @@ def fit_model(
     specificity: Annotated[float | None, typer.Option(help="The specificity to reach: 0.5 to 0.99.")] = None,
     sensitivity: Annotated[float | None, typer.Option(help="The sensitivity to reach, instead.")] = None,
     width: Annotated[float, typer.Option(help="The wanted width of the 95% intervals.")] = 0.1,
+    coverage: Annotated[float, typer.Option(help="The coverage of prediction sets: 0.5 to 0.99.")] = 0.9,
+    detach: Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fit a model to the labeled X-rays of one hospital, and compare it with the model as it is.
@@ -49,8 +45,14 @@ def fit_model(
         if sensitivity is not None
         else OperatingTarget(TargetKind.SPECIFICITY, 0.9 if specificity is None else specificity)
     )
+    settings = local_fit.FitSettings(target, width, coverage)
+    if detach:
+        from cxr.jobs.fit import fit_job
+
+        start_in_background(fit_job(model_card(name), new, data, settings), as_json)
+        return
     with console.bar("Reading X-rays") as progress:
-        report = local_fit.fit_model(name, new, data, target, width, progress)
+        report = local_fit.fit_model(name, new, data, settings, progress)
     if as_json:
         console.print_json(_as_json(report))
         return
@@ -68,24 +70,17 @@ def _text(report: FitReport) -> str:
         "",
         f"{'on X-rays not used for the fit':32}{'before':24}after",
     ]
-    lines += [f"{title:32}{_figure(record.before, key):24}{_figure(record.after, key)}" for key, title in _ROWS.items()]
-    lines.append("")
-    if missing.normal or missing.finding:
-        lines.append(
-            f"For intervals {decimal(missing.width, 2)} wide, X-rays of {missing.normal:,} more normal patients and "
-            f"{missing.finding:,} more with a finding are needed."
-        )
-    else:
-        lines.append(f"The intervals of specificity and sensitivity are at most {decimal(missing.width, 2)} wide.")
+    lines += [
+        f"{title:32}{fit_figure(record.before, key):24}{fit_figure(record.after, key)}"
+        for key, title in FIT_ROWS.items()
+    ]
+    lines += ["", missing_sentence(missing)]
+    if record.prediction_sets:
+        lines.append(sets_sentence(record.prediction_sets))
     if report.unreadable:
         lines.append(f"{counted(len(report.unreadable), 'X-ray')} could not be read.")
-    stored = f"Saved as model '{report.card.name}'." if report.card else "Nothing was saved; give --name to save it."
+    stored = f"Saved as model '{report.model}'." if report.model else "Nothing was saved; give --name to save it."
     return "\n".join([*lines, stored])
-
-
-def _figure(figures: FitFigures, key: str) -> str:
-    figure = getattr(figures, key)
-    return with_interval(figure.value, figure.low, figure.high)
 
 
 def _as_json(report: FitReport) -> dict[str, object]:
@@ -94,5 +89,5 @@ def _as_json(report: FitReport) -> dict[str, object]:
         "threshold": report.threshold,
         "missing": vars(report.missing),
         "unreadable": report.unreadable,
-        "model": report.card.name if report.card else None,
+        "model": report.model,
     }

@@ -1,4 +1,4 @@
-"""`cxr jobs`: trainings, evaluations, audits and readings of archives on the command line. `cxr runs` is the same."""
+"""`cxr jobs`: everything that takes long on the command line, of whatever kind. `cxr runs` is the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cxr.registry.card import Card
 
 RunId = Annotated[str, typer.Argument(help="The ID of a job, or its first characters; cxr jobs list shows IDs.")]
-Kind = Annotated[str | None, typer.Option(help="Only jobs of this kind: train, evaluate, audit or read.")]
+Kind = Annotated[str | None, typer.Option(help="Only jobs of this kind, such as train, evaluate or crossval.")]
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only jobs with this tag; repeat it for several.")]
 Text = Annotated[str, typer.Option(help="Only jobs with this text in their note or tags.")]
 
@@ -147,7 +147,7 @@ def start_in_background(job: Job, as_json: bool) -> None:
     """Start a job on a stored model and say how to watch it."""
     from cxr.jobs import run_store
 
-    run = run_store.start(job, f"{job.kind}-{job.model}")
+    run = run_store.start(job, f"{job.kind}-{job.model or 'imagenet'}")
     message = f"Started job {run.id}. Show its progress: cxr jobs watch {run.id}"
     console.print_json({"run": run.id}) if as_json else typer.echo(message)
 

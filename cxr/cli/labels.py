@@ -9,6 +9,7 @@ import typer
 
 from cxr.cli import console
 from cxr.cli.console import writing
+from cxr.cli.jobs import start_in_background
 from cxr.cli.options import Json
 from cxr.core.number_format import counted, decimal, interval_range, percent, percent_with_interval
 
@@ -30,6 +31,7 @@ Reference = Annotated[
         help="Other labeled X-rays that help to train the heads, where scanner or view separate the classes here.",
     ),
 ]
+Detach = Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")]
 ReviewId = Annotated[str, typer.Argument(help="The id of a review.")]
 
 
@@ -39,11 +41,17 @@ def rank(
     features: Backbone = "imagenet",
     reference: Reference = None,
     csv: Annotated[Path | None, typer.Option(help="Write the whole ranking to this file.")] = None,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> None:
     """Rank all X-rays by how unlikely their label is, by confident learning on out-of-fold probabilities."""
     from cxr.core.csv_files import frame_csv
 
+    if detach:
+        from cxr.jobs.rank import rank_job
+
+        start_in_background(rank_job(_place(data), features, reference or ()), as_json)
+        return
     ranking = _ranking(data, features, reference)
     if csv:
         with writing(csv):
@@ -58,12 +66,19 @@ def review(
     reference: Reference = None,
     suspects: Annotated[int, typer.Option(min=1, max=5000, help="X-rays with the least likely labels.")] = 30,
     controls: Annotated[int, typer.Option(min=0, max=5000, help="X-rays drawn from the rest, mixed with them.")] = 10,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> None:
     """Start a blinded review; readers answer on the page Data, under Labels."""
     from cxr.evaluation.label_review.review import ReviewSize, start_review
 
-    made = start_review(_ranking(data, features, reference), _place(data), ReviewSize(suspects, controls))
+    size = ReviewSize(suspects, controls)
+    if detach:
+        from cxr.jobs.rank import rank_job
+
+        start_in_background(rank_job(_place(data), features, reference or (), size), as_json)
+        return
+    made = start_review(_ranking(data, features, reference), _place(data), size)
     if as_json:
         console.print_json({"review": made.id, "films": len(made.items), "classes": list(made.classes)})
     else:

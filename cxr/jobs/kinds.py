@@ -39,6 +39,8 @@ KINDS: Mapping[JobKind, KindOfJob] = MappingProxyType(
         JobKind.AUDIT: KindOfJob("Shortcut audit", "cxr.jobs.audit"),
         JobKind.READ: KindOfJob("Reading", "cxr.jobs.read"),
         JobKind.CROSSVAL: KindOfJob("Cross-validation", "cxr.jobs.crossval"),
+        JobKind.FIT: KindOfJob("Fit", "cxr.jobs.fit"),
+        JobKind.RANK: KindOfJob("Label ranking", "cxr.jobs.rank"),
         JobKind.SWEEP: KindOfJob("Study", "cxr.jobs.sweep"),
     }
 )

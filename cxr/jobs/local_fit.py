@@ -12,29 +12,51 @@ from numpy.typing import NDArray
 
 from cxr.core.access import Action
 from cxr.core.csv_files import frame_csv
-from cxr.core.errors import DatasetError, FilmError, RegistryError
+from cxr.core.errors import DatasetError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.calibration import apply_temperature
 from cxr.evaluation.card_results import model_results
-from cxr.evaluation.fitting.figures import MissingFilms, figures_after, figures_before, missing_films
-from cxr.evaluation.fitting.fit import Fit, cross_fit, fit
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
+from cxr.evaluation.fitting.figures import (
+    MissingFilms,
+    figures_after,
+    figures_before,
+    missing_films,
+    prediction_sets,
+)
+from cxr.evaluation.fitting.fit import COVERAGE, CrossFit, Fit, cross_fit, fit
+from cxr.evaluation.fitting.last_features import read_features
 from cxr.evaluation.fitting.last_layer import LastLayer, softmax
 from cxr.evaluation.fitting.local_films import Floats, LocalFilms
-from cxr.evaluation.fitting.operating_target import OperatingTarget
+from cxr.evaluation.fitting.operating_target import OperatingTarget, films_needed
 from cxr.evaluation.indeterminate import choose_band
-from cxr.evaluation.model_evaluation import Progress, film_ids, roles_in_training
+from cxr.evaluation.model_evaluation import Progress, check_same_films, film_ids, roles_in_training
 from cxr.evaluation.scores import PREFIX, probabilities_of, read_films, score_table
-from cxr.inference.classifier import Classifier
 from cxr.inference.loading import build_classifier
+from cxr.jobs.model_names import next_name
 from cxr.learning.film_selection import evaluation_films
 from cxr.registry import registry
 from cxr.registry.card import Card, ModelDraft
 from cxr.registry.local_fit import LocalFit
 from cxr.registry.verification import StoredModel, load_verified
 
-CHUNK = 16
+FITTING = "Fitting"
 KERNEL, BIAS = "logits/kernel", "logits/bias"
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What a fit is to reach."""
+
+    target: OperatingTarget
+    width: float = 0.1  # of the wanted intervals
+    coverage: float = COVERAGE  # of prediction sets, for each answer
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.coverage <= 0.99:
+            raise DatasetError(f"The coverage of sets is 0.5 to 0.99, not {self.coverage:g}.", code="bad-coverage")
+        films_needed(0.5, self.width)  # an error where it is no width
 
 
 @dataclass(frozen=True)
@@ -45,51 +67,91 @@ class FitReport:
     threshold: float
     missing: MissingFilms
     unreadable: dict[str, str]  # path -> reason
-    card: Card | None
+    model: str | None
 
 
 def fit_model(
-    name: str, new: str | None, paths: Sequence[str], target: OperatingTarget, width: float, progress: Progress
+    name: str,
+    new: str | None,
+    paths: Sequence[str],
+    settings: FitSettings,
+    progress: Progress,
+    steps: FinishedSteps = NOTHING_FINISHED,
 ) -> FitReport:
     """The fit of the model `name` to these datasets, stored as the model `new`; None: it is only measured.
 
-    X-rays that the model was trained, validated or tested on are left out.
+    X-rays that the model was trained, validated or tested on are left out. What `steps` has is not done again.
     """
-    if new is not None:
-        registry.check_name_free(new)
     model = load_verified(name)
-    labels = LabelSpace(model.card.classes, model.card.groups)
-    dataset = _new_films(model, labels, open_datasets(paths), progress)
-    classifier = build_classifier(model)
-    features, dataset, unreadable = read_features(classifier, dataset, progress)
+    if new is not None and steps is NOTHING_FINISHED:
+        registry.check_name_free(new)
+    labels, everything = LabelSpace(model.card.classes, model.card.groups), open_datasets(paths)
+    check_same_films(steps, everything, model.card)
+    dataset = _new_films(model, labels, everything, progress, steps)
+    features, dataset, unreadable = read_features(lambda: build_classifier(model), dataset, progress, steps)
     layer = last_layer_of(model.arrays)
     films = local_films(layer, features, dataset, labels)
     films.check()
-    crossed, fitted = cross_fit(films, layer, target), fit(films, layer, target)
-    after = figures_after(films, crossed)
-    record = LocalFit(
-        parent=name,
-        parent_version=model.card.version,
+    progress(0, 2, FITTING)
+    crossed = _crossed(films, layer, settings, steps)
+    progress(1, 2, FITTING)
+    fitted = fit(films, layer, settings.target)
+    record = _record(model.card, dataset, films, settings, (crossed, fitted))
+    stored = None
+    if new is not None:
+        local = score_table(dataset.table, fitted.scores, labels.classes)
+        stored = _stored_name(new, record) if steps is not NOTHING_FINISHED else None
+        stored = stored or _store(model, next_name(new), record, fitted, local).name
+    return FitReport(record, fitted.threshold, missing_films(films, record.after, settings.width), unreadable, stored)
+
+
+def _record(
+    card: Card, dataset: Dataset, films: LocalFilms, settings: FitSettings, fits: tuple[CrossFit, Fit]
+) -> LocalFit:
+    """The record of a fit for the card of its model."""
+    crossed, fitted = fits
+    return LocalFit(
+        parent=card.name,
+        parent_version=card.version,
         datasets=tuple(sorted(set(dataset.table["dataset"]))),
         films={str(label): int(count) for label, count in dataset.labels.value_counts().items()},
         patients={
             side: len(np.unique(films.patient[films.has_finding == ill]))
             for side, ill in (("normal", False), ("finding", True))
         },
-        target=str(target),
+        target=str(settings.target),
         temperature=fitted.temperature,
         last_layer=fitted.penalty is not None,
-        before=figures_before(films, model.card.threshold),
-        after=after,
+        before=figures_before(films, card.threshold),
+        after=figures_after(films, crossed),
+        prediction_sets=prediction_sets(films, crossed, fitted, settings.coverage),
     )
-    local = score_table(dataset.table, fitted.scores, labels.classes)
-    card = None if new is None else _store(model, new, record, fitted, local)
-    return FitReport(record, fitted.threshold, missing_films(films, after, width), unreadable, card)
 
 
-def _new_films(model: StoredModel, labels: LabelSpace, dataset: Dataset, progress: Progress) -> Dataset:
+def _stored_name(new: str, record: LocalFit) -> str | None:
+    """The name under which a process that was killed after that has stored this very fit."""
+    names = (card.name for card in registry.cards() if card.local_fit == record)
+    return next((name for name in names if name == new or name.startswith(f"{new[:56]}-")), None)
+
+
+def _crossed(films: LocalFilms, layer: LastLayer, settings: FitSettings, steps: FinishedSteps) -> CrossFit:
+    """The cross-fit of these films, or the one that was finished before."""
+
+    def compute() -> dict[str, NDArray[Any]]:
+        found = vars(cross_fit(films, layer, settings.target, settings.coverage))
+        return {name: np.asarray(value).astype(float) for name, value in found.items()}
+
+    found = steps.arrays("cross-fit", compute)
+    return CrossFit(
+        found["probabilities"], found["positive"] > 0, tuple(found["thresholds"].tolist()), found["answers"] > 0
+    )
+
+
+def _new_films(
+    model: StoredModel, labels: LabelSpace, dataset: Dataset, progress: Progress, steps: FinishedSteps
+) -> Dataset:
     """The X-rays with a label that says whether there is a finding, and that took no part in the training."""
-    ids = film_ids(dataset, progress)
+    ids = film_ids(dataset, progress, steps)
     roles = roles_in_training(model.card.name, ids)
     films = evaluation_films(model.recipe, labels, dataset.with_column("film", ids), "all", roles)
     known = np.zeros(len(films), bool) if labels.negative is None else labels.positive(films.labels) >= 0
@@ -101,31 +163,6 @@ def _new_films(model: StoredModel, labels: LabelSpace, dataset: Dataset, progres
             code="nothing-to-fit",
         )
     return films.with_column("role", ["val"] * len(films))
-
-
-def read_features(classifier: Classifier, films: Dataset, progress: Progress) -> tuple[Floats, Dataset, dict[str, str]]:
-    """The inputs of the last layer, the films that could be read, and why the others could not."""
-    import keras
-
-    model = classifier.network.model
-    extractor = keras.Model(model.input, model.get_layer("logits").input)
-    rows: list[NDArray[Any]] = []
-    readable = np.zeros(len(films), bool)
-    unreadable: dict[str, str] = {}
-    for start in range(0, len(films), CHUNK):
-        pixels = []
-        for i in range(start, min(start + CHUNK, len(films))):
-            try:
-                pixels.append(films.read(i).fitted(classifier.size_px))
-                readable[i] = True
-            except FilmError as error:
-                unreadable[str(films.table["path"].iloc[i])] = str(error)
-        if pixels:
-            rows.append(np.asarray(extractor.predict_on_batch(np.stack(pixels)[..., None].astype(np.float32))))
-        progress(min(start + CHUNK, len(films)), len(films))
-    if not rows:
-        raise DatasetError("None of the X-rays can be read.", code="none-readable")
-    return np.concatenate(rows).astype(float), films.where(readable), unreadable
 
 
 def local_films(layer: LastLayer, features: Floats, dataset: Dataset, labels: LabelSpace) -> LocalFilms:

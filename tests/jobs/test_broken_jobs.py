@@ -26,6 +26,7 @@ from tests.support.broken_jobs import (
     create,
     differences,
     dying,
+    films_of,
     job_on,
     reports_of,
     result_of,
@@ -35,7 +36,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("trained")
 FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resamples=40)
-ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ)
+ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ, JobKind.FIT, JobKind.RANK)
 KINDS = (*ON_A_MODEL, JobKind.CROSSVAL, JobKind.SWEEP)
 
 
@@ -61,10 +62,10 @@ def finished_folds(run: Run) -> dict[Path, int]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_job_that_dies_at_random_points_ends_as_one_that_does_not(kind: JobKind, phantoms: Path, tmp_path: Path):
     random.seed(kind)
-    card = registry.get_card("first")
-    total = reports_of(create(kind, card, phantoms, tmp_path / "whole"), carry_out(kind))
+    card, films = registry.get_card("first"), films_of(kind, phantoms, tmp_path / "local")
+    total = reports_of(create(kind, card, films, tmp_path / "whole"), carry_out(kind))
     wanted = result_of(kind, registry.get_card("first"), tmp_path / "whole")
-    run = create(kind, card, phantoms, tmp_path / "broken")
+    run = create(kind, card, films, tmp_path / "broken")
     finished: dict[Path, int] = {}
 
     def check_kept() -> None:

@@ -8,12 +8,12 @@ from cxr.evaluation.calibration import apply_temperature
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
 from cxr.evaluation.scores import probabilities_of, read_films, read_scores
 from cxr.inference.loading import load_classifier
-from cxr.jobs.local_fit import fit_model
+from cxr.jobs.local_fit import FitSettings, fit_model
 from cxr.registry import registry
 from cxr.registry.verification import load_verified
 from tests.support.datasets import raises_code
 
-SPECIFIC = OperatingTarget(TargetKind.SPECIFICITY, 0.8)
+SPECIFIC = FitSettings(OperatingTarget(TargetKind.SPECIFICITY, 0.8))
 
 
 def silent(done, total, what=""):
@@ -22,7 +22,7 @@ def silent(done, total, what=""):
 
 def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is_unchanged(stored, phantoms, home):
     before = stored("tiny")
-    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
     assert registry.get_card("tiny") == before
     card = registry.get_card("fitted")
     assert card.local_fit == report.record
@@ -42,7 +42,7 @@ def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is
 
 def test_the_card_shows_the_fit(stored, phantoms, home, cxr):
     stored("tiny")
-    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
     code, out, _ = cxr("models", "show", "fitted")
     assert code == 0
     assert "specificity of 80%" in out
@@ -53,7 +53,7 @@ def test_the_card_shows_the_fit(stored, phantoms, home, cxr):
 def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(stored, phantoms, home):
     stored("tiny")
     old = read_films(load_verified("tiny").evaluation)
-    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
     stored_bytes = load_verified("fitted").evaluation
     new, scored = read_films(stored_bytes), read_scores(stored_bytes)
     assert set(old["path"]) <= set(new["path"])
@@ -69,9 +69,9 @@ def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(
 
 def test_films_of_the_training_are_left_out(stored, phantoms, home):
     stored("tiny")
-    fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, 0.1, silent)
+    fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
     with raises_code("dataset.nothing-to-fit"):
-        fit_model("fitted", "again", [str(phantoms)], SPECIFIC, 0.1, silent)
+        fit_model("fitted", "again", [str(phantoms)], SPECIFIC, silent)
 
 
 def test_the_command_prints_figures_before_and_after_and_stores_nothing_without_a_name(stored, phantoms, home, answer):

@@ -11,15 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
+from cxr.evaluation.label_review.review import ReviewSize, find_review
 from cxr.evaluation.shortcuts.audit_file import load_audit
 from cxr.evaluation.stored_evaluations import stored_evaluations
+from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference.archive.overview import read_index, read_rows
 from cxr.jobs import run_store
 from cxr.jobs.audit import audit_job
 from cxr.jobs.crossval import crossval_job
 from cxr.jobs.evaluate import evaluation_job
+from cxr.jobs.fit import fit_job, report_of
 from cxr.jobs.job import Job, JobKind, ReadParameters, SweepParameters
 from cxr.jobs.kinds import KINDS, CarryOut, execute
+from cxr.jobs.local_fit import FitSettings
+from cxr.jobs.rank import TABLE, rank_job
 from cxr.jobs.run import SCORES, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.sweep import sweep_job
@@ -41,6 +47,8 @@ AT_WORK = (
 )
 AT_WORK_SHARE, LATEST_KILL_S = 0.8, 1.5
 FOLDS = 3
+IN_OWN_FOLDER = (JobKind.CROSSVAL, JobKind.FIT, JobKind.RANK)
+LOCAL_FILMS = 60
 STUDY_TRIALS = 5
 STUDY_SPACE = """
 [optimiser]
@@ -86,6 +94,14 @@ def reports_of(run: Run, carry_out: CarryOut) -> int:
     return 10**9 - counted[0].left
 
 
+def films_of(kind: JobKind, films: Path, where: Path) -> Path:
+    """The X-rays for jobs of this kind: those that the model was trained on, or others for a fit, which are drawn."""
+    if kind is not JobKind.FIT:
+        return films
+    draw_phantom_set(where, LOCAL_FILMS, seed=9, size_px=48)
+    return where
+
+
 def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 16) -> Job:
     """A job of this kind with this model on these films; an archive is read into the folder `out`."""
     if kind is JobKind.EVALUATE:
@@ -94,6 +110,11 @@ def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 1
         return audit_job(card, [str(films)])
     if kind is JobKind.CROSSVAL:
         return crossval_job(registry.get_recipe(card.name), [str(films)], FOLDS)
+    if kind is JobKind.FIT:
+        settings = FitSettings(OperatingTarget(TargetKind.SPECIFICITY, 0.8))
+        return fit_job(card, out.name, [str(films)], settings)
+    if kind is JobKind.RANK:
+        return rank_job(str(films), card.name, review=ReviewSize(8, 4))
     if kind is JobKind.SWEEP:
         return sweep_job(_head_recipe(card), [str(films)], SweepParameters("", STUDY_SPACE, STUDY_TRIALS, out.name))
     parameters = ReadParameters(card.name, card.version, str(out), part_rows=part_rows)
@@ -107,7 +128,7 @@ def create(kind: JobKind, card: Card, films: Path, out: Path) -> Run:
 
 def run_name(kind: JobKind, card: Card, out: Path) -> str:
     """The name of such a run; that of a kind which stores its result in its own folder tells which one it is."""
-    return f"{kind}-{out.name if kind in (JobKind.CROSSVAL, JobKind.SWEEP) else card.name}"
+    return f"{kind}-{out.name if kind in (*IN_OWN_FOLDER, JobKind.SWEEP) else card.name}"
 
 
 def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
@@ -119,9 +140,8 @@ def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
         audit = load_audit(card)
         assert audit is not None
         return pd.Series(_flat(audit.measurements.model_dump(mode="json"))).to_frame("value")
-    if kind is JobKind.CROSSVAL:
-        newest = next(run for run in run_store.of_kind(kind) if run.name.endswith(out.name))
-        return pd.read_csv(newest.result_folder / SCORES)
+    if kind in IN_OWN_FOLDER:
+        return _result_in_own_folder(kind, next(r for r in run_store.of_kind(kind) if r.name == f"{kind}-{out.name}"))
     if kind is JobKind.SWEEP:
         return _trials_of(next(run for run in run_store.of_kind(kind) if run.name.endswith(out.name)))
     numbers = read_index(out).ordered(("positive", "negative", "decided", "indeterminate", "rejected"), False)
@@ -145,6 +165,20 @@ def _trials_of(study: Run) -> pd.DataFrame:
     (stored,) = [card for card in registry.cards() if card.study and card.study.run == study.id]
     results = {"trial": 0, "state": stored.study.sentence, "value": stored.results.test.accuracy}
     return pd.DataFrame([*rows, results])
+
+
+def _result_in_own_folder(kind: JobKind, run: Run) -> pd.DataFrame:
+    if kind is JobKind.FIT:
+        report = report_of(run)
+        assert report is not None
+        assert report.model is not None
+        card = registry.get_card(report.model)
+        facts = {"threshold": card.threshold, "band": list(card.unsure or ())} | report.record.model_dump(mode="json")
+        return pd.Series(_flat(facts)).to_frame("value")
+    if kind is JobKind.RANK:
+        assert len(find_review(run.id).items) == 12
+        return pd.read_csv(run.result_folder / TABLE)
+    return pd.read_csv(run.result_folder / SCORES)
 
 
 def differences(found: pd.DataFrame, wanted: pd.DataFrame) -> list[str]:

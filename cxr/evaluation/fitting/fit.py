@@ -53,6 +53,11 @@ class CrossFit:
 def fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int = 0) -> Fit:
     """The fit to all these X-rays."""
     films.check()
+    return _fit(films, layer, target, seed)
+
+
+def _fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int) -> Fit:
+    """The fit to these X-rays, which may be those of some of the folds and few."""
     folds = patient_folds(films, seed)
     penalty, apart = _chosen_penalty(films, layer, folds)
     fitted = layer if penalty is None else fit_last_layer(layer, films.features, films.targets, penalty)
@@ -72,7 +77,7 @@ def cross_fit(
     answers = np.empty((len(fold), len(question.answers)), bool)
     for number in np.unique(fold):
         rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        fitted = fit(films.subset(others), layer, target, seed)
+        fitted = _fit(films.subset(others), layer, target, seed)
         probabilities[rows] = fitted.probabilities(films.features[rows])
         positive[rows] = score_of(probabilities[rows], films.labels) >= fitted.threshold
         thresholds.append(fitted.threshold)

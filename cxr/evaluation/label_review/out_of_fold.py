@@ -6,12 +6,14 @@ heads learn that instead of disease, and wrong labels stay hidden; reference X-r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr.datasets.dataset import Dataset
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.shortcuts.probes import FOLDS, ProbeTarget, probe_probabilities
 from cxr.learning.image_features import ImageFeatures
 
@@ -53,19 +55,47 @@ def drawn_reference(dataset: Dataset, own_counts: dict[str, int], seed: int = 0)
     return dataset.where(chosen)
 
 
+@dataclass(frozen=True)
+class OutOfFoldSteps:
+    """What keeps the finished repeats of a cross-validation, and is told its progress."""
+
+    finished: FinishedSteps = NOTHING_FINISHED
+    progress: Callable[..., None] = lambda done, total, what="": None
+
+
+ALL_STEPS = OutOfFoldSteps()
+TRAINING_HEADS = "Training heads"
+
+
 def out_of_fold(
-    features: Floats, target: ProbeTarget, reference: ReferenceFilms | None = None, seed: int = 0
+    features: Floats,
+    target: ProbeTarget,
+    reference: ReferenceFilms | None = None,
+    seed: int = 0,
+    steps: OutOfFoldSteps = ALL_STEPS,
 ) -> Floats:
     """The mean probabilities (films, classes) of repeated cross-validations by patient."""
+    extra = ReferenceFilms.none(features.shape[1]) if reference is None else reference
+    total = np.zeros((len(features), len(target.classes)))
+    for repeat in range(REPEATS):
+        steps.progress(repeat, REPEATS, TRAINING_HEADS)
+
+        def compute(repeat: int = repeat) -> dict[str, Floats]:
+            return {"probabilities": _one_repeat(features, target, extra, seed + repeat)}
+
+        total += steps.finished.arrays(f"out-of-fold-{repeat}", compute)["probabilities"]
+    return total / REPEATS
+
+
+def _one_repeat(features: Floats, target: ProbeTarget, extra: ReferenceFilms, seed: int) -> Floats:
+    """The probabilities of one cross-validation by patient."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    extra = ReferenceFilms.none(features.shape[1]) if reference is None else reference
     folds, classes = min(FOLDS, int(target.patients.min())), len(target.classes)
-    total = np.zeros((len(features), classes))
-    for repeat in range(REPEATS):
-        split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed + repeat)
-        for train, test in split.split(features, target.class_index, target.patient):
-            known = np.concatenate([features[train], extra.features])
-            labels = np.concatenate([target.class_index[train], extra.class_index])
-            total[test] += probe_probabilities(known, labels, features[test], classes)
-    return total / REPEATS
+    found = np.zeros((len(features), classes))
+    split = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for train, test in split.split(features, target.class_index, target.patient):
+        known = np.concatenate([features[train], extra.features])
+        labels = np.concatenate([target.class_index[train], extra.class_index])
+        found[test] = probe_probabilities(known, labels, features[test], classes)
+    return found

@@ -14,9 +14,16 @@ from cxr.core.access import Action, authorize
 from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.quality.copies import with_known_copies
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.intervals import Interval, percentile_interval
 from cxr.evaluation.label_review.confident_learning import LabelQuality, label_quality
-from cxr.evaluation.label_review.out_of_fold import ReferenceFilms, drawn_reference, out_of_fold
+from cxr.evaluation.label_review.out_of_fold import (
+    ALL_STEPS,
+    OutOfFoldSteps,
+    ReferenceFilms,
+    drawn_reference,
+    out_of_fold,
+)
 from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.shortcuts.probes import ProbeTarget
 from cxr.learning.image_features import IMAGENET, ImageFeatures, image_features
@@ -88,11 +95,17 @@ class LabelRanking:
 
 
 def rank_dataset(
-    paths: Sequence[str], backbone: str, progress: Progress, seed: int = 0, reference: Sequence[str] = ()
+    paths: Sequence[str],
+    backbone: str,
+    progress: Progress,
+    seed: int = 0,
+    reference: Sequence[str] = (),
+    steps: FinishedSteps = NOTHING_FINISHED,
 ) -> LabelRanking:
     """The ranking of all labels of these datasets, by features of ImageNet's VGG16 or of a stored model.
 
-    X-rays of the reference datasets help to train the heads; their own labels are not reviewed.
+    X-rays of the reference datasets help to train the heads; their own labels are not reviewed. What `steps` has is
+    not done again.
     """
     authorize(Action.AUDIT_DATASET)
     dataset = with_known_copies(open_datasets(paths))
@@ -107,7 +120,7 @@ def rank_dataset(
         if not len(drawn):
             raise DatasetError("The reference X-rays have none of the labels that are reviewed.", code="no-reference")
         films = ReferenceFilms.from_features(image_features(backbone, drawn, progress), classes, set(ids))
-    return rank_labels(features, seed, trained_on, films)
+    return rank_labels(features, seed, trained_on, films, OutOfFoldSteps(steps, progress))
 
 
 def reviewed_classes(dataset: Dataset) -> tuple[str, ...]:
@@ -123,7 +136,11 @@ def reviewed_classes(dataset: Dataset) -> tuple[str, ...]:
 
 
 def rank_labels(
-    features: ImageFeatures, seed: int = 0, trained_on: int = 0, reference: ReferenceFilms | None = None
+    features: ImageFeatures,
+    seed: int = 0,
+    trained_on: int = 0,
+    reference: ReferenceFilms | None = None,
+    steps: OutOfFoldSteps = ALL_STEPS,
 ) -> LabelRanking:
     """The ranking of all labels by heads on these features, cross-fitted by patient."""
     films = features.films
@@ -133,7 +150,7 @@ def rank_labels(
     chosen = films.where(known)
     patient = pd.factorize(chosen.patients)[0].astype(np.int64)
     target = ProbeTarget.from_values(chosen.labels, patient, classes)
-    probabilities = out_of_fold(features.last_block[known].astype(float), target, reference, seed)
+    probabilities = out_of_fold(features.last_block[known].astype(float), target, reference, seed, steps)
     return LabelRanking(
         films=chosen,
         classes=classes,

@@ -90,8 +90,15 @@ def reviews_dir() -> Path:
     return home() / FOLDER
 
 
-def start_review(ranking: LabelRanking, data: str, size: ReviewSize, seed: int | None = None) -> LabelReview:
-    """A stored review of the least likely labels, with controls drawn from all others."""
+def start_review(
+    ranking: LabelRanking, data: str, size: ReviewSize, seed: int | None = None, review_id: str = ""
+) -> LabelReview:
+    """A stored review of the least likely labels, with controls drawn from all others.
+
+    Where there is a review of this id already, it is that one, and nothing is stored.
+    """
+    if review_id and (reviews_dir() / review_id / REVIEW).is_file():
+        return find_review(review_id)
     with audited(Action.REVIEW_LABELS):
         table, rng = ranking.table(), np.random.default_rng(seed)
         suspects = table.head(size.suspects)
@@ -101,7 +108,7 @@ def start_review(ranking: LabelRanking, data: str, size: ReviewSize, seed: int |
         rows += [(row, True) for row in controls.to_dict("records")]
         items = [ReviewItem.model_validate({**row, "control": control}) for row, control in rows]
         review = LabelReview(
-            id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}",
+            id=review_id or f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid4().hex[:6]}",
             data=str(data),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             who=current_person().name,

@@ -74,17 +74,14 @@ def test_sets_are_of_classes_only_where_each_label_is_a_class_of_enough_patients
 
 def test_the_coverage_that_a_fit_shows_is_that_on_new_patients():
     elsewhere, shown, true = hospital(2000, 2000, seed=99), [], []
-    for draw in range(6):
-        films = hospital(60, 60, seed=draw)
+    for draw in range(20):
+        films = hospital(29, 29, seed=draw)  # too few for the last layer, so that this takes no time
         crossed, fitted = cross_fit(films, LAYER, SPECIFIC, 0.8), fit(films, LAYER, SPECIFIC)
         record = prediction_sets(films, crossed, fitted, 0.8)
-        shown.append([record.covered[name].value for name in record.lowest])
-        question = SetQuestion.of(films)
-        found = sets(
-            question.probabilities(fitted.probabilities(elsewhere.features)), np.array(list(record.lowest.values()))
-        )
-        answer = SetQuestion.of(elsewhere).answer if question.by_class else elsewhere.has_finding.astype(int)
-        true.append([found[answer == k, k].mean() for k in range(len(question.answers))])
+        shown.append([figure.value for figure in record.covered.values()])
+        question, limits = SetQuestion.of(films), np.array(list(record.lowest.values()))
+        found = sets(question.probabilities(fitted.probabilities(elsewhere.features)), limits)
+        true.append([found[elsewhere.has_finding == side, int(side)].mean() for side in (False, True)])
         assert record.single.value + record.several.value + record.none.value == pytest.approx(1)
-    np.testing.assert_allclose(np.mean(shown, axis=0), np.mean(true, axis=0), atol=0.06)
-    np.testing.assert_allclose(np.mean(true, axis=0), 0.8, atol=0.05)
+    np.testing.assert_allclose(np.mean(shown, axis=0), np.mean(true, axis=0), atol=0.04)
+    np.testing.assert_allclose(np.mean(true, axis=0), 0.8, atol=0.04)

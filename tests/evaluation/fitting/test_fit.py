@@ -108,6 +108,11 @@ def test_too_few_patients_are_refused():
         OperatingTarget(TargetKind.SENSITIVITY, 1.0)
 
 
+def test_the_fewest_patients_are_enough_for_the_figures_too_whose_fits_have_four_in_five_of_them():
+    films = hospital(10, 12)
+    assert len(cross_fit(films, LAYER, SPECIFIC).positive) == len(films.patient)
+
+
 @pytest.mark.parametrize(("share", "width", "films"), [(0.9, 0.1, 142), (0.5, 0.2, 93)])
 def test_the_number_of_x_rays_for_a_width_is_the_smallest(share, width, films):
     from cxr.evaluation.intervals import wilson_interval

@@ -1,0 +1,71 @@
+"""Rankings of labels as jobs: features once, out-of-fold probabilities step by step, and a review if one is wanted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cxr.core.access import Action, authorize
+from cxr.core.atomic_files import write_atomically
+from cxr.core.csv_files import frame_csv
+from cxr.core.number_format import counted
+from cxr.datasets.dataset import open_datasets
+from cxr.evaluation.finished_steps import FinishedSteps
+from cxr.evaluation.label_review.ranking import LabelRanking, rank_dataset
+from cxr.evaluation.label_review.review import ReviewSize, start_review
+from cxr.jobs.job import Job, RankParameters
+from cxr.jobs.run import Run
+from cxr.jobs.run_journal import RunJournal
+from cxr.jobs.stored_model_job import card_of, progress_of
+from cxr.learning.image_features import IMAGENET
+from cxr.learning.journal import Phase
+from cxr.registry import registry
+
+TABLE, SUMMARY = "ranking.csv", "ranking.json"  # in the run's result folder
+
+
+def rank_job(data: str, features: str, reference: Sequence[str] = (), review: ReviewSize | None = None) -> Job:
+    """The job of ranking the labels of a dataset, and of starting a review of the least likely ones if wanted."""
+    authorize(Action.REVIEW_LABELS if review else Action.AUDIT_DATASET)
+    version = "" if features == IMAGENET else registry.get_card(features).version
+    size = ReviewSize(0, 0) if review is None else review
+    paths = tuple(str(Path(path).resolve()) for path in (data, *reference))
+    return Job(RankParameters(features, version, size.suspects, size.controls), paths)
+
+
+def run(job: Job, journal: RunJournal) -> str:
+    """How a ranking ended, in a sentence; it is in the run's folder."""
+    asked = job.parameters_as(RankParameters)
+    if asked.version:
+        card_of(asked.features, asked.version)
+    data, *reference = job.inputs
+    steps = FinishedSteps(journal.run.steps_folder)
+    tables = [frame_csv(open_datasets([path]).table) for path in job.inputs]
+    steps.check_unchanged("films", hashlib.sha256("\n".join(tables).encode()).hexdigest())
+    progress = progress_of(journal, Phase.COMPUTING_FEATURES)
+    ranking = rank_dataset([data], asked.features, progress, reference=reference, steps=steps)
+    _store(journal.run, ranking)
+    doubts = f"{int(ranking.quality.suspected.sum()):,} of {counted(len(ranking.labels), 'label')} are doubtful."
+    if not asked.suspects:
+        return doubts
+    review = start_review(ranking, data, ReviewSize(asked.suspects, asked.controls), review_id=journal.run.id)
+    journal.update(result=review.id)
+    return f"{doubts} A review of {counted(len(review.items), 'X-ray')} has started."
+
+
+def _store(run: Run, ranking: LabelRanking) -> None:
+    run.result_folder.mkdir(exist_ok=True)
+    write_atomically(run.result_folder / TABLE, frame_csv(ranking.table()))
+    write_atomically(run.result_folder / SUMMARY, json.dumps(ranking.as_dict(0)))
+
+
+def summary_of(run: Run) -> dict[str, Any] | None:
+    """The summary of a finished ranking; None where there is none, or it is damaged."""
+    try:
+        stored = json.loads((run.result_folder / SUMMARY).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return stored if isinstance(stored, dict) else None
