@@ -9,6 +9,7 @@ from cxr.ui.drift.panel import show_drift
 from cxr.ui.models import actions
 from cxr.ui.models.card_panel import show_card, show_model_list
 from cxr.ui.models.exchange_panel import show_export, show_import
+from cxr.ui.models.int8_panel import show_int8
 
 TITLE = "Models"
 
@@ -30,6 +31,7 @@ def main() -> None:
             actions.show_actions(card, default)
             show_card(card)
             show_drift(card)
+            show_int8(card)
             show_export(card)
     show_import()
 

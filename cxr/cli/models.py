@@ -11,6 +11,7 @@ import typer
 from cxr.cli import console, model_card
 from cxr.cli.fit_model import fit_model
 from cxr.cli.options import Data, Json
+from cxr.cli.quantize import quantize
 from cxr.core.errors import RegistryError
 from cxr.core.number_format import counted, decimal
 
@@ -33,6 +34,7 @@ NewName = Annotated[str, typer.Argument(help="The new name.")]
 app = typer.Typer(help="List, show, export, import and promote models.", no_args_is_help=True)
 app.command("fit")(fit_model)
 app.command("card")(model_card.card)
+app.command("quantize")(quantize)
 
 
 @app.command("list")
@@ -84,28 +86,6 @@ def input_check(name: Name, data: Data, as_json: Json = False) -> None:
             f"Of {counted(record.held_out, 'validation X-ray')} it accepts {record.let_through}, "
             f"{record.unquestioned} of them without a warning."
         )
-
-
-@app.command("quantize")
-def quantize(
-    name: Name,
-    data: Data,
-    films: Annotated[int, typer.Option(min=1, help="How many training X-rays the ranges are measured on.")] = 300,
-    as_json: Json = False,
-) -> None:
-    """Add an int8 engine to a model, for `cxr read --precision int8`, and measure what it does to the answers.
-
-    It is made of X-rays that the model was trained on, and compared on its validation and test X-rays.
-    """
-    from cxr.jobs.quantization import quantize_model
-    from cxr.presentation.int8_tables import agreement_sentence
-
-    with console.bar("Reading X-rays") as progress:
-        card = quantize_model(name, data, progress, films)
-    if card.int8 and as_json:
-        console.print_json({"model": name, "int8": card.int8.model_dump(mode="json")})
-    elif card.int8:
-        typer.echo(f"Added an int8 engine to '{name}'. {agreement_sentence(card.int8)}")
 
 
 @app.command("revise")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.evaluation.comparison import ModelScores, compare_scores
@@ -22,25 +21,34 @@ if TYPE_CHECKING:
     from cxr.inference.classifier import Prediction
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Answers:
     """What a model says of X-rays, one after the other."""
 
-    probabilities: list[NDArray[np.float32]] = field(default_factory=list)
+    probabilities: list[list[float]] = field(default_factory=list)
     decisions: list[str] = field(default_factory=list)
     rejected: list[bool] = field(default_factory=list)
 
-    def add(self, predictions: Iterable[Prediction]) -> None:
-        """Append these predictions."""
-        for prediction in predictions:
-            self.probabilities.append(prediction.probabilities)
-            self.decisions.append(prediction.decision)
-            self.rejected.append(bool(prediction.input_check and prediction.input_check.rejected))
+    @classmethod
+    def of(cls, predictions: Sequence[Prediction]) -> Answers:
+        """The answers in these predictions."""
+        checks = [prediction.input_check for prediction in predictions]
+        return cls(
+            [prediction.probabilities.tolist() for prediction in predictions],
+            [prediction.decision for prediction in predictions],
+            [bool(check and check.rejected) for check in checks],
+        )
+
+    def add(self, more: Mapping[str, Any]) -> None:
+        """Append the answers for more X-rays, as a step has stored them."""
+        self.probabilities.extend(more["probabilities"])
+        self.decisions.extend(more["decisions"])
+        self.rejected.extend(more["rejected"])
 
 
 def agreement(card: Card, films: pd.DataFrame, own: Answers, int8: Answers) -> Int8Agreement:
     """The differences on these films, of which `own` and `int8` have an answer each."""
-    changes = np.abs(np.stack(own.probabilities) - np.stack(int8.probabilities)).max(axis=1)
+    changes = np.abs(np.array(own.probabilities) - np.array(int8.probabilities)).max(axis=1)
     auc, difference = _auc_difference(card, films, own, int8)
     return Int8Agreement(
         films=len(films),
@@ -62,7 +70,7 @@ def _auc_difference(
 ) -> tuple[float | None, AucDifference | None]:
     """The AUC in the model's own precision, and the difference of the other; None where the labels give none."""
     tables = (
-        score_table(films, np.stack(answers.probabilities), card.classes).drop(columns="film", errors="ignore")
+        score_table(films, np.array(answers.probabilities), card.classes).drop(columns="film", errors="ignore")
         for answers in (int8, own)
     )
     try:

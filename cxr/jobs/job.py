@@ -35,6 +35,7 @@ class JobKind(StrEnum):
     FIT = "fit"
     RANK = "rank"
     SWEEP = "sweep"
+    QUANTIZE = "quantize"
 
     @property
     def only_reads(self) -> bool:
@@ -159,6 +160,18 @@ class RankParameters:
         return self.features if self.version else None
 
 
+@dataclass(frozen=True)
+class QuantizeParameters:
+    """The making of a stored model's int8 engine; the inputs are the datasets of the model's training."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    kind: ClassVar[JobKind] = JobKind.QUANTIZE
+
+    model: str
+    version: str
+    films: int = 300  # training X-rays that the ranges are measured on
+
+
 Parameters = (
     TrainParameters
     | EvaluateParameters
@@ -168,6 +181,7 @@ Parameters = (
     | SweepParameters
     | FitParameters
     | RankParameters
+    | QuantizeParameters
 )
 PARAMETERS: Mapping[JobKind, Any] = MappingProxyType({one.kind: one for one in get_args(Parameters)})
 

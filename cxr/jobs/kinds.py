@@ -42,6 +42,7 @@ KINDS: Mapping[JobKind, KindOfJob] = MappingProxyType(
         JobKind.FIT: KindOfJob("Fit", "cxr.jobs.fit"),
         JobKind.RANK: KindOfJob("Label ranking", "cxr.jobs.rank"),
         JobKind.SWEEP: KindOfJob("Study", "cxr.jobs.sweep"),
+        JobKind.QUANTIZE: KindOfJob("int8 engine", "cxr.jobs.quantize"),
     }
 )
 

@@ -5,11 +5,13 @@ The result is stored beside the model, with its record on the model's card.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,9 @@ from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.errors import DatasetError, FilmError
 from cxr.datasets.dataset import Dataset, open_datasets
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.int8_agreement import Answers, agreement
-from cxr.evaluation.model_evaluation import Progress, film_ids, roles_in_training
+from cxr.evaluation.model_evaluation import Progress, check_same_films, film_ids, roles_in_training
 from cxr.films.film import Film
 from cxr.inference.classifier import Classifier
 from cxr.inference.engines.int8 import check_int8_possible
@@ -30,62 +33,80 @@ from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.registry.int8_record import Int8Agreement, Int8Record
 from cxr.registry.verification import load_verified
+from cxr.registry.weights_file import Arrays
 
 CALIBRATION_FILMS = 300
 MOST_COMPARED = 2_000  # X-rays of a role
 BATCH = 32
 DECODERS = 2
 MEASURING, COMPARING = "Measuring the ranges of int8", "Comparing int8 with the model's own precision"
-Role = Literal["val", "test"]
-COMPARED: tuple[Role, ...] = ("val", "test")
 
 
-def quantize_model(name: str, paths: list[str], progress: Progress, films: int = CALIBRATION_FILMS) -> Card:
+@dataclass(frozen=True, eq=False)
+class QuantizationFilms:
+    """The X-rays of a model's training that an int8 engine is made of, and those that it is compared on."""
+
+    calibration: Dataset
+    val: Dataset
+    test: Dataset
+
+
+def quantize_model(
+    name: str,
+    paths: Sequence[str],
+    progress: Progress,
+    films: int = CALIBRATION_FILMS,
+    steps: FinishedSteps = NOTHING_FINISHED,
+) -> Card:
     """The card of a stored model with a new int8 engine, made from X-rays of the datasets that it was trained on.
 
     CxrError where this computer cannot run one, and DatasetError where the datasets have none of the model's training
-    X-rays, or none of its validation and test X-rays.
+    X-rays, or none of its validation and test X-rays. What `steps` has is not done again.
     """
     with audited(Action.QUANTIZE_MODEL, name, registry.get_card(name).version):
         check_int8_possible()
         model = load_verified(name)
-        own = _own_films(model.card, open_datasets(paths), progress)
-        chosen = evenly_over_sources(own.where(own.table["role"] == "train"), films)
-        compared = {role: evenly_over_sources(own.where(own.table["role"] == role), MOST_COMPARED) for role in COMPARED}
-        if not len(chosen) or not any(map(len, compared.values())):
-            raise DatasetError(
-                f"The datasets have none of the X-rays that '{name}' was trained on, or none that it was held against. "
-                "Give those of its training.",
-                code="no-training-images",
-            )
+        chosen = quantization_films(model.card, open_datasets(paths), films, progress, steps)
         classifier = build_classifier(model)
-        pixels, chosen = _fitted(chosen, classifier.size_px)
         skipped = unquantized(classifier.network)
-        arrays = calibrate(
-            classifier.network,
-            pixels,
-            classifier.precision,
-            lambda done, total: progress(done, total, MEASURING),
-            skipped,
-        )
+        numbers = steps.arrays("numbers", partial(measured_numbers, classifier, chosen.calibration, skipped, progress))
+        answering = Comparing(classifier, with_int8(copy(classifier), numbers), progress, steps)
+        compared = {"val": chosen.val, "test": chosen.test}
+        agreements = {role: answering.agreement(role, films) for role, films in compared.items() if len(films)}
+        sources = chosen.calibration.table["source"].value_counts()
         record = Int8Record(
             weights_sha256=model.card.weights_sha256,
-            films={str(source): int(count) for source, count in chosen.table["source"].value_counts().items()},
-            convolutions=len(arrays) // 2,
+            films={str(source): int(count) for source, count in sources.items()},
+            convolutions=len(numbers) // 2,
             unquantized=skipped,
             reference=classifier.precision,
             software={package: version(package) for package in ("openvino", "tensorflow", "keras")},
             processor=getattr(device_without_tensorflow(), "name", ""),
-            agreement=dict(_agreements(classifier, with_int8(copy(classifier), arrays), compared, progress)),
+            agreement={role: found for role, found in agreements.items() if found},
         )
-        return registry.attach_int8(name, arrays, record)
+        return registry.attach_int8(name, numbers, record)
 
 
-def _own_films(card: Card, dataset: Dataset, progress: Progress) -> Dataset:
-    """The X-rays that took part in the model's training, with their roles."""
-    ids = film_ids(dataset, progress)
+def quantization_films(
+    card: Card, dataset: Dataset, count: int, progress: Progress, steps: FinishedSteps = NOTHING_FINISHED
+) -> QuantizationFilms:
+    """The X-rays of these datasets to make the model's int8 engine of, and to compare it on."""
+    check_same_films(steps, dataset, card)
+    ids = film_ids(dataset, progress, steps)
     dataset = dataset.with_column("film", ids).with_column("role", roles_in_training(card.name, ids))
-    return dataset.where(dataset.table["role"] != "")
+    roles = dataset.table["role"]
+    chosen = QuantizationFilms(
+        evenly_over_sources(dataset.where(roles == "train"), count),
+        evenly_over_sources(dataset.where(roles == "val"), MOST_COMPARED),
+        evenly_over_sources(dataset.where(roles == "test"), MOST_COMPARED),
+    )
+    if not len(chosen.calibration) or not len(chosen.val) + len(chosen.test):
+        raise DatasetError(
+            f"The datasets have none of the X-rays that '{card.name}' was trained on, or none of those that were held "
+            "out. Give the datasets of its training.",
+            code="no-training-images",
+        )
+    return chosen
 
 
 def evenly_over_sources(films: Dataset, count: int) -> Dataset:
@@ -97,19 +118,26 @@ def evenly_over_sources(films: Dataset, count: int) -> Dataset:
     return films.where(chosen)
 
 
-def _fitted(films: Dataset, size_px: int) -> tuple[NDArray[np.uint8], Dataset]:
-    """The pixels of each X-ray that can be read, as the model takes them, and these X-rays."""
-    readable, pixels = np.zeros(len(films), bool), []
-    for place, film in _read(films):
-        readable[place] = True
-        pixels.append(film.fitted(size_px)[..., None])
+def measured_numbers(classifier: Classifier, films: Dataset, skipped: Sequence[str], progress: Progress) -> Arrays:
+    """The numbers of an int8 engine, measured on these X-rays."""
+    pixels = fitted(films, classifier.size_px)
+
+    def report(done: int, total: int) -> None:
+        progress(done, total, MEASURING)
+
+    return calibrate(classifier.network, pixels, classifier.precision, report, skipped)
+
+
+def fitted(films: Dataset, size_px: int) -> NDArray[np.uint8]:
+    """The pixels of the X-rays that can be read, as a model takes them."""
+    pixels = [film.fitted(size_px)[..., None] for _, film in _read(films, range(len(films)))]
     if not pixels:
         raise DatasetError("None of the X-rays can be read.", code="none-readable")
-    return np.stack(pixels), films.where(readable)
+    return np.stack(pixels)
 
 
-def _read(films: Dataset) -> Iterator[tuple[int, Film]]:
-    """The place and the X-ray of each that can be read, in order; a batch of them at once."""
+def _read(films: Dataset, places: Sequence[int]) -> Iterator[tuple[int, Film]]:
+    """The place and the X-ray of each of these that can be read."""
 
     def read(place: int) -> Film | None:
         try:
@@ -118,38 +146,35 @@ def _read(films: Dataset) -> Iterator[tuple[int, Film]]:
             return None
 
     with ThreadPoolExecutor(DECODERS) as pool:
+        for start in range(0, len(places), BATCH):
+            batch = places[start : start + BATCH]
+            yield from ((place, film) for place, film in zip(batch, pool.map(read, batch), strict=True) if film)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparing:
+    """A model in its own precision and in int8, and what they say of the same X-rays."""
+
+    own: Classifier
+    int8: Classifier
+    progress: Progress
+    steps: FinishedSteps
+
+    def agreement(self, role: str, films: Dataset) -> Int8Agreement | None:
+        """The differences on these X-rays; None where none can be read."""
+        places: list[int] = []
+        own, int8 = Answers(), Answers()
         for start in range(0, len(films), BATCH):
-            places = range(start, min(start + BATCH, len(films)))
-            yield from ((place, film) for place, film in zip(places, pool.map(read, places), strict=True) if film)
+            batch = range(start, min(start + BATCH, len(films)))
+            found = self.steps.json(f"answers-{role}-{start:09d}", partial(self._answers, films, batch))
+            places += found["places"]
+            own.add(found["own"])
+            int8.add(found["int8"])
+            self.progress(batch.stop, len(films), COMPARING)
+        return agreement(self.own.card, films.table.iloc[places], own, int8) if places else None
 
-
-def _agreements(
-    own: Classifier, int8: Classifier, compared: dict[Role, Dataset], progress: Progress
-) -> Iterator[tuple[Role, Int8Agreement]]:
-    total, before = sum(map(len, compared.values())), 0
-    for role, films in compared.items():
-        if len(films):
-            yield (
-                role,
-                _agreement(own, int8, films, lambda done, before=before: progress(before + done, total, COMPARING)),
-            )
-        before += len(films)
-
-
-def _agreement(own: Classifier, int8: Classifier, films: Dataset, progress: Callable[[int], None]) -> Int8Agreement:
-    answers, readable, batch = (Answers(), Answers()), np.zeros(len(films), bool), []
-
-    def answer() -> None:
-        for classifier, given in zip((own, int8), answers, strict=True):
-            given.add(classifier.read_batch(batch) if batch else ())
-        batch.clear()
-
-    for place, film in _read(films):
-        readable[place] = True
-        batch.append(film)
-        if len(batch) == BATCH:
-            answer()
-            progress(place + 1)
-    answer()
-    progress(len(films))
-    return agreement(own.card, films.where(readable).table, *answers)
+    def _answers(self, films: Dataset, batch: range) -> dict[str, Any]:
+        read = dict(_read(films, batch))
+        together = list(read.values())
+        answers = (Answers.of(model.read_batch(together) if read else []) for model in (self.own, self.int8))
+        return dict(zip(("own", "int8"), (vars(one) for one in answers), strict=True)) | {"places": list(read)}

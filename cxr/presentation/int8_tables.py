@@ -16,7 +16,7 @@ ROLES = {"val": "Validation", "test": "Test"}
 
 def int8_table(record: Int8Record) -> pd.DataFrame:
     """A row for each figure, a column for the validation and the test X-rays."""
-    columns = {ROLES[role]: _figures(found) for role, found in record.agreement.items()}
+    columns = {ROLES[role]: int8_figures(found) for role, found in record.agreement.items()}
     return pd.DataFrame(columns).rename_axis("int8 and the model's own precision").reset_index()
 
 
@@ -33,7 +33,8 @@ def overview(record: Int8Record) -> str:
     )
 
 
-def _figures(found: Int8Agreement) -> dict[str, str]:
+def int8_figures(found: Int8Agreement) -> dict[str, str]:
+    """Each figure as people read it, by its name."""
     return {
         "X-rays": f"{found.films:,}",
         "Largest change of a probability": decimal(found.largest_change, 4),

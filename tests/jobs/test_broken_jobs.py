@@ -31,12 +31,15 @@ from tests.support.broken_jobs import (
     reports_of,
     result_of,
 )
+from tests.support.int8 import can_run
 from tests.support.training import WITHOUT_INPUT_CHECK
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("trained")
 FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resamples=40)
-ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ, JobKind.FIT, JobKind.RANK)
+ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ, JobKind.FIT, JobKind.RANK) + (
+    (JobKind.QUANTIZE,) if can_run() else ()
+)
 KINDS = (*ON_A_MODEL, JobKind.CROSSVAL, JobKind.SWEEP)
 
 

@@ -25,6 +25,7 @@ from cxr.jobs.fit import fit_job, report_of
 from cxr.jobs.job import Job, JobKind, ReadParameters, SweepParameters
 from cxr.jobs.kinds import KINDS, CarryOut, execute
 from cxr.jobs.local_fit import FitSettings
+from cxr.jobs.quantize import quantize_job
 from cxr.jobs.rank import TABLE, rank_job
 from cxr.jobs.run import SCORES, Run
 from cxr.jobs.run_journal import RunJournal
@@ -117,6 +118,8 @@ def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 1
         return rank_job(str(films), card.name, review=ReviewSize(8, 4))
     if kind is JobKind.SWEEP:
         return sweep_job(_head_recipe(card), [str(films)], SweepParameters("", STUDY_SPACE, STUDY_TRIALS, out.name))
+    if kind is JobKind.QUANTIZE:
+        return quantize_job(card, [str(films)], films=24)
     parameters = ReadParameters(card.name, card.version, str(out), part_rows=part_rows)
     return Job(parameters, (str(films / "images"),))
 
@@ -144,6 +147,10 @@ def result_of(kind: JobKind, card: Card, out: Path) -> pd.DataFrame:
         return _result_in_own_folder(kind, next(r for r in run_store.of_kind(kind) if r.name == f"{kind}-{out.name}"))
     if kind is JobKind.SWEEP:
         return _trials_of(next(run for run in run_store.of_kind(kind) if run.name.endswith(out.name)))
+    if kind is JobKind.QUANTIZE:
+        record = registry.get_card(card.name).int8
+        assert record is not None
+        return pd.Series(_flat(record.model_dump(mode="json"))).to_frame("value")
     numbers = read_index(out).ordered(("positive", "negative", "decided", "indeterminate", "rejected"), False)
     table: pd.DataFrame = read_rows(out, numbers.tolist()).to_pandas()
     return table.drop(columns=["model", "reasons", "warnings"])

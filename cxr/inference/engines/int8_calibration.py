@@ -33,20 +33,25 @@ def unquantized(network: Network) -> tuple[str, ...]:
 
 
 def calibrate(
-    network: Network, pixels: NDArray[np.uint8], precision: str, progress: Progress, skipped: Collection[str]
+    network: Network,
+    pixels: NDArray[np.uint8],
+    precision: str,
+    progress: Progress,
+    skipped: Collection[str],
+    rounds: int = CORRECTION_ROUNDS,
 ) -> Arrays:
     """The numbers of an int8 engine for this network, measured on fitted images (images, side, side, 1)."""
     if not is_known(network):
         raise CxrError("This model's network has layers that int8 is not made for.", code="no-int8-layers")
     names = [name for name in convolutions(network) if name not in skipped]
-    steps = (1 + CORRECTION_ROUNDS) * len(pixels)
+    steps = (1 + rounds) * len(pixels)
     exact = _observe(network, None, pixels, precision, lambda done: progress(done, steps))
     arrays: Arrays = {}
     for name in names:
         low, high = exact[f"{name}/{LOW}"], exact[f"{name}/{HIGH}"]
         arrays[f"{name}/{RANGE}"] = np.array([min(0.0, low.min()), max(high.max(), 1e-6)], np.float32)
         arrays[f"{name}/{CORRECTION}"] = np.zeros_like(exact[f"{name}/{MEAN}"][0])
-    for done_rounds in range(1, 1 + CORRECTION_ROUNDS):
+    for done_rounds in range(1, 1 + rounds):
         before = done_rounds * len(pixels)
         rounded = _observe(
             network, arrays, pixels, precision, lambda done, before=before: progress(before + done, steps)

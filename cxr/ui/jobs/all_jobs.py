@@ -12,9 +12,11 @@ from cxr.jobs.job import JobKind
 from cxr.jobs.kinds import KINDS
 from cxr.jobs.run import Run
 from cxr.ui import frame
+from cxr.ui.components.jobs.crossval import show_crossval
 from cxr.ui.components.jobs.live import show_ended_job, show_job_in_progress
 from cxr.ui.components.jobs.notes import note_columns, show_notes
 from cxr.ui.components.jobs.titles import started_text, task_of
+from cxr.ui.jobs.ranking_result import show_ranking
 from cxr.ui.plain_text import plain
 
 NO_JOBS = "There are no jobs yet. Trainings, evaluations, audits and readings of archives appear here."
@@ -86,5 +88,15 @@ def _link_to_result(run: Run) -> None:
     elif job.kind in (JobKind.EVALUATE, JobKind.AUDIT):
         section = {"show": "Shortcuts"} if job.kind is JobKind.AUDIT else {}
         frame.link("evaluate", KINDS[job.kind].name, model=job.model or "", **section)
+    elif job.kind is JobKind.QUANTIZE:
+        frame.link("models", "Model card", model=job.model or "")
     elif job.kind is JobKind.READ:
         frame.link("predict", "Readings on Predict")
+    elif job.kind is JobKind.CROSSVAL:
+        show_crossval(run)
+    elif job.kind is JobKind.FIT:
+        frame.link("evaluate", "Figures before and after", model=job.model or "", show="Fit")
+        if status.model:
+            frame.link("models", "Model card", model=status.model)
+    elif job.kind is JobKind.RANK:
+        show_ranking(run)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cxr.presentation import model_card
-from cxr.presentation.int8_tables import int8_table
 from cxr.presentation.model_limitations import limitations
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -15,9 +14,6 @@ from cxr.ui import frame
 from cxr.ui.plain_text import plain, plain_table
 
 STATEMENT_PX = 720
-INT8_NOTE = (
-    "The int8 engine reads an archive only where it is asked for. All other results are of the model's own precision."
-)
 
 
 def show_model_list(cards: Sequence[Card], default: str | None) -> None:
@@ -47,19 +43,9 @@ def show_card(card: Card) -> None:
             st.subheader("Limitations")
             st.markdown("\n".join(f"- {plain(limitation.sentence)}" for limitation in limitations(card)))
         _performance(card)
-        _int8(card)
         for title, text in model_card.statement_sections(card).items():
             st.markdown(f"**{plain(title)}**")
             st.text(text, width=STATEMENT_PX)
-
-
-def _int8(card: Card) -> None:
-    if card.int8 is None:
-        return
-    st.subheader("int8")
-    table = plain_table(int8_table(card.int8))
-    st.table(table, border="horizontal", hide_index=True, width="content", alt="How int8 changes the model's answers")
-    st.caption(INT8_NOTE)
 
 
 def _overview(card: Card) -> None:
