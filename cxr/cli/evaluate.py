@@ -15,6 +15,7 @@ from cxr.cli.jobs import model_card, start_in_background
 from cxr.cli.options import Data, Json, Model, takes_options
 from cxr.core.csv_files import frame_csv
 from cxr.core.errors import CxrError
+from cxr.core.remote_files import path_of
 
 
 class Split(StrEnum):
@@ -34,7 +35,7 @@ class EvaluateOptions:
     model: Model = None
     split: Annotated[Split | None, typer.Option(help="By default, the held-out X-rays only.")] = None
     readings: Annotated[
-        Path | None, typer.Option(help="Use the readings of this folder, made by cxr read, instead of reading again.")
+        str | None, typer.Option(help="Use the readings of this folder, made by cxr read, instead of reading again.")
     ] = None
     scores: Annotated[Path | None, typer.Option(help="Write the scores of each X-ray to this CSV file.")] = None
     intervals: Annotated[bool, typer.Option("--intervals", help="Add a 95% CI to each metric.")] = False
@@ -70,7 +71,7 @@ def evaluate(options: EvaluateOptions) -> None:
         return
     with console.bar("Reading X-rays") as progress:
         result = (
-            model_evaluation.evaluate_readings(options.readings, options.data, options.split, progress)
+            model_evaluation.evaluate_readings(path_of(options.readings), options.data, options.split, progress)
             if options.readings
             else model_evaluation.evaluate_model(options.model, options.data, options.split, progress)
         )

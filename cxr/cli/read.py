@@ -27,9 +27,7 @@ class ReadOptions:
             "s3:// or gs:// URL."
         ),
     ]
-    out: Annotated[
-        str, typer.Option(help="The folder or URL for the readings; empty or new, unless with --resume.")
-    ]
+    out: Annotated[str, typer.Option(help="The folder or URL for the readings; empty or new, unless with --resume.")]
     model: Model = None
     heatmaps: Annotated[bool, typer.Option("--heatmaps", help="Store the Grad-CAM of every class.")] = False
     paths: Annotated[
@@ -55,9 +53,7 @@ def read(options: ReadOptions) -> None:
     before = check_target(out, options.resume)
     card = model_card(options.model or (before.model if before else None))
     settings = before or options
-    job = reading_job(
-        card, options.source, options.out, settings.heatmaps, settings.paths, settings.precision
-    )
+    job = reading_job(card, options.source, options.out, settings.heatmaps, settings.paths, settings.precision)
     if not options.wait:
         start_in_background(job, options.as_json)
         return

@@ -10,17 +10,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cxr.core.bounded_files import NOT_REGULAR
+from cxr.core.remote_files import AnyPath, RemotePath, sent_to
 
 PREFIX_LENGTH = 50  # characters of a file's name in the name of its partial file; file systems allow 255 bytes
 
 
 @contextmanager
-def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
+def atomic_path(path: AnyPath, durable: bool = False) -> Iterator[Path]:
     """A path to write to, which replaces `path` when the block succeeds and is deleted when it fails.
 
     durable: the file is flushed to the disk before it replaces `path`, so that it survives a loss of power. A device, a
-    pipe or a socket is never replaced: OSError.
+    pipe or a socket is never replaced: OSError. What goes to an object store is sent there when the block succeeds.
     """
+    if isinstance(path, RemotePath):
+        with sent_to(path) as local:
+            yield local
+        return
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, NOT_REGULAR)
     partial = path.with_name(f".{path.name[:PREFIX_LENGTH]}.{os.getpid()}-{secrets.token_hex(4)}")
@@ -35,7 +40,7 @@ def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
         raise
 
 
-def write_atomically(path: Path, text: str, durable: bool = False) -> None:
+def write_atomically(path: AnyPath, text: str, durable: bool = False) -> None:
     """Replace the file's text; readers see the old or the new text, never a part."""
     with atomic_path(path, durable) as partial:
         partial.write_text(text, "utf-8")

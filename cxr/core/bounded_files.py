@@ -12,6 +12,8 @@ import stat
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from cxr.core.remote_files import AnyPath, RemotePath
+
 NOT_REGULAR = "It is not a regular file"
 INVALID_PATH = "It is not a valid path"
 TOO_LARGE = "It is too large"
@@ -21,7 +23,7 @@ _END, _WIDE_END = b"PK\5\6", b"PK\6\6"  # signatures of the end record, and of t
 _IN_WIDE_END = 0xFFFFFFFF  # the size in the end record of a large file
 
 
-def is_folder(path: Path) -> bool:
+def is_folder(path: AnyPath) -> bool:
     """Whether a folder can be seen at this path; False where the path cannot exist."""
     try:
         return path.is_dir()
@@ -29,7 +31,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def is_regular(path: Path) -> bool:
+def is_regular(path: AnyPath) -> bool:
     """Whether a regular file can be seen at this path; False where the path cannot exist."""
     try:
         return path.is_file()
@@ -37,8 +39,10 @@ def is_regular(path: Path) -> bool:
         return False
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: AnyPath) -> BinaryIO:
     """The open file; OSError for a directory, a device, a pipe, a socket, or a path that cannot exist."""
+    if isinstance(path, RemotePath):
+        return path.open_binary()
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         handle = os.open(path, flags)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
+from cxr.core.remote_files import AnyPath
 from cxr.inference.archive.parts import PROBABILITY, facts_of, read_columns
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NOT_IN_READINGS = "It is not in the readings."
 
 
-def card_of_readings(folder: Path) -> Card:
+def card_of_readings(folder: AnyPath) -> Card:
     """The card of the model that made the readings; DatasetError where that version is not in the registry."""
     name, _, version = str(facts_of(folder)["model"]).rpartition("@")
     card = registry.get_card(name)
@@ -31,7 +31,7 @@ def card_of_readings(folder: Path) -> Card:
     return card
 
 
-def scores_by_film(folder: Path, card: Card, films: list[str]) -> list[list[float] | str]:
+def scores_by_film(folder: AnyPath, card: Card, films: list[str]) -> list[list[float] | str]:
     """The probabilities of each film, known by its digest, or why there are none."""
     wanted = set(films) - {""}
     found: dict[str, list[float] | str] = {}

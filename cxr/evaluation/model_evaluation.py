@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from cxr.core.access import Action
 from cxr.core.audit_trail import audited
 from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError, FilmError, RegistryError
+from cxr.core.remote_files import AnyPath
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.archive_scores import card_of_readings, scores_by_film
@@ -89,7 +89,7 @@ def evaluate_model(
         return _evaluation(card, paths, split, progress, steps, score)
 
 
-def evaluate_readings(folder: Path, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
+def evaluate_readings(folder: AnyPath, paths: Sequence[str], split: str | None, progress: Progress) -> ModelEvaluation:
     """The evaluation of the model that read an archive, on a dataset whose X-rays were in it.
 
     X-rays are known by their bytes. None is decoded, and the model is not loaded.

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from cxr.core.atomic_files import atomic_path
 from cxr.core.bounded_files import open_regular, zip_directory_bytes
 from cxr.core.errors import CxrError
+from cxr.core.remote_files import AnyPath
 
 Arrays = Mapping[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
@@ -47,13 +48,13 @@ def to_bytes(arrays: Arrays) -> bytes:
     return file.getvalue()
 
 
-def save_arrays(path: Path, arrays: Arrays) -> None:
+def save_arrays(path: AnyPath, arrays: Arrays) -> None:
     """Write the arrays to `path` in one step: the file is complete or absent, whatever interrupts the writing."""
     with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
         np.savez(file, **dict(arrays))  # type: ignore[arg-type]
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def load_arrays(path: AnyPath) -> dict[str, NDArray[Any]]:
     """The arrays of a checkpoint or of starting weights; CxrError if the file is damaged or not a weights file."""
     try:
         with open_regular(path) as file, _open_members(file) as members:

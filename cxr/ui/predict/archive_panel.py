@@ -9,6 +9,7 @@ import streamlit as st
 
 from cxr.core.access import Action, current_person
 from cxr.core.errors import CxrError
+from cxr.core.remote_files import is_remote, path_of
 from cxr.datasets.archive import MANIFEST
 from cxr.jobs.running import running_runs
 from cxr.ui import frame, sign_in

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from cxr.core.number_format import counted, percent
+from cxr.core.remote_files import AnyPath, changed_ns, path_of
 from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
 from cxr.films.film_warning import FilmWarning
 from cxr.films.isolation.pool import read_isolated
@@ -55,11 +55,11 @@ def show_readings(session: ReadingSession, runs: Sequence[Run]) -> None:
     run = by_id.get(chosen or "")
     if run:
         with frame.errors_shown():
-            _show_table(session, run, Path(run.status.result))
+            _show_table(session, run, path_of(run.status.result))
 
 
-def _show_table(session: ReadingSession, run: Run, folder: Path) -> None:
-    index = _index(str(folder), (folder / INDEX).stat().st_mtime_ns)
+def _show_table(session: ReadingSession, run: Run, folder: AnyPath) -> None:
+    index = _index(str(folder), changed_ns(folder / INDEX))
     counts = {name: sum(index.count(outcome) for outcome in outcomes) for name, outcomes in FILTERS.items()}
     st.caption(plain(f"{counted(counts['All'], 'file')}, stored in {folder}."))
     left, middle, right = st.columns([3, 1.4, 1], vertical_alignment="bottom")
@@ -98,7 +98,7 @@ def _show_table(session: ReadingSession, run: Run, folder: Path) -> None:
 @st.cache_resource(max_entries=CACHED, show_spinner=False)
 def _index(folder: str, changed_ns: int) -> ArchiveIndex:
     """The index of these readings; five bytes a file and its number."""
-    return read_index(Path(folder))
+    return read_index(path_of(folder))
 
 
 def _row(row: dict[str, Any], classes: Sequence[str]) -> dict[str, object]:
@@ -152,7 +152,7 @@ def _offer_opening(session: ReadingSession, run: Run, row: dict[str, Any]) -> No
     if not path:
         st.caption("These readings have no paths, so that the X-ray cannot be opened.")
         return
-    read = partial(file_reader(Path(source)), path)
+    read = partial(_bytes_of, source, path)
     opened = FilmSource(f"{run.id}/{row['number']}", path, read, read_isolated)
     st.button(
         plain(f"Open {path}{known}"),
@@ -160,3 +160,8 @@ def _offer_opening(session: ReadingSession, run: Run, row: dict[str, Any]) -> No
         on_click=session.add,
         args=([opened],),
     )
+
+
+def _bytes_of(source: str, path: str) -> bytes:
+    """The bytes of a file of the archive."""
+    return file_reader(path_of(source))(path)
