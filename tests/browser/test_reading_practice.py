@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
@@ -61,6 +63,10 @@ def test_a_case_is_read_by_keyboard_alone_with_a_mark(page: Page, unchanged_serv
     page.keyboard.press("k")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
+    page.keyboard.press("Shift+Enter")
+    for key in ("ArrowLeft", "ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
     page.wait_for_timeout(300)
     settled(page)
     tab_to_group(page, ANSWER_LABEL)
@@ -86,8 +92,34 @@ def test_a_case_is_read_by_keyboard_alone_with_a_mark(page: Page, unchanged_serv
         page.get_by_role("button", name="Download answers (CSV)").click()
     (response,) = from_csv(download.value.path().read_bytes())
     assert (response.first, response.first_confidence, response.second) == ("bacterial", 60, "bacterial")
-    ((x, y),) = marks_of(response.marks)
+    (x, y), (left, top, right, bottom) = marks_of(response.marks)
     assert (0.3 < x < 0.5, y) == (True, 0.5)
+    assert (right, bottom) == (x, y)
+    assert left < right
+    assert top < bottom - (right - left)
+
+
+def test_a_click_sets_a_point_and_a_drag_draws_a_box(page: Page, unchanged_server: Server) -> None:
+    start(page, unchanged_server)
+    page.locator(".viewer[data-shows]").wait_for()
+    page.get_by_role("button", name="Mark", exact=True).click()
+    frame = page.locator(".frame").first.bounding_box()
+    assert frame
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    page.mouse.click(x, y)
+    page.mouse.move(x + 80, y + 60)
+    page.mouse.down()
+    page.mouse.move(x - 40, y - 30, steps=4)
+    page.mouse.up()
+    notes = page.locator(".notes li")
+    expect(notes).to_have_count(2)
+    assert re.match(r"Mark 1 at \d+, \d+ px", notes.nth(0).inner_text())
+    box = re.match(r"Mark 2: box from (\d+), (\d+) to (\d+), (\d+) px", notes.nth(1).inner_text())
+    assert box
+    left, top, right, bottom = map(int, box.groups())
+    assert 1.1 < (right - left) / (bottom - top) < 1.6  # 4 to 3, in the few pixels of a phantom
+    page.keyboard.press("Backspace")
+    expect(notes).to_have_count(1)
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

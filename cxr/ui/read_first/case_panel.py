@@ -34,7 +34,7 @@ COMMIT, FINISH, NEXT, SCORE = "Commit answer", "Save final answer", "Next X-ray"
 SKIP = "Leave this X-ray out"
 COMMIT_NOTE = "The answer cannot be changed afterward. Then the model's answer appears."
 FINISH_NOTE = "Keep your answer or change it."
-MARK_NOTE = "Optional: mark findings with the viewer's mark tool."
+MARK_NOTE = "Optional: mark findings with the viewer's mark tool. Click for a point, drag for a box."
 WITHHELD = "The model gives no answer to this X-ray: its input check rejects the image."
 
 

@@ -121,6 +121,15 @@ def test_marks_do_not_depend_on_the_size_of_the_film() -> None:
     text = marks_text([(100, 50), (0, 200)], 400, 200)
     assert marks_of(text) == [(0.25, 0.25), (0.0, 1.0)]
     assert marked_pixels(text, 800, 400) == ((200, 100), (0, 400))
-    assert marks_of("nonsense; 2 2; 0.5 0.5; 1 2 3; nan 0.1") == [(0.5, 0.5)]
+    assert marks_of("nonsense; 2 2; 0.5 0.5; 1 2 3; nan 0.1; 0 0 0 2") == [(0.5, 0.5)]
+
+
+def test_a_box_goes_from_its_upper_left_corner_and_has_the_highest_heat_in_it() -> None:
+    text = marks_text([(300, 50, 100, 150), (10, 10)], 400, 200)
+    assert marks_of(text) == [(0.25, 0.25, 0.75, 0.75), (0.025, 0.05)]
+    assert marked_pixels(text, 800, 400) == ((200, 100, 600, 300), (20, 20))
+    heatmap = np.zeros((4, 4))
+    heatmap[2, 3], heatmap[0, 3] = 0.5, 1.0
+    assert heat_at(text, heatmap) == [0.5, 0.0]
     heatmap = np.array([[0.1, 0.2], [0.3, 1.0]])
     assert heat_at("0.1 0.1; 1 1", heatmap) == pytest.approx([0.1, 1.0])

@@ -68,6 +68,6 @@ def test_a_choice_holds_for_its_own_film_and_for_classes_that_are_there(
 
 
 def test_marks_outside_of_the_film_are_left_out(film: ViewerFilm, state: dict[str, Any]) -> None:
-    points = [[1, 2], [-1, 5], [10_000, 5], [1, 2, 3], [7.6, 8]]
+    points = [[1, 2], [-1, 5], [10_000, 5], [1, 2, 3], [7.6, 8], [1, 2, 3, 4], [1, 2, 3, 40_000]]
     state["v"] = {"marks": {"film": film.content_key, "points": points}}
-    assert chosen_in_viewer(film, "v").marks == ((1, 2), (7, 8))
+    assert chosen_in_viewer(film, "v").marks == ((1, 2), (7, 8), (1, 2, 3, 4))

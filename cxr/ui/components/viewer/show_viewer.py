@@ -55,7 +55,7 @@ class ViewerOptions:
     has_previous: bool = False
     has_next: bool = False
     marks: bool = False  # offer a tool that marks findings
-    marked: tuple[tuple[int, int], ...] = ()  # marks that are there already: column and row
+    marked: tuple[tuple[int, ...], ...] = ()  # marks that are there already: column and row, of a box twice
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ViewerChoice:
     """What a reader chose in the viewer."""
 
     target: str  # the class or group whose heatmap is shown; "" without heatmaps
-    marks: tuple[tuple[int, int], ...] = field(default=())  # column and row, in the X-ray's own pixels
+    marks: tuple[tuple[int, ...], ...] = field(default=())  # column and row, of a box twice, in the X-ray's own pixels
 
 
 def show_viewer(
@@ -133,10 +133,11 @@ def chosen_in_viewer(
     return ViewerChoice(name, marks)
 
 
-def _marks(points: Any, film: ViewerFilm) -> tuple[tuple[int, int], ...]:
-    """The marks that a browser reports, as far as they lie in the X-ray."""
-    pairs = [(int(point[0]), int(point[1])) for point in points or () if len(point) == 2]
-    return tuple((x, y) for x, y in pairs if 0 <= x <= film.width_px and 0 <= y <= film.height_px)
+def _marks(points: Any, film: ViewerFilm) -> tuple[tuple[int, ...], ...]:
+    """The marks that a browser reports, points and boxes, as far as they lie in the X-ray."""
+    sizes = (film.width_px, film.height_px) * 2
+    marks = [tuple(map(int, point)) for point in points or () if len(point) in (2, 4)]
+    return tuple(mark for mark in marks if all(0 <= at <= size for at, size in zip(mark, sizes, strict=False)))
 
 
 def _heat(heatmaps: ViewerHeatmaps, target: str) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class Actions extends Panes {
       const [mx, my] = [(inverse.a * dx + inverse.c * dy) / long, (inverse.b * dx + inverse.d * dy) / long];
       this.crosshair = this.inside([cx + step * mx, cy + step * my]);
       if (this.measuring) this.measuring.to = this.crosshair;
+      if (this.marking) this.marking.splice(2, 2, ...this.crosshair);
       this.invalidate();
     } else if (shifted) this.moveWindow(WINDOW_STEP * dx, WINDOW_STEP * -dy);
     else this.pan(-dx * PAN_STEP * frame.clientWidth * dense, -dy * PAN_STEP * frame.clientHeight * dense);
@@ -174,20 +175,37 @@ class Actions extends Panes {
     this.say(distance(measure.from, measure.to, this.data.spacing));
   }
 
-  addMark(place) {
-    this.setMarks([...this.marks, this.filmPoint(place)]);
+  // A click is a point; a drag, or two corners set by key, is a box.
+  beginMark(place) {
+    this.marking = [...this.filmPoint(place), ...this.filmPoint(place)];
+  }
+
+  dragMark(place) {
+    if (this.marking) this.marking.splice(2, 2, ...this.filmPoint(place));
+    this.invalidate();
+  }
+
+  finishMark() {
+    if (!this.marking) return;
+    const [ax, ay, bx, by] = this.marking, isBox = Math.min(Math.abs(ax - bx), Math.abs(ay - by)) * this.view.zoom >= 4;
+    this.marking = null;
+    this.setMarks([...this.marks, isBox ? [Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)] : [ax, ay]]);
   }
 
   setMarks(marks) {
     this.marks = marks;
     this.fillNotes();
     this.invalidate();
-    this.report("marks", { film: this.data.film_key, points: marks.map((point) => point.map(Math.round)) });
+    this.report("marks", { film: this.data.film_key, points: marks.map((mark) => mark.map(Math.round)) });
   }
 
-  enter() {
+  enter(shifted) {
     if (!this.crosshair) return false;
-    if (this.tool === "mark") this.setMarks([...this.marks, this.crosshair]);
+    if (this.tool === "mark" && this.marking) this.finishMark();
+    else if (this.tool === "mark" && shifted) {
+      this.marking = [...this.crosshair, ...this.crosshair];
+      this.say("First corner of a box");
+    } else if (this.tool === "mark") this.setMarks([...this.marks, this.crosshair]);
     else if (!this.measuring) this.measuring = { from: this.crosshair, to: this.crosshair };
     else {
       this.addMeasure({ from: this.measuring.from, to: this.crosshair });
@@ -206,8 +224,8 @@ class Actions extends Panes {
 
   // Whether there was something to give up; otherwise the key is the page's, which may close a dialog.
   giveUp() {
-    const isBusy = Boolean(this.crosshair || this.measuring);
-    this.crosshair = this.measuring = null;
+    const isBusy = Boolean(this.crosshair || this.measuring || this.marking);
+    this.crosshair = this.measuring = this.marking = null;
     this.invalidate();
     return isBusy;
   }

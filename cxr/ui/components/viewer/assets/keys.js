@@ -30,13 +30,14 @@ const KEYS = [
   [["p", "PageUp"], "Previous X-ray", (viewer) => viewer.step(-1)],
   [["Backspace", "Delete"], "Remove the last measurement or mark", (viewer) => viewer.removeLast()],
   [["Home"], "Reset view and window", (viewer) => viewer.resetAll()],
-  [["Escape"], "Give up the measurement at hand", (viewer) => viewer.giveUp()],
+  [["Escape"], "Give up the measurement or box at hand", (viewer) => viewer.giveUp()],
   [["?"], "This list", (viewer) => viewer.showKeys()],
 ];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const ARROW_WORDS = [
   ["Arrows", "Pan; with the measure or mark tool, move the crosshair (Shift: by a single pixel)"],
-  ["Enter", "With the measure tool, set its two ends; with the mark tool, set a mark"],
+  ["Enter", "With the measure tool, set its two ends; with the mark tool, set a point"],
+  ["Shift + Enter", "With the mark tool, set a corner of a box; Enter sets the opposite one"],
   ["Shift + arrows", "Window: width to the sides, level up and down"],
 ];
 const ACTIONS = new Map(KEYS.flatMap(([keys, , act]) => keys.map((key) => [key, act])));
@@ -49,7 +50,7 @@ function pressed(viewer, event, onFrame) {
     if (onFrame) viewer.arrow(...ARROWS[event.key], event.shiftKey);
     return onFrame;
   }
-  if (event.key === "Enter" && onFrame) return viewer.enter();
+  if (event.key === "Enter" && onFrame) return viewer.enter(event.shiftKey);
   const act = ACTIONS.get(event.key);
   if (!act) return false;
   return act(viewer, event.key) !== false;

@@ -10,6 +10,12 @@ function distance([ax, ay], [bx, by], spacing) {
   return `${mm.toFixed(1)} mm${spacing.note ? ` ${spacing.note}` : ""}`;
 }
 
+// Where a mark is, in words.
+function placeOf(mark) {
+  const [ax, ay, bx, by] = mark.map(Math.round);
+  return mark.length === 4 ? `: box from ${ax}, ${ay} to ${bx}, ${by} px` : ` at ${ax}, ${ay} px`;
+}
+
 class Notes {
   constructor(context, matrix) {
     this.context = context;
@@ -53,10 +59,23 @@ class Notes {
     this.text(words, bx + 10 * this.dense, by + 14 * this.dense);
   }
 
-  mark(point, words) {
+  // A point as a circle, a box as it was drawn, also where the view is turned.
+  mark(mark, words) {
+    if (mark.length === 4) return this.box(mark, words);
+    const point = mark;
     const [x, y] = this.at(point), radius = 11 * this.dense;
     this.stroke((context) => context.arc(x, y, radius, 0, 2 * Math.PI));
     this.text(words, x, y, "center");
+  }
+
+  box([ax, ay, bx, by], words) {
+    const corners = [[ax, ay], [bx, ay], [bx, by], [ax, by]].map((corner) => this.at(corner));
+    this.stroke((context) => {
+      corners.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+      context.closePath();
+    });
+    const left = Math.min(...corners.map(([x]) => x)), top = Math.min(...corners.map(([, y]) => y));
+    this.text(words, left + 8 * this.dense, top + 12 * this.dense);
   }
 
   crosshair(point) {

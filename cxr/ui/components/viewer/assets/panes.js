@@ -59,7 +59,7 @@ class Panes {
   open() {
     this.film = null;
     this.table = null;
-    this.crosshair = null;
+    this.crosshair = this.marking = null;
     this.view.straighten();
     this.measures = memoryOf(kept.measures, this.data.film_key, () => []);
     this.marks = [...(this.data.marked ?? [])];
@@ -164,7 +164,8 @@ class Panes {
     const notes = new Notes(context, matrix);
     for (const { from, to } of this.measures) notes.measure(from, to, distance(from, to, this.data.spacing));
     if (this.measuring) notes.measure(this.measuring.from, this.measuring.to, distance(this.measuring.from, this.measuring.to, this.data.spacing));
-    this.marks.forEach((point, i) => notes.mark(point, String(i + 1)));
+    const marks = this.marking ? [...this.marks, this.marking] : this.marks;
+    marks.forEach((mark, i) => notes.mark(mark, String(i + 1)));
     if (this.crosshair) notes.crosshair(this.crosshair);
     const edges = this.view.edges(this.data.right_edge, this.data.bottom_edge);
     if (edges) notes.letters(edges);

@@ -34,9 +34,10 @@ class Pointers {
     this.touching.set(event.pointerId, this.place(event));
     this.tool = { 0: tool, 1: "pan", 2: tool === "window" ? "pan" : "window" }[event.button] ?? "pan";
     if (this.touching.size > 1) this.tool = "pinch";
+    if (this.tool === "pinch") this.viewer.marking = null;
     if (this.tool === "zoom") this.anchor = this.place(event);
     if (this.tool === "measure") this.viewer.beginMeasure(this.place(event));
-    if (this.tool === "mark") this.viewer.addMark(this.place(event));
+    if (this.tool === "mark") this.viewer.beginMark(this.place(event));
     this.frame.classList.add("moving");
   }
 
@@ -51,6 +52,7 @@ class Pointers {
     if (this.tool === "window") this.viewer.moveWindow(dx / drag, -dy / drag);
     if (this.tool === "zoom") this.viewer.zoom(2 ** ((-2 * dy) / drag), ...this.anchor);
     if (this.tool === "measure") this.viewer.endMeasure(now);
+    if (this.tool === "mark") this.viewer.dragMark(now);
   }
 
   pinch(id, before, now) {
@@ -64,6 +66,7 @@ class Pointers {
   up(event) {
     if (!this.touching.delete(event.pointerId)) return;
     if (this.tool === "measure") this.viewer.finishMeasure();
+    if (this.tool === "mark") this.viewer.finishMark();
     if (!this.touching.size) this.frame.classList.remove("moving");
   }
 }

@@ -106,7 +106,7 @@ class Viewer extends Actions {
   fillNotes() {
     const entries = [
       ...this.measures.map(({ from, to }, i) => [distance(from, to, this.data.spacing), () => this.measures.splice(i, 1)]),
-      ...this.marks.map((point, i) => [`Mark ${i + 1} at ${point.map(Math.round).join(", ")} px`, () => this.setMarks(this.marks.filter((_, k) => k !== i))]),
+      ...this.marks.map((mark, i) => [`Mark ${i + 1}${placeOf(mark)}`, () => this.setMarks(this.marks.filter((_, k) => k !== i))]),
     ];
     this.find(".notes").replaceChildren(...entries.map(([words, remove]) => {
       const item = document.createElement("li"), button = document.createElement("button");
