@@ -24,6 +24,7 @@ class PresetOption(StrEnum):
     quick = "quick"
     balanced = "balanced"
     thorough = "thorough"
+    rate_test = "rate-test"
 
 
 class MetricOption(StrEnum):
@@ -94,8 +95,12 @@ def sweep(options: SweepOptions) -> None:
 def study_dict(run: Run) -> dict[str, Any]:
     """A study with its trials, ready for JSON."""
     from cxr.jobs.sweep import search_of
+    from cxr.studies.rate_range import read_rate_range
     from cxr.studies.trials import best_trial, read_trials
 
+    if (rates := read_rate_range(run.result_folder)) is not None:
+        facts = {"suggested": rates.suggested, "lowest": rates.lowest, "steepest": rates.steepest}
+        return console.run_dict(run) | facts | {"rates": list(rates.rates), "losses": list(rates.losses)}
     search, trials = search_of(run.job.parameters), read_trials(run.folder)  # type: ignore[arg-type]
     best = best_trial(trials, search.metric)
     found = {
@@ -110,10 +115,13 @@ def study_dict(run: Run) -> dict[str, Any]:
 def study_text(run: Run) -> str:
     """How a study ended, and a line for each trial, the best first."""
     from cxr.presentation.study_tables import trials_table
+    from cxr.studies.proposals import PresetName
     from cxr.studies.space import Space
     from cxr.studies.trials import read_trials
 
     asked: Any = run.job.parameters
+    if asked.preset == PresetName.RATE_TEST:
+        return run.status.sentence
     table = trials_table(Space.from_toml(asked.space_toml), read_trials(run.folder), asked.metric)
     return f"{run.status.sentence}\n\n{table.to_string(index=False)}"
 

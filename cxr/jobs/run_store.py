@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,11 +68,13 @@ def make_room() -> None:
     keep_below([run.folder for run in finished if run not in surplus], room)
 
 
-def start(job: Job, name: str) -> Run:
-    """A new run, started in a process of its own."""
+def start(job: Job, name: str, prepare: Callable[[Run], None] | None = None) -> Run:
+    """A new run, started in a process of its own; `prepare` is called before, and may put files into its folder."""
     with audited(Action.START_RUN, job.model or "", more=job.kind) as entry:
         run = create(job, name)
         entry.update(run=run.id)
+        if prepare:
+            prepare(run)
         _spawn(run)
     return run
 

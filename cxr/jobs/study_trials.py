@@ -14,7 +14,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.jobs.job import training_job
 from cxr.jobs.part_journal import PartJournal, part_of
-from cxr.jobs.run import COPIES, Run, Status
+from cxr.jobs.run import COPIES, FILMS, Run, Status
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import stop_if_requested
 from cxr.learning import history as training_history
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cxr.learning.shared_inputs import SharedInputs
 
 DIVERGED = "run.diverged"
+HISTORY = "history.csv"
 OUT_OF_MEMORY = "The device ran out of memory."
 
 
@@ -156,6 +157,7 @@ def keep_for_model(trial: Run, folder: Run) -> None:
     checkpoint = trial.folder / f"{CHECKPOINT}.npz"
     if not weights or not checkpoint.exists():
         raise RunError("This trial was not trained to its end, so it has no model.", code="no-weights")
-    for path in (*weights, checkpoint, trial.folder / COPIES, trial.folder.parent.parent / COPIES):
+    study = trial.folder.parent.parent
+    for path in (*weights, checkpoint, trial.folder / HISTORY, study / COPIES, study / FILMS):
         if path.exists() and not (folder.folder / path.name).exists():
             shutil.copyfile(path, folder.folder / path.name)

@@ -6,19 +6,17 @@ last epoch.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from cxr.core.atomic_files import write_atomically
-from cxr.core.csv_files import frame_csv
 from cxr.core.errors import RunError
 from cxr.core.number_format import counted, decimal
 from cxr.datasets.dataset import Dataset, open_datasets
-from cxr.evaluation.finished_steps import FinishedSteps
-from cxr.jobs import train
+from cxr.jobs import run_store, train
 from cxr.jobs.copies_in_run import films_of_run
 from cxr.jobs.job import Job, SweepParameters, TrainParameters
+from cxr.jobs.rate_test import range_test
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import stop_if_requested
@@ -26,8 +24,11 @@ from cxr.jobs.study_trials import StudyTrainer, TrialJournal, keep_for_model, tr
 from cxr.jobs.train import Stages
 from cxr.jobs.training_plan import composition, plan
 from cxr.learning.device import find_device
+from cxr.registry import registry
+from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe
 from cxr.registry.study_record import METRIC_NAMES, StudyRecord
+from cxr.studies.proposals import PresetName
 from cxr.studies.search import Search, import_optuna
 from cxr.studies.space import Space
 from cxr.studies.storage import FILE, open_storage
@@ -39,11 +40,11 @@ FAILED_AT_FIRST = 3  # trials; the study ends where none of them could be traine
 
 def sweep_job(recipe: Recipe, paths: Sequence[str], asked: SweepParameters, dataset: Dataset | None = None) -> Job:
     """The job of a study of this recipe, or an error that says what to change; `asked` has no recipe yet."""
-    import_optuna()
     if not 1 <= asked.trials <= MAX_TRIALS:
         raise RunError(f"A study has 1 to {MAX_TRIALS:,} trials.", code="trials")
-    space = Space.from_toml(asked.space_toml)
-    space.check(recipe)
+    if asked.preset != PresetName.RATE_TEST:
+        import_optuna()
+        Space.from_toml(asked.space_toml).check(recipe)
     planned = plan(recipe, paths, asked.model, dataset=dataset)
     return Job(replace(asked, recipe_toml=planned.training.recipe_toml), planned.inputs)
 
@@ -59,10 +60,10 @@ def run(job: Job, journal: RunJournal, stages: Stages | None = None) -> str:
     recipe, search = Recipe.from_toml(asked.recipe_toml), search_of(asked)
     device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
     journal.update(device=device.name)
-    opened = open_datasets(job.inputs)
-    digest = hashlib.sha256(frame_csv(opened.table).encode()).hexdigest()
-    FinishedSteps(journal.run.steps_folder).check_unchanged("films", digest)
-    chosen = composition(recipe, films_of_run(journal.run, opened, journal))
+    chosen = composition(recipe, films_of_run(journal.run, open_datasets(job.inputs), journal))
+    train.check_same_films(journal.run, chosen.films)
+    if asked.preset == PresetName.RATE_TEST:
+        return range_test(recipe, chosen, device, journal)
     trainer = StudyTrainer(recipe, search, chosen.films, chosen.labels, device, journal, job.inputs)
     trials = _train_all(trainer)
     best = ranked(trials, search.metric)
@@ -89,6 +90,22 @@ def record_of(study: Run, number: int, trials: Sequence[Trial]) -> StudyRecord:
         value=order[rank - 1].value,
         searched=tuple(dimension.key for dimension in Space.from_toml(asked.space_toml).dimensions),
     )
+
+
+def save_trial(study: Run, number: int, name: str) -> Run:
+    """The run, started now, that evaluates a complete trial's model on test X-rays and stores it under this name."""
+    trial = trial_run(study, number)
+    record = record_of(study, number, read_trials(study.folder))
+    recipe_toml = trial.job.training.recipe_toml
+    job = Job(TrainParameters(recipe_toml, name, study=record), study.job.inputs)
+    registry.check_name_free(name)
+    return run_store.start(job, Recipe.from_toml(recipe_toml).name, lambda run: keep_for_model(trial, run))
+
+
+def models_of(study: Run) -> dict[int, Card]:
+    """The models that are stored of a study's trials, by the number of the trial."""
+    cards = [card for card in registry.cards() if card.study is not None and card.study.run == study.id]
+    return {card.study.trial: card for card in cards if card.study is not None}
 
 
 def _train_all(trainer: StudyTrainer) -> list[Trial]:

@@ -135,13 +135,13 @@ def _selected_films(job: Job, recipe: Recipe, device: Device, journal: RunJourna
     everything = films_of_run(run, everything, journal)
     chosen = composition(recipe, everything, job.training.left_out or job.training.fold)
     journal.expect(training_timetable(recipe, Counter(chosen.films.table["role"]), device, stored, earlier))
-    _check_same_films(run, chosen.films)
+    check_same_films(run, chosen.films)
     for sentence in (*chosen.remarks, *(films.sentence for films in chosen.excluded)):
         journal.note(sentence)
     return _SelectedFilms(everything, chosen.films, chosen.labels)
 
 
-def _check_same_films(run: Run, dataset: Dataset) -> None:
+def check_same_films(run: Run, dataset: Dataset) -> None:
     """RunError if a resumed run would continue with other films or roles than it started with."""
     path = run.folder / FILMS
     films = dataset.table[["dataset", "path", "label", "role"]].to_csv(index=False)

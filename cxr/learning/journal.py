@@ -23,6 +23,7 @@ class Phase(StrEnum):
     READING_IMAGES = "reading images"
     COMPUTING_FEATURES = "computing features"
     TRAINING = "training"
+    TRAINING_AT_RISING_RATES = "training at rising learning rates"
     EVALUATING = "evaluating"
     LOADING_MODEL = "loading the model"
     LISTING_FILES = "listing files"

@@ -186,10 +186,14 @@ def _of_choices(key: str, item: Hyperparameter, entry: Mapping[str, Any]) -> Dim
     kinds: dict[str, Any] = {"whole": int, "real": int | float, "switch": bool, "numbers": tuple}
     if not all(isinstance(choice, kinds.get(item.kind, str)) for choice in choices):
         raise RecipeError(f"{key}: a choice is of the wrong type.", code="space")
-    dimension = Dimension(key, choices=tuple(float(one) for one in choices) if item.kind == "real" else choices)
+    dimension = Dimension(key, choices=tuple(map(_as_float, choices)) if item.kind == "real" else choices)
     if len(dimension.names) < len(choices):
         raise RecipeError(f"{key}: a choice is listed twice.", code="space")
     return dimension
+
+
+def _as_float(value: Any) -> float:
+    return float(value)
 
 
 def _entry(dimension: Dimension) -> dict[str, Any]:

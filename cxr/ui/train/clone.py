@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from cxr.core.errors import CxrError
@@ -35,11 +37,16 @@ def offer_clone(run: Run) -> None:
 
 
 def _clone(run: Run, recipe: Recipe) -> None:
+    use_settings(recipe, run.job.inputs)
+
+
+def use_settings(recipe: Recipe, inputs: Sequence[str]) -> None:
+    """Put the recipe's values and these datasets into the form of a new training, and show it."""
     fill_form(recipe)
     st.session_state[RECIPE] = recipe.name
     st.query_params["recipe"] = recipe.name
     known = {entry.path: entry.name for entry in catalog.entries()}
-    names = [known[path] for path in run.job.inputs if path in known]
+    names = [known[path] for path in inputs if path in known]
     st.session_state[DATASETS] = names
     st.query_params["films"] = names
     st.session_state[NEXT_VIEW] = NEW

@@ -39,7 +39,7 @@ def show_new_training(queued: bool) -> None:
     """Shows the form of a new training; `queued` says that another run is in progress."""
     dataset, paths = choose_training_data()
     st.subheader("Recipe")
-    base = _choose_recipe()
+    base = choose_recipe()
     recipe = recipe_form(base, ["imagenet", "none", *(f"{STORED_MODEL}{name}" for name in registry.names())])
     missing = missing_weights(recipe) if recipe else None
     if recipe and missing:
@@ -49,7 +49,7 @@ def show_new_training(queued: bool) -> None:
         return
     with frame.errors_shown():
         chosen = known_composition(recipe, dataset)
-        _show_composition(chosen)
+        show_composition(chosen)
         _show_augmentation(chosen.films, recipe)
         _offer_start(recipe, dataset, chosen.films, paths, queued, missing)
         return
@@ -70,7 +70,7 @@ def _show_missing(recipe: Recipe, missing: MissingWeights) -> None:
         st.button(plain(label), key="train_start_from_default", on_click=start_from, args=(default, recipe))
 
 
-def _choose_recipe() -> Recipe:
+def choose_recipe() -> Recipe:
     """The recipe that is chosen, with a few facts about it."""
     names = sorted(built_in_names(), key=lambda name: name != FIRST_RECIPE)
     changed = choice_in_address("recipe", "train_recipe", names, names[0])
@@ -95,7 +95,7 @@ def _test_accuracy(card: Card) -> str:
     return f"{card.name} (multiclass accuracy {decimal(test.accuracy)} on {counted(test.n, 'test X-ray')})"
 
 
-def _show_composition(chosen: Composition) -> None:
+def show_composition(chosen: Composition) -> None:
     """Shows the classes, the sizes of the splits, how labels are grouped and, in red, what is left out."""
     roles = Counter(chosen.films.table["role"])
     st.subheader("Summary")

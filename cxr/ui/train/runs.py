@@ -16,7 +16,7 @@ from cxr.ui.train.clone import NEW, NEXT_VIEW
 from cxr.ui.train.ended_runs import WATCHED, show_ended
 from cxr.ui.train.live_run import show_run_in_progress
 
-RUNS = "Runs"
+RUNS, NEW_STUDY, STUDIES = "Runs", "New study", "Studies"
 VIEW = "train_view"
 RECENT_S = 12 * 3600  # a run that ended overnight is what its owner comes back for
 NO_RUNS = "There are no runs yet. Start with a new training."
@@ -27,23 +27,28 @@ def trainings() -> list[Run]:
     return [run for run in run_store.all_runs() if run.kind in (JobKind.TRAIN, None)]
 
 
-def choose_view(runs: Sequence[Run]) -> str:
-    """The chosen view, NEW or RUNS; at first that of the runs where one is in progress or has just ended."""
+def choose_view(runs: Sequence[Run], studies: Sequence[Run]) -> str:
+    """The chosen view; at first that of the runs or the studies, where one of them is in progress or has just ended."""
     if NEXT_VIEW in st.session_state:
         st.session_state[VIEW] = st.session_state.pop(NEXT_VIEW)
-    recent = any(run.status.alive for run in runs) or any(
-        time.time() - run.status.heartbeat < RECENT_S for run in runs[:1]
-    )
-    st.session_state.setdefault(VIEW, RUNS if recent else NEW)
+    newest = max([*runs[:1], *studies[:1]], key=lambda run: run.id, default=None)
+    busy = next((run for run in (*runs, *studies) if run.status.alive), newest)
+    recent = busy is not None and (busy.status.alive or time.time() - busy.status.heartbeat < RECENT_S)
+    st.session_state.setdefault(VIEW, NEW if not recent else STUDIES if busy in studies else RUNS)
     chosen = st.segmented_control(
-        "View", [NEW, RUNS], required=True, key=VIEW, persist_state="session", label_visibility="collapsed"
+        "View",
+        [NEW, RUNS, NEW_STUDY, STUDIES],
+        required=True,
+        key=VIEW,
+        persist_state="session",
+        label_visibility="collapsed",
     )
     return chosen or NEW
 
 
-def show_next_time() -> None:
-    """Makes the page show the runs when it is drawn again."""
-    st.session_state[NEXT_VIEW] = RUNS
+def show_next_time(view: str = RUNS) -> None:
+    """Makes the page show the runs, or another view, when it is drawn again."""
+    st.session_state[NEXT_VIEW] = view
 
 
 def show_runs(in_progress: Sequence[Run]) -> None:
