@@ -9,7 +9,9 @@ from cxr.evaluation.stored_evaluations import stored_evaluations
 from cxr.ui import frame
 from cxr.ui.components.choosers import choose_model, show_first_steps
 from cxr.ui.evaluate.controls import choose_evaluation, choose_operating_point, show_evaluation_facts
+from cxr.ui.evaluate.fit_panel import show_fit
 from cxr.ui.evaluate.metrics import show_additional_metrics, show_key_metrics
+from cxr.ui.evaluate.rejected import show_rejected_films
 from cxr.ui.evaluate.run_form import choose_finished, show_run_form
 from cxr.ui.evaluate.sections import show_section
 from cxr.ui.evaluate.shortcuts import show_shortcuts
@@ -41,9 +43,11 @@ def main() -> None:
         if evaluation is None:
             st.info(NO_EVALUATION)
             show_shortcuts(card)
+            show_fit(card)
             return
-        table = stored_scores(evaluation.cache_key, evaluation)
-        show_evaluation_facts(card, evaluation, table)
+        every = stored_scores(evaluation.cache_key, evaluation)
+        show_evaluation_facts(card, evaluation, every)
+        table = show_rejected_films(card, every)
         point = choose_operating_point(card, LabelSpace(card.classes, card.groups))
         view = evaluation_view(card, evaluation, table, point)
         show_key_metrics(view)

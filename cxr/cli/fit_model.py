@@ -9,8 +9,8 @@ import typer
 from cxr.cli import console
 from cxr.cli.jobs import model_card, start_in_background
 from cxr.cli.options import Data, Json
-from cxr.core.number_format import counted, decimal
-from cxr.presentation.fit_text import FIT_ROWS, fit_figure, missing_sentence, sets_sentence
+from cxr.core.number_format import counted
+from cxr.presentation.fit_text import FIT_ROWS, fit_figure, fit_sentence, missing_sentence, sets_sentence
 
 if TYPE_CHECKING:
     from cxr.jobs.local_fit import FitReport
@@ -61,12 +61,8 @@ def fit_model(
 
 def _text(report: FitReport) -> str:
     record, missing = report.record, report.missing
-    patients = f"{counted(record.patients['normal'], 'normal patient')} and {record.patients['finding']} with a finding"
     lines = [
-        f"Fitted '{record.parent}' to {counted(sum(record.films.values()), 'X-ray')} of {patients}, "
-        f"for a {record.target}.",
-        f"Threshold {decimal(report.threshold, 4)}, temperature {decimal(record.temperature, 2)}, last layer "
-        f"{'fitted' if record.last_layer else 'unchanged'}.",
+        fit_sentence(record, report.threshold),
         "",
         f"{'on X-rays not used for the fit':32}{'before':24}after",
     ]

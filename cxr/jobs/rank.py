@@ -32,7 +32,7 @@ def rank_job(data: str, features: str, reference: Sequence[str] = (), review: Re
     authorize(Action.REVIEW_LABELS if review else Action.AUDIT_DATASET)
     version = "" if features == IMAGENET else registry.get_card(features).version
     size = ReviewSize(0, 0) if review is None else review
-    paths = tuple(str(Path(path).resolve()) for path in (data, *reference))
+    paths = tuple(str(Path(path).absolute()) for path in (data, *reference))
     return Job(RankParameters(features, version, size.suspects, size.controls), paths)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxr.core.number_format import decimal, joined, percent, with_interval
+import pandas as pd
+
+from cxr.core.number_format import counted, decimal, joined, percent, with_interval
 from cxr.datasets.labels import display_in_sentence
-from cxr.registry.local_fit import FitFigure, FitFigures, PredictionSets
+from cxr.registry.local_fit import FitFigure, FitFigures, LocalFit, PredictionSets
 
 if TYPE_CHECKING:
     from cxr.evaluation.fitting.figures import MissingFilms
@@ -18,6 +20,43 @@ FIT_ROWS = {
     "calibration_error": "Calibration error",
 }
 NAMES = {"finding": "a finding"}
+
+
+def fit_sentence(record: LocalFit, threshold: float) -> str:
+    """What a fit used and found, in two sentences."""
+    patients = (
+        f"{counted(record.patients['normal'], 'normal patient')} and {record.patients['finding']:,} with a finding"
+    )
+    layer = "fitted" if record.last_layer else "unchanged"
+    return (
+        f"Fitted '{record.parent}' to {counted(sum(record.films.values()), 'X-ray')} of {patients} "
+        f"({joined(record.datasets)}), for a {record.target}. Threshold {decimal(threshold, 4)}, temperature "
+        f"{decimal(record.temperature, 2)}, last layer {layer}."
+    )
+
+
+def fit_table(record: LocalFit) -> pd.DataFrame:
+    """The figures before and after, each with its interval."""
+    rows = [
+        {"": title, "Before": fit_figure(record.before, key), "After": fit_figure(record.after, key)}
+        for key, title in FIT_ROWS.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def sets_table(sets: PredictionSets) -> pd.DataFrame:
+    """For each answer of a prediction set, its coverage, and from which probability on it is in a set."""
+    rows = []
+    for name, figure in sets.covered.items():
+        answer, lowest = answer_name(name), sets.lowest[name]
+        rows.append(
+            {
+                "Answer": answer[:1].upper() + answer[1:],
+                "Coverage": _with_interval(figure),
+                "In a set from a probability of": decimal(lowest) if lowest else "always (too few patients)",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def fit_figure(figures: FitFigures, key: str) -> str:

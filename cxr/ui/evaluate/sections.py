@@ -11,6 +11,7 @@ from cxr.ui.evaluate.calibration import show_calibration, show_scores, show_sele
 from cxr.ui.evaluate.classes import show_classes
 from cxr.ui.evaluate.confusion_matrix import show_confusion_matrix
 from cxr.ui.evaluate.curves import show_roc_and_precision_recall, show_training_history
+from cxr.ui.evaluate.fit_panel import show_fit
 from cxr.ui.evaluate.second_model import show_second_model
 from cxr.ui.evaluate.shortcuts import show_shortcuts
 from cxr.ui.evaluate.subgroups import show_subgroups
@@ -30,6 +31,7 @@ SECTIONS: dict[str, Callable[[EvaluationView], None]] = {
     "Training history": show_training_history,
     "Compare": show_second_model,
     "Shortcuts": lambda view: show_shortcuts(view.card),
+    "Fit": lambda view: show_fit(view.card),
 }
 FORMER_NAMES = {  # in addresses of version 0.1
     "Groups": "Subgroups",

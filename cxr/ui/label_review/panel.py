@@ -9,10 +9,13 @@ from cxr.core.number_format import counted
 from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_reviews, start_review
+from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_reviews
+from cxr.jobs import run_store
+from cxr.jobs.job import JobKind
+from cxr.jobs.rank import rank_job
 from cxr.registry import stored_models
 from cxr.ui import frame, sign_in
-from cxr.ui.components.progress import progress_bar
+from cxr.ui.components.jobs.of_model import show_jobs
 from cxr.ui.label_review.blinded_reading import show_blinded_reading
 from cxr.ui.label_review.outcome_panel import show_outcome
 from cxr.ui.label_review.revision_list import show_revisions
@@ -33,6 +36,7 @@ LOCAL_READERS = ("Reader 1", "Reader 2")
 
 def show_labels(entry: DatasetEntry, dataset: Dataset) -> None:
     """Shows the reviews of a dataset, the chosen one for reading or with its outcome, and the revisions."""
+    _show_rankings(entry)
     reviews = {review.id: review for review in all_reviews(entry.path)}
     key = f"data_{entry.name}_review"
     if st.session_state.get(key) not in (None, *reviews, ""):
@@ -79,14 +83,22 @@ def _show_start(entry: DatasetEntry) -> None:
     )
     if not sign_in.button(Action.REVIEW_LABELS, NEW, type="primary", key="labels_start"):
         return
-    from cxr.evaluation.label_review.ranking import rank_dataset  # late: it needs TensorFlow and scikit-learn
-
-    with frame.errors_shown(), progress_bar("Computing features") as move:
-        paths = [others[name] for name in reference]
-        ranking = rank_dataset([entry.path], backbone or IMAGENET, move, reference=paths)
-        start_review(ranking, entry.path, ReviewSize(int(suspects), int(controls)))
+    with frame.errors_shown():
+        job = rank_job(
+            entry.path,
+            backbone or IMAGENET,
+            [others[name] for name in reference],
+            ReviewSize(int(suspects), int(controls)),
+        )
+        run_store.start(job, f"{job.kind}-{job.model or IMAGENET}")
         st.session_state.pop(f"data_{entry.name}_review", None)
         st.rerun()
+
+
+def _show_rankings(entry: DatasetEntry) -> None:
+    """Shows the rankings of this dataset that are in progress, and how the newest ended where it did not finish."""
+    runs = [run for run in run_store.of_kind(JobKind.RANK) if run.job.inputs[:1] == (entry.path,)]
+    show_jobs(runs)
 
 
 def _show_review(review: LabelReview, dataset: Dataset) -> None:

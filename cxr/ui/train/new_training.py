@@ -26,6 +26,7 @@ from cxr.registry.recipe import Recipe, built_in_names
 from cxr.ui import frame, sign_in
 from cxr.ui.address import choice_in_address
 from cxr.ui.plain_text import plain
+from cxr.ui.train.cross_validation import CROSS_VALIDATE, choose_task, offer_cross_validation
 from cxr.ui.train.recipe_form import recipe_form, start_from
 from cxr.ui.train.runs import show_next_time, watch
 from cxr.ui.train.training_data import NOT_CHOSEN, choose_training_data
@@ -51,7 +52,10 @@ def show_new_training(queued: bool) -> None:
         chosen = known_composition(recipe, dataset)
         show_composition(chosen)
         _show_augmentation(chosen.films, recipe)
-        _offer_start(recipe, dataset, chosen.films, paths, queued, missing)
+        if choose_task() == CROSS_VALIDATE:
+            offer_cross_validation(recipe, dataset, paths, missing)
+        else:
+            _offer_start(recipe, dataset, chosen.films, paths, queued, missing)
         return
     _show_disabled_start(INVALID)
 

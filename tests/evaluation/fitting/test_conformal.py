@@ -42,7 +42,8 @@ def test_each_answer_is_covered_as_often_as_asked_over_new_patients(films_each):
     elsewhere, answer, patient = simulated(rng, 4000, films_each)
     per_film = 1 / np.bincount(patient)[patient]  # patients count, not X-rays
     for _ in range(300):
-        limits = lowest_probabilities(*simulated(rng, 60, films_each), 0.9)
+        known = simulated(rng, 60, films_each)
+        limits = lowest_probabilities(known[0], known[1], known[2], 0.9)
         found = sets(elsewhere, limits)[np.arange(len(answer)), answer]
         covered.append([np.average(found[answer == k], weights=per_film[answer == k]) for k in (0, 1)])
     mean, error = np.mean(covered, axis=0), np.std(covered, axis=0) / np.sqrt(len(covered))
@@ -78,10 +79,11 @@ def test_the_coverage_that_a_fit_shows_is_that_on_new_patients():
         films = hospital(29, 29, seed=draw)  # too few for the last layer, so that this takes no time
         crossed, fitted = cross_fit(films, LAYER, SPECIFIC, 0.8), fit(films, LAYER, SPECIFIC)
         record = prediction_sets(films, crossed, fitted, 0.8)
-        shown.append([figure.value for figure in record.covered.values()])
+        shown.append([figure.value or 0.0 for figure in record.covered.values()])
         question, limits = SetQuestion.of(films), np.array(list(record.lowest.values()))
         found = sets(question.probabilities(fitted.probabilities(elsewhere.features)), limits)
         true.append([found[elsewhere.has_finding == side, int(side)].mean() for side in (False, True)])
-        assert record.single.value + record.several.value + record.none.value == pytest.approx(1)
+        shares = [figure.value or 0.0 for figure in (record.single, record.several, record.none)]
+        assert sum(shares) == pytest.approx(1)
     np.testing.assert_allclose(np.mean(shown, axis=0), np.mean(true, axis=0), atol=0.04)
     np.testing.assert_allclose(np.mean(true, axis=0), 0.8, atol=0.04)

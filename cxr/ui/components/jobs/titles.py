@@ -8,7 +8,7 @@ from pathlib import Path
 from cxr.core.errors import RunError
 from cxr.core.number_format import duration, joined
 from cxr.jobs.estimate import time_left_s
-from cxr.jobs.job import JobKind, TrainParameters
+from cxr.jobs.job import JobKind, RankParameters, TrainParameters
 from cxr.jobs.kinds import KINDS
 from cxr.jobs.run import Run, Status
 from cxr.learning.journal import Phase
@@ -40,6 +40,10 @@ def task_of(run: Run) -> str:
     inputs = joined([Path(path).name for path in job.inputs])
     if job.kind is JobKind.READ:
         return f"{name} of {inputs} by {job.model}"
+    if isinstance(job.parameters, RankParameters):
+        return f"{name} of {inputs} by features of {job.parameters.features}"
+    if job.kind is JobKind.FIT:
+        return f"{name} of {job.model} to {inputs}"
     return f"{name} of {job.model or run.name.removeprefix(f'{job.kind}-')} on {inputs}"
 
 
