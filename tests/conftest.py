@@ -46,6 +46,20 @@ def trained_home(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return made_once(tmp_path_factory, "trained-home", train)
 
 
+@pytest.fixture(scope="session")
+def study_home(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a finished study of four trials on the drawn films. To be copied, not changed."""
+
+    def search(home: Path) -> None:
+        from tests.support.studies import carry_out_study
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CXR_HOME", str(home))
+            carry_out_study(phantoms)
+
+    return made_once(tmp_path_factory, "study-home", search)
+
+
 @pytest.fixture
 def trained(trained_home: Path, home: Path) -> Path:
     """A home of this test alone with the model 'first' in use."""

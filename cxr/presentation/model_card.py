@@ -107,6 +107,8 @@ def overview_table(card: Card, recipe: Recipe) -> pd.DataFrame:
     }
     if card.local_fit is not None:
         facts = {"Fitted to one hospital": _local_fit(card.local_fit)} | facts
+    if card.study is not None:
+        facts = {"Chosen in a study": card.study.sentence} | facts
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
 
 

@@ -25,6 +25,7 @@ class LimitationCode(StrEnum):
     CONFOUNDED_SOURCE = "confounded-source"
     SINGLE_SOURCE = "single-source"
     NOT_TESTED = "not-tested"
+    CHOSEN_AMONG_TRIALS = "chosen-among-trials"
     KNOWN_CLASSES = "known-classes"
     NO_INPUT_CHECK = "no-input-check"
     NO_THRESHOLD = "no-threshold"
@@ -59,6 +60,8 @@ def limitations(card: Card) -> list[Limitation]:
         limitations_found.append(Limitation(LimitationCode.SINGLE_SOURCE, sentence))
     if card.results.test is None:
         limitations_found.append(Limitation(LimitationCode.NOT_TESTED, "Not tested on held-out X-rays."))
+    if card.study is not None:
+        limitations_found.append(Limitation(LimitationCode.CHOSEN_AMONG_TRIALS, card.study.sentence))
     classes = ", ".join(display_name(name) for name in card.classes)
     sentence = f"Distinguishes only these classes: {classes}. Every X-ray is assigned to one of them."
     limitations_found.append(Limitation(LimitationCode.KNOWN_CLASSES, sentence))

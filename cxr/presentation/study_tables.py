@@ -16,8 +16,8 @@ from cxr.studies.trials import METRICS, Trial, TrialState, ranked
 NUMBER, STATE, EPOCHS, SECONDS, REMARK = "Trial", "State", "Epochs", "Seconds", "Remark"
 FEW_TRIALS = "Too few trials were trained to their end to say which hyperparameters matter."
 CONFOUNDED_CHOICE = (
-    "The best of many is partly luck: its validation result is too good, the more so the more trials there were and "
-    "the fewer the validation X-rays. The test X-rays took no part in the choice."
+    "The best of many is partly luck: its validation result is optimistic, the more so the more trials there are and "
+    "the fewer the validation X-rays. The test X-rays take no part in the choice."
 )
 
 

@@ -1,47 +1,21 @@
-"""A study as charts: its trials as parallel coordinates, what mattered, the best value so far, and a range test."""
+"""A study as charts: what mattered, the best value so far, and the loss of a range test."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from cxr.core.number_format import counted, decimal, percent
-from cxr.presentation.study_tables import importances_table, trials_table
+from cxr.presentation.study_tables import importances_table
 from cxr.studies.rate_range import RateRange
-from cxr.studies.space import Dimension, Space
-from cxr.studies.trials import LOWER_IS_BETTER, METRICS, Trial, TrialState, ranked
-from cxr.ui.components.charts.chart import MARK_LINE, NEUTRAL, Chart, blank_figure, colors, style_figure
+from cxr.studies.space import Space
+from cxr.studies.trials import LOWER_IS_BETTER, METRICS, Trial, TrialState
+from cxr.ui.components.charts.chart import MARK_LINE, NEUTRAL, Chart, blank_figure, colors
 
 HEIGHT_PX, BAR_PX = 420, 34
-_COLORS = "Viridis"  # perceptually even, and distinct for color-blind readers
 _SYMBOLS = {TrialState.COMPLETE: "circle", TrialState.PRUNED: "x-thin-open"}
-
-
-def parallel_coordinates(space: Space, trials: Sequence[Trial], metric: str) -> Chart:
-    """The complete trials, each a line through the metric and its values; only what was varied has an axis."""
-    import plotly.graph_objects as go
-
-    complete = ranked(trials, metric)
-    varied = [one for one in space.dimensions if len({str(trial.values[one.key]) for trial in complete}) > 1]
-    values = [trial.value or 0.0 for trial in complete]
-    axes = [{"label": METRICS[metric], "values": values}]
-    axes += [_axis(dimension, [trial.values[dimension.key] for trial in complete]) for dimension in varied]
-    line = {
-        "color": values,
-        "colorscale": _COLORS,
-        "reversescale": metric == LOWER_IS_BETTER,
-        "showscale": True,
-        "colorbar": {"title": METRICS[metric], "thickness": 12},
-    }
-    figure = style_figure(go.Figure(go.Parcoords(dimensions=axes, line=line, labelside="top")), HEIGHT_PX)
-    figure.update_layout(margin={"l": 64, "r": 24, "t": 72, "b": 24})
-    best = complete[0] if complete else None
-    words = f"The best is trial {best.number} with {decimal(best.value)}." if best else "None has ended."
-    alt = f"Parallel coordinates of {counted(len(complete), 'complete trial')} by {METRICS[metric].lower()}. {words}"
-    return Chart(figure, alt, trials_table(space, complete, metric))
 
 
 def importance_chart(space: Space, importances: Mapping[str, float], metric: str) -> Chart:
@@ -112,24 +86,3 @@ def rate_range_chart(found: RateRange) -> Chart:
     figure.update_xaxes(type="log", exponentformat="power")
     table = pd.DataFrame({"learning rate": found.rates, "loss": found.losses, "smoothed loss": smoothed})
     return Chart(figure, f"Training loss at rising learning rates. {found.sentence}", table)
-
-
-def _axis(dimension: Dimension, values: Sequence[str | float]) -> dict[str, Any]:
-    """An axis of parallel coordinates: names for choices, powers of ten on a log scale."""
-    label = dimension.item.label
-    if dimension.choices:
-        names = list(dimension.names)
-        places = [names.index(str(value)) for value in values]
-        return {"label": label, "values": places, "tickvals": list(range(len(names))), "ticktext": names}
-    numbers = [float(value) for value in values]
-    if dimension.scale != "log":
-        return {"label": label, "values": numbers}
-    ends = [math.log10(dimension.low), math.log10(dimension.high)]
-    ticks = [*ends, *range(math.ceil(ends[0]), math.floor(ends[1]) + 1)]
-    return {
-        "label": label,
-        "values": [math.log10(number) for number in numbers],
-        "range": ends,
-        "tickvals": sorted(set(ticks)),
-        "ticktext": [f"{10**tick:.2g}" for tick in sorted(set(ticks))],
-    }

@@ -21,7 +21,8 @@ from cxr.studies.proposals import PresetName
 from cxr.studies.search import Search
 from cxr.studies.trials import METRICS, Trial, read_trials
 from cxr.ui.components.charts.chart import show_chart
-from cxr.ui.components.charts.studies import history_chart, importance_chart, parallel_coordinates
+from cxr.ui.components.charts.parallel import parallel_coordinates
+from cxr.ui.components.charts.studies import history_chart, importance_chart
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
 from cxr.ui.components.jobs.notes import show_notes
 from cxr.ui.components.jobs.titles import progress_text, share_done
