@@ -16,6 +16,7 @@ from cxr.drift.store import add_readings, is_enabled, week_of
 from cxr.drift.tally import Observation, is_departure, observe
 
 if TYPE_CHECKING:
+    from cxr.core.remote_files import AnyPath
     from cxr.inference.archive.parts import Row
     from cxr.inference.batch import Reading
     from cxr.inference.classifier import Classifier, Prediction
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from cxr.inference.sources import FilmSource
     from cxr.registry.card import Card
 
-TOGETHER = 64  # readings that are written at once
+TOGETHER, MANY_TOGETHER = 64, 8192  # readings that are written at once, of an archive
 LONGEST_S = 10.0  # that a reading waits to be written
 DIGEST = 16  # digits of an X-ray's id; what follows says how the image was corrected
 
@@ -43,10 +44,16 @@ class DriftRecorder:
     A context manager, which writes what is left at its end.
     """
 
-    def __init__(self, card: Card, check: InputCheck | None = None, now: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self,
+        card: Card,
+        check: InputCheck | None = None,
+        now: Callable[[], datetime] = _now,
+        together: int = TOGETHER,
+    ) -> None:
         self.version, self.check = card.version, check
         self.basis = (card.gate_sha256 or "")[:12]
-        self.now = now
+        self.now, self.together = now, together
         self._waiting: list[tuple[str, Observation]] = []
         self._since = time.monotonic()
 
@@ -71,7 +78,7 @@ class DriftRecorder:
 
     def _add(self, film: str, observation: Observation) -> None:
         self._waiting.append((film[:DIGEST], observation))
-        if len(self._waiting) >= TOGETHER or time.monotonic() - self._since > LONGEST_S:
+        if len(self._waiting) >= self.together or time.monotonic() - self._since > LONGEST_S:
             self.flush()
 
     def add_reading(self, reading: Reading) -> None:
@@ -93,3 +100,15 @@ def is_example(source: FilmSource) -> bool:
         return True
     folder = examples_dir()
     return folder is not None and Path(original.key).resolve().is_relative_to(folder)
+
+
+def count_archive(folder: AnyPath, card: Card) -> None:
+    """Count the finished readings of an archive, without features, which are not stored."""
+    from cxr.inference.archive.parts import read_columns
+
+    if not is_enabled():
+        return
+    with DriftRecorder(card, together=MANY_TOGETHER) as recorder:
+        for part in read_columns(folder, ("film", "positive_probability", "rejected", "reasons")):
+            for row in part.to_pylist():
+                recorder.add_row(row)

@@ -24,6 +24,7 @@ from cxr.core.paths import runs_dir
 from cxr.core.remote_files import AnyPath, RemotePath, absolute, path_of
 from cxr.datasets import catalog
 from cxr.datasets.archive import MANIFEST
+from cxr.drift.recording import count_archive
 from cxr.inference.archive import parts
 from cxr.inference.archive.listing import file_reader, film_paths, listed_from, write_listing
 from cxr.inference.archive.overview import ArchiveSummary, summarize, write_index, write_summary
@@ -203,6 +204,7 @@ def _read_missing_parts(folder: AnyPath, settings: ArchiveSettings, journal: Run
             journal.phase(Phase.READING_IMAGES, done, settings.files)
             if is_stored:
                 journal.update(films_s=round((done - first) / (time.monotonic() - begun), 2))
+    count_archive(folder, card_of(settings.model, settings.version))
 
 
 def _in_this_process(

@@ -17,6 +17,7 @@ from cxr.core.errors import AccessError, CxrError
 from cxr.datasets import catalog
 from cxr.evaluation.archive_scores import NOT_IN_READINGS
 from cxr.evaluation.model_evaluation import evaluate_model, evaluate_readings
+from cxr.drift.store import weeks
 from cxr.inference.archive import parts
 from cxr.inference.archive.overview import SUMMARY, read_index, read_rows
 from cxr.inference.archive.parts import OUTCOMES, finished_parts, part_path
@@ -102,6 +103,8 @@ def test_a_reading_is_one_line_of_the_audit_trail(archive: Path, tmp_path: Path)
     execute(run)
     lines = [entry for entry in read_entries() if entry.action in (Action.READ_ARCHIVE, Action.READ_FILMS)]
     assert [(line.action, line.model, line.run) for line in lines] == [(Action.READ_ARCHIVE, "first", run.id)]
+    (counts,) = weeks(registry.get_card("first").version).values()  # and its X-rays are watched for drift
+    assert (counts.readings, counts.places) == (25, 0)
 
 
 def test_readings_without_paths_have_none_anywhere(archive: Path, tmp_path: Path) -> None:
