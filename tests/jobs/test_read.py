@@ -15,9 +15,9 @@ from cxr.core.access import Action, Person, acting_as
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import AccessError, CxrError
 from cxr.datasets import catalog
+from cxr.drift.store import weeks
 from cxr.evaluation.archive_scores import NOT_IN_READINGS
 from cxr.evaluation.model_evaluation import evaluate_model, evaluate_readings
-from cxr.drift.store import weeks
 from cxr.inference.archive import parts
 from cxr.inference.archive.overview import SUMMARY, read_index, read_rows
 from cxr.inference.archive.parts import OUTCOMES, finished_parts, part_path
