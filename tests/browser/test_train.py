@@ -1,12 +1,10 @@
 """Training from the page: from the form to the default model, with the browser closed on the way."""
 
 import re
-from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, expect
 
-from cxr.registry.hyperparameters import hyperparameters
 from cxr.ui.components.promotion import CONFIRM
 from cxr.ui.train.ended_runs import IS_DEFAULT
 from cxr.ui.train.live_run import STOPPING
@@ -14,9 +12,8 @@ from cxr.ui.train.runs import NEW
 from cxr.ui.train.training_data import NOT_CHOSEN
 from tests.support.browser import settled
 from tests.support.server import Server
+from tests.support.train_form import LONG_MS, choose_tiny_network, fill
 
-LONG_MS = 120_000  # a training starts a process that imports TensorFlow
-LABELS = {item.key: item.label for item in hyperparameters()}
 ESTIMATE = re.compile(r"^Estimated time: .*memory")
 START = ".st-key-train_start button"
 STOP, RESUME, DELETE, DELETE_CONFIRMED = "Stop training", "Resume", "Delete", "Delete this job"
@@ -30,37 +27,8 @@ def form(page: Page, server: Server) -> Page:
     page.get_by_text(NEW).click()
     expect(page.get_by_text(ESTIMATE)).to_be_visible()  # the last line of the page
     settled(page)
-    page.locator(".st-key-train_form_trunk summary").click()
-    choose(page, "trunk.backbone", "tiny")
-    choose(page, "trunk.weights", "none")
-    fill(page, "input.size_px", "32")
-    fill(page, "training.views", "0")
-    choose(page, "trunk.train", "all")
+    choose_tiny_network(page)
     return page
-
-
-def choose(tab: Page, key: str, option: str) -> None:
-    for _ in range(3):  # a list closes when the page moves below it, before the click or under it
-        tab.get_by_role("combobox", name=LABELS[key]).click()
-        with suppress(TimeoutError, AssertionError):
-            tab.get_by_role("option", name=option, exact=True).click(timeout=5_000)
-            expect(tab.get_by_text(f"{LABELS[key]} (changed)").first).to_be_attached(timeout=10_000)
-            break
-        tab.keyboard.press("Escape")
-    wait_for_change(tab, key)
-
-
-def fill(tab: Page, key: str, value: str) -> None:
-    box = tab.get_by_label(re.compile(f"^{re.escape(LABELS[key])}")).first
-    box.fill(value)
-    box.press("Enter")
-    wait_for_change(tab, key)
-
-
-def wait_for_change(tab: Page, key: str) -> None:
-    """Waits until the page has taken the value: it marks those that differ from the recipe's."""
-    expect(tab.get_by_text(f"{LABELS[key]} (changed)").first).to_be_attached()
-    settled(tab)
 
 
 def start(tab: Page, epochs: int, name: str) -> None:
