@@ -23,6 +23,13 @@ class Shortcut(StrEnum):
     brightness = "brightness"
 
 
+class PhantomMachine(StrEnum):
+    """The X-ray machines that synthetic X-rays can come from."""
+
+    first = "first"
+    second = "second"
+
+
 def audit(
     data: Annotated[
         list[str], typer.Argument(help="Folders, ZIP files or manifests of X-rays, audited as one dataset.")
@@ -61,12 +68,20 @@ def phantom(
             "--shortcut", "--plant", help="An artifact on every X-ray with a finding, for tests of shortcut audits."
         ),
     ] = None,
+    wrong_labels: Annotated[
+        float, typer.Option(min=0, max=0.4, help="The share of training patients whose label is wrong, to find them.")
+    ] = 0.0,
+    machine: Annotated[
+        PhantomMachine, typer.Option(help="The X-ray machine: the second has other gray levels.")
+    ] = PhantomMachine.first,
     as_json: Json = False,
 ) -> None:
     """Generate a dataset of synthetic X-rays."""
+    from cxr.films.synthetic.flaws import Flaws
     from cxr.films.synthetic.phantom import draw_phantom_set
 
+    flaws = Flaws(shortcut, wrong_labels, machine.value)
     with console.bar("Generating X-rays") as progress:
-        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, shortcut=shortcut, progress=progress)
+        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, flaws=flaws, progress=progress)
     message = f"Generated {films} synthetic X-rays. To train on them: cxr train vgg16-default --data {manifest.parent}"
     console.print_json({"dataset": str(manifest.parent), "films": films}) if as_json else typer.echo(message)

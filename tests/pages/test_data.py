@@ -64,7 +64,7 @@ def test_without_datasets_the_page_offers_a_synthetic_one(app: AppTest) -> None:
     run(app)
     assert app.info[0].value == NO_DATASETS
     assert keys_of(app)[0] == "data_create_default"
-    assert not app.selectbox
+    assert "data_dataset" not in {box.key for box in app.selectbox}
 
 
 def test_a_synthetic_set_is_created_with_its_options_and_chosen(app: AppTest) -> None:
@@ -72,12 +72,17 @@ def test_a_synthetic_set_is_created_with_its_options_and_chosen(app: AppTest) ->
     app.text_input(key="data_synthetic_name").input("try")
     app.number_input(key="data_synthetic_films").set_value(12)
     app.number_input(key="data_synthetic_size").set_value(32)
+    app.number_input(key="data_synthetic_wrong").set_value(10)
+    app.selectbox(key="data_synthetic_machine").select("second")
     press(app, "data_synthetic_create")
     assert app.selectbox(key="data_dataset").value == "try"
     assert len(app.success) == 1
     assert "12 X-rays from 12 patients" in text(app)
     assert "`data/try`" in text(app)  # relative to this installation's folder
-    assert len(Dataset.open(catalog.find_entry("try").path)) == 12
+    rows = Dataset.open(catalog.find_entry("try").path).table
+    assert len(rows) == 12
+    assert set(rows["source"]) == {"phantom-second"}
+    assert (rows["label"] != rows["finding"]).sum() == 1  # of nine or so training patients
 
 
 def test_an_invalid_name_is_an_error_and_nothing_is_created(app: AppTest, home: Path) -> None:

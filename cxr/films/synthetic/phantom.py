@@ -22,7 +22,7 @@ from scipy import ndimage
 from cxr.core.errors import DatasetError
 from cxr.films.synthetic import anatomy
 from cxr.films.synthetic.anatomy import Anatomy, Field, Plane, Pose, draw_fields, step, uniform_field
-from cxr.films.synthetic.planted_shortcuts import check_shortcut_name, plant_in_files
+from cxr.films.synthetic.flaws import NO_FLAWS, Flaws, Row, add_flaws
 
 FINDINGS = ("normal", "bacterial", "viral", "covid19")
 MINIMUM_FILMS = 8
@@ -117,24 +117,23 @@ def draw_phantom_set(
     seed: int = 0,
     size_px: int = 256,
     test_share: float = 0.25,
-    shortcut: str | None = None,
+    flaws: Flaws = NO_FLAWS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The manifest of a new dataset of phantoms, with masks; a shortcut is planted in those with a finding."""
+    """The manifest of a new dataset of phantoms, with masks; nothing is wrong with it but the flaws asked for."""
     if films < MINIMUM_FILMS:
         raise DatasetError(
             f"A synthetic dataset needs at least {MINIMUM_FILMS} X-rays, not {films}.", code="too-few-films"
         )
     if not 0 <= test_share < 1:
         raise DatasetError(f"The test share must be at least 0 and below 1, not {test_share}.", code="share")
-    check_shortcut_name(shortcut)
     _make_folders(folder)
     rows = []
     for film in range(films):
         rows.append(_draw_row(folder, film, seed, size_px, test_share))
         if progress:
             progress(film + 1, films)
-    plant_in_files([folder / str(row["path"]) for row in rows if row["finding"] != "normal"], shortcut)
+    add_flaws(folder, rows, flaws, seed)
     with (manifest := folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
@@ -155,7 +154,7 @@ def _make_folders(folder: Path) -> None:
         ) from error
 
 
-def _draw_row(folder: Path, film: int, seed: int, size_px: int, test_share: float) -> dict[str, str | int]:
+def _draw_row(folder: Path, film: int, seed: int, size_px: int, test_share: float) -> Row:
     """The manifest's row of one film, after writing its image and masks."""
     patient, exposure, split = _patient_of(film, test_share)
     person = np.random.default_rng([seed, patient])

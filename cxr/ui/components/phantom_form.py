@@ -7,6 +7,7 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
+from cxr.films.synthetic.flaws import NO_FLAWS, Flaws
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.ui import frame, sign_in
 from cxr.ui.components.progress import progress_bar
@@ -37,9 +38,9 @@ def draw_default_set() -> DatasetEntry:
     return draw_set(NAME, FILMS, SIZE_PX, 0)
 
 
-def draw_set(name: str, films: int, size_px: int, seed: int) -> DatasetEntry:
+def draw_set(name: str, films: int, size_px: int, seed: int, flaws: Flaws = NO_FLAWS) -> DatasetEntry:
     """A new synthetic dataset in the catalog; a progress bar shows while it is made."""
     with progress_bar("Creating synthetic X-rays") as move:
         return catalog.create(
-            name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, progress=move)
+            name, lambda folder: draw_phantom_set(folder, films, seed=seed, size_px=size_px, flaws=flaws, progress=move)
         )

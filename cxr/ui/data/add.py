@@ -11,7 +11,9 @@ import streamlit as st
 from cxr.core.access import Action
 from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
+from cxr.films.synthetic.flaws import MACHINES, MOST_WRONG, Flaws
 from cxr.films.synthetic.phantom import MINIMUM_FILMS
+from cxr.films.synthetic.planted_shortcuts import PLANTED_SHORTCUTS
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form
 
@@ -21,6 +23,7 @@ NOT_A_ZIP = "This file is not a ZIP. Pack the folder of your X-rays as a ZIP and
 FOLDER_FORMAT = """A folder with one subfolder per class, or with a `manifest.csv` that has the columns `path` and
 `label` (optional: `patient_id`, `split`, `view`, `sex`, `age`, `source`); a ZIP of either; or the manifest itself."""
 MOST_SYNTHETIC = 20_000
+SHORTCUTS = {None: "None", "corner": "Bright square", "border": "Gray frame", "brightness": "Brighter"}
 
 
 def show_ways_to_add() -> None:
@@ -77,9 +80,40 @@ def _create_synthetic() -> None:
         )
         size_px = columns[2].number_input("Size, px", 32, 1024, phantom_form.SIZE_PX, 32, key="data_synthetic_size")
         seed = columns[3].number_input("Seed", 0, 2**31 - 1, 0, key="data_synthetic_seed")
+        flaws = _ask_flaws()
         pressed = st.form_submit_button("Create", key="data_synthetic_create")
     if pressed:
-        _add(lambda: phantom_form.draw_set(name, films, size_px, seed))
+        _add(lambda: phantom_form.draw_set(name, films, size_px, seed, flaws))
+
+
+def _ask_flaws() -> Flaws:
+    """What shall be wrong with the synthetic X-rays."""
+    st.caption("To practice on: flaws to be found with the tools of this dashboard.")
+    columns = st.columns(3)
+    shortcut = columns[0].selectbox(
+        "Shortcut",
+        [None, *PLANTED_SHORTCUTS],
+        format_func=lambda name: SHORTCUTS[name],
+        help="On every X-ray with a finding and on no other.",
+        key="data_synthetic_shortcut",
+    )
+    wrong = columns[1].number_input(
+        "Wrong labels, %",
+        0,
+        round(100 * MOST_WRONG),
+        0,
+        5,
+        help='Of the training patients. The manifest\'s column "finding" has the right ones.',
+        key="data_synthetic_wrong",
+    )
+    machine = columns[2].selectbox(
+        "X-ray machine",
+        [*MACHINES],
+        format_func=str.capitalize,
+        help="The second one has other gray levels and is less sharp: for fitting a model to another hospital.",
+        key="data_synthetic_machine",
+    )
+    return Flaws(shortcut, wrong / 100, machine)
 
 
 def _add(make: Callable[[], DatasetEntry]) -> None:

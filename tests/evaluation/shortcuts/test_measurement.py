@@ -21,6 +21,7 @@ from cxr.evaluation.shortcuts.measurement import (
 )
 from cxr.evaluation.shortcuts.report import ShortcutFindingCode, ShortcutMeasurements
 from cxr.evaluation.shortcuts.verdict import verdict_on
+from cxr.films.synthetic.flaws import Flaws
 from cxr.films.synthetic.phantom import FINDINGS, draw_phantom_set
 from tests.support.score_tables import tiny_classifier
 
@@ -33,7 +34,7 @@ QUICK = AuditSettings(heatmap_films=4, resamples=500)
 
 def synthetic(folder: Path, shortcut: str | None = None, seed: int = 0, films: int = FILMS) -> Dataset:
     """A dataset of synthetic films that were not part of any training."""
-    place = draw_phantom_set(folder, films, seed=seed, size_px=SIZE_PX, shortcut=shortcut)
+    place = draw_phantom_set(folder, films, seed=seed, size_px=SIZE_PX, flaws=Flaws(shortcut))
     return Dataset.open(place).with_column("role", "")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cxr.films.synthetic.flaws import Flaws
 from cxr.films.synthetic.phantom import draw_phantom, draw_phantom_set
 from cxr.films.synthetic.planted_shortcuts import PLANTED_SHORTCUTS, with_planted_shortcut
 from tests.support.datasets import raises_code
@@ -42,7 +43,7 @@ def test_brightness_raises_every_gray_level_up_to_white() -> None:
 @pytest.mark.parametrize("shortcut", PLANTED_SHORTCUTS)
 def test_films_with_a_finding_have_the_shortcut_and_normal_ones_do_not(tmp_path: Path, shortcut: str) -> None:
     plain = draw_phantom_set(tmp_path / "plain", 8, size_px=32).parent
-    planted = draw_phantom_set(tmp_path / "with", 8, size_px=32, shortcut=shortcut).parent
+    planted = draw_phantom_set(tmp_path / "with", 8, size_px=32, flaws=Flaws(shortcut)).parent
     for row in csv.DictReader((planted / "manifest.csv").read_text().splitlines()):
         before, after = (np.asarray(Image.open(folder / row["path"])) for folder in (plain, planted))
         assert np.array_equal(after, before if row["label"] == "normal" else with_planted_shortcut(before, shortcut))
@@ -50,5 +51,5 @@ def test_films_with_a_finding_have_the_shortcut_and_normal_ones_do_not(tmp_path:
 
 def test_an_unknown_shortcut_is_refused_before_anything_is_drawn(tmp_path: Path) -> None:
     with raises_code("dataset.unknown-shortcut"):
-        draw_phantom_set(tmp_path / "set", 8, shortcut="ivy")
+        draw_phantom_set(tmp_path / "set", 8, flaws=Flaws("ivy"))
     assert not (tmp_path / "set").exists()
