@@ -7,7 +7,7 @@
 test` on the test X-rays. Speed is that of whole forward passes on batches of 32 in memory, heatmaps included, in turns
 with TensorFlow in the model's own precision, which reads archives otherwise, and with OpenVINO in that precision: the
 median and range of the rounds. It means something on an idle machine only. `--variants` adds engines with the first
-convolution quantized, with the last one not, and without correction of biases.
+convolution quantized too, and with the last one not quantized either.
 """
 
 from __future__ import annotations
@@ -28,17 +28,16 @@ from cxr.cli import console  # noqa: E402
 from cxr.datasets.dataset import open_datasets  # noqa: E402
 from cxr.evaluation.finished_steps import NOTHING_FINISHED  # noqa: E402
 from cxr.inference.classifier import TENSORFLOW, Classifier, ForwardPass  # noqa: E402
-from cxr.inference.engines.engine import Engine  # noqa: E402
-from cxr.inference.engines.int8 import CompiledBackbone, check_int8_possible  # noqa: E402
-from cxr.inference.engines.int8_calibration import CORRECTION_ROUNDS, calibrate, unquantized  # noqa: E402
-from cxr.inference.engines.openvino_graph import Int8, backbone_graph, convolutions  # noqa: E402
+from cxr.inference.engines.int8 import check_int8_possible, int8_engine  # noqa: E402
+from cxr.inference.engines.int8_calibration import Progress, calibrate, unquantized  # noqa: E402
+from cxr.inference.engines.openvino_graph import Int8, convolutions  # noqa: E402
 from cxr.inference.loading import build_classifier, with_int8  # noqa: E402
 from cxr.jobs.quantization import CALIBRATION_FILMS, Comparing, fitted, quantization_films  # noqa: E402
 from cxr.presentation.int8_tables import int8_figures  # noqa: E402
 from cxr.registry.verification import load_verified  # noqa: E402
 
 BATCH, ROUNDS, REST_S = 32, 9, 0.1
-ENGINE = "as made"
+ENGINE, ALL, NEITHER = "as made", "first convolution quantized too", "last convolution not quantized either"
 
 
 def main() -> None:
@@ -74,30 +73,23 @@ def main() -> None:
         speed(classifier, engines, pixels[:BATCH])
 
 
-def made(classifier: Classifier, pixels: NDArray[np.uint8], progress: object) -> tuple[str, Int8]:
+def made(classifier: Classifier, pixels: NDArray[np.uint8], progress: Progress) -> tuple[str, Int8]:
     """The engine as `cxr models quantize` makes it."""
     skipped = unquantized(classifier.network)
     return ENGINE, calibrate(classifier.network, pixels, classifier.precision, progress, skipped)
 
 
-def variants(classifier: Classifier, pixels: NDArray[np.uint8], progress: object) -> Iterable[tuple[str, Int8]]:
+def variants(classifier: Classifier, pixels: NDArray[np.uint8], progress: Progress) -> Iterable[tuple[str, Int8]]:
     """The engine, and others made in another way."""
     network, precision = classifier.network, classifier.precision
-    first, last = (convolutions(network)[k : k + 1 or None] for k in (0, -1))
-    for name, skipped, rounds in (
-        (ENGINE, first, CORRECTION_ROUNDS),
-        ("without correction of biases", first, 0),
-        ("corrected once", first, 1),
-        ("first convolution quantized too", [], CORRECTION_ROUNDS),
-        ("last convolution not quantized either", [*first, *last], CORRECTION_ROUNDS),
-    ):
-        yield name, calibrate(network, pixels, precision, progress, skipped, rounds)
+    (first, *_, last), made_of = convolutions(network), calibrate(network, pixels, precision, progress, ())
+    for name, skipped in ((ENGINE, {first}), (ALL, set()), (NEITHER, {first, last})):
+        yield name, {key: array for key, array in made_of.items() if key.partition("/")[0] not in skipped}
 
 
 def speed(classifier: Classifier, engines: dict[str, Int8], pixels: NDArray[np.uint8]) -> None:
     """Print the milliseconds for each X-ray by each engine, in turns, and how much faster than TensorFlow it is."""
-    own = CompiledBackbone(backbone_graph(classifier.network).model, classifier.precision)
-    openvino = Engine("OpenVINO", "", classifier.precision, lambda images: tuple(own.run(images)))
+    openvino = int8_engine(classifier.network, {}, classifier.precision)  # without any number: nothing is quantized
     passes: dict[str, ForwardPass] = {
         f"{TENSORFLOW}, {classifier.precision}": classifier.forward,
         f"OpenVINO, {classifier.precision}": classifier.forward_with(openvino),

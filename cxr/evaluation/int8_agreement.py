@@ -69,12 +69,12 @@ def _auc_difference(
     card: Card, films: pd.DataFrame, own: Answers, int8: Answers
 ) -> tuple[float | None, AucDifference | None]:
     """The AUC in the model's own precision, and the difference of the other; None where the labels give none."""
-    tables = (
-        score_table(films, np.array(answers.probabilities), card.classes).drop(columns="film", errors="ignore")
+    first, second = (
+        ModelScores.from_card(card, score_table(films, np.array(answers.probabilities), card.classes))
         for answers in (int8, own)
     )
     try:
-        compared = compare_scores(*(ModelScores.from_card(card, table) for table in tables))
+        compared = compare_scores(first, second)
     except DatasetError:  # no label answers the model's question
         return None, None
     auc, difference = compared.auc[1].value, compared.auc_difference

@@ -77,7 +77,7 @@ def quantize_model(
         record = Int8Record(
             weights_sha256=model.card.weights_sha256,
             films={str(source): int(count) for source, count in sources.items()},
-            convolutions=len(numbers) // 2,
+            convolutions=len(numbers),
             unquantized=skipped,
             reference=classifier.precision,
             software={package: version(package) for package in ("openvino", "tensorflow", "keras")},

@@ -1,7 +1,7 @@
 """The file of a model's int8 engine, `int8.npz`: the numbers that it holds, and checks of their names and ranges.
 
-Each quantized convolution has the range of its input, which is spread over the levels of 8 bits, and a correction of
-each filter's bias. The weights are the model's own. `cxr.inference.engines.openvino_graph` makes the engine of both.
+Each quantized convolution has the range of its input, which is spread over the levels of 8 bits. The weights are the
+model's own. `cxr.inference.engines.openvino_graph` makes the engine of both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cxr.core.errors import CxrError, RegistryError
 from cxr.registry.card import INT8
 from cxr.registry.weights_file import Arrays, check_finite, check_shapes, parse_arrays
 
-RANGE, CORRECTION = "range", "correction"  # of the names of arrays, as in "block1_conv2/range"
+RANGE = "range"  # of the names of arrays, as in "block1_conv2/range"
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -32,18 +32,15 @@ def parse_int8(data: bytes, network: Shapes) -> dict[str, NDArray[Any]]:
 
 def check_int8(arrays: Arrays, network: Shapes) -> None:
     """RegistryError if these are not the arrays of an int8 engine for a network with weights of these shapes."""
-    names = {name.removesuffix(f"/{RANGE}") for name in arrays if name.endswith(f"/{RANGE}")}
-    kernels = {name: network.get(f"{name}/kernel", ()) for name in names}
-    if not names or any(len(shape) != 4 for shape in kernels.values()):  # only those of convolutions have four axes
+    kernels = [network.get(name.removesuffix(RANGE) + "kernel", ()) for name in arrays]
+    if not kernels or any(len(shape) != 4 for shape in kernels):  # only those of convolutions have four axes
         raise _damaged()
-    expected: dict[str, tuple[int, ...]] = {f"{name}/{RANGE}": (2,) for name in names}
-    expected |= {f"{name}/{CORRECTION}": shape[-1:] for name, shape in kernels.items()}
     try:
-        check_shapes(expected, {name: array.shape for name, array in arrays.items()})
+        check_shapes(dict.fromkeys(arrays, (2,)), {name: array.shape for name, array in arrays.items()})
         check_finite(arrays)
     except CxrError as error:
         raise _damaged() from error
-    ranges = np.stack([arrays[f"{name}/{RANGE}"] for name in names])
+    ranges = np.stack([*arrays.values()])
     if not ((ranges[:, 0] <= 0) & (ranges[:, 1] > 0)).all():  # zero is a level, as the borders of a map are zeros
         raise _damaged()
 

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("trained")
 FILMS = 24
 
 
-def quiet(*_: Any) -> None: ...
+def quiet(done: int, total: int, what: str = "") -> None: ...
 
 
 def test_the_same_films_are_chosen_wherever_they_are_and_evenly_over_sources(phantoms: Path) -> None:

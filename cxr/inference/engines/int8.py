@@ -63,8 +63,13 @@ def int8_engine(network: Network, int8: Int8, precision: str) -> Engine:
     """The network's backbone, quantized by these numbers, for any number of images; the rest in this precision."""
     if not is_known(network):
         raise CxrError("This model's network has layers that int8 is not made for.", code="no-int8-layers")
-    run = CompiledBackbone(backbone_graph(network, int8).model, precision).run
-    return Engine(OpenVINOPlugin.name, OpenVINOPlugin().version(), INT8, lambda pixels: tuple(run(pixels)[:2]))
+    backbone = CompiledBackbone(backbone_graph(network, int8).model, precision)
+
+    def run(pixels: NDArray[np.uint8]) -> tuple[Any, Any]:
+        maps, features = backbone.run(pixels)
+        return maps, features
+
+    return Engine(OpenVINOPlugin.name, OpenVINOPlugin().version(), INT8, run)
 
 
 class CompiledBackbone:

@@ -1,8 +1,7 @@
-"""The numbers of an int8 engine, measured on X-rays that the model was trained on: ranges, and corrections of biases.
+"""The numbers of an int8 engine: the ranges of its convolutions' inputs, measured on X-rays of the model's training.
 
-Rounding shifts the mean of what a filter computes. Each filter's bias is corrected by the shift that the calibration
-X-rays show. Filters above see the shifts of those below, so this is repeated: each round settles at least one
-convolution more, and most settle at once.
+A range reaches to the largest value that any of these X-rays has. The mean of each X-ray's largest value, which cuts
+some off, and corrected biases were tried, and moved probabilities further (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import CxrError
 from cxr.inference.engines.int8 import CompiledBackbone
-from cxr.inference.engines.openvino_graph import HIGH, LOW, MEAN, Int8, backbone_graph, convolutions, is_known
-from cxr.registry.int8_file import CORRECTION, RANGE
+from cxr.inference.engines.openvino_graph import HIGH, LOW, backbone_graph, convolutions, is_known
+from cxr.registry.int8_file import RANGE
 
 if TYPE_CHECKING:
     from cxr.learning.network import Network
 
-CORRECTION_ROUNDS = 3
 BATCH = 32
+SMALLEST = 1e-6  # of a range, where an input has no value above 0
 Arrays = dict[str, NDArray[Any]]
 Progress = Callable[[int, int], None]
 
@@ -33,43 +32,22 @@ def unquantized(network: Network) -> tuple[str, ...]:
 
 
 def calibrate(
-    network: Network,
-    pixels: NDArray[np.uint8],
-    precision: str,
-    progress: Progress,
-    skipped: Collection[str],
-    rounds: int = CORRECTION_ROUNDS,
+    network: Network, pixels: NDArray[np.uint8], precision: str, progress: Progress, skipped: Collection[str]
 ) -> Arrays:
     """The numbers of an int8 engine for this network, measured on fitted images (images, side, side, 1)."""
     if not is_known(network):
         raise CxrError("This model's network has layers that int8 is not made for.", code="no-int8-layers")
-    names = [name for name in convolutions(network) if name not in skipped]
-    steps = (1 + rounds) * len(pixels)
-    exact = _observe(network, None, pixels, precision, lambda done: progress(done, steps))
-    arrays: Arrays = {}
-    for name in names:
-        low, high = exact[f"{name}/{LOW}"], exact[f"{name}/{HIGH}"]
-        arrays[f"{name}/{RANGE}"] = np.array([min(0.0, low.min()), max(high.max(), 1e-6)], np.float32)
-        arrays[f"{name}/{CORRECTION}"] = np.zeros_like(exact[f"{name}/{MEAN}"][0])
-    for done_rounds in range(1, 1 + rounds):
-        before = done_rounds * len(pixels)
-        rounded = _observe(
-            network, arrays, pixels, precision, lambda done, before=before: progress(before + done, steps)
-        )
-        for name in names:
-            shift = exact[f"{name}/{MEAN}"].mean(axis=0) - rounded[f"{name}/{MEAN}"].mean(axis=0)
-            arrays[f"{name}/{CORRECTION}"] = arrays[f"{name}/{CORRECTION}"] + shift
-    return arrays
-
-
-def _observe(
-    network: Network, int8: Int8 | None, pixels: NDArray[np.uint8], precision: str, progress: Callable[[int], None]
-) -> Arrays:
-    """What a backbone's graph observes of each image."""
-    graph = backbone_graph(network, int8, observe=True)
-    run = CompiledBackbone(graph.model, precision).run
-    parts = []
+    graph = backbone_graph(network, observe=True)
+    backbone = CompiledBackbone(graph.model, precision)
+    found = dict.fromkeys(graph.observed, 0.0)
     for start in range(0, len(pixels), BATCH):
-        parts.append(run(pixels[start : start + BATCH])[2:])
-        progress(min(start + BATCH, len(pixels)))
-    return dict(zip(graph.observed, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+        outputs = backbone.run(pixels[start : start + BATCH])[2:]
+        for name, values in zip(graph.observed, outputs, strict=True):
+            extreme = np.min if name.endswith(f"/{LOW}") else np.max
+            found[name] = float(extreme([*values, found[name]]))
+        progress(min(start + BATCH, len(pixels)), len(pixels))
+    return {
+        f"{name}/{RANGE}": np.array([found[f"{name}/{LOW}"], max(found[f"{name}/{HIGH}"], SMALLEST)], np.float32)
+        for name in convolutions(network)
+        if name not in skipped
+    }

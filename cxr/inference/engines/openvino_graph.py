@@ -7,20 +7,20 @@ An input is rounded where it is made, before poolings, which then work on 8 bits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.registry.int8_file import CORRECTION, RANGE
+from cxr.registry.int8_file import RANGE
 
 if TYPE_CHECKING:
     from cxr.learning.network import Network
 
 LEVELS, WEIGHT_LEVELS = 256, 255  # of an input; of weights, as many on either side of 0
-LOW, HIGH, MEAN = "low", "high", "mean"  # of the names of observed outputs
+LOW, HIGH = "low", "high"  # of the names of observed outputs
 CONVOLUTION = "Conv2D"
 _SELECTING = ("MaxPooling2D", "ZeroPadding2D")  # their output has values of their input, or zeros
 Int8 = Mapping[str, NDArray[Any]]  # the arrays of a model's int8.npz
@@ -47,8 +47,8 @@ def convolutions(network: Network) -> list[str]:
 def backbone_graph(network: Network, int8: Int8 | None = None, observe: bool = False) -> BackboneGraph:
     """The network's backbone; its convolutions that have numbers in `int8` are quantized by them.
 
-    With `observe`, more outputs are what a quantization is made of: of each convolution the smallest and the largest
-    input ("NAME/low", "NAME/high"), and each filter's mean ("NAME/mean").
+    With `observe`, more outputs are what a quantization is made of: the smallest and the largest input of each
+    convolution ("NAME/low", "NAME/high").
     """
     import openvino
     from openvino import opset13 as ops
@@ -64,17 +64,16 @@ def backbone_graph(network: Network, int8: Int8 | None = None, observe: bool = F
             continue
         inputs = [built[id(tensor)] for tensor in (layer.input if isinstance(layer.input, list) else [layer.input])]
         if type(layer).__name__ == CONVOLUTION:
-            x = _convolution(ops, layer, inputs[0], int8)
-            if observe:
-                observed[f"{layer.name}/{MEAN}"] = ops.reduce_mean(x, np.array([2, 3]))
-            x = _activation(ops, layer, x)
+            x = _convolution(ops, layer, inputs[0], f"{layer.name}/{RANGE}" in int8)
         else:
             x = _LAYERS[type(layer).__name__](ops, layer, *inputs)
         if observe:
             for name in (name for name, maker in makers.items() if maker == layer.name):
                 observed[f"{name}/{LOW}"] = ops.reduce_min(x, np.array([1, 2, 3]))
                 observed[f"{name}/{HIGH}"] = ops.reduce_max(x, np.array([1, 2, 3]))
-        built[id(layer.output)] = _rounded(ops, x, *ranges[layer.name], LEVELS) if layer.name in ranges else x
+        if layer.name in ranges:
+            x = _rounded(ops, x, ranges[layer.name], LEVELS)
+        built[id(layer.output)] = x
     maps, features = (built[id(output)] for output in backbone.output)
     outputs = [ops.transpose(maps, np.array([0, 2, 3, 1])), features, *observed.values()]
     return BackboneGraph(openvino.Model(outputs, [pixels], "backbone"), tuple(observed))
@@ -93,8 +92,8 @@ def _makers_of_inputs(backbone: Any) -> dict[str, str]:
     return makers
 
 
-def _rounded(ops: Any, x: Any, low: Any, high: Any, levels: int) -> Any:
-    low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
+def _rounded(ops: Any, x: Any, between: Sequence[Any] | NDArray[Any], levels: int) -> Any:
+    low, high = (np.asarray(end, np.float32) for end in between)
     return ops.fake_quantize(x, low, high, low, high, levels)
 
 
@@ -132,19 +131,16 @@ def _equalization(ops: Any, layer: Any, x: Any) -> Any:
     return ops.gather(ops.add(ops.multiply(equalized, strength), plain), ops.convert(x, "i32"), 0)
 
 
-def _convolution(ops: Any, layer: Any, x: Any, int8: Int8) -> Any:
-    """The layer without its activation."""
+def _convolution(ops: Any, layer: Any, x: Any, quantized: bool) -> Any:
     kernel = np.ascontiguousarray(np.asarray(layer.kernel, np.float32).transpose(3, 2, 0, 1))
-    bias = np.asarray(layer.bias, np.float32) if layer.use_bias else np.zeros(len(kernel), np.float32)
     weights = ops.constant(kernel)
-    if f"{layer.name}/{RANGE}" in int8:
-        bias = bias + int8[f"{layer.name}/{CORRECTION}"]
+    if quantized:
         largest = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True)
         largest[largest == 0] = 1  # a filter without weights
-        weights = _rounded(ops, weights, -largest, largest, WEIGHT_LEVELS)
+        weights = _rounded(ops, weights, (-largest, largest), WEIGHT_LEVELS)
     settings = [*layer.strides], [0, 0], [0, 0], [*layer.dilation_rate]
     x = ops.convolution(x, weights, *settings, auto_pad=_padding(layer))
-    return ops.add(x, _per_channel(bias)) if bias.any() else x
+    return _activation(ops, layer, ops.add(x, _per_channel(layer.bias)) if layer.use_bias else x)
 
 
 def _batch_normalization(ops: Any, layer: Any, x: Any) -> Any:
