@@ -10,7 +10,7 @@ import typer
 from cxr.cli import console
 from cxr.cli.console import writing
 from cxr.cli.jobs import start_in_background
-from cxr.cli.options import Json
+from cxr.cli.options import Json, Wait
 from cxr.core.number_format import counted, decimal, interval_range, percent, percent_with_interval
 
 if TYPE_CHECKING:
@@ -108,6 +108,38 @@ def apply(review_id: ReviewId, as_json: Json = False) -> None:
         console.print_json(revision.model_dump(mode="json"))
     else:
         typer.echo(f"Saved as revision {revision.number} with {counted(len(revision.edits), 'edit')}.")
+
+
+@app.command()
+def retrain(
+    review_id: ReviewId,
+    model: Annotated[str, typer.Option(help="The model that was trained before the review.")],
+    name: Annotated[str | None, typer.Option(help="The name of the new model.")] = None,
+    more: Annotated[list[str] | None, typer.Option("--data", help="Other datasets to train on, as before.")] = None,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Train a model's recipe again on the dataset that a review has revised, and compare both models.
+
+    They are compared on test X-rays that the review did not touch: paired bootstrap, McNemar's and DeLong's tests.
+    """
+    from cxr.evaluation.label_review.review import find_review
+    from cxr.jobs import run_store
+    from cxr.jobs.model_names import free_name
+    from cxr.jobs.review_comparison import NAME, REPORT, comparison_of, retrain_job
+
+    job = retrain_job(find_review(review_id), model, name or free_name(f"{model[:50]}-revised"), more)
+    run = run_store.start(job, f"{NAME}{model}")
+    if not wait:
+        message = f"Started job {run.id}. Show its progress: cxr jobs watch {run.id}"
+        console.print_json({"run": run.id}) if as_json else typer.echo(message)
+        return
+    console.follow_to_end(run, as_json, quiet=as_json)
+    found = comparison_of(run)
+    if as_json:
+        console.print_json(console.run_dict(run) | {"comparison": vars(found) if found else None})
+    elif found:
+        typer.echo(f"Report: {run.result_folder / REPORT}")
 
 
 def _place(data: Path) -> str:

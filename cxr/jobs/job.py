@@ -55,6 +55,8 @@ class TrainParameters:
     fold: tuple[int, int] | None = None  # in a cross-validation: index of the fold, number of folds
     left_out: str | None = None  # the source that is tested on and not trained on
     study: StudyRecord | None = None  # whose trial is stored as a model; None: the settings are a person's
+    review: str = ""  # the label review after which the recipe of `before` is trained again, and compared with it
+    before: str = ""  # a model in the registry
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from cxr.jobs.input_check_training import TrainedInputCheck, train_input_check
 from cxr.jobs.job import Job
 from cxr.jobs.leakage import copy_warnings, leakage_warnings
 from cxr.jobs.model_names import earlier_models
+from cxr.jobs.review_comparison import compare_after_review
 from cxr.jobs.run import FILMS, SCORES, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.trained_model import TrainedModel, store_model
@@ -62,7 +63,11 @@ class Stages:
 def run(job: Job, journal: RunJournal, stages: Stages | None = None) -> str:
     """How a training ended, in a sentence: its model is trained, evaluated and stored."""
     trained = _train(job, journal, stages or Stages())
-    return _final_sentence(trained, journal, _store(trained, journal))
+    name = _store(trained, journal)
+    sentence = _final_sentence(trained, journal, name)
+    if name is not None and job.training.review:
+        sentence = f"{sentence} {compare_after_review(journal.run, job.training, name)}"
+    return sentence
 
 
 def _train(job: Job, journal: RunJournal, stages: Stages) -> TrainedModel:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
+from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.ui.components.jobs.live import GOES_ON
 from cxr.ui.evaluate.classes import CLASSES_NOTE
 from cxr.ui.evaluate.controls import DELETE_EVALUATION
+from cxr.ui.evaluate.fit_panel import TITLE as FIT
 from cxr.ui.evaluate.shortcuts import PROBES_TITLE, TITLE
 from tests.support.browser import WAIT_MS, settled, wait_until
 from tests.support.server import Server
@@ -150,3 +153,31 @@ def test_an_audit_comes_to_its_verdict_which_is_there_after_a_reload(evaluate: P
     again.wait_for()
     settled(evaluate)
     assert evaluate.get_by_text(PROBES_TITLE).is_visible()
+
+
+def test_a_fit_to_a_hospital_goes_on_when_its_page_is_left_and_makes_a_model(evaluate: Page, server: Server) -> None:
+    data = server.home / "data" / "ward"
+    draw_phantom_set(data, 80, seed=9, size_px=64)
+    known = server.home / "data" / "datasets.json"
+    known.write_text(json.dumps(json.loads(known.read_text()) | {"ward": str(data)}))
+    evaluate.goto(f"{server.url}/evaluate?show=Fit")
+    evaluate.get_by_role("heading", name=FIT).wait_for()
+    settled(evaluate)
+    start = evaluate.get_by_role("button", name="Fit", exact=True)
+    for _ in range(3):  # a list closes when the page moves below it, before the click or under it
+        if start.is_enabled():
+            break
+        evaluate.get_by_role("combobox", name="Labeled X-rays of this hospital").click()
+        with suppress(TimeoutError):
+            evaluate.get_by_role("option", name="ward").click(timeout=5_000)
+        evaluate.keyboard.press("Escape")
+        settled(evaluate)
+    start.click()
+    evaluate.get_by_text(GOES_ON).wait_for()
+    evaluate.goto(f"{server.url}/models")
+    evaluate.goto(f"{server.url}/evaluate?show=Fit")
+    evaluate.get_by_text("Fit again").wait_for(timeout=AUDIT_MS)
+    settled(evaluate)
+    assert evaluate.get_by_text("more normal patients").or_(evaluate.get_by_text("wide.")).first.is_visible()
+    evaluate.get_by_role("link", name="Model card of tiny-fitted").click()
+    evaluate.get_by_text("specificity of 90%").first.wait_for()

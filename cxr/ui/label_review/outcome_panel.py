@@ -15,6 +15,7 @@ from cxr.evaluation.label_review.outcome import ReviewOutcome, review_outcome, r
 from cxr.evaluation.label_review.review import LabelReview
 from cxr.ui import frame, sign_in
 from cxr.ui.label_review.blinded_reading import ANSWER_NAMES
+from cxr.ui.label_review.retrain_panel import show_retraining
 
 NO_ANSWERS = "Nobody has answered yet."
 REVISE = "Revise the dataset"
@@ -44,6 +45,7 @@ def show_outcome(review: LabelReview) -> None:
                 revision = revise_by_review(review).revision
                 number, edits = counted(revision.number, "revision"), counted(len(revision.edits), "edit")
                 st.success(f"Saved with {edits}; {number} so far. {NEXT}")
+        show_retraining(review)
 
 
 def _show_figures(outcome: ReviewOutcome) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,21 @@ from streamlit.testing.v1 import AppTest
 from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.revisions.history import revisions
-from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_answers, start_review
+from cxr.evaluation.label_review.review import (
+    LabelReview,
+    ReviewSize,
+    all_answers,
+    all_reviews,
+    save_answer,
+    start_review,
+)
 from cxr.films.synthetic.phantom import draw_phantom_set
+from cxr.jobs import run_store
+from cxr.jobs.job import JobKind
+from cxr.jobs.kinds import execute
+from cxr.jobs.rank import rank_job
+from cxr.jobs.review_comparison import REPORT, RESULT, ReviewComparison
+from cxr.jobs.run import Status
 from cxr.ui.label_review.blinded_reading import DONE
 from cxr.ui.label_review.panel import ABOUT
 from tests.evaluation.label_review.test_review import made_ranking
@@ -75,3 +90,31 @@ def test_a_dataset_without_reviews_says_what_one_is(
     app.segmented_control(key="data_view").set_value("Labels")
     assert ABOUT in [element.value for element in run(app).markdown]
     assert app.button(key="labels_start")
+
+
+def test_after_the_revision_the_recipe_is_trained_again_and_the_comparison_is_shown(
+    trained: Path, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_store, "start", run_store.create)  # no process
+    monkeypatch.delenv("CXR_DATA", raising=False)
+    path = catalog.add(shutil.copytree(phantoms, tmp_path / "set")).path
+    execute(run_store.create(rank_job(path, "first", review=ReviewSize(6, 2)), "rank-first"))
+    (review,) = all_reviews(path)
+    for item in review.items:
+        save_answer(review, "Reader 1", item.film, "viral" if item.label != "viral" else "normal")
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    app.segmented_control(key="data_view").set_value("Labels")
+    run(app).toggle(key=f"labels_outcome_{review.id}").set_value(True)
+    assert "labels_retrain" not in [button.key for button in run(app).button]  # not before the revision
+    app.button(key="labels_revise").click()
+    run(app).button(key="labels_retrain").click()
+    run(app)
+    started = run_store.of_kind(JobKind.TRAIN)[0]
+    assert (started.job.training.review, started.job.training.before) == (review.id, "first")
+    assert f"job_stop_{started.id}" in [button.key for button in app.button]
+    found = ReviewComparison(("The new model is no better.",), 3, {"n": 20})
+    started.result_folder.mkdir()
+    (started.result_folder / RESULT).write_text(json.dumps(vars(found)))
+    (started.result_folder / REPORT).write_text("<html></html>")
+    started.write_status(Status("finished", model="first-revised"))
+    assert any(found.verdict[0] in element.value for element in run(app).markdown)
