@@ -87,11 +87,11 @@ def evaluate(options: EvaluateOptions) -> None:
     band = result.card.unsure if options.intervals else None
     selective = selective_metrics(cases, band) if band else None
     if options.saves:
-        stored_scores.store_evaluation(
-            result.card, "+".join(result.scores["dataset"].unique()), options.split, result.scores
-        )
+        title = _title(result.scores["dataset"].unique().tolist(), options.readings)
+        stored_scores.store_evaluation(result.card, title, options.split, result.scores)
     if options.as_json:
         answer = result.evaluation.as_dict() | {"unreadable": result.unreadable, "takes_no_part": result.left_out}
+        answer["rejected_by_input_check"] = len(result.rejected)
         if sources:
             answer["sources"] = [source.as_dict() for source in sources]
         if options.intervals:
@@ -103,7 +103,7 @@ def evaluate(options: EvaluateOptions) -> None:
         return
     for path, reason in result.unreadable.items():
         typer.echo(f"Excluded {path}: {reason}", err=True)
-    for sentence in result.left_out:
+    for sentence in filter(None, [*result.left_out, result.rejected.sentence]):
         typer.echo(sentence, err=True)
     evaluation_text.print_evaluation(result.evaluation)
     if sources:
@@ -114,6 +114,14 @@ def evaluate(options: EvaluateOptions) -> None:
         evaluation_text.print_selective(selective)
     if groups:
         evaluation_text.print_subgroups(groups)
+
+
+def _title(datasets: list[str], readings: Path | None) -> str:
+    """What an evaluation is stored under: its datasets, and that they were read in int8, where they were."""
+    from cxr.inference.archive.parts import facts_of
+
+    in_int8 = readings is not None and facts_of(readings).get("precision") == "int8"
+    return "+".join(datasets) + (" in int8" if in_int8 else "")
 
 
 def compare(

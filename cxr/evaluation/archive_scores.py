@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.core.remote_files import AnyPath
+from cxr.evaluation.rejected_films import ScoredFilm, codes_text
 from cxr.inference.archive.parts import PROBABILITY, facts_of, read_columns
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -31,19 +32,24 @@ def card_of_readings(folder: AnyPath) -> Card:
     return card
 
 
-def scores_by_film(folder: AnyPath, card: Card, films: list[str]) -> list[list[float] | str]:
-    """The probabilities of each film, known by its digest, or why there are none."""
+def scores_by_film(folder: AnyPath, card: Card, films: list[str]) -> list[ScoredFilm | str]:
+    """The scores of each film, known by its digest, or why there are none."""
     wanted = set(films) - {""}
-    found: dict[str, list[float] | str] = {}
+    found: dict[str, ScoredFilm | str] = {}
     columns = [PROBABILITY + name for name in card.classes]
-    for part in read_columns(folder, ["film", "error_sentence", *columns]):
+    for part in read_columns(folder, ["film", "error_sentence", "rejected", "reasons", *columns]):
         digests = part["film"].to_pylist()
         chosen = [i for i, digest in enumerate(digests) if digest in wanted]
         if not chosen:
             continue
         probabilities, reasons = _probabilities(part, columns), part["error_sentence"].to_pylist()
+        rejected, codes = part["rejected"].to_pylist(), part["reasons"].to_pylist()
         for i in chosen:
-            found[digests[i]] = str(reasons[i]) if np.isnan(probabilities[i]).any() else probabilities[i].tolist()
+            if np.isnan(probabilities[i]).any():
+                found[digests[i]] = str(reasons[i])
+            else:
+                why = codes_text(codes[i] or []) if rejected[i] else ""
+                found[digests[i]] = ScoredFilm(probabilities[i].tolist(), why)
     return [found.get(film, NOT_IN_READINGS) for film in films]
 
 

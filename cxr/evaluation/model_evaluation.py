@@ -24,6 +24,7 @@ from cxr.evaluation.cases import LabeledCases, labeled_cases
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
+from cxr.evaluation.rejected_films import REJECTED, RejectedFilms, ScoredFilm, rejection_of
 from cxr.evaluation.scores import read_films, read_scores, score_table
 from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.shortcuts.report import ShortcutAudit
@@ -36,12 +37,12 @@ from cxr.registry.film_ids import recognized
 
 if TYPE_CHECKING:
     from cxr.evaluation.shortcuts.audited_films import AuditSettings
-    from cxr.inference.classifier import Classifier
+    from cxr.inference.classifier import Classifier, Prediction
 
 SHARD, ID_SHARD = 64, 1024  # X-rays of a step that is not done again once it is finished
 CHUNK = 16  # small enough for a progress bar that moves
 DECODERS = 2
-Score = Callable[[Dataset], Iterator["list[float] | str"]]  # the probabilities of each film, or why it has none
+Score = Callable[[Dataset], Iterator[ScoredFilm | str]]  # of each film, or why it has no probabilities
 CHECKING_TRAINING_FILMS = "Checking which X-rays were used in training"
 
 
@@ -61,6 +62,11 @@ class ModelEvaluation:
     unreadable: dict[str, str]  # path -> reason
     left_out: list[str]  # sentences
     card: Card  # of the model
+
+    @property
+    def rejected(self) -> RejectedFilms:
+        """The X-rays that the input check rejects; they count all the same."""
+        return RejectedFilms.among(self.scores)
 
 
 def evaluate_model(
@@ -82,7 +88,7 @@ def evaluate_model(
         )
     card = registry.get_card(name)
 
-    def score(films: Dataset) -> Iterator[list[float] | str]:
+    def score(films: Dataset) -> Iterator[ScoredFilm | str]:
         return _scores_by_model(films, card, progress, steps)
 
     with audited(Action.EVALUATE_MODEL, name, card.version):
@@ -96,7 +102,7 @@ def evaluate_readings(folder: AnyPath, paths: Sequence[str], split: str | None, 
     """
     card = card_of_readings(folder)
 
-    def score(films: Dataset) -> Iterator[list[float] | str]:
+    def score(films: Dataset) -> Iterator[ScoredFilm | str]:
         return iter(scores_by_film(folder, card, films.table["film"].tolist()))
 
     with audited(Action.EVALUATE_MODEL, card.name, card.version):
@@ -123,9 +129,10 @@ def _evaluation(
     return ModelEvaluation(evaluate(cases), cases, scores, unreadable, excluded, card)
 
 
-def _scored(films: Dataset, card: Card, rows: Iterable[list[float] | str]) -> tuple[pd.DataFrame, dict[str, str]]:
+def _scored(films: Dataset, card: Card, rows: Iterable[ScoredFilm | str]) -> tuple[pd.DataFrame, dict[str, str]]:
     """The score table of the films that can be read, and why the others cannot, by path."""
     probabilities: list[list[float]] = []
+    rejected: list[str] = []
     scored: list[int] = []
     unreadable: dict[str, str] = {}
     for i, row in enumerate(rows):
@@ -133,37 +140,43 @@ def _scored(films: Dataset, card: Card, rows: Iterable[list[float] | str]) -> tu
             unreadable[str(films.table["path"].iloc[i])] = row
         else:
             scored.append(i)
-            probabilities.append(row)
+            probabilities.append(row[0])
+            rejected.append(row[1])
     if not scored:
         raise DatasetError("None of the X-rays can be read.", code="none-readable")
-    return score_table(films.table.iloc[scored], np.array(probabilities), card.classes), unreadable
+    table = films.table.iloc[scored].assign(**{REJECTED: rejected})
+    return score_table(table, np.array(probabilities), card.classes), unreadable
 
 
 def _scores_by_model(
     films: Dataset, card: Card, progress: Progress, steps: FinishedSteps
-) -> Iterator[list[float] | str]:
-    """The probabilities of each film, or why it cannot be read; shards that are finished are not read again."""
+) -> Iterator[ScoredFilm | str]:
+    """The scores of each film, or why it cannot be read; shards that are finished are not read again."""
     progress(0, len(films))
     classifier = load_classifier(card.name)
     for start in range(0, len(films), SHARD):
         shard = range(start, min(start + SHARD, len(films)))
-        yield from steps.json(f"scores-{start:09d}", partial(_scores_of_shard, classifier, films, shard, progress))
+        yield from steps.json(f"scored-{start:09d}", partial(_scores_of_shard, classifier, films, shard, progress))
         progress(shard.stop, len(films))
 
 
 def _scores_of_shard(
     classifier: Classifier, films: Dataset, shard: range, progress: Progress
-) -> list[list[float] | str]:
-    """The probabilities of each film of the shard, or why it cannot be read."""
-    rows: list[list[float] | str] = []
+) -> list[ScoredFilm | str]:
+    """The scores of each film of the shard, or why it cannot be read."""
+    rows: list[ScoredFilm | str] = []
     for start in range(shard.start, shard.stop, CHUNK):
         chunk = range(start, min(start + CHUNK, shard.stop))
         read = _read(films, chunk)
         predictions = iter(classifier.read_many(film for film in read if isinstance(film, Film)))
-        rows += [next(predictions).probabilities.tolist() if isinstance(film, Film) else str(film) for film in read]
+        rows += [_scored_film(next(predictions)) if isinstance(film, Film) else str(film) for film in read]
         if chunk.stop < shard.stop:
             progress(chunk.stop, len(films))
     return rows
+
+
+def _scored_film(prediction: Prediction) -> ScoredFilm:
+    return ScoredFilm(prediction.probabilities.tolist(), rejection_of(prediction.input_check))
 
 
 def audit_model(

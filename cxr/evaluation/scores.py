@@ -14,7 +14,7 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.film_table import PERSON
 
 PREFIX = "p_"  # of a column of probabilities
-TEXT_COLUMNS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role")
+TEXT_COLUMNS = ("dataset", "path", "film", "label", "source", "view", "sex", "age", "role", "rejected")
 REQUIRED_COLUMNS = {"dataset", "path", "label", "role"}
 
 

@@ -52,7 +52,8 @@ def run(job: Job, journal: RunJournal) -> str:
     write_atomically(journal.run.folder / NOTES, json.dumps({"sentences": notes}))
     journal.update(result=stored.name)
     missing = f" {counted(len(unreadable), 'X-ray')} could not be read." if unreadable else ""
-    return f"Evaluated '{card.name}' on {counted(len(result.scores), 'X-ray')}.{missing}"
+    evaluated = f"Evaluated '{card.name}' on {counted(len(result.scores), 'X-ray')}.{missing}"
+    return f"{evaluated} {result.rejected.sentence}".strip()
 
 
 def notes_of(run: Run) -> EvaluationNotes:

@@ -31,6 +31,9 @@ FEW_PAGES = 3  # Streamlit shows only the current number of so few
 THUMBNAIL_PX = 96
 MAX_THUMBNAILS = 600  # of a session, of about 3 kB each
 IMAGE = "Image"  # the thumbnail column
+SHOWN_ANYWAY = "film_table_shown_anyway"  # session key: the X-rays whose prediction somebody insisted on
+REJECTED = "Rejected: no prediction."
+CORRECT = "Read it on Predict to correct the image."
 THUMBNAILS, READING = "film_table_thumbnails", "film_table_reading"  # session keys
 
 
@@ -84,6 +87,9 @@ def choose_page(pages: int, key: str) -> int:
 def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
     """Shows an X-ray beside its heatmap, with the model's probabilities."""
     image, prediction = _read_once(card, row)
+    if _is_withheld(image, prediction):
+        _show_withheld(image, prediction, row)
+        return
     groups = tuple(prediction.group_heatmaps)
     heatmaps = {name: prediction.heatmap(name) for name in (*card.classes, *groups)}
     show_viewer(image, ViewerHeatmaps(heatmaps, prediction.decision, groups=groups), key="film_table_viewer")
@@ -91,9 +97,33 @@ def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
         st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
     st.caption(plain(f"Reference: {display_name(row['label'])}. Probabilities: {values}."))
+    _offer_reading(row)
+    show_look_alikes(card, prediction, str(row["film"]), "evaluate")
+
+
+def _is_withheld(image: ViewerFilm, prediction: Prediction) -> bool:
+    """Whether the input check rejects the X-ray, and nobody insisted on its prediction."""
+    rejected = prediction.input_check is not None and prediction.input_check.rejected
+    return rejected and image.key not in st.session_state.get(SHOWN_ANYWAY, ())
+
+
+def _show_withheld(image: ViewerFilm, prediction: Prediction, row: pd.Series) -> None:
+    """Shows a rejected X-ray without heatmap and probabilities, why, and how to see or to correct it."""
+
+    def show_anyway() -> None:
+        st.session_state[SHOWN_ANYWAY] = {*st.session_state.get(SHOWN_ANYWAY, ()), image.key}
+
+    for sentence in prediction.input_check.sentences if prediction.input_check else ():
+        st.error(plain(sentence))
+    show_viewer(image, key="film_table_viewer")
+    st.caption(plain(f"{REJECTED} Reference: {display_name(row['label'])}. {CORRECT}"))
+    st.button("Show anyway", key=f"film_table_anyway_{row['film']}", on_click=show_anyway)
+    _offer_reading(row)
+
+
+def _offer_reading(row: pd.Series) -> None:
     read = partial(find_film, row["dataset"], row["path"], row["film"])
     offer_reading(f"{row['dataset']}/{row['path']}", Path(row["path"]).name, read, f"read_this_{row['film']}")
-    show_look_alikes(card, prediction, str(row["film"]), "evaluate")
 
 
 def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:

@@ -77,7 +77,7 @@ def evaluation_view(
     """The view of a model's stored scores at this threshold and prevalence."""
     band = card.unsure if point.threshold == card.threshold else None
     cases = labeled_cases(table, LabelSpace(card.classes, card.groups), point.threshold, band)
-    key = (card.name, card.version, *stored.cache_key)
+    key = (card.name, card.version, *stored.cache_key, len(table))  # some X-rays may be left out
     return EvaluationView(
         card=card,
         cache_key=key,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from cxr.core.access import LOCAL, Action, Person
@@ -13,6 +15,7 @@ from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import film_id
 from cxr.inference.batch import read_sources
+from cxr.inference.input_check.findings import SENTENCES, InputCheckCode
 from cxr.inference.loading import load_classifier
 from cxr.inference.sources import source_on_disk
 
@@ -64,3 +67,21 @@ def test_who_may_not_read_films_sees_the_reason(row: Row) -> None:
     app = opened(row, person)
     assert not readings()
     assert [error.value for error in app.error] == [person.denial_reason(Action.READ_FILMS)]
+
+
+def test_a_rejected_film_has_no_probability_until_somebody_insists(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "films" / "normal"
+    folder.mkdir(parents=True)
+    Image.fromarray(np.full((64, 64), 90, np.uint8)).save(folder / "blank.png")
+    catalog.add(tmp_path / "films")
+    dataset = Dataset.open(tmp_path / "films")
+    film = dataset.table.iloc[0]
+    row = {key: film[key] for key in ("dataset", "path", "label")} | {"film": film_id(dataset.read_bytes(0))}
+    app = opened(row)
+    assert SENTENCES[InputCheckCode.BLANK] in [error.value for error in app.error]
+    assert not any("Probabilities" in caption.value for caption in app.caption)
+    (insist,) = (button for button in app.button if button.label == "Show anyway")
+    insist.click()
+    app.run()
+    assert not app.error
+    assert any("Probabilities" in caption.value for caption in app.caption)

@@ -1,0 +1,52 @@
+"""The page Evaluate where the input check rejects some of the X-rays."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cxr.datasets import catalog
+from cxr.datasets.dataset import Dataset
+from cxr.datasets.revisions.history import revisions
+from cxr.evaluation.stored_evaluations import store_evaluation
+from tests.support.evaluate_page import CLASSES, THRESHOLD, captions, metrics, open_page, press, run, scored, store
+
+LEFT_OUT = "evaluate_rejected_left_out"
+
+
+@pytest.fixture
+def copied(home: Path, phantoms: Path, tmp_path: Path) -> Path:
+    """A copy of the drawn X-rays that may be revised, known to the catalog."""
+    folder = shutil.copytree(phantoms, tmp_path / "copied")
+    catalog.add(folder)
+    return folder
+
+
+def test_rejected_films_are_counted_left_out_and_excluded_from_the_dataset(copied: Path) -> None:
+    films = Dataset.open(copied)
+    table = scored(films.where(films.table["split"] == "test"), role="").assign(rejected="")
+    table.loc[table.index[:3], "rejected"] = ["lateral", "lateral", "inverted cropped"]
+    card = store("drawn", CLASSES, table.assign(role="train"), threshold=THRESHOLD)
+    store_evaluation(card, "copied", None, table)
+    app = open_page()
+    (expander,) = (one for one in app.expander if one.label.endswith(": 3"))
+    assert "2 lateral and 1 inverted" in expander.markdown[0].value
+    every = metrics(app)
+    app.toggle(key=LEFT_OUT).set_value(True)
+    app = run(app)
+    assert metrics(app) != every
+    assert "3 X-rays are left out" in captions(app)
+    app = press(app, "evaluate_rejected_exclude_copied")
+    assert len(Dataset.open(copied)) == len(films) - 3
+    (revision,) = revisions(copied)
+    assert {edit.subject for edit in revision.edits} == set(table["path"].iloc[:3])
+    assert "lateral" in revision.why
+
+
+def test_without_rejected_films_there_is_nothing_of_it(copied: Path) -> None:
+    table = scored(Dataset.open(copied)).assign(rejected="")
+    store("drawn", CLASSES, table, threshold=THRESHOLD)
+    app = open_page()
+    assert not [toggle for toggle in app.toggle if toggle.key == LEFT_OUT]
