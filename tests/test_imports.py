@@ -102,7 +102,7 @@ def test_what_pages_and_lists_need_is_imported_without_tensorflow(tmp_path):
     without = (*ROOMS[: ROOMS.index("ui")], "cli")
     modules = [name for name in IN_ROOMS if name.split(".")[1] in without and name not in WITH_TENSORFLOW]
     loaded = loaded_by("\n".join(f"import {name}" for name in modules), tmp_path)
-    assert not loaded & {"tensorflow", "keras", "streamlit"}
+    assert not loaded & {"tensorflow", "keras", "streamlit", "ray"}
 
 
 def test_the_first_page_is_drawn_without_what_only_later_ones_need(tmp_path):
@@ -122,7 +122,7 @@ def test_a_page_is_drawn_without_tensorflow(page, tmp_path):
         f"app = AppTest.from_file('pages/{page}.py', default_timeout=60).run()\n"
         "assert not app.exception and not app.error"
     )
-    assert not loaded_by(code, tmp_path) & {"tensorflow", "keras"}
+    assert not loaded_by(code, tmp_path) & {"tensorflow", "keras", "ray"}
 
 
 @pytest.mark.parametrize("words", ["--help", "runs list", "models list", "runs list --json", "trail"])

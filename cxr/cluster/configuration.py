@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from cxr.core.errors import RunError
@@ -18,7 +19,7 @@ _CLIENT = re.compile(r"ray://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 MISSING = f"{VARIABLE} is set, and Ray is not installed. Install it: pip install -r requirements-cluster.txt"
 
 
-def cluster_address() -> str | None:
+def cluster_address(find: Callable[[str], object] = find_spec) -> str | None:
     """The cluster that is asked for; None where all work stays on this machine, without Ray.
 
     RunError where the setting is none of those that there are, or Ray is not installed.
@@ -28,7 +29,7 @@ def cluster_address() -> str | None:
         return None
     if asked not in (LOCAL, AUTO) and not _CLIENT.fullmatch(asked):
         raise RunError(f"{VARIABLE} is '{asked}'. Set it to local, auto or ray://HOST:PORT.", code="cluster-address")
-    if find_spec("ray") is None:
+    if find("ray") is None:
         raise RunError(MISSING, code="cluster-missing")
     return asked
 

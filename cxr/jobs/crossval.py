@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from cxr.cluster.configuration import cluster_address
 from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError
 from cxr.core.number_format import counted, decimal
@@ -76,9 +77,7 @@ def run(job: Job, journal: RunJournal, carry_out: CarryOutPart | None = None) ->
         trainings, impossible = _trainings_without_sources(recipe, paths, films)
     else:
         trainings = {str(n + 1): plan(recipe, paths, None, (n, asked.folds), films) for n in range(asked.folds)}
-    runs = carry_out_parts(
-        list(trainings.values()), journal.run.folder / FOLDER, journal, carry_out or _in_this_process(journal.run)
-    )
+    runs = _trained(list(trainings.values()), journal, carry_out)
     journal.phase(Phase.EVALUATING)
     named = dict(zip(trainings, runs, strict=True))
     if asked.leave_out == SOURCE:
@@ -114,7 +113,17 @@ def _trainings_without_sources(
     return trainings, impossible
 
 
-def _in_this_process(whole: Run) -> CarryOutPart:
+def _trained(trainings: Sequence[Job], journal: RunJournal, carry_out: CarryOutPart | None) -> list[Run]:
+    """The runs of all folds: one after the other, or side by side in a cluster."""
+    folder = journal.run.folder / FOLDER
+    if carry_out is None and cluster_address():
+        from cxr.jobs.cluster_parts import folds_in_cluster
+
+        return folds_in_cluster(trainings, folder, journal)
+    return carry_out_parts(trainings, folder, journal, carry_out or fold_trainer(journal.run))
+
+
+def fold_trainer(whole: Run) -> CarryOutPart:
     """What trains a fold in this process: with the copies that the job has found, and without what others left."""
 
     def carry_out(job: Job, journal: RunJournal) -> str:

@@ -9,6 +9,7 @@ import csv
 import errno
 import json
 import math
+import platform
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -24,12 +25,14 @@ from cxr.jobs.job import Job, JobKind, adapter
 from cxr.registry.card import EPOCH_COLUMNS
 
 FRESH_S = 10  # a heartbeat this recent belongs to a living process
+DISTANT_S = 60  # as long as this without a heartbeat, the process of another machine counts as gone
 STARTING_S = 30  # how long a new process may take to write its first status
 ENDED = ("finished", "stopped", "failed")
 FILMS = "films.csv"  # the films that take part, with their roles
 COPIES = "copies.json"  # groups of films that show the same image, found when the run started
 SCORES = "evaluation.csv"
 STEPS = "steps.csv"
+IN_CLUSTER = "*"  # of a job that waits there: no machine has this name
 PROCESS = "process.json"  # the process that was started last, even if it never wrote a status
 HISTORY_COLUMNS = EPOCH_COLUMNS | {"val_auc", "seconds"}  # that every reader of a history may use
 STEP_COLUMNS = ("epoch", "step", "steps", "loss", "accuracy")
@@ -57,6 +60,7 @@ class Status:
     model: str = ""
     result: str = ""  # what else was made: the name of an evaluation, the folder of readings
     pid: int = 0
+    host: str = ""  # the machine of the process; `IN_CLUSTER` while it waits for room there
     born: float = 0.0  # when the process was created: with the same pid but another time it is another process
     started: float = 0.0
     phase_started: float = 0.0
@@ -129,10 +133,18 @@ class Run:
         """The status as written, or `interrupted` where the process is gone without having written an end."""
         try:
             status = adapter(Status).validate_json((self.folder / "status.json").read_bytes())
-            gone = status.alive and not (_is_alive(status) if status.pid else self._is_starting(status))
+            gone = status.alive and not self._has_process(status)
         except (OSError, ValueError, OverflowError):
             return Status("failed", sentence=STATUS_UNREADABLE)
         return replace(status, state="interrupted", sentence=INTERRUPTED) if gone else status
+
+    def _has_process(self, status: Status) -> bool:
+        """Whether a process works on the run, or is about to."""
+        if status.host == IN_CLUSTER:
+            return True
+        if status.pid and status.host not in ("", platform.node()):
+            return abs(time.time() - status.heartbeat) < DISTANT_S
+        return _is_alive(status) if status.pid else self._is_starting(status)
 
     def _is_starting(self, status: Status) -> bool:
         """Whether the process that has not written a status yet exists, or is about to."""

@@ -6,10 +6,11 @@ import errno
 import logging
 import math
 import os
+import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from cxr.core.errors import CxrError, RunError
 from cxr.core.stored_data import remove
 from cxr.jobs import running
+from cxr.jobs.executors import is_placed
 from cxr.jobs.places import Place, place_of, try_lock
 from cxr.jobs.run import Run, Status
 from cxr.jobs.timetable import Timetable
@@ -55,6 +57,7 @@ class RunJournal:
         self._status = Status(
             "starting",
             pid=os.getpid(),
+            host=platform.node(),
             born=self._process.create_time(),
             started=now,
             heartbeat=now,
@@ -179,7 +182,7 @@ def open_journal(run: Run) -> Iterator[RunJournal]:
     heartbeat = threading.Thread(target=_write_heartbeats, args=(journal, ended), daemon=True)
     heartbeat.start()
     try:
-        with _place(place_of(run.job), journal):
+        with nullcontext() if is_placed() else _place(place_of(run.job), journal):
             journal.update(state="working", phase="", sentence="")
             yield journal
     except CxrError as error:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
-from cxr.core.access import SIGN_IN_REQUIRED, Action, current_person
+from cxr.core.access import Action, current_person
 from cxr.core.atomic_files import write_atomically
 from cxr.core.audit_trail import audited
 from cxr.core.errors import RunError
@@ -24,6 +18,7 @@ from cxr.core.number_format import gigabytes
 from cxr.core.paths import runs_dir
 from cxr.core.stored_data import keep_below, remove, stored_bytes
 from cxr.jobs import running
+from cxr.jobs.executors import executor
 from cxr.jobs.job import Job, JobKind
 from cxr.jobs.places import try_lock
 from cxr.jobs.run import PROCESS, Run, Status
@@ -114,6 +109,7 @@ def stop(run: Run) -> None:
         raise RunError(f"Job {run.id} is not in progress ({run.status.state}).", code="not-in-progress")
     with audited(Action.STOP_RUN, run=run.id):
         (run.folder / "stop").touch()
+        executor().cancel(run)
 
 
 def resume(run: Run) -> None:
@@ -144,33 +140,8 @@ def _is_idle(run: Run) -> bool:
 
 
 def _spawn(run: Run) -> None:
-    """Start the run's process in a session of its own: it outlives the page and the terminal that started it."""
-    import psutil
-
+    """Have the run's job carried out, by a process that outlives the page and the terminal that started it."""
     (run.folder / PROCESS).unlink(missing_ok=True)
     running.mark(run)
     run.write_status(Status(heartbeat=time.time(), started=time.time()))
-    with (run.folder / "log.txt").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cxr", "work", run.id],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=Path(__file__).parents[2],
-            env=_environment(),
-        )
-    born = psutil.Process(process.pid).create_time()  # works for a zombie, too
-    write_atomically(run.folder / PROCESS, json.dumps([process.pid, born]))
-    threading.Thread(target=process.wait, daemon=True).start()  # otherwise it stays a zombie after its end
-
-
-def _absolute_folders() -> dict[str, str]:
-    """The folders named in the environment as absolute paths, for a process with another working directory."""
-    return {name: str(Path(os.environ[name]).resolve()) for name in ("CXR_HOME", "CXR_WEIGHTS") if os.environ.get(name)}
-
-
-def _environment() -> dict[str, str]:
-    """The environment of a run's process, which acts for the person that its job names and needs no sign-in."""
-    inherited = {name: value for name, value in os.environ.items() if name != SIGN_IN_REQUIRED}
-    return inherited | _absolute_folders() | {"PYTHONUNBUFFERED": "1"}
+    executor().start(run)

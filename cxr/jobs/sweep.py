@@ -6,9 +6,12 @@ last epoch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
+from cxr.cluster.configuration import cluster_address
 from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import RunError
 from cxr.core.number_format import counted, decimal
@@ -22,8 +25,8 @@ from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import stop_if_requested
 from cxr.jobs.study_trials import StudyTrainer, TrialJournal, keep_for_model, trial_run
 from cxr.jobs.train import Stages
-from cxr.jobs.training_plan import composition, plan
-from cxr.learning.device import find_device
+from cxr.jobs.training_plan import Composition, composition, plan
+from cxr.learning.device import Device, find_device
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe
@@ -32,7 +35,7 @@ from cxr.studies.proposals import PresetName
 from cxr.studies.search import Search, import_optuna
 from cxr.studies.space import Space
 from cxr.studies.storage import FILE, open_storage
-from cxr.studies.trials import Trial, TrialState, ranked, read_trials
+from cxr.studies.trials import ProposedTrial, Trial, TrialState, ranked, read_trials, stored_proposal
 
 MAX_TRIALS = 1000
 FAILED_AT_FIRST = 3  # trials; the study ends where none of them could be trained
@@ -57,20 +60,35 @@ def search_of(asked: SweepParameters) -> Search:
 def run(job: Job, journal: RunJournal, stages: Stages | None = None) -> str:
     """How a study ended, in a sentence: its best trial's model is stored."""
     asked = job.parameters_as(SweepParameters)
-    recipe, search = Recipe.from_toml(asked.recipe_toml), search_of(asked)
-    device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
-    journal.update(device=device.name)
-    chosen = composition(recipe, films_of_run(journal.run, open_datasets(job.inputs), journal))
-    train.check_same_films(journal.run, chosen.films)
     if asked.preset == PresetName.RATE_TEST:
-        return range_test(recipe, chosen, device, journal)
-    trainer = StudyTrainer(recipe, search, chosen.films, chosen.labels, device, journal, job.inputs)
+        device, chosen = _prepared(job, journal)
+        return range_test(Recipe.from_toml(asked.recipe_toml), chosen, device, journal)
+    trainer = trainer_of(job, journal)
+    search = trainer.search
     trials = _train_all(trainer)
     best = ranked(trials, search.metric)
     if not best:
         raise RunError(f"No trial was trained to its end. {trials[-1].sentence if trials else ''}", code="no-trial")
     name = None if asked.model is None else _store_best(trainer, asked.model, trials, stages)
     return _sentence(trials, best[0], search, name)
+
+
+def trainer_of(job: Job, journal: RunJournal) -> StudyTrainer:
+    """What trains the trials of the study in this process."""
+    asked = job.parameters_as(SweepParameters)
+    device, chosen = _prepared(job, journal)
+    recipe = Recipe.from_toml(asked.recipe_toml)
+    return StudyTrainer(recipe, search_of(asked), chosen.films, chosen.labels, device, journal, job.inputs)
+
+
+def _prepared(job: Job, journal: RunJournal) -> tuple[Device, Composition]:
+    """The device, and the films of the study with their roles."""
+    recipe = Recipe.from_toml(job.parameters_as(SweepParameters).recipe_toml)
+    device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
+    journal.update(device=device.name)
+    chosen = composition(recipe, films_of_run(journal.run, open_datasets(job.inputs), journal))
+    train.check_same_films(journal.run, chosen.films)
+    return device, chosen
 
 
 def record_of(study: Run, number: int, trials: Sequence[Trial]) -> StudyRecord:
@@ -109,24 +127,48 @@ def models_of(study: Run) -> dict[int, Card]:
 
 
 def _train_all(trainer: StudyTrainer) -> list[Trial]:
-    """All trials of the study, those that had ended before too."""
+    """All trials of the study, those that had ended before too; one after the other, or side by side in a cluster."""
     folder, search = trainer.journal.run.folder, trainer.search
     trials = read_trials(folder)
     storage = open_storage(folder / FILE, search, trials)
-    while len(trials) < search.planned:
+    proposed = _proposed(trainer, trials)
+    if cluster_address():
+        from cxr.jobs.cluster_parts import trials_in_cluster
+
+        ended = trials_in_cluster(proposed, search.planned, trainer.journal, lambda: len(trials))
+    else:
+        ended = (trainer.train(one.number, one.values, list(one.before)) for one in proposed)
+    with closing(ended):
+        for trial in ended:
+            storage.add_trial(search.frozen(trial))
+            trials.append(trial)
+            if len(trials) == FAILED_AT_FIRST and all(one.state is TrialState.FAILED for one in trials):
+                raise RunError(f"The first trials could not be trained. {trial.sentence}", code="no-trial")
+    return trials
+
+
+def _proposed(trainer: StudyTrainer, trials: list[Trial]) -> Iterator[ProposedTrial]:
+    """The trials that are to be trained, each proposed when it is asked for, by those that have ended until then."""
+    search, at_work = trainer.search, dict[int, Trial]()
+    before = {trial.number for trial in trials}
+    for number in (n for n in range(1, search.planned + 1) if n not in before):
         stop_if_requested(trainer.journal)
-        number = len(trials) + 1
+        ended = {trial.number for trial in trials}
+        known = [*trials, *(trial for trial in at_work.values() if trial.number not in ended)]
         own = search.first_values(trainer.recipe) if number == 1 else None
-        values = own or search.propose(number, trials)
+        folder = trial_run(trainer.journal.run, number).folder
+        values = stored_proposal(folder, partial(_first_or_next, own, search, number, known))
         if values is None:
             trainer.journal.note("All values that the space has were tried.")
-            break
-        trial = trainer.train(number, values, trials)
-        storage.add_trial(search.frozen(trial))
-        trials.append(trial)
-        if len(trials) == FAILED_AT_FIRST and all(one.state is TrialState.FAILED for one in trials):
-            raise RunError(f"The first trials could not be trained. {trial.sentence}", code="no-trial")
-    return trials
+            return
+        at_work[number] = Trial(number, values, TrialState.FAILED)  # not to be tried again meanwhile
+        yield ProposedTrial(number, values, tuple(trials))
+
+
+def _first_or_next(
+    own: dict[str, str | float] | None, search: Search, number: int, known: Sequence[Trial]
+) -> dict[str, str | float] | None:
+    return own or search.propose(number, known)
 
 
 def _store_best(trainer: StudyTrainer, name: str, trials: Sequence[Trial], stages: Stages | None) -> str:

@@ -19,10 +19,12 @@ class Phase(StrEnum):
 
     WAITING = "waiting for the device"
     WAITING_FOR_OTHERS = "waiting for other jobs"
+    WAITING_FOR_CLUSTER = "waiting for room in the cluster"
     COMPARING_IMAGES = "looking for copies of images"
     READING_IMAGES = "reading images"
     COMPUTING_FEATURES = "computing features"
     TRAINING = "training"
+    TRAINING_SIDE_BY_SIDE = "training side by side"
     TRAINING_AT_RISING_RATES = "training at rising learning rates"
     EVALUATING = "evaluating"
     LOADING_MODEL = "loading the model"

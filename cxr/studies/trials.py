@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from math import isfinite
@@ -18,7 +18,7 @@ from cxr.registry.hyperparameters import Value, with_values
 from cxr.registry.recipe import Recipe
 from cxr.studies.space import Space
 
-FOLDER, FILE = "trials", "trial.json"
+FOLDER, FILE, PROPOSAL = "trials", "trial.json", "proposal.json"
 METRICS = {"val_auc": "Validation AUC", "val_loss": "Validation loss", "val_accuracy": "Validation accuracy"}
 LOWER_IS_BETTER = "val_loss"
 
@@ -52,6 +52,15 @@ class Trial:
     def epochs(self) -> int:
         """How many epochs it was trained."""
         return len(self.curve)
+
+
+@dataclass(frozen=True, eq=False)
+class ProposedTrial:
+    """A trial that is to be trained: its number, its values, and the trials that had ended when it was proposed."""
+
+    number: int
+    values: Mapping[str, str | float]
+    before: tuple[Trial, ...]
 
 
 def ended_trial(
@@ -115,6 +124,23 @@ def write_trial(folder: Path, trial: Trial) -> None:
     write_atomically(folder / FILE, json.dumps(asdict(trial)), durable=True)
 
 
+def stored_proposal(
+    folder: Path, propose: Callable[[], Mapping[str, str | float] | None]
+) -> Mapping[str, str | float] | None:
+    """The values that were proposed for the trial in this folder; proposed and stored now where none were.
+
+    Trials that run side by side end in any order, so another proposal for the same trial would be a different one.
+    """
+    path = folder / PROPOSAL
+    if path.exists():
+        return _VALUES.validate_json(path.read_bytes())
+    values = propose()
+    if values is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(dict(values)), durable=True)
+    return values
+
+
 def read_trials(study: Path) -> list[Trial]:
     """The trials of the study in this run's folder that have ended, by number; one that cannot be read is left out."""
     found = []
@@ -127,6 +153,7 @@ def read_trials(study: Path) -> list[Trial]:
 
 
 _TRIAL: TypeAdapter[Trial] = TypeAdapter(Trial)
+_VALUES: TypeAdapter[dict[str, str | float]] = TypeAdapter(dict[str, str | float])
 
 
 def _finite(value: float) -> float | None:

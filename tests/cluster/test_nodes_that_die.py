@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
+from cxr.core.errors import CxrError
+from cxr.evaluation.scores import read_scores
 from cxr.inference.archive import parts
 from cxr.inference.archive.parts import finished_parts
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, ReadParameters
+from cxr.jobs.crossval import crossval_job
+from cxr.jobs.crossval_result import PART as PART_COLUMN
+from cxr.jobs.job import Job, ReadParameters, SweepParameters
 from cxr.jobs.kinds import execute
 from cxr.jobs.read import reading_job
+from cxr.jobs.run import IN_CLUSTER, SCORES, Run
+from cxr.jobs.sweep import sweep_job
+from cxr.jobs.training_plan import plan
 from cxr.registry import registry
-from tests.support.ray_cluster import TwoNodes
+from cxr.studies.trials import read_trials
+from tests.support.ray_cluster import LIMIT_S, TwoNodes
+from tests.support.training import tiny_recipe
+from tests.support.waiting import wait_until
 
 PART, COPIES = 10, 4
+EPOCHS, TRIALS, ALIKE = 2, 3, 1e-4  # the first three trials are the same whatever ended before
+SPACE = """
+[optimiser]
+rate = { low = 1e-4, high = 3e-2, scale = "log" }
+"""
 pytestmark = pytest.mark.usefixtures("trained")
 
 
@@ -34,29 +52,97 @@ def archive(phantoms: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def readings(archive: Path, out: Path) -> pa.Table:
-    """All rows of the readings of an archive by a job."""
-    job = reading_job(registry.get_card("first"), str(archive), str(out))
-    parameters = replace(job.parameters_as(ReadParameters), part_rows=PART)
-    run = run_store.create(Job(parameters, job.inputs), "read-first")
+def executed(job: Job) -> Run:
+    """The run of the job, carried out to its end."""
+    run = run_store.create(job, f"{job.kind}-first")
     execute(run)
+    return run
+
+
+def read(archive: Path, out: Path) -> Run:
+    """The run that has read the archive."""
+    job = reading_job(registry.get_card("first"), str(archive), str(out))
+    return executed(Job(replace(job.parameters_as(ReadParameters), part_rows=PART), job.inputs))
+
+
+def rows_in(out: Path) -> pd.DataFrame:
+    """All rows of the readings in this folder."""
+    tables = [parts.read_part(out, part) for part in finished_parts(out)]
+    rows: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    return rows
+
+
+def while_the_second_node_dies(nodes: TwoNodes, working_at: str, work: Callable[[], Run]) -> Run:
+    """The run of this work, during which the second node is killed when a worker there is at it."""
+    nodes.replace_second()
+    with ThreadPoolExecutor(1) as other:
+        killing = other.submit(nodes.kill_second_when, working_at)
+        run = work()
+        killing.result()
     assert run.status.state == "finished", run.status.sentence
-    return pa.concat_tables([parts.read_part(out, part) for part in finished_parts(out)], promote_options="permissive")
+    return run
 
 
 def test_an_archive_is_read_to_the_end_by_the_node_that_is_left(
     archive: Path, tmp_path: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "cluster"
-    with ThreadPoolExecutor(1) as other:
-        killing = other.submit(nodes.kill_second_when, "PartReader.read")
-        found = readings(archive, out).to_pandas()
-        killing.result()
+    while_the_second_node_dies(nodes, "PartReader.read", partial(read, archive, out))
     monkeypatch.delenv("CXR_CLUSTER")
-    wanted = readings(archive, tmp_path / "alone").to_pandas()
+    read(archive, tmp_path / "alone")
+    found, wanted = rows_in(out), rows_in(tmp_path / "alone")
     numbers = [name for name in wanted if name.startswith("p_") or name == "positive_probability"]
     np.testing.assert_allclose(found[numbers], wanted[numbers], atol=1e-5)
     columns = [name for name in wanted if name not in (*numbers, "reasons", "warnings")]
     assert found[columns].equals(wanted[columns])
     assert [list(row) for row in found["warnings"].dropna()] == [list(row) for row in wanted["warnings"].dropna()]
     assert len(found) == COPIES * 160 + 1
+
+
+def test_the_folds_of_a_cross_validation_run_side_by_side(
+    phantoms: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = crossval_job(tiny_recipe(training={"epochs": EPOCHS}), [str(phantoms)], 3)
+    run = while_the_second_node_dies(nodes, "PartTrainer.train_fold", partial(executed, job))
+    monkeypatch.delenv("CXR_CLUSTER")
+    found, wanted = scores_of(run), scores_of(executed(job))
+    assert found[["film", PART_COLUMN]].equals(wanted[["film", PART_COLUMN]])
+    np.testing.assert_allclose(found["p_normal"], wanted["p_normal"], atol=ALIKE)
+
+
+def test_the_trials_of_a_study_run_side_by_side(
+    phantoms: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = SweepParameters("", SPACE, trials=TRIALS, model=None)
+    job = sweep_job(tiny_recipe(training={"epochs": EPOCHS}), [str(phantoms)], asked)
+    run = while_the_second_node_dies(nodes, "PartTrainer.train_trial", partial(executed, job))
+    monkeypatch.delenv("CXR_CLUSTER")
+    found, wanted = read_trials(run.folder), read_trials(executed(job).folder)
+    assert [trial.number for trial in found] == list(range(1, TRIALS + 1))
+    assert [trial.values for trial in found] == [trial.values for trial in wanted]
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(one.curve, other.curve, atol=ALIKE)
+
+
+def scores_of(run: Run) -> pd.DataFrame:
+    """The scores of all held-out X-rays of a cross-validation, in one order."""
+    return read_scores(run.result_folder / SCORES).sort_values("film").reset_index(drop=True)
+
+
+def test_a_job_is_placed_and_can_be_withdrawn_while_it_waits(
+    archive: Path, phantoms: Path, tmp_path: Path, nodes: TwoNodes
+) -> None:
+    nodes.replace_second()
+    job = reading_job(registry.get_card("first"), str(archive / "1"), str(tmp_path / "placed"))
+    run = run_store.start(job, "read-first")
+    assert (run.status.state, run.status.host) == ("waiting", IN_CLUSTER)
+    with pytest.raises(CxrError) as error:
+        run_store.resume(run)
+    assert error.value.code == "run.in-progress"
+    wait_until(lambda: not run.status.alive, LIMIT_S)
+    assert (run.status.state, run.status.result) == ("finished", str(tmp_path / "placed")), run.log_tail()
+    assert len(rows_in(tmp_path / "placed")) == 160
+    with nodes.filled():
+        training = run_store.start(plan(tiny_recipe(), [str(phantoms)], "never"), "tiny")
+        run_store.stop(training)
+    assert training.status.state == "stopped"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
 import psutil
 import pytest
 
-from cxr.cluster.connection import LOOPBACK_ONLY
+from cxr.cluster.connection import LOOPBACK_ONLY, connected
 from tests.support.waiting import wait_until
 
 LIMIT_S = 120.0
@@ -49,6 +50,19 @@ class TwoNodes:
         """Start a second node where it was killed."""
         if self._second is None:
             self._second = self._cluster.add_node(**self._settings)
+
+    @contextmanager
+    def filled(self) -> Iterator[None]:
+        """While it lasts, no node has room for a job that needs some."""
+        with connected() as ray:
+
+            class Idle:
+                def start(self) -> None:
+                    """Nothing."""
+
+            idle = [ray.remote(Idle).options(num_cpus=1).remote() for _ in range(2)]
+            ray.get([one.start.remote() for one in idle])
+            yield
 
     def end(self) -> None:
         """End all nodes."""
