@@ -123,11 +123,14 @@ class Timetable:
         self.report(Phase.TRAINING, images * done / max(epochs, 1), images)
 
     def left_s(self) -> float | None:
-        """The seconds to the end of the job; None before the first phase, or while nothing is known of its speed."""
+        """The seconds to the end of the job; None before its speed is known, and once it is overdue."""
         if self._current < 0 or not (self.from_earlier_jobs or self._computed_s() >= ENOUGH_S):
             return None
         now = self.clock()
-        end = now + self._unsmoothed_s(now)
+        unsmoothed_s = self._unsmoothed_s(now)
+        if unsmoothed_s <= 0:  # it takes longer than ever: better no number than a second that does not pass
+            return None
+        end = now + unsmoothed_s
         if math.isnan(self._end):
             self._end, self._known_since = end, now
         else:

@@ -145,6 +145,14 @@ def test_the_share_never_falls_and_a_resumed_training_counts_what_was_done_befor
     assert shares[0] == pytest.approx(300 / (300 + 200 + 10 + 389), abs=0.1)
 
 
+def test_a_job_that_is_overdue_has_no_time_left_rather_than_a_wrong_one() -> None:
+    training = simulated(Timetable(plans(), from_earlier_jobs=True))
+    assert training.table.left_s() is not None
+    training._pass_s(60)
+    assert training.table.left_s() is None
+    assert training.table.share() <= 1
+
+
 def test_the_phases_of_a_recipe_are_its_own(home: Path) -> None:
     whole = tiny_recipe()
     frozen = tiny_recipe(trunk={"train": "block3"}, augmentation={"noise": 3}, training={"views": 3})
