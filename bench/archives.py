@@ -1,11 +1,12 @@
 """How the reading of an archive grows with its files: time, memory, and its speed as a share of the backbone's own.
 
-    python bench/archives.py [--counts 1000 10000 100000] [--model vgg16-broad] [--heatmaps]
+    python bench/archives.py [--counts 1000 10000 100000] [--model vgg16-broad] [--heatmaps] [--precision int8]
 
 X-rays are noise of 224 px, each another one. Each archive is read by a job in a process of its own, with a model of
 this installation. Before and after it, the model's forward pass alone is timed in a process of its own, on batches in
 memory. Prints a line for each archive: X-rays per second without the start and the loading of the model, the share of
-the backbone's own speed, the peak memory of the process, and the size of the readings.
+the backbone's own speed, the peak memory of the process, and the size of the readings. In int8, which needs a model
+with an engine for it (`cxr models quantize`), the backbone's own speed is that of the engine.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
+
+from cxr.jobs.job import Precision  # noqa: E402
 
 COUNTS = (1_000, 10_000, 100_000)
 SIDE_PX = 224
@@ -36,32 +39,34 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
     parser.add_argument("--model", default="vgg16-broad")
     parser.add_argument("--heatmaps", action="store_true")
+    parser.add_argument("--precision", choices=get_args(Precision), default="auto")
     parser.add_argument("--task", choices=("backbone", "read"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.task == "backbone":
-        print(json.dumps(backbone(asked.model)))
+        print(json.dumps(backbone(asked.model, asked.precision)))
     elif asked.task == "read":
-        print(json.dumps(reading(asked.folder, asked.model, asked.heatmaps)))
+        print(json.dumps(reading(asked.folder, asked.model, asked.heatmaps, asked.precision)))
     else:
         for count in asked.counts:
-            print(json.dumps(archive(count, asked.model, asked.heatmaps)), flush=True)
+            print(json.dumps(archive(count, asked.model, asked.heatmaps, asked.precision)), flush=True)
 
 
-def archive(count: int, model: str, heatmaps: bool) -> dict[str, Any]:
+def archive(count: int, model: str, heatmaps: bool, precision: Precision) -> dict[str, Any]:
     """The figures of an archive of so many X-rays."""
     with tempfile.TemporaryDirectory() as where:
         draw(Path(where) / "archive", count)
-        alone = [in_a_process("backbone", model)["films_s"]]
-        found = in_a_process("read", model, "--folder", where, *["--heatmaps"] * heatmaps)
-        alone.append(in_a_process("backbone", model)["films_s"])
+        how = ("--model", model, "--precision", precision)
+        alone = [in_a_process("backbone", *how)["films_s"]]
+        found = in_a_process("read", *how, "--folder", where, *["--heatmaps"] * heatmaps)
+        alone.append(in_a_process("backbone", *how)["films_s"])
     own = float(np.mean(alone))
     return found | {"backbone_films_s": round(own, 2), "share": round(found["films_s"] / own, 3)}
 
 
-def in_a_process(task: str, model: str, *more: str) -> dict[str, Any]:
+def in_a_process(task: str, *more: str) -> dict[str, Any]:
     """What a task prints as its last line."""
-    command = [sys.executable, __file__, "--task", task, "--model", model, *more]
+    command = [sys.executable, __file__, "--task", task, *more]
     done = subprocess.run(command, env=os.environ, stdout=subprocess.PIPE, check=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
@@ -78,7 +83,7 @@ def draw(folder: Path, count: int) -> None:
         coarse.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC).save(place / f"{number:07d}.png")
 
 
-def reading(where: Path, model: str, heatmaps: bool) -> dict[str, Any]:
+def reading(where: Path, model: str, heatmaps: bool, precision: Precision) -> dict[str, Any]:
     """What the reading of the archive in this folder took, in this process."""
     from cxr.core.stored_data import stored_bytes
     from cxr.jobs import run_store
@@ -87,7 +92,7 @@ def reading(where: Path, model: str, heatmaps: bool) -> dict[str, Any]:
     from cxr.registry import registry
 
     out = where / "out"
-    job = reading_job(registry.get_card(model), str(where / "archive"), str(out), heatmaps)
+    job = reading_job(registry.get_card(model), str(where / "archive"), str(out), heatmaps, precision=precision)
     run = run_store.create(job, f"{job.kind}-{model}")
     begun = time.monotonic()
     execute(run)
@@ -104,17 +109,17 @@ def reading(where: Path, model: str, heatmaps: bool) -> dict[str, Any]:
     }
 
 
-def backbone(model: str) -> dict[str, Any]:
+def backbone(model: str, precision: Precision) -> dict[str, Any]:
     """The images per second of the model's forward pass on batches in memory, in this process."""
     from cxr.inference.archive.reading import BATCH
     from cxr.inference.loading import load_classifier
 
-    classifier = load_classifier(model)
+    forward = (classifier := load_classifier(model, precision)).batch_engine[1]
     pixels = np.zeros((BATCH, classifier.size_px, classifier.size_px, 1), np.uint8)
-    np.asarray(classifier.forward(pixels)[0])
+    np.asarray(forward(pixels)[0])
     begun, batches = time.monotonic(), 0
     while time.monotonic() - begun < TIMED_S:
-        np.asarray(classifier.forward(pixels)[0])
+        np.asarray(forward(pixels)[0])
         batches += 1
     return {"films_s": BATCH * batches / (time.monotonic() - begun)}
 

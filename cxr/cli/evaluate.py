@@ -116,11 +116,11 @@ def evaluate(options: EvaluateOptions) -> None:
         evaluation_text.print_subgroups(groups)
 
 
-def _title(datasets: list[str], readings: Path | None) -> str:
+def _title(datasets: list[str], readings: str | None) -> str:
     """What an evaluation is stored under: its datasets, and that they were read in int8, where they were."""
     from cxr.inference.archive.parts import facts_of
 
-    in_int8 = readings is not None and facts_of(readings).get("precision") == "int8"
+    in_int8 = readings is not None and facts_of(path_of(readings)).get("precision") == "int8"
     return "+".join(datasets) + (" in int8" if in_int8 else "")
 
 

@@ -67,6 +67,7 @@ def quantize_model(
         check_int8_possible()
         model = load_verified(name)
         chosen = quantization_films(model.card, open_datasets(paths), films, progress, steps)
+        progress(0, len(chosen.calibration), MEASURING)
         classifier = build_classifier(model)
         skipped = unquantized(classifier.network)
         numbers = steps.arrays("numbers", partial(measured_numbers, classifier, chosen.calibration, skipped, progress))

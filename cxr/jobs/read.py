@@ -144,7 +144,8 @@ def run(job: Job, journal: RunJournal) -> str:
     journal.update(result=str(folder))
     unreadable = summary.outcomes.get("unreadable", 0)
     missing = f" {counted(unreadable, 'file')} could not be read." if unreadable else ""
-    return f"Read {counted(summary.read, 'X-ray')} with '{card.name}' into {folder}.{missing}"
+    precision = " in int8" if settings.precision == INT8 else ""
+    return f"Read {counted(summary.read, 'X-ray')} with '{card.name}'{precision} into {folder}.{missing}"
 
 
 def _lock_of(folder: AnyPath) -> FileLock:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cxr.evaluation.stored_evaluations import stored_evaluations
 from cxr.jobs.job import JobKind
 from cxr.jobs.run_store import of_kind
 from cxr.registry import registry
@@ -36,6 +37,8 @@ def test_an_engine_is_made_shown_and_read_with(
     summary = answer("read", phantoms / "images", "--out", out, "--precision", "int8")
     assert (summary["precision"], summary["read"]) == ("int8", 160)
     assert answer("read", phantoms / "images", "--out", out, "--resume")["precision"] == "int8"
+    answer("evaluate", "--data", phantoms, "--readings", out, "--save")
+    assert "phantoms in int8" in [one.name for one in stored_evaluations(registry.get_card("first"))]
     answer("models", "quantize", "first", *data, "--detach")
     (run,) = of_kind(JobKind.QUANTIZE)
     assert run.job.model == "first"
