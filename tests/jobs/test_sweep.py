@@ -117,7 +117,7 @@ def test_a_pruned_trial_leaves_no_weights_and_no_model(phantoms: Path, home: Pat
     chosen = composition(recipe, Dataset.open(phantoms))
     device = Device("CPU", "float32")
     trainer = StudyTrainer(recipe, search, chosen.films, chosen.labels, device, RunJournal(run), run.job.inputs)
-    trial = trainer.train(1, search.propose(1, []), [])
+    trial = trainer.train(1, search.propose(1, []) or {}, [])
     assert (trial.state, trial.epochs) == (TrialState.PRUNED, 2)
     assert list(trial_run(run, 1).folder.glob("*.npz")) == []
     with pytest.raises(RunError) as error:
@@ -171,8 +171,9 @@ def test_the_range_test_finds_where_the_loss_falls_and_stores_no_model(phantoms:
     found = read_rate_range(run.result_folder)
     assert found.rates == pytest.approx(rates_of_test()[: len(found.rates)])
     assert found.losses[0] == pytest.approx(found.losses[1], abs=0.5)
-    assert found.suggested < found.lowest
-    assert found.steepest <= found.lowest
+    assert None not in (found.suggested, found.steepest, found.lowest)
+    assert (found.suggested or 0) < (found.lowest or 0)
+    assert (found.steepest or 0) <= (found.lowest or 0)
     assert run.status.state == "finished"
     assert registry.cards() == []
 
@@ -185,8 +186,9 @@ def test_a_range_test_knows_when_the_loss_diverges_and_when_it_falls_nowhere() -
     rising = RateRange(rates, tuple(1.0 + n for n in range(20)))
     assert (rising.steepest, rising.suggested) == (None, None)
     valley = RateRange(rates, tuple(abs(n - 12) / 12 for n in range(20)))
-    assert rates[0] < valley.steepest <= valley.lowest
-    assert valley.suggested == pytest.approx(valley.lowest / 10, rel=0.5)
+    lowest = valley.lowest or 0
+    assert rates[0] < (valley.steepest or 0) <= lowest
+    assert valley.suggested == pytest.approx(lowest / 10, rel=0.5)
 
 
 def test_a_search_is_the_one_that_the_job_asks_for(study: Run) -> None:

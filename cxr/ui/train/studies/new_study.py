@@ -12,9 +12,9 @@ from cxr.core.access import Action
 from cxr.core.number_format import duration
 from cxr.datasets.dataset import Dataset
 from cxr.jobs import run_store
-from cxr.jobs.estimate import estimate
 from cxr.jobs.job import SweepParameters
 from cxr.jobs.model_names import free_name
+from cxr.jobs.study_estimate import study_seconds
 from cxr.jobs.sweep import MAX_TRIALS, sweep_job
 from cxr.jobs.training_plan import known_composition
 from cxr.learning.device import device_without_tensorflow
@@ -41,7 +41,10 @@ INTRODUCTION = (
 OTHER_VALUES = "Change values that are not searched"
 PRESET, TRIALS, METRIC, SEED, NAME = "study_preset", "study_trials", "study_metric", "study_seed", "study_name"
 METRIC_HELP = "The trial with the best value at the epoch that its model is taken from is the best one."
-SHARED = "Trials of a frozen backbone share its features, which are computed once."
+ROUGH = (
+    "Rough estimate from the size of the network and the speed of the processor. Pruned trials make it shorter; trials "
+    "share decoded X-rays and the features of frozen layers."
+)
 
 
 def show_new_study() -> None:
@@ -139,12 +142,6 @@ def _show_estimate(recipe: Recipe, films: Dataset, asked: SweepParameters) -> No
     device = device_without_tensorflow(recipe.training.precision)
     if device is None or asked.preset == PresetName.RATE_TEST:
         return
-    one = estimate(recipe, Counter(films.table["role"]), device, run_store.all_runs()).seconds
-    shared = recipe.trunk.train == "head" and not (recipe.augmentation.active and not recipe.training.views)
-    if shared:
-        st.markdown(f"One training takes {duration(one.low)} to {duration(one.high)}. {SHARED}")
-        return
-    st.markdown(
-        f"Estimated time: {duration(asked.trials * one.low)} to {duration(asked.trials * one.high)}, less where trials "
-        "are pruned."
-    )
+    took = study_seconds(recipe, Counter(films.table["role"]), device, asked.trials)
+    st.markdown(f"Estimated time: {duration(took.low)} to {duration(took.high)}.")
+    st.caption(ROUGH)

@@ -98,8 +98,9 @@ def _entry(item: Hyperparameter) -> dict[str, Value]:
         names = ["off", "on"] if item.kind == "switch" else list(item.choices)
         chosen = st.multiselect(f"Values of {plain(item.label)}", names, **_options(key, "choices"))
         return {"choices": [name == "on" for name in chosen] if item.kind == "switch" else chosen}
-    columns = iter(st.columns([2, 1, 1, 1], vertical_alignment="bottom"))
     ways = [RANGE, LOG_RANGE, LIST] if item.kind in ("whole", "real") else [LIST]
+    way = st.session_state.get(_key(key, "how"), ways[0])
+    columns = iter(st.columns([2, 3] if way == LIST else [2, 1, 1, 1], vertical_alignment="bottom"))
     how = next(columns).selectbox(f"Try for {plain(item.label)}", ways, **_options(key, "how"))
     if how == LIST:
         with next(columns):

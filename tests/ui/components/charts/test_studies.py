@@ -21,7 +21,12 @@ training.batch = { low = 8, high = 16 }
 
 
 def trial(number: int, value: float, rate: float, dropout: float, dense: str, state=TrialState.COMPLETE) -> Trial:
-    values = {"optimiser.rate": rate, "head.dropout": dropout, "head.dense": dense, "training.batch": 8}
+    values: dict[str, str | float] = {
+        "optimiser.rate": rate,
+        "head.dropout": dropout,
+        "head.dense": dense,
+        "training.batch": 8,
+    }
     return Trial(number, values, state, value, 0.5, (value,), 1)
 
 
