@@ -32,7 +32,7 @@ class Workers(Generic[Task]):
 
 
 @dataclass(eq=False)
-class _Crew(Generic[Task]):
+class Crew(Generic[Task]):
     """The workers of one piece of work, and what each of them has."""
 
     ray: Any
@@ -66,13 +66,17 @@ class _Crew(Generic[Task]):
                         return
                     self.busy[self.workers.hand(worker, task)] = (worker, task)
 
-    def finished(self) -> Generator[tuple[Task, Any], None, None]:
+    def has(self, task: Task) -> bool:
+        """Whether a worker has this task."""
+        return any(task is handed for _, handed in self.busy.values())
+
+    def finished(self, wait_s: float = WAIT_S) -> Generator[tuple[Task, Any], None, None]:
         """What has been finished since the last look; a worker that has died is taken out."""
         references = [*self.busy, *self.starting]
         if not references:
-            time.sleep(WAIT_S)
+            time.sleep(wait_s)
             return
-        done, _ = self.ray.wait(references, num_returns=len(references), timeout=WAIT_S)
+        done, _ = self.ray.wait(references, num_returns=len(references), timeout=wait_s)
         for reference in done:
             if reference in self.starting:
                 worker = self.starting.pop(reference)
@@ -127,7 +131,7 @@ def spread(
     `check` is told the number of workers at work again and again, and ends everything by raising. What a task raises is
     raised here.
     """
-    source, crew = iter(tasks), _Crew(ray, workers)
+    source, crew = iter(tasks), Crew(ray, workers)
     try:
         while crew.busy or crew.again or not crew.all_handed_out:
             crew.grow()

@@ -22,6 +22,7 @@ from cxr.evaluation.scores import score_table
 from cxr.jobs import run_store
 from cxr.jobs.copies_in_run import films_of_run
 from cxr.jobs.estimate import rates_of_kind
+from cxr.jobs.executors import is_placed
 from cxr.jobs.input_check_training import TrainedInputCheck, train_input_check
 from cxr.jobs.job import Job
 from cxr.jobs.leakage import copy_warnings, leakage_warnings
@@ -75,6 +76,10 @@ def _train(job: Job, journal: RunJournal, stages: Stages) -> TrainedModel:
     started = time.monotonic() - sum(row.get("seconds", 0) for row in run.history())  # of the epochs before a resume
     recipe = Recipe.from_toml(job.training.recipe_toml)
     device = find_device(recipe.training.precision)  # before all that imports TensorFlow, as it silences the import
+    if is_placed():
+        from cxr.cluster.features import features_in_cluster
+
+        device = replace(device, elsewhere=features_in_cluster)
     from cxr.learning.training import train
 
     films = _selected_films(job, recipe, device, journal)

@@ -33,6 +33,10 @@ CACHE_BYTES = {"pixels": 10_000_000_000, "features": 30_000_000_000}  # limits; 
 PLAIN = -1  # the number of the view without augmentation
 
 Progress = Callable[[int, int], None]
+Forward = Callable[[NDArray[np.uint8]], NDArray[Any]]
+# Computes the features of batches on other machines as well: (frozen part, recipe, batches, how it is done here) -> the
+# number of each batch with its features, in any order.
+Elsewhere = Callable[[Any, Recipe, Iterator[NDArray[np.uint8]], Forward], Iterable[tuple[int, NDArray[Any]]]]
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,13 @@ def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTabl
 
 
 def feature_table(
-    frozen: Any, recipe: Recipe, films: NDArray[np.int64], pixels: PixelTable, views: int, progress: Progress
+    frozen: Any,
+    recipe: Recipe,
+    films: NDArray[np.int64],
+    pixels: PixelTable,
+    views: int,
+    progress: Progress,
+    elsewhere: Elsewhere | None = None,
 ) -> FeatureTable:
     """The output of the frozen part for the given films: without augmentation (no views), or of each film's views.
 
@@ -173,15 +183,25 @@ def feature_table(
         plain = pixels.table.take(np.array(film))
         return plain if view == PLAIN else augment(plain, settings, view_rng(seed, digests[film], view))
 
+    forward = forward_of(frozen)
+    if elsewhere is None:
+        table = _fill(store, keys, image, lambda batches: enumerate(map(forward, batches)), progress)
+    else:
+        table = _fill(store, keys, image, lambda batches: elsewhere(frozen, recipe, batches, forward), progress)
+    numbers = np.full((len(digests), len(view_numbers)), -1, np.int64)
+    numbers[films] = table.row_numbers.reshape(len(films), -1)
+    return FeatureTable(table.rows, numbers)
+
+
+def forward_of(frozen: Any) -> Forward:
+    """What computes the output of the frozen part for a batch of images."""
+
     def forward(batch: NDArray[np.uint8]) -> NDArray[Any]:
         missing = BATCH - len(batch)  # always a full batch: one graph, and the same result for the same film
         padded = np.pad(batch, ((0, missing), (0, 0), (0, 0))) if missing else batch
         return np.asarray(frozen.predict_on_batch(padded[..., None].astype(np.float32)))[: len(batch)]
 
-    table = _fill(store, keys, image, forward, progress)
-    numbers = np.full((len(digests), len(view_numbers)), -1, np.int64)
-    numbers[films] = table.row_numbers.reshape(len(films), -1)
-    return FeatureTable(table.rows, numbers)
+    return forward
 
 
 def make_room(store: FeatureStore, rows: int) -> None:
@@ -245,7 +265,7 @@ def _fill(
     store: FeatureStore,
     keys: Sequence[bytes],
     image: Callable[[int], Any],
-    forward: Callable[[NDArray[np.uint8]], NDArray[Any]],
+    forward: Callable[[Iterator[NDArray[np.uint8]]], Iterable[tuple[int, NDArray[Any]]]],
     progress: Progress,
 ) -> FeatureTable:
     """The table of all keys; missing rows are computed, and their images prepared ahead of the network."""
@@ -254,9 +274,9 @@ def _fill(
     missing = sorted(k for key, k in first_of.items() if key not in known)
     done = 0
     with ThreadPoolExecutor(DECODERS) as pool:
-        for batch in _batches(_ahead(pool, image, missing), BATCH):
-            store.append([keys[k] for k in missing[done : done + len(batch)]], forward(np.stack(batch)))
-            done += len(batch)
+        for number, rows in forward(map(np.stack, _batches(_ahead(pool, image, missing), BATCH))):
+            store.append([keys[k] for k in missing[number * BATCH : number * BATCH + len(rows)]], rows)
+            done += len(rows)
             progress(done, len(missing))
     by_key = store.row_by_key()
     return FeatureTable(store.rows(), np.array([[by_key[key]] for key in keys], np.int64))

@@ -109,7 +109,7 @@ def prepare(
             network.model.get_layer("whitening").set_weights(whitening)
         starting_weights = "" if known else load_starting_weights(network.model, recipe)
     # Outside the scope: several GPUs would each get the whole batch.
-    inputs = known.of(network) if known else _inputs(recipe, network, films, journal)
+    inputs = known.of(network) if known else _inputs(recipe, network, films, device, journal)
     shared.keep_features(recipe, device.precision, inputs)
     sources = films.dataset.table["source"].to_numpy()
     batches = EpochBatches(recipe, inputs, films.indices("train"), films.targets, sources)
@@ -164,7 +164,7 @@ def _read_films(recipe: Recipe, dataset: Dataset, labels: LabelSpace, journal: J
     return ReadFilms(dataset, pixels, labels.targets(dataset.labels))
 
 
-def _inputs(recipe: Recipe, network: Network, films: ReadFilms, journal: Journal) -> TrainingInputs:
+def _inputs(recipe: Recipe, network: Network, films: ReadFilms, device: Device, journal: Journal) -> TrainingInputs:
     """The trained model with its inputs: images where the backbone is trained, otherwise its frozen features."""
     settings, seed, pixels = recipe.augmentation, recipe.training.seed, films.pixels
     fresh_views = settings.active and not recipe.training.views
@@ -176,12 +176,12 @@ def _inputs(recipe: Recipe, network: Network, films: ReadFilms, journal: Journal
         views = AugmentedViews(table.rows, table.row_numbers[:, 0], digests, settings, seed, processes_for())
         return TrainingInputs(whole, table, table, views if fresh_views else None)
     count = _counter(journal, Phase.COMPUTING_FEATURES)
-    frozen = network.frozen_part
+    frozen, elsewhere = network.frozen_part, device.elsewhere
     if settings.active:
-        rows = feature_table(frozen, recipe, films.indices("train"), pixels, recipe.training.views, count)
-        plain = feature_table(frozen, recipe, films.held_out, pixels, 0, count)
+        rows = feature_table(frozen, recipe, films.indices("train"), pixels, recipe.training.views, count, elsewhere)
+        plain = feature_table(frozen, recipe, films.held_out, pixels, 0, count, elsewhere)
     else:
-        rows = plain = feature_table(frozen, recipe, np.arange(len(films.dataset)), pixels, 0, count)
+        rows = plain = feature_table(frozen, recipe, np.arange(len(films.dataset)), pixels, 0, count, elsewhere)
     return TrainingInputs(network.trainable_part, rows, plain, None)
 
 

@@ -15,16 +15,13 @@ import pyarrow as pa
 import pytest
 
 from cxr.core.errors import CxrError
-from cxr.evaluation.scores import read_scores
 from cxr.inference.archive import parts
 from cxr.inference.archive.parts import finished_parts
 from cxr.jobs import run_store
-from cxr.jobs.crossval import crossval_job
-from cxr.jobs.crossval_result import PART as PART_COLUMN
 from cxr.jobs.job import Job, ReadParameters, SweepParameters
 from cxr.jobs.kinds import execute
 from cxr.jobs.read import reading_job
-from cxr.jobs.run import IN_CLUSTER, SCORES, Run
+from cxr.jobs.run import IN_CLUSTER, Run
 from cxr.jobs.sweep import sweep_job
 from cxr.jobs.training_plan import plan
 from cxr.registry import registry
@@ -59,10 +56,20 @@ def executed(job: Job) -> Run:
     return run
 
 
-def read(archive: Path, out: Path) -> Run:
-    """The run that has read the archive."""
+def reading(archive: Path, out: Path) -> Job:
+    """The job of reading the archive."""
     job = reading_job(registry.get_card("first"), str(archive), str(out))
-    return executed(Job(replace(job.parameters_as(ReadParameters), part_rows=PART), job.inputs))
+    return Job(replace(job.parameters_as(ReadParameters), part_rows=PART), job.inputs)
+
+
+def placed(archive: Path, out: Path) -> Run:
+    """The run that has read the archive, on the node where the cluster has placed it."""
+    run = run_store.start(reading(archive, out), "read-first")
+    with pytest.raises(CxrError) as error:
+        run_store.resume(run)
+    assert error.value.code == "run.in-progress"
+    wait_until(lambda: not run.status.alive, LIMIT_S)
+    return run
 
 
 def rows_in(out: Path) -> pd.DataFrame:
@@ -84,30 +91,25 @@ def while_the_second_node_dies(nodes: TwoNodes, working_at: str, work: Callable[
 
 
 def test_an_archive_is_read_to_the_end_by_the_node_that_is_left(
-    archive: Path, tmp_path: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
+    archive: Path, phantoms: Path, tmp_path: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "cluster"
-    while_the_second_node_dies(nodes, "PartReader.read", partial(read, archive, out))
+    run = while_the_second_node_dies(nodes, "PartReader.read", partial(placed, archive, out))
+    assert run.status.result == str(out)
+    with nodes.filled():
+        waiting = run_store.start(plan(tiny_recipe(), [str(phantoms)], "never"), "tiny")
+        assert (waiting.status.state, waiting.status.host) == ("waiting", IN_CLUSTER)
+        run_store.stop(waiting)
+    assert waiting.status.state == "stopped"
     monkeypatch.delenv("CXR_CLUSTER")
-    read(archive, tmp_path / "alone")
+    executed(reading(archive, tmp_path / "alone"))
     found, wanted = rows_in(out), rows_in(tmp_path / "alone")
-    numbers = [name for name in wanted if name.startswith("p_") or name == "positive_probability"]
+    assert len(found) == COPIES * 160 + 1
+    numbers = [name for name in map(str, wanted) if name.startswith("p_") or name == "positive_probability"]
     np.testing.assert_allclose(found[numbers], wanted[numbers], atol=1e-5)
     columns = [name for name in wanted if name not in (*numbers, "reasons", "warnings")]
     assert found[columns].equals(wanted[columns])
     assert [list(row) for row in found["warnings"].dropna()] == [list(row) for row in wanted["warnings"].dropna()]
-    assert len(found) == COPIES * 160 + 1
-
-
-def test_the_folds_of_a_cross_validation_run_side_by_side(
-    phantoms: Path, nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = crossval_job(tiny_recipe(training={"epochs": EPOCHS}), [str(phantoms)], 3)
-    run = while_the_second_node_dies(nodes, "PartTrainer.train_fold", partial(executed, job))
-    monkeypatch.delenv("CXR_CLUSTER")
-    found, wanted = scores_of(run), scores_of(executed(job))
-    assert found[["film", PART_COLUMN]].equals(wanted[["film", PART_COLUMN]])
-    np.testing.assert_allclose(found["p_normal"], wanted["p_normal"], atol=ALIKE)
 
 
 def test_the_trials_of_a_study_run_side_by_side(
@@ -121,28 +123,4 @@ def test_the_trials_of_a_study_run_side_by_side(
     assert [trial.number for trial in found] == list(range(1, TRIALS + 1))
     assert [trial.values for trial in found] == [trial.values for trial in wanted]
     for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_allclose(one.curve, other.curve, atol=ALIKE)
-
-
-def scores_of(run: Run) -> pd.DataFrame:
-    """The scores of all held-out X-rays of a cross-validation, in one order."""
-    return read_scores(run.result_folder / SCORES).sort_values("film").reset_index(drop=True)
-
-
-def test_a_job_is_placed_and_can_be_withdrawn_while_it_waits(
-    archive: Path, phantoms: Path, tmp_path: Path, nodes: TwoNodes
-) -> None:
-    nodes.replace_second()
-    job = reading_job(registry.get_card("first"), str(archive / "1"), str(tmp_path / "placed"))
-    run = run_store.start(job, "read-first")
-    assert (run.status.state, run.status.host) == ("waiting", IN_CLUSTER)
-    with pytest.raises(CxrError) as error:
-        run_store.resume(run)
-    assert error.value.code == "run.in-progress"
-    wait_until(lambda: not run.status.alive, LIMIT_S)
-    assert (run.status.state, run.status.result) == ("finished", str(tmp_path / "placed")), run.log_tail()
-    assert len(rows_in(tmp_path / "placed")) == 160
-    with nodes.filled():
-        training = run_store.start(plan(tiny_recipe(), [str(phantoms)], "never"), "tiny")
-        run_store.stop(training)
-    assert training.status.state == "stopped"
+        np.testing.assert_allclose(np.array(one.curve, float), np.array(other.curve, float), atol=ALIKE)

@@ -1,10 +1,9 @@
-"""Tasks over workers that may die: what is handed to whom, without Ray, whose part an object of the test plays."""
+"""Tasks over workers that may die: what is handed to whom."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,103 +12,67 @@ from cxr.cluster import spread as spread_module
 from cxr.cluster.room import Room, room_for_network
 from cxr.cluster.spread import MOST_ATTEMPTS, Workers, spread
 from cxr.core.errors import DatasetError, RunError
-
-
-class RayError(Exception):
-    """Stands for the errors of Ray."""
-
-
-class RayTaskError(RayError):
-    """Stands for the error of a task, with its cause."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__()
-        self.cause = cause
+from tests.support.fake_ray import FakeRay, FakeRayError, FakeWorker, Reference
 
 
 @dataclass(eq=False)
-class Worker:
+class Squarer:
     """A worker that squares numbers until it dies at one of them."""
 
     dies_at: frozenset[int] = frozenset()
     squared: list[int] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.start = SimpleNamespace(remote=lambda: Reference(lambda: None))
+    def start(self) -> None:
+        """Nothing."""
 
     def square(self, number: int) -> int:
         if number in self.dies_at:
-            raise RayError
+            raise FakeRayError
         if number < 0:
-            raise RayTaskError(DatasetError("Negative.", code="negative"))
+            raise DatasetError("Negative.", code="negative")
         self.squared.append(number)
         return number**2
 
 
-@dataclass(eq=False)
-class Reference:
-    """Stands for a reference to a result."""
-
-    result: Callable[[], Any]
-
-
-class FakeRay:
-    """A cluster in which everything has finished when somebody looks."""
-
-    exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
-
-    def __init__(self) -> None:
-        self.killed: list[Worker] = []
-
-    def wait(self, references: list[Reference], num_returns: int, timeout: float) -> tuple[list[Reference], list[Any]]:
-        return references[:num_returns], []
-
-    def get(self, reference: Reference) -> Any:
-        return reference.result()
-
-    def kill(self, worker: Worker) -> None:
-        self.killed.append(worker)
-
-
 def results(
-    numbers: list[int], crew: list[Worker], most: int = 2, check: Callable[[int], None] = lambda _: None
+    numbers: list[int], crew: list[Squarer], most: int = 2, check: Callable[[int], None] = lambda _: None
 ) -> tuple[dict[int, int], FakeRay]:
     """The results of these tasks by workers that are made in this order."""
     ray, unmade = FakeRay(), iter(crew)
 
-    def hand(worker: Worker, number: int) -> Reference:
-        return Reference(lambda: worker.square(number))
+    def hand(worker: FakeWorker, number: int) -> Reference:
+        return worker.square.remote(number)
 
-    workers: Workers[int] = Workers(lambda: next(unmade), hand, lambda: most)
+    workers: Workers[int] = Workers(lambda: FakeWorker(next(unmade)), hand, lambda: most)
     return dict(spread(ray, workers, numbers, check)), ray
 
 
 def test_every_task_is_done_once_by_all_workers() -> None:
-    crew = [Worker(), Worker()]
+    crew = [Squarer(), Squarer()]
     found, ray = results(list(range(20)), crew)
     assert found == {number: number**2 for number in range(20)}
     assert sorted(crew[0].squared + crew[1].squared) == list(range(20))
     assert min(len(worker.squared) for worker in crew) >= 8
-    assert ray.killed == crew  # at the end
+    assert [worker.inner for worker in ray.killed] == crew  # at the end
 
 
 def test_the_tasks_of_a_worker_that_dies_go_to_others_and_it_is_replaced() -> None:
-    crew = [Worker(dies_at=frozenset({4})), Worker(), Worker()]
+    crew = [Squarer(dies_at=frozenset({4})), Squarer(), Squarer()]
     found, ray = results(list(range(20)), crew)
     assert found == {number: number**2 for number in range(20)}
     assert crew[2].squared
-    assert ray.killed[0] is crew[0]
+    assert ray.killed[0].inner is crew[0]
 
 
 def test_a_task_that_ends_every_worker_ends_the_work() -> None:
-    crew = [Worker(dies_at=frozenset({3})) for _ in range(MOST_ATTEMPTS + 2)]
+    crew = [Squarer(dies_at=frozenset({3})) for _ in range(MOST_ATTEMPTS + 2)]
     with pytest.raises(RunError) as error:
         results(list(range(8)), crew)
     assert error.value.code == "run.workers-died"
 
 
 def test_what_a_task_raises_is_raised_and_ends_all_workers() -> None:
-    crew = [Worker(), Worker()]
+    crew = [Squarer(), Squarer()]
     with pytest.raises(DatasetError) as error:
         results([1, 2, -3, 4], crew)
     assert error.value.code == "dataset.negative"

@@ -60,7 +60,8 @@ class TwoNodes:
                 def start(self) -> None:
                     """Nothing."""
 
-            idle = [ray.remote(Idle).options(num_cpus=1).remote() for _ in range(2)]
+            count = sum(node["Alive"] for node in ray.nodes())
+            idle = [ray.remote(Idle).options(num_cpus=1).remote() for _ in range(count)]
             ray.get([one.start.remote() for one in idle])
             yield
 
