@@ -46,8 +46,10 @@ def list_(kind: Kind = None, tag: Tags = None, text: Text = "", as_json: Json = 
 
 @app.command("show")
 def show(run_id: RunId, as_json: Json = False) -> None:
-    """Show a job's state, history and latest log lines."""
+    """Show a job's state, history and latest log lines, and the figures of a finished cross-validation."""
+    from cxr.cli.crossval_text import print_result
     from cxr.jobs import run_store
+    from cxr.jobs.crossval_result import stored_result
 
     run = run_store.find(run_id)
     if as_json:
@@ -59,6 +61,8 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     typer.echo(console.notes_text(run), nl=False)
     for row in run.history():
         typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
+    if stored_result(run):
+        print_result(run)
     typer.echo("\n".join(run.log_tail(10)))
 
 

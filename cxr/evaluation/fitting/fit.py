@@ -53,13 +53,20 @@ class CrossFit:
 def fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int = 0) -> Fit:
     """The fit to all these X-rays."""
     films.check()
-    return _fit(films, layer, target, seed)
+    return _fit(films, layer, target, seed, _may_fit_layer(films))
 
 
-def _fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int) -> Fit:
-    """The fit to these X-rays, which may be those of some of the folds and few."""
+def _may_fit_layer(films: LocalFilms) -> bool:
+    """Whether there are enough patients on each side for the last layer to be fitted."""
+    sides = [films.patient[films.has_finding == side] for side in (False, True)]
+    return min(len(np.unique(side)) for side in sides) >= MIN_PATIENTS
+
+
+def _fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int, with_layer: bool) -> Fit:
+    """The fit to these X-rays, which may be those of some of the folds and few; of the last layer too if it may be."""
     folds = patient_folds(films, seed)
-    penalty, apart = _chosen_penalty(films, layer, folds)
+    trained = softmax(layer.logits(films.features))
+    penalty, apart = _chosen_penalty(films, layer, folds, trained) if with_layer else (None, trained)
     fitted = layer if penalty is None else fit_last_layer(layer, films.features, films.targets, penalty)
     temperature = fit_temperature(apart, films.targets.astype(float)).value
     apart = apply_temperature(apart, temperature)
@@ -70,14 +77,15 @@ def _fit(films: LocalFilms, layer: LastLayer, target: OperatingTarget, seed: int
 def cross_fit(
     films: LocalFilms, layer: LastLayer, target: OperatingTarget, coverage: float = COVERAGE, seed: int = 0
 ) -> CrossFit:
-    """Every X-ray read by a fit that did not use its patient."""
+    """Every X-ray read by a fit that did not use its patient, and that may fit what a fit to all X-rays may."""
     films.check()
+    with_layer = _may_fit_layer(films)
     question, fold = SetQuestion.of(films), patient_folds(films, seed + 1)
     probabilities, positive, thresholds = np.empty_like(films.probabilities), np.empty(len(fold), bool), []
     answers = np.empty((len(fold), len(question.answers)), bool)
     for number in np.unique(fold):
         rows, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        fitted = _fit(films.subset(others), layer, target, seed)
+        fitted = _fit(films.subset(others), layer, target, seed, with_layer)
         probabilities[rows] = fitted.probabilities(films.features[rows])
         positive[rows] = score_of(probabilities[rows], films.labels) >= fitted.threshold
         thresholds.append(fitted.threshold)
@@ -87,12 +95,10 @@ def cross_fit(
     return CrossFit(probabilities, positive, tuple(thresholds), answers)
 
 
-def _chosen_penalty(films: LocalFilms, layer: LastLayer, folds: Indexes) -> tuple[float | None, Floats]:
+def _chosen_penalty(
+    films: LocalFilms, layer: LastLayer, folds: Indexes, trained: Floats
+) -> tuple[float | None, Floats]:
     """The penalty of the best last layer, None for the trained one; and the probabilities that chose it."""
-    trained = softmax(layer.logits(films.features))
-    patients = [len(np.unique(films.patient[films.has_finding == side])) for side in (False, True)]
-    if min(patients) < MIN_PATIENTS:
-        return None, trained
     best, chosen, loss = None, trained, _losses(trained, films.targets)
     for penalty in PENALTIES:
         apart = np.empty_like(trained)

@@ -124,3 +124,12 @@ def test_the_number_of_x_rays_for_a_width_is_the_smallest(share, width, films):
     needed = films_needed(share, width)
     assert needed == pytest.approx(films, rel=0.05)
     assert wide(needed) <= width < wide(needed - 1)
+
+
+def test_the_figures_are_of_fits_that_may_fit_the_last_layer_where_the_stored_fit_may():
+    films = hospital(32, 32, hidden=2.5)  # 25 or 26 of each side in the fits that give the figures
+    assert fit(films, LAYER, SPECIFIC).penalty is not None
+    crossed = cross_fit(films, LAYER, SPECIFIC)
+    correct = (crossed.probabilities[:, 0] < 0.5) == films.has_finding
+    before = (films.probabilities[:, 0] < 0.5) == films.has_finding
+    assert correct.mean() > before.mean() + 0.1
