@@ -197,13 +197,15 @@ def _read_missing_parts(folder: AnyPath, settings: ArchiveSettings, journal: Run
         return
     journal.phase(Phase.LOADING_MODEL)
     missing = (file for file in listed_from(folder / LISTING, 0) if file[0] // settings.part_rows not in finished)
-    begun, first = time.monotonic(), done
+    begun = first = 0.0
     read = _in_cluster if cluster_address() else _in_this_process
     with closing(read(folder, settings, missing, journal)) as counts:
         for count, is_stored in counts:
             done += count
             journal.phase(Phase.READING_IMAGES, done, settings.files)
-            if is_stored:
+            if not begun:  # after the start and the loading of the model
+                begun, first = time.monotonic(), done
+            elif is_stored:
                 journal.update(films_s=round((done - first) / (time.monotonic() - begun), 2))
     count_archive(folder, card_of(settings.model, settings.version))
 
@@ -211,8 +213,9 @@ def _read_missing_parts(folder: AnyPath, settings: ArchiveSettings, journal: Run
 def _in_this_process(
     folder: AnyPath, settings: ArchiveSettings, files: Iterator[tuple[int, str]], journal: RunJournal
 ) -> Generator[tuple[int, bool], None, None]:
-    """How many files more were read, and whether a part was stored with them."""
+    """How many files more were read, and whether a part was stored with them; first none, when the model is loaded."""
     classifier = load_classifier(settings.model, settings.precision)
+    yield 0, False
     table = _table(settings, classifier.card)
     with (
         closing(decoders()) as pool,

@@ -21,9 +21,7 @@ class Device:
     precision: str  # "float32" or "bfloat16"
     strategy: Any = None
     why: str = ""  # the reason for the precision, as the end of a sentence
-    elsewhere: Any = (
-        None  # `cxr.learning.features.Elsewhere`: other machines that compute features; None: this one alone
-    )
+    elsewhere: Any = None  # other machines that compute features (`cxr.learning.features.Elsewhere`); None: this alone
 
     def scope(self) -> AbstractContextManager[Any]:
         """A context to build and compile a network in, so that several GPUs share the work."""
