@@ -45,7 +45,7 @@ def scores_p(readings: Tally, reference: Tally) -> float | None:
 
 def input_check_p(readings: Tally, reference: Tally) -> float | None:
     """Whether the input check rejects or questions a larger share."""
-    from scipy.special import gammaln, logsumexp
+    from scipy.special import gammaln
 
     if not readings.checked or not reference.checked:
         return None
@@ -57,7 +57,7 @@ def input_check_p(readings: Tally, reference: Tally) -> float | None:
         return gammaln(np.add(n, 1)) - gammaln(np.add(k, 1)) - gammaln(np.subtract(n, k) + 1)
 
     logs = np.asarray(log_choose(marked, counts)) + np.asarray(log_choose(whole - marked, drawn - counts))
-    return min(1.0, float(np.exp(logsumexp(logs) - np.asarray(log_choose(whole, drawn)))))
+    return min(1.0, float(np.exp(logs - np.asarray(log_choose(whole, drawn))).sum()))
 
 
 def features_p(readings: Tally, reference: Tally) -> float | None:

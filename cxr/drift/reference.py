@@ -22,7 +22,7 @@ from cxr.core.bounded_files import read_regular
 from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.labels import LabelSpace
 from cxr.drift.store import MAX_FILE_BYTES, REFERENCE, WEEK, folder_of, weeks
-from cxr.drift.tally import Tally, histogram, observe
+from cxr.drift.tally import Tally, histogram, observe, total
 from cxr.registry import registry
 from cxr.registry.card import Card
 
@@ -121,16 +121,13 @@ def take_weeks(name: str, first: str, last: str) -> DriftReference:
     if not (WEEK.fullmatch(first) and WEEK.fullmatch(last)):
         raise RegistryError("Weeks are written as 2026-W48.", code="not-a-week")
     with audited(Action.EVALUATE_MODEL, name, card.version, more="drift reference"):
-        total = Tally()
-        for week, tally in weeks(card.version).items():
-            if first <= week <= last:
-                total = total.plus(tally)
-        if total.scored < FEWEST:
+        usual = total([tally for week, tally in weeks(card.version).items() if first <= week <= last])
+        if usual.scored < FEWEST:
             raise RegistryError(
-                f"These weeks have {total.scored} readings with a score; a reference needs {FEWEST}.",
+                f"These weeks have {usual.scored} readings with a score; a reference needs {FEWEST}.",
                 code="too-few-readings",
             )
-        return _store(card, DriftReference(WEEKS, total, first, last))
+        return _store(card, DriftReference(WEEKS, usual, first, last))
 
 
 def forget_reference(name: str) -> None:

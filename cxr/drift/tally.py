@@ -7,9 +7,10 @@ from these X-rays; their sums and the sums of their products give mean and covar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,10 +105,7 @@ class Tally:
         observations = list(observations)
         scores = [one.score for one in observations if one.score is not None]
         places = [one.places for one in observations if one.places is not None]
-        reasons: dict[str, int] = {}
-        for one in observations:
-            for reason in one.reasons:
-                reasons[reason] = reasons.get(reason, 0) + 1
+        reasons = dict(Counter(reason for one in observations for reason in one.reasons))
         found = np.stack(places) if places else np.zeros((0, 0))
         products = (found.T @ found)[np.triu_indices(found.shape[1])]
         return cls(
@@ -123,22 +121,29 @@ class Tally:
         )
 
     def plus(self, other: Tally) -> Tally:
-        """The counts of both; where their places are of different input checks, those of the other alone."""
-        whole = {name: getattr(self, name) + getattr(other, name) for name in ("checked", "questioned", "rejected")}
-        reasons = {
-            name: self.reasons.get(name, 0) + other.reasons.get(name, 0) for name in self.reasons | other.reasons
-        }
-        scores = tuple(int(count) for count in np.add(self.scores, other.scores))
-        of_places: dict[str, Any] = {name: getattr(self, name) for name in ("places", "sums", "products", "basis")}
-        if other.places and (not self.places or self.basis != other.basis):
-            of_places = {name: getattr(other, name) for name in of_places}
-        elif other.places:
-            of_places |= {
-                "places": self.places + other.places,
-                "sums": _rounded(np.add(self.sums, other.sums)),
-                "products": _rounded(np.add(self.products, other.products)),
-            }
-        return Tally(**whole, reasons=reasons, scores=scores, **of_places)
+        """The counts of both."""
+        return total([self, other])
+
+
+def total(tallies: Sequence[Tally]) -> Tally:
+    """The counts of all; where their places are of different input checks, those of the last one alone."""
+    with_places = [tally for tally in tallies if tally.places]
+    basis = with_places[-1].basis if with_places else ""
+    same = [tally for tally in with_places if tally.basis == basis]
+    reasons: Counter[str] = Counter()
+    for tally in tallies:
+        reasons.update(tally.reasons)
+    return Tally(
+        checked=sum(tally.checked for tally in tallies),
+        questioned=sum(tally.questioned for tally in tallies),
+        rejected=sum(tally.rejected for tally in tallies),
+        reasons=dict(reasons),
+        scores=tuple(np.sum([tally.scores for tally in tallies], axis=0).tolist()) if tallies else (0,) * BINS,
+        places=sum(tally.places for tally in same),
+        sums=_rounded(np.sum([tally.sums for tally in same], axis=0)) if same else (),
+        products=_rounded(np.sum([tally.products for tally in same], axis=0)) if same else (),
+        basis=basis,
+    )
 
 
 def centers() -> Floats:
@@ -182,4 +187,4 @@ def places_of(features: Floats, check: InputCheck) -> Floats:
 
 
 def _rounded(values: Floats) -> tuple[float, ...]:
-    return tuple(float(value) for value in np.round(np.asarray(values, float), DECIMALS))
+    return tuple(np.round(np.asarray(values, float), DECIMALS).tolist())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from cxr.drift.departure import Measure, p_value
 from cxr.drift.reference import WEEKS, DriftReference, reference_of
 from cxr.drift.store import weeks
-from cxr.drift.tally import Tally
+from cxr.drift.tally import Tally, total
 from cxr.registry.card import Card
 
 ALPHA = 0.05  # a year
@@ -112,9 +112,10 @@ def _windows(week: str, of_weeks: dict[str, Tally]) -> Iterable[tuple[int, Tally
         inside = [tally for other, tally in of_weeks.items() if end - count < _number(other) <= end]
         if len(inside) > held:
             held = len(inside)
-            yield count, reduce(Tally.plus, inside)
+            yield count, total(inside)
 
 
+@lru_cache(1024)
 def _number(week: str) -> int:
     """The week's place in time, counted in weeks."""
     year, number = week.split("-W")
