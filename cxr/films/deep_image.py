@@ -84,6 +84,13 @@ class DeepImage:
         corners = apply(np.array([[0, 1], [2, 3]], np.uint8))
         return replace(self, samples=apply(self.samples), acquisition=self.acquisition.moved(corners))
 
+    def through(self, center: float, width: float) -> DeepImage:
+        """The image as it is read through this window, in the file's own unit, instead of its own."""
+        codes = np.arange(len(self.rendering), dtype=np.float64)
+        gray = _between(self.slope * codes + self.intercept, center - width / 2, center + width / 2)
+        rendering = np.rint(255 * (1 - gray if self.is_inverted else gray)).astype(np.uint8)
+        return replace(self, rendering=rendering, windows=((center, width), *self.windows[: MAX_WINDOWS - 1]))
+
     def or_gray(self, pixels: NDArray[np.uint8]) -> DeepImage:
         """This image, or that of its gray pixels where a damaged header has numbers that mean nothing."""
         numbers = [self.slope, self.intercept, *(number for window in self.windows for number in window)]

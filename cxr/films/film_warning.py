@@ -56,6 +56,11 @@ class FilmWarning(StrEnum):
         "They may identify the patient and may mislead the model.",
     )
     UNUSABLE_WINDOW = "unusable-window", "The window in the DICOM header is invalid; the full range of values is shown."
+    NARROW_WINDOW = (
+        "narrow-window",
+        "The window in the DICOM header shows a small part of the gray levels only, so that most of the image is black "
+        "or white. Use all gray levels.",
+    )
     LONG_TAILS = (
         "long-tails",
         "Some pixels are far brighter or darker than the rest, such as defects, metal or a border, and are shown as "
@@ -96,6 +101,10 @@ class FilmWarning(StrEnum):
     ROTATED_180 = "corrected-rotated-180", _corrected("rotated by 180°")
     FLIPPED_VERTICALLY = "corrected-flipped-vertically", _corrected("flipped vertically")
     ROTATED_LEFT = "corrected-rotated-left", _corrected("rotated by 90° to the left")
+    WIDENED = (
+        "corrected-widened",
+        "All gray levels were used instead of the window in the DICOM header, at the reader's request.",
+    )
     ROTATED_RIGHT = "corrected-rotated-right", _corrected("rotated by 90° to the right")
 
 

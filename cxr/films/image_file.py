@@ -56,7 +56,8 @@ def decode_image(data: bytes, deep: bool = False) -> DecodedImage:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ReadFailure.TOO_MANY_PIXELS.error from None
     except UnidentifiedImageError:
-        raise ReadFailure.NOT_AN_IMAGE.error from None
+        is_pdf = data[:1024].lstrip().startswith(b"%PDF-")
+        raise (ReadFailure.PDF if is_pdf else ReadFailure.NOT_AN_IMAGE).error from None
     except Exception:
         raise ReadFailure.DAMAGED_IMAGE.error from None
 

@@ -50,6 +50,7 @@ class ReadFailure(StrEnum):
         FilmTooLarge,
         "Decoding the image takes more memory than one image may have. Export it at a lower resolution.",
     )
+    PDF = "pdf", UnreadableFilm, "The file is a PDF. Export the X-ray itself, best as DICOM or PNG."
     NOT_AN_IMAGE = (
         "not-an-image",
         UnreadableFilm,

@@ -12,6 +12,9 @@ from cxr.films.film_warning import FilmWarning
 from cxr.films.gray_pixels import row_bands
 from cxr.films.gray_range import GrayRange, counted_range, inner
 
+NARROW = 0.2  # of the range of 96% of the pixels: a window as narrow leaves most of the image black or white
+_STEP = 4  # every so many rows and columns are looked at
+
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
@@ -37,6 +40,8 @@ def render(stored: NDArray[Any], dataset: Dataset) -> Rendering:
         gray = _lookup(voi[0], rescaled, dataset) / _lut_maximum(voi[0], dataset)
     elif first:
         gray = _windowed(rescaled, *first, code_word(dataset, "VOILUTFunction"))
+        if _is_narrow(first[1], rescaled[inner(stored).view(codes.dtype)[::_STEP, ::_STEP]]):
+            warnings.append(FilmWarning.NARROW_WINDOW)
     else:
         shown = _range_to_show(rescaled, codes, stored, dataset)
         gray = _between(rescaled, shown.low, shown.high)
@@ -98,6 +103,12 @@ def window(dataset: Dataset) -> tuple[float, float] | None:
     """Center and width of the first window, if there is a valid one."""
     center, width = header_number(dataset, "WindowCenter"), header_number(dataset, "WindowWidth")
     return (center, width) if center is not None and width is not None and width > 0 else None
+
+
+def _is_narrow(width: float, values: NDArray[np.float64]) -> bool:
+    """Whether the window is much narrower than what the image has, without its darkest and brightest pixels."""
+    low, high = np.percentile(values, (2, 98))
+    return width < NARROW * (high - low)
 
 
 def _windowed(values: NDArray[np.float64], center: float, width: float, kind: str) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Corrections of an X-ray that the input check reports: its gray scale inverted, or the image rotated or flipped."""
+"""Corrections of an X-ray: its gray scale inverted or windowed anew, the image rotated or flipped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr.films.display_windows import display_windows
 from cxr.films.film import Film
-from cxr.films.film_warning import FilmWarning
+from cxr.films.film_warning import FilmWarning, pixel_warnings
 from cxr.films.position import Position, edges_after, position_of
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckResult
 from cxr.inference.sources import Decode, FilmSource
@@ -60,6 +61,12 @@ CORRECTIONS = (
 )
 
 
+# For a DICOM file whose window is too narrow: what the header asks for is not kept.
+WIDEN = Correction(
+    InputCheckCode.BLANK, "Use all gray levels", "all gray levels", FilmWarning.WIDENED, lambda pixels: pixels
+)
+
+
 def corrections_for(result: InputCheckResult | None, film: Film | None = None) -> list[Correction]:
     """The corrections that may remove what the input check reports.
 
@@ -67,6 +74,8 @@ def corrections_for(result: InputCheckResult | None, film: Film | None = None) -
     """
     codes = {reason.code for reason in result.reasons} if result else set()
     possible = [correction for correction in CORRECTIONS if correction.code in codes]
+    if film is not None and FilmWarning.NARROW_WINDOW in film.warnings:
+        return [WIDEN]  # what such an image looks like says nothing of how it lies
     if film is None or position_of(film.edges) in (None, Position.UPRIGHT):
         return possible
     known = [
@@ -75,6 +84,18 @@ def corrections_for(result: InputCheckResult | None, film: Film | None = None) -
         if position_of(edges_after(film.edges, correction.apply)) in (Position.UPRIGHT, Position.MIRRORED)
     ]
     return sorted(known, key=lambda c: position_of(edges_after(film.edges, c.apply)) != Position.UPRIGHT) or possible
+
+
+def widened(film: Film) -> Film:
+    """The X-ray, read with its full depth, with the gray levels of 99% of its pixels instead of its window."""
+    if film.deep is None:
+        return film
+    auto = next(window for window in display_windows(film.deep) if window.code == "auto")
+    deep = film.deep.through(auto.center, auto.width)
+    outdated = (FilmWarning.NARROW_WINDOW, *pixel_warnings(film.pixels))
+    warnings = [warning for warning in film.warnings if warning not in outdated]
+    pixels = np.ascontiguousarray(deep.rendered)
+    return replace(film, pixels=pixels, warnings=(*warnings, *pixel_warnings(pixels)), deep=deep)
 
 
 def corrected(source: FilmSource, correction: Correction) -> FilmSource:
@@ -90,7 +111,10 @@ def corrected(source: FilmSource, correction: Correction) -> FilmSource:
 
 
 def _decode_corrected(decode: Decode, correction: Correction, data: bytes, deep: bool = False) -> Film:
-    film = decode(data, deep)
+    film = decode(data, deep or correction is WIDEN)
+    if correction is WIDEN:
+        film = widened(film)
+        return replace(film, warnings=(*film.warnings, correction.warning), deep=film.deep if deep else None)
     pixels = np.ascontiguousarray(correction.apply(film.pixels))
     full_depth = film.deep.corrected(correction.apply) if film.deep else None
     return replace(

@@ -160,8 +160,8 @@ def _by_source(test: EvaluationResults) -> str:
         sensitivity = UNKNOWN if group.sensitivity is None else _share(group.sensitivity.value)
         specificity = group.specificity.value if group.specificity else None
         rate = UNKNOWN if specificity is None else _share(1 - specificity)
-        figures.append(f"{group.name or 'an unknown source'} {sensitivity}, {rate}")
-    return f" By source: {'; '.join(figures)}."
+        figures.append(f"{group.name or 'an unknown source'} {sensitivity} and {rate}")
+    return f" By source, sensitivity and false-positive rate: {', '.join(figures)}."
 
 
 def _share(value: float | None) -> str:

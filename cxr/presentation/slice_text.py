@@ -15,12 +15,13 @@ MOST_NAMED = 3
 
 
 def slice_title(found: FoundSlice) -> str:
-    """The slice as people read it: label Pneumonia, view AP."""
+    """The slice as people read it: Label Pneumonia, view AP."""
     parts = [
         f"{column} {display_name(value) if column == LABEL else value}"
         for column, value in found.candidate.values.items()
     ]
-    return ", ".join(parts)
+    title = ", ".join(parts)
+    return title[:1].upper() + title[1:]
 
 
 def search_sentence(search: SliceSearch) -> str:

@@ -17,10 +17,11 @@ from cxr.films.position import Position, edges_after, position_of
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import Reading, read_sources
 from cxr.inference.classifier import Classifier
-from cxr.inference.corrections import CORRECTIONS, Correction, corrected, corrections_for
+from cxr.inference.corrections import CORRECTIONS, WIDEN, Correction, corrected, corrections_for
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
 from cxr.inference.input_check.header import header_reasons, with_header
 from cxr.inference.sources import FilmSource, sources_from_upload
+from tests.support.file_seeds import dataset_of, written
 
 UPRIGHT = draw_phantom("bacterial", 3, 96).pixels[:, :80]
 CORRUPTED = {
@@ -118,3 +119,30 @@ def test_a_file_that_cannot_be_read_cannot_be_corrected() -> None:
     (source,) = sources_from_upload("k", "f.png", b"no film")
     readings: list[Reading] = list(read_sources(UnusedClassifier(), [corrected(source, INVERT)]))  # type: ignore[arg-type]
     assert [(reading.film, bool(reading.error)) for reading in readings] == [(None, True)]
+
+
+def with_window(width: float) -> FilmSource:
+    """A DICOM file of 16 bits whose window has this width, in the middle of its gray levels."""
+    gray = UPRIGHT.astype(np.uint16) * 200 + 1000
+    file = written(dataset_of(gray, 16, WindowCenter=float(np.median(gray)), WindowWidth=width))
+    (source,) = sources_from_upload("k", "f.dcm", file)
+    return source
+
+
+def test_a_window_that_is_too_narrow_is_said_and_all_gray_levels_are_offered_instead() -> None:
+    whole, narrow = with_window(50_000), with_window(300)
+    assert FilmWarning.NARROW_WINDOW not in decoded(whole).warnings
+    film = decoded(narrow)
+    assert FilmWarning.NARROW_WINDOW in film.warnings
+    blank = InputCheckResult(True, (InputCheckReason(InputCheckCode.INVERTED),))
+    assert corrections_for(blank, film) == [WIDEN]
+    assert corrections_for(blank, decoded(whole)) == [INVERT]
+    for deep in (False, True):
+        source = corrected(narrow, WIDEN)
+        shown = source.decode(source.read(), deep)
+        assert shown.warnings[-1] == FilmWarning.WIDENED
+        assert FilmWarning.NARROW_WINDOW not in shown.warnings
+        assert np.corrcoef(shown.pixels.ravel(), UPRIGHT.ravel())[0, 1] > 0.99
+        assert (shown.deep is not None) is deep
+    assert shown.deep is not None
+    assert np.array_equal(shown.deep.rendered, shown.pixels)

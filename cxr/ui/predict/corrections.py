@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from cxr.films.film import Film
+from cxr.films.film_warning import FilmWarning
 from cxr.films.position import Position, position_of
 from cxr.inference.batch import Reading
-from cxr.inference.corrections import CORRECTIONS, Correction, corrected, corrections_for
+from cxr.inference.corrections import CORRECTIONS, WIDEN, Correction, corrected, corrections_for, widened
 from cxr.inference.session import ReadingSession
 from cxr.inference.sources import FilmSource
 from cxr.ui import frame
@@ -30,7 +31,8 @@ def show_proposed_corrections(session: ReadingSession, reading: Reading) -> None
     with st.container(horizontal=True):
         for number, correction in enumerate(proposed):
             with st.container(width=PREVIEW_PX):
-                preview = Film.from_pixels(correction.apply(film.pixels)).jpeg_thumbnail(PREVIEW_PX, square=True)
+                shown = widened(session.deep_film()) if correction is WIDEN else film
+                preview = Film.from_pixels(correction.apply(shown.pixels)).jpeg_thumbnail(PREVIEW_PX, square=True)
                 frame.show_image(preview, PREVIEW_PX, f"Preview: {correction.action}")
                 _correction_button(session, reading, correction, primary=number == 0)
 
@@ -39,7 +41,8 @@ def show_all_corrections(session: ReadingSession, reading: Reading) -> None:
     """Offers every correction of an image that was not rejected, and says whether left and right are known."""
     with st.popover(CORRECT, key="predict_corrections"):
         st.caption(plain(sides(session.film())))
-        for correction in CORRECTIONS:
+        narrow = FilmWarning.NARROW_WINDOW in session.film().warnings
+        for correction in ((WIDEN,) if narrow else ()) + CORRECTIONS:
             _correction_button(session, reading, correction)
 
 

@@ -22,6 +22,7 @@ ABOUT = (
     "reported in at most 5% of searches."
 )
 MOST_ROWS = 20
+P = "p (corrected)"
 SEARCHING = "Searching for slices ..."
 SESSION_KEY = "evaluate_slices"
 
@@ -39,6 +40,7 @@ def show_slices(view: EvaluationView) -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
+        column_config={P: st.column_config.NumberColumn(format="%.4f")},
         key="evaluate_slices_table",
         alt=search_sentence(search),
     )
@@ -68,7 +70,7 @@ def _table(slices: tuple[FoundSlice, ...]) -> pd.DataFrame:
             "Errors": [_share(found.error_rate) for found in slices],
             "Expected": [percent(found.expected_rate, 1) for found in slices],
             "Elsewhere": [_share(found.rest_rate) for found in slices],
-            "p (corrected)": [round(found.p, 4) for found in slices],
+            P: [round(found.p, 4) for found in slices],
         }
     )
 

@@ -143,6 +143,7 @@ def test_warnings_and_facts_cross_the_process_boundary() -> None:
 
 FAILURES = {
     ReadFailure.EMPTY: b"",
+    ReadFailure.PDF: b"%PDF-1.4 and more",
     ReadFailure.NOT_AN_IMAGE: saved(drawn(), "GIF"),
     ReadFailure.DAMAGED_IMAGE: PNG[:-40],
     ReadFailure.SEVERAL_FRAMES: written(dataset_of(ramp(), NumberOfFrames=2)),
