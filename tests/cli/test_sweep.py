@@ -15,6 +15,8 @@ from cxr.studies.proposals import PRESETS, PresetName
 from cxr.studies.space import Space
 from cxr.studies.trials import read_trials
 
+pytest.importorskip("optuna", reason="Optuna is not installed (requirements-studies.txt)")
+
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch, home: Path) -> list[SweepParameters]:

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -40,7 +41,7 @@ FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resa
 ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ, JobKind.FIT, JobKind.RANK) + (
     (JobKind.QUANTIZE,) if can_run() else ()
 )
-KINDS = (*ON_A_MODEL, JobKind.CROSSVAL, JobKind.SWEEP)
+KINDS = (*ON_A_MODEL, JobKind.CROSSVAL, *([JobKind.SWEEP] if find_spec("optuna") else []))
 
 
 def carry_out(kind: JobKind) -> CarryOut:

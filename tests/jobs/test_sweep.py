@@ -32,6 +32,8 @@ from tests.support.broken_jobs import STUDY_SPACE, DyingJournal
 from tests.support.studies import study_recipe
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out
 
+pytest.importorskip("optuna", reason="Optuna is not installed (requirements-studies.txt)")
+
 
 @pytest.fixture
 def study(study_home: Path, home: Path) -> Run:

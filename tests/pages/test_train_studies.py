@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from cxr.ui.train.studies import new_study, space_form, trial_panel
 from cxr.ui.train.studies.all_studies import NO_STUDIES
 from tests.support.studies import study_recipe
 
+pytest.importorskip("optuna", reason="Optuna is not installed (requirements-studies.txt)")
 PAGE = str(Path(__file__).parents[2] / "pages" / "train.py")
 RATE = "study_space_optimiser.rate_"
 
@@ -140,6 +142,17 @@ def test_a_range_test_that_has_ended_shows_its_curve(home: Path, phantoms: Path)
     app = page(STUDIES)
     assert len(app.metric) == 3
     assert len(app.get("plotly_chart")) == 1
+
+
+def test_without_optuna_the_page_says_what_to_install_and_only_a_range_test_starts(
+    form: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    run(form)
+    assert any("requirements-studies.txt" in info.value for info in form.info)
+    assert not has_button(form, "study_start")
+    form.segmented_control(key=new_study.PRESET).set_value(PresetName.RATE_TEST)
+    assert has_button(run(form), "study_start")
 
 
 def test_without_studies_the_page_says_so(home: Path) -> None:

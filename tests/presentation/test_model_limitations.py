@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cxr.presentation.model_card import overview_table
 from cxr.presentation.model_limitations import (
     LEAST_AUC,
     LEAST_SHARE,
@@ -17,6 +18,8 @@ from cxr.presentation.model_limitations import (
     serious_limitations,
 )
 from cxr.registry.card import Card
+from cxr.registry.recipe import Recipe
+from cxr.registry.study_record import StudyRecord
 
 GOOD = {"auc": 0.9, "sensitivity": 0.9, "specificity": 0.9}
 ALWAYS = {LimitationCode.SHORTCUTS, LimitationCode.KNOWN_CLASSES, LimitationCode.RESOLUTION}
@@ -84,6 +87,15 @@ def test_every_model_has_its_classes_its_resolution_and_its_audit_among_its_limi
     card = card_with(threshold=0.5, **with_test_results(GOOD))
     assert codes(card) == ALWAYS | {LimitationCode.NO_INPUT_CHECK}
     assert codes(card_with()) >= ALWAYS | {LimitationCode.NOT_TESTED, LimitationCode.NO_THRESHOLD}
+
+
+def test_a_model_of_a_study_says_how_many_it_was_chosen_among_in_its_limitations_and_its_overview() -> None:
+    card = card_with(study=StudyRecord("run", 3, 25, 20, 1, "val_auc", 0.9))
+    assert LimitationCode.CHOSEN_AMONG_TRIALS in codes(card)
+    overview = overview_table(card, Recipe())
+    assert card.study.sentence in overview["value"].tolist()
+    assert "25 trials" in card.study.sentence
+    assert LimitationCode.CHOSEN_AMONG_TRIALS not in codes(card_with())
 
 
 def test_warnings_of_leakage_come_first() -> None:

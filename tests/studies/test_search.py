@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cxr.core.errors import RunError
 from cxr.registry.recipe import Recipe
-from cxr.studies.search import LEAST_COMPLETE, Search
+from cxr.studies.search import LEAST_COMPLETE, Search, import_optuna
 from cxr.studies.space import Space
 from cxr.studies.storage import FILE, NAME, open_storage
 from cxr.studies.trials import (
@@ -23,6 +25,7 @@ from cxr.studies.trials import (
     write_trial,
 )
 
+pytest.importorskip("optuna", reason="Optuna is not installed (requirements-studies.txt)")
 SPACE = Space.from_toml(
     """
 [optimiser]
@@ -156,3 +159,11 @@ def test_optuna_opens_the_journal_of_a_study(tmp_path: Path) -> None:
     assert [one.state.name for one in study.trials] == ["COMPLETE"] * 3 + ["PRUNED"] * 2
     assert study.trials[3].intermediate_values == {0: 0.5, 1: 0.6}
     assert study.best_trial.params == dict(best_trial(trials, "val_auc").values)
+
+
+def test_without_optuna_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(RunError) as error:
+        import_optuna()
+    assert error.value.code == "run.no-optuna"
+    assert "requirements-studies.txt" in str(error.value)
