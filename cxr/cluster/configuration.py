@@ -14,6 +14,10 @@ from importlib.util import find_spec
 from cxr.core.errors import RunError
 
 VARIABLE = "CXR_CLUSTER"
+PLACED = "CXR_PLACED"  # in the environment of a job whose place Ray has found
+FOLDERS = ("CXR_HOME", "CXR_WEIGHTS", "CXR_DATA")
+SETTINGS = ("CXR_", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL", "PYTHONUNBUFFERED")
+CREDENTIALS = ("AWS_", "GOOGLE_APPLICATION_CREDENTIALS")  # of object stores
 LOCAL, AUTO = "local", "auto"
 _CLIENT = re.compile(r"ray://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
 MISSING = f"{VARIABLE} is set, and Ray is not installed. Install it: pip install -r requirements-cluster.txt"
@@ -37,3 +41,8 @@ def cluster_address(find: Callable[[str], object] = find_spec) -> str | None:
 def jobs_are_placed() -> bool:
     """Whether jobs run wherever the cluster has room; with `local`, or without a cluster, they run on this machine."""
     return cluster_address() not in (None, LOCAL)
+
+
+def is_passed_on(name: str) -> bool:
+    """Whether processes on other nodes get this variable of the environment: settings, and access to object stores."""
+    return name != PLACED and name.startswith((*SETTINGS, *CREDENTIALS))

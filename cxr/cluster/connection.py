@@ -8,13 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cxr.cluster.configuration import LOCAL, cluster_address
+from cxr.cluster.configuration import FOLDERS, LOCAL, cluster_address, is_passed_on
 from cxr.core.errors import RunError
 
 NAMESPACE = "cxr"
-FOLDERS = ("CXR_HOME", "CXR_WEIGHTS", "CXR_DATA")
-PASSED_ON = (*FOLDERS, "CXR_TRAIL", "KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
-CREDENTIALS = ("AWS_", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_STORAGE_")  # of object stores
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where this is 0, Ray listens on 127.0.0.1, as on those systems
 
 
@@ -49,7 +46,7 @@ def connected() -> Iterator[Any]:
 
 def environment_of_workers() -> dict[str, str]:
     """What a worker's process must have in its environment: where things are kept, and access to object stores."""
-    passed = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith(CREDENTIALS)}
+    passed = {name: value for name, value in os.environ.items() if is_passed_on(name)}
     return passed | {name: str(Path(passed[name]).resolve()) for name in FOLDERS if passed.get(name)}
 
 

@@ -42,7 +42,7 @@ class FrozenPart:
     @classmethod
     def of(cls, frozen: Any, recipe: Recipe) -> FrozenPart:
         """That of this Keras model, which is the frozen part of a network of the recipe."""
-        whitening = next((layer.get_weights() for layer in frozen.layers if layer.name == "whitening"), [])
+        whitening: list[Any] = next((one.get_weights() for one in frozen.layers if one.name == "whitening"), [])
         reduced = any(layer.compute_dtype == "bfloat16" for layer in frozen.layers)
         rank = whitening[2].shape[1] if len(whitening) > 2 else 0
         return cls(recipe.to_toml(), "bfloat16" if reduced else "float32", rank)

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from cxr.cluster.connection import CREDENTIALS, NAMESPACE, PASSED_ON, connected
+from cxr.cluster.configuration import PLACED, is_passed_on
+from cxr.cluster.connection import NAMESPACE, connected
 from cxr.cluster.room import Room, room_for_network
 from cxr.core.errors import RunError
 
@@ -48,7 +49,7 @@ def place(run_id: str, folder: str, environment: Mapping[str, str], takes_device
     """Have the job of this run carried out where there is room; RunError where it is in the cluster already."""
     with connected() as ray:
         room = room_for_network(ray.nodes()) if takes_device else NO_ROOM_NEEDED
-        settings = {name: value for name, value in environment.items() if _is_passed_on(name)}
+        settings = {name: value for name, value in environment.items() if is_passed_on(name) or name == PLACED}
         kind = ray.remote(JobKeeper).options(
             name=_name(run_id), namespace=NAMESPACE, lifetime="detached", max_restarts=-1, **room.options
         )
@@ -69,7 +70,3 @@ def withdraw(run_id: str) -> None:
 
 def _name(run_id: str) -> str:
     return f"job-{run_id}"
-
-
-def _is_passed_on(name: str) -> bool:
-    return name in PASSED_ON or name.startswith(("CXR_", "PYTHON", *CREDENTIALS))

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Protocol
 
-from cxr.cluster.configuration import AUTO, VARIABLE, jobs_are_placed
+from cxr.cluster.configuration import AUTO, PLACED, VARIABLE, jobs_are_placed
 from cxr.core.access import SIGN_IN_REQUIRED
 from cxr.core.atomic_files import write_atomically
 from cxr.jobs.job import JobKind
@@ -19,7 +19,6 @@ from cxr.jobs.run import IN_CLUSTER, PROCESS, Run, Status
 from cxr.learning.journal import Phase
 
 SPREAD = (JobKind.READ, JobKind.CROSSVAL, JobKind.SWEEP)  # their work is done by workers; they only hand it out
-PLACED = "CXR_PLACED"  # in the environment of a job whose place Ray has found
 
 
 class Executor(Protocol):

@@ -25,7 +25,7 @@ from cxr.jobs.job import Job, JobKind, adapter
 from cxr.registry.card import EPOCH_COLUMNS
 
 FRESH_S = 10  # a heartbeat this recent belongs to a living process
-DISTANT_S = 60  # as long as this without a heartbeat, the process of another machine counts as gone
+DISTANT_S = 120  # without a heartbeat, until a process of another machine counts as gone, or one that is started again
 STARTING_S = 30  # how long a new process may take to write its first status
 ENDED = ("finished", "stopped", "failed")
 FILMS = "films.csv"  # the films that take part, with their roles
@@ -61,6 +61,7 @@ class Status:
     result: str = ""  # what else was made: the name of an evaluation, the folder of readings
     pid: int = 0
     host: str = ""  # the machine of the process; `IN_CLUSTER` while it waits for room there
+    placed: bool = False  # by a cluster, which starts it again elsewhere when its node dies
     born: float = 0.0  # when the process was created: with the same pid but another time it is another process
     started: float = 0.0
     phase_started: float = 0.0
@@ -142,7 +143,7 @@ class Run:
         """Whether a process works on the run, or is about to."""
         if status.host == IN_CLUSTER:
             return True
-        if status.pid and status.host not in ("", platform.node()):
+        if status.pid and (status.placed or status.host not in ("", platform.node())):
             return abs(time.time() - status.heartbeat) < DISTANT_S
         return _is_alive(status) if status.pid else self._is_starting(status)
 

@@ -58,6 +58,7 @@ class RunJournal:
             "starting",
             pid=os.getpid(),
             host=platform.node(),
+            placed=is_placed(),
             born=self._process.create_time(),
             started=now,
             heartbeat=now,

@@ -50,6 +50,7 @@ def test_a_process_of_another_machine_is_known_by_its_heartbeat(tmp_path: Path) 
         (Status("working", pid=1, host="elsewhere", heartbeat=now), "working"),
         (Status("working", pid=1, host="elsewhere", heartbeat=now - 2 * DISTANT_S), "interrupted"),
         (Status("working", pid=2**22 + 1, host=platform.node(), heartbeat=now), "interrupted"),
+        (Status("working", pid=2**22 + 1, host=platform.node(), placed=True, heartbeat=now), "working"),
         (Status("waiting", host=IN_CLUSTER, heartbeat=now - 2 * DISTANT_S), "waiting"),
         (Status("finished", pid=1, host="elsewhere", heartbeat=now - 2 * DISTANT_S), "finished"),
     ):

@@ -21,7 +21,7 @@ from cxr.jobs import run_store
 from cxr.jobs.job import Job, ReadParameters, SweepParameters
 from cxr.jobs.kinds import execute
 from cxr.jobs.read import reading_job
-from cxr.jobs.run import IN_CLUSTER, Run
+from cxr.jobs.run import ENDED, IN_CLUSTER, Run
 from cxr.jobs.sweep import sweep_job
 from cxr.jobs.training_plan import plan
 from cxr.registry import registry
@@ -68,7 +68,7 @@ def placed(archive: Path, out: Path) -> Run:
     with pytest.raises(CxrError) as error:
         run_store.resume(run)
     assert error.value.code == "run.in-progress"
-    wait_until(lambda: not run.status.alive, LIMIT_S)
+    wait_until(lambda: run.status.state in ENDED, LIMIT_S)
     return run
 
 
