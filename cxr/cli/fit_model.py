@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cxr.cli import console
 from cxr.cli.jobs import model_card, start_in_background
-from cxr.cli.options import Data, Json
+from cxr.cli.options import Data, Json, takes_options
 from cxr.core.number_format import counted
 from cxr.presentation.fit_text import FIT_ROWS, fit_figure, fit_sentence, missing_sentence, sets_sentence
 
@@ -16,19 +17,25 @@ if TYPE_CHECKING:
     from cxr.jobs.local_fit import FitReport
 
 
-def fit_model(
-    name: Annotated[str, typer.Argument(help="A model in the registry.")],
-    data: Data,
+@dataclass(frozen=True)
+class FitOptions:
+    """The arguments of `cxr models fit`."""
+
+    name: Annotated[str, typer.Argument(help="A model in the registry.")]
+    data: Data
     new: Annotated[
         str | None, typer.Option("--name", help="The name of the fitted model; without one, nothing is stored.")
-    ] = None,
-    specificity: Annotated[float | None, typer.Option(help="The specificity to reach: 0.5 to 0.99.")] = None,
-    sensitivity: Annotated[float | None, typer.Option(help="The sensitivity to reach, instead.")] = None,
-    width: Annotated[float, typer.Option(help="The wanted width of the 95% intervals.")] = 0.1,
-    coverage: Annotated[float, typer.Option(help="The coverage of prediction sets: 0.5 to 0.99.")] = 0.9,
-    detach: Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")] = False,
-    as_json: Json = False,
-) -> None:
+    ] = None
+    specificity: Annotated[float | None, typer.Option(help="The specificity to reach: 0.5 to 0.99.")] = None
+    sensitivity: Annotated[float | None, typer.Option(help="The sensitivity to reach, instead.")] = None
+    width: Annotated[float, typer.Option(help="The wanted width of the 95% intervals.")] = 0.1
+    coverage: Annotated[float, typer.Option(help="The coverage of prediction sets: 0.5 to 0.99.")] = 0.9
+    detach: Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")] = False
+    as_json: Json = False
+
+
+@takes_options(FitOptions)
+def fit_model(options: FitOptions) -> None:
     """Fit a model to the labeled X-rays of one hospital, and compare it with the model as it is.
 
     Temperature, threshold and indeterminate band are fitted, and the last layer where there are enough patients. The
@@ -38,6 +45,7 @@ def fit_model(
     from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
     from cxr.jobs import local_fit
 
+    specificity, sensitivity = options.specificity, options.sensitivity
     if specificity is not None and sensitivity is not None:
         raise CxrError("Give a specificity or a sensitivity, not both.", code="two-targets")
     target = (
@@ -45,18 +53,16 @@ def fit_model(
         if sensitivity is not None
         else OperatingTarget(TargetKind.SPECIFICITY, 0.9 if specificity is None else specificity)
     )
-    settings = local_fit.FitSettings(target, width, coverage)
-    if detach:
+    settings = local_fit.FitSettings(target, options.width, options.coverage)
+    if options.detach:
         from cxr.jobs.fit import fit_job
 
-        start_in_background(fit_job(model_card(name), new, data, settings), as_json)
+        job = fit_job(model_card(options.name), options.new, options.data, settings)
+        start_in_background(job, options.as_json)
         return
     with console.bar("Reading X-rays") as progress:
-        report = local_fit.fit_model(name, new, data, settings, progress)
-    if as_json:
-        console.print_json(_as_json(report))
-        return
-    typer.echo(_text(report))
+        report = local_fit.fit_model(options.name, options.new, options.data, settings, progress)
+    console.print_json(_as_json(report)) if options.as_json else typer.echo(_text(report))
 
 
 def _text(report: FitReport) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import pandas as pd
 
@@ -40,7 +41,7 @@ from cxr.learning.journal import Phase
 from cxr.registry.recipe import Recipe
 
 FOLDER = "folds"  # of the folders of all trainings, in the run's folder
-SOURCE = "source"
+SOURCE: Final = "source"
 
 
 def crossval_job(

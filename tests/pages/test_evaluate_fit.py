@@ -13,7 +13,7 @@ from cxr.evaluation.fitting.figures import MissingFilms
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
 from cxr.jobs import run_store
 from cxr.jobs.fit import REPORT, fit_job
-from cxr.jobs.job import adapter
+from cxr.jobs.job import FitParameters, adapter
 from cxr.jobs.local_fit import FitReport, FitSettings
 from cxr.jobs.run import Run, Status
 from cxr.presentation.fit_text import fit_sentence, missing_sentence
@@ -114,7 +114,7 @@ def test_a_fit_that_is_only_measured_asks_for_no_name_and_one_that_lacks_no_x_ra
     app.toggle(key="evaluate_fit_only").set_value(True)
     press(run(app), "evaluate_fit_start")
     (started,) = run_store.all_runs()
-    assert started.job.parameters.new is None  # type: ignore[union-attr]
+    assert started.job.parameters_as(FitParameters).new is None
     found = report(card, None, normal=0)
     ends_with(started, found)
     assert missing_sentence(found.missing) in [message.value for message in run(app).success]

@@ -53,16 +53,15 @@ def show_crossval(run: Run) -> None:
 def folds_table(result: CrossvalResult) -> pd.DataFrame:
     """A row for each fold, then mean with standard deviation, and the range."""
     rows = [{"Fold": str(n), "X-rays": f"{fold['n']:,}"} | _figures(fold) for n, fold in enumerate(result.folds, 1)]
-    values = pd.DataFrame([_numbers(fold) for fold in result.folds])
+    values = pd.DataFrame([_numbers(fold) for fold in result.folds]).astype(float)
+    mean, low, high = values.mean(), values.min(), values.max()
     spread = values.std(ddof=1).fillna(0.0)
+    names = [str(name) for name in values]
     rows.append(
         {"Fold": "Mean ± SD", "X-rays": ""}
-        | {name: f"{decimal(values[name].mean())} ± {decimal(spread[name])}" for name in values}
+        | {name: f"{decimal(mean[name])} ± {decimal(spread[name])}" for name in names}
     )
-    rows.append(
-        {"Fold": "Range", "X-rays": ""}
-        | {name: interval_range(values[name].min(), values[name].max()) for name in values}
-    )
+    rows.append({"Fold": "Range", "X-rays": ""} | {name: interval_range(low[name], high[name]) for name in names})
     return pd.DataFrame(rows).fillna("")
 
 
