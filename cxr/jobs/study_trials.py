@@ -84,9 +84,10 @@ class StudyTrainer:
         epochs = recipe.training.epochs
         self.journal.update(part=number, parts=self.search.planned, epoch=0, epochs=epochs, done=0, total=0)
 
+        is_bad = self.search.pruner(trials, epochs)
+
         def prunes(rows: list[EpochMetrics]) -> bool:
-            so_far = self._record(number, values, TrialState.COMPLETE, rows)
-            return self.search.should_prune(trials, so_far, epochs)
+            return is_bad(self._record(number, values, TrialState.COMPLETE, rows))
 
         state, sentence = self._state_after(recipe, TrialJournal(self.journal, run, prunes))
         stop_if_requested(self.journal)

@@ -7,7 +7,7 @@ resumed goes on as one that was never interrupted.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,13 +74,16 @@ class Search:
                 return values
         return None
 
-    def should_prune(self, trials: Sequence[Trial], running: Trial, epochs: int) -> bool:
-        """Whether a trial of so many epochs is to end now: its best so far is below the median of the others there."""
+    def pruner(self, trials: Sequence[Trial], epochs: int) -> Callable[[Trial], bool]:
+        """What says of a trial of so many epochs whether it is to end now: its best so far is below the median there.
+
+        The trials that had ended when it began are what it is compared with, until its end.
+        """
         from optuna.pruners import MedianPruner
 
         pruner = MedianPruner(LEAST_COMPLETE, max(LEAST_EPOCHS, epochs // 4) - 1)
         study = self.study([trial for trial in trials if trial.state is TrialState.COMPLETE])
-        return bool(running.epochs < epochs and pruner.prune(study, self.frozen(running, running=True)))
+        return lambda running: bool(running.epochs < epochs and pruner.prune(study, self.frozen(running, running=True)))
 
     def importances(self, trials: Sequence[Trial]) -> dict[str, float]:
         """The share of each hyperparameter in the variance of the metric (fANOVA), the largest first; none before four.
@@ -102,10 +105,13 @@ class Search:
         """These trials as a study of Optuna in memory."""
         optuna = import_optuna()
         study: Study = optuna.create_study(direction=self.direction, sampler=sampler)
-        study.add_trials([self.frozen(trial) for trial in trials])
+        distributions = self.distributions()
+        study.add_trials([self.frozen(trial, distributions=distributions) for trial in trials])
         return study
 
-    def frozen(self, trial: Trial, running: bool = False) -> FrozenTrial:
+    def frozen(
+        self, trial: Trial, running: bool = False, distributions: Mapping[str, BaseDistribution] | None = None
+    ) -> FrozenTrial:
         """The trial as Optuna knows it. One that diverged counts as pruned before its first epoch: as a bad one."""
         optuna = import_optuna()
         states = optuna.trial.TrialState
@@ -116,7 +122,7 @@ class Search:
             state=states.RUNNING if running else ended,
             value=trial.value if complete and not running else None,
             params=dict(trial.values),
-            distributions=self.distributions(),
+            distributions=dict(distributions or self.distributions()),
             intermediate_values={epoch: value for epoch, value in reported.items() if value is not None},
             user_attrs={"number": trial.number, "ended": str(trial.state), "sentence": trial.sentence},
         )

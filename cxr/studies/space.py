@@ -14,8 +14,10 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from math import floor, inf, isfinite
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import tomli_w
@@ -141,15 +143,17 @@ class Space:
                 with_values(recipe, {dimension.key: value})
 
 
-def searchable() -> dict[str, Hyperparameter]:
+@cache
+def searchable() -> Mapping[str, Hyperparameter]:
     """The hyperparameters that may be searched, by key, in the recipe's order."""
-    return {
+    found = {
         item.key: item
         for item in hyperparameters()
         if item.section not in NOT_SEARCHED_SECTIONS
         and item.key not in NOT_SEARCHED
         and item.kind not in ("groups", "counts", "words")
     }
+    return MappingProxyType(found)
 
 
 def _dimension(key: str, entry: Any) -> Dimension:

@@ -108,8 +108,8 @@ def test_the_model_of_any_complete_trial_can_be_stored_without_training_it_again
 
 def test_a_pruned_trial_leaves_no_weights_and_no_model(phantoms: Path, home: Path) -> None:
     class Impatient(Search):
-        def should_prune(self, trials, running, epochs):
-            return running.epochs >= 2
+        def pruner(self, trials, epochs):
+            return lambda running: running.epochs >= 2
 
     recipe = study_recipe()
     run = run_store.create(

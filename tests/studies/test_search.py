@@ -97,14 +97,14 @@ def test_the_recipes_own_values_are_tried_first_where_the_space_has_them() -> No
 def test_a_trial_whose_curve_is_below_the_median_is_pruned_and_a_good_one_is_not() -> None:
     others = [trial(number, curve=(0.6, 0.7, 0.8, 0.85)) for number in range(1, LEAST_COMPLETE + 1)]
     bad, good = trial(9, curve=(0.5, 0.5, 0.5)), trial(9, curve=(0.6, 0.75, 0.82))
-    assert SEARCH.should_prune(others, bad, epochs=8)
-    assert not SEARCH.should_prune(others, good, epochs=8)
-    assert not SEARCH.should_prune(others[1:], bad, epochs=8)  # too few to compare with
-    assert not SEARCH.should_prune(others, trial(9, curve=(0.5,)), epochs=8)  # too early
-    assert not SEARCH.should_prune(others, bad, epochs=3)  # it has just been trained to its end
+    assert SEARCH.pruner(others, 8)(bad)
+    assert not SEARCH.pruner(others, 8)(good)
+    assert not SEARCH.pruner(others[1:], 8)(bad)  # too few to compare with
+    assert not SEARCH.pruner(others, 8)(trial(9, curve=(0.5,)))  # too early
+    assert not SEARCH.pruner(others, 3)(bad)  # it has just been trained to its end
     by_loss = replace(SEARCH, metric="val_loss")
-    assert not by_loss.should_prune(others, bad, epochs=8)
-    assert by_loss.should_prune(others, trial(9, curve=(0.9, 0.9, 0.9)), epochs=8)
+    assert not by_loss.pruner(others, 8)(bad)
+    assert by_loss.pruner(others, 8)(trial(9, curve=(0.9, 0.9, 0.9)))
 
 
 def test_importances_say_what_made_the_difference() -> None:
