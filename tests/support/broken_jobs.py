@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from cxr.jobs.kinds import KINDS, CarryOut, execute
 from cxr.jobs.local_fit import FitSettings
 from cxr.jobs.quantize import quantize_job
 from cxr.jobs.rank import TABLE, rank_job
-from cxr.jobs.run import SCORES, Run, Status
+from cxr.jobs.run import SCORES, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.sweep import sweep_job
 from cxr.learning.journal import Phase
@@ -245,9 +246,10 @@ def work_unbroken(kind: JobKind, card: Card, films: Path, out: Path) -> None:
         raise SystemExit(f"The unbroken job is {run.status.state}: {run.status.sentence}")
 
 
-def _is_at_work(status: Status, part: int) -> bool:
-    """Whether a job is at what takes its time, or at this part of several."""
-    return status.part >= part if part else status.phase in AT_WORK
+def _is_at_work_or_ended(run: Run, part: int) -> bool:
+    """Whether a job is at what takes its time, or at this part of several, or has ended."""
+    status = run.status
+    return not status.alive or (status.part >= part if part else status.phase in AT_WORK)
 
 
 def work_broken(kind: JobKind, card: Card, films: Path, out: Path, most: int) -> tuple[Run, BreakCount]:
@@ -258,7 +260,7 @@ def work_broken(kind: JobKind, card: Card, films: Path, out: Path, most: int) ->
         if count.broken.total() < most:
             if random.random() < AT_WORK_SHARE:  # else at any time from the start of the process on
                 part = random.randint(1, FOLDS) if kind is JobKind.CROSSVAL else 0
-                wait_for(lambda part=part: _is_at_work(run.status, part) or not run.status.alive)
+                wait_for(partial(_is_at_work_or_ended, run, part))
             time.sleep(random.uniform(0, LATEST_KILL_S))
             kill(run, count)
         else:
