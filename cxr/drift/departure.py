@@ -11,8 +11,11 @@ from enum import StrEnum
 from math import exp
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cxr.drift.tally import Tally
+from cxr.drift.tally import Floats, Tally
+
+Counts = NDArray[np.int64]
 
 DKW = 2.16863  # the constant with which the inequality holds for two samples of any size
 FEWEST_PLACES = 20  # readings whose mean is close to normal
@@ -53,11 +56,11 @@ def input_check_p(readings: Tally, reference: Tally) -> float | None:
     marked = readings.questioned + reference.questioned
     counts = np.arange(readings.questioned, min(drawn, marked) + 1)
 
-    def log_choose(n: object, k: object) -> object:
-        return gammaln(np.add(n, 1)) - gammaln(np.add(k, 1)) - gammaln(np.subtract(n, k) + 1)
+    def log_choose(n: int, k: Counts) -> Floats:
+        return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
 
-    logs = np.asarray(log_choose(marked, counts)) + np.asarray(log_choose(whole - marked, drawn - counts))
-    return min(1.0, float(np.exp(logs - np.asarray(log_choose(whole, drawn))).sum()))
+    logs = log_choose(marked, counts) + log_choose(whole - marked, drawn - counts)
+    return min(1.0, float(np.exp(logs - log_choose(whole, np.array(drawn))).sum()))
 
 
 def features_p(readings: Tally, reference: Tally) -> float | None:

@@ -12,8 +12,13 @@ from cxr.drift.watch import ALPHA, WEEKS_A_YEAR, Departure, DriftWatch
 
 NAMES = {
     Measure.SCORES: "Scores",
-    Measure.INPUT_CHECK: "Images that the input check rejects or questions",
+    Measure.INPUT_CHECK: "Input check",
     Measure.FEATURES: "Features",
+}
+DEPARTED = {
+    Measure.SCORES: "Scores are distributed differently",
+    Measure.INPUT_CHECK: "The input check rejects or questions more images",
+    Measure.FEATURES: "Features differ on average",
 }
 NOTHING_COUNTED = "No X-ray was read with this model since counting began."
 NO_REFERENCE = "There is nothing to compare with: this model has no scores of validation X-rays."
@@ -44,7 +49,7 @@ def sentences(found: DriftWatch) -> list[str]:
     lines = [_departure(found, measure) for measure in found.tested if found.first(measure)]
     if not lines:
         names = ", ".join(NAMES[measure].lower() for measure in found.tested)
-        lines = [f"Nothing has left the reference: {names}."]
+        lines = [f"Nothing differs from the reference ({names})."]
     if Measure.FEATURES not in found.tested:
         lines.append(NO_FEATURES)
     return lines
@@ -53,14 +58,13 @@ def sentences(found: DriftWatch) -> list[str]:
 def _departure(found: DriftWatch, measure: Measure) -> str:
     first = found.first(measure)
     assert first is not None
-    values = _values(found, measure)
-    since = f"{NAMES[measure]} left the reference in week {first.week}{_span(first)}, p {_p(first.p)}"
-    now = "and have in the latest week too" if found.current(measure) else "and no longer have in the latest week"
-    return f"{since}, {now}. {values}".strip()
+    now = "" if found.current(measure) else ", but not in the latest week"
+    since = f"since week {first.week}{_span(first)} (p {_p(first.p)}){now}"
+    return f"{DEPARTED[measure]} {since}. {_values(found, measure)}".strip()
 
 
 def _span(departure: Departure) -> str:
-    return f" with the {departure.weeks - 1} before it" if departure.weeks > 1 else ""
+    return f" and the {departure.weeks - 1} before it" if departure.weeks > 1 else ""
 
 
 def _p(value: float) -> str:
@@ -74,7 +78,7 @@ def _values(found: DriftWatch, measure: Measure) -> str:
         return f"Mean score {decimal(week.mean_score, 2)}, reference {decimal(reference.mean_score, 2)}."
     if measure == Measure.INPUT_CHECK:
         shares = percent(week.questioned_share, 1), percent(reference.questioned_share, 1)
-        return f"{shares[0]}, reference {shares[1]}."
+        return f"Rejected or questioned {shares[0]}, reference {shares[1]}."
     if not week.places:
         return ""
     return f"Distance from the training X-rays {_distance(week)}, reference {_distance(reference)}."

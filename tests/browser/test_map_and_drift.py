@@ -9,10 +9,12 @@ from datetime import timedelta
 import numpy as np
 from playwright.sync_api import Page
 
+from cxr.drift.departure import Measure
 from cxr.drift.reference import MEASURED, DriftReference
 from cxr.drift.simulation import FIRST_MONDAY, Shift, drawn
 from cxr.drift.store import REFERENCE, write_tally
 from cxr.drift.tally import Tally
+from cxr.presentation.drift_text import DEPARTED
 from cxr.ui.drift.panel import TAKE, TAKEN, TITLE
 from tests.support.browser import settled
 from tests.support.server import Server
@@ -64,11 +66,11 @@ def test_weeks_that_left_the_reference_are_said_and_become_it(page: Page, server
     page.goto(f"{server.url}/models")
     page.get_by_role("heading", name=TITLE).wait_for()
     settled(page)
-    assert page.get_by_text("left the reference in week").first.is_visible()
+    assert page.get_by_text(DEPARTED[Measure.INPUT_CHECK]).first.is_visible()
     page.get_by_text("Weeks", exact=True).click()
     page.locator(".st-key-drift_chart .js-plotly-plot").wait_for()
     settled(page)
     page.get_by_role("button", name=TAKE).click()
     page.get_by_text(TAKEN).wait_for()
     settled(page)
-    assert not page.get_by_text("left the reference in week").is_visible()
+    assert not page.get_by_text(DEPARTED[Measure.INPUT_CHECK]).is_visible()

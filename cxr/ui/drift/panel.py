@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cxr.drift.watch import DriftWatch
 
 TITLE = "Drift watch"
+FROM_NOW = "X-rays that this model reads from now on are counted by week, without images or identity."
 OFF = "Counting is switched off (CXR_DRIFT=off)."
 TAKE, RESET = "Take all weeks so far as the reference", "Compare with validation again"
 TAKEN = "Later weeks are compared with the weeks so far."
@@ -31,8 +32,8 @@ def show_drift(card: Card) -> None:
     if not is_enabled():
         st.caption(OFF)
     if not changed:
-        from_here = "X-rays that this model reads from now on are counted by week, without images or identity."
-        st.caption(from_here if is_enabled() else "")
+        if is_enabled():
+            st.caption(FROM_NOW)
         return
     from cxr.drift.reference import WEEKS
     from cxr.presentation import drift_text as words

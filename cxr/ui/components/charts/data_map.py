@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from cxr.core.number_format import counted, percent
@@ -61,7 +59,7 @@ def map_chart(data_map: DataMap, column: str) -> Chart:
     figure.update_layout(dragmode="lasso", uirevision="map", legend={"itemsizing": "constant"})
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
-    return Chart(figure, _alt(data_map, column, names.value_counts().to_dict()), data_map.table())
+    return Chart(figure, _alt(data_map, column, names.value_counts()), data_map.table())
 
 
 def _symbol(number: int) -> str:
@@ -76,7 +74,7 @@ def _axis_titles(data_map: DataMap) -> tuple[str, str]:
     return f"First principal component ({percent(first)} of variance)", f"Second ({percent(second)})"
 
 
-def _alt(data_map: DataMap, column: str, counts: Mapping[str, int]) -> str:
+def _alt(data_map: DataMap, column: str, counts: pd.Series) -> str:
     groups = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     method = METHOD_NAMES[data_map.projection.method]
     return f"Map of {counted(len(data_map.films), 'X-ray')} ({method}), colored by {COLUMN_NAMES[column]}: {groups}."
