@@ -155,5 +155,11 @@ def test_without_optuna_the_page_says_what_to_install_and_only_a_range_test_star
     assert has_button(run(form), "study_start")
 
 
+def test_the_address_may_name_the_view(study: Run) -> None:
+    app = AppTest.from_file(PAGE, default_timeout=60)
+    app.query_params["show"] = NEW_STUDY
+    assert run(app).session_state[VIEW] == NEW_STUDY
+
+
 def test_without_studies_the_page_says_so(home: Path) -> None:
     assert [info.value for info in page(STUDIES).info] == [NO_STUDIES]

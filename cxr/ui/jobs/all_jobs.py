@@ -85,6 +85,10 @@ def _link_to_result(run: Run) -> None:
         frame.link("train", "Runs on Train")
         if status.model:
             frame.link("models", "Model card", model=status.model)
+    elif job.kind is JobKind.SWEEP:
+        frame.link("train", "Studies on Train", show="Studies")
+        if status.model:
+            frame.link("models", "Model card", model=status.model)
     elif job.kind in (JobKind.EVALUATE, JobKind.AUDIT):
         section = {"show": "Shortcuts"} if job.kind is JobKind.AUDIT else {}
         frame.link("evaluate", KINDS[job.kind].name, model=job.model or "", **section)

@@ -31,13 +31,16 @@ def choose_view(runs: Sequence[Run], studies: Sequence[Run]) -> str:
     """The chosen view; at first that of the runs or the studies, where one of them is in progress or has just ended."""
     if NEXT_VIEW in st.session_state:
         st.session_state[VIEW] = st.session_state.pop(NEXT_VIEW)
+    views = [NEW, RUNS, NEW_STUDY, STUDIES]
     newest = max([*runs[:1], *studies[:1]], key=lambda run: run.id, default=None)
     busy = next((run for run in (*runs, *studies) if run.status.alive), newest)
     recent = busy is not None and (busy.status.alive or time.time() - busy.status.heartbeat < RECENT_S)
-    st.session_state.setdefault(VIEW, NEW if not recent else STUDIES if busy in studies else RUNS)
+    asked = st.query_params.get("show")
+    likely = NEW if not recent else STUDIES if busy in studies else RUNS
+    st.session_state.setdefault(VIEW, asked if asked in views else likely)
     chosen = st.segmented_control(
         "View",
-        [NEW, RUNS, NEW_STUDY, STUDIES],
+        views,
         required=True,
         key=VIEW,
         persist_state="session",
