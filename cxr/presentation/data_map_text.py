@@ -43,8 +43,8 @@ def _sentence(found: Separation) -> str:
     )
     heading = {
         Verdict.FACTOR: f"{name.capitalize()}, rather than disease, is what separates.",
-        Verdict.CLASS: f"Disease separates more than {name}.",
-        Verdict.UNCLEAR: f"Disease and {name} separate about as much.",
+        Verdict.CLASS: f"Class separates more than {name}.",
+        Verdict.UNCLEAR: f"Class and {name} separate about as much.",
     }[found.verdict]
     return f"{heading} {aucs}"
 

@@ -81,8 +81,9 @@ def map_of(features: ImageFeatures, method: Method, total: int, seed: int = 0) -
     name = features.backbone.partition("@")[0]
     table = films.assign(**{ROW: films.get(ROW, pd.Series(range(len(films)), films.index))})
     table = table.assign(**_by_model(name, films)).assign(x=projection.places[:, 0], y=projection.places[:, 1])
-    columns = {column: films[column].to_numpy(str) for column in ("label", *FACTORS)}
-    found = (separation(axes, films, patient, column) for column in FACTORS)
+    factors = _different(films)
+    columns = {column: films[column].to_numpy(str) for column in ("label", *factors)}
+    found = (separation(axes, films, patient, column) for column in factors)
     return DataMap(
         features.backbone,
         table[[*COLUMNS, ROW, "x", "y"]],
@@ -92,6 +93,14 @@ def map_of(features: ImageFeatures, method: Method, total: int, seed: int = 0) -
         total,
         len(features.unreadable),
     )
+
+
+def _different(films: pd.DataFrame) -> list[str]:
+    """The columns that may separate, without those that divide the X-rays as an earlier one does."""
+    seen: dict[bytes, str] = {}
+    for column in FACTORS:
+        seen.setdefault(pd.factorize(films[column])[0].astype(np.int64).tobytes(), column)
+    return list(seen.values())
 
 
 def _by_model(name: str, films: pd.DataFrame) -> dict[str, NDArray[np.str_] | list[str]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
+from math import hypot
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,9 @@ class Verdict(StrEnum):
     """Which of two questions the features answer better."""
 
     FACTOR = "factor"  # source, view or sex rather than disease
-    CLASS = "class"
-    UNCLEAR = "unclear"
     NOT_CROSSED = "not-crossed"  # they never occur apart, so nothing can tell them apart
+    UNCLEAR = "unclear"
+    CLASS = "class"
 
 
 @dataclass(frozen=True)
@@ -167,5 +168,5 @@ def _difference(factor: _Answer, by_class: _Answer) -> Interval:
     """The difference of two AUCs with its interval; both were resampled by themselves, so their errors add up."""
     value = factor.value - by_class.value
     spreads = [float(np.nanstd(answer.samples)) * CROSS_VALIDATED for answer in (factor, by_class)]
-    reach = Z * float(np.hypot(*spreads))
+    reach = Z * hypot(*spreads)
     return Interval(value, value - reach, value + reach)

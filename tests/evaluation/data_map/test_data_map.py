@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 
 from cxr.core.errors import CxrError
+from cxr.datasets.dataset import Dataset
+from cxr.evaluation.data_map.data_map import map_of
 from cxr.evaluation.data_map.neighbors import neighbor_shares
 from cxr.evaluation.data_map.projection import Method, principal_axes, project
 from cxr.evaluation.data_map.separation import Separation, Verdict, separation
+from cxr.learning.image_features import IMAGENET, ImageFeatures
 
 LABELS, SOURCES = ("normal", "pneumonia"), ("north", "south", "west")
 FEATURES = 24
@@ -111,3 +114,22 @@ def test_tsne_keeps_apart_what_is_apart() -> None:
     assert places.explained is None
     (share,) = neighbor_shares(places.places, patient, {"source": films["source"].to_numpy(str)}, 5)
     assert share.same > 0.7 > share.chance + 0.3
+
+
+def test_columns_that_divide_alike_are_asked_about_once() -> None:
+    features, films, patient = planted(0, 1, patients=60)
+    table = films.assign(
+        dataset=films["source"].str.upper(),
+        path=[f"{i}.png" for i in range(len(films))],
+        patient_id=patient.astype(str),
+    )
+    table = table.assign(**dict.fromkeys(("view", "sex", "age", "split", "film"), ""))
+    made = map_of(
+        ImageFeatures(IMAGENET, features.astype(np.float32), Dataset("set", table), {}, FEATURES),
+        Method.PCA,
+        len(table),
+    )
+    assert [one.column for one in made.separations] == ["dataset"]
+    assert [share.column for share in made.neighbors] == ["label", "dataset"]
+    rows = made.films["row"].tolist()
+    assert rows == list(range(len(table)))
