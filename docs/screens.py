@@ -3,10 +3,10 @@
     python docs/screens.py [--home FOLDER] [--only NAME ...]
     python docs/screens.py --charts
 
-All X-rays in them are synthetic: a dataset of phantoms, and a model trained on it. Needs Chromium and VGG16's ImageNet
-weights. With --home the dataset and the model are made in that folder once, and reused the next time. With --charts,
-charts of the model that comes with the project are taken instead, from what is stored with it:
-docs/screens/chart-NAME.webp.
+All X-rays in them are synthetic: a dataset of phantoms, and a model trained on it; the viewer and Reading practice show
+the model that comes with the project. Needs Chromium and VGG16's ImageNet weights. With --home the dataset and the
+model are made in that folder once, and reused the next time. With --charts, charts of the model that comes with the
+project are taken instead, from what is stored with it: docs/screens/chart-NAME.webp.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ from cxr.drift.store import REFERENCE, folder_of, write_tally  # noqa: E402
 from cxr.drift.tally import Tally  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom_set  # noqa: E402
 from cxr.jobs import run_store  # noqa: E402
+from cxr.jobs.evaluate import evaluation_job  # noqa: E402
 from cxr.jobs.kinds import execute  # noqa: E402
+from cxr.jobs.run import Run  # noqa: E402
+from cxr.jobs.run_notes import write_notes  # noqa: E402
 from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
@@ -92,7 +95,18 @@ def make_home() -> None:
     place = catalog.create("phantoms", lambda folder: draw_phantom_set(folder, 400, size_px=256))
     audit_or_cached(Dataset.open(place.path))
     recipe = Recipe.read("vgg16-default", SETTINGS)
-    execute(run_store.create(plan(recipe, [place.path], "synthetic"), recipe.name))
+    run = run_store.create(plan(recipe, [place.path], "synthetic"), recipe.name)
+    execute(run)
+    add_jobs(run, place.path)
+
+
+def add_jobs(training: Run, films: str) -> None:
+    """Adds what the page Jobs shows beside a training: its note and tags, and an evaluation."""
+    write_notes(training, "The first training on synthetic X-rays.", ["baseline", "synthetic"])
+    card = registry.get_card("synthetic")
+    evaluation = run_store.create(evaluation_job(card, [films], "val"), f"evaluate-{card.name}")
+    execute(evaluation)
+    write_notes(evaluation, tags=["synthetic"])
 
 
 def count_weeks(home: Path) -> None:
@@ -112,6 +126,8 @@ def count_weeks(home: Path) -> None:
 def take_all(home: Path, names: Sequence[str]) -> None:
     if "drift" in names:
         count_weeks(home)
+    if not (home / "models" / SHIPPED).exists():
+        shutil.copytree(PROJECT / "models" / SHIPPED, home / "models" / SHIPPED)
     with serving(home) as server, browser() as chrome:
         for theme in THEMES:
             for name in names:
@@ -219,7 +235,64 @@ def drift(tab: Page) -> None:
     heading.evaluate("element => element.scrollIntoView()")
 
 
-PARTS = {"predict": "", "map": "data", "drift": "models"}  # the page that a picture is of, where it has another name
+def practice(tab: Page) -> None:
+    """Answers the first X-ray of a set with a box drawn in it, so that the model's answer appears."""
+    tab.set_viewport_size({"width": WIDTH_PX, "height": 1000})
+    tab.get_by_role("button", name="Start reading").click()
+    tab.locator(".viewer[data-shows]").wait_for()
+    tab.get_by_role("button", name="Mark", exact=True).click()
+    drag(tab, (0.2, 0.35), (0.42, 0.62))
+    tab.get_by_text("Bacterial pneumonia", exact=True).last.click()
+    settled(tab)
+    tab.get_by_text("80%", exact=True).click()
+    settled(tab)
+    tab.get_by_role("button", name="Commit answer").click()
+    tab.get_by_text("You answered:").wait_for()
+    settled(tab)
+    tab.get_by_text("Bacterial pneumonia, 80% sure").scroll_into_view_if_needed()
+
+
+def jobs(tab: Page) -> None:
+    """Opens the training, which has a note."""
+    table = tab.locator("[data-testid=stDataFrame]").first
+    table.wait_for()
+    settled(tab)
+    table.click(position={"x": 20, "y": 90})
+    tab.get_by_text("Note and tags", exact=True).click()
+    settled(tab)
+
+
+def viewer(tab: Page) -> None:
+    """One image with contours, in the window for lungs, and a measured distance."""
+    tab.set_viewport_size({"width": WIDTH_PX, "height": 1320})
+    predict(tab)
+    settled(tab)
+    tab.get_by_role("button", name="Side by side").click()
+    tab.locator(".frame:visible").first.focus()
+    for key in ("o", "3", "m"):
+        tab.keyboard.press(key)
+    settled(tab)
+    drag(tab, (0.22, 0.72), (0.8, 0.72))
+
+
+def drag(tab: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drags in the viewer's first image; places are shares of its width and height."""
+    box = tab.locator(".frame:visible").first.bounding_box()
+    assert box
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    tab.mouse.move(*places[1], steps=6)
+    tab.mouse.up()
+
+
+PARTS = {  # the page that a picture is of, where it has another name
+    "predict": "",
+    "viewer": f"?model={SHIPPED}",
+    "practice": f"reading_practice?model={SHIPPED}&dataset=phantoms",
+    "map": "data",
+    "drift": "models",
+}
 PAGES: dict[str, Callable[[Page], None]] = {
     "predict": predict,
     "evaluate": evaluate,
@@ -228,6 +301,9 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "data": data,
     "map": map_of_data,
     "drift": drift,
+    "practice": practice,
+    "jobs": jobs,
+    "viewer": viewer,
 }
 
 

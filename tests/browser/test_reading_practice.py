@@ -81,6 +81,8 @@ def test_a_case_is_read_by_keyboard_alone_with_a_mark(page: Page, unchanged_serv
     page.keyboard.press("Enter")
     page.get_by_text("Bacterial pneumonia, 60% sure").wait_for()
     page.get_by_text("of its peak at your marks").wait_for()
+    expect(page.locator(".notes li")).to_have_count(2)
+    expect(page.locator(".notes li button")).to_have_count(0)  # the answer was committed
     tab_to(page, FINISH)
     page.keyboard.press("Enter")
     page.get_by_text("Reference:").wait_for()

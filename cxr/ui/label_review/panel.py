@@ -22,12 +22,12 @@ from cxr.ui.label_review.revision_list import show_revisions
 from cxr.ui.plain_text import plain
 
 ABOUT = (
-    "Heads are trained on other patients' X-rays and asked about each X-ray: where they doubt its label, it comes "
-    "first. The most doubtful are mixed with controls and shown without their labels."
+    "Small classifiers learn from other patients' X-rays and are asked about each X-ray: where they doubt its label, "
+    "it comes first. The most doubtful are mixed with controls and shown without their labels."
 )
 CAUTION = (
-    "A doubt is no proof. Where a class can be told by scanner, view or markers, the heads learn those, and wrong "
-    "labels stay hidden; reference X-rays from elsewhere help: see docs/labels.md."
+    "A doubt is no proof. Where a class can be told by scanner, view or markers, the classifiers learn those, and "
+    "wrong labels stay hidden; reference X-rays from elsewhere help: see docs/labels.md."
 )
 IMAGENET, IMAGENET_NAME = "imagenet", "ImageNet (has seen no X-ray)"
 NEW = "Start a review"
@@ -78,8 +78,8 @@ def _show_start(entry: DatasetEntry) -> None:
         "Reference X-rays (optional)",
         list(others),
         key="labels_reference",
-        help="Other datasets with the same labels. They help to train the heads where scanner or view separate the "
-        "classes here; their own labels are not reviewed.",
+        help="Other datasets with the same labels. They help to train the classifiers where scanner or view separate "
+        "the classes here; their own labels are not reviewed.",
     )
     if not sign_in.button(Action.REVIEW_LABELS, NEW, type="primary", key="labels_start"):
         return

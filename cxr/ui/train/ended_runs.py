@@ -133,7 +133,7 @@ def _show_model(card: Card) -> None:
         frame.link("models", f"{earlier.name}, saved before this run was resumed", model=earlier.name)
     if name != default:
         frame.warn(promotion_warning(card))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if name != default:
             offer_promotion(card, f"train_run_promote_{name}", st.rerun)
         frame.link("models", "Model card", model=name)

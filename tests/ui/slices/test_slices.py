@@ -35,9 +35,9 @@ def test_the_section_names_the_slice(table: pd.DataFrame, monkeypatch: pytest.Mo
     store("drawn", CLASSES, table, threshold=0.5, threshold_rule="fixed")
     app = open_page("Slices")
     rows = app.dataframe[-1].value
-    assert rows["Slice"].iloc[0] == "source west"
+    assert rows["Slice"].iloc[0] == "Source west"
     assert rows["p (corrected)"].iloc[0] < 0.05
-    assert any("source west" in element.value for element in app.markdown)
+    assert any("Source west" in element.value for element in app.markdown)
 
 
 def test_the_command_line_names_it_too(table: pd.DataFrame, answer: Answer, cxr: Cxr) -> None:
@@ -47,7 +47,7 @@ def test_the_command_line_names_it_too(table: pd.DataFrame, answer: Answer, cxr:
     assert found["significant"] >= 1
     code, out, _ = cxr("slices", "drawn")
     assert code == 0
-    assert "source west" in out
+    assert "Source west" in out
     assert cxr("slices", "drawn", "--clusters", "imagenet")[0] == 2
     store("even", CLASSES, table.assign(source="one", label=table["label"]), threshold=0.5, threshold_rule="fixed")
     assert NOTHING_TO_SLICE in cxr("slices", "even")[1]

@@ -216,7 +216,7 @@ class Actions extends Panes {
   }
 
   removeLast() {
-    if (this.tool === "mark" && this.marks.length) return this.setMarks(this.marks.slice(0, -1));
+    if (this.tool === "mark" && this.data.marks && this.marks.length) return this.setMarks(this.marks.slice(0, -1));
     this.measures.pop();
     this.fillNotes();
     this.invalidate();

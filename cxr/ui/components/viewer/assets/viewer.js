@@ -106,10 +106,12 @@ class Viewer extends Actions {
   fillNotes() {
     const entries = [
       ...this.measures.map(({ from, to }, i) => [distance(from, to, this.data.spacing), () => this.measures.splice(i, 1)]),
-      ...this.marks.map((mark, i) => [`Mark ${i + 1}${placeOf(mark)}`, () => this.setMarks(this.marks.filter((_, k) => k !== i))]),
+      ...this.marks.map((mark, i) => [`Mark ${i + 1}${placeOf(mark)}`, this.data.marks ? () => this.setMarks(this.marks.filter((_, k) => k !== i)) : null]),
     ];
     this.find(".notes").replaceChildren(...entries.map(([words, remove]) => {
       const item = document.createElement("li"), button = document.createElement("button");
+      item.append(words);
+      if (!remove) return item; // of an answer that was committed
       Object.assign(button, { type: "button", textContent: "Remove" });
       button.setAttribute("aria-label", `Remove: ${words}`);
       button.addEventListener("click", () => {
@@ -117,7 +119,7 @@ class Viewer extends Actions {
         this.fillNotes();
         this.invalidate();
       });
-      item.append(words, button);
+      item.append(button);
       return item;
     }));
   }
