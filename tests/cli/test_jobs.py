@@ -45,7 +45,7 @@ def test_jobs_of_all_kinds_are_listed_and_runs_is_an_alias(home: Path, answer: A
     assert [(job["run"], job["kind"]) for job in both] == [(evaluation.id, "evaluate"), (training.id, "train")]
     assert answer("runs", "list") == both
     assert answer("jobs", "list", "--kind", "evaluate") == both[:1]
-    assert cxr("jobs", "list", "--kind", "sweep")[0] == USAGE
+    assert cxr("jobs", "list", "--kind", "odd")[0] == USAGE
     out = cxr("jobs", "list")[1]
     assert "films, all X-rays" in out
     assert "model tiny" in out

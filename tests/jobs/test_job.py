@@ -12,10 +12,15 @@ from cxr.core.errors import RunError
 from cxr.jobs.job import (
     PARAMETERS,
     AuditParameters,
+    CrossvalParameters,
     EvaluateParameters,
+    FitParameters,
     Job,
     JobKind,
+    QuantizeParameters,
+    RankParameters,
     ReadParameters,
+    SweepParameters,
     TrainParameters,
     training_job,
 )
@@ -27,6 +32,11 @@ JOBS = [
     Job(EvaluateParameters("tiny", "0" * 12, "all", "films"), ("/films", "/more")),
     Job(AuditParameters("tiny", "0" * 12), ("/films",), "a@example.org"),
     Job(ReadParameters("tiny", "0" * 12, "/out", heatmaps=True, paths=False), ("/films",)),
+    Job(CrossvalParameters("name = 'tiny'", 0, "source"), ("/films",)),
+    Job(FitParameters("tiny", "0" * 12, None, "sensitivity", 0.85), ("/ward",)),
+    Job(RankParameters("tiny", "0" * 12, 30, 10), ("/films", "/reference")),
+    Job(SweepParameters("name = 'tiny'", "", 6, "tiny"), ("/films",)),
+    Job(QuantizeParameters("tiny", "0" * 12), ("/films",)),
 ]
 
 

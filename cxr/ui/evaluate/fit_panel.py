@@ -37,6 +37,7 @@ SETS_TITLE, SETS_NOTE = (
     "A set has every answer that the probabilities do not rule out. Coverage: how often the set of an X-ray has the "
     "answer that is its label.",
 )
+WIDTH = "To say how many X-rays are missing."
 MEASURE_ONLY = "Only measure; save no model"
 TARGETS = {"Specificity": TargetKind.SPECIFICITY, "Sensitivity": TargetKind.SENSITIVITY}
 
@@ -56,8 +57,9 @@ def show_fit(card: Card) -> None:
         _show_report(report)
     elif card.local_fit is None:
         st.markdown(PURPOSE)
-    title = "Fit again" if report else "Fit the model"
-    with st.expander(title, expanded=not (runs or card.local_fit), key="evaluate_fit"):
+    with st.expander(
+        "Fit again" if report else "Fit the model", expanded=not (runs or card.local_fit), key="evaluate_fit"
+    ):
         if not sign_in.allowed(Action.REVISE_MODEL):  # a reader is not shown which datasets there are
             return
         if not catalog.entries():
@@ -107,9 +109,7 @@ def _show_form(card: Card) -> None:
         value = st.number_input("Value", 0.5, 0.99, 0.9, 0.01, key="evaluate_fit_value")
     with right:
         width = st.number_input(
-            *("Wanted width of the 95% CI", 0.02, 0.5, 0.1, 0.01),
-            key="evaluate_fit_width",
-            help="To say how many X-rays are missing.",
+            "Wanted width of the 95% CI", 0.02, 0.5, 0.1, 0.01, help=WIDTH, key="evaluate_fit_width"
         )
         coverage = st.number_input("Coverage of prediction sets", 0.5, 0.99, 0.9, 0.01, key="evaluate_fit_coverage")
     only = st.toggle(MEASURE_ONLY, key="evaluate_fit_only")
