@@ -7,7 +7,7 @@
 test` on the test X-rays. Speed is that of whole forward passes on batches of 32 in memory, heatmaps included, in turns
 with TensorFlow in the model's own precision, which reads archives otherwise, and with OpenVINO in that precision: the
 median and range of the rounds. It means something on an idle machine only. `--variants` adds engines with the first
-convolution quantized too, and with the last one not quantized either.
+convolution quantized too, with the last one not quantized either, and with ranges that hold every X-ray's values.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from cxr.presentation.int8_tables import int8_figures  # noqa: E402
 from cxr.registry.verification import load_verified  # noqa: E402
 
 BATCH, ROUNDS, REST_S = 32, 9, 0.1
-ENGINE, ALL, NEITHER = "as made", "first convolution quantized too", "last convolution not quantized either"
+ENGINE, ALL = "as made", "first convolution quantized too"
+NEITHER, WIDE = "last convolution not quantized either", "ranges of all X-rays"
 
 
 def main() -> None:
@@ -85,6 +86,7 @@ def variants(classifier: Classifier, pixels: NDArray[np.uint8], progress: Progre
     (first, *_, last), made_of = convolutions(network), calibrate(network, pixels, precision, progress, ())
     for name, skipped in ((ENGINE, {first}), (ALL, set()), (NEITHER, {first, last})):
         yield name, {key: array for key, array in made_of.items() if key.partition("/")[0] not in skipped}
+    yield WIDE, calibrate(network, pixels, precision, progress, {first}, 1.0)
 
 
 def speed(classifier: Classifier, engines: dict[str, Int8], pixels: NDArray[np.uint8]) -> None:

@@ -35,4 +35,7 @@ def quantize(
     if card.int8 and as_json:
         console.print_json({"model": name, "int8": card.int8.model_dump(mode="json")})
     elif card.int8:
-        typer.echo(f"Added an int8 engine to '{name}'. {agreement_sentence(card.int8)}")
+        typer.echo(
+            f"Added an int8 engine to '{name}', made of X-rays of its training ({console.listed(card.int8.films)})."
+        )
+        typer.echo(agreement_sentence(card.int8))

@@ -17,7 +17,7 @@ ROLES = {"val": "Validation", "test": "Test"}
 def int8_table(record: Int8Record) -> pd.DataFrame:
     """A row for each figure, a column for the validation and the test X-rays."""
     columns = {ROLES[role]: int8_figures(found) for role, found in record.agreement.items()}
-    return pd.DataFrame(columns).rename_axis("int8 and the model's own precision").reset_index()
+    return pd.DataFrame(columns).rename_axis("int8 vs own precision").reset_index()
 
 
 def agreement_sentence(record: Int8Record) -> str:
