@@ -5,7 +5,7 @@ from __future__ import annotations
 from cxr.registry import default_model, registry
 from cxr.ui import frame
 from cxr.ui.components.choosers import choose_model, show_first_steps
-from cxr.ui.drift.panel import show_drift
+from cxr.ui.drift.panel import show_drift, show_drift_alert
 from cxr.ui.models import actions
 from cxr.ui.models.card_panel import show_card, show_model_list
 from cxr.ui.models.exchange_panel import show_export, show_import
@@ -29,6 +29,7 @@ def main() -> None:
         card = choose_model("Model", "models_model", in_address=True)
         if card:
             actions.show_actions(card, default)
+            show_drift_alert(card)
             show_card(card)
             show_drift(card)
             show_int8(card)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 MOST_FILMS = 500  # validation X-rays that are read for the reference
 FEWEST = 20  # readings of a reference
 CHUNK = 16
-VALIDATION, MEASURED, WEEKS = "validation", "measured", "weeks"
+VALIDATION: Final = "validation"
+MEASURED: Final = "measured"
+WEEKS: Final = "weeks"
 
 
 @dataclass(frozen=True)

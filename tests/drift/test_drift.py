@@ -36,16 +36,16 @@ VERSION, WEEK = "0123456789ab", "2026-W40"
 RNG = np.random.default_rng
 
 
-def observation(seed: int = 0, rejected: bool = False, score: float | None = None) -> Observation:
+def observation(seed: int = 0, rejected: bool = False) -> Observation:
     rng = RNG(seed)
-    own = rng.random() if score is None else score
+    own = rng.random()
     reasons = ("inverted",) if rejected else ()
     return Observation(None if rejected else own, rejected, reasons, None if rejected else rng.normal(size=5))
 
 
-def readings(count: int, first: int = 0, **facts: float) -> list[tuple[str, Observation]]:
+def readings(count: int, first: int = 0) -> list[tuple[str, Observation]]:
     return [
-        (hashlib.sha256(bytes([seed % 256, seed // 256])).hexdigest()[:16], observation(seed, **facts))
+        (hashlib.sha256(bytes([seed % 256, seed // 256])).hexdigest()[:16], observation(seed))
         for seed in range(first, first + count)
     ]
 
@@ -188,6 +188,10 @@ def test_without_a_reference_nothing_is_tested() -> None:
     assert found.readings > 0
 
 
+def quiet(done: int, total: int, what: str = "") -> None:
+    """No progress."""
+
+
 def validation_patients() -> int:
     scores = read_scores(registry.evaluation_path("first"))
     return int(scores.loc[scores["role"] == "val", "patient"].nunique())
@@ -203,7 +207,7 @@ def test_the_stored_validation_scores_are_the_reference(trained: Path) -> None:
 
 
 def test_validation_xrays_are_read_once_more_to_compare_features_too(trained: Path, phantoms: Path) -> None:
-    measured = measure_reference("first", [str(phantoms)], lambda done, total, what="": None, fewest=5)
+    measured = measure_reference("first", [str(phantoms)], quiet, fewest=5)
     card = registry.get_card("first")
     stored = reference_of(card)
     assert stored == measured
@@ -212,5 +216,5 @@ def test_validation_xrays_are_read_once_more_to_compare_features_too(trained: Pa
     assert measured.tally.places == measured.tally.scored
     assert measured.tally.basis == (card.gate_sha256 or "")[:12]
     with pytest.raises(CxrError) as error:
-        measure_reference("first", [str(draw_phantom_set(trained / "others", 12, size_px=64).parent)], print)
+        measure_reference("first", [str(draw_phantom_set(trained / "others", 12, size_px=64).parent)], quiet)
     assert error.value.code == "dataset.no-validation-films"

@@ -21,7 +21,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr.evaluation.intervals import Interval, Support, bootstrap_weights, effective_patients, logit_interval
+from cxr.evaluation.intervals import (
+    UNKNOWN,
+    Interval,
+    Support,
+    bootstrap_weights,
+    effective_patients,
+    logit_interval,
+)
 from cxr.evaluation.metrics import Floats, ranking_metrics
 from cxr.evaluation.shortcuts.probes import CROSS_VALIDATED, FOLDS, REGULARIZATION
 from cxr.evaluation.subgroups import NOT_STATED
@@ -75,9 +82,8 @@ def separation(axes: Floats, films: pd.DataFrame, patient: NDArray[np.int64], co
     factor = _question(axes, value, label, patient, {(one, other) for other, one in cells})
     by_class = _question(axes, label, value, patient, cells)
     if factor is None or by_class is None:
-        nothing = Interval(np.nan, np.nan, np.nan)
-        asked = [nothing if answer is None else answer.interval() for answer in (factor, by_class)]
-        return Separation(column, values, int(known.sum()), *asked, nothing, Verdict.NOT_CROSSED)
+        told = [UNKNOWN if answer is None else answer.interval() for answer in (factor, by_class)]
+        return Separation(column, values, int(known.sum()), told[0], told[1], UNKNOWN, Verdict.NOT_CROSSED)
     difference = _difference(factor, by_class)
     verdict = Verdict.FACTOR if difference.low > 0 else Verdict.CLASS if difference.high < 0 else Verdict.UNCLEAR
     return Separation(column, values, int(known.sum()), factor.interval(), by_class.interval(), difference, verdict)

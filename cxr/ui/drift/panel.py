@@ -16,11 +16,25 @@ if TYPE_CHECKING:
     from cxr.drift.watch import DriftWatch
 
 TITLE = "Drift watch"
+ALERT = "The X-rays that this model reads are no longer those of its reference; details under Drift watch."
 FROM_NOW = "X-rays that this model reads from now on are counted by week, without images or identity."
 OFF = "Counting is switched off (CXR_DRIFT=off)."
 TAKE, RESET = "Take all weeks so far as the reference", "Compare with validation again"
 TAKEN = "Later weeks are compared with the weeks so far."
 MESSAGE = "drift_message"  # session key
+
+
+def show_drift_alert(card: Card) -> None:
+    """Shows a warning where the latest week of this model has left its reference."""
+    changed = changed_ns(card.version)
+    if not changed:
+        return
+    from cxr.presentation import drift_text as words
+
+    with frame.errors_shown():
+        found = _watch(card.name, card.version, changed)
+        if words.has_departed(found):
+            st.warning(plain(f"{ALERT} {words.sentences(found)[0]}"))
 
 
 def show_drift(card: Card) -> None:
@@ -42,8 +56,7 @@ def show_drift(card: Card) -> None:
 
     with frame.errors_shown():
         found = _watch(card.name, card.version, changed)
-        show = st.warning if words.has_departed(found) else st.info
-        show("\n\n".join(plain(sentence) for sentence in words.sentences(found)))
+        st.info("\n\n".join(plain(sentence) for sentence in words.sentences(found)))
         if words.has_departed(found):
             st.caption(plain(words.MEANING))
         st.caption(plain(f"{words.reference_sentence(found.reference)} {words.RATE}"))
