@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cxr.cluster.configuration import PLACED, is_passed_on
-from cxr.cluster.connection import NAMESPACE, connected
+from cxr.cluster.connection import LOOPBACK_ONLY, NAMESPACE, connected
 from cxr.cluster.room import Room, room_for_network
 from cxr.core.errors import RunError
 
 NO_ROOM_NEEDED = Room(0)
+KEPT = (LOOPBACK_ONLY, "RAY_USAGE_STATS_ENABLED")
 
 
 class JobKeeper:
@@ -25,8 +26,11 @@ class JobKeeper:
 
     def __init__(self, run_id: str, folder: str, settings: dict[str, str]) -> None:
         self._run_id, self._folder = run_id, Path(folder)
-        own = {name: value for name, value in os.environ.items() if name not in settings}
-        self._environment = own | settings
+        import ray
+
+        # Ray's own variables make a process a part of this worker; the job's process is a program of its own.
+        own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in KEPT}
+        self._environment = own | settings | {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
         threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:

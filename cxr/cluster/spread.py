@@ -6,6 +6,7 @@ worker where there is room. A node that joins gets its workers while the work go
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from cxr.core.errors import RunError
 
 Task = TypeVar("Task")
+log = logging.getLogger("cxr")
 AHEAD = 2  # tasks that a worker has at once, so that it never waits for one
 WAIT_S = 0.5  # how long a look at what is finished takes at most
 RECOUNT_S = 5.0
@@ -44,6 +46,7 @@ class Crew(Generic[Task]):
     attempts: Counter[Task] = field(default_factory=Counter)
     counted: float = -RECOUNT_S  # when the cluster's room was looked at
     all_handed_out: bool = False
+    lost_at_start: int = 0  # workers in a row
 
     def grow(self) -> None:
         """Ask for as many workers as the cluster has room for."""
@@ -82,6 +85,9 @@ class Crew(Generic[Task]):
                 worker = self.starting.pop(reference)
                 if self._result(reference) is not _DIED:
                     self.ready.append(worker)
+                    self.lost_at_start = 0
+                else:
+                    self._count_lost_start()
             elif reference in self.busy:  # unless its worker was taken out
                 worker, task = self.busy[reference]
                 result = self._result(reference)
@@ -101,8 +107,17 @@ class Crew(Generic[Task]):
             return self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
             raise error.cause from error
-        except self.ray.exceptions.RayError:  # the worker, its node, or the result that lay there
+        except self.ray.exceptions.RayError as error:  # the worker, its node, or the result that lay there
+            log.info("A worker of the cluster was lost: %s", str(error).partition("\n")[0])
             return _DIED
+
+    def _count_lost_start(self) -> None:
+        self.lost_at_start += 1
+        if self.lost_at_start == MOST_ATTEMPTS and not self.ready:
+            raise RunError(
+                f"Workers of the cluster died {MOST_ATTEMPTS} times while they started. See their logs.",
+                code="workers-died",
+            )
 
     def _take_out(self, dead: Any) -> None:
         self.ray.kill(dead)  # it may only be out of reach

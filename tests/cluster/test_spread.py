@@ -71,6 +71,16 @@ def test_a_task_that_ends_every_worker_ends_the_work() -> None:
     assert error.value.code == "run.workers-died"
 
 
+def test_workers_that_die_while_they_start_end_the_work() -> None:
+    class NeverThere(Squarer):
+        def start(self) -> None:
+            raise FakeRayError
+
+    with pytest.raises(RunError) as error:
+        results([1, 2], [NeverThere() for _ in range(MOST_ATTEMPTS)], most=MOST_ATTEMPTS)
+    assert error.value.code == "run.workers-died"
+
+
 def test_what_a_task_raises_is_raised_and_ends_all_workers() -> None:
     crew = [Squarer(), Squarer()]
     with pytest.raises(DatasetError) as error:
