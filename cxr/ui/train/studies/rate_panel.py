@@ -32,7 +32,7 @@ def show_rate_range(run: Run, asked: SweepParameters) -> None:
     figures = {"Loss falls fastest at": found.steepest, "Loss is lowest at": found.lowest, "Suggested": found.suggested}
     with st.container(horizontal=True):
         for name, rate in figures.items():
-            st.metric(name, UNKNOWN if rate is None else f"{rate:.1g}", width="content")
+            st.metric(plain(name), UNKNOWN if rate is None else f"{rate:.1g}", width="content")
     show_chart(rate_range_chart(found), f"rate_range_{run.id}")
     st.caption(plain(MEANING))
     if found.suggested is None:
@@ -41,4 +41,4 @@ def show_rate_range(run: Run, asked: SweepParameters) -> None:
         recipe = with_values(Recipe.from_toml(asked.recipe_toml), {"optimiser.rate": found.suggested})
         if recipe.name in built_in_names():
             label = f"Use the learning rate {found.suggested:g}"
-            st.button(label, key=f"rate_use_{run.id}", on_click=use_settings, args=(recipe, run.job.inputs))
+            st.button(plain(label), key=f"rate_use_{run.id}", on_click=use_settings, args=(recipe, run.job.inputs))

@@ -115,9 +115,12 @@ def _numbers(item: Hyperparameter, columns: Iterator[Any], fields: Sequence[str]
     for field in fields:
         with next(columns):
             if item.kind == "whole":
-                yield field, int(st.number_input(labels[field], step=1, **_options(item.key, field)))
+                yield field, int(st.number_input(plain(labels[field]), step=1, **_options(item.key, field)))
             else:
-                yield field, float(st.number_input(labels[field], format="%g", step=None, **_options(item.key, field)))
+                yield (
+                    field,
+                    float(st.number_input(plain(labels[field]), format="%g", step=None, **_options(item.key, field))),
+                )
 
 
 def _parsed(item: Hyperparameter, text: str) -> list[Value]:
