@@ -59,7 +59,6 @@ def place(run_id: str, folder: str, environment: Mapping[str, str], takes_device
         )
         try:
             kind.remote(run_id, folder, settings)
-            ray.get_actor(_name(run_id), namespace=NAMESPACE)  # it is there before this connection ends
         except ValueError as error:  # the name is taken
             raise RunError(f"Job {run_id} is in progress.", code="in-progress") from error
 
