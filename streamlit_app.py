@@ -5,6 +5,7 @@ from starlette.middleware import Middleware
 from streamlit.starlette import App
 
 from cxr.ui import error_reports, frame
+from cxr.ui.server import client_settings
 from cxr.ui.server.browser_policy import BrowserPolicy, security_headers
 from cxr.ui.server.http_checks import HostCheck, RequestCheck
 from cxr.ui.server.stream_checks import StreamCheck
@@ -31,9 +32,10 @@ else:  # imported by `streamlit run`, once
     app = App(
         __file__,
         middleware=[
-            Middleware(BrowserPolicy, headers=security_headers(frame.SCRIPT)),
+            Middleware(BrowserPolicy, headers=security_headers(frame.SCRIPT, client_settings.SCRIPT)),
             Middleware(HostCheck),
             Middleware(RequestCheck),
             Middleware(StreamCheck),
+            Middleware(client_settings.ClientSettings),
         ],
     )
