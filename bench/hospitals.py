@@ -28,8 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from cxr.cli import console  # noqa: E402
 from cxr.core.errors import FilmError  # noqa: E402
 from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
-from cxr.evaluation.auc import interval_of_auc
 from cxr.evaluation.intervals import proportion_interval  # noqa: E402
+from cxr.evaluation.metric_intervals import interval_of_auc
 from cxr.evaluation.model_evaluation import film_ids, roles_in_training  # noqa: E402
 from cxr.evaluation.scores import PREFIX, read_scores  # noqa: E402
 from cxr.films.film import Film  # noqa: E402

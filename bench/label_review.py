@@ -21,9 +21,9 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cxr.core.ranking import roc_auc  # noqa: E402
-from cxr.evaluation.auc import interval_of_auc  # noqa: E402
 from cxr.evaluation.intervals import wilson_interval  # noqa: E402
 from cxr.evaluation.label_review.ranking import LabelRanking, rank_dataset  # noqa: E402
+from cxr.evaluation.metric_intervals import interval_of_auc  # noqa: E402
 
 LABEL, NORMAL, FIRST = "pneumonia", "Normal", 30
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cxr.cli import console
-from cxr.cli.options import Json
+from cxr.cli.options import Json, takes_options
 from cxr.core.number_format import counted
 
 MAX_PATHS = 5  # printed for a finding; all of them are in the JSON
@@ -57,31 +58,42 @@ def audit(
             typer.echo(f"    and {len(finding.paths) - MAX_PATHS} more")
 
 
-def phantom(
-    out: Annotated[Path, typer.Argument(help="The folder to create.")],
-    films: Annotated[int, typer.Option(min=8, max=100_000, help="The number of X-rays.")] = 400,
-    seed: Annotated[int, typer.Option(min=0, help="The seed of the random numbers.")] = 0,
-    size: Annotated[int, typer.Option(min=32, max=2048, help="Width and height in pixels.")] = 256,
+@dataclass(frozen=True)
+class PhantomOptions:
+    """The arguments of `cxr phantom`."""
+
+    out: Annotated[Path, typer.Argument(help="The folder to create.")]
+    films: Annotated[int, typer.Option(min=8, max=100_000, help="The number of X-rays.")] = 400
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the random numbers.")] = 0
+    size: Annotated[int, typer.Option(min=32, max=2048, help="Width and height in pixels.")] = 256
     shortcut: Annotated[
         Shortcut | None,
         typer.Option(
             "--shortcut", "--plant", help="An artifact on every X-ray with a finding, for tests of shortcut audits."
         ),
-    ] = None,
+    ] = None
     wrong_labels: Annotated[
         float, typer.Option(min=0, max=0.4, help="The share of training patients whose label is wrong, to find them.")
-    ] = 0.0,
-    machine: Annotated[
-        PhantomMachine, typer.Option(help="The X-ray machine: the second has other gray levels.")
-    ] = PhantomMachine.first,
-    as_json: Json = False,
-) -> None:
+    ] = 0.0
+    machine: Annotated[PhantomMachine, typer.Option(help="The X-ray machine: the second has other gray levels.")] = (
+        PhantomMachine.first
+    )
+    as_json: Json = False
+
+
+@takes_options(PhantomOptions)
+def phantom(options: PhantomOptions) -> None:
     """Generate a dataset of synthetic X-rays."""
     from cxr.films.synthetic.flaws import Flaws
     from cxr.films.synthetic.phantom import draw_phantom_set
 
-    flaws = Flaws(shortcut, wrong_labels, machine.value)
+    flaws = Flaws(options.shortcut, options.wrong_labels, options.machine.value)
     with console.bar("Generating X-rays") as progress:
-        manifest = draw_phantom_set(out, films, seed=seed, size_px=size, flaws=flaws, progress=progress)
-    message = f"Generated {films} synthetic X-rays. To train on them: cxr train vgg16-default --data {manifest.parent}"
-    console.print_json({"dataset": str(manifest.parent), "films": films}) if as_json else typer.echo(message)
+        manifest = draw_phantom_set(
+            options.out, options.films, seed=options.seed, size_px=options.size, flaws=flaws, progress=progress
+        )
+    folder = manifest.parent
+    if options.as_json:
+        console.print_json({"dataset": str(folder), "films": options.films})
+        return
+    typer.echo(f"Generated {options.films} synthetic X-rays. To train on them: cxr train vgg16-default --data {folder}")

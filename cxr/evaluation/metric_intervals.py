@@ -7,6 +7,7 @@ from math import inf, isfinite, isinf, nan
 import numpy as np
 from numpy.typing import NDArray
 
+from cxr.core.ranking import roc_auc
 from cxr.evaluation.cases import LabeledCases
 from cxr.evaluation.intervals import (
     CERTAINTY,
@@ -20,7 +21,7 @@ from cxr.evaluation.intervals import (
     proportion_interval,
     ratio_interval,
 )
-from cxr.evaluation.metrics import metric_values, ratio
+from cxr.evaluation.metrics import Floats, metric_values, ranking_metrics, ratio
 
 Films = NDArray[np.bool_]
 
@@ -62,6 +63,13 @@ def auc_interval(cases: LabeledCases, value: float, samples: NDArray[np.floating
     """The AUC by which models are compared, with its interval: of any finding, or, without a negative class, macro."""
     name = "macro_auc" if cases.labels.negative is None else "binary.auc"
     return logit_interval(value, samples, _support(cases)[name])
+
+
+def interval_of_auc(reference: Films, scores: Floats, patient: NDArray[np.int64]) -> Interval:
+    """The AUC of scores for a reference with its interval, for tables that are no evaluation; patients are numbered."""
+    samples = [ranking_metrics(scores, reference, block)[0] for block in bootstrap_weights(patient, RESAMPLES, seed=0)]
+    smaller = min(effective_patients(patient[reference == side]) for side in (False, True))
+    return logit_interval(roc_auc(reference, scores), np.concatenate(samples), Support(smaller))
 
 
 def proportions(cases: LabeledCases) -> dict[str, tuple[Films, Films]]:

@@ -45,8 +45,8 @@ class StudyRecord:
         figure = f"{self.metric_name} {decimal(self.value)}"
         if self.rank == 1:
             return (
-                f"Chosen among {trials} for the best {figure}, so its validation results are optimistic. The test X-rays "
-                "took no part in the choice."
+                f"Chosen among {trials} for the best {figure}, so its validation results are optimistic. The test "
+                "X-rays took no part in the choice."
             )
         return (
             f"Trial {self.trial} of a study of {trials}, number {self.rank} by {figure}, saved by a person. Its "

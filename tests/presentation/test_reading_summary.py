@@ -121,7 +121,8 @@ def test_the_figures_of_each_source_stand_beside_those_of_all_where_there_are_se
     ]
     results = results_of(FOUR, 20, 0.8, binary)
     source = {"column": "source", "figure": "accuracy", "worst": "", "gap": value(0.0), "sentence": "."}
-    for count, expected in ((2, " By source, sensitivity and false-positive rate: here 46.0% and 5.0%, there 99.0% and –."), (1, "")):
+    by_source = " By source, sensitivity and false-positive rate: here 46.0% and 5.0%, there 99.0% and –."
+    for count, expected in ((2, by_source), (1, "")):
         results["test"]["groups"] = {"source": source | {"groups": groups[:count]}}
         sentence = held_out_performance(card_of(FOUR, results=results))
         assert sentence == f"On 20 held-out test X-rays: sensitivity 90.0%, false-positive rate 12.0%.{expected}"

@@ -8,7 +8,6 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.evaluation.auc import interval_of_auc
 from cxr.evaluation.fitting.conformal import SetQuestion, lowest_probabilities
 from cxr.evaluation.fitting.fit import CrossFit, Fit
 from cxr.evaluation.fitting.local_films import Floats, LocalFilms, score_of
@@ -20,6 +19,7 @@ from cxr.evaluation.intervals import (
     percentile_interval,
     proportion_interval,
 )
+from cxr.evaluation.metric_intervals import interval_of_auc
 from cxr.evaluation.metrics import calibration_error
 from cxr.registry.local_fit import FitFigure, FitFigures, PredictionSets
 

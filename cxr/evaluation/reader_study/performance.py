@@ -12,12 +12,12 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.evaluation.auc import interval_of_auc
 from cxr.evaluation.intervals import (
     UNKNOWN,
     Interval,
     proportion_interval,
 )
+from cxr.evaluation.metric_intervals import interval_of_auc
 from cxr.evaluation.metrics import Floats
 from cxr.inference.reader_responses import ReaderResponse
 
