@@ -1,16 +1,20 @@
 """Jobs placed in a Ray cluster, where there is room: each has an actor, which runs the job's process on its node.
 
-The actor outlives whoever asked for it. When its node dies, Ray starts it on another one, and the job goes on.
+The actor outlives whoever asked for it. When its node dies, Ray starts it on another one, and the job goes on. The
+dashboard asks for it in a short-lived process: Ray is not loaded into its own, and a connection that never comes about,
+as happens when a process connects again and again, is given up and tried once more.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cxr.cluster.configuration import PLACED, is_passed_on
 from cxr.cluster.connection import LOOPBACK_ONLY, NAMESPACE, connected
@@ -18,6 +22,11 @@ from cxr.cluster.room import Room, room_for_network
 from cxr.core.errors import RunError
 
 NO_ROOM_NEEDED = Room(0)
+IN_PROGRESS = "in-progress"  # the code of the error where a job is in the cluster already
+PLACE, WITHDRAW = "place", "withdraw"
+COMMAND = (sys.executable, "-m", "cxr.cluster.placement")
+LIMIT_S, TRIES = 60.0, 3  # to connect and to ask
+PROJECT = Path(__file__).parents[2]
 KEPT = (LOOPBACK_ONLY, "RAY_USAGE_STATS_ENABLED")
 
 
@@ -42,11 +51,59 @@ class JobKeeper:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=Path(__file__).parents[2],
+                cwd=PROJECT,
                 env=self._environment,
                 check=False,
             )
         ray.kill(ray.get_runtime_context().current_actor)  # for good: a killed actor is not started again
+
+
+def request(
+    action: str, details: Mapping[str, Any], command: Sequence[str] = COMMAND, limit_s: float = LIMIT_S
+) -> None:
+    """Place a job in the cluster, or take it out, in a process of its own; RunError with what that process says."""
+    asked = json.dumps({"action": action, **details})
+    for attempt in range(TRIES):
+        try:
+            answer = subprocess.run(
+                command,
+                input=asked,
+                capture_output=True,
+                text=True,
+                timeout=limit_s,
+                cwd=PROJECT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            continue
+        if answer.returncode == 0:
+            return
+        code, sentence = _error_in(answer.stdout)
+        if attempt and code == IN_PROGRESS:  # the attempt before, which was given up, has placed it
+            return
+        raise RunError(sentence, code=code)
+    raise RunError("The cluster does not answer. Check it with: ray status.", code="no-answer")
+
+
+def _error_in(answer: str) -> tuple[str, str]:
+    """The code and the sentence of the error that a process has printed."""
+    try:
+        code, sentence = json.loads(answer.splitlines()[-1])
+    except (IndexError, ValueError, TypeError):
+        return "no-answer", "The process that asks the cluster has failed. Check the cluster with: ray status."
+    return str(code), str(sentence)
+
+
+def main() -> None:
+    """Do what the request on standard input asks for; an error is printed as JSON, and the exit code is 1."""
+    asked = json.loads(sys.stdin.read())
+    actions: dict[str, Callable[..., None]] = {PLACE: place, WITHDRAW: withdraw}
+    action = actions[asked.pop("action")]
+    try:
+        action(**asked)
+    except RunError as error:
+        print(json.dumps([error.code.partition(".")[2], str(error)]), flush=True)
+        sys.exit(1)
 
 
 def place(run_id: str, folder: str, environment: Mapping[str, str], takes_device: bool) -> None:
@@ -60,7 +117,7 @@ def place(run_id: str, folder: str, environment: Mapping[str, str], takes_device
         try:
             kind.remote(run_id, folder, settings)
         except ValueError as error:  # the name is taken
-            raise RunError(f"Job {run_id} is in progress.", code="in-progress") from error
+            raise RunError(f"Job {run_id} is in progress.", code=IN_PROGRESS) from error
 
 
 def withdraw(run_id: str) -> None:
@@ -74,3 +131,9 @@ def withdraw(run_id: str) -> None:
 
 def _name(run_id: str) -> str:
     return f"job-{run_id}"
+
+
+if __name__ == "__main__":
+    from cxr.cluster import placement  # what is sent to the nodes is to be found under this name there
+
+    placement.main()

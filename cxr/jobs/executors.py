@@ -71,20 +71,21 @@ class ClusterExecutor:
 
     def start(self, run: Run) -> None:
         """Have the job carried out wherever there is room, and elsewhere again if that node dies."""
-        from cxr.cluster.placement import place
+        from cxr.cluster.placement import PLACE, request
 
         now = time.time()
         run.write_status(Status("waiting", Phase.WAITING_FOR_CLUSTER, host=IN_CLUSTER, heartbeat=now, started=now))
         settings = environment() | {VARIABLE: AUTO, PLACED: "1"}
-        place(run.id, str(run.folder.resolve()), settings, takes_device=run.job.kind not in SPREAD)
+        details = {"run_id": run.id, "folder": str(run.folder.resolve()), "environment": settings}
+        request(PLACE, details | {"takes_device": run.job.kind not in SPREAD})
 
     def cancel(self, run: Run) -> None:
         """Take the run out of the queue of the cluster; nothing where it has begun."""
-        from cxr.cluster.placement import withdraw
+        from cxr.cluster.placement import WITHDRAW, request
 
         status = run.status
         if status.host == IN_CLUSTER and status.alive:
-            withdraw(run.id)
+            request(WITHDRAW, {"run_id": run.id})
             run.write_status(Status("stopped", sentence="Stopped while waiting for room in the cluster."))
 
 
