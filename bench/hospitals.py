@@ -90,7 +90,7 @@ def of_model(name: str, dataset: Dataset, most: int) -> list[Row]:
     """The rows of a stored model: sources that it does not know first."""
     classifier = load_classifier(name)
     roles = roles_in_training(name, dataset.table["film"].tolist())
-    films = dataset.with_column("role", roles)
+    films = dataset.with_column("role", roles).with_column("patient", dataset.patients.tolist())
     known = set(films.table.loc[films.table["role"] != "", "source"])
     usable = films.where(((films.table["role"] == "test") | ~films.table["source"].isin(known)).to_numpy())
     scores = scores_of(classifier, sample(usable, most))
@@ -147,7 +147,7 @@ def _reason(check: InputCheckResult) -> str:
 def _rows(model: str, scores: pd.DataFrame, known: set[str]) -> Iterator[Row]:
     healthy = (scores["label"] == NORMAL).to_numpy()
     source = scores["source"].to_numpy(str)
-    person = scores["_person"] if "_person" in scores else scores["dataset"] + "/" + scores["patient"].astype(str)
+    person = scores["dataset"] + "/" + scores["patient"].astype(str)
     score, positive = scores["score"].to_numpy(float), scores["positive"].to_numpy()
     unknown = ~np.isin(source, list(known))
     adults = healthy & (source != CHILDREN)
