@@ -11,7 +11,6 @@ from cxr.cli import console
 from cxr.cli.jobs import model_card, start_in_background
 from cxr.cli.options import Data, Json, takes_options
 from cxr.core.number_format import counted
-from cxr.presentation.fit_text import FIT_ROWS, fit_figure, fit_sentence, missing_sentence, sets_sentence
 
 if TYPE_CHECKING:
     from cxr.jobs.local_fit import FitReport
@@ -66,6 +65,8 @@ def fit_model(options: FitOptions) -> None:
 
 
 def _text(report: FitReport) -> str:
+    from cxr.presentation.fit_text import FIT_ROWS, fit_figure, fit_sentence, missing_sentence, sets_sentence
+
     record, missing = report.record, report.missing
     lines = [
         fit_sentence(record, report.threshold),

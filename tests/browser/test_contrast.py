@@ -15,7 +15,7 @@ PLACES = {
     "predict": "",
     "predict, read": "",
     "evaluate": "evaluate",
-    "evaluate, curves": f"evaluate?show={quote('ROC and precision-recall')}",
+    "evaluate, curves": f"evaluate?show={quote('ROC and PR')}",
     "evaluate, scores": "evaluate?show=Scores",
     "train": "train",
     "models": "models",

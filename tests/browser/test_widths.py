@@ -17,7 +17,7 @@ PLACES = {
     "predict": "",
     "predict, read": "",
     "evaluate": "evaluate",
-    "evaluate, curves": f"evaluate?show={quote('ROC and precision-recall')}",
+    "evaluate, curves": f"evaluate?show={quote('ROC and PR')}",
     "train, runs": "train",
     "train, new": "train",
     "models": "models",

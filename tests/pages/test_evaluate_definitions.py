@@ -98,7 +98,7 @@ def test_a_comparison_defines_its_metrics_and_tests(card, held_out_films):
 
 @pytest.mark.parametrize(
     ("section", "names"),
-    [("ROC and precision-recall", ("AUC", "Average precision")), ("Calibration", ("Brier score", "ECE"))],
+    [("ROC and PR", ("AUC", "Average precision")), ("Calibration", ("Brier score", "ECE"))],
 )
 def test_curves_define_their_metrics(page, section, names):
     app = show(page, section)

@@ -21,7 +21,7 @@ from cxr.ui.slices.panel import show_slices
 FIRST_SECTION = "Confusion matrix"
 SECTIONS: dict[str, Callable[[EvaluationView], None]] = {
     FIRST_SECTION: show_confusion_matrix,
-    "ROC and precision-recall": show_roc_and_precision_recall,
+    "ROC and PR": show_roc_and_precision_recall,
     "Classes": show_classes,
     "Subgroups": show_subgroups,
     "Slices": show_slices,
@@ -33,7 +33,8 @@ SECTIONS: dict[str, Callable[[EvaluationView], None]] = {
     "Shortcuts": lambda view: show_shortcuts(view.card),
     "Fit": lambda view: show_fit(view.card),
 }
-FORMER_NAMES = {  # in addresses of version 0.1
+FORMER_NAMES = {  # in addresses of earlier versions
+    "ROC and precision-recall": "ROC and PR",
     "Groups": "Subgroups",
     "When it is sure": "Selective prediction",
     "Training": "Training history",

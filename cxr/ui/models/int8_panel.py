@@ -32,11 +32,15 @@ def show_int8(card: Card) -> None:
     st.subheader(TITLE)
     st.caption(PURPOSE)
     if card.int8 is not None:
-        table = plain_table(int8_table(card.int8))
-        st.table(table, border="horizontal", hide_index=True, width="content", alt="How int8 changes the answers")
+        st.table(
+            plain_table(int8_table(card.int8)),
+            border="horizontal",
+            hide_index=True,
+            width="content",
+            alt="How int8 changes the answers",
+        )
     show_jobs(jobs_of(JobKind.QUANTIZE, card))
-    title = "Make the engine again" if card.int8 else "Make an int8 engine"
-    with st.expander(title, key="models_int8"):
+    with st.expander("Make the engine again" if card.int8 else "Make an int8 engine", key="models_int8"):
         try:
             check_int8_possible()
         except CxrError as error:
