@@ -119,6 +119,8 @@ def test_a_page_is_drawn_without_tensorflow(page, tmp_path):
         home.extractall(tmp_path)
     code = (
         "from streamlit.testing.v1 import AppTest\n"
+        "from cxr.ui import loaded_model\n"
+        "loaded_model._warm_up_begun.acquire()\n"  # or TensorFlow is loaded in the background, a moment later
         f"app = AppTest.from_file('pages/{page}.py', default_timeout=60).run()\n"
         "assert not app.exception and not app.error"
     )

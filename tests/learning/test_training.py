@@ -82,7 +82,7 @@ def test_training_on_cached_features_equals_training_through_the_frozen_backbone
     recipe = two_classes(trunk={"train": "head"}, head={"pool": "average", "dense": [8]})
     kept = learn(recipe)
 
-    def through_the_backbone(recipe, network, films, journal):
+    def through_the_backbone(recipe, network, films, device, journal):
         whole = keras.Model(network.model.input, network.model.get_layer("logits").output)
         return TrainingInputs(whole, films.pixels.table, films.pixels.table, None)
 

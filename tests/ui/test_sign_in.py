@@ -329,7 +329,7 @@ def test_a_reader_sees_no_dataset_s_name(guarded, page, role):
         store_evaluation(registry.get_card("second"), name, "test", scores)
     app = guarded(page, role)
     texts = repr([element.proto for element in app.main]) + sentences(app)
-    assert (name in texts) == (page == "Evaluate" and role != "reader")
+    assert (name in texts) == (page in ("Evaluate", "Models") and role != "reader")
 
 
 def test_the_roles_of_the_secrets_count_by_address_and_by_identifier(guarded):
