@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import streamlit as st
 
-from cxr.registry import default_model, registry
+from cxr.registry import default_model, registry, stored_models
 from cxr.ui import frame
 from cxr.ui.address import choice_in_address, choices_in_address
 from cxr.ui.plain_text import plain
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cxr.registry.card import Card
 
 T = TypeVar("T")
+IMAGENET, IMAGENET_NAME = "imagenet", "ImageNet (has seen no X-ray)"
 DEFAULT = " (default)"  # after the name of the default model, in the list
 NO_MODEL = "There is no model yet. To get one from synthetic X-rays or from your own:"
 FIRST_STEPS = (
@@ -73,6 +74,18 @@ def choose_option(label: str, options: Sequence[T], key: str, **more: Any) -> T 
         # Were the choice only deleted, the browser would go on showing the old one.
         st.session_state[key] = None if usual is None else options[usual]
     return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
+
+
+def choose_backbone(key: str, explanation: str) -> str:
+    """The name of the backbone that gives the features: ImageNet's, or a stored model's."""
+    chosen = st.selectbox(
+        "Features",
+        [IMAGENET, *stored_models.names()],
+        format_func=lambda name: IMAGENET_NAME if name == IMAGENET else name,
+        key=key,
+        help=plain(explanation),
+    )
+    return chosen or IMAGENET
 
 
 def choose_datasets(label: str, key: str, in_address: str = "") -> list[DatasetEntry]:

@@ -12,8 +12,8 @@ from cxr.core.number_format import counted
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.data_map.projection import Method
-from cxr.registry import stored_models
 from cxr.ui import frame, sign_in
+from cxr.ui.components.choosers import choose_backbone
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.data.browse import show_tiles
 from cxr.ui.plain_text import plain
@@ -25,7 +25,6 @@ ABOUT = (
     "Each X-ray is a point; what a backbone finds similar lies together. Where colors by source fall apart and colors "
     "by class do not, a model can reach its figures without seeing disease."
 )
-IMAGENET, IMAGENET_NAME = "imagenet", "ImageNet (has seen no X-ray)"
 METHODS = {Method.PCA: "Principal components", Method.TSNE: "t-SNE"}
 MAKE, WORKING = "Make map", "Computing features"
 SELECT = "Draw around points to see their X-rays: the mode bar above the chart has lasso and box."
@@ -40,14 +39,9 @@ MODE_BAR = {
 def show_map(entry: DatasetEntry, dataset: Dataset) -> None:
     """Shows the choices, the map once it is made, and the X-rays of a selection."""
     st.markdown(ABOUT)
-    models = [IMAGENET, *stored_models.names()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        backbone = st.selectbox(
-            "Features",
-            models,
-            format_func=lambda name: IMAGENET_NAME if name == IMAGENET else name,
-            key="map_features",
-            help="With a model, points can be colored by its role for them and by its errors.",
+        backbone = choose_backbone(
+            "map_features", "With a model, points can be colored by its role for them and by its errors."
         )
         method = st.selectbox("Projection", list(METHODS), format_func=METHODS.__getitem__, key="map_method")
         most = st.number_input(
@@ -59,7 +53,7 @@ def show_map(entry: DatasetEntry, dataset: Dataset) -> None:
         from cxr.evaluation.data_map.data_map import make_map  # late: it needs scikit-learn, and then TensorFlow
 
         with frame.errors_shown(), progress_bar(WORKING) as move:
-            made = make_map(backbone or IMAGENET, dataset, method or Method.PCA, move, int(most))
+            made = make_map(backbone, dataset, method or Method.PCA, move, int(most))
             st.session_state[MAP] = (key, made)
     stored = st.session_state.get(MAP)
     if stored and stored[0] == key:

@@ -13,8 +13,8 @@ from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_revi
 from cxr.jobs import run_store
 from cxr.jobs.job import JobKind
 from cxr.jobs.rank import rank_job
-from cxr.registry import stored_models
 from cxr.ui import frame, sign_in
+from cxr.ui.components.choosers import IMAGENET, choose_backbone
 from cxr.ui.components.jobs.of_model import show_jobs
 from cxr.ui.label_review.blinded_reading import show_blinded_reading
 from cxr.ui.label_review.outcome_panel import show_outcome
@@ -29,7 +29,6 @@ CAUTION = (
     "A doubt is no proof. Where a class can be told by scanner, view or markers, the classifiers learn those, and "
     "wrong labels stay hidden; reference X-rays from elsewhere help: see docs/labels.md."
 )
-IMAGENET, IMAGENET_NAME = "imagenet", "ImageNet (has seen no X-ray)"
 NEW = "Start a review"
 LOCAL_READERS = ("Reader 1", "Reader 2")
 
@@ -62,14 +61,9 @@ def _show_start(entry: DatasetEntry) -> None:
     """Shows what a review is, and a form that starts one."""
     st.markdown(ABOUT)
     st.caption(CAUTION)
-    models = [IMAGENET, *stored_models.names()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        backbone = st.selectbox(
-            "Features",
-            models,
-            format_func=lambda name: IMAGENET_NAME if name == IMAGENET else name,
-            key="labels_features",
-            help="A model that was trained on these X-rays has learned their labels, wrong ones too.",
+        backbone = choose_backbone(
+            "labels_features", "A model that was trained on these X-rays has learned their labels, wrong ones too."
         )
         suspects = st.number_input("Doubtful labels", 1, 5000, 30, key="labels_suspects")
         controls = st.number_input("Controls", 0, 5000, 10, key="labels_controls")
@@ -86,7 +80,7 @@ def _show_start(entry: DatasetEntry) -> None:
     with frame.errors_shown():
         job = rank_job(
             entry.path,
-            backbone or IMAGENET,
+            backbone,
             [others[name] for name in reference],
             ReviewSize(int(suspects), int(controls)),
         )
