@@ -27,7 +27,11 @@ def contains_text(pixels: NDArray[np.uint8]) -> bool:
     if max(pixels.shape) > SIDE_PX:
         pixels = np.asarray(Image.fromarray(pixels).reduce(-(-max(pixels.shape) // SIDE_PX)))
     steps = np.diff(pixels.astype(np.int16), axis=1)
-    strokes = np.minimum(_edges_by_part(steps > SHARP), _edges_by_part(steps < -SHARP))
+    rising, falling = steps > SHARP, steps < -SHARP
+    enough = np.minimum(np.count_nonzero(rising, axis=1), np.count_nonzero(falling, axis=1)) >= STROKES
+    if _longest_run(enough) < TALL * len(pixels):  # of most X-rays: the rest needs no look
+        return False
+    strokes = np.minimum(_edges_by_part(rising), _edges_by_part(falling))
     return _longest_run(strokes.max(axis=1) >= STROKES) >= TALL * len(pixels)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cxr.films.burned_in_text import contains_text
 from cxr.films.gray_pixels import ColorExtent
+from cxr.films.gray_range import contrast
 
 SMALL_PX = 128
 ELONGATED = 2.0  # longer side by shorter side
@@ -112,13 +113,12 @@ def pixel_warnings(pixels: NDArray[np.uint8], color: ColorExtent = ColorExtent.N
     """The warnings that an image's gray pixels give reason for, and its color where it had any."""
     height, width = pixels.shape
     sample = pixels[:: max(1, height // _SAMPLED_LINES), :: max(1, width // _SAMPLED_LINES)]
-    dark, bright = np.percentile(sample, (1, 99))
     reasons = {
         FilmWarning.COLOR: color is ColorExtent.SOME,
         FilmWarning.PHOTOGRAPH: color is ColorExtent.THROUGHOUT,
         FilmWarning.SMALL: min(height, width) < SMALL_PX,
         FilmWarning.ELONGATED: max(height, width) > ELONGATED * min(height, width),
-        FilmWarning.LOW_CONTRAST: bright - dark < LOW_CONTRAST,
+        FilmWarning.LOW_CONTRAST: contrast(sample) < LOW_CONTRAST,
         FilmWarning.TEXT: contains_text(pixels),
     }
     return tuple(warning for warning, applies in reasons.items() if applies)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 SHARE = 0.005  # of the pixels at each end that become black or white (docs/images.md has the comparison)
 LONG_TAIL = 0.5  # values further beyond the range than this part of its length are worth a warning
@@ -57,3 +58,12 @@ def sampled_range(samples: NDArray[Any]) -> GrayRange:
     some = samples[::step, ::step].astype(np.float64)
     values, counts = np.unique(some[np.isfinite(some)], return_counts=True)
     return counted_range(values, counts)
+
+
+def contrast(pixels: NDArray[np.uint8]) -> float:
+    """The gray levels between the 1st and the 99th percentile, as `np.percentile` has them, of 8-bit pixels."""
+    cumulative = np.cumsum(Image.fromarray(np.ascontiguousarray(pixels)).histogram())
+    places = np.array([0.01, 0.99]) * (pixels.size - 1)
+    below, above = (np.searchsorted(cumulative, end, side="right") for end in (np.floor(places), np.ceil(places)))
+    dark, bright = below + (places - np.floor(places)) * (above - below)
+    return float(bright - dark)

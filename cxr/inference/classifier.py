@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from cxr.core.errors import CxrError, RegistryError
 from cxr.core.number_format import percent
 from cxr.datasets.labels import LabelSpace, display_name
 from cxr.films.film import Film
+from cxr.inference.forward_pass import ForwardPass, compiled, compiled_head
 from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.findings import InputCheckResult
 from cxr.inference.input_check.header import with_header
@@ -27,7 +28,6 @@ if TYPE_CHECKING:  # a page shows predictions that others made without loading T
     from cxr.learning.network import Network
     from cxr.registry.registry import Card
 
-ForwardPass = Callable[[Any], tuple[Any, Any, Any]]  # pixels -> probabilities, signed heatmaps, features
 TENSORFLOW = "TensorFlow"
 
 
@@ -106,7 +106,7 @@ class Classifier:
         self.threshold = card.threshold
         self.size_px = recipe.input.size_px
         self.sigmoid = recipe.head.output == "sigmoid"
-        self.forward: ForwardPass = _compiled(network, self.sigmoid, self.size_px)
+        self.forward: ForwardPass = compiled(network, self.sigmoid, self.size_px)
         # What reads a single image, by name; an engine may take TensorFlow's place.
         self.single_image_engine: tuple[str, ForwardPass] = f"{TENSORFLOW}, {precision}", self.forward
         self.batch_engine = self.single_image_engine  # the same for several images; another where int8 is asked for
@@ -155,7 +155,7 @@ class Classifier:
 
     def forward_with(self, engine: Engine) -> ForwardPass:
         """The forward pass with the engine's backbone; what is above it stays in TensorFlow."""
-        explain = _compiled_head(self.network, self.sigmoid)
+        explain = compiled_head(self.network, self.sigmoid)
 
         def forward(pixels: Any) -> tuple[Any, Any, Any]:
             maps, features = engine.run(pixels)
@@ -235,59 +235,3 @@ def _of_group(
     chosen = probabilities[:, list(members)]
     weights = chosen / np.maximum(chosen.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
     return _scaled(np.einsum("nk,nkhw->nhw", weights, heatmaps[:, list(members)]))[0]
-
-
-def _compiled(network: Network, sigmoid: bool, size_px: int) -> ForwardPass:
-    """Gray pixels (films, side, side, 1) -> probabilities, the Grad-CAM of every class as it is, and features.
-
-    The backbone runs forward once and never backward. Traced once, for any number of films.
-    """
-    import tensorflow as tf
-
-    backbone, explain = network.maps_and_features, _head(network, sigmoid)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, size_px, size_px, 1), tf.uint8)])
-    def forward(pixels: Any) -> tuple[Any, Any, Any]:
-        maps, features = backbone(tf.cast(pixels, tf.float32), training=False)
-        return (*explain(maps), features)
-
-    traced = forward.get_concrete_function()
-    return lambda pixels: traced(tf.constant(pixels))
-
-
-def _compiled_head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
-    """The target layer's maps in float32 -> probabilities and the Grad-CAM of every class as it is."""
-    import tensorflow as tf
-
-    shape = (None, *network.model.get_layer(network.target).output.shape[1:])
-    explain = tf.function(_head(network, sigmoid), input_signature=[tf.TensorSpec(shape, tf.float32)])
-    traced = explain.get_concrete_function()
-    return lambda maps: traced(tf.constant(maps))
-
-
-def _head(network: Network, sigmoid: bool) -> Callable[[Any], tuple[Any, Any]]:
-    """The function from the target layer's maps to probabilities and Grad-CAMs, to be traced.
-
-    Grad-CAM (Selvaraju 2017) needs the gradient at these maps alone, and what lies above them is small. Negative
-    values are still there: those of a group's classes count against each other.
-    """
-    import tensorflow as tf
-
-    head = network.from_target
-
-    def explain(maps: Any) -> tuple[Any, Any]:
-        # float32 from here on: bfloat16 gradients would lose small differences in their mean
-        maps = tf.cast(maps, tf.float32)
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(maps)
-            logits = head(maps, training=False)
-            scores = tf.concat([-logits, logits], axis=-1) if sigmoid else logits
-            score_of_class = tf.unstack(scores, axis=-1)
-        heatmaps = []
-        for score in score_of_class:
-            weights = tf.reduce_mean(tape.gradient(score, maps), axis=(1, 2), keepdims=True)
-            heatmaps.append(tf.reduce_sum(weights * maps, axis=-1))
-        probabilities = tf.sigmoid(scores) if sigmoid else tf.nn.softmax(scores)
-        return probabilities, tf.stack(heatmaps, axis=1)
-
-    return explain

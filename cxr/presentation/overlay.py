@@ -3,7 +3,8 @@
 The heatmap covers in proportion to its values: where it is zero, the X-ray is unchanged.
 """
 
-from functools import cache
+from collections.abc import Iterator
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,20 +13,50 @@ from PIL import Image
 from cxr.core.number_format import percent
 
 _SHADES = 256
+_BAND_PX = 1 << 15
 OPACITY = 0.45  # of the peak
 PALETTE_NAMES = {"inferno": "Inferno", "viridis": "Viridis", "turbo": "Turbo"}  # as Plotly names them
 
 
 def upscale(heatmap: NDArray[np.floating], height_px: int, width_px: int) -> NDArray[np.float32]:
     """The heatmap at an X-ray's size, smooth between its cells, within 0..1."""
+    cells = _cells(heatmap)
+    smooth = np.empty((height_px, width_px), np.float32)
+    for rows, values in _enlarged(cells, height_px, width_px):
+        # Bicubic's lobes are negative beside a peak, so that clipping leaves untouched cells at exactly 0.
+        np.clip(values, 0, 1, out=smooth[rows])
+    return smooth
+
+
+def _cells(heatmap: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The heatmap's values within 0..1; ValueError where it is none."""
     if heatmap.ndim != 2 or 0 in heatmap.shape:
         raise ValueError(f"A heatmap has two dimensions; this one has the shape {heatmap.shape}.")
     cells = np.clip(heatmap.astype(np.float32), 0, 1)
     if not np.isfinite(cells).all():
         raise ValueError("A heatmap must be finite; this one has NaN or infinity.")
-    # Bicubic's lobes are negative beside a peak, so that clipping leaves untouched cells at exactly 0.
-    smooth = Image.fromarray(cells).resize((width_px, height_px), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(smooth, np.float32), 0, 1)
+    return cells
+
+
+def _enlarged(cells: NDArray[np.float32], height_px: int, width_px: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """The cells enlarged by bicubic interpolation, band by band: its rows, and their values.
+
+    A band is small enough for the processor's cache, and for one thread: others may be at work.
+    """
+    wide = np.asarray(Image.fromarray(cells).resize((width_px, len(cells)), Image.Resampling.BICUBIC))
+    weights = _row_weights(len(cells), height_px)
+    for top in range(0, height_px, count := max(1, _BAND_PX // width_px)):
+        rows = slice(top, min(top + count, height_px))
+        used = np.flatnonzero(weights[rows].any(axis=0))
+        taken = slice(used[0], used[-1] + 1)
+        yield rows, weights[rows, taken] @ wide[taken]
+
+
+@lru_cache(maxsize=16)
+def _row_weights(rows: int, height_px: int) -> NDArray[np.float32]:
+    """The share of each row of cells in each row of pixels: what Pillow makes of a picture with one row set."""
+    alone = Image.fromarray(np.eye(rows, dtype=np.float32))
+    return np.asarray(alone.resize((rows, height_px), Image.Resampling.BICUBIC))
 
 
 def apply_colormap(heatmap01: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -50,12 +81,26 @@ def overlay(film_pixels: NDArray[np.uint8], heatmap: NDArray[np.floating], opaci
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"The opacity must be between 0 and 1, not {opacity}.")
-    colored = Image.fromarray(_shades(upscale(heatmap, *film_pixels.shape)))
-    mask = colored.point([round(opacity * shade) for shade in range(_SHADES)])
-    colored.putpalette(_inferno().tobytes())
-    picture = Image.fromarray(film_pixels).convert("RGB")
-    picture.paste(colored.convert("RGB"), mask=mask)
-    return picture
+    height_px, width_px = film_pixels.shape
+    blended, picture = _blended(opacity), np.empty((height_px, width_px), np.uint32)
+    for rows, values in _enlarged(_cells(heatmap) * (_SHADES - 1), height_px, width_px):
+        np.clip(values, 0, _SHADES - 1, out=values)
+        values += 0.5
+        place = values.astype(np.uint16)  # the shade; below, that and the gray level
+        place <<= 8
+        place |= film_pixels[rows]
+        np.take(blended, place, out=picture[rows], mode="clip")
+    return Image.frombytes("RGB", (width_px, height_px), picture.data, "raw", "RGBX", 0, 1)
+
+
+@lru_cache(maxsize=8)
+def _blended(opacity: float) -> NDArray[np.uint32]:
+    """The color of each shade over each gray level, at 256 times the shade plus the level, as RGBX."""
+    covers = np.array([round(opacity * shade) for shade in range(_SHADES)])[:, None, None] / (_SHADES - 1)
+    gray = np.arange(_SHADES)[:, None]
+    colors = np.zeros((_SHADES, _SHADES, 4), np.uint8)
+    colors[..., :3] = np.rint((1 - covers) * gray + covers * _inferno()[:, None])
+    return colors.view(np.uint32).ravel()
 
 
 def describe_peak(heatmap: NDArray[np.floating]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from cxr.films.film import Film
 from cxr.films.film_warning import FilmWarning
-from cxr.films.gray_range import GrayRange, counted_range
+from cxr.films.gray_range import GrayRange, contrast, counted_range
 from cxr.films.synthetic.phantom import draw_phantom
 from tests.support.file_seeds import dataset_of, saved, written
 
@@ -112,3 +112,12 @@ def test_a_nearly_black_image_with_a_word_on_it_keeps_the_word(packed: Callable[
     stored[100:104, 100:110] = 4000
     film = Film.read(packed(stored))
     assert set(np.unique(film.pixels)) == {0, 255}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 67), (512, 400)])
+@pytest.mark.parametrize("levels", [1, 2, 40, 256])
+def test_the_contrast_is_the_distance_of_numpy_s_percentiles(shape: tuple[int, int], levels: int) -> None:
+    pixels = np.random.default_rng(levels).integers(0, levels, shape).astype(np.uint8)
+    dark, bright = np.percentile(pixels, (1, 99))
+    assert contrast(pixels) == pytest.approx(bright - dark)
+    assert contrast(pixels[::2, ::3]) == pytest.approx(np.subtract(*np.percentile(pixels[::2, ::3], (99, 1))))

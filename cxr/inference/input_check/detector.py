@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from cxr.films.film import Film
 from cxr.films.film_warning import SMALL_PX
+from cxr.films.gray_range import contrast
 from cxr.inference.input_check.findings import KINDS, WITHHELD, InputCheckCode, InputCheckReason, InputCheckResult
 from cxr.registry.card import InputCheckRecord
 from cxr.registry.input_check_file import check_input_check
@@ -177,5 +178,4 @@ def _standard(features: Floats, mean: Floats, scale: Floats, most: float) -> Flo
 
 def _is_blank(film: Film) -> bool:
     sample = film.pixels[:: max(1, film.height_px // BLANK_CHECK_PX), :: max(1, film.width_px // BLANK_CHECK_PX)]
-    dark, bright = np.percentile(sample, (1, 99))
-    return bool(bright - dark < BLANK_RANGE)
+    return contrast(sample) < BLANK_RANGE
