@@ -31,6 +31,12 @@ Reference = Annotated[
         help="Other labeled X-rays that help to train the heads, where scanner or view separate the classes here.",
     ),
 ]
+Scores = Annotated[
+    str,
+    typer.Option(
+        help="The ID of a finished cross-validation whose out-of-fold scores are taken, without computing features."
+    ),
+]
 Detach = Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")]
 ReviewId = Annotated[str, typer.Argument(help="The id of a review.")]
 
@@ -40,6 +46,7 @@ def rank(
     data: Dataset,
     features: Backbone = "imagenet",
     reference: Reference = None,
+    scores: Scores = "",
     csv: Annotated[Path | None, typer.Option(help="Write the whole ranking to this file.")] = None,
     detach: Detach = False,
     as_json: Json = False,
@@ -50,9 +57,9 @@ def rank(
     if detach:
         from cxr.jobs.rank import rank_job
 
-        start_in_background(rank_job(_place(data), features, reference or ()), as_json)
+        start_in_background(rank_job(_place(data), features, reference or (), scores=scores), as_json)
         return
-    ranking = _ranking(data, features, reference)
+    ranking = _ranking(data, features, reference, scores)
     if csv:
         with writing(csv):
             csv.write_text(frame_csv(ranking.table()), "utf-8")
@@ -64,6 +71,7 @@ def review(
     data: Dataset,
     features: Backbone = "imagenet",
     reference: Reference = None,
+    scores: Scores = "",
     suspects: Annotated[int, typer.Option(min=1, max=5000, help="X-rays with the least likely labels.")] = 30,
     controls: Annotated[int, typer.Option(min=0, max=5000, help="X-rays drawn from the rest, mixed with them.")] = 10,
     detach: Detach = False,
@@ -76,9 +84,9 @@ def review(
     if detach:
         from cxr.jobs.rank import rank_job
 
-        start_in_background(rank_job(_place(data), features, reference or (), size), as_json)
+        start_in_background(rank_job(_place(data), features, reference or (), size, scores), as_json)
         return
-    made = start_review(_ranking(data, features, reference), _place(data), size)
+    made = start_review(_ranking(data, features, reference, scores), _place(data), size)
     if as_json:
         console.print_json({"review": made.id, "films": len(made.items), "classes": list(made.classes)})
     else:
@@ -150,18 +158,28 @@ def _place(data: Path) -> str:
     return str(place.parent if place.name == MANIFEST else place)
 
 
-def _ranking(data: Path, features: str, reference: list[str] | None) -> LabelRanking:
+def _ranking(data: Path, features: str, reference: list[str] | None, scores: str) -> LabelRanking:
     from cxr.evaluation.label_review.ranking import rank_dataset
 
+    if scores:
+        from cxr.jobs.rank import rank_by_run, scored_run
+
+        run = scored_run(scores, features, reference or ())
+        with console.bar("Recognizing X-rays") as progress:
+            return rank_by_run(str(data), run, progress)
     with console.bar("Computing features") as progress:
         return rank_dataset([str(data)], features, progress, reference=reference or ())
 
 
 def _print_ranking(ranking: LabelRanking) -> None:
     from cxr.datasets.labels import display_name
+    from cxr.evaluation.label_review.review import basis_text
 
     reference = f", {counted(ranking.reference_films, 'reference X-ray')}" if ranking.reference_films else ""
-    typer.echo(f"{counted(len(ranking.labels), 'X-ray')}, features of {ranking.backbone}{reference}.")
+    basis = basis_text(ranking.backbone, ranking.scores)
+    typer.echo(f"{counted(len(ranking.labels), 'X-ray')}, {basis}{reference}.")
+    if ranking.not_scored:
+        typer.echo(f"{counted(ranking.not_scored, 'X-ray')} without a score there left out.")
     for name, interval in ranking.wrong.items():
         bounds = interval_range(interval.low, interval.high, 0)
         typer.echo(f"{display_name(name)}: {decimal(interval.value, 0)} labels estimated to be wrong ({bounds})")

@@ -14,6 +14,7 @@ from pydantic import ConfigDict
 
 from cxr.core.atomic_files import write_atomically
 from cxr.core.csv_files import frame_csv
+from cxr.core.errors import RunError
 from cxr.core.ranking import roc_auc
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import LabeledCases, labeled_cases
@@ -21,7 +22,7 @@ from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.intervals import StoredInterval, proportion_interval
 from cxr.evaluation.operating_point import choose_threshold, threshold_rule
 from cxr.evaluation.scores import read_scores
-from cxr.jobs.job import adapter
+from cxr.jobs.job import JobKind, adapter
 from cxr.jobs.run import SCORES, Run
 from cxr.registry.recipe import Recipe
 
@@ -85,6 +86,13 @@ def stored_result(run: Run) -> CrossvalResult | None:
         return adapter(CrossvalResult).validate_json((run.result_folder / RESULT).read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def out_of_fold_scores(run: Run) -> pd.DataFrame:
+    """The score table of all X-rays that a finished cross-validation has held out; RunError where there is none."""
+    if run.kind is not JobKind.CROSSVAL or run.status.state != "finished":
+        raise RunError(f"The job {run.id} is not a cross-validation that has finished.", code="no-scores")
+    return read_scores(run.result_folder / SCORES)
 
 
 def left_out_source(source: str, cases: LabeledCases) -> LeftOutSource:

@@ -155,6 +155,7 @@ class RankParameters:
     version: str = ""  # of that model
     suspects: int = 0  # of a review that starts with the ranking; 0: none starts
     controls: int = 0
+    scores: str = ""  # the ID of a cross-validation whose scores are taken, without features
 
     @property
     def model(self) -> str | None:

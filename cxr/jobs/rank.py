@@ -1,21 +1,28 @@
-"""Rankings of labels as jobs: features once, out-of-fold probabilities step by step, and a review if one is wanted."""
+"""Rankings of labels as jobs: features once, out-of-fold probabilities step by step, and a review if one is wanted.
+
+Where a cross-validation has scored the X-rays already, its scores are taken instead.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from cxr.core.access import Action, authorize
 from cxr.core.atomic_files import write_atomically
 from cxr.core.csv_files import frame_csv
+from cxr.core.errors import RunError
 from cxr.core.number_format import counted
 from cxr.datasets.dataset import open_datasets
 from cxr.evaluation.finished_steps import FinishedSteps
+from cxr.evaluation.label_review.given_scores import rank_by_scores
 from cxr.evaluation.label_review.ranking import LabelRanking, rank_dataset
 from cxr.evaluation.label_review.review import ReviewSize, start_review
+from cxr.jobs import run_store
+from cxr.jobs.crossval_result import out_of_fold_scores
 from cxr.jobs.job import Job, RankParameters
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
@@ -27,13 +34,40 @@ from cxr.registry import registry
 TABLE, SUMMARY = "ranking.csv", "ranking.json"  # in the run's result folder
 
 
-def rank_job(data: str, features: str, reference: Sequence[str] = (), review: ReviewSize | None = None) -> Job:
-    """The job of ranking the labels of a dataset, and of starting a review of the least likely ones if wanted."""
+def rank_job(
+    data: str, features: str, reference: Sequence[str] = (), review: ReviewSize | None = None, scores: str = ""
+) -> Job:
+    """The job of ranking the labels of a dataset, and of starting a review of the least likely ones if wanted.
+
+    `scores` is the ID of a cross-validation whose scores are taken instead of features.
+    """
     authorize(Action.REVIEW_LABELS if review else Action.AUDIT_DATASET)
+    if scores:
+        scores = scored_run(scores, features, reference).id
     version = "" if features == IMAGENET else registry.get_card(features).version
     size = ReviewSize(0, 0) if review is None else review
     paths = tuple(str(Path(path).absolute()) for path in (data, *reference))
-    return Job(RankParameters(features, version, size.suspects, size.controls), paths)
+    return Job(RankParameters(features, version, size.suspects, size.controls, scores), paths)
+
+
+def scored_run(scores: str, features: str, reference: Sequence[str]) -> Run:
+    """The cross-validation of this ID, or its first characters, whose scores are taken.
+
+    RunError where it has none, or where features are wanted as well.
+    """
+    if features != IMAGENET or reference:
+        raise RunError(
+            "Scores of a cross-validation need no features and no reference X-rays. Leave them out.",
+            code="scores-need-no-features",
+        )
+    found = run_store.find(scores)
+    out_of_fold_scores(found)
+    return found
+
+
+def rank_by_run(data: str, run: Run, progress: Callable[..., None]) -> LabelRanking:
+    """The ranking of a dataset's labels by the scores of a finished cross-validation."""
+    return rank_by_scores([data], out_of_fold_scores(run), run.id, progress)
 
 
 def run(job: Job, journal: RunJournal) -> str:
@@ -46,7 +80,10 @@ def run(job: Job, journal: RunJournal) -> str:
     tables = [frame_csv(open_datasets([path]).table) for path in job.inputs]
     steps.check_unchanged("films", hashlib.sha256("\n".join(tables).encode()).hexdigest())
     progress = progress_of(journal, Phase.COMPUTING_FEATURES)
-    ranking = rank_dataset([data], asked.features, progress, reference=reference, steps=steps)
+    if asked.scores:
+        ranking = rank_by_run(data, run_store.find(asked.scores), progress)
+    else:
+        ranking = rank_dataset([data], asked.features, progress, reference=reference, steps=steps)
     _store(journal.run, ranking)
     doubts = f"{int(ranking.quality.suspected.sum()):,} of {counted(len(ranking.labels), 'label')} are doubtful."
     if not asked.suspects:

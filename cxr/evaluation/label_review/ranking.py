@@ -45,11 +45,13 @@ class LabelRanking:
     probabilities: Floats  # (films, classes), each by models that were not trained on the patient
     quality: LabelQuality
     wrong: dict[str, Interval]  # by class: how many of its labels are estimated to be wrong
-    backbone: str
-    left_out: dict[str, int]  # label -> X-rays with it, of too few patients to be a class
+    left_out: dict[str, int]  # label -> X-rays with it, which is no class or has too few patients
     unreadable: dict[str, str]
+    backbone: str = ""  # whose features the heads had; empty where the scores of a job were taken
     trained_on: int = 0  # X-rays that the backbone itself was trained on, so that their label may hide in it
     reference_films: int = 0  # of other datasets, which helped to train the heads
+    scores: str = ""  # the ID of the cross-validation whose scores the probabilities are
+    not_scored: int = 0  # X-rays without a score there
 
     @property
     def order(self) -> NDArray[np.int64]:
@@ -90,6 +92,8 @@ class LabelRanking:
             "unreadable": self.unreadable,
             "trained_on": self.trained_on,
             "reference_films": self.reference_films,
+            "scores": self.scores,
+            "not_scored": self.not_scored,
             "ranking": table.head(len(table) if first is None else first).to_dict("records"),
         }
 
@@ -143,27 +147,49 @@ def rank_labels(
     steps: OutOfFoldSteps = ALL_STEPS,
 ) -> LabelRanking:
     """The ranking of all labels by heads on these features, cross-fitted by patient."""
-    films = features.films
-    classes = reviewed_classes(films)
-    known = films.labels.isin(classes).to_numpy(bool)
-    others = films.labels[~known].value_counts()
-    chosen = films.where(known)
-    patient = pd.factorize(chosen.patients)[0].astype(np.int64)
-    target = ProbeTarget.from_values(chosen.labels, patient, classes)
-    probabilities = out_of_fold(features.last_block[known].astype(float), target, reference, seed, steps)
-    return LabelRanking(
-        films=chosen,
-        classes=classes,
-        labels=target.class_index,
-        probabilities=probabilities,
-        quality=label_quality(probabilities, target.class_index),
-        wrong=wrong_labels(probabilities, target, seed),
+    ranked = RankedFilms.from_films(features.films, reviewed_classes(features.films))
+    values = features.last_block[ranked.known].astype(float)
+    return ranked.ranking(
+        out_of_fold(values, ranked.target, reference, seed, steps),
+        seed,
         backbone=features.backbone,
-        left_out={str(name): int(count) for name, count in others.items()},
         unreadable=features.unreadable,
         trained_on=trained_on,
         reference_films=0 if reference is None else len(reference.class_index),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class RankedFilms:
+    """The X-rays of a dataset whose label is one of the classes, ready for probabilities."""
+
+    films: Dataset
+    known: NDArray[np.bool_]  # which of the dataset's X-rays they are
+    target: ProbeTarget
+    left_out: dict[str, int]
+
+    @classmethod
+    def from_films(cls, films: Dataset, classes: tuple[str, ...]) -> RankedFilms:
+        """Those of these X-rays whose label is one of the classes."""
+        known = films.labels.isin(classes).to_numpy(bool)
+        others = films.labels[~known].value_counts()
+        chosen = films.where(known)
+        patient = pd.factorize(chosen.patients)[0].astype(np.int64)
+        target = ProbeTarget.from_values(chosen.labels, patient, classes)
+        return cls(chosen, known, target, {str(name): int(count) for name, count in others.items()})
+
+    def ranking(self, probabilities: Floats, seed: int, **facts: Any) -> LabelRanking:
+        """The ranking by these probabilities (films, classes), with facts about where they are from."""
+        return LabelRanking(
+            films=self.films,
+            classes=self.target.classes,
+            labels=self.target.class_index,
+            probabilities=probabilities,
+            quality=label_quality(probabilities, self.target.class_index),
+            wrong=wrong_labels(probabilities, self.target, seed),
+            left_out=self.left_out,
+            **facts,
+        )
 
 
 def wrong_labels(probabilities: Floats, target: ProbeTarget, seed: int = 0) -> dict[str, Interval]:

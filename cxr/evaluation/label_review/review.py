@@ -53,14 +53,20 @@ class LabelReview(BaseModel):
     data: str  # the dataset's path
     created: str  # UTC
     who: str
-    backbone: str
+    backbone: str  # empty where the scores of a cross-validation were taken
     classes: tuple[str, ...]
     items: tuple[ReviewItem, ...]
+    scores: str = ""  # the ID of that cross-validation
 
     @property
     def folder(self) -> Path:
         """Where the review and its answers are stored."""
         return reviews_dir() / self.id
+
+    @property
+    def basis(self) -> str:
+        """What the doubts are from, in a few words."""
+        return basis_text(self.backbone, self.scores)
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -83,6 +89,11 @@ class ReviewSize:
 
     suspects: int = 30
     controls: int = 10
+
+
+def basis_text(backbone: str, scores: str) -> str:
+    """What doubts about labels are from: the features of a backbone, or the scores of a cross-validation."""
+    return f"scores of the cross-validation {scores}" if scores else f"features of {backbone}"
 
 
 def reviews_dir() -> Path:
@@ -113,6 +124,7 @@ def start_review(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             who=current_person().name,
             backbone=ranking.backbone,
+            scores=ranking.scores,
             classes=ranking.classes,
             items=tuple(items[k] for k in rng.permutation(len(items))),
         )

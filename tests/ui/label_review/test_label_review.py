@@ -22,6 +22,8 @@ from cxr.evaluation.label_review.review import (
 )
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.jobs import run_store
+from cxr.jobs.crossval import crossval_job
+from cxr.jobs.crossval_result import CrossvalResult, store_result
 from cxr.jobs.job import JobKind
 from cxr.jobs.kinds import execute
 from cxr.jobs.rank import rank_job
@@ -29,7 +31,9 @@ from cxr.jobs.review_comparison import REPORT, RESULT, ReviewComparison
 from cxr.jobs.run import Status
 from cxr.ui.label_review.blinded_reading import DONE
 from cxr.ui.label_review.panel import ABOUT
+from tests.evaluation.label_review.test_given_scores import scores_of
 from tests.evaluation.label_review.test_review import made_ranking
+from tests.support.training import tiny_recipe
 
 PAGE = str(Path(__file__).parents[3] / "pages" / "data.py")
 
@@ -90,6 +94,25 @@ def test_a_dataset_without_reviews_says_what_one_is(
     app.segmented_control(key="data_view").set_value("Labels")
     assert ABOUT in [element.value for element in run(app).markdown]
     assert app.button(key="labels_start")
+
+
+def test_a_finished_cross_validation_of_the_dataset_can_give_the_doubts(
+    home: Path, phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_store, "start", run_store.create)  # no process
+    monkeypatch.delenv("CXR_DATA", raising=False)
+    path = catalog.add(shutil.copytree(phantoms, tmp_path / "set")).path
+    finished = run_store.create(crossval_job(tiny_recipe(), [path], 2), "crossval-tiny")
+    finished.write_status(Status("finished"))
+    store_result(finished, CrossvalResult(), scores_of(Dataset.open(path)))
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    app.segmented_control(key="data_view").set_value("Labels")
+    run(app).selectbox(key="labels_scores_set").set_value(finished.id)
+    assert "labels_features" not in [one.key for one in run(app).selectbox]
+    app.button(key="labels_start").click()
+    run(app)
+    (started,) = run_store.of_kind(JobKind.RANK)
+    assert started.job == rank_job(path, "imagenet", review=ReviewSize(30, 10), scores=finished.id)
 
 
 def test_after_the_revision_the_recipe_is_trained_again_and_the_comparison_is_shown(

@@ -41,7 +41,8 @@ def task_of(run: Run) -> str:
     if job.kind is JobKind.READ:
         return f"{name} of {inputs} by {job.model}"
     if isinstance(job.parameters, RankParameters):
-        return f"{name} of {inputs} by features of {job.parameters.features}"
+        basis = "scores of a cross-validation" if job.parameters.scores else f"features of {job.parameters.features}"
+        return f"{name} of {inputs} by {basis}"
     if job.kind is JobKind.FIT:
         return f"{name} of {job.model} to {inputs}"
     return f"{name} of {job.model or run.name.removeprefix(f'{job.kind}-')} on {inputs}"
