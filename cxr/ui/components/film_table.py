@@ -20,6 +20,7 @@ from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 from cxr.ui.components.read_this import offer_reading
+from cxr.ui.components.table import ONE_ROW, number_columns, rounded, selected_row
 from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
@@ -47,25 +48,25 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
     with st.spinner("Reading X-rays ..."):
         # Stored in this session, not in a cache that all visitors share.
         images, reasons = _thumbnails(rows, st.session_state.setdefault(THUMBNAILS, {}))
-    decimals = _decimals([str(name) for name in shown.select_dtypes("float")])
+    decimals = {str(name): 3 for name in shown.select_dtypes("float")}
+    shown = rounded(shown, decimals)
     if any(images):
         shown.insert(0, IMAGE, images)
     event = st.dataframe(
         shown,
-        column_config=decimals | {IMAGE: st.column_config.ImageColumn(width="small")},
+        column_config=number_columns(decimals) | {IMAGE: st.column_config.ImageColumn(width="small")},
         hide_index=True,
         height="content",
         row_height=72,
         on_select="rerun",
-        selection_mode=["single-row", "single-cell"],  # a click anywhere on a row
+        selection_mode=ONE_ROW,
         key=f"{key}_{'_'.join(rows['film'])}",
         alt=alt,
     )
     for reason in reasons:
         st.caption(plain(reason))
-    selection = event["selection"]
-    selected = [*selection["rows"], *(row for row, _ in selection["cells"])]
-    return rows.iloc[selected[0]] if selected else None
+    selected = selected_row(event["selection"], len(rows))
+    return None if selected is None else rows.iloc[selected]
 
 
 def choose_page(pages: int, key: str) -> int:
@@ -157,8 +158,3 @@ def _thumbnails(films: pd.DataFrame, known: dict[str, str]) -> tuple[list[str | 
         except FilmError as error:
             reasons[str(error)] = None
     return [known.get(digest) for digest in films["film"]], list(reasons)
-
-
-def _decimals(names: list[str]) -> dict[str, Any]:
-    """The column settings of a table that shows these columns with three decimals."""
-    return {name: st.column_config.NumberColumn(format="%.3f") for name in names}

@@ -16,6 +16,7 @@ from cxr.ui.components.jobs.crossval import show_crossval
 from cxr.ui.components.jobs.live import show_ended_job, show_job_in_progress
 from cxr.ui.components.jobs.notes import note_columns, show_notes
 from cxr.ui.components.jobs.titles import started_text, task_of
+from cxr.ui.components.table import ONE_ROW, number_columns, rounded, selected_row
 from cxr.ui.jobs.ranking_result import show_ranking
 from cxr.ui.plain_text import plain
 
@@ -34,20 +35,21 @@ def show_jobs_in_progress(runs: Sequence[Run]) -> None:
 def show_ended_jobs(runs: Sequence[Run], tags: Sequence[str]) -> None:
     """Shows the jobs that have ended as a table; choosing a row opens its job, whose notes are offered these tags."""
     st.subheader("Past jobs", anchor=False)
+    decimals = {MINUTES: 1}
     table = pd.DataFrame([_row(run) for run in runs]).assign(**note_columns(runs))
-    chosen = st.dataframe(
-        table,
+    event = st.dataframe(
+        rounded(table, decimals),
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=ONE_ROW,
         height=ROWS_PX * (min(len(runs), MOST_ROWS) + 1),
-        column_config={MINUTES: st.column_config.NumberColumn(format="%.1f")},
+        column_config=number_columns(decimals),
         key=f"{CHOSEN}_{hash(tuple(run.id for run in runs))}",  # in another list, a row is another job
         alt="Past jobs, newest first; select a row to open it",
     )
-    rows = chosen.selection.rows
-    if rows and rows[0] < len(runs):
-        _show_details(runs[rows[0]], tags)
+    row = selected_row(event.selection, len(runs))
+    if row is not None:
+        _show_details(runs[row], tags)
 
 
 def _row(run: Run) -> dict[str, object]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from cxr.core.number_format import UNKNOWN
 from cxr.presentation import model_card
 from cxr.presentation.model_limitations import limitations
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.ui import frame
+from cxr.ui.components.table import rounded
 from cxr.ui.plain_text import plain, plain_table
 
 STATEMENT_PX = 720
@@ -23,7 +25,14 @@ def show_model_list(cards: Sequence[Card], default: str | None) -> None:
         for name, definition in model_card.LISTED_METRICS.items()
     }
     table = model_card.models_table(cards, default)
-    st.dataframe(table, hide_index=True, column_config=numbers, key="models_table", alt="The models and their results")
+    st.dataframe(
+        rounded(table, dict.fromkeys(numbers, 3)),
+        hide_index=True,
+        column_config=numbers,
+        key="models_table",
+        placeholder=UNKNOWN,
+        alt="The models and their results",
+    )
 
 
 def show_card(card: Card) -> None:

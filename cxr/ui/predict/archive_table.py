@@ -25,6 +25,7 @@ from cxr.presentation.reading_summary import positive_label
 from cxr.registry import registry
 from cxr.ui import frame
 from cxr.ui.components.jobs.titles import started_text, task_of
+from cxr.ui.components.table import ONE_ROW, rounded, selected_row
 from cxr.ui.plain_text import plain
 
 PAGE_ROWS = 50
@@ -80,19 +81,20 @@ def _show_table(session: ReadingSession, run: Run, folder: AnyPath) -> None:
     facts = facts_of(folder)
     table = pd.DataFrame([_row(row, facts["classes"]) for row in rows])
     table = table.dropna(axis="columns", how="all").loc[:, lambda frame: (frame != "").any()]
-    selected = st.dataframe(
-        table,
+    event = st.dataframe(
+        rounded(table, {str(name): 1 for name in table.select_dtypes("float")}),
         hide_index=True,
         height=HEIGHT_PX,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=ONE_ROW,
         column_config=_columns(facts["classes"], str(facts["model"])),
         key=f"predict_archive_table_{run.id}_{name}_{order}_{page}",
         placeholder="",
         alt=f"{counted(len(rows), 'file')} of the archive; select a row to open its X-ray",
-    ).selection.rows
-    if selected and selected[0] < len(rows):
-        _offer_opening(session, run, rows[selected[0]])
+    )
+    selected = selected_row(event.selection, len(rows))
+    if selected is not None:
+        _offer_opening(session, run, rows[selected])
 
 
 @st.cache_resource(max_entries=CACHED, show_spinner=False)

@@ -19,6 +19,7 @@ from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
 from cxr.ui.components.into_view import ask_before_leaving, request_view
 from cxr.ui.components.progress import progress_bar
+from cxr.ui.components.table import ONE_ROW, rounded, selected_row
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.examples import OPEN_FILM
@@ -120,18 +121,18 @@ def _show_table(session: ReadingSession, shown: pd.DataFrame, labels: LabelSpace
     key = f"predict_table_{card.version}_{hash(tuple(shown['key']))}"
 
     def open_row() -> None:
-        selection = st.session_state[key].selection
-        chosen = [*selection.rows, *(row for row, _ in selection.cells)]
-        if chosen:
-            session.current_key = shown["key"].iloc[chosen[0]]
+        chosen = selected_row(st.session_state[key].selection, len(shown))
+        if chosen is not None:
+            session.current_key = shown["key"].iloc[chosen]
             request_view(OPEN_FILM, focus=False)  # the arrow keys go on in the table
 
     marked = shown.assign(open=[SHOWN if key == session.current_key else "" for key in shown["key"]])
+    listed = marked[["open", *(name for name in shown if name not in FILTER_ONLY)]]
     st.dataframe(
-        marked[["open", *(name for name in shown if name not in FILTER_ONLY)]],
+        rounded(listed, {str(name): 1 for name in listed.select_dtypes("float")}),
         key=key,
         on_select=open_row,
-        selection_mode=["single-row", "single-cell"],
+        selection_mode=ONE_ROW,
         hide_index=True,
         height=min(ROW_PX * len(shown) + HEAD_PX, TABLE_PX),
         row_height=ROW_PX,

@@ -20,6 +20,7 @@ from cxr.presentation.reader_study_tables import changes_sentence, kappa_sentenc
 from cxr.registry.card import Card
 from cxr.ui import sign_in
 from cxr.ui.components.charts.chart import show_chart
+from cxr.ui.components.table import ONE_ROW, rounded, selected_row
 from cxr.ui.plain_text import plain, plain_table
 from cxr.ui.read_first.case_panel import model_reading, open_case_image, show_answered, show_reference
 from cxr.ui.read_first.chart import readers_chart
@@ -109,12 +110,17 @@ def _show_review(practice: Practice, responses: Sequence[ReaderResponse], card: 
     rows = sorted(responses, key=_is_right)
     table = pd.DataFrame([_row(response) for response in rows])
     event = st.dataframe(
-        table, hide_index=True, on_select="rerun", selection_mode="single-row", key="practice_review", alt=REVIEW_ALT
+        rounded(table, {"Seconds": 1}),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode=ONE_ROW,
+        key="practice_review",
+        alt=REVIEW_ALT,
     )
-    chosen = event.selection.rows
-    if not chosen:
+    chosen = selected_row(event.selection, len(rows))
+    if chosen is None:
         return
-    response = rows[chosen[0]]
+    response = rows[chosen]
     case = next(case for case in practice.case_set.cases if case.film == response.film)
     try:
         show_reference(response)

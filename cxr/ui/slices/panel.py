@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from cxr.core.number_format import counted, percent, percent_with_interval
+from cxr.core.number_format import counted, decimal, percent, percent_with_interval
 from cxr.datasets.labels import display_name
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.slices.search import FoundSlice, SliceSearch, find_slices
@@ -13,6 +13,7 @@ from cxr.presentation.evaluation_tables import score_columns
 from cxr.presentation.slice_text import NOTHING_TO_SLICE, search_sentence, slice_title
 from cxr.ui import frame
 from cxr.ui.components.film_table import select_film, show_film_with_heatmap
+from cxr.ui.components.table import ONE_ROW, selected_row
 from cxr.ui.evaluate.view import EvaluationView
 from cxr.ui.plain_text import plain
 
@@ -39,15 +40,14 @@ def show_slices(view: EvaluationView) -> None:
         _table(shown),
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
-        column_config={P: st.column_config.NumberColumn(format="%.4f")},
+        selection_mode=ONE_ROW,
         key="evaluate_slices_table",
         alt=search_sentence(search),
     )
     st.caption(ABOUT)
-    selected = event["selection"]["rows"]
-    if selected:
-        _show_films(view, shown[selected[0]])
+    selected = selected_row(event["selection"], len(shown))
+    if selected is not None:
+        _show_films(view, shown[selected])
 
 
 def _search(view: EvaluationView) -> SliceSearch:
@@ -68,9 +68,9 @@ def _table(slices: tuple[FoundSlice, ...]) -> pd.DataFrame:
             "X-rays": [found.films for found in slices],
             "Patients": [found.patients for found in slices],
             "Errors": [_share(found.error_rate) for found in slices],
-            "Expected": [percent(found.expected_rate, 1) for found in slices],
+            "Expected": [percent(found.expected_rate) for found in slices],
             "Elsewhere": [_share(found.rest_rate) for found in slices],
-            P: [round(found.p, 4) for found in slices],
+            P: ["< 0.001" if found.p < 0.001 else decimal(found.p) for found in slices],
         }
     )
 

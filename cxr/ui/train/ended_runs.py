@@ -23,6 +23,7 @@ from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, show_l
 from cxr.ui.components.jobs.notes import note_columns, show_notes
 from cxr.ui.components.jobs.titles import title_of
 from cxr.ui.components.promotion import offer_promotion
+from cxr.ui.components.table import number_columns, rounded
 from cxr.ui.plain_text import plain, plain_table
 from cxr.ui.train.clone import diagnosis_of, offer_clone
 from cxr.ui.train.live_run import show_curves
@@ -40,14 +41,11 @@ def show_ended(ended: Sequence[Run], tags: Sequence[str], newest: bool) -> None:
 
     The tags are offered to whoever tags a run.
     """
+    decimals = {LOSS: 4, RANKING: 3, MINUTES: 1}
     st.dataframe(
-        overview(ended).assign(**note_columns(ended)),
+        rounded(overview(ended).assign(**note_columns(ended)), decimals),
         hide_index=True,
-        column_config={
-            LOSS: st.column_config.NumberColumn(format="%.4f"),
-            RANKING: st.column_config.NumberColumn(format="%.3f"),
-            MINUTES: st.column_config.NumberColumn(format="%.1f"),
-        },
+        column_config=number_columns(decimals),
         key="train_run_overview",
         alt="Past runs, newest first",
     )

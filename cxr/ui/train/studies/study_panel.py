@@ -26,6 +26,7 @@ from cxr.ui.components.charts.studies import history_chart, importance_chart
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
 from cxr.ui.components.jobs.notes import show_notes
 from cxr.ui.components.jobs.titles import progress_text, share_done
+from cxr.ui.components.table import number_columns, rounded
 from cxr.ui.plain_text import plain
 from cxr.ui.train.studies.rate_panel import show_rate_range
 from cxr.ui.train.studies.trial_panel import show_best, show_trial
@@ -85,14 +86,12 @@ def _show_table_and_plots(run: Run, search: Search, trials: Sequence[Trial]) -> 
     if not trials:
         return
     table = trials_table(search.space, trials, search.metric)
+    decimals = {METRICS[search.metric]: 4, SECONDS: 1}
     st.subheader("Trials")
     st.dataframe(
-        table,
+        rounded(table, decimals),
         hide_index=True,
-        column_config={
-            METRICS[search.metric]: st.column_config.NumberColumn(format="%.4f"),
-            SECONDS: st.column_config.NumberColumn(format="%.1f"),
-        },
+        column_config=number_columns(decimals),
         key=f"study_trials_{run.id}",
         alt="Trials, the best first",
     )
