@@ -38,8 +38,8 @@ def _sentence(found: Separation) -> str:
             f"X-rays. A model trained on these X-rays may learn the {name}."
         )
     aucs = (
-        f"Among X-rays of one class, the {name} is told with an AUC of {found.factor.text(2)}; among X-rays of one "
-        f"{name}, the class with {found.by_class.text(2)}."
+        f"Among X-rays of one class, the {name} can be predicted with an AUC of {found.factor.text(2)}; among "
+        f"X-rays of one {name}, the class with {found.by_class.text(2)}."
     )
     heading = {
         Verdict.FACTOR: f"{name.capitalize()}, rather than disease, is what separates.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -27,7 +27,8 @@ ABOUT = (
 )
 METHODS = {Method.PCA: "Principal components", Method.TSNE: "t-SNE"}
 MAKE, WORKING = "Make map", "Computing features"
-SELECT = "Draw around points to see their X-rays: the mode bar above the chart has lasso and box."
+SELECT = "Draw around points to see their X-rays, with the lasso or the box above the chart, or choose a group here."
+GROUP = "Group"
 MAP = "data_map"  # session key: the last map, with what it is of
 MODE_BAR = {
     "displayModeBar": True,
@@ -45,7 +46,7 @@ def show_map(entry: DatasetEntry, dataset: Dataset) -> None:
         )
         method = st.selectbox("Projection", list(METHODS), format_func=METHODS.__getitem__, key="map_method")
         most = st.number_input(
-            "At most", 20, 20_000, 2000, step=500, key="map_most", help="X-rays, drawn at random. Features take time."
+            "X-rays, at most", 20, 20_000, 2000, step=20, key="map_most", help="Drawn at random. Features take time."
         )
         wanted = sign_in.button(Action.AUDIT_DATASET, MAKE, type="primary", key="map_make")
     key = (entry.path, _digest(dataset))
@@ -92,18 +93,29 @@ def _show(entry: DatasetEntry, dataset: Dataset, data_map: DataMap) -> None:
         config=MODE_BAR,
         alt=chart.alt,
     )
-    _show_selected(entry, dataset, data_map, event["selection"]["points"])
+    rows = sorted({int(point["customdata"][0]) for point in event["selection"]["points"] if "customdata" in point})
+    _show_selected(entry, dataset, data_map, rows or _rows_of_group(data_map, column or columns[0]))
     show_data_table(chart, "data_map_numbers")
 
 
-def _show_selected(entry: DatasetEntry, dataset: Dataset, data_map: DataMap, points: list[dict[str, Any]]) -> None:
+def _rows_of_group(data_map: DataMap, column: str) -> list[int]:
+    """The X-rays of a group that is chosen from a list, as a lasso needs a mouse."""
+    from cxr.evaluation.data_map.data_map import ROW
+    from cxr.presentation.data_map_text import value_name
+
+    st.caption(SELECT)
+    names = data_map.films[column].map(lambda value: value_name(column, value))
+    options = list(names.value_counts().index)
+    group = st.selectbox(GROUP, options, None, key=f"map_group_{column}", placeholder="None", width=320)
+    return sorted(int(row) for row in data_map.films.loc[names == group, ROW])
+
+
+def _show_selected(entry: DatasetEntry, dataset: Dataset, data_map: DataMap, rows: list[int]) -> None:
     """Shows the selected X-rays as tiles, each of which opens in the viewer, with their classes and sources."""
     from cxr.evaluation.data_map.data_map import ROW
     from cxr.presentation.data_map_text import value_name
 
-    rows = sorted({int(point["customdata"][0]) for point in points if "customdata" in point})
     if not rows:
-        st.caption(SELECT)
         return
     films = data_map.films[data_map.films[ROW].isin(rows)]
     counts = []

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from cxr.core.number_format import counted
 from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.labels import display_name
 from cxr.evaluation.data_map.data_map import COLUMNS, CORRECT, WRONG, make_map
 from cxr.evaluation.data_map.projection import Method
 from cxr.evaluation.data_map.separation import Verdict
@@ -70,6 +72,11 @@ def test_the_page_makes_a_map_and_colors_it(dataset: Dataset) -> None:
     assert len(made.films) == 60
     shown = " ".join(element.value for element in (*app.info, *app.warning))
     assert verdict_sentences(made)[0].split(".")[0] in shown
+    group = made.films["label"].map(display_name).iat[0]
+    app.selectbox(key="map_group_label").set_value(group).run()  # who has no mouse has no lasso
+    assert not app.exception
+    count = int((made.films["label"].map(display_name) == group).sum())
+    assert f"Selected: {counted(count, 'X-ray')}" in [heading.value for heading in app.subheader]
 
 
 def test_the_command_line_says_it_too_and_writes_every_place(
