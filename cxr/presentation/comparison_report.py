@@ -81,8 +81,10 @@ def _verdict_of(comparison: Comparison, name: str, difference: Interval) -> str:
             f"No difference in {name} is shown: {difference.text()} includes 0. Up to {decimal(difference.high)} in "
             f"favor of {first} or {decimal(-difference.low)} in favor of {second} is compatible with these X-rays."
         )
-    better, other = (first, second) if difference.value > 0 else (second, first)
-    return f"{better} has a higher {name} than {other}: a difference of {difference.text()}."
+    if difference.value < 0:
+        first, second = second, first
+        difference = Interval(-difference.value, -difference.high, -difference.low)
+    return f"{first} has a higher {name} than {second}, by {difference.text()}."
 
 
 def _rules(comparison: Comparison) -> str:

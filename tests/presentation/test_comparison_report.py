@@ -65,6 +65,7 @@ def test_the_verdict_follows_the_intervals() -> None:
     assert verdict(better)[0].startswith("<b>one</b>")
     worse = compared(0.35, 0.05)
     assert verdict(worse)[0].startswith("other")
+    assert "-" not in verdict(worse)[0]  # the winner's lead is a positive number
     alike = compared(0.2, 0.2)
     assert alike.accuracy_difference.low < 0 < alike.accuracy_difference.high
     assert "includes 0" in verdict(alike)[0]
