@@ -111,8 +111,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
     elsewhere: list[str] = []
 
     def heard(said: ConsoleMessage) -> None:
-        # Streamlit looks for its server below the page's own address first, and the browser reports the miss.
-        if said.type == "error" and "/_stcore/" not in said.location["url"]:
+        if said.type == "error":
             errors.append(f"{said.text} {said.location['url']}")
 
     def failed(error: Error) -> None:

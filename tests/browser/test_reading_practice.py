@@ -83,6 +83,7 @@ def test_a_case_is_read_by_keyboard_alone_with_a_mark(page: Page, unchanged_serv
     page.get_by_text("of its peak at your marks").wait_for()
     expect(page.locator(".notes li")).to_have_count(2)
     expect(page.locator(".notes li button")).to_have_count(0)  # the answer was committed
+    expect(page.locator(".viewer .status")).to_have_text("")  # the mark tool is gone, and so is its line
     tab_to(page, FINISH)
     page.keyboard.press("Enter")
     page.get_by_text("Reference:").wait_for()

@@ -36,8 +36,9 @@ class Panes {
   }
 
   show(data, report, trigger) {
-    const isNew = data.film_key !== this.data?.film_key;
+    const isNew = data.film_key !== this.data?.film_key, before = this.data && this.tool;
     Object.assign(this, { data, report, trigger });
+    if (before && (isNew || before !== this.tool)) this.say(""); // what was said of another X-ray or tool
     if (!this.memory) {
       this.memory = memoryOf(kept.viewers, data.key, () => ({}));
       this.view = new View(this.memory);
