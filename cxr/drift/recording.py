@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from cxr.core.paths import examples_dir
-from cxr.drift.store import add_readings, is_enabled, week_of
+from cxr.drift.store import add_readings, basis_of, is_enabled, week_of
 from cxr.drift.tally import Observation, is_departure, observe
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DriftRecorder:
         together: int = TOGETHER,
     ) -> None:
         self.version, self.check = card.version, check
-        self.basis = (card.gate_sha256 or "")[:12]
+        self.basis = basis_of(card)
         self.now, self.together = now, together
         self._waiting: list[tuple[str, Observation]] = []
         self._since = time.monotonic()

@@ -1,7 +1,8 @@
 """What weeks are compared with: validation X-rays as the model read them, or weeks that somebody took as usual.
 
-Without anything else, the scores of validation X-rays that are stored with the model, one X-ray of each patient, and
-the counts of its input check on validation X-rays; features then cannot be compared. Where the validation X-rays lie on
+Without anything else, what the training has counted of its validation X-rays (`validation`), with features, if it was
+done in this installation. A model from elsewhere has the scores of validation X-rays that are stored with it, one X-ray
+of each patient, and the counts of its input check; features then cannot be compared. Where the validation X-rays lie on
 this machine, they can be read once and counted as readings in use are.
 """
 
@@ -21,8 +22,8 @@ from cxr.core.audit_trail import audited
 from cxr.core.bounded_files import read_regular
 from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.datasets.labels import LabelSpace
-from cxr.drift.store import MAX_FILE_BYTES, REFERENCE, WEEK, folder_of, weeks
-from cxr.drift.tally import Tally, histogram, observe, total
+from cxr.drift.store import MAX_FILE_BYTES, REFERENCE, WEEK, basis_of, folder_of, weeks
+from cxr.drift.tally import Tally, observe, total
 from cxr.registry import registry
 from cxr.registry.card import Card
 
@@ -60,21 +61,26 @@ def reference_of(card: Card) -> DriftReference:
 
 
 def validation_tally(card: Card) -> Tally:
-    """The counts of validation X-rays that are stored with the model; empty where it has none."""
-    from cxr.evaluation.scores import probabilities_of, read_scores
+    """The counts of validation X-rays that the training has stored, or else those that are stored with the model.
 
-    labels = LabelSpace(card.classes, card.groups)
+    Empty where it has none.
+    """
+    from cxr.drift.validation import scores_of_validation, stored_validation
+    from cxr.evaluation.scores import read_scores
+
+    if (stored := stored_validation(card)) is not None:
+        return stored
     try:
         table = read_scores(registry.evaluation_path(card.name))
     except DatasetError:
         return Tally()
-    table = table[table["role"] == "val"]
-    table = table.drop_duplicates(["dataset", "patient"]) if "patient" in table else table
-    probabilities = probabilities_of(table, card.classes)
-    scores = probabilities.max(axis=1, initial=0) if labels.negative is None else 1 - probabilities[:, labels.negative]
     gate = card.gate
     questioned = gate.held_out - gate.unquestioned if gate else 0
-    return Tally(checked=gate.held_out if gate else 0, questioned=max(0, questioned), scores=histogram(scores))
+    return Tally(
+        checked=gate.held_out if gate else 0,
+        questioned=max(0, questioned),
+        scores=scores_of_validation(table, LabelSpace(card.classes, card.groups)),
+    )
 
 
 def measure_reference(name: str, paths: Sequence[str], progress: Progress, fewest: int = FEWEST) -> DriftReference:
@@ -111,7 +117,7 @@ def measure_reference(name: str, paths: Sequence[str], progress: Progress, fewes
                     continue
 
         observed = [observe(one, classifier.input_check) for one in classifier.read_many(films(), CHUNK)]
-        return _store(card, DriftReference(MEASURED, Tally.of(observed, (card.gate_sha256 or "")[:12])))
+        return _store(card, DriftReference(MEASURED, Tally.of(observed, basis_of(card))))
 
 
 def take_weeks(name: str, first: str, last: str) -> DriftReference:

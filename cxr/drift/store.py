@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 from pydantic import TypeAdapter
@@ -29,6 +30,9 @@ from cxr.core.paths import drift_dir
 from cxr.core.stored_data import by_age, keep_below
 from cxr.drift.tally import Observation, Tally
 
+if TYPE_CHECKING:
+    from cxr.registry.card import Card
+
 MAX_WEEKS = 156  # of a model: three years
 MAX_FILE_BYTES = 100_000
 MAX_BYTES = 100_000_000  # of all models
@@ -36,6 +40,7 @@ PLACES = 1 << 17  # of the filter
 KEY_BYTES = 16
 LOCK_S = 10.0
 REFERENCE, SEEN, LOCK = "reference.json", "seen.bin", ".lock"
+VALIDATED = "validation.json"  # what a training has stored; it does not change
 WEEK = re.compile(r"\d{4}-W\d{2}")
 _TALLY = TypeAdapter(Tally)
 log = logging.getLogger("cxr.drift")
@@ -55,6 +60,11 @@ def week_of(when: datetime) -> str:
 def folder_of(version: str) -> Path:
     """The folder of the counts of this version of a model, wherever it was renamed to."""
     return drift_dir() / version
+
+
+def basis_of(card: Card) -> str:
+    """The input check of a model, to which the places of its readings belong."""
+    return (card.gate_sha256 or "")[:12]
 
 
 def add_readings(version: str, week: str, readings: Sequence[tuple[str, Observation]], basis: str = "") -> int:
@@ -91,8 +101,9 @@ def changed_ns(version: str) -> tuple[int, ...]:
     """When anything of these counts last changed; empty where there are none."""
     times = []
     for path in folder_of(version).glob("*.json"):
-        with suppress(OSError):
-            times.append(path.stat().st_mtime_ns)
+        if path.name != VALIDATED:
+            with suppress(OSError):
+                times.append(path.stat().st_mtime_ns)
     return (len(times), max(times)) if times else ()
 
 

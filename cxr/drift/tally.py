@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cxr.inference.input_check.findings import InputCheckCode
+from cxr.inference.input_check.findings import InputCheckCode, InputCheckResult
 
 if TYPE_CHECKING:
     from cxr.inference.classifier import Prediction
@@ -160,11 +160,17 @@ def histogram(scores: Floats) -> tuple[int, ...]:
 def observe(prediction: Prediction, check: InputCheck | None) -> Observation:
     """What is counted of a prediction."""
     result = prediction.input_check
-    reasons = tuple(reason.code.value for reason in result.reasons) if result else ()
     rejected = bool(result and result.rejected)
-    questioned = rejected or is_departure(reasons)
-    places = None if rejected or check is None else places_of(prediction.features, check)
-    score = None if rejected else prediction.positive_probability
+    return observation_of(None if rejected else prediction.positive_probability, result, prediction.features, check)
+
+
+def observation_of(
+    score: float | None, result: InputCheckResult | None, features: Floats, check: InputCheck | None
+) -> Observation:
+    """What is counted of an image with this score, or without one where it is rejected."""
+    reasons = tuple(reason.code.value for reason in result.reasons) if result else ()
+    questioned = score is None or is_departure(reasons)
+    places = None if score is None or check is None else places_of(features, check)
     return Observation(score, questioned, reasons, places, check is not None)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError, RunError
 from cxr.datasets.dataset import Dataset, open_datasets
+from cxr.drift.validation import HeldOutFeatures
 from cxr.evaluation.model_evaluation import Progress, film_ids, roles_in_training
 from cxr.inference.input_check.ages import age_range
 from cxr.inference.input_check.detector import InputCheck
@@ -33,10 +34,11 @@ NOT_TRAINED = (
 
 @dataclass(frozen=True, eq=False)
 class TrainedInputCheck:
-    """An input check, and its record on the model's card."""
+    """An input check, its record on the model's card, and the validation X-rays that its limits were set on."""
 
     input_check: InputCheck
     record: InputCheckRecord
+    held_out: HeldOutFeatures
 
 
 def train_input_check(
@@ -92,4 +94,5 @@ def _fit(
     out_of_scope = out_of_scope_films(everything, roles, recipe.data.exclude_views)
     examples = collect_examples(features, recipe.input.size_px, films, out_of_scope, recipe.training.seed, progress)
     check = InputCheck.fit(examples)
-    return TrainedInputCheck(check, check.record(examples))
+    held_out = HeldOutFeatures(examples.held_out, examples.held_out_rows)
+    return TrainedInputCheck(check, check.record(examples), held_out)

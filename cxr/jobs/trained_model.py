@@ -11,6 +11,7 @@ import pandas as pd
 from cxr.core.access import acting_as
 from cxr.core.csv_files import frame_csv
 from cxr.datasets.labels import LabelSpace
+from cxr.drift.validation import store_validation
 from cxr.evaluation.calibration import Temperature
 from cxr.evaluation.operating_point import OperatingPoint
 from cxr.inference.input_check.ages import age_range
@@ -54,6 +55,8 @@ def store_model(trained: TrainedModel, base: str) -> str:
         name = next_name(base)
         with acting_as(trained.run.job.person):
             _store(trained, name)
+    if check := trained.input_check:
+        store_validation(registry.get_card(name), trained.scores, check.input_check, check.held_out)
     return name
 
 

@@ -95,8 +95,9 @@ def reference_sentence(reference: DriftReference) -> str:
     """What weeks are compared with."""
     tally = reference.tally
     if reference.kind == VALIDATION:
-        checked = f", and its input check on {tally.checked:,}" if tally.checked else ""
-        return f"Compared with the stored scores of {counted(tally.scored, 'validation X-ray')}{checked}."
+        more = f", and its input check on {tally.checked:,}" if tally.checked else ""
+        more += f" with features of {tally.places:,}" if tally.places else ""
+        return f"Compared with the stored scores of {counted(tally.scored, 'validation X-ray')}{more}."
     if reference.kind == MEASURED:
         return f"Compared with {counted(tally.readings, 'validation X-ray')}, read on this machine."
     return f"Compared with the weeks {reference.first} to {reference.last}, {counted(tally.readings, 'reading')}."

@@ -85,7 +85,7 @@ def shifted(trained: Path) -> str:
     """Eight weeks of the model 'first', the later four of which have far more positive X-rays; its version."""
     card = registry.get_card("first")
     folder = store.folder_of(card.version)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for number in range(8):
         year, week, _ = (FIRST_MONDAY + timedelta(weeks=number)).isocalendar()

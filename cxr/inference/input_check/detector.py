@@ -133,7 +133,7 @@ class InputCheck:
 
     def record(self, examples: InputCheckExamples) -> InputCheckRecord:
         """What a model card holds of it."""
-        results = [self._check_features(features) for features in examples.held_out]
+        results = [self.check_features(features) for features in examples.held_out]
         return InputCheckRecord(
             films=examples.films,
             kinds={kind.value: int((examples.kinds == kind).sum()) for kind in self.kinds},
@@ -146,13 +146,14 @@ class InputCheck:
         """The result for an X-ray by its features and its pixels; `size_px` is the side of the model's input."""
         if _is_blank(film):
             return InputCheckResult(True, (InputCheckReason(InputCheckCode.BLANK),))
-        result = self._check_features(features)
+        result = self.check_features(features)
         # Films below SMALL_PX have a warning of their own.
         if not result.rejected and SMALL_PX <= min(film.height_px, film.width_px) < size_px:
             return InputCheckResult(False, (*result.reasons, InputCheckReason(InputCheckCode.LOW_RESOLUTION)))
         return result
 
-    def _check_features(self, features: Floats) -> InputCheckResult:
+    def check_features(self, features: Floats) -> InputCheckResult:
+        """The result for an image by its features alone."""
         scores = _standard(features, self.mean, self.scale, MAX_KIND_DEVIATION) @ self.weights + self.bias
         probabilities = np.exp(scores - scores.max())
         probabilities /= probabilities.sum()

@@ -6,7 +6,7 @@ Training images train it, validation images set its limits; test images are used
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -65,6 +65,7 @@ class InputCheckExamples:
     kinds: NDArray[np.str_]  # (images,)
     held_out: NDArray[np.float32]  # (images, features): frontal images that train nothing
     films: int  # training images among them
+    held_out_rows: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))  # of them in the dataset
 
 
 def collect_examples(
@@ -82,6 +83,7 @@ def collect_examples(
     others = _sample_of_each_kind(out_of_scope, rng)
     corrupted = len(CORRUPTIONS) * min(len(training), MAX_CORRUPTED_FILMS)
     total = 2 * len(training) + corrupted + len(held_out) + NON_XRAYS + len(others)
+    rows: list[int] = []  # of the validation images that can be read
 
     def images() -> Iterator[tuple[str, Pixels]]:
         yield from _training_images(dataset, training, size_px, seed)
@@ -92,7 +94,9 @@ def collect_examples(
             kind = str(out_of_scope.table["kind"].iat[i])
             yield from ((kind, film.fitted(size_px)) for film in _read(out_of_scope, i))
         for i in held_out:
-            yield from (("", film.fitted(size_px)) for film in _read(dataset, int(i)))
+            for film in _read(dataset, int(i)):
+                rows.append(int(i))
+                yield "", film.fitted(size_px)
 
     features, kinds = _extract(extract, images(), total, progress)
     labeled = kinds != ""
@@ -100,7 +104,9 @@ def collect_examples(
         raise DatasetError(
             "There are no training and validation images here to train the input check with.", code="no-examples"
         )
-    return InputCheckExamples(features[labeled], kinds[labeled], features[~labeled], len(training))
+    return InputCheckExamples(
+        features[labeled], kinds[labeled], features[~labeled], len(training), np.array(rows, np.intp)
+    )
 
 
 def balanced_sample(
