@@ -84,7 +84,7 @@ $(VENV)/.installed: requirements.txt | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements-speed.txt requirements-dicom.txt requirements-cluster.txt requirements-studies.txt requirements.txt | $(BIN)/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements-speed.txt requirements-dicom.txt requirements-cluster.txt requirements-studies.txt requirements-search.txt requirements.txt | $(BIN)/python
 	@echo "Installing the packages for the tests ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $(VENV)/.installed $@

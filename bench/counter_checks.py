@@ -26,6 +26,7 @@ from cxr.evaluation.counter_checks.changes import Change, CheckedImage  # noqa: 
 from cxr.evaluation.counter_checks.counter_check import run_counter_checks  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom  # noqa: E402
+from cxr.inference.classifier import Prediction  # noqa: E402
 from cxr.inference.loading import load_classifier  # noqa: E402
 from cxr.presentation.counter_check_picture import counter_check_png  # noqa: E402
 
@@ -62,9 +63,10 @@ def main() -> None:
     batches: list[int] = []
     read = classifier.read_batch
 
-    def counted(films: list[Film], *more: Any) -> Any:
+    def counted(films: list[Film], single: bool = False) -> list[Prediction]:
         batches.append(len(films))
-        return clock.time("reading the changed images", lambda: read(films, *more))
+        predictions: list[Prediction] = clock.time("reading the changed images", partial(read, films, single))
+        return predictions
 
     clock = Clock()
     (prediction,) = read([film], True)
@@ -76,10 +78,10 @@ def main() -> None:
         clock.time("the picture", partial(counter_check_png, checks))
     for _ in range(args.repeats):
         image = CheckedImage(film, prediction.heatmap(prediction.decision), classifier.size_px)
-        clock.time("  fitted", lambda image=image: image.pixels)
-        clock.time("  lungs", lambda image=image: image.outline)
+        clock.time("  the X-ray at the model's size", partial(getattr, image, "pixels"))
+        clock.time("  lungs", partial(getattr, image, "outline"))
         for change in Change:
-            clock.time(f"  {change.value}", lambda image=image, change=change: image.changed(change))
+            clock.time(f"  {change.value}", partial(image.changed, change))
     print(f"{film.width_px} x {film.height_px} pixels; {len(batches)} batches in {args.repeats} runs, of {batches[0]}")
     clock.report()
 

@@ -71,7 +71,6 @@ def review(
     data: Dataset,
     features: Backbone = "imagenet",
     reference: Reference = None,
-    scores: Scores = "",
     suspects: Annotated[int, typer.Option(min=1, max=5000, help="X-rays with the least likely labels.")] = 30,
     controls: Annotated[int, typer.Option(min=0, max=5000, help="X-rays drawn from the rest, mixed with them.")] = 10,
     detach: Detach = False,
@@ -84,9 +83,9 @@ def review(
     if detach:
         from cxr.jobs.rank import rank_job
 
-        start_in_background(rank_job(_place(data), features, reference or (), size, scores), as_json)
+        start_in_background(rank_job(_place(data), features, reference or (), size), as_json)
         return
-    made = start_review(_ranking(data, features, reference, scores), _place(data), size)
+    made = start_review(_ranking(data, features, reference), _place(data), size)
     if as_json:
         console.print_json({"review": made.id, "films": len(made.items), "classes": list(made.classes)})
     else:
@@ -158,7 +157,7 @@ def _place(data: Path) -> str:
     return str(place.parent if place.name == MANIFEST else place)
 
 
-def _ranking(data: Path, features: str, reference: list[str] | None, scores: str) -> LabelRanking:
+def _ranking(data: Path, features: str, reference: list[str] | None, scores: str = "") -> LabelRanking:
     from cxr.evaluation.label_review.ranking import rank_dataset
 
     if scores:

@@ -22,13 +22,16 @@ def build(
 ) -> None:
     """Build the index of a model's training X-rays in these datasets; it stays on this machine."""
     from cxr.evaluation.look_alikes.build import build_index
+    from cxr.evaluation.look_alikes.graph import MISSING
 
     with console.bar("Computing features") as progress:
         index = build_index(name, data, progress)
     if as_json:
-        console.print_json({"model": index.model, "films": len(index)})
-    else:
-        typer.echo(f"Indexed {counted(len(index), 'training X-ray')} of {index.model}.")
+        console.print_json({"model": index.model, "films": len(index), "exact": index.graph is None})
+        return
+    typer.echo(f"Indexed {counted(len(index), 'training X-ray')} of {index.model}.")
+    if index.is_slow:
+        typer.echo(MISSING)
 
 
 @app.command()

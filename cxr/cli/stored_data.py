@@ -14,6 +14,8 @@ from cxr.core.number_format import gigabytes
 from cxr.core.stored_data import MAX_SMALL_CACHE_BYTES, keep_below, remove, stored_bytes
 
 NEARLY_FULL = 0.9  # of a limit
+BUILT_AGAIN = "all; cxr look-alikes build builds them again"
+COMPUTED_AGAIN = "all; they are computed again when they are needed"
 
 
 class Kind(StrEnum):
@@ -23,10 +25,20 @@ class Kind(StrEnum):
     pixels = "pixels"
     audits = "audits"
     engines = "engines"
+    look_alikes = "look-alikes"
     runs = "runs"
     responses = "responses"
     trail = "trail"
     drift = "drift"
+
+
+CACHES = {
+    Kind.features: "Features of frozen backbones",
+    Kind.pixels: "Decoded X-rays",
+    Kind.audits: "Audits of datasets",
+    Kind.engines: "Times of engines",
+    Kind.look_alikes: "Indexes of look-alikes",
+}
 
 
 @dataclass(frozen=True)
@@ -49,17 +61,13 @@ class Store:
 def stores() -> dict[Kind, Store]:
     """Every kind of stored data."""
     from cxr.drift import store as drift_store
+    from cxr.evaluation.look_alikes import index as look_alikes
     from cxr.inference import reader_responses
     from cxr.jobs import run_store
     from cxr.learning.features import CACHE_BYTES
 
-    limits = CACHE_BYTES | {"audits": MAX_SMALL_CACHE_BYTES, "engines": MAX_SMALL_CACHE_BYTES}
-    titles = {
-        Kind.features: "Features of frozen backbones",
-        Kind.pixels: "Decoded X-rays",
-        Kind.audits: "Audits of datasets",
-        Kind.engines: "Times of engines",
-    }
+    small = dict.fromkeys(("audits", "engines"), MAX_SMALL_CACHE_BYTES)
+    limits = CACHE_BYTES | small | {look_alikes.FOLDER: look_alikes.MAX_BYTES}
     found = {
         kind: Store(
             title,
@@ -67,9 +75,9 @@ def stores() -> dict[Kind, Store]:
             limits[kind],
             gigabytes,
             partial(remove, paths.cache_dir() / kind),
-            "all; they are computed again when they are needed",
+            BUILT_AGAIN if kind == Kind.look_alikes else COMPUTED_AGAIN,
         )
-        for kind, title in titles.items()
+        for kind, title in CACHES.items()
     }
     found[Kind.runs] = Store(
         "Jobs",

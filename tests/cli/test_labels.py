@@ -87,8 +87,7 @@ def test_a_review_is_started_applied_retrained_and_compared_by_commands(
         run.write_status(Status("finished", model=str(job.model)))
         return run
 
-    scores = cross_validated(films)
-    started = answer("labels", "review", films, "--scores", scores.id, "--suspects", 8, "--controls", 2)
+    started = answer("labels", "review", films, "--features", "first", "--suspects", 8, "--controls", 2)
     assert started["films"] == 10
     review = find_review(started["review"])
     assert cxr("labels", "retrain", review.id, "--model", "first")[0] != 0  # nothing has been revised

@@ -23,7 +23,7 @@ from tests.support.command_line import Answer, Cxr
 @pytest.fixture
 def filled(home: Path) -> Path:
     """A home with something of every kind."""
-    for kind in (Kind.features, Kind.pixels, Kind.audits, Kind.engines):
+    for kind in (Kind.features, Kind.pixels, Kind.audits, Kind.engines, Kind.look_alikes):
         (home / "cache" / kind / "a").mkdir(parents=True)
         (home / "cache" / kind / "a" / "rows.bin").write_bytes(bytes(1000))
     for state in ("finished", "failed"):
@@ -52,7 +52,10 @@ def test_what_is_nearly_full_is_a_warning_with_its_command(filled: Path, monkeyp
     assert rest.level is Level.OK
 
 
-KINDS = [Kind.features, Kind.pixels, Kind.audits, Kind.engines, Kind.responses, Kind.drift]
+KINDS = [
+    *(Kind.features, Kind.pixels, Kind.audits, Kind.engines, Kind.look_alikes),
+    *(Kind.responses, Kind.drift),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -68,6 +68,7 @@ def precision_by_label(
 ) -> list[LabelPrecision]:
     """For each class, the share of its X-rays' nearest look-alikes, of other patients, that have the same label.
 
+    Of more than 100,000 X-rays, a random sample is asked.
     With `other_sources`, look-alikes come from other sources only; X-rays without any are left out.
     """
     label = index.texts["label"]

@@ -29,6 +29,7 @@ ABOUT = (
     "scanner or view rather than the same disease. The percentage says how many training X-rays have a nearest "
     "look-alike that is farther away: above 50% is close, near 0% is far from all of them."
 )
+APPROXIMATE = "Of so many training X-rays, a few of the nearest may be missed."
 SAME_SHOWN, OTHER_SHOWN = 6, 3
 THUMBNAIL_PX = 200
 
@@ -54,7 +55,7 @@ def show_look_alikes(card: Card, prediction: Prediction, film_id: str, place: st
             if others:
                 st.markdown(plain(f"Nearest {display_name(str(label))}:"))
                 _show(others)
-        st.caption(ABOUT)
+        st.caption(ABOUT if index.graph is None else f"{ABOUT} {APPROXIMATE}")
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the index ...")

@@ -21,7 +21,7 @@ CLASSES = ("bacterial", "normal", "viral")
 JOB = "20260101-000000-ab12"
 
 
-def silent(*_: object) -> None:
+def silent(done: int, total: int, what: str = "") -> None:
     """No progress is shown."""
 
 
