@@ -14,12 +14,12 @@ from cxr.registry.recipe import Recipe
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.training import accuracy_curves, loss_curves, rate_curve
 from cxr.ui.components.jobs.controls import offer_stop, show_log
+from cxr.ui.components.jobs.live import REFRESH_S, show_progress
 from cxr.ui.components.jobs.notes import show_notes
-from cxr.ui.components.jobs.titles import progress_text, share_done, title_of
+from cxr.ui.components.jobs.titles import title_of
 from cxr.ui.plain_text import plain
 from cxr.ui.train.run_tables import kept_epoch
 
-REFRESH_S = 2
 CHART_PX = 384
 WHOLE = "The time left is that of all phases, until the model is stored."
 SOONER = " Early stopping may end it sooner."
@@ -38,12 +38,9 @@ def show_run_in_progress(run: Run) -> None:
 
 @st.fragment(run_every=REFRESH_S)
 def _show_live(run: Run) -> None:
-    """Shows the state now; when the run ends, the whole page is drawn again."""
-    status = run.status
-    if not status.alive:
-        st.rerun()
+    """Shows the state now."""
     history = run.history()
-    st.progress(share_done(status), plain(progress_text(status, history)))
+    status = show_progress(run, history)
     if status.left_s is not None:
         st.caption(f"{WHOLE}{SOONER if _may_stop_early(run) else ''}")
     _show_figures(status, history)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from cxr.jobs.run import Run
+from cxr.jobs.run import Run, Status
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
 from cxr.ui.components.jobs.notes import show_notes
 from cxr.ui.components.jobs.titles import progress_text, share_done, started_text, task_of
@@ -24,13 +24,21 @@ def show_job_in_progress(run: Run) -> None:
         show_notes(run)
 
 
-@st.fragment(run_every=REFRESH_S)
-def _show_live(run: Run) -> None:
-    """Shows the state now; when the job ends, the whole page is drawn again."""
+def show_progress(run: Run, history: list[dict[str, float]] | None = None) -> Status:
+    """Shows how far the job is, and returns its status; when it has ended, the whole page is drawn again.
+
+    To be called in a fragment that runs every REFRESH_S seconds.
+    """
     status = run.status
     if not status.alive:
         st.rerun()
-    st.progress(share_done(status), plain(progress_text(status)))
+    st.progress(share_done(status), plain(progress_text(status, history)))
+    return status
+
+
+@st.fragment(run_every=REFRESH_S)
+def _show_live(run: Run) -> None:
+    status = show_progress(run)
     st.caption(plain(" ".join(filter(None, (status.sentence, GOES_ON)))))
 
 

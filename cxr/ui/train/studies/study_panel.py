@@ -24,14 +24,13 @@ from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.charts.parallel import parallel_coordinates
 from cxr.ui.components.charts.studies import history_chart, importance_chart
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
+from cxr.ui.components.jobs.live import REFRESH_S, show_progress
 from cxr.ui.components.jobs.notes import show_notes
-from cxr.ui.components.jobs.titles import progress_text, share_done
 from cxr.ui.components.table import number_columns, rounded
 from cxr.ui.plain_text import plain
 from cxr.ui.train.studies.rate_panel import show_rate_range
 from cxr.ui.train.studies.trial_panel import show_best, show_trial
 
-REFRESH_S = 2
 STOPPING = "Stops after this step; resume goes on from there."
 WHAT_GOES = "The study's trials with their weights and its log are deleted permanently. Stored models stay."
 IMPORTANCES = "study_importances"  # of the study shown last, in the session, with what they were computed from
@@ -46,10 +45,7 @@ def show_study_in_progress(run: Run) -> None:
 
 @st.fragment(run_every=REFRESH_S)
 def _show_live(run: Run) -> None:
-    status = run.status
-    if not status.alive:
-        st.rerun()
-    st.progress(share_done(status), plain(progress_text(status)))
+    show_progress(run)
     asked = run.job.parameters_as(SweepParameters)
     if asked.preset != PresetName.RATE_TEST:
         trials = read_trials(run.folder)
