@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import nan
 
 import numpy as np
@@ -65,15 +66,21 @@ class ProbeTarget:
 
 def cross_validated_probabilities(features: Floats, target: ProbeTarget, seed: int = 0) -> Floats:
     """The probabilities (films, classes) by probes that were not trained on any film of the same patient."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    folds = StratifiedGroupKFold(min(FOLDS, int(target.patients.min())), shuffle=True, random_state=seed)
     scores = np.zeros((len(features), len(target.classes)))
-    for train, test in folds.split(features, target.class_index, target.patient):
+    for train, test in _folds(target, seed):
         scores[test] = probe_probabilities(
             features[train], target.class_index[train], features[test], len(target.classes)
         )
     return scores
+
+
+@lru_cache(maxsize=4)  # several sets of features have one target, and dealing its patients takes long
+def _folds(target: ProbeTarget, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The films that are trained on and tested in each fold."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = StratifiedGroupKFold(min(FOLDS, int(target.patients.min())), shuffle=True, random_state=seed)
+    return list(folds.split(target.class_index, target.class_index, target.patient))
 
 
 def probe_probabilities(features: Floats, class_index: NDArray[np.int64], tested: Floats, classes: int) -> Floats:
