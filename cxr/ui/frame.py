@@ -31,6 +31,7 @@ ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
 # Streamlit follows the system's preference, and reading rooms are dark: so the first visit chooses dark, once, and the
 # visitor may choose otherwise in the menu. Streamlit stores a choice for the address at which it was made; another
 # page opened by its address takes it over. Should Streamlit store it elsewhere one day, nothing happens.
+# On a narrow screen the list of pages is opened by a button, which is gone then; the focus goes on into the list.
 SCRIPT = """<script>{
 if (window.top !== window.self) document.documentElement.hidden = true;
 const key = `stActiveTheme-${window.location.pathname}-v2`, mark = (name) => `cxr-${name}`;
@@ -42,6 +43,11 @@ if (!localStorage.getItem(mark(key))) {
   const light = window.matchMedia("(prefers-color-scheme: light)").matches;
   if (chosen === (light ? '"Dark"' : '"Light"')) window.location.reload();
 }
+window.cxrOpenedPages ??= (event) => {
+  const link = () => document.querySelector("[data-testid=stSidebarNavLink]")?.focus();
+  if (event.target.closest?.("[data-testid=stExpandSidebarButton]")) setTimeout(link, 300);
+};
+document.addEventListener("click", window.cxrOpenedPages);
 }</script>"""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -20,7 +19,7 @@ from cxr.films.isolation.pool import read_isolated
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 from cxr.ui.components.read_this import offer_reading
-from cxr.ui.components.table import ONE_ROW, number_columns, rounded, selected_row
+from cxr.ui.components.table import ONE_ROW, choose_page, number_columns, rounded, selected_row
 from cxr.ui.components.viewer.show_viewer import ViewerHeatmaps, show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.loaded_model import load_classifier
@@ -28,7 +27,6 @@ from cxr.ui.one_image.look_alikes import show_look_alikes
 from cxr.ui.plain_text import plain
 
 ROWS_PER_PAGE = 6
-FEW_PAGES = 3  # Streamlit shows only the current number of so few
 THUMBNAIL_PX = 96
 MAX_THUMBNAILS = 600  # of a session, of about 3 kB each
 IMAGE = "Image"  # the thumbnail column
@@ -67,22 +65,6 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
         st.caption(plain(reason))
     selected = selected_row(event["selection"], len(rows))
     return None if selected is None else rows.iloc[selected]
-
-
-def choose_page(pages: int, key: str) -> int:
-    """The chosen one of so many pages, under this session key; of a few, all numbers are shown."""
-    if pages <= 1:
-        return 1
-    if pages > FEW_PAGES:
-        return st.pagination(pages, key=key, persist_state="session")
-    if st.session_state.get(key) not in (None, *range(1, pages + 1)):
-        st.session_state[key] = 1
-    numbers = list(range(1, pages + 1))
-    more: dict[str, Any] = {} if key in st.session_state else {"default": 1}
-    chosen = st.segmented_control(
-        "Page", numbers, required=True, key=key, persist_state="session", label_visibility="collapsed", **more
-    )
-    return chosen or 1
 
 
 def show_film_with_heatmap(card: Card, row: pd.Series) -> None:

@@ -1,4 +1,4 @@
-"""What tables on several pages share: numbers that are read aloud as they are shown, and rows that open."""
+"""What tables on several pages share: numbers that are read aloud as they are shown, rows that open, pages."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # A click anywhere on a row, and with the keyboard the arrow keys: no need to find the box at its beginning.
 ONE_ROW: tuple[Literal["single-row", "single-cell"], ...] = ("single-row", "single-cell")
+FEW_PAGES = 3  # Streamlit shows only the current number of so few
 
 
 def rounded(table: pd.DataFrame, decimals: Mapping[str, int]) -> pd.DataFrame:
@@ -29,3 +30,19 @@ def selected_row(selection: Mapping[str, Any], rows: int) -> int | None:
     cells: Iterable[tuple[int, str]] = selection.get("cells", ())
     selected = [*selection.get("rows", ()), *(row for row, _ in cells)]
     return selected[0] if selected and selected[0] < rows else None
+
+
+def choose_page(pages: int, key: str) -> int:
+    """The chosen one of so many pages, under this session key; of a few, all numbers are shown."""
+    if pages <= 1:
+        return 1
+    if pages > FEW_PAGES:
+        return st.pagination(pages, key=key, persist_state="session")
+    if st.session_state.get(key) not in (None, *range(1, pages + 1)):
+        st.session_state[key] = 1
+    numbers = list(range(1, pages + 1))
+    more: dict[str, Any] = {} if key in st.session_state else {"default": 1}
+    chosen = st.segmented_control(
+        "Page", numbers, required=True, key=key, persist_state="session", label_visibility="collapsed", **more
+    )
+    return chosen or 1

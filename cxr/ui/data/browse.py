@@ -20,8 +20,8 @@ from cxr.films.isolation.pool import read_isolated
 from cxr.ui import frame, sign_in
 from cxr.ui.components import tiles
 from cxr.ui.components.charts.data import NOT_ASSIGNED, SPLITS
-from cxr.ui.components.film_table import choose_page
 from cxr.ui.components.read_this import offer_reading
+from cxr.ui.components.table import choose_page
 from cxr.ui.components.viewer.show_viewer import show_viewer
 from cxr.ui.components.viewer.viewer_film import ViewerFilm
 from cxr.ui.plain_text import plain
