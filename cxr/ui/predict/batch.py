@@ -23,6 +23,7 @@ from cxr.ui.components.table import ONE_ROW, rounded, selected_row
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.examples import OPEN_FILM
+from cxr.ui.predict.upload import clear
 from cxr.ui.predict.withheld import is_withheld, model_key
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _show_files(session: ReadingSession, readings: list[SessionReading], rows: p
             help="File names often contain the patient's name. Without them, a row has its position in the table and "
             "a hash of the file.",
         )
-        st.button("Clear all", key="predict_clear", on_click=session.clear)
+        st.button("Clear all", key="predict_clear", on_click=clear, args=(session,))
         st.caption(plain(_summary(rows, card)))
 
 

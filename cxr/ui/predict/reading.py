@@ -32,6 +32,7 @@ from cxr.ui.predict.examples import OPEN_FILM, show_reference
 from cxr.ui.predict.exports import show_exports
 from cxr.ui.predict.open_film import METHOD_KEY, USUAL_METHOD, show_film_with_heatmaps
 from cxr.ui.predict.reader_response import ask_response
+from cxr.ui.predict.upload import clear
 from cxr.ui.predict.withheld import is_withheld, model_key, show_rejected
 
 OLDEST = 130  # years, as on the command line
@@ -89,7 +90,7 @@ def _show_heading(session: ReadingSession, reading: Reading, listed: list[Sessio
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"#### {plain(reading.source.name)}")
         if len(session.sources) == 1:
-            st.button("Clear", key="predict_clear", on_click=session.clear)
+            st.button("Clear", key="predict_clear", on_click=clear, args=(session,))
             return
         st.button("Previous", key="predict_previous", disabled=not position, on_click=step, args=(-1,))
         st.caption(f"{position + 1} of {len(order)}", width="content")

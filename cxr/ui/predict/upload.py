@@ -15,10 +15,12 @@ from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry.card import Card
 from cxr.ui import frame
 from cxr.ui.components.choosers import choose_model
+from cxr.ui.components.into_view import bring_into_view, request_view
 from cxr.ui.plain_text import plain
 
 UPLOAD = "predict_upload"  # the uploader's key, followed by how often it was emptied
 PROBLEMS = "predict_problems"
+UPLOAD_PLACE = "cxr-upload"  # the key of the container that has the focus again once all is cleared
 CAUTION = "Do not rely on this model:"
 UPLOAD_LABEL = (
     "Drop chest X-rays: PNG, JPEG, TIFF, WebP, BMP, DICOM, or a ZIP of these, up to 200 MB each. Nothing is stored."
@@ -45,12 +47,20 @@ def show_model_and_upload(session: ReadingSession) -> tuple[Card | None, DeltaGe
             with st.expander("Add X-rays"):
                 _show_upload(session)
         elif card:
-            _show_upload(session)
+            with st.container(key=UPLOAD_PLACE):
+                _show_upload(session)
+            bring_into_view(UPLOAD_PLACE)
     if card:
         _show_caution(card)
     for problem in st.session_state.pop(PROBLEMS, []):
         st.error(plain(problem))
     return card, upload_place
+
+
+def clear(session: ReadingSession) -> None:
+    """Removes all X-rays of this visit; the page begins with the uploader again."""
+    session.clear()
+    request_view(UPLOAD_PLACE)
 
 
 def _show_caution(card: Card) -> None:

@@ -28,7 +28,11 @@ from cxr.ui.read_first.image import open_image, show_alone, show_with_heatmaps
 
 TITLE = "Reading practice"
 VIEWER_KEY = "practice_viewer"
-CASE, ANSWERS = "cxr-reading", "practice-answers"  # keys of containers that the keyboard's focus goes to
+CASE, ANSWERS, SCORE_PLACE = (
+    "cxr-reading",
+    "practice-answers",
+    "practice-score",
+)  # keys of containers that get the focus
 IMAGE, READING, OPENED = (frame.page_only_key(TITLE, name) for name in ("image", "reading", "opened"))
 COMMIT, FINISH, NEXT, SCORE = "Commit answer", "Save final answer", "Next X-ray", "Show the score"
 SKIP = "Leave this X-ray out"
@@ -119,7 +123,7 @@ def _show_answers(practice: Practice, reading: Reading, response: ReaderResponse
 
     def go_on() -> None:
         practice.go_on()
-        request_view(CASE)
+        request_view(SCORE_PLACE if practice.ended else CASE)
 
     first = ReaderAnswer(response.first, response.first_confidence)
     st.markdown(f"You answered: **{plain(answer_text(first.choice, first.confidence))}**")

@@ -14,6 +14,7 @@ from cxr.registry.card import Card
 from cxr.ui.components.into_view import bring_into_view, request_view
 from cxr.ui.predict.open_film import VIEWER_KEY
 from cxr.ui.predict.reading import show_reading
+from cxr.ui.predict.upload import clear
 from cxr.ui.predict.withheld import is_withheld, model_key
 from cxr.ui.read_first.answer_form import AnswerForm, ask_answer
 from cxr.ui.read_first.image import open_image, show_alone
@@ -98,4 +99,4 @@ def _show_position(session: ReadingSession, ordered: list[SessionReading]) -> No
         if len(keys) > 1:
             st.button("Previous", key="predict_previous", disabled=not position, on_click=step, args=(-1,))
             st.button("Next", key="predict_next", disabled=position + 1 == len(keys), on_click=step, args=(1,))
-        st.button("Clear all", key="predict_clear", on_click=session.clear)
+        st.button("Clear all", key="predict_clear", on_click=clear, args=(session,))

@@ -11,13 +11,14 @@ from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.ui.components.into_view import ask_before_leaving, bring_into_view, request_view
 from cxr.ui.plain_text import plain
-from cxr.ui.read_first.case_panel import ANSWERS, CASE, show_case
+from cxr.ui.read_first.case_panel import ANSWERS, CASE, SCORE_PLACE, show_case
 from cxr.ui.read_first.score_panel import show_score
 from cxr.ui.read_first.set_form import show_set_form
 
 HELD = "practice"  # the session key
 FEWER = "The set has {:d} X-rays, not {:d}: this dataset has no more of this mixture that the model was not trained on."
 READ, STUDY = "Read a set", "Reader study"
+FORM = "practice-form"  # the key of the container that takes the place of a set that is given up
 
 
 def choose_view() -> str:
@@ -36,8 +37,10 @@ def show_practice() -> None:
     """Shows the form for a set, the open case, or the score."""
     held: tuple[Practice, Card] | None = st.session_state.get(HELD)
     if held is None:
-        held = show_set_form()
+        with st.container(key=FORM):
+            held = show_set_form()
         if held is None:
+            bring_into_view(FORM)
             return
         st.session_state[HELD] = held
         request_view(CASE)
@@ -46,7 +49,9 @@ def show_practice() -> None:
     _show_progress(practice)
     ask_before_leaving(practice.has_unsaved)
     if practice.ended:
-        show_score(practice, card)
+        with st.container(key=SCORE_PLACE):
+            show_score(practice, card)
+        bring_into_view(SCORE_PLACE)
         return
     if registry.get_card(card.name).version != card.version:
         raise CxrError(
@@ -63,12 +68,15 @@ def _show_progress(practice: Practice) -> None:
 
     def end() -> None:
         practice.ended = True
+        request_view(SCORE_PLACE)
 
     def resume() -> None:
         practice.ended = False
+        request_view(CASE)
 
     def start_over() -> None:
         del st.session_state[HELD]
+        request_view(FORM)
 
     cases = practice.case_set
     total = len(cases.cases)
