@@ -132,11 +132,11 @@ class LabelSpace:
 
     def targets(self, labels: Iterable[str]) -> NDArray[np.float32]:
         """A row per film and a column per class: 1 where the film may be of the class."""
-        rows = [self.members(label) for label in labels]
-        targets = np.zeros((len(rows), len(self.classes)), np.float32)
-        for row, members in enumerate(rows):
-            targets[row, list(members)] = 1
-        return targets
+        names, of_film = _distinct(labels)
+        targets = np.zeros((len(names), len(self.classes)), np.float32)
+        for row, name in enumerate(names):
+            targets[row, list(self.members(name))] = 1
+        return targets[of_film]
 
     def decide(self, probabilities: NDArray[np.floating], threshold: float | None) -> NDArray[np.int64]:
         """The predicted class of each row: `negative` where the sum of all others is below the threshold."""
@@ -159,9 +159,17 @@ class LabelSpace:
         """1 where a film's label excludes the negative class, 0 where it is that class, -1 where it is unclear."""
         if self.negative is None:
             raise DatasetError(NO_NEGATIVE, code="no-negative-class")
-        positive = []
-        for label in labels:
-            members = self.members(label)
-            known = bool(members) and (self.negative not in members or len(members) == 1)
-            positive.append(int(members != (self.negative,)) if known else -1)
-        return np.array(positive, np.int64)
+        names, of_film = _distinct(labels)
+        positive = np.full(len(names), -1, np.int64)
+        for row, name in enumerate(names):
+            members = self.members(name)
+            if members and (self.negative not in members or len(members) == 1):
+                positive[row] = members != (self.negative,)
+        return positive[of_film]
+
+
+def _distinct(labels: Iterable[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """Every label once, and the place in that list of each film's label: films are many, labels few."""
+    places: dict[str, int] = {}
+    of_film = [places.setdefault(label, len(places)) for label in labels]
+    return list(places), np.array(of_film, np.int64)

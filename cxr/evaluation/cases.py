@@ -6,6 +6,7 @@ Curves, metrics, intervals, subgroups and the indeterminate band are all compute
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class LabeledCases:
     labels: LabelSpace
     threshold: float | None  # None: the most probable class is predicted
     films: pd.DataFrame  # their rows of the score table
+    film_labels: NDArray[np.object_]  # as the dataset has them
     probabilities: Floats  # (films, classes)
     targets: NDArray[np.bool_]  # (films, classes): the classes that the film's label allows
     predicted: NDArray[np.int64]  # index of a class
@@ -44,12 +46,7 @@ class LabeledCases:
         """The number of patients."""
         return int(self.patient.max()) + 1
 
-    @property
-    def film_labels(self) -> NDArray[np.str_]:
-        """The label of each film as its dataset has it."""
-        return self.films["label"].to_numpy(str)
-
-    @property
+    @cached_property
     def has_single_class(self) -> NDArray[np.bool_]:
         """Which films have a label that allows one class only."""
         return self.targets.sum(axis=1) == 1
@@ -71,11 +68,17 @@ class LabeledCases:
             return np.zeros(self.n, bool)
         return self.labels.indeterminate(self.probabilities, self.band)
 
+    def at(self, threshold: float | None, band: tuple[float, float] | None = None) -> LabeledCases:
+        """The same films with the decisions at another threshold, and the band in which the model then abstains."""
+        predicted = self.labels.decide(self.probabilities, threshold)
+        return replace(self, threshold=threshold, predicted=predicted, band=band)
+
     def subset(self, chosen: NDArray[np.bool_]) -> LabeledCases:
         """These films alone, with their patients numbered anew."""
         return replace(
             self,
             films=self.films.iloc[np.flatnonzero(chosen)],
+            film_labels=self.film_labels[chosen],
             probabilities=self.probabilities[chosen],
             targets=self.targets[chosen],
             predicted=self.predicted[chosen],
@@ -104,6 +107,7 @@ def labeled_cases(
         labels=labels,
         threshold=threshold,
         films=films,
+        film_labels=films["label"].to_numpy(object),
         probabilities=probabilities,
         targets=targets[known],
         predicted=labels.decide(probabilities, threshold),

@@ -22,7 +22,7 @@ class BinaryQuestion:
 
     positive: str  # "pneumonia"
     negative: str  # "normal", or REST
-    labels: NDArray[np.str_]  # the films' own labels
+    labels: NDArray[np.object_]  # the films' own labels
     reference: NDArray[np.bool_]
     scores: Floats
     predicted: NDArray[np.bool_]  # at the threshold
@@ -168,9 +168,9 @@ def cell_films(cases: LabeledCases, reference: str, predicted: str) -> pd.DataFr
     return cases.films[chosen].iloc[order].reset_index(drop=True)
 
 
-def _labeled_as(labels: LabelSpace, names: NDArray[np.str_], members: tuple[int, ...]) -> NDArray[np.bool_]:
+def _labeled_as(labels: LabelSpace, names: NDArray[np.object_], members: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which labels allow exactly these classes."""
-    return np.array([labels.members(str(name)) == members for name in names], bool)
+    return np.isin(names, [name for name in set(names.tolist()) if labels.members(name) == members])
 
 
 def _average(values: pd.Series, weights: NDArray[np.floating]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from cxr.evaluation.cases import LabeledCases
-from cxr.evaluation.metrics import metric_values
+from cxr.evaluation.metrics import decision_metrics, score_metrics
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,11 @@ class Evaluation:
         return {key: _plain(value) for key, value in asdict(self).items()}
 
 
-def evaluate(cases: LabeledCases) -> Evaluation:
-    """The model's results on these films."""
-    labels = cases.labels
-    values = {name: float(value[0]) for name, value in metric_values(cases, np.ones((cases.n, 1))).items()}
+def evaluate(cases: LabeledCases, of_scores: Mapping[str, float] | None = None) -> Evaluation:
+    """The model's results on these films; `of_scores` are those that no threshold changes, where they are known."""
+    labels, once = cases.labels, np.ones((cases.n, 1))
+    values = {name: float(value[0]) for name, value in decision_metrics(cases, once).items()}
+    values |= of_scores or {name: float(value[0]) for name, value in score_metrics(cases, once).items()}
     single = cases.has_single_class
     matrix = np.zeros((len(labels.classes),) * 2, int)
     np.add.at(matrix, (cases.targets.argmax(axis=1)[single], cases.predicted[single]), 1)

@@ -13,8 +13,8 @@ from cxr.core.errors import DatasetError
 from cxr.core.number_format import percent
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import LabeledCases, labeled_cases
-from cxr.evaluation.intervals import RESAMPLES, UNKNOWN, Interval
-from cxr.evaluation.metric_intervals import metric_intervals
+from cxr.evaluation.intervals import UNKNOWN, Interval
+from cxr.evaluation.metric_intervals import proportion_intervals
 from cxr.evaluation.metrics import Floats
 
 ACCURACY = 0.95
@@ -126,15 +126,13 @@ def coverage_curve(cases: LabeledCases) -> CoverageCurve:
     return CoverageCurve(margin[order][decided], (decided + 1) / len(correct), hits / (decided + 1))
 
 
-def selective_metrics(
-    cases: LabeledCases, band: tuple[float, float], resamples: int = RESAMPLES, seed: int = 0
-) -> SelectiveMetrics:
+def selective_metrics(cases: LabeledCases, band: tuple[float, float]) -> SelectiveMetrics:
     """The metrics of the films whose score is outside the band; no numbers where there are none."""
     known = cases.binary_reference >= 0
     decided = known & ~_in_band(cases, band)
     if not decided.any():
         return SelectiveMetrics(0, 0.0, UNKNOWN, UNKNOWN, UNKNOWN)
-    intervals = metric_intervals(cases.subset(decided), resamples, seed)
+    intervals = proportion_intervals(cases.subset(decided))
     return SelectiveMetrics(
         n=int(decided.sum()),
         coverage=int(decided.sum()) / int(known.sum()),

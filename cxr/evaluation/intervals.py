@@ -102,18 +102,31 @@ def logit_interval(value: float, samples: Floats, support: Support, level: float
     bound is tighter than Wilson's for a proportion of `certainty` times the patients: without that, a value of 1 had
     no uncertainty.
     """
+    known = _defined(value, samples)
+    return logit_interval_of_error(value, nan if known is None else float(known.std()), support, level)
+
+
+def logit_interval_of_error(value: float, error: float, support: Support, level: float = LEVEL) -> Interval:
+    """The same from the metric's standard error; without bounds where that is NaN."""
     from scipy.special import expit, stdtrit  # late: the first page does not need SciPy
 
-    known = _defined(value, samples)
-    if known is None or support.patients < MIN_PATIENTS:
+    if not isfinite(value) or not isfinite(error) or support.patients < MIN_PATIENTS:
         return Interval(value, nan, nan)
     most = support.certainty * support.patients
     limit = wilson_interval(value * most, most, level)
     if not 0 < value < 1:
         return Interval(value, limit.low, limit.high)
-    error = support.spread * float(known.std()) / (value * (1 - value))
-    center, reach = log(value / (1 - value)), stdtrit(support.patients - 1, (1 + level) / 2) * error
+    on_logits = support.spread * error / (value * (1 - value))
+    center, reach = log(value / (1 - value)), stdtrit(support.patients - 1, (1 + level) / 2) * on_logits
     return Interval(value, min(limit.low, float(expit(center - reach))), max(limit.high, float(expit(center + reach))))
+
+
+def normal_interval(value: float, error: float, level: float = LEVEL) -> Interval:
+    """A metric with an interval that is symmetric, from its standard error; without bounds where that is 0 or NaN."""
+    from scipy.special import ndtri
+
+    reach = float(ndtri((1 + level) / 2)) * error
+    return Interval(value, value - reach, value + reach) if reach > 0 else Interval(value, nan, nan)
 
 
 def wilson_interval(part: float, whole: float, level: float = LEVEL) -> Interval:
@@ -139,11 +152,11 @@ def proportion_interval(hits: NDArray[np.bool_], patient: NDArray[np.int64]) -> 
     if not films:
         return UNKNOWN
     share = float(hits.mean())
-    people = np.unique(patient, return_inverse=True)[1]
-    least, count = effective_patients(people), int(people.max()) + 1
+    by_patient = _films_by_patient(patient)
+    least, count = _equal_patients(by_patient), np.count_nonzero(by_patient)
     effective = least
     if 0 < share < 1 and count > 1:
-        of_patients = np.bincount(people, hits - share)
+        of_patients = np.bincount(patient, hits - share)
         variance = count / (count - 1) * float((of_patients**2).sum()) / films**2
         effective = min(max(share * (1 - share) / variance, least), films) if variance > 0 else films
     bounds = wilson_interval(share * effective, effective)
@@ -152,8 +165,16 @@ def proportion_interval(hits: NDArray[np.bool_], patient: NDArray[np.int64]) -> 
 
 def effective_patients(patient: NDArray[np.int64]) -> float:
     """The number of patients with equally many films each that would tell as much as these (Kish 1965)."""
-    films = np.unique(patient, return_counts=True)[1]
-    return float(films.sum() ** 2 / (films**2).sum()) if len(films) else 0.0
+    return _equal_patients(_films_by_patient(patient))
+
+
+def _films_by_patient(patient: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many films each patient has, by number; others may have none. Numbers are 0, 1, 2, ..., so they are few."""
+    return np.bincount(patient)
+
+
+def _equal_patients(films: NDArray[np.int64]) -> float:
+    return float(films.sum() ** 2 / (films**2).sum()) if films.any() else 0.0
 
 
 def ratio_interval(numerator: Interval, denominator: Interval) -> Interval:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from math import inf, isfinite, isinf, nan
 
 import numpy as np
@@ -17,11 +19,14 @@ from cxr.evaluation.intervals import (
     bootstrap_weights,
     effective_patients,
     logit_interval,
+    logit_interval_of_error,
+    normal_interval,
     percentile_interval,
     proportion_interval,
     ratio_interval,
 )
-from cxr.evaluation.metrics import Floats, metric_values, ranking_metrics, ratio
+from cxr.evaluation.metrics import Floats, decision_metrics, ranking_metrics, ratio, score_metrics
+from cxr.evaluation.standard_errors import MANY_PATIENTS, standard_errors
 
 Films = NDArray[np.bool_]
 
@@ -36,25 +41,60 @@ def metric_intervals(
     `cxr.evaluation.intervals` says how. The calibration error has no bounds. With a prevalence, the predictive values
     are those expected where that share of films is positive, with intervals from those of the likelihood ratios.
     """
-    values = metric_values(cases, np.ones((cases.n, 1)), prevalence)
-    drawn = [metric_values(cases, weights, prevalence) for weights in bootstrap_weights(cases.patient, resamples, seed)]
-    counted = {
+    scores = score_intervals(cases, resamples, seed)
+    return scores | decision_intervals(cases, resamples, seed, prevalence=prevalence)
+
+
+def score_intervals(cases: LabeledCases, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
+    """Those of `metric_intervals` that no threshold changes."""
+    return _with_intervals(cases, score_metrics, {}, (resamples, seed))
+
+
+def decision_intervals(
+    cases: LabeledCases, resamples: int = RESAMPLES, seed: int = 0, *, prevalence: float | None = None
+) -> dict[str, Interval]:
+    """Those of `metric_intervals` that depend on the decisions."""
+    counted = proportion_intervals(cases)
+    counted |= _likelihood_ratios(counted, prevalence) if "binary.sensitivity" in counted else {}
+    return _with_intervals(cases, partial(decision_metrics, prevalence=prevalence), counted, (resamples, seed))
+
+
+def proportion_intervals(cases: LabeledCases) -> dict[str, Interval]:
+    """The metrics that are shares of films, as they are among these films, with their intervals."""
+    return {
         name: proportion_interval(hits[films], cases.patient[films])
         for name, (hits, films) in proportions(cases).items()
     }
-    counted |= _likelihood_ratios(counted, prevalence) if "binary.sensitivity" in counted else {}
+
+
+def _with_intervals(
+    cases: LabeledCases,
+    metrics: Callable[[LabeledCases, Floats], dict[str, Floats]],
+    counted: Mapping[str, Interval],
+    resampling: tuple[int, int],
+) -> dict[str, Interval]:
+    """The metrics with their intervals: the counted ones, and those from resamples, or of many patients from errors."""
+    values = {name: float(value[0]) for name, value in metrics(cases, np.ones((cases.n, 1))).items()}
     support = _support(cases)
+    if cases.patients >= MANY_PATIENTS:
+        errors = standard_errors(cases, of_scores="brier" in values, of_decisions="mcc" in values)
+    else:
+        drawn = [metrics(cases, weights) for weights in bootstrap_weights(cases.patient, *resampling)]
+        samples = {name: np.concatenate([block[name] for block in drawn]) for name in values}
     intervals = {}
-    for name, (first,) in values.items():
-        value, samples = float(first), np.concatenate([block[name] for block in drawn])
+    for name, value in values.items():
         if name in BIASED:
             intervals[name] = Interval(value, nan, nan)
         elif name in counted:
             intervals[name] = Interval(value, counted[name].low, counted[name].high)
+        elif cases.patients >= MANY_PATIENTS:
+            error = errors[name]
+            own = logit_interval_of_error(value, error, support[name]) if name in support else None
+            intervals[name] = own or normal_interval(value, error)
         elif name in support:
-            intervals[name] = logit_interval(value, samples, support[name])
+            intervals[name] = logit_interval(value, samples[name], support[name])
         else:
-            bootstrap = percentile_interval(value, samples)
+            bootstrap = percentile_interval(value, samples[name])
             intervals[name] = bootstrap if bootstrap.low < bootstrap.high else Interval(value, nan, nan)
     return intervals
 

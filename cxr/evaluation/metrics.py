@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from cxr.evaluation.cases import LabeledCases
 
 BINS = 15  # of the calibration error, as in Guo 2017
+BINARY_OUTCOMES = ("hit", "missed", "cleared", "false alarm")
 
 Floats = NDArray[np.floating]
 
@@ -23,11 +24,31 @@ def metric_values(cases: LabeledCases, weights: Floats, prevalence: float | None
     the predictive values are those expected where that share of films is positive. The share of indeterminate films is
     there where the cases have a band.
     """
-    values = {"accuracy": ratio(_sum(cases.correct, weights), weights.sum(axis=0))} | _class_metrics(cases, weights)
+    return score_metrics(cases, weights) | decision_metrics(cases, weights, prevalence)
+
+
+def score_metrics(cases: LabeledCases, weights: Floats) -> dict[str, Floats]:
+    """The metrics of `metric_values` that no threshold changes."""
+    values = _class_score_metrics(cases, weights)
     if cases.labels.negative is not None:
-        binary = _binary_metrics(cases, weights, prevalence)
-        values |= {f"binary.{name}": value for name, value in binary.items()}
+        values |= {f"binary.{name}": value for name, value in _binary_score_metrics(cases, weights).items()}
     return values
+
+
+def decision_metrics(cases: LabeledCases, weights: Floats, prevalence: float | None = None) -> dict[str, Floats]:
+    """The metrics of `metric_values` that depend on the decisions."""
+    cell, single = decision_cells(cases)
+    count = len(cases.labels.classes)
+    matrix = _sums(cell[single], count**2, weights[single]).reshape(count, count, -1)
+    values = {"accuracy": ratio(_sum(cases.correct, weights), weights.sum(axis=0))}
+    values |= class_metrics_of(matrix, cases.labels.classes)
+    if cases.labels.negative is None:
+        return values
+    outcome, known = binary_outcomes(cases)
+    binary = binary_metrics_of(_sums(outcome[known], len(BINARY_OUTCOMES), weights[known]), prevalence)
+    if cases.band is not None:
+        binary["indeterminate"] = ratio(_sum(cases.in_band[known], weights[known]), weights[known].sum(axis=0))
+    return values | {f"binary.{name}": value for name, value in binary.items()}
 
 
 def metric_value(cases: LabeledCases, name: str, weights: Floats) -> Floats:
@@ -81,61 +102,84 @@ def _running(rows: Floats) -> Floats:
     return sums
 
 
-def _class_metrics(cases: LabeledCases, weights: Floats) -> dict[str, Floats]:
+def _class_score_metrics(cases: LabeledCases, weights: Floats) -> dict[str, Floats]:
     single = np.flatnonzero(cases.has_single_class)
-    p, weights, predicted = cases.probabilities[single], weights[single], cases.predicted[single]
-    names, targets = cases.labels.classes, cases.targets[single]
-    cells = _sums(targets.argmax(axis=1) * len(names) + predicted, len(names) ** 2, weights)
-    matrix = cells.reshape(len(names), len(names), -1)  # (reference, predicted, column)
-    hits, in_reference, in_predicted = np.einsum("kkr->kr", matrix), matrix.sum(axis=1), matrix.sum(axis=0)
-    recall, precision, total = ratio(hits, in_reference), ratio(hits, in_predicted), weights.sum(axis=0)
-    f1 = np.where(in_reference > 0, ratio(2 * hits, in_reference + in_predicted), np.nan)
+    p, weights, names, targets = (
+        cases.probabilities[single],
+        weights[single],
+        cases.labels.classes,
+        cases.targets[single],
+    )
     ranks = [ranking_metrics(p[:, k], targets[:, k], weights) for k in range(len(names))]
     film = np.repeat(np.arange(len(single)), len(names))
+    return {
+        "macro_auc": _mean(np.array([auc for auc, _ in ranks])),
+        "micro_auc": ranking_metrics(p.ravel(), targets.ravel(), weights, film)[0],
+        "brier": ratio(_sum(((p - targets) ** 2).sum(axis=1), weights), weights.sum(axis=0)),
+        "ece": calibration_error(p.max(axis=1), targets[np.arange(len(p)), p.argmax(axis=1)], weights),
+        **{f"auc.{name}": auc for name, (auc, _) in zip(names, ranks, strict=True)},
+        **{f"average_precision.{name}": value for name, (_, value) in zip(names, ranks, strict=True)},
+    }
+
+
+def _binary_score_metrics(cases: LabeledCases, weights: Floats) -> dict[str, Floats]:
+    known = np.flatnonzero(cases.binary_reference >= 0)
+    score, truth, weights = cases.binary_scores[known], cases.binary_reference[known] == 1, weights[known]
+    auc, average_precision = ranking_metrics(score, truth, weights)
+    total = weights.sum(axis=0)
+    return {
+        "auc": auc,
+        "average_precision": average_precision,
+        "brier": ratio(_sum((score - truth) ** 2, weights), total),
+        "ece": calibration_error(score, truth, weights),
+        "calibration_bias": ratio(_sum(score - truth, weights), total),
+    }
+
+
+def decision_cells(cases: LabeledCases) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The cell of the confusion matrix of each film, row by row; and the films that have one, of a single class."""
+    cell = cases.targets.argmax(axis=1) * len(cases.labels.classes) + cases.predicted
+    return cell, np.flatnonzero(cases.has_single_class)
+
+
+def class_metrics_of(matrix: Floats, names: tuple[str, ...]) -> dict[str, Floats]:
+    """The metrics of classes of confusion matrices (reference, predicted, column)."""
+    hits, in_reference, in_predicted = np.einsum("kkr->kr", matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    recall, precision = ratio(hits, in_reference), ratio(hits, in_predicted)
+    f1 = np.where(in_reference > 0, ratio(2 * hits, in_reference + in_predicted), np.nan)
     return {
         "macro_f1": _mean(f1),
         "balanced_accuracy": _mean(recall),
         "mcc": _mcc(hits.sum(axis=0), in_reference, in_predicted),
-        "macro_auc": _mean(np.array([auc for auc, _ in ranks])),
-        "micro_auc": ranking_metrics(p.ravel(), targets.ravel(), weights, film)[0],
-        "brier": ratio(_sum(((p - targets) ** 2).sum(axis=1), weights), total),
-        "ece": calibration_error(p.max(axis=1), targets[np.arange(len(p)), p.argmax(axis=1)], weights),
-        **{f"auc.{name}": auc for name, (auc, _) in zip(names, ranks, strict=True)},
-        **{f"average_precision.{name}": value for name, (_, value) in zip(names, ranks, strict=True)},
         **{f"recall.{name}": value for name, value in zip(names, recall, strict=True)},
         **{f"precision.{name}": value for name, value in zip(names, precision, strict=True)},
         **{f"f1.{name}": value for name, value in zip(names, f1, strict=True)},
     }
 
 
-def _binary_metrics(cases: LabeledCases, weights: Floats, prevalence: float | None) -> dict[str, Floats]:
-    known = np.flatnonzero(cases.binary_reference >= 0)
-    score, truth, weights = cases.binary_scores[known], cases.binary_reference[known] == 1, weights[known]
-    positive = cases.predicted[known] != cases.labels.negative
-    hits, false_alarms = _sum(truth & positive, weights), _sum(~truth & positive, weights)
-    missed, cleared = _sum(truth & ~positive, weights), _sum(~truth & ~positive, weights)
+def binary_outcomes(cases: LabeledCases) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each film's place in `BINARY_OUTCOMES`; and the films that have one, whose label says if there is a finding."""
+    positive, is_negative = cases.predicted != cases.labels.negative, cases.binary_reference != 1
+    return 2 * is_negative + (positive == is_negative), np.flatnonzero(cases.binary_reference >= 0)
+
+
+def binary_metrics_of(counts: Floats, prevalence: float | None) -> dict[str, Floats]:
+    """The metrics of counts of `BINARY_OUTCOMES` (outcome, column)."""
+    hits, missed, cleared, false_alarms = counts
     sensitivity, specificity = ratio(hits, hits + missed), ratio(cleared, cleared + false_alarms)
     if prevalence is None:
         ppv, npv = ratio(hits, hits + false_alarms), ratio(cleared, cleared + missed)
     else:
         ppv, npv = predictive_values(sensitivity, specificity, prevalence)
-    auc, average_precision = ranking_metrics(score, truth, weights)
-    total = weights.sum(axis=0)
-    band = {} if cases.band is None else {"indeterminate": ratio(_sum(cases.in_band[known], weights), total)}
-    return band | {
-        "accuracy": ratio(hits + cleared, total),
+    return {
+        "accuracy": ratio(hits + cleared, counts.sum(axis=0)),
         "sensitivity": sensitivity,
         "specificity": specificity,
-        "auc": auc,
         "ppv": ppv,
         "npv": npv,
         "f1": ratio(2 * hits, 2 * hits + false_alarms + missed),
         "lr_positive": ratio(sensitivity, 1 - specificity),
         "lr_negative": ratio(1 - sensitivity, specificity),
-        "average_precision": average_precision,
-        "brier": ratio(_sum((score - truth) ** 2, weights), total),
-        "ece": calibration_error(score, truth, weights),
-        "calibration_bias": ratio(_sum(score - truth, weights), total),
     }
 
 

@@ -25,7 +25,7 @@ from cxr.evaluation.intervals import (
     effective_patients,
 )
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.metrics import Floats, metric_value, metric_values
+from cxr.evaluation.metrics import Floats, decision_metrics, metric_value, score_metrics
 from cxr.evaluation.scores import PREFIX
 
 COLUMNS = ("source", "view", "sex", "age")
@@ -145,16 +145,34 @@ def subgroup_metrics(
     return SubgroupMetrics(column, metric, groups, worst.name, gap, sentence, len(comparable))
 
 
-def subgroup_values(cases: LabeledCases, column: str, prevalence: float | None = None) -> tuple[Subgroup, ...]:
-    """Every subgroup of the column with its metrics, without intervals, which take time."""
-    names = _group_names(cases.films, column)
-    values = []
-    for name in _in_order(names):
-        part = cases.subset(names == name)
-        metrics = metric_values(part, np.ones((part.n, 1)), prevalence)
-        unbounded = {key: Interval(float(value), nan, nan) for key, (value,) in metrics.items()}
-        values.append(subgroup(name, part, unbounded))
-    return tuple(values)
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """The subgroups of a column, and the metrics of each that no threshold changes."""
+
+    names: tuple[str, ...]
+    films: NDArray[np.bool_]  # (films, subgroups): which are in which
+    of_scores: Mapping[str, Floats]  # by metric: of each subgroup
+
+    @classmethod
+    def of(cls, cases: LabeledCases, column: str) -> Partition:
+        """The partition of these films by the column."""
+        of_film = _group_names(cases.films, column)
+        names = _in_order(of_film)
+        films = np.stack([of_film == name for name in names], axis=1)
+        return cls(tuple(names), films, score_metrics(cases, films.astype(float)))
+
+    def values(self, cases: LabeledCases, prevalence: float | None = None) -> tuple[Subgroup, ...]:
+        """Every subgroup with its metrics, without intervals, which take time; with the decisions of these cases."""
+        metrics = {**self.of_scores, **decision_metrics(cases, self.films.astype(float), prevalence)}
+        return tuple(
+            subgroup(
+                name,
+                cases,
+                {metric: Interval(float(values[place]), nan, nan) for metric, values in metrics.items()},
+                self.films[:, place],
+            )
+            for place, name in enumerate(self.names)
+        )
 
 
 def grouping_columns(table: pd.DataFrame) -> list[str]:
@@ -188,8 +206,10 @@ def _group_names(films: pd.DataFrame, column: str) -> NDArray[np.object_]:
 
 
 def _values(films: pd.DataFrame, column: str) -> pd.Series:
-    values = films[column].fillna("").astype(str).str.strip()
-    return values.map(age_band) if column == "age" else values.replace("", NOT_STATED)
+    codes, distinct = pd.factorize(films[column].fillna("").astype(str))
+    values = distinct.to_series().str.strip()  # films are many, their values few
+    shown = values.map(age_band) if column == "age" else values.replace("", NOT_STATED)
+    return pd.Series(shown.to_numpy(object)[codes], films.index)
 
 
 def _in_order(names: NDArray[np.object_]) -> list[str]:
@@ -198,12 +218,16 @@ def _in_order(names: NDArray[np.object_]) -> list[str]:
     return sorted(set(names), key=lambda name: (name == NOT_STATED, rank.get(name, name)))
 
 
-def subgroup(name: str, cases: LabeledCases, metrics: Mapping[str, Interval]) -> Subgroup:
-    """These films as a subgroup with these metrics."""
+def subgroup(
+    name: str, cases: LabeledCases, metrics: Mapping[str, Interval], films: NDArray[np.bool_] | None = None
+) -> Subgroup:
+    """These films, or those that are chosen of them, as a subgroup with these metrics."""
+    chosen = np.ones(cases.n, bool) if films is None else films
+    n, patients = int(chosen.sum()), int(np.count_nonzero(np.bincount(cases.patient[chosen])))
     if cases.labels.negative is None:
-        return Subgroup(name, cases.n, cases.patients, metrics)
-    positive, negative = (int((cases.binary_reference == side).sum()) for side in (1, 0))
-    return Subgroup(name, cases.n, cases.patients, metrics, positive, negative)
+        return Subgroup(name, n, patients, metrics)
+    positive, negative = (int(((cases.binary_reference == side) & chosen).sum()) for side in (1, 0))
+    return Subgroup(name, n, patients, metrics, positive, negative)
 
 
 def worst_gap(

@@ -136,7 +136,7 @@ def test_what_holds_outside_is_given_with_intervals(drawn):
     table = drawn(TWO, films=600, help=0.7)
     threshold = choose_threshold(table, TWO)
     band = band_of(table, TWO, threshold, 0.95)
-    found = selective_metrics(labeled_cases(table, TWO, threshold), band, 200)
+    found = selective_metrics(labeled_cases(table, TWO, threshold), band)
     (npv, _), (ppv, _) = sides(table, TWO, threshold, band)
     assert (found.npv.value, found.ppv.value) == (pytest.approx(npv), pytest.approx(ppv))
     assert found.accuracy.low < found.accuracy.value < found.accuracy.high
@@ -146,7 +146,7 @@ def test_what_holds_outside_is_given_with_intervals(drawn):
 
 
 def test_a_model_that_is_never_sure_has_no_figures_there(drawn):
-    found = selective_metrics(labeled_cases(drawn(TWO), TWO, 0.5), (0.0, 1.1), 10)
+    found = selective_metrics(labeled_cases(drawn(TWO), TWO, 0.5), (0.0, 1.1))
     assert (found.n, found.coverage) == (0, 0)
     assert np.isnan(found.accuracy.value)
     json.dumps(found.as_dict(), allow_nan=False)

@@ -11,7 +11,7 @@ from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.subgroups import age_band, grouping_columns, subgroup_metrics, subgroup_values, worst_gap
+from cxr.evaluation.subgroups import Partition, age_band, grouping_columns, subgroup_metrics, worst_gap
 
 TWO = LabelSpace(("normal", "covid19"))
 
@@ -208,7 +208,7 @@ def test_the_gap_of_two_groups_is_corrected_for_little_and_that_of_many_for_more
 def test_values_without_intervals_are_those_with_them(drawn):
     table = drawn(TWO, films=200, patients=80).assign(source=["a", "b", "b", "c"] * 50)
     cases = labeled_cases(table, TWO, 0.5, (0.4, 0.6))
-    values = subgroup_values(cases, "source", prevalence=0.1)
+    values = Partition.of(cases, "source").values(cases, prevalence=0.1)
     full = subgroup_metrics(cases, "source", resamples=20, prevalence=0.1).groups
     for short, whole in zip(values, full, strict=True):
         assert (short.name, short.n, short.patients, short.positive) == (

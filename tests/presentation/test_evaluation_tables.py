@@ -17,7 +17,7 @@ from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.indeterminate import selective_metrics
 from cxr.evaluation.intervals import Interval
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.subgroups import TOO_FEW, Subgroup, subgroup, subgroup_metrics, subgroup_values
+from cxr.evaluation.subgroups import TOO_FEW, Partition, Subgroup, subgroup, subgroup_metrics
 from cxr.presentation.evaluation_tables import (
     ALL,
     CI_COLUMN,
@@ -103,7 +103,7 @@ def test_every_metric_has_a_definition_and_every_definition_a_metric(cases):
     shown = [
         *key_metrics(evaluation, binary_questions(cases)[0], None),
         *key_metrics(evaluation, None, None),
-        *selective_prediction_metrics(selective_metrics(cases, (0.4, 0.6), resamples=10)),
+        *selective_prediction_metrics(selective_metrics(cases, (0.4, 0.6))),
         *shortcut_metrics(
             audit_measurements(source=audit_measurements().probes_on_features[0], class_by_source=interval_around(0.5))
         ),
@@ -203,7 +203,7 @@ def test_the_title_of_a_question_has_display_names(cases):
 
 def test_selective_prediction_has_coverage_and_accuracy():
     cases = two_classes(("normal", 0.9, 0.1), ("covid19", 0.2, 0.8), ("covid19", 0.55, 0.45), ("normal", 0.1, 0.9))
-    coverage, accuracy = selective_prediction_metrics(selective_metrics(cases, (0.4, 0.6), resamples=50))
+    coverage, accuracy = selective_prediction_metrics(selective_metrics(cases, (0.4, 0.6)))
     assert (coverage.value, accuracy.value) == (0.75, pytest.approx(2 / 3))
     coverage, accuracy = selective_prediction_metrics(selective_metrics(cases, (0.0, 1.0)))
     assert coverage.value == 0
@@ -240,7 +240,7 @@ def test_the_calibration_of_a_subgroup_has_its_sign(table):
 
 def test_the_table_of_sources_has_values_without_intervals(table):
     cases = labeled_cases(table.assign(source=list("aabba")), LABELS, 0.5)
-    groups = subgroup_values(cases, "source")
+    groups = Partition.of(cases, "source").values(cases)
     rows = source_table(groups, subgroup(ALL, cases, metric_intervals(cases, 50))).set_index("Source")
     assert list(rows.index) == [ALL, "a", "b"]
     assert "Indeterminate" not in rows  # the cases have no band

@@ -35,15 +35,17 @@ def show_rejected_films(card: Card, table: pd.DataFrame) -> pd.DataFrame:
     if not len(rejected):
         return table
     left_out = False
-    with st.expander(TITLE.format(len(rejected)), key="evaluate_rejected"):
+    section = st.expander(TITLE.format(len(rejected)), key="evaluate_rejected", on_change="rerun")
+    with section:
         st.markdown(f"{plain(rejected.sentence)} {EXPLANATION}")
         if len(rejected) < len(table):
             left_out = st.toggle("Leave them out", key="evaluate_rejected_left_out", persist_state="session")
         else:
             st.caption(ALL_REJECTED)
-        if current_person().may(Action.VIEW_DATASETS):
-            _offer_exclusion(rejected)
-        _show_films(card, rejected)
+        if section.open:  # this opens the datasets and reads the X-rays
+            if current_person().may(Action.VIEW_DATASETS):
+                _offer_exclusion(rejected)
+            _show_films(card, rejected)
     if not left_out:
         return table
     st.caption(LEFT_OUT.format(counted(len(rejected), "X-ray")))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cxr.evaluation.cases import LabeledCases
 from cxr.evaluation.subgroups import (
     MIN_FILMS,
     MIN_PATIENTS,
+    Partition,
     Subgroup,
     SubgroupMetrics,
     grouping_columns,
     subgroup,
     subgroup_metrics,
-    subgroup_values,
 )
 from cxr.presentation.evaluation_tables import (
     ALL,
@@ -45,9 +46,10 @@ SESSION_KEY = "evaluate_subgroup_results"
 
 def show_sources(view: EvaluationView) -> None:
     """Shows the key metrics of each source beside those of all X-rays, where there are several sources."""
-    if "source" not in grouping_columns(view.cases.films):
+    partition = _cached_sources(view.cache_key, view.cases)
+    if partition is None:
         return
-    sources = _cached_sources((*view.cache_key, view.threshold, view.prevalence), view)
+    sources = partition.values(view.cases, view.prevalence)
     with st.expander(BY_SOURCE, expanded=len(sources) <= MOST_OPEN, key="evaluate_sources"):
         table = source_table(sources, all_films(view))
         st.dataframe(
@@ -88,7 +90,7 @@ def show_subgroups(view: EvaluationView) -> None:
 
 def show_calibration_by_source(view: EvaluationView) -> None:
     """Shows calibration with its sign in each source beside that of all X-rays, where there are several sources."""
-    if "source" in grouping_columns(view.cases.films):
+    if _cached_sources(view.cache_key, view.cases) is not None:
         _show_calibration(view, _cached_subgroups(view, "source"))
 
 
@@ -111,9 +113,10 @@ def _show_calibration(view: EvaluationView, metrics: SubgroupMetrics) -> None:
     )
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _cached_sources(cache_key: CacheKey, _view: EvaluationView) -> tuple[Subgroup, ...]:
-    return subgroup_values(_view.cases, "source", _view.prevalence)
+@st.cache_resource(max_entries=8, show_spinner=False)  # shared by all visitors, and never changed
+def _cached_sources(cache_key: CacheKey, _cases: LabeledCases) -> Partition | None:
+    """The sources of the X-rays; None where there are not several."""
+    return Partition.of(_cases, "source") if "source" in grouping_columns(_cases.films) else None
 
 
 def _cached_subgroups(view: EvaluationView, column: str) -> SubgroupMetrics:

@@ -14,7 +14,7 @@ from cxr.evaluation.decisions import BinaryQuestion, binary_questions
 from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.indeterminate import SelectiveMetrics, selective_metrics
 from cxr.evaluation.intervals import Interval
-from cxr.evaluation.metric_intervals import metric_intervals
+from cxr.evaluation.metric_intervals import decision_intervals, score_intervals
 from cxr.evaluation.stored_evaluations import StoredEvaluation
 from cxr.registry.card import Card
 from cxr.ui.evaluate.controls import OperatingPointChoice
@@ -75,30 +75,44 @@ def evaluation_view(
     card: Card, stored: StoredEvaluation, table: pd.DataFrame, point: OperatingPointChoice
 ) -> EvaluationView:
     """The view of a model's stored scores at this threshold and prevalence."""
-    band = card.unsure if point.threshold == card.threshold else None
-    cases = labeled_cases(table, LabelSpace(card.classes, card.groups), point.threshold, band)
     key = (card.name, card.version, *stored.cache_key, len(table))  # some X-rays may be left out
+    band = card.unsure if point.threshold == card.threshold else None
+    cases = _cached_cases(key, table, LabelSpace(card.classes, card.groups)).at(point.threshold, band)
+    of_scores = _cached_score_intervals(key, cases)
     return EvaluationView(
         card=card,
         cache_key=key,
         table=table,
         cases=cases,
         prevalence=point.prevalence,
-        evaluation=evaluate(cases),
+        evaluation=evaluate(cases, {name: interval.value for name, interval in of_scores.items()}),
         questions=binary_questions(cases),
-        intervals=_cached_intervals(key, point, cases),
+        intervals={**of_scores, **_cached_decision_intervals(key, point, cases)},
     )
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+# What these two return is shared by all visitors and never changed.
+@st.cache_resource(max_entries=8, show_spinner=False)
 def stored_scores(cache_key: CacheKey, _stored: StoredEvaluation) -> pd.DataFrame:
     """The scores of a stored evaluation."""
     return _stored.scores()
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _cached_cases(cache_key: CacheKey, _table: pd.DataFrame, _labels: LabelSpace) -> LabeledCases:
+    return labeled_cases(_table, _labels, None)
+
+
+@st.cache_data(max_entries=16, show_spinner=COMPUTING)
+def _cached_score_intervals(cache_key: CacheKey, _cases: LabeledCases) -> dict[str, Interval]:
+    return score_intervals(_cases)
+
+
 @st.cache_data(max_entries=64, show_spinner=COMPUTING)
-def _cached_intervals(cache_key: CacheKey, point: OperatingPointChoice, _cases: LabeledCases) -> dict[str, Interval]:
-    return metric_intervals(_cases, prevalence=point.prevalence)
+def _cached_decision_intervals(
+    cache_key: CacheKey, point: OperatingPointChoice, _cases: LabeledCases
+) -> dict[str, Interval]:
+    return decision_intervals(_cases, prevalence=point.prevalence)
 
 
 @st.cache_data(max_entries=16, show_spinner=COMPUTING)

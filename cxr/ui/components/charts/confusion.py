@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 COLOR_SCALE = "Cividis"  # made for color-blind readers (Nunez, Anderton, Renslow 2018)
-Cells = list[tuple[int, int]]
+_SHADES = 256
 
 
 def reference_name(label: str, coarse: bool) -> str:
@@ -52,13 +53,15 @@ def confusion_chart(evaluation: Evaluation, as_percent: bool, selected: tuple[st
         xgap=3,
         ygap=3,
     )
+    texts, shapes = [], []
     for row, column in cells:
         text, ink = _cell_text(int(counts[row, column]), float(shares[row, column]), as_percent)
         font = {"size": 17} | ({"color": ink} if ink else {})
-        figure.add_annotation(x=columns[column], y=rows[row], text=text, font=font, showarrow=False)
+        texts.append({"x": columns[column], "y": rows[row], "text": text, "font": font, "showarrow": False})
         if (labels[row], classes[column]) == selected:
             box = {"x0": column - 0.46, "x1": column + 0.46, "y0": row - 0.44, "y1": row + 0.44}
-            figure.add_shape(type="rect", **box, line={"color": ink or NEUTRAL, "width": 3})
+            shapes.append({"type": "rect", **box, "line": {"color": ink or NEUTRAL, "width": 3}})
+    figure.update_layout(annotations=texts, shapes=shapes)  # one by one, each would copy all before it
     _add_points(figure, (columns, rows), [(labels[row], classes[column]) for row, column in cells], (counts, shares))
     figure.update_layout(hovermode="closest", hoverdistance=-1, dragmode=False, clickmode="event+select")
     figure.update_xaxes(fixedrange=True, showgrid=False, side="top")
@@ -113,8 +116,15 @@ def _row_in_words(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
 
 def ink_for(share: float) -> str:
     """Black or white, whichever has more contrast with a cell of this share (WCAG)."""
+    return "black" if _luminances()[round(share * _SHADES)] > 0.179 else "white"
+
+
+@cache
+def _luminances() -> NDArray[np.float64]:
+    """The relative luminance of the shares 0 to 1, in equal steps."""
     from plotly.colors import sample_colorscale, unlabel_rgb
 
-    channels = np.array(unlabel_rgb(sample_colorscale(COLOR_SCALE, [share])[0])) / 255
+    shades = sample_colorscale(COLOR_SCALE, np.linspace(0, 1, _SHADES + 1).tolist())
+    channels = np.array([unlabel_rgb(shade) for shade in shades]) / 255
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return "black" if linear @ (0.2126, 0.7152, 0.0722) > 0.179 else "white"
+    return linear @ np.array([0.2126, 0.7152, 0.0722])

@@ -1,0 +1,58 @@
+"""Standard errors from influence against numerical derivatives, and against a bootstrap of many patients."""
+
+import numpy as np
+import pytest
+
+from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.cases import labeled_cases
+from cxr.evaluation.intervals import bootstrap_weights
+from cxr.evaluation.metric_intervals import BIASED, metric_intervals, proportions
+from cxr.evaluation.metrics import metric_values
+from cxr.evaluation.standard_errors import MANY_PATIENTS, ranking_influence, standard_errors
+
+TWO = LabelSpace(("normal", "covid19"))
+FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
+
+
+@pytest.mark.parametrize("decimals", [1, 6])
+@pytest.mark.parametrize("labels", [TWO, FOUR], ids=["two", "four"])
+def test_every_standard_error_is_made_of_the_derivatives_by_each_patient_s_weight(drawn, labels, decimals):
+    table = drawn(labels, films=90, decimals=decimals)
+    cases = labeled_cases(table.assign(patient=np.arange(90) // 2), labels, 0.6)
+    step = 1e-5
+    weights = np.ones((cases.n, 2 * cases.patients))
+    for patient in range(cases.patients):
+        weights[cases.patient == patient, 2 * patient : 2 * patient + 2] += (step, -step)
+    found = metric_values(cases, weights)
+    errors = standard_errors(cases, of_scores=True, of_decisions=True)
+    assert set(errors) == set(found) - {"accuracy", *BIASED}
+    for name, error in errors.items():
+        slopes = (found[name][0::2] - found[name][1::2]) / (2 * step)
+        assert error == pytest.approx(np.sqrt((slopes**2).sum()), rel=1e-3, abs=1e-7), name
+
+
+@pytest.mark.parametrize("share", [0.4, 0.008], ids=["common", "rare"])
+def test_for_many_patients_they_are_those_of_a_bootstrap(drawn, share):
+    many = drawn(TWO, films=2500)
+    ill = many["label"] == "covid19"
+    kept = ~ill | (np.cumsum(ill) <= share * len(many))
+    table = many[kept].reset_index(drop=True)
+    cases = labeled_cases(table.assign(patient=np.arange(len(table))), TWO, 0.6)
+    errors = standard_errors(cases, of_scores=True, of_decisions=True)
+    drawn_values = [metric_values(cases, weights) for weights in bootstrap_weights(cases.patient, 640, seed=0)]
+    for name in set(errors) - set(proportions(cases)) - {"binary.lr_positive", "binary.lr_negative"}:
+        by_bootstrap = np.concatenate([block[name] for block in drawn_values]).std()
+        assert errors[name] == pytest.approx(by_bootstrap, rel=0.12), name  # 640 resamples: 2.8% by themselves
+
+
+def test_an_auc_of_one_side_is_not_defined():
+    scores = np.array([0.1, 0.5, 0.9])
+    assert all(np.isnan(values).all() for values in ranking_influence(scores, np.ones(3, bool)))
+
+
+def test_intervals_of_many_patients_draw_nothing(drawn):
+    cases = labeled_cases(drawn(TWO, films=MANY_PATIENTS), TWO, 0.6)
+    found = metric_intervals(cases, resamples=0)
+    assert {name for name, interval in found.items() if not interval.known} == set(BIASED)
+    for interval in found.values():
+        assert not interval.known or interval.low <= interval.value <= interval.high
