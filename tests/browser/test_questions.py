@@ -98,13 +98,18 @@ def test_an_open_x_ray_is_changed_and_read_again_and_has_look_alikes(
     if anyway.is_visible():
         anyway.click()
     checks.click()
-    page.get_by_role("button", name=counter_checks.RUN).click()
+    page.get_by_role("button", name=counter_checks.RUN).press("Enter")
     picture = page.locator("img.cxr-counter-checks")
     picture.wait_for()
     assert "Rotated 5°" in (picture.get_attribute("alt") or "")
+    told = page.locator("#cxr-announcements[aria-live=polite]")
+    expect(told).to_contain_text("P(")
+    focused = page.locator(f".st-key-{counter_checks.RESULT}")
+    expect(focused).to_be_focused()  # the button is gone
     settled(page)
     page.get_by_text(look_alikes.TITLE).click()
-    page.get_by_text(f"Nearest {look_alikes.SAME_SHOWN}: ").wait_for()
+    page.get_by_test_id("stMarkdown").get_by_text(f"Nearest {look_alikes.SAME_SHOWN}: ").wait_for()
+    expect(told).to_contain_text(look_alikes.TITLE)
     settled(page)
     images = page.get_by_role("img", name="Training X-ray: ")
     assert images.count() >= look_alikes.SAME_SHOWN

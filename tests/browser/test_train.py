@@ -67,6 +67,7 @@ def test_a_model_is_trained_while_the_browser_comes_and_goes_and_becomes_the_def
     form.reload()  # who comes back finds the run
     promote = button(form, "Set as default")
     expect(promote).to_be_visible(timeout=LONG_MS)
+    expect(form.locator("#cxr-announcements")).to_have_text(re.compile("Training of from-the-page: finished"))
     expect(form.get_by_text(re.compile("McNemar"))).to_be_visible()
     expect(form.locator(".js-plotly-plot").first).to_be_visible()
     promote.click()

@@ -1,6 +1,6 @@
-"""What Streamlit leaves to the browser: a result that comes into view, and a question before a reload loses it.
+"""What Streamlit leaves to the browser: a result comes into view, is told to who cannot see it, and is not lost.
 
-Both are components without a picture: their script is a file of this server, as the pages' policy demands.
+All are components without a picture: their script is a file of this server, as the pages' policy demands.
 """
 
 from __future__ import annotations
@@ -38,5 +38,15 @@ def ask_before_leaving(unsaved: bool) -> None:
     _unsaved(key="ask_before_leaving", data={"unsaved": unsaved}, height=0)
 
 
+def announce(words: str, about: str) -> None:
+    """Lets a screen reader tell these words, once, when they are new or others than before; `about` is their subject.
+
+    For what appears away from the focus: the end of a job, a result below the button that asked for it. Messages
+    (`st.error`, `st.info`, `st.success`) are told by themselves.
+    """
+    _announcement(key=f"announcement_{about}", data={"about": about, "words": words}, height=0)
+
+
 _into_view = st.components.v2.component("cxr_into_view", js=(_ASSETS / "into_view.js").read_text("utf-8"))
+_announcement = st.components.v2.component("cxr_announcement", js=(_ASSETS / "announcement.js").read_text("utf-8"))
 _unsaved = st.components.v2.component("cxr_unsaved", js=(_ASSETS / "unsaved.js").read_text("utf-8"))

@@ -17,6 +17,7 @@ from cxr.inference.batch import Reading
 from cxr.inference.classifier import Prediction
 from cxr.inference.session import ReadingSession
 from cxr.registry.card import Card
+from cxr.ui.components.into_view import announce, bring_into_view, request_view
 from cxr.ui.frame import page_only_key
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
@@ -31,6 +32,7 @@ ABOUT = (
 )
 RUN = "Run counter-checks"
 WORKING = "Reading the changed images"
+RESULT = "cxr-counter-checks"  # the key of the container that has the focus once they are there
 SHOWN_QUALITY = 88  # of the picture on the page; the download is lossless
 
 
@@ -71,8 +73,12 @@ def show_counter_checks(session: ReadingSession, reading: Reading, prediction: P
             if not st.button(RUN, key="predict_counter_checks"):
                 return
             st.session_state[place] = _run(session, prediction, card, key)
+            request_view(RESULT)
             st.rerun()  # the section is open from the start where it has something to show
-        _show(shown, reading.film_id)
+        with st.container(key=RESULT):
+            _show(shown, reading.film_id)
+        bring_into_view(RESULT)
+        announce(" ".join(shown.findings), "counter_checks")
 
 
 def _run(session: ReadingSession, prediction: Prediction, card: Card, key: tuple[str, str]) -> ShownChecks:

@@ -18,6 +18,7 @@ from cxr.films.image_file import data_url
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
 from cxr.ui import frame
+from cxr.ui.components.into_view import announce
 from cxr.ui.plain_text import plain
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def show_look_alikes(card: Card, prediction: Prediction, film_id: str, place: st
         features = prediction.features[-index.directions.shape[1] :]
         nearest = index.nearest(features, SAME_SHOWN, film=film_id)
         counts = ", ".join(_counts(nearest))
-        st.markdown(plain(f"Nearest {len(nearest)}: {counts}."))
+        summary = f"Nearest {len(nearest)}: {counts}."
+        st.markdown(plain(summary))
+        announce(f"{TITLE}. {summary}", f"look_alikes_{place}")
         _show(nearest)
         labels = {look_alike.label for look_alike in nearest}
         for label in sorted(set(index.texts["label"]) - labels):

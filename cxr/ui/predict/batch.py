@@ -17,7 +17,7 @@ from cxr.presentation import report
 from cxr.presentation.reading_summary import positive_label, without_prediction
 from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
-from cxr.ui.components.into_view import ask_before_leaving, request_view
+from cxr.ui.components.into_view import announce, ask_before_leaving, request_view
 from cxr.ui.components.progress import progress_bar
 from cxr.ui.components.table import ONE_ROW, rounded, selected_row
 from cxr.ui.loaded_model import load_classifier
@@ -105,7 +105,9 @@ def _show_files(session: ReadingSession, readings: list[SessionReading], rows: p
             "a hash of the file.",
         )
         st.button("Clear all", key="predict_clear", on_click=clear, args=(session,))
-        st.caption(plain(_summary(rows, card)))
+        summary = _summary(rows, card)
+        st.caption(plain(summary))
+        announce(summary, "batch")
 
 
 def _summary(rows: pd.DataFrame, card: Card) -> str:

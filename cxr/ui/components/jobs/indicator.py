@@ -12,6 +12,7 @@ from cxr.core.paths import runs_dir
 from cxr.jobs.run import Run
 from cxr.jobs.running import running_runs
 from cxr.ui import frame
+from cxr.ui.components.into_view import announce
 from cxr.ui.components.jobs.titles import share_done, task_of
 from cxr.ui.plain_text import plain
 
@@ -50,4 +51,6 @@ def _show_live() -> None:
 def show_end(run_id: str) -> None:
     """Shows for a moment how the job with this ID has ended."""
     run = Run(runs_dir() / run_id)
-    st.toast(plain(f"{task_of(run)}: {run.status.state}"))
+    words = f"{task_of(run)}: {run.status.state}"
+    st.toast(plain(words))
+    announce(words, run.id)

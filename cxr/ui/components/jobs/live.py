@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cxr.core.number_format import percent
 from cxr.jobs.run import Run, Status
+from cxr.ui import frame
+from cxr.ui.components.into_view import announce
 from cxr.ui.components.jobs.controls import offer_deletion, offer_resume, offer_stop, show_log
 from cxr.ui.components.jobs.notes import show_notes
 from cxr.ui.components.jobs.titles import progress_text, share_done, started_text, task_of
@@ -31,8 +34,11 @@ def show_progress(run: Run, history: list[dict[str, float]] | None = None) -> St
     """
     status = run.status
     if not status.alive:
+        st.session_state[frame.JOB_ENDED] = run.id  # told once the page is drawn again
         st.rerun()
     st.progress(share_done(status), plain(progress_text(status, history)))
+    quarter = int(share_done(status) * 4) / 4
+    announce(f"{task_of(run)}: {percent(quarter)}" if quarter else "", run.id)
     return status
 
 
