@@ -24,7 +24,7 @@ def show_ranking(run: Run) -> None:
     if summary is None:
         return
     st.table(plain_table(_table(summary)), border="horizontal", hide_index=True, width="content", alt=TITLE)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if current_person().may(Action.VIEW_DATASETS) and (run.result_folder / TABLE).is_file():
             content = (run.result_folder / TABLE).read_bytes()
             st.download_button(

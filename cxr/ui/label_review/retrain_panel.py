@@ -72,7 +72,7 @@ def _show_comparison(run: Run) -> None:
             f"On {counted(found.comparison['n'], 'test X-ray')}; {counted(found.touched, 'test X-ray')} of the review "
             "took no part."
         )
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
             st.download_button(
                 "Comparison report (HTML)",
                 (run.result_folder / REPORT).read_bytes(),

@@ -98,4 +98,4 @@ def _image(look_alike: LookAlike, label: str) -> str:
     except FilmError as error:
         return f"<p>{escape(str(error))}</p>"
     url = data_url(film.jpeg_thumbnail(THUMBNAIL_PX))
-    return f'<img src="{url}" alt="Training X-ray: {escape(label, quote=True)}" style="max-width:100%">'
+    return f'<img src="{url}" alt="Training X-ray: {escape(label, quote=True)}" style="width:100%">'

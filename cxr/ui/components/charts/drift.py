@@ -46,6 +46,7 @@ def drift_chart(found: DriftWatch) -> Chart:
                 "color": [palette[LEFT] if mark else palette[measure] for mark in marked],
             },
             customdata=[LEFT if mark else "" for mark in marked],
+            cliponaxis=False,  # a week at 0
             hovertemplate="%{x}: %{y:.3f} %{customdata}<extra></extra>",
         )
         figure.add_trace(line, row=row, col=1)

@@ -90,7 +90,7 @@ def _show_model(card: Card, key: str) -> None:
         st.markdown(IS_DEFAULT)
     else:
         frame.warn(promotion_warning(card))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         if not is_default:
             offer_promotion(card, f"{key}_promote", st.rerun)
         frame.link("models", f"Model card of {card.name}", model=card.name)
