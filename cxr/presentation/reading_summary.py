@@ -19,6 +19,7 @@ from cxr.registry.results import EvaluationResults
 NOT_AUDITED = "Not audited for shortcuts."
 NOT_AUDITED_SENTENCE = "Not audited for shortcuts: the model may rely on cues outside the lungs."
 NO_INPUT_CHECK = "No input check: the model gives a prediction for any image, even a photograph."
+MIN_FILMS = 10  # as on Evaluate: cxr.evaluation.subgroups, which loads pandas
 MOST_SOURCES = 6  # whose figures stand beside those of all X-rays
 MAIN_CLASS_SHARE = 0.6  # of the positive probability, from which on one class is named as most likely
 
@@ -157,14 +158,17 @@ def _by_source(test: EvaluationResults) -> str:
         return ""
     figures = []
     for group in by_source.groups:
-        sensitivity = UNKNOWN if group.sensitivity is None else _share(group.sensitivity.value)
+        sensitivity = UNKNOWN if group.sensitivity is None else _share(group.sensitivity.value, group.positive)
         specificity = group.specificity.value if group.specificity else None
-        rate = UNKNOWN if specificity is None else _share(1 - specificity)
+        rate = UNKNOWN if specificity is None else _share(1 - specificity, group.negative)
         figures.append(f"{group.name or 'an unknown source'} {sensitivity} and {rate}")
     return f" By source, sensitivity and false-positive rate: {', '.join(figures)}."
 
 
-def _share(value: float | None) -> str:
+def _share(value: float | None, films: int | None) -> str:
+    """A share of so many X-rays; of too few it would mean nothing."""
+    if films is not None and films < MIN_FILMS:
+        return f"unknown (only {counted(films, 'X-ray')})"
     return UNKNOWN if value is None else number_format.percent(value, 1)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation import subgroups
 from cxr.presentation.reading_summary import (
+    MIN_FILMS,
     NO_INPUT_CHECK,
     bars_html,
     decision_sentence,
@@ -119,9 +121,13 @@ def test_the_figures_of_each_source_stand_beside_those_of_all_where_there_are_se
         {"name": "here", "n": 10, "patients": 10, "binary.sensitivity": value(0.46), "binary.specificity": value(0.95)},
         {"name": "there", "n": 10, "patients": 10, "binary.sensitivity": value(0.99)},
     ]
+    groups[1] |= {"positive": 6, "negative": 4}
+    assert MIN_FILMS == subgroups.MIN_FILMS
     results = results_of(FOUR, 20, 0.8, binary)
     source = {"column": "source", "figure": "accuracy", "worst": "", "gap": value(0.0), "sentence": "."}
-    by_source = " By source, sensitivity and false-positive rate: here 46.0% and 5.0%, there 99.0% and –."
+    by_source = (
+        " By source, sensitivity and false-positive rate: here 46.0% and 5.0%, there unknown (only 6 X-rays) and –."
+    )
     for count, expected in ((2, by_source), (1, "")):
         results["test"]["groups"] = {"source": source | {"groups": groups[:count]}}
         sentence = held_out_performance(card_of(FOUR, results=results))
