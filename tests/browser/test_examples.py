@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 from cxr.core.paths import BUNDLED_EXAMPLES
 from cxr.ui.predict.examples import OPEN_FILM
+from cxr.ui.predict.upload import UPLOAD_PLACE
 from tests.support.browser import settled, wait_until
 from tests.support.server import Server, serving
 
@@ -32,7 +33,8 @@ def test_an_example_is_read_by_the_keyboard_and_a_row_of_the_list_opens_on_top(
     page.keyboard.press("Enter")
     page.locator("h4").wait_for()
     wait_until(page, f"document.activeElement.closest('.st-key-{OPEN_FILM}') !== null")
-    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Clear").press("Enter")
+    wait_until(page, f"document.activeElement.closest('.st-key-{UPLOAD_PLACE}') !== null")
     page.get_by_role("button", name="Read all").click()
     page.get_by_text("1 of 20", exact=True).wait_for()
     settled(page)

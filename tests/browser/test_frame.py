@@ -13,12 +13,11 @@ from tests.support.server import Server, serving
 PAGES = ("", "reading_practice", "evaluate", "train", "models", "data", "jobs")
 
 
-@pytest.mark.parametrize("which", ["unchanged_server", "empty_server"])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_opens_by_its_own_address_with_and_without_models_and_datasets(
-    page: Page, request: pytest.FixtureRequest, which: str, path: str
-) -> None:
-    page.goto(f"{request.getfixturevalue(which).url}/{path}")
+def test_a_page_opens_by_its_own_address_without_models_and_datasets(
+    page: Page, empty_server: Server, path: str
+) -> None:  # with them: test_contrast.py
+    page.goto(f"{empty_server.url}/{path}")
     settled(page)
     page.get_by_text(DISCLAIMER).first.wait_for()
     assert page.locator('[data-testid="stAlertContentError"]').count() == 0
@@ -39,6 +38,18 @@ def test_the_first_visit_to_a_server_may_be_to_any_page(page: Page, tmp_path: Pa
         assert page.url.endswith("/models?model=x")
         assert page.locator('[data-testid="stSidebarNav"]').count() == 0
         page.goto("about:blank")  # before the server goes, or the page would report errors
+
+
+def test_at_200_percent_the_list_of_pages_is_opened_by_keyboard_and_has_the_focus(
+    page: Page, unchanged_server: Server
+) -> None:
+    page.set_viewport_size({"width": 640, "height": 450})
+    page.goto(f"{unchanged_server.url}/jobs")
+    settled(page)
+    page.get_by_role("button", name="Expand sidebar").press("Enter")
+    wait_until(page, "document.activeElement.closest('[data-testid=stSidebarNav]') !== null")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Predict", level=1).wait_for()
 
 
 def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser, unchanged_server: Server) -> None:
