@@ -24,6 +24,7 @@ from cxr.registry.recipe import Recipe
 
 RESULTS = Path(__file__).parents[1] / "results.md"
 FILMS_TRAINED = 640  # drawn, three quarters of them to train on
+FILMS_OF_BROAD = 384
 EPOCHS = 20
 RESAMPLES = 2000
 
@@ -111,6 +112,26 @@ def train(rounds: int) -> Iterator[Row]:
         yield Row(work, "Keras alone, float32", f"{theirs_s:.1f} s", f"{theirs_s / ours_s:.1f}")
 
 
+def broad(rounds: int) -> Iterator[Row]:
+    from bench.speed import torch_training
+
+    recipe = Recipe.read("vgg16-broad", ["training.epochs=1", "data.classes=[]"])
+    work = "an epoch of vgg16-broad"
+    with training.films(FILMS_OF_BROAD) as folder:
+        _, ours_s, films = training.ours(recipe, folder)
+        outside = training.share_outside_steps(recipe, folder, ours_s)
+        keras_s, keras_films = training.keras_alone(recipe, folder, recipe.trunk.train)
+        torch_s, torch_films = torch_training.epoch_s(recipe, folder)
+    yield Row(work, f"ours ({films} films)", f"{ours_s:.1f} s")
+    yield Row(work, "ours, share outside the optimizer's steps", f"{outside:.3f}")
+    for name, seconds, count in (
+        ("Keras alone, float32", keras_s, keras_films),
+        ("torch, bfloat16", torch_s, torch_films),
+    ):
+        theirs_s = seconds * films / count
+        yield Row(work, name, f"{theirs_s:.1f} s", f"{theirs_s / ours_s:.1f}")
+
+
 def judge(rounds: int) -> Iterator[Row]:
     table = metrics.scores(5000)
     ours = in_turns({"ours": partial(metrics.ours, table, RESAMPLES)}, rounds)["ours"]
@@ -130,6 +151,7 @@ PARTS: dict[str, Callable[[int], Iterator[Row]]] = {
     "trunk": trunk,
     "folder": folder,
     "train": train,
+    "broad": broad,
     "judge": judge,
     "start": start,
 }

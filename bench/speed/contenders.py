@@ -1,12 +1,14 @@
 """The same network in every engine that a user could pick instead, and a reader of films made of each.
 
-A trunk takes a batch of grey films and returns the maps of its last block. A reader takes a file's bytes and returns
-probabilities and the picture with its heatmap; what is not the engine (decoding, the overlay) is the same for all.
+A trunk takes a batch of gray films and returns the maps of its last block. A reader takes a file's bytes and returns
+probabilities and the picture with its heatmap. What is not the engine (decoding, the overlay) is ours for all, but for
+the readers "as documented", which decode and draw as the documentation of their library shows.
 """
 
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -17,7 +19,9 @@ from PIL import Image
 
 from cxr.core.errors import CxrError
 from cxr.films.film import Film
+from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
 from cxr.inference.classifier import Classifier
+from cxr.inference.engines.int8_calibration import calibrate, unquantized
 from cxr.inference.engines.openvino import OpenVINOPlugin
 from cxr.learning.network import Network, build
 from cxr.presentation.overlay import overlay
@@ -26,6 +30,9 @@ from cxr.registry.weights_file import arrays_of, assign
 Films = NDArray[np.uint8]  # (films, side, side, 1)
 Trunk = Callable[[Films], Any]
 Reader = Callable[[bytes], tuple[NDArray[np.floating], Image.Image]]
+Decode = Callable[[bytes, int], tuple[NDArray[np.uint8], NDArray[np.uint8]]]  # bytes, side -> the film, fitted
+Draw = Callable[[NDArray[np.uint8], NDArray[np.floating]], Image.Image]
+INT8_FILMS = 32  # whose ranges an int8 backbone is made of: enough for a time
 MEAN = np.array((103.939, 116.779, 123.68), np.float32)  # of the channels, as VGG16 takes them
 
 
@@ -56,32 +63,28 @@ class Engines:
         classifier.single_image_engine = engine.name, classifier.forward_with(engine)
         return classifier
 
+    @cached_property
+    def int8_classifier(self) -> Classifier:
+        """The classifier with an int8 backbone for single images, made of drawn films."""
+        network, precision = self.classifier.network, self.classifier.precision
+        drawn = [
+            draw_phantom(FINDINGS[n % len(FINDINGS)], n, self.classifier.size_px).pixels for n in range(INT8_FILMS)
+        ]
+        numbers = calibrate(network, np.stack(drawn)[..., None], precision, lambda *_: None, unquantized(network))
+        engine = OpenVINOPlugin().build(network, precision, numbers)
+        if engine is None:
+            raise CxrError("OpenVINO cannot run this model's backbone.")
+        classifier = copy.copy(self.classifier)
+        classifier.single_image_engine = engine.name, classifier.forward_with(engine)
+        return classifier
+
     def torch(self, precision: str) -> Any:
-        """Trunk and head as a module; its `trunk` ends with the last block's last convolution and its rectifier."""
+        """Trunk and head as a module for reading, in this precision."""
         import torch
-        from torch import nn
 
-        layers: list[nn.Module] = []
-        for block, convolutions in enumerate((2, 2, 3, 3, 3), start=1):
-            for number in range(1, convolutions + 1):
-                kernel = self.arrays[f"block{block}_conv{number}/kernel"]
-                layer = nn.Conv2d(kernel.shape[2], kernel.shape[3], 3, padding=1)
-                _fill(layer, kernel.transpose(3, 2, 0, 1), self.arrays[f"block{block}_conv{number}/bias"])
-                layers += [layer, nn.ReLU()]
-            layers += [nn.MaxPool2d(2)] if block < 5 else []
-        head = nn.Linear(512, len(self.classifier.classes))
-        _fill(head, self.arrays["logits/kernel"].T, self.arrays["logits/bias"])
+        from bench.speed.torch_network import vgg16_in_torch
 
-        class Model(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.trunk, self.head = nn.Sequential(*layers), head
-                self.pool = nn.MaxPool2d(2)
-
-            def forward(self, x: Any) -> Any:
-                return self.head(self.pool(self.trunk(x)).mean(dim=(2, 3)))
-
-        made = Model().eval().to(memory_format=torch.channels_last)
+        made = vgg16_in_torch(self.arrays, len(self.classifier.classes)).eval()
         return made.to(torch.bfloat16) if precision == "bfloat16" else made
 
     def trunks(self) -> dict[str, Trunk]:
@@ -101,10 +104,13 @@ class Engines:
         return {
             "ours": self._our_reader(self.classifier),
             "ours, with OpenVINO": self._our_reader(self.openvino_classifier),
+            "ours, in int8": self._our_reader(self.int8_classifier),
             "ours, float32": self._our_reader(self.float32_classifier),
-            "Keras + tf-keras-vis, float32": self._keras_reader(),
-            "torch + torch-cam, float32": self._torch_reader("float32"),
-            "torch + torch-cam, bfloat16": self._torch_reader("bfloat16"),
+            "Keras + tf-keras-vis, float32": self._keras_reader(_decoded, overlay),
+            "Keras + tf-keras-vis, float32, as documented": self._keras_reader(_with_pillow, _with_matplotlib),
+            "torch + torch-cam, float32": self._torch_reader("float32", _decoded, overlay),
+            "torch + torch-cam, bfloat16": self._torch_reader("bfloat16", _decoded, overlay),
+            "torch + torch-cam, bfloat16, as documented": self._torch_reader("bfloat16", _with_pillow, _with_torchcam),
         }
 
     def _keras_trunk(self) -> Trunk:
@@ -136,8 +142,6 @@ class Engines:
     @cached_property
     def _onnx(self) -> bytes:
         """The trunk as ONNX, from caffe-scaled channels last to maps."""
-        import io
-
         import torch
 
         out = io.BytesIO()
@@ -175,18 +179,18 @@ class Engines:
 
         return read
 
-    def _keras_reader(self) -> Reader:
+    def _keras_reader(self, decode: Decode, draw: Draw) -> Reader:
         """As tutorials do: `predict`, then tf-keras-vis."""
         import keras
         from tf_keras_vis.gradcam import Gradcam
 
-        model = self.float32.model
+        model, size = self.float32.model, self.classifier.size_px
         logits = keras.Model([model.input], model.get_layer("logits").output)
         explain = Gradcam(logits)
 
         def read(data: bytes) -> tuple[NDArray[np.floating], Image.Image]:
-            film = Film.read(data)
-            pixels = film.fitted(self.classifier.size_px)[None, ..., None].astype(np.float32)
+            film, fitted = decode(data, size)
+            pixels = fitted[None, ..., None].astype(np.float32)
             probabilities = model.predict(pixels, verbose=0)[0]
             target = int(probabilities.argmax())
             heat = explain(
@@ -196,36 +200,55 @@ class Engines:
                 seek_penultimate_conv_layer=False,
                 expand_cam=False,
             )
-            return probabilities, overlay(film.pixels, np.asarray(heat)[0])
+            return probabilities, draw(film, np.asarray(heat)[0])
 
         return read
 
-    def _torch_reader(self, precision: str) -> Reader:
+    def _torch_reader(self, precision: str, decode: Decode, draw: Draw) -> Reader:
         import torch
         from torchcam.methods import GradCAM
 
-        model, kind = self.torch(precision), _torch_kind(precision)
+        model, kind, size = self.torch(precision), _torch_kind(precision), self.classifier.size_px
         for weights in model.parameters():
             weights.requires_grad_(False)
         explain = GradCAM(model, target_layer=model.trunk)
 
         def read(data: bytes) -> tuple[NDArray[np.floating], Image.Image]:
-            film = Film.read(data)
-            pixels = film.fitted(self.classifier.size_px)[None, ..., None]
-            logits = model(_for_torch(pixels, kind).requires_grad_())
+            film, fitted = decode(data, size)
+            logits = model(_for_torch(fitted[None, ..., None], kind).requires_grad_())
             target = int(logits.argmax())
             heat = explain(target, logits)[0][0].float().numpy()
-            return torch.softmax(logits.float(), 1)[0].detach().numpy(), overlay(film.pixels, heat)
+            return torch.softmax(logits.float(), 1)[0].detach().numpy(), draw(film, heat)
 
         return read
 
 
-def _fill(layer: Any, weights: NDArray[np.floating], bias: NDArray[np.floating]) -> None:
-    import torch
+def _decoded(data: bytes, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The pixels of a file, and those that a model sees, as ours."""
+    film = Film.read(data)
+    return film.pixels, film.fitted(size_px)
 
-    with torch.no_grad():
-        layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(weights)))
-        layer.bias.copy_(torch.from_numpy(np.ascontiguousarray(bias)))
+
+def _with_pillow(data: bytes, size_px: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The same with Pillow alone, without any check."""
+    film = Image.open(io.BytesIO(data)).convert("L")
+    return np.asarray(film), np.asarray(film.resize((size_px, size_px), Image.Resampling.BILINEAR))
+
+
+def _with_matplotlib(film: NDArray[np.uint8], heat: NDArray[np.floating]) -> Image.Image:
+    """The picture with the heatmap as tf-keras-vis shows it: Matplotlib's jet at an opacity of one half."""
+    from matplotlib import colormaps
+
+    enlarged = Image.fromarray(heat.astype(np.float32)).resize(film.shape[::-1], Image.Resampling.BICUBIC)
+    colored = colormaps["jet"](np.asarray(enlarged), bytes=True)[..., :3]
+    return Image.blend(Image.fromarray(film).convert("RGB"), Image.fromarray(np.ascontiguousarray(colored)), 0.5)
+
+
+def _with_torchcam(film: NDArray[np.uint8], heat: NDArray[np.floating]) -> Image.Image:
+    """The picture with the heatmap as torch-cam draws it."""
+    from torchcam.utils import overlay_mask
+
+    return overlay_mask(Image.fromarray(film), Image.fromarray(heat.astype(np.float32)), alpha=0.5)
 
 
 def _torch_kind(precision: str) -> Any:

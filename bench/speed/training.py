@@ -22,12 +22,15 @@ from cxr.jobs import run_store
 from cxr.jobs.kinds import execute
 from cxr.jobs.run import SCORES
 from cxr.jobs.training_plan import plan
+from cxr.learning.device import find_device
 from cxr.learning.film_selection import select
 from cxr.learning.network import build
+from cxr.learning.optimization import group_crossentropy, make_optimizer
 from cxr.learning.starting_weights import load_starting_weights
 from cxr.registry.recipe import Recipe
 
 BATCH = 32
+TIMED_STEPS = 5
 
 
 @contextmanager
@@ -71,6 +74,25 @@ def keras_alone(recipe: Recipe, folder: Path, trained: str) -> tuple[float, int]
     started = time.perf_counter()
     network.model.fit(batches, epochs=1, verbose=0)
     return time.perf_counter() - started, len(shown)
+
+
+def share_outside_steps(recipe: Recipe, folder: Path, epoch_s: float) -> float:
+    """The share of an epoch of this length that is not the steps of the optimizer: batches, augmentation, reporting."""
+    dataset, labels = select(recipe, open_datasets([folder]))
+    trained = int((dataset.table["role"] == "train").sum())
+    device = find_device(recipe.training.precision)
+    network = build(recipe, len(labels.classes), device.precision)
+    model = keras.Model(network.model.input, network.model.get_layer("logits").output)
+    model.compile(make_optimizer(recipe.optimiser, 1, 1, recipe.training.average), loss=group_crossentropy(0.05))
+    size, batch = recipe.input.size_px, recipe.training.batch
+    pixels = np.random.default_rng(0).uniform(0, 255, (batch, size, size, 1)).astype(np.float32)
+    targets = np.eye(len(labels.classes), dtype=np.float32)[np.arange(batch) % len(labels.classes)]
+    taken = []
+    for _ in range(1 + TIMED_STEPS):
+        started = time.perf_counter()
+        model.train_on_batch(pixels, targets, np.ones(batch, np.float32))
+        taken.append(time.perf_counter() - started)
+    return 1 - float(np.median(taken[1:])) * trained / batch / epoch_s
 
 
 class _Batches(keras.utils.PyDataset):

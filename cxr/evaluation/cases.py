@@ -96,7 +96,8 @@ def labeled_cases(
     The band is that in which the model abstains at this threshold.
     A table without the column `patient` has one film for each patient.
     """
-    targets = labels.targets(table["label"]) > 0
+    of_film = table["label"].to_numpy(object)
+    targets = labels.targets(of_film) > 0
     known = targets.any(axis=1)
     if not known.any():
         raise DatasetError("The model knows none of these labels, so there is nothing to evaluate.", code="no-labels")
@@ -107,11 +108,11 @@ def labeled_cases(
         labels=labels,
         threshold=threshold,
         films=films,
-        film_labels=films["label"].to_numpy(object),
+        film_labels=of_film[known],
         probabilities=probabilities,
         targets=targets[known],
         predicted=labels.decide(probabilities, threshold),
-        binary_reference=unknown if labels.negative is None else labels.positive(films["label"]),
+        binary_reference=unknown if labels.negative is None else labels.positive(of_film[known]),
         patient=_numbered(films["patient"]) if "patient" in films else np.arange(len(films)),
         left_out=int((~known).sum()),
         band=band,

@@ -81,7 +81,7 @@ def ranking_metrics(
     `film` has the row of weights of each score, where it is not its own.
     """
     row = np.arange(len(score)) if film is None else film
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(-score)
     positive_rows, negative_rows = order[truth[order]], order[~truth[order]]
     drawn, passed = weights[row[positive_rows]], _running(weights[row[negative_rows]])
     own, other = -score[positive_rows], -score[negative_rows]

@@ -50,7 +50,9 @@ def read_films(source: Path | bytes) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise DatasetError("The stored scores cannot be read.", code="scores-unreadable") from error
     for column in set(texts) & set(table):
-        table[column] = table[column].map(original_cell)
+        escaped = table[column].str.startswith("'")
+        if escaped.any():
+            table.loc[escaped, column] = table.loc[escaped, column].map(original_cell)
     if absent := REQUIRED_COLUMNS - set(table):
         raise DatasetError(f"The stored scores lack the columns {', '.join(sorted(absent))}.", code="scores-unreadable")
     return table

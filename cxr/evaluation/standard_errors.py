@@ -47,7 +47,7 @@ def _error(influence: Floats, patient: NDArray[np.int64]) -> float:
 
 def ranking_influence(score: Floats, truth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """The influence of each film on the AUC and on the average precision; NaN where one side has no films."""
-    order = np.argsort(score, kind="stable")
+    order = np.argsort(score)
     score, positive = score[order], truth[order]
     films, positives = len(score), int(positive.sum())
     if positives in (0, films):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.inference.engines.engine import Engine
-from cxr.inference.engines.openvino_graph import backbone_graph, is_known
+from cxr.inference.engines.openvino_graph import Int8, backbone_graph, is_known
 
 if TYPE_CHECKING:
     from cxr.learning.network import Network
@@ -36,13 +36,13 @@ class OpenVINOPlugin:
         except metadata.PackageNotFoundError:
             return ""
 
-    def build(self, network: Network, precision: str) -> Engine | None:
-        """The network's backbone in OpenVINO; None where it has layers that are not translated here."""
+    def build(self, network: Network, precision: str, int8: Int8 | None = None) -> Engine | None:
+        """The network's backbone in OpenVINO, in int8 by these numbers; None where layers are not translated here."""
         import openvino
 
         if not is_known(network):
             return None
-        model = backbone_graph(network).model
+        model = backbone_graph(network, int8).model
         settings = LATENCY | {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
         request, turn = openvino.Core().compile_model(model, "CPU", settings).create_infer_request(), threading.Lock()
 
