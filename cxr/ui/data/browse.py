@@ -125,4 +125,6 @@ def _show_large(dataset: Dataset, i: int) -> None:
     known = row[row != ""].rename_axis("Column").rename("Value")
     with facts_place:
         offer_reading(f"{root}/{path}", Path(path).name, partial(dataset.read_bytes, i), "data_read_this")
-        st.dataframe(known.reset_index(), hide_index=True, height="content", key="data_film_row")
+        st.dataframe(
+            known.reset_index(), hide_index=True, height="content", key="data_film_row", alt="What the manifest says"
+        )

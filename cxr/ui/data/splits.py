@@ -34,7 +34,7 @@ def show_splits(entry: DatasetEntry, dataset: Dataset) -> None:
         split = _split(dataset)
     with preview:
         st.write(RULE)
-        st.dataframe(manifest.split_counts(split), hide_index=True, key="data_split_counts")
+        st.dataframe(manifest.split_counts(split), hide_index=True, key="data_split_counts", alt="X-rays in each split")
         if (split.table["split"] == before).all():
             st.caption(SAME_SPLIT)
         _show_copies(dataset)

@@ -30,7 +30,7 @@ def show_outcome(review: LabelReview) -> None:
             st.info(NO_ANSWERS)
             return
         _show_figures(outcome)
-        st.dataframe(_table(outcome), hide_index=True, key="labels_table")
+        st.dataframe(_table(outcome), hide_index=True, key="labels_table", alt="Answers to the reviewed labels")
         content = json.dumps({"note": DISCLAIMER} | outcome.as_dict(), indent=2)
         with st.container(horizontal=True):
             st.download_button(

@@ -45,7 +45,7 @@ def show_score(practice: Practice, card: Card) -> None:
     st.subheader(f"Score of {counted(score.cases, 'X-ray')}, {score.with_finding:d} with a finding")
     left, right = st.columns(2)
     with left:
-        st.table(plain_table(score_table(score).set_index("")))
+        st.table(plain_table(score_table(score).set_index("")), alt="The score")
         st.markdown(plain(kappa_sentence(score)))
         st.markdown(plain(changes_sentence(score.changes)))
         st.caption(NOTE)

@@ -52,7 +52,7 @@ def show_study() -> None:
     st.markdown(plain(tables.study_sentence(study)))
     if chart := readers_chart(study):
         show_chart(chart, "practice_study_roc")
-    st.table(plain_table(tables.readers_table(study).set_index("Reader")))
+    st.table(plain_table(tables.readers_table(study).set_index("Reader")), alt="Figures of each reader")
     st.markdown(plain(tables.agreement_sentence(study)))
     _show_comparison(study)
     file = strict_json(study.as_dict() | {"disclaimer": DISCLAIMER})
@@ -90,5 +90,5 @@ def _show_comparison(study: ReaderStudy) -> None:
     st.markdown(
         f"On {counted(study.compared_cases, 'X-ray')} that all readers read both ways, with 95% confidence intervals."
     )
-    st.table(plain_table(tables.comparison_table(study).set_index("")))
+    st.table(plain_table(tables.comparison_table(study).set_index("")), alt="Readers with the model and alone")
     st.caption(plain(f"{tables.METHOD} {SEQUENTIAL}"))

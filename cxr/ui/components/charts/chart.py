@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CONFIG = {"displayModeBar": False}  # it lies over titles and legends; the numbers are below each chart
 CLEAR = "rgba(0,0,0,0)"
 NEUTRAL = "#7c868c"  # chance, grids, all that is not data
+DECIMALS = 6  # of the numbers below a chart; its file has all
 MARK_LINE = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
 _HUES = ("#1b9e77", "#d95f02", "#7570b3", "#e7298a", "#66a61e", "#a6761d")
 _CLASS_COLUMNS = ("class", "label", "reference", "predicted")
@@ -68,7 +69,8 @@ def show_data_table(chart: Chart, key: str) -> None:
     section = st.expander("Data table", key=f"{key}_numbers", on_change="rerun")
     if section.open:
         with section:
-            st.dataframe(displayed_table(chart.table), hide_index=True, height=240, key=f"{key}_table")
+            shown = displayed_table(chart.table)
+            st.dataframe(shown, hide_index=True, height=240, key=f"{key}_table", alt="The numbers of the chart above")
             st.download_button("Download CSV", chart.csv(), f"{key}.csv", "text/csv", key=f"{key}_csv")
 
 
@@ -76,7 +78,7 @@ def displayed_table(table: pd.DataFrame) -> pd.DataFrame:
     """The numbers with the names that people read in place of keys; the file keeps the keys."""
     named = {column: table[column].map(display_name) for column in _CLASS_COLUMNS if column in table}
     titles = [_column_title(str(column)) for column in table]
-    shown = table.assign(**named)
+    shown = table.assign(**named).round(DECIMALS)
     return shown.set_axis(titles, axis=1) if len(set(titles)) == len(titles) else shown
 
 
