@@ -16,7 +16,7 @@ TILE_PX, EDGE_PX, BAR_PX, TEXT_PX = 236, 10, 14, 16
 COLUMNS = 4
 BAR_COLOR, OWN_COLOR, CHANGED_COLOR, TRACK_COLOR = (116, 169, 207), (238, 238, 238), (253, 174, 97), (58, 58, 58)
 LINE_PX = round(1.35 * TEXT_PX)
-CELL_HEIGHT_PX = TILE_PX + BAR_PX + 2 * LINE_PX + 3 * EDGE_PX
+CELL_HEIGHT_PX = TILE_PX + BAR_PX + 3 * LINE_PX + 3 * EDGE_PX
 
 
 def counter_check_png(checks: CounterChecks) -> bytes:
@@ -40,11 +40,11 @@ def _cell(pixels: NDArray[np.uint8], title: str, checks: CounterChecks, check: C
     cell.paste(image.convert("RGB"), (0, EDGE_PX))
     draw, font = ImageDraw.Draw(cell), ImageFont.load_default(TEXT_PX)
     top = TILE_PX + 2 * EDGE_PX
-    draw.text((0, top), title[:1].upper() + title[1:], TEXT_COLOR, font)
     share = checks.probability if check is None else check.probability
     changed = check is not None and check.decision_changes
-    draw.text((0, top + LINE_PX), _numbers(share, check), CHANGED_COLOR if changed else TEXT_COLOR, font)
-    bar = top + 2 * LINE_PX
+    for line, text in enumerate(cell_texts(title, share, check)):
+        draw.text((0, top + line * LINE_PX), text, CHANGED_COLOR if line and changed else TEXT_COLOR, font)
+    bar = top + 3 * LINE_PX
     draw.rectangle((0, bar, TILE_PX - 1, bar + BAR_PX), TRACK_COLOR)
     draw.rectangle((0, bar, round(share * (TILE_PX - 1)), bar + BAR_PX), CHANGED_COLOR if changed else BAR_COLOR)
     own = round(checks.probability * (TILE_PX - 1))
@@ -52,11 +52,11 @@ def _cell(pixels: NDArray[np.uint8], title: str, checks: CounterChecks, check: C
     return cell
 
 
-def _numbers(share: float, check: CounterCheck | None) -> str:
-    """The probability, with the change in percentage points, and a mark where the decision is another one."""
+def cell_texts(title: str, share: float, check: CounterCheck | None) -> list[str]:
+    """The lines below an image: its title, the probability with the change in percentage points, another decision."""
+    title = title[:1].upper() + title[1:]
     if check is None:
-        return probability(share)
-    mark = ", decision changes" if check.decision_changes else ""
+        return [title, probability(share)]
     points = round(100 * check.shift)
     moved = f"{points:+d} {'point' if abs(points) == 1 else 'points'}" if points else "unchanged"
-    return f"{probability(share)} ({moved}{mark})"
+    return [title, f"{probability(share)} ({moved})", *(["Decision changes"] if check.decision_changes else [])]

@@ -21,13 +21,13 @@ from cxr.evaluation.counter_checks.changes import (
     filled,
     text_mask,
 )
-from cxr.evaluation.counter_checks.counter_check import NOTABLE, CounterChecks, run_counter_checks
+from cxr.evaluation.counter_checks.counter_check import NOTABLE, CounterCheck, CounterChecks, run_counter_checks
 from cxr.evaluation.shortcuts.lungs import bounding_rectangle
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.classifier import Prediction
 from cxr.presentation import counter_check_text as words
-from cxr.presentation.counter_check_picture import COLUMNS, counter_check_png
+from cxr.presentation.counter_check_picture import COLUMNS, TEXT_PX, TILE_PX, cell_texts, counter_check_png
 
 SIDE = 128
 Pixels = NDArray[np.uint8]
@@ -205,3 +205,12 @@ def test_the_picture_has_a_cell_for_each_image_and_words_for_those_who_cannot_se
         assert picture.width > COLUMNS * 200
     alt = words.picture_alt(checks)
     assert all(words.check_line(check) in alt for check in checks.checks)
+
+
+def test_every_line_of_the_picture_fits_below_its_image() -> None:
+    font = ImageFont.load_default(TEXT_PX)
+    pixels = np.zeros((4, 4), np.uint8)
+    checks = [CounterCheck(change, pixels, 0.001, -0.998, "normal", True, False) for change in Change]
+    lines = [line for check in checks for line in cell_texts(check.change.caption, check.probability, check)]
+    assert len(lines) == 3 * len(Change)
+    assert {line: font.getlength(line) for line in lines if font.getlength(line) > TILE_PX} == {}
