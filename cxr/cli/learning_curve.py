@@ -8,7 +8,7 @@ import typer
 
 from cxr.cli import console
 from cxr.cli.options import Data, Json
-from cxr.core.number_format import interval_range, signed_decimal
+from cxr.core.number_format import counted, interval_range, signed_decimal
 
 
 def learning_curve(
@@ -24,6 +24,7 @@ def learning_curve(
     import pandas as pd
 
     from cxr.datasets.dataset import open_datasets
+    from cxr.datasets.labels import display_name
     from cxr.evaluation import learning_curve as curves
     from cxr.evaluation.label_review.ranking import reviewed_classes
     from cxr.evaluation.shortcuts.probes import ProbeTarget
@@ -31,15 +32,19 @@ def learning_curve(
 
     with console.bar("Computing features") as progress:
         computed = image_features(features, open_datasets(data), progress)
-        classes = reviewed_classes(computed.films)
+        classes = reviewed_classes(computed.films, curves.FEWEST_PATIENTS)
         known = computed.films.labels.isin(classes).to_numpy(bool)
+        left_out = {str(name): int(count) for name, count in computed.films.labels[~known].value_counts().items()}
         films = computed.films.where(known)
         patient = pd.factorize(films.patients)[0].astype(np.int64)
         target = ProbeTarget.from_values(films.labels, patient, classes)
         curve = curves.learning_curve(computed.last_block[known].astype(float), target, progress)
     if as_json:
-        console.print_json({"classes": list(classes), "backbone": computed.backbone} | curve.as_dict())
+        about = {"classes": list(classes), "left_out": left_out, "backbone": computed.backbone}
+        console.print_json(about | curve.as_dict())
         return
+    for name, count in left_out.items():
+        typer.echo(f"Left out: {counted(count, 'X-ray')} labeled {display_name(name)}, of too few patients.")
     for count, interval in zip(curve.patients, curve.auc, strict=True):
         typer.echo(f"{count:7,} patients  AUC {interval.text()}")
     gain = curve.gain

@@ -127,13 +127,13 @@ def rank_dataset(
     return rank_labels(features, seed, trained_on, films, OutOfFoldSteps(steps, progress))
 
 
-def reviewed_classes(dataset: Dataset) -> tuple[str, ...]:
-    """The labels that are reviewed, by name: those with enough patients; DatasetError where there are not two."""
+def reviewed_classes(dataset: Dataset, fewest: int = FEWEST_PATIENTS) -> tuple[str, ...]:
+    """The labels that are classes, by name: those with enough patients; DatasetError where there are not two."""
     patients = dataset.patients.groupby(dataset.labels).nunique()
-    classes = tuple(sorted(str(name) for name, count in patients.items() if name and count >= FEWEST_PATIENTS))
+    classes = tuple(sorted(str(name) for name, count in patients.items() if name and count >= fewest))
     if len(classes) < 2:
         raise DatasetError(
-            f"A review of labels needs two labels with X-rays of at least {FEWEST_PATIENTS} patients each.",
+            f"This needs two labels with X-rays of at least {fewest} patients each.",
             code="too-few-labels",
         )
     return classes
