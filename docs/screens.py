@@ -1,12 +1,13 @@
 """Pictures of all pages, filled, dark and light, as the documents show them: docs/screens/PAGE-THEME.webp.
 
     python docs/screens.py [--home FOLDER] [--only NAME ...]
-    python docs/screens.py --charts
+    python docs/screens.py --charts [--only NAME ...]
 
 All X-rays in them are synthetic: a dataset of phantoms, and a model trained on it; the viewer and Reading practice show
 the model that comes with the project. Needs Chromium and VGG16's ImageNet weights. With --home the dataset and the
 model are made in that folder once, and reused the next time. With --charts, charts of the model that comes with the
-project are taken instead, from what is stored with it: docs/screens/chart-NAME.webp.
+project are taken instead, from what is stored with it, and its counter-checks of a synthetic X-ray:
+docs/screens/chart-NAME.webp.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ from cxr.jobs.run_notes import write_notes  # noqa: E402
 from cxr.jobs.training_plan import plan  # noqa: E402
 from cxr.registry import registry  # noqa: E402
 from cxr.registry.recipe import Recipe  # noqa: E402
+from cxr.ui.one_image.look_alikes import TITLE as LOOK_ALIKES  # noqa: E402
 from tests.support.browser import settled  # noqa: E402
 from tests.support.server import serving  # noqa: E402
 
@@ -65,7 +67,10 @@ CHARTS = {  # the part of Evaluate, and the chart's key there
     "coverage": ("Selective prediction", "evaluate_coverage"),
     "probes": ("Shortcuts", "evaluate_probes"),
     "lung-share": ("Shortcuts", "evaluate_lung_share"),
+    "slices": ("Slices", "evaluate_slices_table"),
 }
+COUNTER_CHECKS = "counter-checks"
+ONE_THEME = ("look-alikes",)  # pictures that are light alone
 WEEKS = 16  # of synthetic readings
 LASSO = ((0.05, 0.2), (0.3, 0.1), (0.38, 0.6), (0.3, 0.95), (0.08, 0.9), (0.05, 0.22))  # shares of the chart
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -74,20 +79,20 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--only", nargs="+", choices=PAGES, default=list(PAGES))
+    parser.add_argument("--only", nargs="+", choices=[*PAGES, *CHARTS, COUNTER_CHECKS])
     parser.add_argument("--charts", action="store_true")
     args = parser.parse_args()
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         if args.charts:
             shutil.copytree(PROJECT / "models" / SHIPPED, Path(scratch) / "models" / SHIPPED)
-            take_charts(Path(scratch))
+            take_charts(Path(scratch), args.only or [*CHARTS, COUNTER_CHECKS])
             return
         home = (args.home or Path(scratch)).resolve()
         os.environ["CXR_HOME"] = str(home)
         if not (home / "models").is_dir():
             make_home()
-        take_all(home, args.only)
+        take_all(home, args.only or list(PAGES))
 
 
 def make_home() -> None:
@@ -123,14 +128,37 @@ def count_weeks(home: Path) -> None:
         write_tally(folder / f"{year}-W{week:02d}.json", Tally.of(drawn(rng, int(rng.poisson(60)), shift), BASIS))
 
 
+def index_phantoms(home: Path) -> None:
+    """Builds the index of look-alikes of the model that was trained on synthetic X-rays."""
+    os.environ["CXR_HOME"] = str(home)
+    from cxr.evaluation.look_alikes.build import build_index
+
+    build_index("synthetic", [entry.path for entry in catalog.entries()], lambda done, total: None)
+
+
+def take_counter_checks(home: Path) -> None:
+    """Takes the picture of the counter-checks of a synthetic X-ray, as the page and the command line make it."""
+    os.environ["CXR_HOME"] = str(home)
+    from cxr.evaluation.counter_checks.counter_check import run_counter_checks
+    from cxr.films.film import Film
+    from cxr.films.synthetic.phantom import draw_phantom
+    from cxr.inference.loading import load_classifier
+    from cxr.presentation.counter_check_picture import counter_check_png
+
+    film = Film.from_pixels(draw_phantom("bacterial", 3, 1024).pixels)
+    keep(counter_check_png(run_counter_checks(load_classifier(SHIPPED), film)), f"chart-{COUNTER_CHECKS}")
+
+
 def take_all(home: Path, names: Sequence[str]) -> None:
     if "drift" in names:
         count_weeks(home)
+    if "look-alikes" in names:
+        index_phantoms(home)
     if not (home / "models" / SHIPPED).exists():
         shutil.copytree(PROJECT / "models" / SHIPPED, home / "models" / SHIPPED)
     with serving(home) as server, browser() as chrome:
         for theme in THEMES:
-            for name in names:
+            for name in (one for one in names if theme == "light" or one not in ONE_THEME):
                 tab = tab_of(chrome, theme)
                 tab.goto(f"{server.url}/{PARTS.get(name, name)}")
                 PAGES[name](tab)
@@ -139,12 +167,16 @@ def take_all(home: Path, names: Sequence[str]) -> None:
                 tab.close()
 
 
-def take_charts(home: Path) -> None:
+def take_charts(home: Path, names: Sequence[str]) -> None:
+    if COUNTER_CHECKS in names:
+        take_counter_checks(home)
     with serving(home) as server, browser() as chrome:
-        for name, (part, key) in CHARTS.items():
+        for name in CHARTS.keys() & names:
+            part, key = CHARTS[name]
             tab = tab_of(chrome, "light")
             tab.goto(f"{server.url}/evaluate?{urlencode({'show': part})}")
-            chart = tab.locator(f".st-key-{key} .js-plotly-plot")
+            place = tab.locator(f".st-key-{key}")
+            chart = place.locator(".js-plotly-plot, [data-testid=stDataFrame]").first
             chart.wait_for()
             tab.wait_for_timeout(SETTLED_MS)
             keep(chart.screenshot(), f"chart-{name}")
@@ -252,6 +284,17 @@ def practice(tab: Page) -> None:
     tab.get_by_text("Bacterial pneumonia, 80% sure").scroll_into_view_if_needed()
 
 
+def look_alikes(tab: Page) -> None:
+    """Opens the look-alikes of a synthetic X-ray."""
+    predict(tab)
+    settled(tab)
+    section = tab.locator("summary").filter(has_text=LOOK_ALIKES)
+    section.click()
+    tab.get_by_text("Nearest 6: ").wait_for()
+    settled(tab)
+    section.evaluate("element => element.scrollIntoView()")
+
+
 def jobs(tab: Page) -> None:
     """Opens the training, which has a note."""
     table = tab.locator("[data-testid=stDataFrame]").first
@@ -291,6 +334,7 @@ PARTS = {  # the page that a picture is of, where it has another name
     "viewer": f"?model={SHIPPED}",
     "practice": f"reading_practice?model={SHIPPED}&dataset=phantoms",
     "map": "data",
+    "look-alikes": "?model=synthetic",
     "drift": "models",
 }
 PAGES: dict[str, Callable[[Page], None]] = {
@@ -304,6 +348,7 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "practice": practice,
     "jobs": jobs,
     "viewer": viewer,
+    "look-alikes": look_alikes,
 }
 
 
