@@ -38,7 +38,8 @@ def test_rejected_films_are_counted_left_out_and_excluded_from_the_dataset(copie
     app = run(app)
     assert metrics(app) != every
     assert "3 X-rays are left out" in captions(app)
-    app = press(app, "evaluate_rejected_exclude_copied")
+    app.session_state["evaluate_rejected"] = True  # the section is opened, and finds its datasets then
+    app = press(run(app), "evaluate_rejected_exclude_copied")
     assert len(Dataset.open(copied)) == len(films) - 3
     (revision,) = revisions(copied)
     assert {edit.subject for edit in revision.edits} == set(table["path"].iloc[:3])
