@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -100,8 +99,10 @@ class StudyTrainer:
 
         if not self.shared:
             self.shared.append(SharedInputs())
+        shared = self.shared[0]
+        builds = not shared.has_head(recipe, self.device.precision)
         try:
-            prepare(recipe, self.films, self.labels, self.device, journal, self.shared[0]).train_epochs(journal)
+            prepare(recipe, self.films, self.labels, self.device, journal, shared).train_epochs(journal)
         except Pruned:
             return TrialState.PRUNED, ""
         except CxrError as error:
@@ -112,9 +113,8 @@ class StudyTrainer:
                 raise
             return TrialState.FAILED, OUT_OF_MEMORY
         finally:
-            if keras := sys.modules.get("keras"):
+            if builds and (keras := sys.modules.get("keras")):  # else there is nothing to free
                 keras.backend.clear_session()
-            gc.collect()
         return TrialState.COMPLETE, ""
 
     def _ended(

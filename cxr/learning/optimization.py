@@ -25,13 +25,17 @@ def log_probabilities(logits: Tensor) -> Tensor:
     return ops.log_softmax(logits, axis=-1)
 
 
-def group_crossentropy(smoothing: float = 0.0) -> Callable[[Tensor, Tensor], Tensor]:
-    """A loss: minus the log of the summed probability of all classes a film may be; for one class, cross-entropy."""
+def group_crossentropy(smoothing: float | keras.Variable = 0.0) -> Callable[[Tensor, Tensor], Tensor]:
+    """A loss: minus the log of the summed probability of all classes a film may be; for one class, cross-entropy.
+
+    Smoothing in a variable can be changed without compiling the model again.
+    """
+    is_plain = isinstance(smoothing, float) and not smoothing
 
     def loss(targets: Tensor, logits: Tensor) -> Tensor:
         log_p = log_probabilities(logits)
         nll = -ops.logsumexp(ops.where(targets > 0, log_p, -1e9), axis=-1)
-        if not smoothing:
+        if is_plain:
             return nll
         return (1 - smoothing) * nll - smoothing * ops.mean(log_p, axis=-1)
 

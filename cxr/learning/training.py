@@ -25,7 +25,7 @@ from cxr.learning.journal import Journal, Phase
 from cxr.learning.network import Network, build
 from cxr.learning.normalization import Equalization, fit_whitening, whitens
 from cxr.learning.optimization import group_accuracy, group_crossentropy, log_probabilities, make_optimizer
-from cxr.learning.shared_inputs import ReadFilms, SharedInputs
+from cxr.learning.shared_inputs import CompiledHead, ReadFilms, SharedInputs
 from cxr.learning.starting_weights import load_starting_weights
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import round_to_half
@@ -98,10 +98,14 @@ def prepare(
     Trainings that follow each other on the same films in one process may share their inputs. The backbone of a network
     whose features are shared then has no weights: its epochs are those of any training, its result is not.
     """
-    shared = shared or SharedInputs()
+    may_share, shared = shared is not None, shared or SharedInputs()
     films = shared.films(recipe.input.size_px, lambda: _read_films(recipe, dataset, labels, journal))
     whitening = _fitted_whitening(recipe, films)
     zca_rank = whitening[2].shape[1] if len(whitening) > 2 else 0
+    sources = films.dataset.table["source"].to_numpy()
+    if head := shared.head_of(recipe, device.precision):
+        batches = EpochBatches(recipe, head.inputs, films.indices("train"), films.targets, sources)
+        return PreparedTraining(recipe, films, labels, head.network, head.model, batches, "", zca_rank)
     known = shared.features_of(recipe, device.precision)
     with device.scope():
         network = build(recipe, len(labels.classes), device.precision, zca_rank)
@@ -111,19 +115,21 @@ def prepare(
     # Outside the scope: several GPUs would each get the whole batch.
     inputs = known.of(network) if known else _inputs(recipe, network, films, device, journal)
     shared.keep_features(recipe, device.precision, inputs)
-    sources = films.dataset.table["source"].to_numpy()
     batches = EpochBatches(recipe, inputs, films.indices("train"), films.targets, sources)
     with device.scope():
-        model = _compiled(recipe, inputs, len(batches))
+        smoothing = shared.smoothing_of(recipe) if may_share else recipe.training.label_smoothing
+        model = _compiled(recipe, inputs, len(batches), smoothing)
+    if isinstance(smoothing, keras.Variable):
+        shared.keep_head(recipe, device.precision, CompiledHead.before_training(network, inputs, model, smoothing))
     return PreparedTraining(recipe, films, labels, network, model, batches, starting_weights, zca_rank)
 
 
-def _compiled(recipe: Recipe, inputs: TrainingInputs, steps: int) -> keras.Model:
+def _compiled(recipe: Recipe, inputs: TrainingInputs, steps: int, smoothing: float | keras.Variable) -> keras.Model:
     settings = recipe.training
     model = keras.Model(inputs.model.input, inputs.model.output)
     model.compile(
         optimizer=make_optimizer(recipe.optimiser, steps, settings.epochs, settings.average),
-        loss=group_crossentropy(settings.label_smoothing),
+        loss=group_crossentropy(smoothing),
         metrics=[keras.metrics.MeanMetricWrapper(group_accuracy, name="accuracy")],
         jit_compile=keras.backend.backend() != "tensorflow",  # measured slower there; JAX would compile nothing without
     )
