@@ -1,6 +1,6 @@
 """How often a 95% interval holds the truth and a test at 5% raises a false alarm, on simulated X-rays.
 
-    python bench/coverage.py [aucs] [shares] [tests] [worst] [heads] [--sets 1000] [--resamples 400]
+    python bench/coverage.py [aucs] [many] [shares] [tests] [worst] [heads] [--sets 1000] [--resamples 400]
 
 Prints Markdown tables, of the named parts or of all. Several X-rays a patient are 1 to 12, 2.5 on average; patients of
 one kind differ more from each other than their X-rays do (correlation 0.7). "Unrecognized": that share of the patients
@@ -37,6 +37,7 @@ from cxr.evaluation.intervals import (  # noqa: E402
 from cxr.evaluation.metric_intervals import metric_intervals  # noqa: E402
 from cxr.evaluation.metrics import ranking_metrics  # noqa: E402
 from cxr.evaluation.significance import delong_p, mcnemar_p  # noqa: E402
+from cxr.evaluation.standard_errors import MANY_PATIENTS  # noqa: E402
 from cxr.evaluation.subgroups import worst_gap  # noqa: E402
 
 LABELS = LabelSpace(("normal", "pneumonia"))
@@ -114,6 +115,21 @@ def aucs(sets: int, resamples: int) -> Iterator[tuple[str, ...]]:
                 scores = f"{percent(kind.unrecognized)} unrecognized" if kind.unrecognized else "binormal"
                 start = (name, scores, "1 to 12" if several else "1", str(patients))
                 yield (*start, held(plain, kind.auc), held(auc, kind.auc), width(auc), *others)
+
+
+def many(sets: int, resamples: int) -> Iterator[tuple[str, ...]]:
+    """Coverage of the same intervals of many patients, which are made of standard errors, without resamples."""
+    yield ("AUC", "X-rays a patient", "patients", "AUC", "width", *RANKED[1:])
+    for auc in (0.8, 0.95, 0.99):
+        for several in (False, True):
+            population = Population(sqrt(2) * float(norm.ppf(auc)), several=several)
+            truth = metric_intervals(population.draw(np.random.default_rng(1), 1_000_000), 1)
+            rng = np.random.default_rng(0)
+            found = [metric_intervals(population.draw(rng, MANY_PATIENTS)) for _ in range(sets)]
+            intervals = [one["binary.auc"] for one in found]
+            others = (held([one[key] for one in found], truth[key].value) for key in RANKED[1:])
+            start = (str(auc), "1 to 12" if several else "1", f"{MANY_PATIENTS:,}")
+            yield (*start, held(intervals, auc), width(intervals), *others)
 
 
 def _percentiles(cases: LabeledCases, resamples: int, seed: int) -> Interval:
@@ -243,7 +259,7 @@ def heads(sets: int, resamples: int) -> Iterator[tuple[str, ...]]:
             yield (f"{patients}", f"{features}", held(plain, 0.5), held(found, 0.5), above, mean)
 
 
-PARTS = {part.__name__: part for part in (aucs, shares, tests, worst, heads)}
+PARTS = {part.__name__: part for part in (aucs, many, shares, tests, worst, heads)}
 
 
 def main() -> None:

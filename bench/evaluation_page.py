@@ -2,9 +2,10 @@
 
     python bench/evaluation_page.py [--scores 100000] [--rounds 5]
 
-A model with scores at random, in a folder of its own. Every round starts a server, where one visitor
-opens an evaluation of a few X-rays, so that all modules are loaded. Another goes from Predict to that of the many,
-which is then read, and moves the threshold five times. Prints medians and ranges in seconds, as a browser sees them. Measure on an idle machine.
+A model with scores at random, in a folder of its own. Every round starts a server, where one visitor opens an
+evaluation of a few X-rays, so that all modules are loaded. Another goes from Predict to that of the many, which is then
+read, and moves the threshold five times. Prints medians and ranges in seconds, as a browser sees them. Measure on an
+idle machine.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from cxr.evaluation.intervals import (
 from cxr.evaluation.metric_intervals import metric_intervals
 from cxr.evaluation.metrics import Floats, decision_metrics, metric_value, score_metrics
 from cxr.evaluation.scores import PREFIX
+from cxr.evaluation.standard_errors import MANY_PATIENTS
 
 COLUMNS = ("source", "view", "sex", "age")
 MIN_PATIENTS = 20
@@ -247,15 +248,37 @@ def worst_gap(
 
     values = gaps(np.ones((cases.n, 1)))[:, 0]
     value = float(values[worst])
-    drawn = np.concatenate([gaps(weights) for weights in bootstrap_weights(cases.patient, resamples, seed)], axis=1)
+    drawn: Floats
+    if metric == "accuracy" and cases.patients >= MANY_PATIENTS:
+        drawn = _accuracy_gaps_of_many(cases, groups, values, resamples, seed)
+    else:
+        drawn = np.concatenate([gaps(weights) for weights in bootstrap_weights(cases.patient, resamples, seed)], axis=1)
     defined = np.isfinite(drawn).all(axis=0)
-    if not np.isfinite(values).all() or defined.sum() < MIN_DEFINED * len(defined):
+    if not np.isfinite(values).all() or defined.mean() < MIN_DEFINED:
         return Interval(value, nan, nan)
     sizes = [[effective_patients(cases.patient[side]) for side in (own, ~own)] for own in groups]
     scales = np.sqrt([1 / own + 1 / others for own, others in sizes])
     lowest = ((values[:, None] - drawn[:, defined]) / scales[:, None]).max(axis=0)
     reach = float(np.quantile(lowest, LEVEL) * scales[worst])
     return Interval(value, value - reach, value + reach) if reach > 0 else Interval(value, nan, nan)
+
+
+def _accuracy_gaps_of_many(
+    cases: LabeledCases, groups: list[NDArray[np.bool_]], values: Floats, resamples: int, seed: int
+) -> Floats:
+    """Gaps (groups, resamples) as a bootstrap of many patients has them: normal, correlated as patients make them.
+
+    The influence of a film on a gap is that on the mean of its side; see `cxr.evaluation.standard_errors`.
+    """
+    influence = []
+    for own in groups:
+        correct = cases.correct.astype(float)
+        for side, sign in ((own, 1), (~own, -1)):
+            correct[side] = sign * (correct[side] - correct[side].mean()) / side.sum()
+        influence.append(np.bincount(cases.patient, correct))
+    of_patients = np.stack(influence)
+    rng = np.random.default_rng(seed)
+    return rng.multivariate_normal(values, of_patients @ of_patients.T, resamples, method="eigh").T
 
 
 def _sentence(column: str, metric: str, worst: Subgroup, gap: Interval, compared: int) -> str:

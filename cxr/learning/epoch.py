@@ -21,6 +21,9 @@ from cxr.learning.optimization import balanced_weights, source_weights
 from cxr.registry.recipe import Recipe
 
 
+AHEAD = 2  # threads that augment the next batches
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingInputs:
     """The part of a network that is trained, and its inputs: features of the frozen backbone, or images."""
@@ -42,7 +45,8 @@ class EpochBatches(keras.utils.PyDataset):
         targets: NDArray[np.float32],
         sources: NDArray[np.object_],
     ) -> None:
-        workers = max(1, inputs.augmented.processes if inputs.augmented else 1)
+        # Keras makes batches ahead of the steps from two workers on; with one, each step waits for its batch.
+        workers = max(AHEAD, inputs.augmented.processes) if inputs.augmented else 1
         super().__init__(workers=workers, max_queue_size=4 * workers)
         self.settings = recipe.training
         self.inputs = inputs

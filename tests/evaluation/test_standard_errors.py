@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation import subgroups
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.intervals import bootstrap_weights
 from cxr.evaluation.metric_intervals import BIASED, metric_intervals, proportions
 from cxr.evaluation.metrics import metric_values
 from cxr.evaluation.standard_errors import MANY_PATIENTS, ranking_influence, standard_errors
+from cxr.evaluation.subgroups import worst_gap
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -56,3 +58,14 @@ def test_intervals_of_many_patients_draw_nothing(drawn):
     assert {name for name, interval in found.items() if not interval.known} == set(BIASED)
     for interval in found.values():
         assert not interval.known or interval.low <= interval.value <= interval.high
+
+
+def test_the_gap_of_the_worst_of_many_is_that_of_a_bootstrap(drawn, monkeypatch):
+    table = drawn(TWO, films=2000)
+    cases = labeled_cases(table.assign(patient=np.arange(2000) // 2), TWO, 0.6)
+    groups = [np.arange(2000) % 3 == k for k in range(3)]
+    by_bootstrap = worst_gap(cases, groups, 1, "accuracy", 4000, seed=0)
+    monkeypatch.setattr(subgroups, "MANY_PATIENTS", 1000)
+    found = worst_gap(cases, groups, 1, "accuracy", 4000, seed=0)
+    assert found.value == by_bootstrap.value
+    assert found.high - found.low == pytest.approx(by_bootstrap.high - by_bootstrap.low, rel=0.05)
