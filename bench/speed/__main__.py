@@ -1,6 +1,6 @@
 """Everything that is measured against something, as one table: bench/results.md.
 
-    python -m bench.speed [--only reading,trunk,...] [--rounds 9]
+    python -m bench.speed [--only one_film,trunk,...] [--rounds 9] [--out FILE]
 
 Needs the packages of requirements-bench.txt and a VGG16 model on the shelf (the one that comes with the project).
 `make bench` does it all. Measure on an idle machine; a part takes minutes, all of it about an hour on two cores.
@@ -43,11 +43,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
     device = find_device()
     lines = [
-        f"Measured on {device.name}, {device.precision}. Medians with ranges; a ratio is the contender's median over "
-        "ours.",
+        f"Measured on {device.name} with {instructions()}, {device.precision}, by `python -m bench.speed --only "
+        f"{asked.only} --rounds {asked.rounds}` in one run. Medians with ranges; a ratio is the contender's median "
+        "over ours.",
         "",
         "| work | contender | time | against ours |",
         "|---|---|---|---|",
@@ -56,7 +58,14 @@ def main() -> None:
         for row in PARTS[part](asked.rounds):
             lines.append(f"| {row.work} | {row.contender} | {row.took} | {row.ratio} |")
             print(lines[-1], flush=True)
-    RESULTS.write_text("# Speed, measured\n\n" + "\n".join(lines) + "\n", "utf-8")
+    asked.out.write_text("# Speed, measured\n\n" + "\n".join(lines) + "\n", "utf-8")
+
+
+def instructions() -> str:
+    """The instructions of this processor that multiply bfloat16 or 8-bit integers, in words."""
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    names = {"avx512_bf16": "AVX512-BF16", "avx512_vnni": "AVX512-VNNI", "amx_bf16": "AMX-BF16", "amx_int8": "AMX-INT8"}
+    return ", ".join(name for flag, name in names.items() if flag in flags) or "neither of AVX512-BF16 and AMX"
 
 
 def engines() -> Engines:
