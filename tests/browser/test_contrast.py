@@ -1,4 +1,7 @@
-"""In both themes, texts have enough contrast (WCAG AA: 4.5, and 3 where large), and axe-core finds nothing serious."""
+"""In both themes, texts have enough contrast (WCAG AA: 4.5, and 3 where large), and axe-core finds nothing serious.
+
+Every page is opened by its own address, on a server with a model and a dataset.
+"""
 
 import re
 from urllib.parse import quote
@@ -6,6 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page
 
+from cxr import DISCLAIMER
 from tests.support.accessibility import serious_findings
 from tests.support.browser import settled
 from tests.support.server import Server
@@ -107,6 +111,8 @@ def test_every_text_has_enough_contrast(page: Page, unchanged_server: Server, pl
             break
         page.wait_for_timeout(500)  # what is new on a page fades in
     assert texts > 5
+    assert page.get_by_text(DISCLAIMER).count() > 0
+    assert page.locator('[data-testid="stAlertContentError"]').count() == 0
     assert not faint, "\n".join(faint)
     findings = serious_findings(page)
     assert not findings, "\n".join(findings)

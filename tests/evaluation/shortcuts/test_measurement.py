@@ -48,7 +48,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture
 def first_80(drawn: Dataset, tmp_path: Path) -> Dataset:
     """The first 80 films of that dataset, in a folder of this test alone."""
-    folder = shutil.copytree(drawn.table["root"].iat[0], tmp_path / "set")
+    folder = shutil.copytree(str(drawn.table["root"].iat[0]), tmp_path / "set")
     films = Dataset.open(folder).with_column("role", "")
     return films.where(np.arange(len(films)) < 80)
 
