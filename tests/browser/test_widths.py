@@ -88,7 +88,7 @@ def open_part(page: Page, place: str) -> None:
         page.locator(".viewer[data-shows]").wait_for()
     elif place == "train, new":
         page.get_by_text(NEW).click()
-        page.get_by_text(NOT_CHOSEN).first.wait_for()  # while the page is drawn anew, it may be there twice
+        page.get_by_text(NOT_CHOSEN).first.wait_for()
     elif place == "train, study":
         page.get_by_text(NEW_STUDY, exact=True).click()
         page.get_by_text(NOT_CHOSEN).first.wait_for()

@@ -1,5 +1,7 @@
 """A stored model fitted to local X-rays: the new model, its card, and what is left out."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,10 @@ from cxr.evaluation.scores import probabilities_of, read_films, read_scores
 from cxr.inference.loading import load_classifier
 from cxr.jobs.local_fit import FitSettings, fit_model
 from cxr.registry import registry
+from cxr.registry.card import ModelDraft
 from cxr.registry.verification import load_verified
 from tests.support.datasets import raises_code
+from tests.support.small_models import CLASSES, TABLE, random_arrays, small_recipe
 
 SPECIFIC = FitSettings(OperatingTarget(TargetKind.SPECIFICITY, 0.8))
 
@@ -20,9 +24,27 @@ def silent(done, total, what=""):
     pass
 
 
-def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is_unchanged(stored, phantoms, home):
-    before = stored("tiny")
-    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
+@pytest.fixture(scope="module")
+def fitted_once(tmp_path_factory, phantoms):
+    """A home with a model of weights at random and its fit, not to be changed; the card of the one, the report."""
+    home = tmp_path_factory.mktemp("fitted") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_HOME", str(home))
+        recipe = small_recipe()
+        draft = ModelDraft(name="tiny", classes=CLASSES)
+        before = registry.store(registry.NewModel(draft, recipe, random_arrays(recipe), TABLE))
+        return home, before, fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
+
+
+@pytest.fixture
+def fitted(fitted_once, home):
+    """The card before and the report of that fit, in a home of this test alone."""
+    shutil.copytree(fitted_once[0], home, dirs_exist_ok=True)
+    return fitted_once[1:]
+
+
+def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is_unchanged(fitted, phantoms):
+    before, report = fitted
     assert registry.get_card("tiny") == before
     card = registry.get_card("fitted")
     assert card.local_fit == report.record
@@ -40,9 +62,8 @@ def test_the_fitted_model_reads_local_x_rays_as_its_card_says_and_the_old_one_is
     assert share == pytest.approx(0.8, abs=0.12)
 
 
-def test_the_card_shows_the_fit(stored, phantoms, home, cxr):
-    stored("tiny")
-    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
+def test_the_card_shows_the_fit(fitted, cxr):
+    _, report = fitted
     code, out, _ = cxr("models", "show", "fitted")
     assert code == 0
     assert "specificity of 80%" in out
@@ -50,10 +71,9 @@ def test_the_card_shows_the_fit(stored, phantoms, home, cxr):
     assert "Fitted to" not in cxr("models", "show", "tiny")[1]
 
 
-def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(stored, phantoms, home):
-    stored("tiny")
+def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(fitted):
+    _, report = fitted
     old = read_films(load_verified("tiny").evaluation)
-    report = fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
     stored_bytes = load_verified("fitted").evaluation
     new, scored = read_films(stored_bytes), read_scores(stored_bytes)
     assert set(old["path"]) <= set(new["path"])
@@ -67,9 +87,7 @@ def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(
         np.testing.assert_allclose(probabilities_of(kept, classes), expected, atol=2e-6)
 
 
-def test_films_of_the_training_are_left_out(stored, phantoms, home):
-    stored("tiny")
-    fit_model("tiny", "fitted", [str(phantoms)], SPECIFIC, silent)
+def test_films_of_the_training_are_left_out(fitted, phantoms):
     with raises_code("dataset.nothing-to-fit"):
         fit_model("fitted", "again", [str(phantoms)], SPECIFIC, silent)
 
