@@ -36,6 +36,7 @@ def fit_last_layer(layer: LastLayer, features: Floats, targets: NDArray[np.bool_
     X-rays and those with a finding weigh the same in total, as the shares of a collection are not those of a hospital.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     mean, spread = features.mean(axis=0), features.std(axis=0) + 1e-6
     z = (features - mean) / spread
@@ -53,7 +54,8 @@ def fit_last_layer(layer: LastLayer, features: Floats, targets: NDArray[np.bool_
         return float(value), np.concatenate([(z.T @ residual + 2 * penalty * kernel).ravel(), residual.sum(axis=0)])
 
     start = np.zeros(size * classes + classes)
-    best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    with threadpool_limits(1):  # on a busy machine its threads wait for each other far longer than they work
+        best = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
     change = best[: size * classes].reshape(size, classes) / spread[:, None]
     return LastLayer(layer.kernel + change, layer.bias + best[size * classes :] - mean @ change)
 
