@@ -126,7 +126,7 @@ def test_another_class_has_another_heatmap_and_the_report_follows_it(page: Page,
 def test_two_of_twenty_files_are_unreadable_and_the_rest_are_read(page: Page, server: Server) -> None:
     page.goto(server.url)
     drop(page, *((f"film-{n:02d}.png", png(n)) for n in range(18)), ("broken.png", b"no"), ("cut.png", png()[:400]))
-    page.get_by_text(re.compile("20 files: .*2 unreadable")).wait_for()
+    page.get_by_test_id("stMain").get_by_text(re.compile("20 files: .*2 unreadable")).wait_for()
     wait_for_heatmap(page)
     page.get_by_role("button", name="Next").click()
     page.get_by_text("2 of 20", exact=True).wait_for()

@@ -54,7 +54,7 @@ def test_datasets_are_chosen_on_the_page(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/train")
     settled(page)
     page.get_by_text(NEW).click()
-    expect(page.get_by_text(NOT_CHOSEN)).to_be_visible()
+    expect(page.get_by_text(NOT_CHOSEN).first).to_be_visible()
     page.get_by_role("combobox", name="Datasets").click()
     page.get_by_role("option", name="phantoms").click()
     page.keyboard.press("Escape")
