@@ -20,7 +20,6 @@ from cxr.learning.journal import Journal, StepProgress
 from cxr.learning.optimization import balanced_weights, source_weights
 from cxr.registry.recipe import Recipe
 
-
 AHEAD = 2  # threads that augment the next batches
 
 
