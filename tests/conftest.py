@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cxr.cli.app import main
-from cxr.core.access import require_sign_in
+from cxr.core.access import default_person, identify_with, require_sign_in
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.made_once import made_once
 from tests.support.training import carry_out, tiny_recipe
@@ -123,6 +123,7 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_sign_in_required_afterward() -> Iterator[None]:
-    """Takes back what a page of this test decided for the whole process."""
+    """Takes back what a page of this test decided for the whole process, and whom it named."""
     yield
     require_sign_in(False)
+    identify_with(default_person)

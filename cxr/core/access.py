@@ -141,11 +141,12 @@ SIGN_IN_REQUIRED = "CXR_SIGN_IN_REQUIRED"  # set by the dashboard in its own pro
 PersonResolver = Callable[[], Person]
 
 
-def _default_person() -> Person:
+def default_person() -> Person:
+    """Who acts where no person is named."""
     return UNIDENTIFIED if os.environ.get(SIGN_IN_REQUIRED) else LOCAL
 
 
-_resolver: ContextVar[PersonResolver] = ContextVar("person_resolver", default=_default_person)
+_resolver: ContextVar[PersonResolver] = ContextVar("person_resolver", default=default_person)
 
 
 def require_sign_in(required: bool) -> None:
