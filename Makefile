@@ -10,9 +10,10 @@ run: $(VENV)/.installed
 	@echo "The dashboard opens on http://127.0.0.1:$(PORT) (Ctrl-C stops it)."
 	@$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
+# Hundreds of processes are started: each takes the bytecode of those before it, and one thread for linear algebra.
 test: $(VENV)/.installed-dev lint chromium pacs
 	@echo "Running all tests ..."
-	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 stress: $(VENV)/.installed-dev
 	@echo "Reading hundreds of thousands of damaged images; this takes a while ..."
