@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MISSING = (
-    "The search compares with every X-ray, which takes longer. Install usearch: pip install -r {}, and build again."
+    "The search compares with every X-ray, which takes longer. For a faster one: pip install -r "
+    "requirements-search.txt, and build again."
 )
-REQUIREMENTS = "requirements-search.txt"
 CONNECTIVITY = 16  # neighbors of a direction in the graph
 EXPANSION_BUILD, EXPANSION_SEARCH = 128, 512  # candidates that are kept while it is built, and searched
 

@@ -10,6 +10,7 @@ import pytest
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.look_alikes import index as index_module
 from cxr.evaluation.look_alikes.build import build_index, index_of, precision_by_label
+from cxr.evaluation.look_alikes.graph import MISSING
 from cxr.evaluation.look_alikes.index import LookAlikeIndex, has_index, index_path, load_index
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference.loading import load_classifier
@@ -128,6 +129,8 @@ def test_many_x_rays_are_searched_in_parts_and_their_scale_is_that_of_a_sample(
     monkeypatch.setattr(index_module, "PART", 64)
     many = LookAlikeIndex.from_features("m@1", values, exact.texts, exact_up_to=100)
     assert many.is_slow
+    assert "requirements-search.txt" in MISSING
+    assert "{" not in MISSING
     assert not exact.is_slow
     assert many.directions.dtype == np.float16
     assert (len(many.usual), len(exact.usual)) == (150, 600)
