@@ -10,7 +10,7 @@ import pytest
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.look_alikes import index as index_module
 from cxr.evaluation.look_alikes.build import build_index, index_of, precision_by_label
-from cxr.evaluation.look_alikes.graph import MISSING
+from cxr.evaluation.look_alikes.graph import MISSING, NeighborGraph
 from cxr.evaluation.look_alikes.index import LookAlikeIndex, has_index, index_path, load_index
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference.loading import load_classifier
@@ -171,6 +171,8 @@ class TestWithGraph:
         many.save()
         (again,) = path.parent.glob("*.graph")  # the one before is gone
         assert again != graph
+        NeighborGraph.build(many.directions[:50].astype(np.float32)).save(again)  # of other X-rays
+        assert load_index("m@1", exact_up_to=1000).is_slow
         again.write_bytes(b"damaged")
         assert load_index("m@1", exact_up_to=1000).is_slow
         again.unlink()
