@@ -1,8 +1,8 @@
-"""How far P(finding) of the default model moves where a 16-bit image has hot pixels, a marker or a border.
+"""How far P(finding) of `vgg16-broad` moves where a 16-bit image has hot pixels, a marker or a border.
 
     python bench/gray_range.py --data FOLDER [--films 12]
 
-FOLDER holds the datasets of the default model's training; its validation images are read, so many of each dataset.
+FOLDER holds the datasets of its training; its validation images are read, so many of each dataset.
 Each is written into 16 bits (1,000 + 180 times its gray level), changed, and shown by percentiles: 0 is the range from
 minimum to maximum. `moved` compares with the unchanged 16-bit image shown in the same way, `from 8 bits` with the
 8-bit image itself; "inner" counts no pixel of the outer twentieths. A table before has the share of the training and
@@ -30,11 +30,11 @@ from cxr.films.gray_range import inner, sampled_range  # noqa: E402
 from cxr.inference.classifier import Classifier  # noqa: E402
 from cxr.inference.loading import load_classifier  # noqa: E402
 from cxr.registry import registry  # noqa: E402
-from cxr.registry.default_model import default_name  # noqa: E402
 
 RANGES = {"0": (0, 0.0), "0.5": (0.5, 0.0), "1": (1, 0.0), "0.5 inner": (0.5, 0.05)}  # percent, margin
 PARTS = (0.25, 0.5, 1)
 HIGHEST = 65535
+MODEL = "vgg16-broad"
 
 Stored = NDArray[np.uint16]
 
@@ -68,7 +68,7 @@ def tail(image: NDArray[np.uint8]) -> float:
 
 def print_changes(gray: Sequence[NDArray[np.uint8]]) -> None:
     """Prints how far P(finding) moves by each change, with each range."""
-    classifier = load_classifier(precision="float32")
+    classifier = load_classifier(MODEL, "float32")
     stored = [(1000 + 180 * pixels.astype(np.uint16)).astype(np.uint16) for pixels in gray]
     reference = findings(classifier, gray)
     print(f"{len(gray)} validation images")
@@ -86,8 +86,8 @@ def print_changes(gray: Sequence[NDArray[np.uint8]]) -> None:
 
 
 def films_of(data: Path, most: int, roles: Sequence[str]) -> list[Path]:
-    """The files of the default model's images in these roles that are in the folder, so many of each dataset."""
-    films = read_films(registry.evaluation_path(default_name() or ""))
+    """The files of the model's images in these roles that are in the folder, so many of each dataset."""
+    films = read_films(registry.evaluation_path(MODEL))
     chosen = films[films["role"].isin(roles)]
     files = [data / dataset / path for dataset, path in zip(chosen["dataset"], chosen["path"], strict=True)]
     places = chosen.assign(file=files)

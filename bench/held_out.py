@@ -23,7 +23,7 @@ from cxr.evaluation.cases import labeled_cases  # noqa: E402
 from cxr.evaluation.intervals import Interval, wilson_interval  # noqa: E402
 from cxr.evaluation.metric_intervals import metric_intervals  # noqa: E402
 from cxr.evaluation.scores import probabilities_of, read_scores  # noqa: E402
-from cxr.registry import default_model, registry  # noqa: E402
+from cxr.registry import registry  # noqa: E402
 from cxr.registry.card import Card  # noqa: E402
 
 CHILDREN, HEALTHY_ADULTS = "kermany", "nih-adult"
@@ -32,7 +32,7 @@ CHILDREN, HEALTHY_ADULTS = "kermany", "nih-adult"
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=default_model.default_name())
+    parser.add_argument("--model", default="vgg16-broad")
     parser.add_argument("--role", choices=("test", "val"), default="test")
     options = parser.parse_args()
     card = registry.get_card(options.model)

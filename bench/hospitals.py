@@ -7,7 +7,7 @@ Each model reads at most so many X-rays of each source and side (healthy, ill), 
 that it was trained on its test X-rays, of another one all. A source without healthy X-rays is compared with the healthy
 adults of the sources that the model does not know, where there are any, else with those of its test set. SCORES is the
 table that a cross-validation by source has stored: each source as a model reads it that was trained without it, at the
-threshold of that model. Prints a Markdown table; FILE gets the same as JSON.
+threshold of that model. Prints a Markdown table; FILE gets the same as JSON, by model and source.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,10 @@ def main() -> None:
         rows += of_left_out(read_scores(options.left_out))
     print(table(rows))
     if options.out:
-        options.out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        by_model: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            by_model.setdefault(row.model.partition(" ")[0], {})[row.source] = asdict(row)
+        options.out.write_text(json.dumps(by_model, indent=1) + "\n")
 
 
 def frontal(dataset: Dataset) -> Dataset:

@@ -1,4 +1,4 @@
-"""Prepares the folders that the default model is trained on, where they differ from the collection as it is.
+"""Prepares the folders that vgg16-hospitals is trained on, where they differ from the collection as it is.
 
     python bench/training_data.py DATA OUT
 

@@ -19,14 +19,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leave_out.films import Films, read_films
+from bench.leave_out.films import EXPERIMENTS, FEWEST, Films, read_films
 from bench.leave_out.network import imagenet
 from bench.leave_out.training import Settings, Trainer
 from bench.leave_out.views import PLAIN, STRONG
 from cxr.core.ranking import roc_auc
-
-EXPERIMENTS = Path(__file__).with_name("experiments.json")
-FEWEST = 15  # films of a kind below which there is no AUC
 
 
 def main() -> None:

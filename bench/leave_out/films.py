@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIZE_PX = 224
+EXPERIMENTS = Path(__file__).with_name("experiments.json")
+FEWEST = 15  # films of a kind below which there is no figure
 DATASETS = ("kermany", "covid-chestxray", "nih-adult", "radiography", "covid-cxnet", "tuberculosis")
 CLASSES = ("normal", "bacterial", "viral", "covid19", "tuberculosis")
 GROUPS = {"pneumonia": (1, 2, 3), "other": (1, 2, 3, 4)}  # the classes that a coarser label may be
@@ -48,17 +50,21 @@ class Films:
         return np.isin(self.source, sources)
 
 
-def read_films(data: Path, boxes: NDArray[np.float32] | None = None) -> Films:
+def read_films(data: Path, boxes: NDArray[np.float32] | None = None, pixels: bool = True) -> Films:
     """All frontal X-rays below this folder that have a label, read by every processor of the machine.
 
     `boxes` has a part of each X-ray to read alone: top, bottom, left, right, as shares of its sides; NaN: all of it.
+    Without `pixels`, what is known of them alone.
     """
     table = pd.concat([_manifest(data / name) for name in DATASETS], ignore_index=True)
     table = table[~table["view"].isin(OTHER_VIEWS) & (table["label"] != "not-a-chest-xray")].reset_index(drop=True)
-    paths = [str(data / path) for path in table["path"]]
+    paths = [str(data / path) for path in table["path"]] if pixels else []
     parts = np.full((len(table), 4), np.nan, np.float32) if boxes is None else boxes
     with ProcessPoolExecutor() as pool:
-        pixels = np.stack(list(pool.map(_read, paths, parts, chunksize=64)))
+        rows = [
+            np.zeros((0, SIZE_PX, SIZE_PX), np.uint8),
+            *(row[None] for row in pool.map(_read, paths, parts, chunksize=64)),
+        ]
     targets = np.zeros((len(table), len(CLASSES)), np.float32)
     for row, label in enumerate(table["label"]):
         targets[row, list(GROUPS.get(label, (CLASSES.index(label),) if label in CLASSES else ()))] = 1
@@ -67,7 +73,7 @@ def read_films(data: Path, boxes: NDArray[np.float32] | None = None) -> Films:
         [_share(patient or path) for patient, path in zip(table["patient_id"], table["path"], strict=True)]
     )
     label, source, path = (table[name].to_numpy(str) for name in ("label", "source", "path"))
-    return Films(pixels, path, label, source, targets, (shares < VALIDATION) & ~test, test)
+    return Films(np.concatenate(rows), path, label, source, targets, (shares < VALIDATION) & ~test, test)
 
 
 def _manifest(folder: Path) -> pd.DataFrame:

@@ -39,6 +39,14 @@ class ImageFeatures:
     last: int  # how many of the features, the last ones, are of the last block
 
     @property
+    def digest(self) -> str:
+        """A text that differs where the backbone, the X-rays by their bytes, or what is known of them does.
+
+        The features follow from these, up to rounding, so they take no part.
+        """
+        return f"{self.backbone} {self.films.digest}"
+
+    @property
     def last_block(self) -> NDArray[np.float32]:
         """The features of the backbone's last block, which know most of what is seen and least of how."""
         return self.values[:, -self.last :]

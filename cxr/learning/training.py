@@ -78,7 +78,7 @@ class PreparedTraining:
         best = training_history.best_epoch(history, self.recipe.training.best)
         load_best(self.model, best + 1, journal)
         if self.recipe.training.half:
-            round_to_half(self.network.model.weights)
+            round_to_half(self.network.model.weights, self.recipe.training.half_bits)
         films, inputs = self.films, self.batches.inputs
         probabilities = np.exp(_log_probabilities(inputs, films.held_out))
         dataset, weights = films.dataset, self.starting_weights

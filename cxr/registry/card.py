@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,6 +24,7 @@ WEIGHTS, RECIPE, CARD, EVALUATION = MEMBERS = ("weights.npz", "recipe.toml", "ca
 OPTIONAL = SHORTCUTS, INPUT_CHECK, INT8 = ("shortcuts.json", "gate.npz", "int8.npz")  # members that a model may have
 NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 MAX_STATEMENT_BYTES = 100_000
+CACHED = 64  # cards: a page asks for each many times whenever it is drawn
 SHA256 = r"^[0-9a-f]{64}$"
 
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -203,8 +205,9 @@ def model_files(card: Card) -> tuple[str, ...]:
     return (*MEMBERS, *(name for name in OPTIONAL if card.digests[name]))
 
 
+@lru_cache(maxsize=CACHED)
 def parse_card(data: bytes) -> Card:
-    """The card in these bytes; RegistryError if it is not valid."""
+    """The card in these bytes, shared by all who ask, to be read only; RegistryError if it is not valid."""
     try:
         return Card.model_validate_json(data)
     except ValidationError as error:

@@ -15,6 +15,7 @@ from cxr.registry.card import NAME
 from cxr.registry.stored_models import cards, get_card, registry_lock
 
 FILE = "default.json"
+SHIPPED = ("vgg16-hospitals", "vgg16-broad")  # that come with the project, the better one first
 
 
 def default_name() -> str | None:
@@ -53,14 +54,15 @@ def roll_back() -> str:
 def read_history() -> list[str]:
     """Names of the models that were promoted and still exist, the default last.
 
-    If none ever was, as in a fresh copy of the project, the model stored first is the default. A file that cannot
-    be read counts as none; promoting a model writes it again.
+    If none ever was, as in a fresh copy of the project, the default is the first of `SHIPPED` that is there, else the
+    model stored first. A file that cannot be read counts as none; promoting a model writes it again.
     """
     try:
         promoted = json.loads((models_dir() / FILE).read_text("utf-8"))["history"]
         existing = [name for name in promoted if re.fullmatch(NAME, name) and (models_dir() / name).is_dir()]
     except FileNotFoundError:
-        return [card.name for card in cards()[-1:]]
+        names = [card.name for card in cards()]
+        return [next((name for name in SHIPPED if name in names), names[-1])] if names else []
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
     return [name for name, _ in groupby(existing)]

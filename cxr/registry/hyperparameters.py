@@ -77,6 +77,7 @@ _LABELS = {  # where the stored name is not the word of the field
     "training.min_delta": "Minimum improvement",
     "training.stop_at_accuracy": "Stop at accuracy",
     "training.half": "Save as float16",
+    "training.half_bits": "Fraction bits of float16",
     "training.seed": "Random seed",
     "decision.rule": "Threshold rule",
     "decision.sensitivity": "Target sensitivity",

@@ -179,6 +179,12 @@ class TrainingSettings(RecipeSection):
     )
     stop_at_accuracy: float = Field(0.0, ge=0, le=1, description="Stop at this training accuracy; 0: never.")
     half: bool = Field(False, description="Save the weights as float16; the model is evaluated with them.")
+    half_bits: int = Field(
+        10,
+        ge=3,
+        le=10,
+        description="With half: bits of each weight's fraction; fewer make smaller archives.",
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: the fastest that the hardware supports."
     )

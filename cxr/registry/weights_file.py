@@ -28,6 +28,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 MAX_BYTES = 4_000_000_000  # of a file's arrays together; a checkpoint of VGG19 with its optimizer has 1.7
 MAX_LIST_BYTES = 1_000_000  # of the list of a file's arrays
 LARGE = 2**12  # elements, from which an array is worth storing as float16
+HALF_BITS = 10  # of the fraction of a float16
 _ENDING = ".npy"
 _READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -170,12 +171,22 @@ def assign(variables: Any, arrays: Arrays) -> None:
         variable.assign(arrays[variable.path].astype(variable.dtype))
 
 
-def round_to_half(variables: Any) -> None:
-    """Round large variables to values that float16 can hold; small ones, such as the head's, stay as they are."""
+def round_to_half(variables: Any, bits: int = HALF_BITS) -> None:
+    """Round large variables to values that float16 can hold; small ones, such as the head's, stay as they are.
+
+    With fewer bits of their fractions, the file is as long, and shorter once it is packed.
+    """
     for variable in variables:
         array = np.asarray(variable)
         if array.size >= LARGE:
-            variable.assign(array.astype(np.float16).astype(array.dtype))
+            variable.assign(_with_bits(array, bits).astype(np.float16).astype(array.dtype))
+
+
+def _with_bits(array: NDArray[Any], bits: int) -> NDArray[np.float32]:
+    """The values rounded to so many bits of their fractions, of which float32 has 23."""
+    dropped = 23 - bits
+    whole = array.astype(np.float32).view(np.uint32) + np.uint32(1 << (dropped - 1))
+    return np.asarray(whole & ~np.uint32((1 << dropped) - 1)).view(np.float32)
 
 
 def halved(arrays: Arrays) -> dict[str, NDArray[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +38,15 @@ def test_a_registry_that_came_with_a_model_uses_it_until_another_is_promoted(sto
     default_model.promote("another")
     assert default_model.default_name() == "another"
     assert default_model.roll_back() == "came-with-it"
+
+
+def test_of_the_models_that_come_with_the_project_the_better_one_is_the_default(stored: StoreModel, home: Path) -> None:
+    for name in ("mine", *reversed(default_model.SHIPPED)):
+        stored(name)
+    (home / "models/default.json").unlink()
+    assert default_model.default_name() == default_model.SHIPPED[0]
+    shutil.rmtree(home / "models" / default_model.SHIPPED[0])
+    assert default_model.default_name() == default_model.SHIPPED[1]
 
 
 def test_rolling_back_undoes_each_promotion_in_turn(stored: StoreModel) -> None:

@@ -93,6 +93,15 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
         "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "block3"},
         "training": {"class_weights": "by_source", "half": True, "views": 0},
     },
+    "vgg16-hospitals": {
+        "data": {"classes": ("normal", "bacterial", "viral", "covid19", "tuberculosis")},
+        "input": {"equalize": 1.0},
+        "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "all"},
+        "optimiser": {"rate": 3e-5, "head_rate": 10},
+        "training": {"epochs": 3, "steps_per_epoch": 400, "batch": 64, "views": 0},
+        "augmentation": {"random_filter": 0.5},
+        "decision": {"rule": "specificity", "specificity": 0.95},
+    },
     "vgg16-default": {
         "trunk": {"backbone": "vgg16", "weights": "imagenet", "train": "block5"},
         "augmentation": {"flip_horizontal": False, "flip_vertical": False},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from cxr.registry.weights_file import (
     halved,
     load_arrays,
     parse_arrays,
+    round_to_half,
     save_arrays,
     sha256,
     to_bytes,
@@ -72,6 +74,21 @@ def test_arrays_are_stored_in_half_precision_only_where_that_loses_nothing() -> 
         "few": "float32",
     }
     assert np.array_equal(written["exact"], exact)
+
+
+@pytest.mark.parametrize("bits", [10, 5])
+def test_large_weights_keep_so_many_bits_of_their_fractions_and_pack_the_better(bits: int) -> None:
+    drawn = np.random.default_rng(0).normal(size=LARGE).astype(np.float32)
+    large, small = keras.Variable(drawn), keras.Variable(drawn[:10])
+    round_to_half([large, small], bits)
+    kept = np.asarray(large)
+    np.testing.assert_array_equal(np.asarray(small), drawn[:10])
+    np.testing.assert_array_equal(kept, kept.astype(np.float16))
+    np.testing.assert_allclose(kept, drawn, rtol=2.0 ** -(bits + 1), atol=1e-7)
+    fraction = kept.view(np.uint32) & np.uint32((1 << 23) - 1)
+    assert not (fraction & np.uint32((1 << (23 - bits)) - 1)).any()
+    packed = [len(zlib.compress(values.astype(np.float16).tobytes())) for values in (kept, drawn)]
+    assert packed[0] < (0.8 if bits == 5 else 1.01) * packed[1]
 
 
 def test_arrays_return_from_a_file_as_they_were(tmp_path: Path, arrays: Arrays) -> None:
