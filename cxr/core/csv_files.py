@@ -31,7 +31,7 @@ def check_table_size(data: bytes) -> None:
     """TableTooLarge where reading the table in these bytes would take far more memory than they do."""
     if data.count(b",") + data.count(b"\n") + data.count(b"\r") > MAX_CELLS:
         raise TableTooLarge(f"it has more than {MAX_CELLS:,} cells")
-    text = io.StringIO(data[: 4 * MAX_HEAD + 4].decode("utf-8-sig", "replace"), newline="")
+    text = io.TextIOWrapper(io.BytesIO(data[: 4 * MAX_HEAD + 4]), "utf-8-sig", "replace", newline="")
     try:
         rows = (row for row in csv.reader(_bounded(text)) if row)
         for row, _ in zip(rows, range(2), strict=False):

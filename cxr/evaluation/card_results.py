@@ -9,8 +9,9 @@ import pandas as pd
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
+from cxr.evaluation.grouping import grouping_columns
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.subgroups import SubgroupMetrics, grouping_columns, subgroup_metrics
+from cxr.evaluation.subgroups import SubgroupMetrics, subgroup_metrics
 from cxr.registry.results import SUBGROUP_KEYS, EvaluationResults, ModelResults
 
 Band = tuple[float, float] | None

@@ -96,27 +96,34 @@ def labeled_cases(
     The band is that in which the model abstains at this threshold.
     A table without the column `patient` has one film for each patient.
     """
-    of_film = table["label"].to_numpy(object)
-    targets = labels.targets(of_film) > 0
+    place, names = distinct_values(table["label"])  # films are many, labels few
+    targets = (labels.targets(names) > 0)[place]
     known = targets.any(axis=1)
     if not known.any():
         raise DatasetError("The model knows none of these labels, so there is nothing to evaluate.", code="no-labels")
     films = table.iloc[np.flatnonzero(known)]
     probabilities = probabilities_of(films, labels.classes)
+    place = place[known]
     unknown = np.full(len(films), -1)
     return LabeledCases(
         labels=labels,
         threshold=threshold,
         films=films,
-        film_labels=of_film[known],
+        film_labels=names[place],
         probabilities=probabilities,
         targets=targets[known],
         predicted=labels.decide(probabilities, threshold),
-        binary_reference=unknown if labels.negative is None else labels.positive(of_film[known]),
+        binary_reference=unknown if labels.negative is None else labels.positive(names)[place],
         patient=_numbered(films["patient"]) if "patient" in films else np.arange(len(films)),
         left_out=int((~known).sum()),
         band=band,
     )
+
+
+def distinct_values(column: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.object_]]:
+    """For each row the place of its value among the distinct ones, which follow; a missing value is one of them."""
+    place, distinct = pd.factorize(column, use_na_sentinel=False)
+    return place, distinct.to_numpy(object)
 
 
 def _numbered(patients: Any) -> NDArray[np.int64]:

@@ -43,7 +43,7 @@ def binary_questions(cases: LabeledCases) -> tuple[BinaryQuestion, ...]:
         known = cases.binary_reference >= 0
         questions.append(
             BinaryQuestion(
-                positive_name(labels),
+                labels.finding,
                 labels.classes[labels.negative],
                 cases.film_labels[known],
                 cases.binary_reference[known] == 1,
@@ -65,15 +65,6 @@ def binary_questions(cases: LabeledCases) -> tuple[BinaryQuestion, ...]:
                 )
             )
     return tuple(questions)
-
-
-def positive_name(labels: LabelSpace) -> str:
-    """The name of everything but the negative class: a class, a group that holds all of them, or "any finding"."""
-    others = [name for k, name in enumerate(labels.classes) if k != labels.negative]
-    if len(others) == 1:
-        return others[0]
-    groups = (group for group, members in labels.groups.items() if set(others) <= set(members))
-    return next(groups, "any finding")
 
 
 @dataclass(frozen=True)

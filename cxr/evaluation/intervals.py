@@ -9,7 +9,7 @@ measures how often each holds the truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import inf, isfinite, log, nan, sqrt
 from typing import Annotated, Any
@@ -52,6 +52,12 @@ class Interval:
     def as_dict(self) -> dict[str, float | None]:
         """Ready for JSON: a number that is not finite is null."""
         return {name: value if isfinite(value) else None for name, value in vars(self).items()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, float | None]) -> Interval:
+        """What `as_dict` has made; KeyError, TypeError or ValueError where it is something else."""
+        bounds = (stored[name] for name in ("value", "low", "high"))
+        return cls(*(nan if bound is None else float(bound) for bound in bounds))
 
 
 UNKNOWN = Interval(nan, nan, nan)

@@ -26,7 +26,7 @@ from cxr.evaluation.intervals import (
     ratio_interval,
 )
 from cxr.evaluation.metrics import Floats, decision_metrics, ranking_metrics, ratio, score_metrics
-from cxr.evaluation.standard_errors import MANY_PATIENTS, standard_errors
+from cxr.evaluation.standard_errors import MANY_PATIENTS, MetricEstimate, decision_errors, score_estimates
 
 Films = NDArray[np.bool_]
 
@@ -47,7 +47,9 @@ def metric_intervals(
 
 def score_intervals(cases: LabeledCases, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Interval]:
     """Those of `metric_intervals` that no threshold changes."""
-    return _with_intervals(cases, score_metrics, {}, (resamples, seed))
+    if cases.patients >= MANY_PATIENTS:
+        return _of_many(cases, score_estimates(cases))
+    return _of_resamples(cases, score_metrics, {}, (resamples, seed))
 
 
 def decision_intervals(
@@ -56,7 +58,13 @@ def decision_intervals(
     """Those of `metric_intervals` that depend on the decisions."""
     counted = proportion_intervals(cases)
     counted |= _likelihood_ratios(counted, prevalence) if "binary.sensitivity" in counted else {}
-    return _with_intervals(cases, partial(decision_metrics, prevalence=prevalence), counted, (resamples, seed))
+    metrics = partial(decision_metrics, prevalence=prevalence)
+    if cases.patients < MANY_PATIENTS:
+        return _of_resamples(cases, metrics, counted, (resamples, seed))
+    values, errors = _values(cases, metrics), decision_errors(cases)
+    estimates = {name: MetricEstimate(value, errors[name]) for name, value in values.items() if name not in counted}
+    found = _of_many(cases, estimates)
+    return {name: _counted(value, counted[name]) if name in counted else found[name] for name, value in values.items()}
 
 
 def proportion_intervals(cases: LabeledCases) -> dict[str, Interval]:
@@ -67,35 +75,46 @@ def proportion_intervals(cases: LabeledCases) -> dict[str, Interval]:
     }
 
 
-def _with_intervals(
+def _values(cases: LabeledCases, metrics: Callable[[LabeledCases, Floats], dict[str, Floats]]) -> dict[str, float]:
+    return {name: float(value[0]) for name, value in metrics(cases, np.ones((cases.n, 1))).items()}
+
+
+def _counted(value: float, interval: Interval) -> Interval:
+    return Interval(value, interval.low, interval.high)
+
+
+def _of_many(cases: LabeledCases, estimates: Mapping[str, MetricEstimate]) -> dict[str, Interval]:
+    """The intervals of metrics of many patients, from their standard errors."""
+    support = _support(cases)
+    intervals = {}
+    for name, (value, error) in estimates.items():
+        own = logit_interval_of_error(value, error, support[name]) if name in support else None
+        intervals[name] = own or normal_interval(value, error)
+    return {name: Interval(each.value, nan, nan) if name in BIASED else each for name, each in intervals.items()}
+
+
+def _of_resamples(
     cases: LabeledCases,
     metrics: Callable[[LabeledCases, Floats], dict[str, Floats]],
     counted: Mapping[str, Interval],
     resampling: tuple[int, int],
 ) -> dict[str, Interval]:
-    """The metrics with their intervals: the counted ones, and those from resamples, or of many patients from errors."""
-    values = {name: float(value[0]) for name, value in metrics(cases, np.ones((cases.n, 1))).items()}
+    """The metrics with their intervals: the counted ones, and those from resamples of patients."""
+    drawn = [metrics(cases, weights) for weights in bootstrap_weights(cases.patient, *resampling)]
     support = _support(cases)
-    if cases.patients >= MANY_PATIENTS:
-        errors = standard_errors(cases, of_scores="brier" in values, of_decisions="mcc" in values)
-    else:
-        drawn = [metrics(cases, weights) for weights in bootstrap_weights(cases.patient, *resampling)]
-        samples = {name: np.concatenate([block[name] for block in drawn]) for name in values}
     intervals = {}
-    for name, value in values.items():
+    for name, value in _values(cases, metrics).items():
         if name in BIASED:
             intervals[name] = Interval(value, nan, nan)
         elif name in counted:
-            intervals[name] = Interval(value, counted[name].low, counted[name].high)
-        elif cases.patients >= MANY_PATIENTS:
-            error = errors[name]
-            own = logit_interval_of_error(value, error, support[name]) if name in support else None
-            intervals[name] = own or normal_interval(value, error)
-        elif name in support:
-            intervals[name] = logit_interval(value, samples[name], support[name])
+            intervals[name] = _counted(value, counted[name])
         else:
-            bootstrap = percentile_interval(value, samples[name])
-            intervals[name] = bootstrap if bootstrap.low < bootstrap.high else Interval(value, nan, nan)
+            samples = np.concatenate([block[name] for block in drawn])
+            if name in support:
+                intervals[name] = logit_interval(value, samples, support[name])
+            else:
+                bootstrap = percentile_interval(value, samples)
+                intervals[name] = bootstrap if bootstrap.low < bootstrap.high else Interval(value, nan, nan)
     return intervals
 
 

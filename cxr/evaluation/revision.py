@@ -20,7 +20,7 @@ from cxr.registry.hyperparameters import changes
 from cxr.registry.recipe import Recipe
 from cxr.registry.verification import StoredModel, load_verified
 
-OPEN = ("decision.rule", "decision.sensitivity", "decision.sure")
+OPEN = ("decision.rule", "decision.sensitivity", "decision.specificity", "decision.sure")
 
 
 def revise(name: str, new: str, overrides: Iterable[str]) -> Card:

@@ -43,19 +43,33 @@ def read_films(source: Path | bytes) -> pd.DataFrame:
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
         check_table_size(data)
-        names = pd.read_csv(io.BytesIO(data), nrows=0).columns
-        missing = {name: [""] for name in names if name.startswith(PREFIX)}
-        texts = dict.fromkeys(TEXT_COLUMNS, str)
-        table = pd.read_csv(io.BytesIO(data), keep_default_na=False, na_values=missing, dtype=texts)
+        table = _parsed(data)
     except (OSError, ValueError) as error:
         raise DatasetError("The stored scores cannot be read.", code="scores-unreadable") from error
-    for column in set(texts) & set(table):
+    for column in set(TEXT_COLUMNS) & set(table):
         escaped = table[column].str.startswith("'")
         if escaped.any():
             table.loc[escaped, column] = table.loc[escaped, column].map(original_cell)
     if absent := REQUIRED_COLUMNS - set(table):
         raise DatasetError(f"The stored scores lack the columns {', '.join(sorted(absent))}.", code="scores-unreadable")
     return table
+
+
+def _parsed(data: bytes) -> pd.DataFrame:
+    """The CSV file's table; an empty cell is a text, and a missing probability."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    names = pd.read_csv(io.BytesIO(data), nrows=0).columns
+    types = dict.fromkeys(TEXT_COLUMNS, pa.string()) | {n: pa.float64() for n in names if n.startswith(PREFIX)}
+    table = csv.read_csv(
+        pa.py_buffer(data),
+        parse_options=csv.ParseOptions(newlines_in_values=True),
+        convert_options=csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=False),
+    )
+    if len(set(table.column_names)) < table.num_columns:
+        raise ValueError("two columns have the same name")
+    return table.to_pandas()
 
 
 def probabilities_of(table: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ Obuchowski has them (1997). Of 100,000 films this takes a fraction of a second, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from cxr.evaluation.metrics import (
     Floats,
     binary_metrics_of,
     binary_outcomes,
+    calibration_metrics,
     class_metrics_of,
     decision_cells,
 )
@@ -27,89 +29,59 @@ from cxr.evaluation.metrics import (
 MANY_PATIENTS = 10_000  # from which on intervals are made of these; tests compare both at fewer
 STEP = 1e-4  # of the films, by which a count is changed to see what it does to a metric
 
-Influence = dict[str, Floats]  # by metric: of each film
+
+class MetricEstimate(NamedTuple):
+    """A metric and its standard error, which is NaN where it has none."""
+
+    value: float
+    error: float = nan
 
 
-def standard_errors(cases: LabeledCases, of_scores: bool, of_decisions: bool) -> dict[str, float]:
-    """The standard error of each metric of `score_metrics` and `decision_metrics`, by its flat name.
+class Ranking(NamedTuple):
+    """The AUC and the average precision, and the influence of each film on them; NaN where one side has no films."""
 
-    Not of shares of films, which have intervals of their own, nor of calibration errors, which have none. NaN where a
-    metric is not defined.
-    """
-    influence = _of_scores(cases) if of_scores else {}
-    errors = {name: _error(values, cases.patient) for name, values in influence.items()}
-    return errors | (_errors_of_decisions(cases) if of_decisions else {})
+    auc: float
+    average_precision: float
+    of_auc: Floats
+    of_precision: Floats
 
 
-def _error(influence: Floats, patient: NDArray[np.int64]) -> float:
-    return float(np.sqrt((np.bincount(patient, influence) ** 2).sum()))
-
-
-def ranking_influence(score: Floats, truth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """The influence of each film on the AUC and on the average precision; NaN where one side has no films."""
-    order = np.argsort(score)
-    score, positive = score[order], truth[order]
-    films, positives = len(score), int(positive.sum())
-    if positives in (0, films):
-        return np.full(films, np.nan), np.full(films, np.nan)
-    starts = np.flatnonzero(np.diff(score, prepend=-np.inf))  # films of one score come together
-    tie = np.repeat(np.arange(len(starts)), np.diff(starts, append=films))
-    own = np.add.reduceat(positive.astype(float), starts)
-    others = np.diff(starts, append=films) - own
-    negatives = films - positives
-    below = (np.cumsum(others) - others / 2) / negatives  # of a positive film, the share of negatives below it
-    above = (positives - np.cumsum(own) + own / 2) / positives  # of a negative film, the share of positives above it
-    auc = float(own @ below) / positives
-    of_auc = np.where(positive, (below[tie] - auc) / positives, (above[tie] - auc) / negatives)
-    hits = positives - np.cumsum(own) + own  # positives that score as high or higher
-    called = films - starts
-    precision = hits / called
-    average = float(own @ precision) / positives
-    # A film also changes the precision at every positive film that scores as low or lower.
-    as_hit = np.cumsum(own * (called - hits) / called**2) / positives
-    as_false_alarm = np.cumsum(own * hits / called**2) / positives
-    of_precision = np.where(positive, (precision[tie] - average) / positives + as_hit[tie], -as_false_alarm[tie])
-    unsorted = np.empty((2, films))
-    unsorted[:, order] = of_auc, of_precision
-    return unsorted[0], unsorted[1]
-
-
-def _of_scores(cases: LabeledCases) -> Influence:
+def score_estimates(cases: LabeledCases) -> dict[str, MetricEstimate]:
+    """Every metric of `score_metrics` with its standard error; a calibration error has none."""
     single, names = np.flatnonzero(cases.has_single_class), cases.labels.classes
-    p, targets = cases.probabilities[single], cases.targets[single]
-    ranks = [ranking_influence(p[:, k], targets[:, k]) for k in range(len(names))]
-    defined = [auc for auc, _ in ranks if np.isfinite(auc).all()]
-    micro, _ = ranking_influence(p.ravel(), targets.ravel())
+    p, targets, patient = cases.probabilities[single], cases.targets[single], cases.patient[single]
+    ranks = [ranking(p[:, k], targets[:, k]) for k in range(len(names))]
+    defined = [rank for rank in ranks if isfinite(rank.auc)]
+    micro = ranking(p.ravel(), targets.ravel(), precision=False)
+    unknown = np.full(len(single), nan)
     found = {
-        "macro_auc": np.mean(defined, axis=0) if defined else np.full(len(single), np.nan),
-        "micro_auc": micro.reshape(p.shape).sum(axis=1),
-        "brier": _of_mean(((p - targets) ** 2).sum(axis=1)),
-        **{f"auc.{name}": auc for name, (auc, _) in zip(names, ranks, strict=True)},
-        **{f"average_precision.{name}": value for name, (_, value) in zip(names, ranks, strict=True)},
+        "macro_auc": (
+            float(np.mean([rank.auc for rank in defined])) if defined else nan,
+            np.mean([rank.of_auc for rank in defined], axis=0) if defined else unknown,
+        ),
+        "micro_auc": (micro.auc, micro.of_auc.reshape(p.shape).sum(axis=1)),
+        **{f"auc.{name}": (rank.auc, rank.of_auc) for name, rank in zip(names, ranks, strict=True)},
+        **{
+            f"average_precision.{name}": (rank.average_precision, rank.of_precision)
+            for name, rank in zip(names, ranks, strict=True)
+        },
     }
-    influence = {name: _placed(values, single, cases.n) for name, values in found.items()}
-    if cases.labels.negative is None:
-        return influence
-    known = np.flatnonzero(cases.binary_reference >= 0)
-    score, truth = cases.binary_scores[known], cases.binary_reference[known] == 1
-    auc, precision = ranking_influence(score, truth)
-    binary = {"auc": auc, "average_precision": precision}
-    binary |= {"brier": _of_mean((score - truth) ** 2), "calibration_bias": _of_mean(score - truth)}
-    return influence | {f"binary.{name}": _placed(values, known, cases.n) for name, values in binary.items()}
+    of_classes = {name: MetricEstimate(value, _error(influence, patient)) for name, (value, influence) in found.items()}
+    errors = {"brier": _error_of_mean(((p - targets) ** 2).sum(axis=1), patient)}
+    if cases.labels.negative is not None:
+        known = np.flatnonzero(cases.binary_reference >= 0)
+        score, truth, patient = cases.binary_scores[known], cases.binary_reference[known] == 1, cases.patient[known]
+        auc, average_precision, of_auc, of_precision = ranking(score, truth)
+        of_classes["binary.auc"] = MetricEstimate(auc, _error(of_auc, patient))
+        of_classes["binary.average_precision"] = MetricEstimate(average_precision, _error(of_precision, patient))
+        errors["binary.brier"] = _error_of_mean((score - truth) ** 2, patient)
+        errors["binary.calibration_bias"] = _error_of_mean(score - truth, patient)
+    means = calibration_metrics(cases, np.ones((cases.n, 1)))
+    return of_classes | {name: MetricEstimate(float(value[0]), errors.get(name, nan)) for name, value in means.items()}
 
 
-def _of_mean(values: Floats) -> Floats:
-    return (values - values.mean()) / len(values) if len(values) else values
-
-
-def _placed(values: Floats, films: NDArray[np.int64], count: int) -> Floats:
-    """The influence of these films, among all, of which the others have none."""
-    placed = np.zeros(count)
-    placed[films] = values
-    return placed
-
-
-def _errors_of_decisions(cases: LabeledCases) -> dict[str, float]:
+def decision_errors(cases: LabeledCases) -> dict[str, float]:
+    """The standard error of each metric of `decision_metrics` that is made of counts; NaN where it is not defined."""
     cell, single = decision_cells(cases)
     classes = cases.labels.classes
     errors = _errors_of_counts(
@@ -122,6 +94,47 @@ def _errors_of_decisions(cases: LabeledCases) -> dict[str, float]:
     cells = _Cells(outcome[known], cases.patient[known], len(BINARY_OUTCOMES))
     binary = _errors_of_counts(cells, lambda counts: binary_metrics_of(counts, None))
     return errors | {f"binary.{name}": error for name, error in binary.items()}
+
+
+def _error(influence: Floats, patient: NDArray[np.int64]) -> float:
+    return float(np.sqrt((np.bincount(patient, influence) ** 2).sum()))
+
+
+def _error_of_mean(values: Floats, patient: NDArray[np.int64]) -> float:
+    return _error((values - values.mean()) / len(values), patient) if len(values) else 0.0
+
+
+def ranking(score: Floats, truth: NDArray[np.bool_], *, precision: bool = True) -> Ranking:
+    """The ranking metrics of these scores, equal to those of `ranking_metrics`; without `precision` the AUC alone."""
+    order = np.argsort(score)
+    in_order, positive = score[order], truth[order]
+    films, positives = len(score), int(np.count_nonzero(truth))
+    unknown = np.full(films, nan)
+    if positives in (0, films):
+        return Ranking(nan, 1.0 if positives else nan, unknown, unknown)
+    starts = np.flatnonzero(np.diff(in_order, prepend=-np.inf))  # films of one score come together
+    together = np.diff(starts, append=films)
+    own = np.add.reduceat(positive.astype(float), starts)
+    others = together - own
+    negatives = films - positives
+    # The films of one score that are positive have one influence, those that are negative another.
+    place = np.empty(films, np.intp)
+    place[order] = np.repeat(np.arange(len(starts)), together) + np.where(positive, 0, len(starts))
+    below = (np.cumsum(others) - others / 2) / negatives  # of a positive film, the share of negatives below it
+    above = (positives - np.cumsum(own) + own / 2) / positives  # of a negative film, the share of positives above it
+    auc = float(own @ below) / positives
+    of_auc = np.concatenate([(below - auc) / positives, (above - auc) / negatives])[place]
+    if not precision:
+        return Ranking(auc, nan, of_auc, unknown)
+    hits = positives - np.cumsum(own) + own  # positives that score as high or higher
+    called = films - starts
+    share = hits / called
+    average = float(own @ share) / positives
+    # A film also changes the precision at every positive film that scores as low or lower.
+    as_hit = np.cumsum(own * (called - hits) / called**2) / positives
+    as_false_alarm = np.cumsum(own * hits / called**2) / positives
+    of_precision = np.concatenate([(share - average) / positives + as_hit, -as_false_alarm])[place]
+    return Ranking(auc, average, of_auc, of_precision)
 
 
 class _Cells(NamedTuple):

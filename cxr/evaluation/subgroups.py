@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose, isfinite, nan
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.core.number_format import decimal, interval_range
 from cxr.evaluation.cases import LabeledCases
+from cxr.evaluation.grouping import group_names, in_order
 from cxr.evaluation.intervals import (
     LEVEL,
     MIN_DEFINED,
@@ -25,17 +24,18 @@ from cxr.evaluation.intervals import (
     effective_patients,
 )
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.metrics import Floats, decision_metrics, metric_value, score_metrics
-from cxr.evaluation.scores import PREFIX
+from cxr.evaluation.metrics import Floats, binary_score_metrics, decision_metrics, metric_value, score_metrics
 from cxr.evaluation.standard_errors import MANY_PATIENTS
 
-COLUMNS = ("source", "view", "sex", "age")
 MIN_PATIENTS = 20
 MIN_FILMS = 10  # with the finding, or without it, where a metric is of that side
 TOO_FEW = "too few"  # in place of such a metric
-SIDES = {"binary.auc": (1, 0), "binary.sensitivity": (1,), "binary.specificity": (0,)}  # of which a metric is made
-MAX_GROUPS = 30
-NOT_STATED = "not stated"
+BOTH = (1, 0)
+SIDES = {  # of which a metric is made: without negative films, each PPV is 1
+    "binary.sensitivity": (1,),
+    "binary.specificity": (0,),
+    **dict.fromkeys(("binary.auc", "binary.ppv", "binary.npv"), BOTH),
+}
 _NAMES = {  # of metrics, in a sentence
     "accuracy": "multiclass accuracy",
     "binary.auc": "AUC",
@@ -43,10 +43,7 @@ _NAMES = {  # of metrics, in a sentence
     "binary.sensitivity": "sensitivity",
     "binary.specificity": "specificity",
 }
-NO_GROUPING = ("path", "film", "patient")
 LOWER_IS_BETTER = ("brier", "ece", "lr_negative")
-AGE = re.compile(r"0*(\d{1,3})(?:\.\d+)?\s*([YMWD]?)", re.IGNORECASE)  # 61, 61.0, and DICOM's 061Y, 006M
-AGE_BANDS = ((18, "0 to 17"), (40, "18 to 39"), (65, "40 to 64"), (121, "65 and older"))
 
 
 @dataclass(frozen=True)
@@ -117,8 +114,8 @@ def subgroup_metrics(
         raise DatasetError(
             f"The worst subgroup needs a metric that is better when higher, not {metric}.", code="unusable-metric"
         )
-    names = _group_names(cases.films, column)
-    parts = {name: cases.subset(names == name) for name in _in_order(names)}
+    names = group_names(cases.films, column)
+    parts = {name: cases.subset(names == name) for name in in_order(names)}
     groups = tuple(
         subgroup(name, part, metric_intervals(part, resamples, seed, prevalence=prevalence))
         for name, part in parts.items()
@@ -155,12 +152,16 @@ class Partition:
     of_scores: Mapping[str, Floats]  # by metric: of each subgroup
 
     @classmethod
-    def of(cls, cases: LabeledCases, column: str) -> Partition:
-        """The partition of these films by the column."""
-        of_film = _group_names(cases.films, column)
-        names = _in_order(of_film)
+    def of(cls, cases: LabeledCases, column: str, *, of_classes: bool = True) -> Partition:
+        """The partition of these films by the column; without `of_classes`, only the binary metrics of scores."""
+        of_film = group_names(cases.films, column)
+        names = in_order(of_film)
         films = np.stack([of_film == name for name in names], axis=1)
-        return cls(tuple(names), films, score_metrics(cases, films.astype(float)))
+        bare = replace(cases, films=cases.films[[]])  # selecting texts is slow, and no metric uses them
+        metrics = score_metrics if of_classes else binary_score_metrics
+        parts = [bare.subset(chosen) for chosen in films.T]
+        of_parts = [metrics(part, np.ones((part.n, 1))) for part in parts]
+        return cls(tuple(names), films, {name: np.concatenate([v[name] for v in of_parts]) for name in of_parts[0]})
 
     def values(self, cases: LabeledCases, prevalence: float | None = None) -> tuple[Subgroup, ...]:
         """Every subgroup with its metrics, without intervals, which take time; with the decisions of these cases."""
@@ -174,49 +175,6 @@ class Partition:
             )
             for place, name in enumerate(self.names)
         )
-
-
-def grouping_columns(table: pd.DataFrame) -> list[str]:
-    """Which of source, view, sex and age divide these films into more than one subgroup."""
-    present = [column for column in COLUMNS if column in table]
-    return [column for column in present if 1 < _values(table, column).nunique() <= MAX_GROUPS]
-
-
-def age_band(age: str) -> str:
-    """The band of an age as manifests and DICOM write it."""
-    match = AGE.fullmatch(str(age).strip())
-    if not match:
-        return NOT_STATED
-    years = int(match[1]) if match[2].upper() in ("", "Y") else 0  # months, weeks and days are written up to 999
-    return next((name for end, name in AGE_BANDS if years < end), NOT_STATED)
-
-
-def _group_names(films: pd.DataFrame, column: str) -> NDArray[np.object_]:
-    known = [str(name) for name in films if name not in NO_GROUPING and not str(name).startswith(PREFIX)]
-    if column not in known:
-        raise DatasetError(
-            f"These X-rays have no column '{column}'. They can be grouped by: {', '.join(known)}.", code="no-column"
-        )
-    names = _values(films, column)
-    if names.nunique() > MAX_GROUPS:
-        raise DatasetError(
-            f"'{column}' has {names.nunique()} values, too many for subgroups (at most {MAX_GROUPS}).",
-            code="too-many-groups",
-        )
-    return names.to_numpy(object)
-
-
-def _values(films: pd.DataFrame, column: str) -> pd.Series:
-    codes, distinct = pd.factorize(films[column].fillna("").astype(str))
-    values = distinct.to_series().str.strip()  # films are many, their values few
-    shown = values.map(age_band) if column == "age" else values.replace("", NOT_STATED)
-    return pd.Series(shown.to_numpy(object)[codes], films.index)
-
-
-def _in_order(names: NDArray[np.object_]) -> list[str]:
-    """The names in order: ages rise, all else by the alphabet, what is not stated last."""
-    rank = {name: f"{i}" for i, (_, name) in enumerate(AGE_BANDS)}
-    return sorted(set(names), key=lambda name: (name == NOT_STATED, rank.get(name, name)))
 
 
 def subgroup(

@@ -9,7 +9,7 @@ from sklearn.metrics import classification_report
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
-from cxr.evaluation.decisions import ConfusionCounts, binary_questions, cell_films, class_report, positive_name
+from cxr.evaluation.decisions import ConfusionCounts, binary_questions, cell_films, class_report
 from cxr.evaluation.evaluation import evaluate
 
 THREE = LabelSpace(("normal", "bacterial", "viral"), {"pneumonia": ("bacterial", "viral")})
@@ -65,10 +65,11 @@ def test_without_a_negative_class_there_are_only_questions_of_classes():
         (THREE, "pneumonia"),
         (LabelSpace(THREE.classes, {"pneumonia": ("bacterial", "viral", "covid19")}), "pneumonia"),
         (LabelSpace(("normal", "bacterial", "nodule"), THREE.groups), "any finding"),
+        (LabelSpace(("normal", "bacterial", "nodule"), {"other": ("bacterial", "nodule")}), "any finding"),
     ],
 )
 def test_what_is_not_normal_has_a_name(space, name):
-    assert positive_name(space) == name
+    assert space.finding == name
 
 
 def test_counts_are_those_worked_out_by_hand(table):

@@ -104,6 +104,10 @@ def test_the_command_line_prints_the_new_threshold(
     threshold = registry.get_card("second").threshold
     assert code == 0
     assert f"{threshold:.4f}" in out
+    answer(
+        "models", "revise", "first", "strict", "--set", "decision.rule=specificity", "--set", "decision.specificity=1"
+    )
+    assert registry.get_card("strict").threshold_rule.startswith("specificity of at least 1 in every source")
     printed = answer("models", "revise", "first", "third", "--set", "decision.sure=0.8")
     assert (printed["name"], printed["unsure_rule"]) == ("third", registry.get_card("third").unsure_rule)
 

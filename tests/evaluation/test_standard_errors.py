@@ -8,12 +8,17 @@ from cxr.evaluation import subgroups
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.intervals import bootstrap_weights
 from cxr.evaluation.metric_intervals import BIASED, metric_intervals, proportions
-from cxr.evaluation.metrics import metric_values
-from cxr.evaluation.standard_errors import MANY_PATIENTS, ranking_influence, standard_errors
+from cxr.evaluation.metrics import metric_values, ranking_metrics, score_metrics
+from cxr.evaluation.standard_errors import MANY_PATIENTS, decision_errors, ranking, score_estimates
 from cxr.evaluation.subgroups import worst_gap
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
+
+
+def standard_errors(cases):
+    of_scores = {name: estimate.error for name, estimate in score_estimates(cases).items() if name not in BIASED}
+    return of_scores | decision_errors(cases)
 
 
 @pytest.mark.parametrize("decimals", [1, 6])
@@ -26,7 +31,7 @@ def test_every_standard_error_is_made_of_the_derivatives_by_each_patient_s_weigh
     for patient in range(cases.patients):
         weights[cases.patient == patient, 2 * patient : 2 * patient + 2] += (step, -step)
     found = metric_values(cases, weights)
-    errors = standard_errors(cases, of_scores=True, of_decisions=True)
+    errors = standard_errors(cases)
     assert set(errors) == set(found) - {"accuracy", *BIASED}
     for name, error in errors.items():
         slopes = (found[name][0::2] - found[name][1::2]) / (2 * step)
@@ -40,16 +45,28 @@ def test_for_many_patients_they_are_those_of_a_bootstrap(drawn, share):
     kept = ~ill | (np.cumsum(ill) <= share * len(many))
     table = many[kept].reset_index(drop=True)
     cases = labeled_cases(table.assign(patient=np.arange(len(table))), TWO, 0.6)
-    errors = standard_errors(cases, of_scores=True, of_decisions=True)
+    errors = standard_errors(cases)
     drawn_values = [metric_values(cases, weights) for weights in bootstrap_weights(cases.patient, 640, seed=0)]
     for name in set(errors) - set(proportions(cases)) - {"binary.lr_positive", "binary.lr_negative"}:
         by_bootstrap = np.concatenate([block[name] for block in drawn_values]).std()
         assert errors[name] == pytest.approx(by_bootstrap, rel=0.12), name  # 640 resamples: 2.8% by themselves
 
 
+@pytest.mark.parametrize("decimals", [1, 6])
+@pytest.mark.parametrize("labels", [TWO, FOUR], ids=["two", "four"])
+def test_estimates_are_the_metrics_of_scores(drawn, labels, decimals):
+    cases = labeled_cases(drawn(labels, films=90, decimals=decimals), labels, 0.6)
+    estimates = {name: estimate.value for name, estimate in score_estimates(cases).items()}
+    once = {name: float(value[0]) for name, value in score_metrics(cases, np.ones((cases.n, 1))).items()}
+    assert estimates == pytest.approx(once, abs=1e-12)
+
+
 def test_an_auc_of_one_side_is_not_defined():
     scores = np.array([0.1, 0.5, 0.9])
-    assert all(np.isnan(values).all() for values in ranking_influence(scores, np.ones(3, bool)))
+    for truth in (np.ones(3, bool), np.zeros(3, bool)):
+        found, (_, precision) = ranking(scores, truth), ranking_metrics(scores, truth, np.ones((3, 1)))
+        assert np.isnan([found.auc, *found.of_auc, *found.of_precision]).all()
+        assert found.average_precision == pytest.approx(float(precision[0]), nan_ok=True)
 
 
 def test_intervals_of_many_patients_draw_nothing(drawn):

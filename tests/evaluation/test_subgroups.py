@@ -10,8 +10,9 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
+from cxr.evaluation.grouping import age_band, grouping_columns
 from cxr.evaluation.metric_intervals import metric_intervals
-from cxr.evaluation.subgroups import Partition, age_band, grouping_columns, subgroup_metrics, worst_gap
+from cxr.evaluation.subgroups import Partition, subgroup_metrics, worst_gap
 
 TWO = LabelSpace(("normal", "covid19"))
 
@@ -88,7 +89,7 @@ def test_a_figure_of_a_side_with_a_handful_of_films_names_no_group():
     assert (group.positive, group.negative) == (50, 9)
     assert found.worst == "LL"
     assert [group.too_few(f"binary.{name}") for name in ("auc", "sensitivity", "specificity", "ppv")] == [
-        True, False, True, False,
+        True, False, True, True,
     ]  # fmt: skip
     assert found.as_dict()["groups"][0]["negative"] == 9
 
@@ -120,6 +121,15 @@ def test_a_source_of_one_class_has_no_auc_and_is_judged_by_what_it_has():
 )
 def test_ages_go_into_bands(age, band):
     assert age_band(age) == band
+
+
+def test_a_sex_is_one_group_however_it_is_written():
+    table = grouped({"AP": (100, 80)})
+    sexes = ["F", "female", "Male", "m", ""]
+    found = subgroup_metrics(
+        labeled_cases(table.assign(sex=[sexes[i % 5] for i in range(100)]), TWO, 0.5), "sex", resamples=20
+    )
+    assert [(group.name, group.n) for group in found.groups] == [("F", 40), ("M", 40), ("not stated", 20)]
 
 
 def test_bands_of_age_rise_and_what_is_not_stated_comes_last():

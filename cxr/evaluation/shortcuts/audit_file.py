@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from cxr.registry.card import Card
 from cxr.registry.verification import read_shortcuts
 
 INVALID = "shortcuts-invalid"
+CACHED = 32  # audits: a page asks for the same one several times each time it is drawn
 
 
 def save_audit(card: Card, audit: ShortcutAudit) -> Card:
@@ -32,8 +34,12 @@ def load_audit(card: Card) -> ShortcutAudit | None:
     return audit if audit is not None and audit.model_version == card.version else None
 
 
+@lru_cache(maxsize=CACHED)
 def read_audit(data: bytes) -> ShortcutAudit:
-    """The audit in these bytes; a RegistryError where a field is missing, unknown or wrong."""
+    """The audit in these bytes, shared by all who ask, to be read only.
+
+    RegistryError where a field is missing, unknown or wrong.
+    """
     try:
         stored = json.loads(data)
         if not isinstance(stored, dict):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxr.evaluation.subgroups import NOT_STATED, age_band
+from cxr.evaluation.grouping import NOT_STATED, names_in
 
 COLUMNS = ("dataset", "label", "source", "view", "sex", "age")
 CLUSTER, LABEL = "cluster", "label"
@@ -84,8 +84,7 @@ def _columns(films: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
     columns = {}
     for column in COLUMNS:
         if column in films:
-            text = films[column].fillna("").astype(str).str.strip()
-            values = (text.map(age_band) if column == "age" else text.replace("", NOT_STATED)).to_numpy(object)
+            values = names_in(films[column], column)
             if 1 < len(set(values)) <= MOST_VALUES:
                 columns[column] = values
     return columns

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
+from cxr.evaluation.fitting.figures import figures_before
 from cxr.evaluation.fitting.fit import cross_fit, fit
 from cxr.evaluation.fitting.last_layer import LastLayer, fit_last_layer, softmax
 from cxr.evaluation.fitting.local_films import LocalFilms, patient_folds, score_of
@@ -133,3 +134,10 @@ def test_the_figures_are_of_fits_that_may_fit_the_last_layer_where_the_stored_fi
     correct = (crossed.probabilities[:, 0] < 0.5) == films.has_finding
     before = (films.probabilities[:, 0] < 0.5) == films.has_finding
     assert correct.mean() > before.mean() + 0.1
+
+
+def test_the_calibration_error_has_no_bounds_as_noise_only_adds_to_it():
+    figures = figures_before(hospital(50, 50), 0.5).model_dump()
+    assert 0 < figures["calibration_error"]["value"] < 1
+    assert (figures["calibration_error"]["low"], figures["calibration_error"]["high"]) == (None, None)
+    assert figures["auc"]["low"] < figures["auc"]["value"] < figures["auc"]["high"]
