@@ -10,6 +10,7 @@ from cxr.ui.models import actions
 from cxr.ui.models.card_panel import show_card, show_model_list
 from cxr.ui.models.exchange_panel import show_export, show_import
 from cxr.ui.models.int8_panel import show_int8
+from cxr.ui.models.look_alikes_panel import show_look_alikes_index
 
 TITLE = "Models"
 
@@ -32,6 +33,7 @@ def main() -> None:
             show_drift_alert(card)
             show_card(card)
             show_drift(card)
+            show_look_alikes_index(card)
             show_int8(card)
             show_export(card)
     show_import()

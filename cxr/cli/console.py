@@ -69,7 +69,7 @@ def follow(run: Run, stops: bool = True) -> Status:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from cxr.jobs import run_store
-    from cxr.jobs.job import JobKind
+    from cxr.jobs.parameters import JobKind
     from cxr.learning.journal import Phase
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))

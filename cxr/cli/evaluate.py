@@ -56,11 +56,11 @@ class EvaluateOptions:
 @takes_options(EvaluateOptions)
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate a model on labeled X-rays."""
-    from cxr.evaluation import model_evaluation
+    from cxr.evaluation import grouping, model_evaluation
     from cxr.evaluation import stored_evaluations as stored_scores
     from cxr.evaluation.indeterminate import selective_metrics
     from cxr.evaluation.metric_intervals import metric_intervals
-    from cxr.evaluation.subgroups import Partition, grouping_columns, subgroup_metrics
+    from cxr.evaluation.subgroups import Partition, subgroup_metrics
 
     if options.detach and options.readings:
         raise typer.BadParameter("Readings are evaluated in seconds; leave out --detach.")
@@ -83,7 +83,7 @@ def evaluate(options: EvaluateOptions) -> None:
     cases = result.cases
     metrics = metric_intervals(cases) if options.intervals else {}
     groups = subgroup_metrics(cases, options.by) if options.by else None
-    sources = Partition.of(cases, "source").values(cases) if "source" in grouping_columns(cases.films) else ()
+    sources = Partition.of(cases, "source").values(cases) if grouping.divides(cases.films, "source") else ()
     band = result.card.unsure if options.intervals else None
     selective = selective_metrics(cases, band) if band else None
     if options.saves:

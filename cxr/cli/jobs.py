@@ -19,14 +19,14 @@ Kind = Annotated[str | None, typer.Option(help="Only jobs of this kind, such as 
 Tags = Annotated[list[str] | None, typer.Option("--tag", help="Only jobs with this tag; repeat it for several.")]
 Text = Annotated[str, typer.Option(help="Only jobs with this text in their note or tags.")]
 
-app = typer.Typer(help="List, show, watch, stop, resume and delete jobs: everything that takes long.")
+app = typer.Typer(help="List, show, watch, stop, resume, extend and delete jobs: everything that takes long.")
 
 
 @app.command("list")
 def list_(kind: Kind = None, tag: Tags = None, text: Text = "", as_json: Json = False) -> None:
     """List all jobs, newest first."""
     from cxr.jobs import run_store
-    from cxr.jobs.job import JobKind
+    from cxr.jobs.parameters import JobKind
     from cxr.jobs.run_notes import checked_tags, notes_of
 
     if kind is not None and kind not in list(JobKind):
@@ -37,11 +37,12 @@ def list_(kind: Kind = None, tag: Tags = None, text: Text = "", as_json: Json = 
     if as_json:
         console.print_json([console.run_dict(run) for run in runs])
         return
+    width = max(map(len, JobKind))
     for run in runs:
         status = run.status
         tags = " ".join(f"#{tag}" for tag in notes_of(run).tags)
         line = f"{console.run_line(status)}  {tags}".strip()
-        typer.echo(f"{run.id:44} {run.kind or 'damaged':9} {status.state:12} {line}")
+        typer.echo(f"{run.id:44} {run.kind or 'damaged':{width}} {status.state:12} {line}")
 
 
 @app.command("show")
@@ -97,6 +98,26 @@ def resume(run_id: RunId, wait: Wait = True, as_json: Json = False) -> None:
         console.print_json({"run": run.id}) if as_json else typer.echo(f"Resumed job {run.id}.")
 
 
+@app.command("extend")
+def extend(
+    run_id: RunId,
+    trials: Annotated[int, typer.Option(help="How many more trials.")] = 10,
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Add trials to a study that has finished; the best of all becomes a model of its own."""
+    from cxr.cli.sweep import print_study
+    from cxr.jobs import run_store, sweep
+
+    run = run_store.find(run_id)
+    sweep.extend(run, trials)
+    if wait:
+        console.follow_to_end(run, as_json, quiet=True)
+        print_study(run, as_json)
+    else:
+        console.print_json({"run": run.id}) if as_json else typer.echo(f"Extended study {run.id}.")
+
+
 @app.command("note")
 def note(
     run_id: RunId,
@@ -139,7 +160,7 @@ def _print_notes(run: Run, as_json: bool) -> None:
 
 @app.command("delete")
 def delete(run_id: RunId, as_json: Json = False) -> None:
-    """Delete a job that has ended; the model or evaluation that it stored stays."""
+    """Delete a job that has ended; a model, evaluation or index that it stored stays, a map or curve goes."""
     from cxr.jobs import run_store
 
     run = run_store.find(run_id)

@@ -11,27 +11,33 @@ from cxr import DISCLAIMER
 from cxr.cli import console
 from cxr.cli.options import Data, Json, Model
 from cxr.core.errors import FilmError, RegistryError
-from cxr.core.number_format import counted, percent
+from cxr.core.number_format import percent
 
 app = typer.Typer(help="The training X-rays that resemble an image most.", no_args_is_help=True)
 
 
 @app.command()
 def build(
-    name: Annotated[str, typer.Argument(help="A model in the registry.")], data: Data, as_json: Json = False
+    name: Annotated[str, typer.Argument(help="A model in the registry.")],
+    data: Data,
+    detach: Annotated[bool, typer.Option("--detach", help="Run as a job in the background.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Build the index of a model's training X-rays in these datasets; it stays on this machine."""
+    from cxr.cli.jobs import start_in_background
     from cxr.evaluation.look_alikes.build import build_index
-    from cxr.evaluation.look_alikes.graph import MISSING
+    from cxr.jobs.look_alikes import indexed_sentence, look_alikes_job
+    from cxr.registry import registry
 
+    if detach:
+        start_in_background(look_alikes_job(registry.get_card(name), data), as_json)
+        return
     with console.bar("Computing features") as progress:
         index = build_index(name, data, progress)
     if as_json:
         console.print_json({"model": index.model, "films": len(index), "exact": index.graph is None})
         return
-    typer.echo(f"Indexed {counted(len(index), 'training X-ray')} of {index.model}.")
-    if index.is_slow:
-        typer.echo(MISSING)
+    typer.echo(indexed_sentence(name, index))
 
 
 @app.command()

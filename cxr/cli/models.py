@@ -127,7 +127,10 @@ def recompute(name: Name, as_json: Json = False) -> None:
 
 @app.command("describe")
 def describe(
-    name: Name, path: Annotated[Path, typer.Argument(help="A TOML file with the sections of docs/shipped-model.toml.")]
+    name: Name,
+    path: Annotated[
+        Path, typer.Argument(help="A TOML file with the sections of docs/shipped-models/vgg16-broad.toml.")
+    ],
 ) -> None:
     """Add intended use, training data and limitations to a model card."""
     from cxr.registry import registry

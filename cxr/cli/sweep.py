@@ -63,8 +63,8 @@ class SweepOptions:
 def sweep(options: SweepOptions) -> None:
     """Search for hyperparameters: trials on validation X-rays, then the best model, judged once on test X-rays."""
     from cxr.jobs import run_store
-    from cxr.jobs.job import SweepParameters
     from cxr.jobs.model_names import free_name
+    from cxr.jobs.parameters import SweepParameters
     from cxr.jobs.sweep import sweep_job
     from cxr.registry.recipe import Recipe
     from cxr.studies.proposals import PRESETS, PresetName
@@ -89,7 +89,12 @@ def sweep(options: SweepOptions) -> None:
         console.print_json({"run": run.id}) if options.as_json else typer.echo(message)
         return
     console.follow_to_end(run, options.as_json, quiet=True)
-    console.print_json(study_dict(run)) if options.as_json else typer.echo(study_text(run))
+    print_study(run, options.as_json)
+
+
+def print_study(run: Run, as_json: bool) -> None:
+    """Print how a study has ended, with its trials."""
+    console.print_json(study_dict(run)) if as_json else typer.echo(study_text(run))
 
 
 def study_dict(run: Run) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,12 @@ class Dataset:
 
     name: str
     table: pd.DataFrame = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """A text that differs where the table does: in a value, a column's name, or the order of the X-rays."""
+        rows = pd.util.hash_pandas_object(self.table, index=False).to_numpy().tobytes()
+        return hashlib.sha256("\n".join(map(str, self.table.columns)).encode() + rows).hexdigest()
 
     @classmethod
     def open(cls, path: str | Path) -> Dataset:

@@ -36,6 +36,7 @@ SYNONYMS = {
     "viral-pneumonia": "viral",
 }
 UNLABELED = "No label"
+UNNAMED, ANY_FINDING = "other", "any finding"
 NO_NEGATIVE = "These classes have no 'normal' as the negative class."
 
 
@@ -117,6 +118,18 @@ class LabelSpace:
         if NEGATIVE in self.classes:
             return self.classes.index(NEGATIVE)
         return 0 if len(self.classes) == 2 else None
+
+    @property
+    def finding(self) -> str:
+        """What is not the negative class: the other class, the group of all others, or "any finding".
+
+        X-rays labeled `other` show something that nobody has named, so that group lends no name to a finding.
+        """
+        others = {name for k, name in enumerate(self.classes) if k != self.negative}
+        if len(others) == 1:
+            return others.pop()
+        groups = (name for name, members in self.groups.items() if name != UNNAMED and others <= set(members))
+        return next(groups, ANY_FINDING)
 
     def members(self, label: str) -> tuple[int, ...]:
         """The indexes of the classes that a film of this label may be; empty where it gives the model no target."""

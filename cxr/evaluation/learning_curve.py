@@ -7,14 +7,16 @@ comes from fits to resampled folds and draws.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
+from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.intervals import Interval, percentile_interval
 from cxr.evaluation.shortcuts.probes import MACRO, ProbeTarget, auc_resamples, probe_probabilities
 
@@ -22,6 +24,7 @@ SHARES = (0.1, 0.2, 0.35, 0.6, 1.0)  # of the patients in training
 DRAWS, FOLDS, RESAMPLES = 4, 5, 400
 SLOWEST, FASTEST = 0.05, 2.0  # limits of the exponent b
 FEWEST_PATIENTS = 40  # of each class
+SEED = 0
 
 Floats = NDArray[np.floating]
 Progress = Callable[[int, int], None]
@@ -55,11 +58,31 @@ class LearningCurve:
             "helps": self.helps,
         }
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> LearningCurve:
+        """What `as_dict` has made; KeyError, TypeError or ValueError where it is something else."""
+        c, a, b = (float(stored["power_law"][name]) for name in "cab")
+        return cls(
+            patients=tuple(int(count) for count in stored["patients"]),
+            auc=tuple(Interval.from_dict(interval) for interval in stored["auc"]),
+            power_law=(c, a, b),
+            at_all=float(stored["at_all"]),
+            doubled=Interval.from_dict(stored["doubled"]),
+            gain=Interval.from_dict(stored["gain"]),
+        )
+
 
 def learning_curve(
-    features: Floats, target: ProbeTarget, progress: Progress, seed: int = 0, draws: int = DRAWS
+    features: Floats,
+    target: ProbeTarget,
+    progress: Progress,
+    draws: int = DRAWS,
+    steps: FinishedSteps = NOTHING_FINISHED,
 ) -> LearningCurve:
-    """The learning curve of heads on these features; DatasetError where there are too few patients."""
+    """The learning curve of heads on these features; DatasetError where there are too few patients.
+
+    The folds that `steps` has are not done again.
+    """
     from sklearn.model_selection import StratifiedGroupKFold
 
     if len(target.classes) < 2 or target.patients.min() < FEWEST_PATIENTS:
@@ -67,25 +90,49 @@ def learning_curve(
             f"A learning curve needs two classes with X-rays of at least {FEWEST_PATIENTS} patients each.",
             code="too-few-patients",
         )
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    rng = np.random.default_rng(seed)
-    errors = np.empty((FOLDS, draws, len(SHARES)))
-    counts = np.empty((FOLDS, len(SHARES)), np.int64)
-    done = 0
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
+    rng = np.random.default_rng(SEED)
+    found = []
     for fold, (train, test) in enumerate(folds.split(features, target.class_index, target.patient)):
-        tested = target.subset(np.isin(np.arange(len(features)), test))
-        for draw in range(draws):
-            order = _shuffled_patients(target, train, rng)
+        task = _Fold(features, target, train, test, [_shuffled_patients(target, train, rng) for _ in range(draws)])
+        done = fold * draws * len(SHARES)
+
+        def report(more: int, before: int = done) -> None:
+            progress(before + more, FOLDS * draws * len(SHARES))
+
+        found.append(steps.arrays(f"fold-{fold}", partial(task.errors, report)))
+        report(draws * len(SHARES))
+    counts = np.stack([one["patients"] for one in found])
+    return curve_of(np.round(counts.mean(axis=0)).astype(np.int64), np.stack([one["errors"] for one in found]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """The patients of a fold, and those of all others in several random orders."""
+
+    features: Floats
+    target: ProbeTarget
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    orders: list[NDArray[np.int64]]
+
+    def errors(self, report: Callable[[int], None]) -> dict[str, NDArray[Any]]:
+        """The error of heads (draws, shares), and how many patients each share has."""
+        target, features = self.target, self.features
+        tested = target.subset(np.isin(np.arange(len(features)), self.test))
+        errors = np.empty((len(self.orders), len(SHARES)))
+        counts = np.empty(len(SHARES), np.int64)
+        for draw, order in enumerate(self.orders):
             for k, share in enumerate(SHARES):
                 chosen = order[: max(2 * len(target.classes), round(share * len(order)))]
-                counts[fold, k] = len(chosen)
-                rows = train[np.isin(target.patient[train], chosen)]
+                counts[k] = len(chosen)
+                rows = self.train[np.isin(target.patient[self.train], chosen)]
                 scores = probe_probabilities(
-                    features[rows], target.class_index[rows], features[np.sort(test)], len(target.classes)
+                    features[rows], target.class_index[rows], features[np.sort(self.test)], len(target.classes)
                 )
-                errors[fold, draw, k] = 1 - float(auc_resamples(scores, tested, 0)[MACRO][0])
-                progress(done := done + 1, errors.size)
-    return curve_of(np.round(counts.mean(axis=0)).astype(np.int64), errors, seed)
+                errors[draw, k] = 1 - float(auc_resamples(scores, tested, 0)[MACRO][0])
+                report(draw * len(SHARES) + k + 1)
+        return {"errors": errors, "patients": counts}
 
 
 def curve_of(patients: NDArray[np.int64], errors: Floats, seed: int = 0) -> LearningCurve:

@@ -12,7 +12,8 @@ from pathlib import Path
 from cxr.evaluation.finished_steps import FinishedSteps
 from cxr.evaluation.model_evaluation import audit_model
 from cxr.evaluation.shortcuts.audited_films import AuditSettings
-from cxr.jobs.job import AuditParameters, Job
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import AuditParameters
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import card_of, progress_of
 from cxr.learning.journal import Phase

@@ -31,7 +31,8 @@ from cxr.jobs.crossval_result import (
     result_of_folds,
     store_result,
 )
-from cxr.jobs.job import CrossvalParameters, Job
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import CrossvalParameters
 from cxr.jobs.part_journal import CarryOutPart, carry_out_parts
 from cxr.jobs.run import COPIES, Run
 from cxr.jobs.run_journal import RunJournal

@@ -22,7 +22,8 @@ from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.intervals import StoredInterval, proportion_interval
 from cxr.evaluation.operating_point import choose_threshold, threshold_rule
 from cxr.evaluation.scores import read_scores
-from cxr.jobs.job import JobKind, adapter
+from cxr.jobs.job import adapter
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import SCORES, Run
 from cxr.registry.recipe import Recipe
 

@@ -12,7 +12,8 @@ from cxr.core.number_format import counted
 from cxr.evaluation.finished_steps import FinishedSteps
 from cxr.evaluation.model_evaluation import evaluate_model
 from cxr.evaluation.stored_evaluations import store_evaluation
-from cxr.jobs.job import EvaluateParameters, Job, adapter
+from cxr.jobs.job import Job, adapter
+from cxr.jobs.parameters import EvaluateParameters
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import card_of, progress_of

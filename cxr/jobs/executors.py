@@ -14,7 +14,7 @@ from typing import Protocol
 from cxr.cluster.configuration import AUTO, PLACED, VARIABLE, jobs_are_placed
 from cxr.core.access import SIGN_IN_REQUIRED
 from cxr.core.atomic_files import write_atomically
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import IN_CLUSTER, PROCESS, Run, Status
 from cxr.learning.journal import Phase
 

@@ -10,8 +10,9 @@ from cxr.core.atomic_files import write_atomically
 from cxr.core.number_format import counted
 from cxr.evaluation.finished_steps import FinishedSteps
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
-from cxr.jobs.job import FitParameters, Job, adapter
+from cxr.jobs.job import Job, adapter
 from cxr.jobs.local_fit import FitReport, FitSettings, fit_model
+from cxr.jobs.parameters import FitParameters
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import card_of, progress_of

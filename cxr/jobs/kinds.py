@@ -12,7 +12,8 @@ from importlib import import_module
 from types import MappingProxyType
 
 from cxr.core.access import acting_as
-from cxr.jobs.job import Job, JobKind
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal, open_journal
 
@@ -43,6 +44,9 @@ KINDS: Mapping[JobKind, KindOfJob] = MappingProxyType(
         JobKind.RANK: KindOfJob("Label ranking", "cxr.jobs.rank"),
         JobKind.SWEEP: KindOfJob("Study", "cxr.jobs.sweep"),
         JobKind.QUANTIZE: KindOfJob("int8 engine", "cxr.jobs.quantize"),
+        JobKind.LEARNING_CURVE: KindOfJob("Learning curve", "cxr.jobs.learning_curve"),
+        JobKind.MAP: KindOfJob("Map", "cxr.jobs.data_map"),
+        JobKind.LOOK_ALIKES: KindOfJob("Look-alikes index", "cxr.jobs.look_alikes"),
     }
 )
 

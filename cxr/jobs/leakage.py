@@ -10,7 +10,6 @@ import pandas as pd
 from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_table import COPIES
-from cxr.datasets.quality.copies import merged_films
 from cxr.evaluation.scores import read_films
 from cxr.learning.starting_weights import STORED_MODEL
 from cxr.registry import registry
@@ -19,9 +18,8 @@ from cxr.registry.recipe import Recipe
 
 
 class Leakage(StrEnum):
-    """How images of the training got into validation or test, or would have without care."""
+    """How images of the training got into validation or test."""
 
-    MERGED_COPIES = "merged-copies"
     DUPLICATES = "duplicates"
     PARENT_MODEL = "parent-model"
 
@@ -37,11 +35,6 @@ class LeakageWarning:
     @property
     def sentence(self) -> str:
         """The warning for a person; stored on the model's card."""
-        if self.code is Leakage.MERGED_COPIES:
-            return (
-                f"{counted(self.count, 'image')} of different patients are copies of one another. Their patients "
-                "count as one, so that no split separates copies. See the dataset's audit."
-            )
         if self.code is Leakage.DUPLICATES:
             verb = "has a copy" if self.count == 1 else "have copies"
             return f"{counted(self.count, 'training image')} {verb} in validation or test. See the dataset's audit."
@@ -53,17 +46,12 @@ class LeakageWarning:
 
 
 def copy_warnings(films: Dataset) -> list[LeakageWarning]:
-    """A warning for copies whose patients count as one, and one for copies that the manifest's splits separate."""
+    """A warning where the manifest's splits separate copies of one image."""
     table = films.table
-    warnings = []
-    if merged := merged_films(films):
-        warnings.append(LeakageWarning(Leakage.MERGED_COPIES, merged))
     key = table["film"].where(table[COPIES] == "", table[COPIES]) if COPIES in table else table["film"]
     evaluated = set(key[table["role"] != "train"])
     separated = int(((table["role"] == "train") & key.isin(evaluated)).sum())
-    if separated:
-        warnings.append(LeakageWarning(Leakage.DUPLICATES, separated))
-    return warnings
+    return [LeakageWarning(Leakage.DUPLICATES, separated)] if separated else []
 
 
 def leakage_warnings(recipe: Recipe, scores: pd.DataFrame) -> list[LeakageWarning]:

@@ -8,7 +8,7 @@ from itertools import count
 from cxr.core.errors import RunError
 from cxr.core.paths import models_dir
 from cxr.jobs import run_store
-from cxr.jobs.job import SweepParameters, TrainParameters
+from cxr.jobs.parameters import SweepParameters, TrainParameters
 from cxr.jobs.run import Run
 from cxr.registry import registry
 from cxr.registry.card import Card

@@ -9,7 +9,8 @@ from cxr.core.access import Action, authorize
 from cxr.core.number_format import counted
 from cxr.evaluation.finished_steps import FinishedSteps
 from cxr.inference.engines.int8 import check_int8_possible
-from cxr.jobs.job import Job, QuantizeParameters
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import QuantizeParameters
 from cxr.jobs.quantization import CALIBRATION_FILMS, quantize_model
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import card_of, progress_of

@@ -5,7 +5,6 @@ Where a cross-validation has scored the X-rays already, its scores are taken ins
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +22,8 @@ from cxr.evaluation.label_review.ranking import LabelRanking, rank_dataset
 from cxr.evaluation.label_review.review import ReviewSize, start_review
 from cxr.jobs import run_store
 from cxr.jobs.crossval_result import out_of_fold_scores
-from cxr.jobs.job import Job, RankParameters
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import RankParameters
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import card_of, progress_of
@@ -46,7 +46,7 @@ def rank_job(
         scores = scored_run(scores, features, reference).id
     version = "" if features == IMAGENET else registry.get_card(features).version
     size = ReviewSize(0, 0) if review is None else review
-    paths = tuple(str(Path(path).absolute()) for path in (data, *reference))
+    paths = tuple(str(Path(path).resolve()) for path in (data, *reference))
     return Job(RankParameters(features, version, size.suspects, size.controls, scores), paths)
 
 
@@ -77,15 +77,14 @@ def run(job: Job, journal: RunJournal) -> str:
         card_of(asked.features, asked.version)
     data, *reference = job.inputs
     steps = FinishedSteps(journal.run.steps_folder)
-    tables = [frame_csv(open_datasets([path]).table) for path in job.inputs]
-    steps.check_unchanged("films", hashlib.sha256("\n".join(tables).encode()).hexdigest())
+    steps.check_unchanged("films", " ".join(open_datasets([path]).digest for path in job.inputs))
     progress = progress_of(journal, Phase.COMPUTING_FEATURES)
     if asked.scores:
         ranking = rank_by_run(data, run_store.find(asked.scores), progress)
     else:
         ranking = rank_dataset([data], asked.features, progress, reference=reference, steps=steps)
     _store(journal.run, ranking)
-    doubts = f"{int(ranking.quality.suspected.sum()):,} of {counted(len(ranking.labels), 'label')} are doubtful."
+    doubts = f"{int(ranking.quality.suspected.sum()):,} of {counted(len(ranking.labels), 'label')} may be wrong."
     if not asked.suspects:
         return doubts
     review = start_review(ranking, data, ReviewSize(asked.suspects, asked.controls), review_id=journal.run.id)

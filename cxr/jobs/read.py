@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from enum import Enum, auto
 from itertools import groupby
 from pathlib import Path
 
@@ -32,7 +33,8 @@ from cxr.inference.archive.parts import ReadingsTable
 from cxr.inference.archive.reading import decoders, read_files
 from cxr.inference.engines.int8 import INT8, check_int8_usable
 from cxr.inference.loading import load_classifier
-from cxr.jobs.job import Job, Precision, ReadParameters, adapter
+from cxr.jobs.job import Job, adapter
+from cxr.jobs.parameters import Precision, ReadParameters
 from cxr.jobs.places import try_lock
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.stored_model_job import card_of, progress_of, stop_if_requested
@@ -42,6 +44,14 @@ from cxr.registry.verification import load_verified
 
 LISTING, SETTINGS, LOCK = "files.jsonl", "archive.json", ".lock"
 WAITING_FOR_ROOM = "Waiting for room in the cluster."
+
+
+class Event(Enum):
+    """What has happened when more files were read."""
+
+    START = auto()  # of the time by which the speed is known: workers are at work, and the model is loaded
+    READ = auto()
+    STORED = auto()
 
 
 @dataclass(frozen=True)
@@ -200,22 +210,22 @@ def _read_missing_parts(folder: AnyPath, settings: ArchiveSettings, journal: Run
     begun = first = 0.0
     read = _in_cluster if cluster_address() else _in_this_process
     with closing(read(folder, settings, missing, journal)) as counts:
-        for count, is_stored in counts:
+        for count, event in counts:
             done += count
             journal.phase(Phase.READING_IMAGES, done, settings.files)
-            if not begun:  # after the start and the loading of the model
+            if event is Event.START:
                 begun, first = time.monotonic(), done
-            elif is_stored:
+            elif event is Event.STORED:
                 journal.update(films_s=round((done - first) / (time.monotonic() - begun), 2))
     count_archive(folder, card_of(settings.model, settings.version))
 
 
 def _in_this_process(
     folder: AnyPath, settings: ArchiveSettings, files: Iterator[tuple[int, str]], journal: RunJournal
-) -> Generator[tuple[int, bool], None, None]:
-    """How many files more were read, and whether a part was stored with them; first none, when the model is loaded."""
+) -> Generator[tuple[int, Event], None, None]:
+    """How many files more were read, and what that means; first none, when the model is loaded."""
     classifier = load_classifier(settings.model, settings.precision)
-    yield 0, False
+    yield 0, Event.START
     table = _table(settings, classifier.card)
     with (
         closing(decoders()) as pool,
@@ -225,19 +235,23 @@ def _in_this_process(
             kept = []
             for row in together:
                 kept.append(row)
-                yield 1, False
+                yield 1, Event.READ
                 stop_if_requested(journal)
             parts.write_part(folder, part, kept, table)
-            yield 0, True
+            yield 0, Event.STORED
 
 
 def _in_cluster(
     folder: AnyPath, settings: ArchiveSettings, files: Iterator[tuple[int, str]], journal: RunJournal
-) -> Generator[tuple[int, bool], None, None]:
+) -> Generator[tuple[int, Event], None, None]:
     """The same, where workers of a cluster read the parts."""
     from cxr.cluster.reading import read_parts
 
+    most_workers = 1
+
     def check(workers: int) -> None:
+        nonlocal most_workers
+        most_workers = max(most_workers, workers)
         stop_if_requested(journal)
         journal.update(sentence=f"{counted(workers, 'worker')} of the cluster." if workers else WAITING_FOR_ROOM)
 
@@ -247,8 +261,8 @@ def _in_cluster(
     with closing(
         read_parts((settings.source, str(folder), _table(settings, model.card)), model, numbered, check)
     ) as counts:
-        for count in counts:
-            yield count, True
+        for number, count in enumerate(counts):  # of the first part of each worker, it is not known when it began
+            yield count, Event.START if number < most_workers else Event.STORED
 
 
 def _table(settings: ArchiveSettings, card: Card) -> ReadingsTable:

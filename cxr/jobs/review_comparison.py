@@ -22,7 +22,8 @@ from cxr.evaluation.label_review.review import LabelReview, find_review
 from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.scores import read_scores
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, JobKind, TrainParameters, adapter
+from cxr.jobs.job import Job, adapter
+from cxr.jobs.parameters import JobKind, TrainParameters
 from cxr.jobs.run import Run
 from cxr.jobs.training_plan import plan
 from cxr.presentation.comparison_report import comparison_html, verdict

@@ -21,7 +21,8 @@ from pydantic import ConfigDict
 
 from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import RunError
-from cxr.jobs.job import Job, JobKind, adapter
+from cxr.jobs.job import Job, adapter
+from cxr.jobs.parameters import JobKind
 from cxr.registry.card import EPOCH_COLUMNS
 
 FRESH_S = 10  # a heartbeat this recent belongs to a living process

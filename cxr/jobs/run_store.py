@@ -19,7 +19,8 @@ from cxr.core.paths import runs_dir
 from cxr.core.stored_data import keep_below, remove, stored_bytes
 from cxr.jobs import running
 from cxr.jobs.executors import executor
-from cxr.jobs.job import Job, JobKind
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.places import try_lock
 from cxr.jobs.run import PROCESS, Run, Status
 
@@ -112,14 +113,16 @@ def stop(run: Run) -> None:
         executor().cancel(run)
 
 
-def resume(run: Run) -> None:
-    """Start the run again; it goes on where it was."""
+def resume(run: Run, job: Job | None = None) -> None:
+    """Start the run again; it goes on where it was, or, once it has finished, to the end of a job with more to do."""
     status = run.status
     if status.alive or not _is_idle(run):
         raise RunError(f"Job {run.id} is in progress.", code="in-progress")
-    if status.state == "finished":
+    if status.state == "finished" and job is None:
         raise RunError(f"Job {run.id} has finished; there is nothing to resume.", code="finished")
     with audited(Action.RESUME_RUN, run=run.id):
+        if job is not None:
+            write_atomically(run.folder / "job.json", replace(job, by=current_person().name).to_json())
         (run.folder / "stop").unlink(missing_ok=True)
         _spawn(run)
 

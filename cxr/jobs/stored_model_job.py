@@ -9,7 +9,7 @@ from cxr.jobs.run_journal import RunJournal
 from cxr.registry import registry
 from cxr.registry.card import Card
 
-STOPPED = "Stopped. It goes on from here when it is resumed."
+STOPPED = "Stopped. Resume the job to continue from here."
 
 
 def card_of(model: str, version: str) -> Card:

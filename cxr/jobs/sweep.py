@@ -18,7 +18,8 @@ from cxr.core.number_format import counted, decimal
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.jobs import run_store, train
 from cxr.jobs.copies_in_run import films_of_run
-from cxr.jobs.job import Job, SweepParameters, TrainParameters
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import SweepParameters, TrainParameters
 from cxr.jobs.rate_test import range_test
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
@@ -50,6 +51,23 @@ def sweep_job(recipe: Recipe, paths: Sequence[str], asked: SweepParameters, data
         Space.from_toml(asked.space_toml).check(recipe)
     planned = plan(recipe, paths, asked.model, dataset=dataset)
     return Job(replace(asked, recipe_toml=planned.training.recipe_toml), planned.inputs)
+
+
+def extend(study: Run, more: int) -> None:
+    """Start a study that has finished again, for so many more trials.
+
+    What they try depends on all trials before. The best of all becomes a model with a name of its own, whose card says
+    that it was chosen among so many.
+    """
+    job = study.job
+    asked = job.parameters_as(SweepParameters)
+    if asked.preset == PresetName.RATE_TEST:
+        raise RunError("A learning-rate range test has one training.", code="trials")
+    if study.status.state != "finished":
+        raise RunError("This study has not finished. Resume it first.", code="not-finished")
+    if not 1 <= more <= MAX_TRIALS - asked.trials:
+        raise RunError(f"A study has 1 to {MAX_TRIALS:,} trials; this one has {asked.trials:,}.", code="trials")
+    run_store.resume(study, replace(job, parameters=replace(asked, trials=asked.trials + more)))
 
 
 def search_of(asked: SweepParameters) -> Search:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cxr.core.errors import RecipeError
-from cxr.core.number_format import joined
+from cxr.core.number_format import counted, joined
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.film_table import COPIES
 from cxr.datasets.labels import LabelSpace, display_name
 from cxr.datasets.quality.copies import merged_films, with_known_copies
 from cxr.jobs.estimate import check_memory
 from cxr.jobs.job import Job, training_job
-from cxr.jobs.leakage import Leakage, LeakageWarning
 from cxr.learning.backbone_costs import check_trainable_layers
 from cxr.learning.film_selection import (
     AppliedGroup,
@@ -30,6 +29,10 @@ from cxr.registry import registry
 from cxr.registry.recipe import Recipe
 
 Part = tuple[int, int] | str  # of a cross-validation: a fold and the number of folds, or a source to leave out
+MERGED_COPIES = (
+    "{} of different patients are copies of one another. Their patients count as one, so that no split separates "
+    "copies. See the dataset's audit."
+)
 COPIES_UNKNOWN = (
     "Copies of an image are looked for when the run starts, and kept in one split; the numbers may change a little."
 )
@@ -53,7 +56,7 @@ class Composition:
     def remarks(self) -> tuple[str, ...]:
         """The sentences on copies and on groups of labels."""
         merged = merged_films(self.films)
-        copies = [LeakageWarning(Leakage.MERGED_COPIES, merged).sentence] if merged else []
+        copies = [MERGED_COPIES.format(counted(merged, "image"))] if merged else []
         return (*copies, *(group.sentence for group in self.groups))
 
 

@@ -11,8 +11,9 @@ from cxr.cli import console
 from cxr.core.errors import RunError
 from cxr.evaluation.stored_evaluations import stored_evaluations
 from cxr.jobs import run_store
-from cxr.jobs.job import EvaluateParameters, Job, JobKind, training_job
+from cxr.jobs.job import Job, training_job
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import EvaluateParameters, JobKind
 from cxr.jobs.run import Run, Status
 from cxr.registry import registry
 from tests.support.command_line import Answer, Cxr

@@ -15,8 +15,10 @@ from cxr.evaluation.label_review.review import find_review, save_answer
 from cxr.jobs import run_store
 from cxr.jobs.crossval import crossval_job
 from cxr.jobs.crossval_result import CrossvalResult, store_result
-from cxr.jobs.job import Job, JobKind, RankParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
+from cxr.jobs.learning_curve import learning_curve_job
+from cxr.jobs.parameters import JobKind, RankParameters
 from cxr.jobs.rank import rank_job, summary_of
 from cxr.jobs.review_comparison import REPORT, RESULT, ReviewComparison
 from cxr.jobs.run import Run, Status
@@ -111,7 +113,7 @@ def test_a_review_is_started_applied_retrained_and_compared_by_commands(
 
 
 def test_a_learning_curve_is_printed_with_what_twice_as_many_would_bring(
-    trained: Path, films: Path, answer: Answer, cxr: Cxr
+    trained: Path, films: Path, answer: Answer, cxr: Cxr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = Dataset.open(films)
     people = [f"p{i:03d}" for i in range(len(dataset))]
@@ -126,5 +128,12 @@ def test_a_learning_curve_is_printed_with_what_twice_as_many_would_bring(
     assert len(found["auc"]) == len(found["patients"])
     assert found["gain"]["low"] <= found["gain"]["value"] <= found["gain"]["high"]
     assert found["doubled"]["value"] >= found["at_all"]
+    code, out, _ = cxr("learning-curve", "--data", films, "--features", "first")
+    assert code == 0
+    assert "Left out, of too few patients: 20 X-rays labeled viral pneumonia." in out
+    assert "Twice as many patients are expected to change the AUC by" in out
+    monkeypatch.setattr(run_store, "start", run_store.create)  # no process
+    waiting = answer("learning-curve", "--data", films, "--features", "first", "--detach")
+    assert run_store.find(waiting["run"]).job == learning_curve_job([str(films)], "first")
     write_manifest(films / "manifest.csv", dataset)  # 20 patients of each class
     assert cxr("learning-curve", "--data", films, "--features", "first")[0] != 0

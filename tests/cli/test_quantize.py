@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.evaluation.stored_evaluations import stored_evaluations
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run_store import of_kind
 from cxr.registry import registry
 from tests.support.int8 import needs_int8

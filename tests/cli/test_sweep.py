@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cxr.cli import sweep as command
 from cxr.jobs import run_store
-from cxr.jobs.job import JobKind, SweepParameters
+from cxr.jobs.parameters import JobKind, SweepParameters
 from cxr.studies.proposals import PRESETS, PresetName
 from cxr.studies.space import Space
 from cxr.studies.trials import read_trials
@@ -70,6 +71,17 @@ def test_a_study_is_told_as_text_and_as_data(study_home: Path, home: Path) -> No
     lines = command.study_text(run).splitlines()
     assert lines[0] == run.status.sentence
     assert len([line for line in lines if "Complete" in line or "Pruned" in line]) == 4
+
+
+def test_trials_are_added_to_a_finished_study(
+    cxr, study_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(study_home, home)
+    (run,) = run_store.of_kind(JobKind.SWEEP)
+    monkeypatch.setattr(run_store, "executor", lambda: SimpleNamespace(start=lambda _: None))
+    assert cxr("jobs", "extend", run.id, "--trials", "5", "--detach")[0] == 0
+    assert run.job.parameters_as(SweepParameters).trials == 9
+    assert cxr("jobs", "extend", run.id)[0] != 0  # it is in progress now
 
 
 def test_the_presets_of_the_command_are_those_of_the_library() -> None:

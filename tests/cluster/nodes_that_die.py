@@ -21,8 +21,9 @@ from cxr.core.errors import CxrError
 from cxr.inference.archive import parts
 from cxr.inference.archive.parts import finished_parts
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, ReadParameters, SweepParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import ReadParameters, SweepParameters
 from cxr.jobs.read import reading_job
 from cxr.jobs.run import ENDED, IN_CLUSTER, Run
 from cxr.jobs.sweep import sweep_job

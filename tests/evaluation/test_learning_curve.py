@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cxr.evaluation.finished_steps import FinishedSteps
 from cxr.evaluation.learning_curve import (
     DRAWS,
     FOLDS,
     SHARES,
+    LearningCurve,
     curve_of,
     fit_power_law,
     learning_curve,
@@ -59,3 +62,18 @@ def test_heads_learn_more_from_more_patients() -> None:
     assert json.dumps(curve.as_dict())
     with raises_code("dataset.too-few-patients"):
         learning_curve(features[:60], target.subset(np.arange(240) < 60), lambda done, total: None)
+
+
+def test_finished_folds_are_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features, target = (
+        np.random.default_rng(0).normal(size=(120, 5)),
+        ProbeTarget(("normal", "viral"), np.arange(120) % 2, np.arange(120)),
+    )
+    steps = FinishedSteps(tmp_path)
+    calls: list[tuple[int, int]] = []
+    first = learning_curve(features, target, lambda done, total: None, draws=1, steps=steps)
+    monkeypatch.setattr("cxr.evaluation.learning_curve.probe_probabilities", None)  # nothing is trained
+    again = learning_curve(features, target, lambda done, total: calls.append((done, total)), draws=1, steps=steps)
+    assert again.as_dict() == first.as_dict()
+    assert calls[-1] == (FOLDS * len(SHARES),) * 2
+    assert LearningCurve.from_dict(first.as_dict()).as_dict() == first.as_dict()

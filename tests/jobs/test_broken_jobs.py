@@ -16,9 +16,11 @@ from cxr.core.errors import CxrError
 from cxr.evaluation.shortcuts.audited_films import AuditSettings
 from cxr.inference.archive.parts import FOLDER, finished_parts
 from cxr.jobs import audit, run_store, sweep
-from cxr.jobs.job import JobKind
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import CarryOut, execute
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import PROCESS, Run
+from cxr.jobs.run_journal import RunJournal
 from cxr.registry import registry
 from tests.support.broken_jobs import (
     Killed,
@@ -38,7 +40,8 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("trained")
 FEW = AuditSettings(films_per_group=12, films_in_total=48, heatmap_films=2, resamples=40)
-ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ, JobKind.FIT, JobKind.RANK) + (
+ON_FEATURES = (JobKind.RANK, JobKind.LEARNING_CURVE, JobKind.MAP, JobKind.LOOK_ALIKES)
+ON_A_MODEL = (JobKind.EVALUATE, JobKind.AUDIT, JobKind.READ, JobKind.FIT, *ON_FEATURES) + (
     (JobKind.QUANTIZE,) if can_run() else ()
 )
 KINDS = (*ON_A_MODEL, JobKind.CROSSVAL, *([JobKind.SWEEP] if find_spec("optuna") else []))
@@ -48,6 +51,16 @@ def carry_out(kind: JobKind) -> CarryOut:
     if kind is JobKind.SWEEP:
         return partial(sweep.run, stages=WITHOUT_INPUT_CHECK)
     return partial(audit.run, settings=FEW) if kind is JobKind.AUDIT else carry_out_of(kind)
+
+
+def dying_at_its_end(kind: JobKind) -> CarryOut:
+    """The same work in a process that dies when all is done but its end."""
+
+    def dies_last(job: Job, journal: RunJournal) -> str:
+        carry_out(kind)(job, journal)
+        raise Killed
+
+    return dies_last
 
 
 def stamps(*folders: Path) -> dict[Path, int]:
@@ -82,6 +95,40 @@ def test_a_job_that_dies_at_random_points_ends_as_one_that_does_not(kind: JobKin
     assert run.status.state == "finished"
     assert not run.steps_folder.exists()
     assert differences(result_of(kind, registry.get_card("first"), tmp_path / "broken"), wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "work"),
+    [
+        (JobKind.LEARNING_CURVE, ["cxr.evaluation.learning_curve.probe_probabilities"]),
+        (JobKind.MAP, ["cxr.evaluation.data_map.data_map.project", "cxr.evaluation.data_map.data_map.separation"]),
+    ],
+    ids=["learning-curve", "map"],
+)
+def test_what_a_job_has_computed_from_features_is_not_computed_again(
+    kind: JobKind, work: list[str], phantoms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = films_of(kind, phantoms, tmp_path / "local")
+    run = create(kind, registry.get_card("first"), films, tmp_path / "out")
+    with pytest.raises(Killed):
+        execute(run, dying_at_its_end(kind))
+    wanted = result_of(kind, registry.get_card("first"), tmp_path / "out")
+    for name in work:
+        monkeypatch.setattr(name, None)
+    execute(run, carry_out(kind))
+    assert differences(result_of(kind, registry.get_card("first"), tmp_path / "out"), wanted) == []
+
+
+def test_a_map_does_not_go_on_with_other_images(phantoms: Path, tmp_path: Path) -> None:
+    films = shutil.copytree(phantoms, tmp_path / "films")
+    run = create(JobKind.MAP, registry.get_card("first"), films, tmp_path / "out")
+    with pytest.raises(Killed):
+        execute(run, dying_at_its_end(JobKind.MAP))
+    first, second, *_ = sorted((films / "images").iterdir())
+    shutil.copy(first, second)
+    with pytest.raises(CxrError) as error:
+        execute(run, carry_out(JobKind.MAP))
+    assert error.value.code == "dataset.changed-since"
 
 
 @pytest.mark.parametrize("kind", KINDS)

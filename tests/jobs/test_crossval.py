@@ -31,8 +31,8 @@ from cxr.jobs.crossval_result import (
     store_result,
     stored_result,
 )
-from cxr.jobs.job import JobKind
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import FILMS, SCORES
 from cxr.jobs.training_plan import plan
 from cxr.registry import registry

@@ -9,22 +9,24 @@ import pytest
 
 from cxr.core.access import LOCAL
 from cxr.core.errors import RunError
-from cxr.jobs.job import (
+from cxr.jobs.job import Job, training_job
+from cxr.jobs.kinds import KINDS
+from cxr.jobs.parameters import (
     PARAMETERS,
     AuditParameters,
     CrossvalParameters,
     EvaluateParameters,
     FitParameters,
-    Job,
     JobKind,
+    LearningCurveParameters,
+    LookAlikesParameters,
+    MapParameters,
     QuantizeParameters,
     RankParameters,
     ReadParameters,
     SweepParameters,
     TrainParameters,
-    training_job,
 )
-from cxr.jobs.kinds import KINDS
 from cxr.jobs.run import Run
 
 JOBS = [
@@ -35,6 +37,9 @@ JOBS = [
     Job(CrossvalParameters("name = 'tiny'", 0, "source"), ("/films",)),
     Job(FitParameters("tiny", "0" * 12, None, "sensitivity", 0.85), ("/ward",)),
     Job(RankParameters("tiny", "0" * 12, 30, 10), ("/films", "/reference")),
+    Job(LearningCurveParameters("tiny", "0" * 12), ("/films",)),
+    Job(MapParameters("imagenet", "", "tsne", 500), ("/films",)),
+    Job(LookAlikesParameters("tiny", "0" * 12), ("/films", "/more")),
     Job(SweepParameters("name = 'tiny'", "", 6, "tiny"), ("/films",)),
     Job(QuantizeParameters("tiny", "0" * 12), ("/films",)),
 ]

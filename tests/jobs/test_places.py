@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cxr.jobs import places, run_store, running
-from cxr.jobs.job import EvaluateParameters, Job, training_job
+from cxr.jobs.job import Job, training_job
+from cxr.jobs.parameters import EvaluateParameters
 from cxr.jobs.places import MOST_BESIDE, Place, place_of, try_lock
 from cxr.jobs.run import Run, Status
 from cxr.jobs.run_journal import WAITING, open_journal

@@ -19,8 +19,9 @@ from cxr.inference.archive.overview import SUMMARY
 from cxr.inference.engines.int8 import INT8, check_int8_usable
 from cxr.inference.loading import load_classifier
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, ReadParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import ReadParameters
 from cxr.jobs.quantization import evenly_over_sources, quantize_model
 from cxr.jobs.read import reading_job
 from cxr.jobs.run import Run

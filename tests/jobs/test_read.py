@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,19 +18,23 @@ import pytest
 from cxr.core.access import Action, Person, acting_as
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import AccessError, CxrError
+from cxr.core.remote_files import path_of
 from cxr.datasets import catalog
 from cxr.drift.store import weeks
 from cxr.evaluation.archive_scores import NOT_IN_READINGS
 from cxr.evaluation.model_evaluation import evaluate_model, evaluate_readings
 from cxr.inference.archive import parts
+from cxr.inference.archive.listing import file_reader
 from cxr.inference.archive.overview import SUMMARY, read_index, read_rows
 from cxr.inference.archive.parts import OUTCOMES, finished_parts, part_path
+from cxr.inference.archive.reading import decoders, read_files
 from cxr.inference.batch import read_sources
 from cxr.inference.loading import load_classifier
 from cxr.inference.sources import source_on_disk
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, ReadParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import ReadParameters
 from cxr.jobs.read import LISTING, check_target, reading_job
 from cxr.jobs.run import Run
 from cxr.registry import registry
@@ -160,3 +168,29 @@ def test_an_evaluation_takes_the_readings_instead_of_reading_again(phantoms: Pat
     part_path(out, 0).unlink()
     fewer = evaluate_readings(out, [str(phantoms)], "all", lambda *_: None)
     assert (len(fewer.scores), set(fewer.unreadable.values())) == (150, {NOT_IN_READINGS})
+
+
+def test_speed_of_a_cluster_is_that_after_the_first_part_of_each_worker(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    def read_parts(asked: Any, _: Any, numbered: Any, check: Any) -> Iterator[int]:
+        source, folder, table = asked
+        classifier = load_classifier("first")
+        with closing(decoders()) as pool:
+            for part, files in numbered:
+                check(2)
+                read = file_reader(path_of(source))
+                rows = list(read_files(classifier, files, read, pool, heatmaps=False))
+                parts.write_part(path_of(folder), part, rows, table)
+                now[0] += 2.0
+                yield len(rows)
+
+    monkeypatch.setattr("cxr.jobs.read.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("cxr.jobs.read.cluster_address", lambda: "auto")
+    monkeypatch.setattr("cxr.cluster.reading.read_parts", read_parts)
+    run = created(archive, tmp_path / "out")
+    execute(run)
+    assert run.status.state == "finished", run.status.sentence
+    assert run.status.films_s == 7 / 2  # of three parts with 10, 10 and 7 files, the last alone

@@ -23,8 +23,9 @@ from cxr.inference.archive.listing import film_paths
 from cxr.inference.archive.overview import INDEX, SUMMARY, read_index, read_rows
 from cxr.inference.archive.parts import finished_parts, part_path
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, ReadParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import ReadParameters
 from cxr.jobs.read import LISTING, SETTINGS, check_target, reading_job
 from cxr.registry import registry
 from tests.support.object_store import ObjectStore, object_store

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cxr.core.errors import CxrError, RunError
 from cxr.datasets.dataset import Dataset
 from cxr.jobs import run_store, sweep
-from cxr.jobs.job import Job, SweepParameters, TrainParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
 from cxr.jobs.model_names import planned_name
+from cxr.jobs.parameters import SweepParameters, TrainParameters
 from cxr.jobs.run import Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.study_trials import StudyTrainer, keep_for_model, trial_run
@@ -160,6 +163,43 @@ def test_a_study_does_not_go_on_with_other_images(study: Run, tmp_path: Path) ->
     with pytest.raises(RunError) as error:
         sweep.run(study.job, RunJournal(study))
     assert error.value.code == "run.films-changed"
+
+
+def test_a_finished_study_goes_on_with_more_trials(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path: path.read_bytes() for path in study.folder.rglob("trial.json")}
+    first = registry.get_card("best-of-four")
+    monkeypatch.setattr(run_store, "executor", lambda: SimpleNamespace(start=execute))
+    sweep.extend(study, 2)
+    assert study.status.state == "finished", study.status.sentence
+    trials = read_trials(study.folder)
+    assert [trial.number for trial in trials] == [1, 2, 3, 4, 5, 6]
+    assert before
+    assert {path: path.read_bytes() for path in before} == before
+    assert len({tuple(trial.values.items()) for trial in trials}) == 6
+    card, best = registry.get_card("best-of-four-2"), best_trial(trials, "val_auc")
+    assert (card.study.trial, card.study.trials, card.study.rank) == (best.number, 6, 1)
+    assert registry.get_card("best-of-four") == first
+    if best.number == first.study.trial:
+        assert card.results == first.results
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "preset", "code"),
+    [
+        ("finished", 0, "", "run.trials"),
+        ("finished", 997, "", "run.trials"),
+        ("stopped", 2, "", "run.not-finished"),
+        ("finished", 2, PresetName.RATE_TEST, "run.trials"),
+    ],
+)
+def test_a_study_that_cannot_go_on_is_not_extended(study: Run, state: str, more: int, preset: str, code: str) -> None:
+    asked = replace(study.job.parameters_as(SweepParameters), preset=preset)
+    (study.folder / "job.json").write_text(replace(study.job, parameters=asked).to_json())
+    study.write_status(replace(study.status, state=state))
+    with pytest.raises(CxrError) as error:
+        sweep.extend(study, more)
+    assert error.value.code == code
+    assert study.job.parameters_as(SweepParameters).trials == 4
 
 
 def test_the_name_of_the_best_model_is_planned(study: Run) -> None:

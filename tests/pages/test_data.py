@@ -265,3 +265,20 @@ def test_a_missing_folder_is_a_warning(app: AppTest, mine: catalog.DatasetEntry,
 def test_a_damaged_manifest_is_an_error(app: AppTest, mine: catalog.DatasetEntry) -> None:
     Path(mine.path, "manifest.csv").write_text("nothing")
     assert "path" in run(app).error[0].value
+
+
+def test_the_address_names_dataset_and_view(app: AppTest, phantoms: Path, others: Path) -> None:
+    for path, name in ((phantoms, "first"), (others / "placed", "second")):
+        catalog.add(path, name)
+    app.query_params["dataset"], app.query_params["show"] = "second", "Splits"
+    run(app)
+    chosen = app.selectbox(key="data_dataset").value, app.segmented_control(key="data_view").value
+    assert chosen == ("second", "Splits")
+    app.segmented_control(key="data_view").set_value("Charts").run()
+    assert app.query_params["show"] == "Charts"
+    app.selectbox(key="data_dataset").set_value("first").run()
+    assert "dataset" not in app.query_params  # it is the one that is shown anyway
+    app.selectbox(key="data_dataset").set_value("second").run()
+    assert app.query_params["dataset"] == "second"
+    app.query_params["dataset"] = "gone"
+    assert 'There is no dataset "gone". Showing "second".' in text(run(app))

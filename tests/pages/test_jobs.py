@@ -16,8 +16,9 @@ from cxr.core.access import Person, acting_as
 from cxr.datasets import catalog
 from cxr.inference.archive.overview import read_index
 from cxr.jobs import run_store, running
-from cxr.jobs.job import Job, ReadParameters, training_job
+from cxr.jobs.job import Job, training_job
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import ReadParameters
 from cxr.jobs.read import LISTING, reading_job
 from cxr.jobs.run import Run, Status
 from cxr.jobs.run_notes import RunNotes, notes_of, write_notes

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cxr.evaluation.data_map.data_map import MapSettings
+from cxr.evaluation.data_map.projection import Method
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
 from cxr.evaluation.label_review.review import ReviewSize, find_review
 from cxr.evaluation.shortcuts.audit_file import load_audit
@@ -21,17 +23,22 @@ from cxr.inference.archive.overview import read_index, read_rows
 from cxr.jobs import run_store
 from cxr.jobs.audit import audit_job
 from cxr.jobs.crossval import crossval_job
+from cxr.jobs.data_map import map_job, stored_map
 from cxr.jobs.evaluate import evaluation_job
 from cxr.jobs.fit import fit_job, report_of
-from cxr.jobs.job import Job, JobKind, ReadParameters, SweepParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import KINDS, CarryOut, execute
+from cxr.jobs.learning_curve import learning_curve_job, stored_curve
 from cxr.jobs.local_fit import FitSettings
+from cxr.jobs.look_alikes import look_alikes_job, stored_check
+from cxr.jobs.parameters import JobKind, ReadParameters, SweepParameters
 from cxr.jobs.quantize import quantize_job
 from cxr.jobs.rank import TABLE, rank_job
 from cxr.jobs.run import SCORES, Run
 from cxr.jobs.run_journal import RunJournal
 from cxr.jobs.sweep import sweep_job
 from cxr.learning.journal import Phase
+from cxr.presentation.learning_curve_text import curve_table
 from cxr.registry import registry
 from cxr.registry.card import Card
 from cxr.registry.recipe import Recipe
@@ -49,8 +56,16 @@ AT_WORK = (
 )
 AT_WORK_SHARE, LATEST_KILL_S = 0.8, 1.5
 FOLDS = 3
-IN_OWN_FOLDER = (JobKind.CROSSVAL, JobKind.FIT, JobKind.RANK)
+IN_OWN_FOLDER = (
+    JobKind.CROSSVAL,
+    JobKind.FIT,
+    JobKind.RANK,
+    JobKind.LEARNING_CURVE,
+    JobKind.MAP,
+    JobKind.LOOK_ALIKES,
+)
 LOCAL_FILMS = 60
+CURVE_FILMS = 240  # 45 patients of each class
 STUDY_TRIALS = 5
 STUDY_SPACE = """
 [optimiser]
@@ -97,7 +112,10 @@ def reports_of(run: Run, carry_out: CarryOut) -> int:
 
 
 def films_of(kind: JobKind, films: Path, where: Path) -> Path:
-    """The X-rays for jobs of this kind: those that the model was trained on, or others for a fit, which are drawn."""
+    """The X-rays for jobs of this kind: those that the model was trained on, or others, which are drawn."""
+    if kind is JobKind.LEARNING_CURVE:
+        draw_phantom_set(where, CURVE_FILMS, size_px=48)
+        return where
     if kind is not JobKind.FIT:
         return films
     draw_phantom_set(where, LOCAL_FILMS, seed=9, size_px=48)
@@ -117,6 +135,12 @@ def job_on(kind: JobKind, card: Card, films: Path, out: Path, part_rows: int = 1
         return fit_job(card, out.name, [str(films)], settings)
     if kind is JobKind.RANK:
         return rank_job(str(films), card.name, review=ReviewSize(8, 4))
+    if kind is JobKind.LEARNING_CURVE:
+        return learning_curve_job([str(films)], card.name)
+    if kind is JobKind.MAP:
+        return map_job([str(films)], card.name, MapSettings(Method.TSNE, 80))
+    if kind is JobKind.LOOK_ALIKES:
+        return look_alikes_job(card, [str(films)])
     if kind is JobKind.SWEEP:
         return sweep_job(_head_recipe(card), [str(films)], SweepParameters("", STUDY_SPACE, STUDY_TRIALS, out.name))
     if kind is JobKind.QUANTIZE:
@@ -183,6 +207,19 @@ def _result_in_own_folder(kind: JobKind, run: Run) -> pd.DataFrame:
         card = registry.get_card(report.model)
         facts = {"threshold": card.threshold, "band": list(card.unsure or ())} | report.record.model_dump(mode="json")
         return pd.Series(_flat(facts)).to_frame("value")
+    if kind is JobKind.LEARNING_CURVE:
+        found = stored_curve(run)
+        assert found is not None
+        return curve_table(found)
+    if kind is JobKind.MAP:
+        stored = stored_map(run)
+        assert stored is not None
+        figures = pd.Series(_flat(stored.map.as_dict())).to_frame("value")
+        return pd.concat([stored.map.films.set_index("path"), figures])
+    if kind is JobKind.LOOK_ALIKES:
+        check = stored_check(run)
+        assert check is not None
+        return pd.Series(_flat(check.as_dict() | {"written_ns": 0})).to_frame("value")
     if kind is JobKind.RANK:
         assert len(find_review(run.id).items) == 12
         return pd.read_csv(run.result_folder / TABLE)

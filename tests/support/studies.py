@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from cxr.jobs import run_store, sweep
-from cxr.jobs.job import SweepParameters
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import SweepParameters
 from cxr.jobs.run import Run
 from cxr.registry.recipe import Recipe
 from tests.support.broken_jobs import STUDY_SPACE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,11 @@ class NeighborShare:
     def as_dict(self) -> dict[str, str | float]:
         """Ready for JSON."""
         return {"column": self.column, "same": round(self.same, 4), "chance": round(self.chance, 4)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> NeighborShare:
+        """What `as_dict` has made; KeyError, TypeError or ValueError where it is something else."""
+        return cls(str(stored["column"]), float(stored["same"]), float(stored["chance"]))
 
 
 def neighbor_shares(

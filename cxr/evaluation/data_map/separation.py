@@ -10,7 +10,7 @@ source within a class, so that neither probe profits from the other's question. 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cxr.evaluation.grouping import NOT_STATED
 from cxr.evaluation.intervals import (
     UNKNOWN,
     Interval,
@@ -31,7 +32,6 @@ from cxr.evaluation.intervals import (
 )
 from cxr.evaluation.metrics import Floats, ranking_metrics
 from cxr.evaluation.shortcuts.probes import CROSS_VALIDATED, FOLDS, REGULARIZATION
-from cxr.evaluation.subgroups import NOT_STATED
 
 FEWEST_FILMS, FEWEST_PATIENTS = 10, 5  # of one class and one source, to be compared
 MOST_VALUES = 8  # of a column: its largest
@@ -68,6 +68,19 @@ class Separation:
         return {"column": self.column, "values": list(self.values), "films": self.films, "verdict": self.verdict} | {
             "auc_" + name if name != "difference" else name: value for name, value in intervals.items()
         }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Separation:
+        """What `as_dict` has made; KeyError, TypeError or ValueError where it is something else."""
+        return cls(
+            str(stored["column"]),
+            tuple(map(str, stored["values"])),
+            int(stored["films"]),
+            Interval.from_dict(stored["auc_factor"]),
+            Interval.from_dict(stored["auc_by_class"]),
+            Interval.from_dict(stored["difference"]),
+            Verdict(stored["verdict"]),
+        )
 
 
 def separation(axes: Floats, films: pd.DataFrame, patient: NDArray[np.int64], column: str) -> Separation | None:

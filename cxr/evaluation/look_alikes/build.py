@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +17,11 @@ from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.intervals import Interval, effective_patients, wilson_interval
 from cxr.evaluation.look_alikes.index import TEXTS, LookAlikeIndex
 from cxr.evaluation.model_evaluation import roles_in_training
-from cxr.learning.image_features import ImageFeatures, Progress, image_features
+from cxr.learning.image_features import ImageFeatures, image_features
 from cxr.registry import registry
 
 NEIGHBORS = 10
+BUILDING = "building the index"
 
 Floats = NDArray[np.floating]
 Indexes = NDArray[np.int64]
@@ -38,12 +40,19 @@ class LabelPrecision:
         """Ready for JSON."""
         return {"label": self.label, "films": self.films, "same": self.same.as_dict(), "chance": round(self.chance, 6)}
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> LabelPrecision:
+        """What `as_dict` has made; KeyError, TypeError or ValueError where it is something else."""
+        same = Interval.from_dict(stored["same"])
+        return cls(str(stored["label"]), int(stored["films"]), same, float(stored["chance"]))
 
-def build_index(name: str, paths: Sequence[str], progress: Progress) -> LookAlikeIndex:
+
+def build_index(name: str, paths: Sequence[str], progress: Callable[..., None]) -> LookAlikeIndex:
     """The index of the model's training X-rays in these datasets, stored in this installation's cache."""
     authorize(Action.EVALUATE_MODEL)
     card = registry.get_card(name)
     features = image_features(name, with_known_copies(open_datasets(paths)), progress)
+    progress(len(features.values), len(features.values), BUILDING)
     index = index_of(f"{card.name}@{card.version}", features, roles_in_training(name, features.films.table["film"]))
     index.save()
     return index

@@ -207,7 +207,8 @@ def load_index(model: str, exact_up_to: int = EXACT_UP_TO) -> LookAlikeIndex:
     path = index_path(model)
     if not path.is_file():
         raise RegistryError(
-            f"There is no index of the training X-rays of '{model}' here. Build it: cxr look-alikes build.",
+            f"There is no index of the training X-rays of '{model}' here. Build it on the page Models, or with cxr "
+            "look-alikes build.",
             code="no-index",
         )
     try:

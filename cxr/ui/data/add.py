@@ -18,6 +18,7 @@ from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form
 
 CHOSEN, MESSAGE = "data_dataset", "data_message"  # session keys: the dataset that is shown, a message about it
+IN_ADDRESS = "dataset"  # the name of the choice in the page's address
 NO_DATASETS = "There are no datasets yet. Create a synthetic one to try everything, or add your own X-rays."
 NOT_A_ZIP = "This file is not a ZIP. Pack the folder of your X-rays as a ZIP and choose that."
 FOLDER_FORMAT = """A folder with one subfolder per class, or with a `manifest.csv` that has the columns `path` and
@@ -121,5 +122,6 @@ def _add(make: Callable[[], DatasetEntry]) -> None:
     with frame.errors_shown():
         entry = make()
         st.session_state[CHOSEN] = entry.name
+        st.query_params.pop(IN_ADDRESS, None)  # it names the dataset before
         st.session_state[MESSAGE] = f"Added {entry.name}."
         st.rerun()

@@ -16,18 +16,21 @@ from cxr.datasets.labels import display_name
 from cxr.datasets.quality.audit_cache import cached_audit
 from cxr.jobs import run_store
 from cxr.ui import frame, sign_in
+from cxr.ui.address import choice_in_address
 from cxr.ui.components.charts import data as charts
 from cxr.ui.components.charts.chart import show_chart
 from cxr.ui.components.choosers import choose_option
-from cxr.ui.data.add import CHOSEN, MESSAGE
+from cxr.ui.data.add import CHOSEN, IN_ADDRESS, MESSAGE
 from cxr.ui.data.audit import show_audit
 from cxr.ui.data.browse import show_browser
 from cxr.ui.data.splits import show_splits
 from cxr.ui.data_map.panel import show_map
 from cxr.ui.label_review.panel import show_labels
+from cxr.ui.learning_curve.panel import show_learning_curve
 from cxr.ui.plain_text import code_span, plain
 
-VIEWS = ("Browse", "Audit", "Map", "Labels", "Charts", "Splits")
+VIEWS = ("Browse", "Audit", "Map", "Labels", "Learning curve", "Charts", "Splits")
+VIEW = "data_view"
 CHART_COLUMNS = 2
 UNLABELED = (
     "{} without a label: beside the folders of the classes, or with an empty label in the manifest. "
@@ -43,10 +46,15 @@ def choose_dataset() -> DatasetEntry | None:
     if not entries:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = choose_option("Dataset", list(entries), CHOSEN, width=360)
+        names = list(entries)
+        asked = st.query_params.get(IN_ADDRESS)
+        changed = choice_in_address(IN_ADDRESS, CHOSEN, names, names[0])
+        name = choose_option("Dataset", names, CHOSEN, width=360, on_change=changed)
         entry = entries[name or next(iter(entries))]
         if entry.added and sign_in.button(Action.REMOVE_DATASET, "Remove dataset", key="data_remove"):
             _confirm_removal(entry)
+    if asked is not None and asked not in entries:
+        st.warning(plain(f'There is no dataset "{asked}". Showing "{entry.name}".'))
     if message := st.session_state.pop(MESSAGE, ""):
         st.success(plain(message))
     return entry
@@ -68,6 +76,7 @@ def _confirm_removal(entry: DatasetEntry) -> None:
     if sign_in.button(Action.REMOVE_DATASET, label, type="primary", key="data_remove_confirmed"):
         with frame.errors_shown():
             catalog.remove(entry.name)
+            st.query_params.pop(IN_ADDRESS, None)
             st.rerun()
 
 
@@ -83,16 +92,17 @@ def show_dataset(entry: DatasetEntry) -> None:
         st.caption(f"{films} from {patients}: {plain(labels)}. {code_span(_displayed_path(entry.path))}")
         if unlabeled := int((dataset.labels == "").sum()):
             st.warning(UNLABELED.format(counted(unlabeled, "X-ray")))
+        st.session_state.setdefault(VIEW, VIEWS[0])
         view = st.segmented_control(
             "View",
             VIEWS,
-            default=VIEWS[0],
             required=True,
-            key="data_view",
+            key=VIEW,
             persist_state="session",
             label_visibility="collapsed",
+            on_change=choice_in_address("show", VIEW, VIEWS, VIEWS[0]),
         )
-        panels = (show_browser, show_audit, show_map, show_labels, _show_charts, show_splits)
+        panels = (show_browser, show_audit, show_map, show_labels, show_learning_curve, _show_charts, show_splits)
         dict(zip(VIEWS, panels, strict=True))[view or VIEWS[0]](entry, dataset)
 
 

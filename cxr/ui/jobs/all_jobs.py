@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from cxr.core.access import Action, current_person
 from cxr.core.errors import RunError
-from cxr.jobs.job import JobKind
+from cxr.datasets import catalog
+from cxr.jobs.job import is_only
 from cxr.jobs.kinds import KINDS
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import Run
 from cxr.ui import frame
 from cxr.ui.components.jobs.crossval import show_crossval
@@ -17,7 +20,10 @@ from cxr.ui.components.jobs.live import show_ended_job, show_job_in_progress
 from cxr.ui.components.jobs.notes import note_columns, show_notes
 from cxr.ui.components.jobs.titles import started_text, task_of
 from cxr.ui.components.table import ONE_ROW, number_columns, rounded, selected_row
+from cxr.ui.data_map.panel import show_map_of_job
 from cxr.ui.jobs.ranking_result import show_ranking
+from cxr.ui.learning_curve.panel import show_stored_curve
+from cxr.ui.models.look_alikes_panel import show_index_check
 from cxr.ui.plain_text import plain
 
 NO_JOBS = "There are no jobs yet. Trainings, evaluations, audits and readings of archives appear here."
@@ -34,7 +40,7 @@ def show_jobs_in_progress(runs: Sequence[Run]) -> None:
 
 def show_ended_jobs(runs: Sequence[Run], tags: Sequence[str]) -> None:
     """Shows the jobs that have ended as a table; choosing a row opens its job, whose notes are offered these tags."""
-    st.subheader("Past jobs", anchor=False)
+    st.header("Past jobs", anchor=False)
     decimals = {MINUTES: 1}
     table = pd.DataFrame([_row(run) for run in runs]).assign(**note_columns(runs))
     event = st.dataframe(
@@ -106,3 +112,20 @@ def _link_to_result(run: Run) -> None:
             frame.link("models", "Model card", model=status.model)
     elif job.kind is JobKind.RANK:
         show_ranking(run)
+        _link_to_dataset(job.inputs[:1], "Reviews on Data", "Labels")  # the others are for reference
+    elif job.kind is JobKind.LEARNING_CURVE:
+        show_stored_curve(run)
+        _link_to_dataset(job.inputs, "Learning curve on Data", "Learning curve")
+    elif job.kind is JobKind.MAP:
+        show_map_of_job(run)
+        _link_to_dataset(job.inputs, "Map on Data", "Map")
+    elif job.kind is JobKind.LOOK_ALIKES:
+        show_index_check(run)
+        frame.link("models", "Model card", model=job.model or "")
+
+
+def _link_to_dataset(inputs: Sequence[str], label: str, view: str) -> None:
+    """Links to this view of the dataset that is the only input, if it is still on the list, for who may see it."""
+    names = [entry.name for entry in catalog.entries() if is_only(entry.path, inputs)]
+    if names and current_person().may(Action.VIEW_DATASETS):
+        frame.link("data", label, dataset=names[0], show=view)

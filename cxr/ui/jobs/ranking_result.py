@@ -12,7 +12,6 @@ from cxr.core.number_format import decimal, interval_range
 from cxr.datasets.labels import display_name
 from cxr.jobs.rank import TABLE, summary_of
 from cxr.jobs.run import Run
-from cxr.ui import frame
 from cxr.ui.plain_text import plain_table
 
 TITLE = "Labels estimated to be wrong"
@@ -24,13 +23,11 @@ def show_ranking(run: Run) -> None:
     if summary is None:
         return
     st.table(plain_table(_table(summary)), border="horizontal", hide_index=True, width="content", alt=TITLE)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if current_person().may(Action.VIEW_DATASETS) and (run.result_folder / TABLE).is_file():
-            content = (run.result_folder / TABLE).read_bytes()
-            st.download_button(
-                "Ranking (CSV)", content, f"{run.id}.csv", "text/csv", key=f"ranking_{run.id}", on_click="ignore"
-            )
-        frame.link("data", "Reviews on Data")
+    if current_person().may(Action.VIEW_DATASETS) and (run.result_folder / TABLE).is_file():
+        content = (run.result_folder / TABLE).read_bytes()
+        st.download_button(
+            "Ranking (CSV)", content, f"{run.id}.csv", "text/csv", key=f"ranking_{run.id}", on_click="ignore"
+        )
 
 
 def _table(summary: dict[str, Any]) -> pd.DataFrame:

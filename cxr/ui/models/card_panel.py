@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import streamlit as st
 
 from cxr.core.number_format import UNKNOWN
@@ -42,14 +43,14 @@ def show_card(card: Card) -> None:
         with left:
             _overview(card)
         with right:
-            st.subheader("Training data")
+            st.header("Training data")
             st.table(
                 plain_table(model_card.training_data_table(card)),
                 border="horizontal",
                 hide_index=True,
                 alt="X-rays by label and split",
             )
-            st.subheader("Limitations")
+            st.header("Limitations")
             st.markdown("\n".join(f"- {plain(limitation.sentence)}" for limitation in limitations(card)))
         _performance(card)
         for title, text in model_card.statement_sections(card).items():
@@ -60,7 +61,7 @@ def show_card(card: Card) -> None:
 def _overview(card: Card) -> None:
     recipe = registry.get_recipe(card.name)
     facts = model_card.overview_table(card, recipe)
-    st.subheader("Overview")
+    st.header("Overview")
     st.table(plain_table(facts), border="horizontal", hide_index=True, hide_header=True, alt="Facts about the model")
     with st.expander("SHA-256 of the weights", key="models_hash"):
         st.code(card.weights_sha256, language=None, wrap_lines=True)
@@ -69,19 +70,17 @@ def _overview(card: Card) -> None:
 
 
 def _performance(card: Card) -> None:
-    st.subheader("Performance")
+    st.header("Performance")
     results = model_card.performance_table(card)
     st.table(plain_table(results), border="horizontal", hide_index=True, width="content", alt="Results by metric")
     for part in model_card.subgroup_tables(card):
-        st.table(
-            plain_table(part.table),
-            border="horizontal",
-            hide_index=True,
-            width="content",
-            alt=f"Results by {part.column}",
-        )
+        _show_wide(part.table, f"Results by {part.column}")
         if not part.calibration.empty:
-            alt = f"Calibration by {part.column}"
-            st.table(plain_table(part.calibration), border="horizontal", hide_index=True, width="content", alt=alt)
+            _show_wide(part.calibration, f"Calibration by {part.column}")
         st.caption(plain(part.sentence))
     frame.link("evaluate", "Full evaluation", model=card.name)
+
+
+def _show_wide(table: pd.DataFrame, alt: str) -> None:
+    """Shows a table that scrolls sideways where the page is narrow, rather than break its intervals into lines."""
+    st.dataframe(table, hide_index=True, width="content", height="content", alt=alt)

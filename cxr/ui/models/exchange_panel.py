@@ -33,7 +33,7 @@ NOW_IN_REGISTRY = '"{}" is imported and shown above.'
 
 def show_export(card: Card) -> None:
     """Shows the formats, prepares the chosen one, and offers it for download."""
-    st.subheader("Export")
+    st.header("Export")
     kind = st.segmented_control(
         "Format",
         list(FORMATS),

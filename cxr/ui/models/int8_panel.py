@@ -8,7 +8,7 @@ from cxr.core.access import Action
 from cxr.core.errors import CxrError
 from cxr.inference.engines.int8 import check_int8_possible
 from cxr.jobs import run_store
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.presentation.int8_tables import int8_table
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
@@ -29,7 +29,7 @@ HOW = (
 
 def show_int8(card: Card) -> None:
     """Shows how the engine changes the model's answers, where there is one, and the form that makes one."""
-    st.subheader(TITLE)
+    st.header(TITLE)
     st.caption(PURPOSE)
     if card.int8 is not None:
         st.table(
@@ -48,7 +48,7 @@ def show_int8(card: Card) -> None:
             return
         if not sign_in.allowed(Action.QUANTIZE_MODEL):  # a reader is not shown which datasets there are
             return
-        entries = choose_datasets("Datasets of the training", "models_int8_datasets")
+        entries = choose_datasets("Training datasets", "models_int8_datasets")
         st.caption(HOW)
         if sign_in.button(Action.QUANTIZE_MODEL, "Make engine", disabled=not entries, key="models_int8_start"):
             with frame.errors_shown():

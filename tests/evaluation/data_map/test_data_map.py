@@ -10,7 +10,7 @@ import pytest
 
 from cxr.core.errors import CxrError
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.data_map.data_map import map_of
+from cxr.evaluation.data_map.data_map import MapSettings, map_of
 from cxr.evaluation.data_map.neighbors import neighbor_shares
 from cxr.evaluation.data_map.projection import Method, principal_axes, project
 from cxr.evaluation.data_map.separation import Separation, Verdict, separation
@@ -123,13 +123,16 @@ def test_columns_that_divide_alike_are_asked_about_once() -> None:
         path=[f"{i}.png" for i in range(len(films))],
         patient_id=patient.astype(str),
     )
-    table = table.assign(**dict.fromkeys(("view", "sex", "age", "split", "film"), ""))
+    table = table.assign(**dict.fromkeys(("view", "age", "split", "film"), ""))
+    table["sex"] = np.array(["F", "female", "Male"])[patient % 3]
     made = map_of(
         ImageFeatures(IMAGENET, features.astype(np.float32), Dataset("set", table), {}, FEATURES),
-        Method.PCA,
+        MapSettings(),
         len(table),
+        lambda done, total, what="": None,
     )
-    assert [one.column for one in made.separations] == ["dataset"]
-    assert [share.column for share in made.neighbors] == ["label", "dataset"]
+    assert [one.column for one in made.separations] == ["dataset", "sex"]
+    assert set(made.separations[1].values) == set(made.films["sex"]) == {"F", "M"}  # however they are written
+    assert [share.column for share in made.neighbors] == ["label", "dataset", "sex"]
     rows = made.films["row"].tolist()
     assert rows == list(range(len(table)))

@@ -14,6 +14,8 @@ from cxr.evaluation.look_alikes.graph import MISSING, NeighborGraph
 from cxr.evaluation.look_alikes.index import LookAlikeIndex, has_index, index_path, load_index
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference.loading import load_classifier
+from cxr.jobs import run_store
+from cxr.jobs.look_alikes import look_alikes_job
 from cxr.learning.image_features import ImageFeatures
 from cxr.registry import registry
 from tests.support.command_line import Answer, Cxr
@@ -96,6 +98,7 @@ def test_only_training_x_rays_are_in_it(tmp_path: Path) -> None:
         index_of("m@1", features, ["test"] * 12)
 
 
+@pytest.mark.usefixtures("no_process")
 def test_an_x_ray_of_the_training_set_finds_its_look_alikes_through_the_command_line(
     trained: Path, phantoms: Path, answer: Answer, cxr: Cxr
 ) -> None:
@@ -112,11 +115,13 @@ def test_an_x_ray_of_the_training_set_finds_its_look_alikes_through_the_command_
     checked = answer("look-alikes", "check", "--model", "first")
     assert {row["label"] for row in checked["precision"]} == set(index.texts["label"])
     assert cxr("look-alikes", "show", film, "--model", "first", "--show-rejected")[0] == 0
+    waiting = answer("look-alikes", "build", "first", "--data", phantoms, "--detach")
+    assert run_store.find(waiting["run"]).job == look_alikes_job(card, [str(phantoms)])
 
 
 def test_an_index_is_built_of_what_lies_here(trained: Path, others: Path) -> None:
     with raises_code("dataset.no-training-films"):
-        build_index("first", [str(others / "placed")], lambda done, total: None)
+        build_index("first", [str(others / "placed")], lambda done, total, what="": None)
 
 
 def test_many_x_rays_are_searched_in_parts_and_their_scale_is_that_of_a_sample(

@@ -16,6 +16,7 @@ from cxr.ui.plain_text import plain
 REFRESH_S = 2
 GOES_ON = "You can leave this page or close the browser; the job goes on."
 WHAT_GOES = "The job's log and what it has finished so far are deleted permanently. What it has stored stays."
+RESULT_GOES = "The job's log and its result are deleted permanently."  # which lies in the job's own folder
 
 
 def show_job_in_progress(run: Run) -> None:
@@ -48,9 +49,10 @@ def _show_live(run: Run) -> None:
     st.caption(plain(" ".join(filter(None, (status.sentence, GOES_ON)))))
 
 
-def show_ended_job(run: Run, what_goes: str = WHAT_GOES) -> None:
+def show_ended_job(run: Run, what_goes: str = "") -> None:
     """Shows how a job has ended, with buttons that resume and delete it."""
     status = run.status
+    what_goes = what_goes or (RESULT_GOES if run.result_folder.is_dir() else WHAT_GOES)
     sentence = plain(status.sentence or f"{status.state.capitalize()}.")
     (st.error if status.state == "failed" else st.success if status.state == "finished" else st.warning)(sentence)
     with st.container(horizontal=True):

@@ -10,7 +10,7 @@ import streamlit as st
 from cxr.core.access import Action, current_person
 from cxr.core.errors import RunError
 from cxr.jobs import run_store
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import Run
 from cxr.registry.card import Card
 from cxr.ui.components.jobs.live import show_ended_job, show_job_in_progress

@@ -8,8 +8,16 @@ from pathlib import Path
 from cxr.core.errors import RunError
 from cxr.core.number_format import duration, joined
 from cxr.jobs.estimate import time_left_s
-from cxr.jobs.job import JobKind, RankParameters, TrainParameters
 from cxr.jobs.kinds import KINDS
+from cxr.jobs.parameters import (
+    FeatureParameters,
+    JobKind,
+    LearningCurveParameters,
+    LookAlikesParameters,
+    MapParameters,
+    RankParameters,
+    TrainParameters,
+)
 from cxr.jobs.run import Run, Status
 from cxr.learning.journal import Phase
 
@@ -41,11 +49,19 @@ def task_of(run: Run) -> str:
     if job.kind is JobKind.READ:
         return f"{name} of {inputs} by {job.model}"
     if isinstance(job.parameters, RankParameters):
-        basis = "scores of a cross-validation" if job.parameters.scores else f"features of {job.parameters.features}"
+        basis = "scores of a cross-validation" if job.parameters.scores else f"features of {_backbone(job.parameters)}"
         return f"{name} of {inputs} by {basis}"
+    if isinstance(job.parameters, LearningCurveParameters | MapParameters):
+        return f"{name} of {inputs} by features of {_backbone(job.parameters)}"
+    if isinstance(job.parameters, LookAlikesParameters):
+        return f"{name} of {job.model} from {inputs}"
     if job.kind is JobKind.FIT:
         return f"{name} of {job.model} to {inputs}"
     return f"{name} of {job.model or run.name.removeprefix(f'{job.kind}-')} on {inputs}"
+
+
+def _backbone(parameters: FeatureParameters) -> str:
+    return parameters.model or "ImageNet"
 
 
 def share_done(status: Status) -> float:

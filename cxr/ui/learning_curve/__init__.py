@@ -1,0 +1,1 @@
+"""The learning curve of a dataset on the pages Data and Jobs."""
