@@ -32,6 +32,7 @@ ICON = data_url(Path(__file__).with_name("icon.png").read_bytes(), "png")
 # visitor may choose otherwise in the menu. Streamlit stores a choice for the address at which it was made; another
 # page opened by its address takes it over. Should Streamlit store it elsewhere one day, nothing happens.
 # On a narrow screen the list of pages is opened by a button, which is gone then; the focus goes on into the list.
+# Popovers and dialogs lie beside the page, not in it; they have its color scheme from the root of the document.
 SCRIPT = """<script>{
 if (window.top !== window.self) document.documentElement.hidden = true;
 const key = `stActiveTheme-${window.location.pathname}-v2`, mark = (name) => `cxr-${name}`;
@@ -48,6 +49,14 @@ window.cxrOpenedPages ??= (event) => {
   if (event.target.closest?.("[data-testid=stExpandSidebarButton]")) setTimeout(link, 300);
 };
 document.addEventListener("click", window.cxrOpenedPages);
+const app = document.querySelector("[data-testid=stApp]");
+if (app) {
+  const follow = () => { document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme; };
+  window.cxrScheme?.disconnect();
+  window.cxrScheme = new MutationObserver(follow);
+  window.cxrScheme.observe(app, { attributeFilter: ["class"] });  // another theme is another class
+  follow();
+}
 }</script>"""
 
 

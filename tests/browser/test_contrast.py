@@ -18,12 +18,19 @@ LEAST, LEAST_LARGE = 4.5, 3.0
 PLACES = {
     "predict": "",
     "predict, read": "",
+    "predict, read, corrections": "",
     "evaluate": "evaluate",
     "evaluate, curves": f"evaluate?show={quote('ROC and PR')}",
     "evaluate, scores": "evaluate?show=Scores",
+    "evaluate, calibration": "evaluate?show=Calibration",
+    "evaluate, slices": "evaluate?show=Slices",
     "train": "train",
+    "train, new study": f"train?show={quote('New study')}",
     "models": "models",
     "data": "data",
+    "data, splits": "data?show=Splits",
+    "data, map": "data?show=Map",
+    "data, learning curve": f"data?show={quote('Learning curve')}",
     "jobs": "jobs",
     "reading practice": "reading_practice",
 }
@@ -82,7 +89,8 @@ FAINT = """
     }
   }
   const marks = '.annotation-text:not(.st-key-evaluate_cells *)';  // a cell of the matrix has its own ground
-  const inked = `.xtick text, .ytick text, .xtitle, .ytitle, .legendtext, ${marks}`;
+  const axes = '.xtick text, .ytick text, .x2tick text, .y2tick text, .xtitle, .ytitle, .x2title, .y2title';
+  const inked = `${axes}, .legendtext, .textpoint text, .bartext-outside, ${marks}`;
   for (const element of document.querySelectorAll(inked)) {
     if (shown(element)) measure(element, element.textContent, style => style.fill);
   }
@@ -99,11 +107,14 @@ def test_every_text_has_enough_contrast(page: Page, unchanged_server: Server, pl
     page.evaluate(f"localStorage.setItem('{key}', '\"{theme.title()}\"'); localStorage.setItem('cxr-{key}', 'x')")
     page.goto(f"{unchanged_server.url}/{PLACES[place]}")
     settled(page)
-    if place.endswith("read"):
+    if place.startswith("predict, read"):
         page.get_by_role("button", name=re.compile("^Synthetic: Bacterial")).click()
         page.locator(".viewer[data-shows]").wait_for()
         settled(page)
-    if place.startswith("evaluate"):
+    if place.endswith("corrections"):
+        page.get_by_role("button", name="Correct the image").click()  # a popover lies beside the page, not in it
+        page.get_by_test_id("stPopoverBody").wait_for()
+    if place.startswith("evaluate") and place != "evaluate, slices":
         page.locator(".js-plotly-plot .main-svg").first.wait_for()
     for _ in range(10):
         texts, faint = page.evaluate(FAINT, [LEAST, LEAST_LARGE])

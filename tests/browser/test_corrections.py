@@ -43,7 +43,7 @@ def test_a_mirrored_dicom_is_withheld_until_it_is_flipped_at_a_click(page: Page,
     assert not page.locator("ul.cxr-bars").count()
     page.get_by_role("button", name="Flip horizontally").click()
     page.locator("ul.cxr-bars").wait_for()
-    assert page.locator("h4").inner_text() == "mirrored, flipped horizontally"
+    assert page.locator('[data-testid="stMarkdownContainer"] h2').inner_text() == "mirrored, flipped horizontally"
     page.get_by_role("button", name="Undo the correction").click()
     page.get_by_text(REJECTED).first.wait_for()
     settled(page)
@@ -65,5 +65,5 @@ def test_a_click_on_a_tile_opens_its_x_ray_which_is_then_read(page: Page, server
     settled(page)
     tile.click(force=True)  # the button's area lies over the image
     page.get_by_role("button", name=LABEL).click()
-    page.locator("h4").wait_for()
-    assert Path(page.locator("h4").inner_text()).suffix == ".png"
+    page.locator('[data-testid="stMarkdownContainer"] h2').wait_for()
+    assert Path(page.locator('[data-testid="stMarkdownContainer"] h2').inner_text()).suffix == ".png"

@@ -31,14 +31,14 @@ def test_an_example_is_read_by_the_keyboard_and_a_row_of_the_list_opens_on_top(
     settled(page)
     first.focus()
     page.keyboard.press("Enter")
-    page.locator("h4").wait_for()
+    page.locator('[data-testid="stMarkdownContainer"] h2').wait_for()
     wait_until(page, f"document.activeElement.closest('.st-key-{OPEN_FILM}') !== null")
     page.get_by_role("button", name="Clear").press("Enter")
     wait_until(page, f"document.activeElement.closest('.st-key-{UPLOAD_PLACE}') !== null")
     page.get_by_role("button", name="Read all").click()
     page.get_by_text("1 of 20", exact=True).wait_for()
     settled(page)
-    opened = page.locator("h4").inner_text()
+    opened = page.locator('[data-testid="stMarkdownContainer"] h2').inner_text()
     grid = page.get_by_test_id("stDataFrame").first
     grid.scroll_into_view_if_needed()
     box = grid.bounding_box()
@@ -46,6 +46,6 @@ def test_an_example_is_read_by_the_keyboard_and_a_row_of_the_list_opens_on_top(
     page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 38 + 2.5 * 112)  # the third row, on no checkbox
     page.get_by_text("3 of 20", exact=True).wait_for()
     settled(page)
-    assert page.locator("h4").inner_text() != opened
+    assert page.locator('[data-testid="stMarkdownContainer"] h2').inner_text() != opened
     wait_until(page, f"document.querySelector('.st-key-{OPEN_FILM}').getBoundingClientRect().top >= 0")
     assert page.evaluate(f"document.querySelector('.st-key-{OPEN_FILM}').getBoundingClientRect().bottom < innerHeight")

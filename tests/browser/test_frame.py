@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from cxr import DISCLAIMER
+from cxr.ui.server.client_settings import SETTLED_MS
 from tests.support.browser import settled, wait_until
 from tests.support.server import Server, serving
 
@@ -50,6 +51,19 @@ def test_at_200_percent_the_list_of_pages_is_opened_by_keyboard_and_has_the_focu
     wait_until(page, "document.activeElement.closest('[data-testid=stSidebarNav]') !== null")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Predict", level=1).wait_for()
+
+
+def test_the_code_of_charts_is_loaded_before_the_first_chart(page: Page, unchanged_server: Server) -> None:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.clock.install()
+    page.goto(unchanged_server.url)
+    settled(page)
+    assert not any("/PlotlyChart." in url for url in requested)
+    page.clock.run_for(SETTLED_MS)
+    with page.expect_request("**/DataFrame.*.js"):  # the file after that of charts
+        page.clock.run_for(1000)
+    assert any("/PlotlyChart." in url for url in requested)
 
 
 def test_the_first_visit_is_dark_and_a_chosen_light_theme_stays(browser: Browser, unchanged_server: Server) -> None:

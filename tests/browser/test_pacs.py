@@ -48,7 +48,7 @@ def test_an_x_ray_goes_from_the_pacs_to_the_page_and_its_results_back(
 ) -> None:
     page.goto(f"{pacs_server.url}/predict")
     page.get_by_text("From Test PACS").click()
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     table = page.locator('[data-testid="stDataFrame"]')
     table.wait_for()
     settled(page)
@@ -74,13 +74,28 @@ def test_an_x_ray_goes_from_the_pacs_to_the_page_and_its_results_back(
     sizes = sorted(len(orthanc.rest(f"/studies/{study}")["Series"]) for study in orthanc.rest("/studies"))
     assert sizes == [1, 1, 1 + len(names)]
 
+    page.get_by_text("From Test PACS").click()
+    page.get_by_role("button", name="Search", exact=True).click()
+    table.first.wait_for()
+    settled(page)
+    box = table.first.bounding_box()
+    assert box
+    page.mouse.click(box["x"] + 15, box["y"] + 85)  # that before the second
     orthanc.stop()
+    failed = page.locator('[data-testid="stAlert"]').get_by_text("cannot be reached")
     try:
+        page.get_by_role("button", name="Read 1 X-ray").click()
+        failed.wait_for()
+        settled(page)
         page.get_by_text("From Test PACS").click()
-        page.get_by_role("button", name="Search").click()
-        page.get_by_text("cannot be reached").wait_for()
+        page.get_by_role("button", name="Search", exact=True).click()
+        expect(failed).to_have_count(2)
     finally:
         orthanc.start()
+    settled(page)
+    page.get_by_role("button", name="Read again", exact=True).click()
+    page.locator(".viewer[data-shows]").wait_for()
+    expect(failed).to_have_count(0)
     kept = [path for path in pacs_server.home.rglob("*") if path.is_file()]
     identity = [
         str(original_dataset(number)[key].value).encode() for number in range(3) for key in ("PatientID", "StudyID")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -279,6 +280,7 @@ def test_all_is_done_with_keys_alone(page: Page, unchanged_server: Server) -> No
     page.keyboard.press("Home")
     assert not page.locator(".turned").is_visible()
     assert page.locator(".preset").input_value() == "default"
+    assert page.locator(".result").inner_text()
     page.keyboard.press("?")
     assert page.locator("dialog.keys").is_visible()
     page.keyboard.press("Escape")
@@ -291,7 +293,68 @@ def test_all_is_done_with_keys_alone(page: Page, unchanged_server: Server) -> No
     assert page.evaluate(FOCUSED) == "Window"
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUSED) not in ("Pan", "Zoom", "Measure")
-    assert page.locator(".result").inner_text()
+
+
+def test_each_key_tells_a_screen_reader_what_it_changed(page: Page, unchanged_server: Server) -> None:
+    opened(page, unchanged_server, ("deep.png", deep_png()))
+    status = page.locator(".viewer .status")
+    page.locator(".frame").first.focus()
+    for key, words in (
+        ("i", "Inverted"),
+        ("i", "Not inverted"),
+        ("h", "Heatmap hidden"),
+        ("h", "Heatmap shown"),
+        ("o", "Contours"),
+        ("o", "Color wash"),
+        ("]", "Opacity 55%"),
+        ("m", "Measure tool"),
+        ("ArrowRight", "Measure tool"),
+        ("Enter", "First end"),
+        ("ArrowRight", "First end"),
+        ("Enter", re.compile(" px, not calibrated")),
+        ("Delete", "Removed"),
+    ):
+        page.keyboard.press(key)
+        expect(status).to_have_text(words)
+
+
+def test_the_focus_goes_on_where_its_image_is_hidden(page: Page, unchanged_server: Server) -> None:
+    opened(page, unchanged_server, ("deep.png", deep_png()))
+    page.locator(".frame").first.focus()
+    page.keyboard.press("s")
+    expect(page.locator(".viewer .status")).to_have_text("One image")
+    expect(page.locator(".frame:visible")).to_be_focused()
+    page.keyboard.press("+")
+    expect(page.locator(".scale")).not_to_have_text("Fit")
+
+
+def test_an_image_has_a_name_within_an_application(page: Page, unchanged_server: Server) -> None:
+    """Orca names no element with the role application; NVDA passes single letters on only within one."""
+    opened(page, unchanged_server, ("deep.png", deep_png()))
+    for application in page.get_by_role("application").all():
+        image = application.get_by_role("img", name=re.compile("^Chest X-ray, "))
+        expect(image).to_have_attribute("tabindex", "0")
+    assert page.get_by_role("application").count() == 2
+
+
+def test_the_list_of_keys_does_not_let_the_result_be_read_twice(page: Page, unchanged_server: Server) -> None:
+    """A live region that is back once a dialog closes is read again, unless it is empty."""
+    opened(page, unchanged_server, ("deep.png", deep_png()))
+    expect(page.locator(".result")).not_to_have_text("")
+    page.locator(".frame").first.focus()
+    page.keyboard.press("?")
+    expect(page.locator(".result")).to_have_text("")
+    assert "w: Window tool. v: Pan tool. " in (page.locator("dialog.keys").text_content() or "")
+
+
+def test_a_list_that_stays_as_it_is_is_not_filled_again(page: Page, unchanged_server: Server) -> None:
+    """A screen reader reads each change of a list aloud, wherever the focus is."""
+    opened(page, unchanged_server, ("deep.png", deep_png()))
+    first = page.locator(".colors option").first.element_handle()
+    page.locator(".frame").first.focus()
+    page.keyboard.press("]")
+    expect(page.locator(".opacity")).to_have_value("55")
+    assert first.evaluate("option => option.isConnected")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, ViewportSize
 
 from cxr.ui.data.splits import RULE
 from cxr.ui.data_map.panel import MAKE
+from cxr.ui.learning_curve.panel import START
 from cxr.ui.train.runs import NEW, NEW_STUDY
 from cxr.ui.train.training_data import NOT_CHOSEN
 from tests.support.browser import settled
@@ -30,9 +31,10 @@ PLACES = {
     "train, study": "train",
     "models": "models",
     "data": "data",
-    "data, splits": "data",
-    "data, map": "data",
-    "data, labels": "data",
+    "data, splits": "data?show=Splits",
+    "data, map": "data?show=Map",
+    "data, labels": "data?show=Labels",
+    "data, learning curve": f"data?show={quote('Learning curve')}",
     "jobs": "jobs",
     "reading practice": "reading_practice?dataset=phantoms",
 }
@@ -93,12 +95,10 @@ def open_part(page: Page, place: str) -> None:
         page.get_by_text(NEW_STUDY, exact=True).click()
         page.get_by_text(NOT_CHOSEN).first.wait_for()
     elif place == "data, map":
-        page.get_by_text("Map", exact=True).click()
         page.get_by_role("button", name=MAKE).wait_for()
-    elif place == "data, labels":
-        page.get_by_text("Labels", exact=True).click()
+    elif place == "data, learning curve":
+        page.get_by_role("button", name=START).wait_for()
     elif place == "data, splits":
-        page.get_by_text("Splits", exact=True).click()
         page.get_by_text(RULE).wait_for()
     elif place.startswith("evaluate"):
         page.locator(".js-plotly-plot .main-svg").first.wait_for()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from cxr.ui.server.browser_policy import STREAMLIT_PAGE
-from cxr.ui.server.client_settings import MODULE, SCRIPT, ClientSettings
+from cxr.ui.server.client_settings import ELEMENTS, MODULE, SCRIPT, ClientSettings
 from tests.support.event_loop import run
 
 PAGE = STREAMLIT_PAGE.read_bytes()
@@ -47,6 +48,10 @@ def asked(path: str, headers: dict[str, str]) -> tuple[int, Headers, bytes]:
     run(app(scope, receive, send))
     body = b"".join(message.get("body", b"") for message in sent[1:])
     return sent[0]["status"], Headers(scope=sent[0]), body
+
+
+def test_streamlit_has_a_file_for_each_element_whose_code_is_loaded_ahead() -> None:
+    assert [len(re.findall(rf"static/js/{name}[.]", SCRIPT)) for name in ELEMENTS] == [1] * len(ELEMENTS)
 
 
 def test_the_page_has_the_script_before_the_client_itself() -> None:

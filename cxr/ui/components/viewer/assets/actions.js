@@ -124,6 +124,7 @@ class Actions extends Panes {
   }
 
   showKeys() {
+    this.all("[role=status]").forEach((region) => (region.textContent = "")); // it is read again when the list closes
     this.find(".keys").showModal();
   }
 
@@ -193,6 +194,7 @@ class Actions extends Panes {
   }
 
   setMarks(marks) {
+    if (marks.length > this.marks.length) this.say(`Mark ${marks.length}${placeOf(marks.at(-1))}`);
     this.marks = marks;
     this.fillNotes();
     this.invalidate();
@@ -206,8 +208,10 @@ class Actions extends Panes {
       this.marking = [...this.crosshair, ...this.crosshair];
       this.say("First corner of a box");
     } else if (this.tool === "mark") this.setMarks([...this.marks, this.crosshair]);
-    else if (!this.measuring) this.measuring = { from: this.crosshair, to: this.crosshair };
-    else {
+    else if (!this.measuring) {
+      this.measuring = { from: this.crosshair, to: this.crosshair };
+      this.say("First end");
+    } else {
       this.addMeasure({ from: this.measuring.from, to: this.crosshair });
       this.measuring = null;
     }
@@ -216,7 +220,9 @@ class Actions extends Panes {
   }
 
   removeLast() {
-    if (this.tool === "mark" && this.data.marks && this.marks.length) return this.setMarks(this.marks.slice(0, -1));
+    const isMark = this.tool === "mark" && this.data.marks && this.marks.length;
+    if (isMark || this.measures.length) this.say("Removed");
+    if (isMark) return this.setMarks(this.marks.slice(0, -1));
     this.measures.pop();
     this.fillNotes();
     this.invalidate();

@@ -3,7 +3,12 @@
 const PRESETS = ["default", "auto", "lung", "bone", "full"];
 const PAN_STEP = 0.08, WINDOW_STEP = 0.1; // parts of the pane, of the window
 
-// Each entry: keys, words for the list, act. Arrows need an image in focus, the others only the viewer.
+// What a screen reader is told where a key changes a control that does not have the focus.
+const ofHeat = (words) => (viewer) => viewer.data.heat && words(viewer);
+const opacity = ofHeat((viewer) => `Opacity ${viewer.prefs.opacity}%`);
+
+// Each entry: keys, words for the list, act, what a screen reader says afterwards. Arrows need an image in focus, the
+// others only the viewer.
 const KEYS = [
   [["w"], "Window tool", (viewer) => viewer.chooseTool("window")],
   [["v"], "Pan tool", (viewer) => viewer.chooseTool("pan")],
@@ -15,13 +20,13 @@ const KEYS = [
   [["0"], "Fit", (viewer) => viewer.fitFilm()],
   [["a"], "Actual pixels, 1:1", (viewer) => viewer.actualSize()],
   [["1", "2", "3", "4", "5"], `Window: ${PRESETS.join(", ")}`, (viewer, key) => viewer.choosePreset(PRESETS[key - 1])],
-  [["i"], "Invert", (viewer) => viewer.toggleInvert()],
-  [["h"], "Heatmap on or off", (viewer) => viewer.toggleHeatmap()],
-  [["o"], "Color wash or contours", (viewer) => viewer.toggleStyle()],
-  [["["], "Less opacity", (viewer) => viewer.changeOpacity(-10)],
-  [["]"], "More opacity", (viewer) => viewer.changeOpacity(10)],
-  [["g"], "Next class or group", (viewer) => viewer.nextTarget()],
-  [["s"], "Side by side, or one image", (viewer) => viewer.toggleLayout()],
+  [["i"], "Invert", (viewer) => viewer.toggleInvert(), (viewer) => (viewer.memory.invert ? "Inverted" : "Not inverted")],
+  [["h"], "Heatmap on or off", (viewer) => viewer.toggleHeatmap(), ofHeat((viewer) => (viewer.prefs.overlay ? "Heatmap shown" : "Heatmap hidden"))],
+  [["o"], "Color wash or contours", (viewer) => viewer.toggleStyle(), ofHeat((viewer) => (viewer.prefs.style === "wash" ? "Color wash" : "Contours"))],
+  [["["], "Less opacity", (viewer) => viewer.changeOpacity(-10), opacity],
+  [["]"], "More opacity", (viewer) => viewer.changeOpacity(10), opacity],
+  [["g"], "Next class or group", (viewer) => viewer.nextTarget(), ofHeat((viewer) => `Evidence for ${viewer.data.heat.labels[viewer.target].inline}`)],
+  [["s"], "Side by side, or one image", (viewer) => viewer.toggleLayout(), ofHeat((viewer) => (viewer.isDouble ? "Side by side" : "One image"))],
   [["r"], "Rotate right, for the eye only", (viewer) => viewer.rotate(1)],
   [["R"], "Rotate left, for the eye only", (viewer) => viewer.rotate(-1)],
   [["x"], "Flip, for the eye only", (viewer) => viewer.flip()],
@@ -40,7 +45,7 @@ const ARROW_WORDS = [
   ["Shift + Enter", "With the mark tool, set a corner of a box; Enter sets the opposite one"],
   ["Shift + arrows", "Window: width to the sides, level up and down"],
 ];
-const ACTIONS = new Map(KEYS.flatMap(([keys, , act]) => keys.map((key) => [key, act])));
+const ACTIONS = new Map(KEYS.flatMap(([keys, , act, words]) => keys.map((key) => [key, { act, words }])));
 const NAMES = { R: "Shift + r", PageDown: "Page down", PageUp: "Page up", Backspace: "Backspace" };
 
 // Whether this key was used up.
@@ -51,9 +56,11 @@ function pressed(viewer, event, onFrame) {
     return onFrame;
   }
   if (event.key === "Enter" && onFrame) return viewer.enter(event.shiftKey);
-  const act = ACTIONS.get(event.key);
-  if (!act) return false;
-  return act(viewer, event.key) !== false;
+  const action = ACTIONS.get(event.key);
+  if (!action || action.act(viewer, event.key) === false) return false;
+  const words = action.words?.(viewer);
+  if (words) viewer.say(words);
+  return true;
 }
 
 function fillKeys(list) {
@@ -61,8 +68,8 @@ function fillKeys(list) {
   const rows = [...KEYS.map(([keys, words]) => [named(keys), words]), ...ARROW_WORDS];
   list.replaceChildren(...rows.flatMap(([keys, words]) => {
     const name = document.createElement("dt"), meaning = document.createElement("dd");
-    name.textContent = keys;
-    meaning.textContent = words;
+    name.textContent = `${keys}: `; // read aloud as one text
+    meaning.textContent = `${words}. `;
     return [name, meaning];
   }));
 }

@@ -1,6 +1,16 @@
 // The viewer: its controls show what holds. Only a class, a method, a mark and a step to another X-ray reach the server.
 
 const WINDOW_WORDS = { default: "Default", auto: "Auto", lung: "Lung", bone: "Bone", full: "Full range" };
+const STYLES = { wash: "color wash", contours: "contours" };
+
+// A screen reader tells whatever changes in a list, also far from the focus: so it changes only where it must.
+function fillList(select, entries, chosen) {
+  const before = [...select.options].map((option) => [option.value, option.text]);
+  if (JSON.stringify(before) !== JSON.stringify(entries)) {
+    select.replaceChildren(...entries.map(([value, words]) => new Option(words, value, false, value === chosen)));
+  }
+  if (select.value !== chosen) select.value = chosen;
+}
 
 class Viewer extends Actions {
   constructor(root) {
@@ -39,7 +49,7 @@ class Viewer extends Actions {
     act("next").disabled = !data.next;
     this.find(".turned").hidden = !this.view.turn && !this.view.flipped;
     this.find(".panes").classList.toggle("single", !this.isDouble);
-    this.all("figure").forEach((figure, i) => (figure.hidden = !this.isDouble && (heat ? i === 0 : i === 1)));
+    this.showPanes(heat);
     if (heat) this.fillHeat();
     this.fillWindow();
     this.fillNotes();
@@ -48,17 +58,24 @@ class Viewer extends Actions {
     this.settleToolbars.forEach((settle) => settle());
   }
 
+  // The focus goes on in the other image where its own one is hidden.
+  showPanes(heat) {
+    const focused = this.frames.findIndex((frame) => this.isActive(frame));
+    this.all("figure").forEach((figure, i) => (figure.hidden = !this.isDouble && (heat ? i === 0 : i === 1)));
+    if (focused >= 0 && !this.frames[focused].clientWidth) this.frames[1 - focused].focus();
+  }
+
   fillHeat() {
     const { heat } = this.data, box = this.find(".classes"), { prefs } = this;
     this.find(".overlay").checked = prefs.overlay;
     this.find(".opacity").value = prefs.opacity;
-    this.find(".style").value = prefs.style;
     const names = Object.keys(heat.palettes);
-    this.find(".colors").replaceChildren(...names.map((name) => new Option(heat.palette_names[name], name, false, name === prefs.colors)));
     if (!(prefs.colors in heat.palettes)) prefs.colors = names[0];
+    fillList(this.find(".style"), Object.entries(STYLES), prefs.style);
+    fillList(this.find(".colors"), names.map((name) => [name, heat.palette_names[name]]), prefs.colors);
     const methods = Object.entries(heat.methods);
     this.find(".methods").hidden = !methods.length;
-    this.find(".method-choice").replaceChildren(...methods.map(([code, name]) => new Option(name, code, false, name === heat.method)));
+    fillList(this.find(".method-choice"), methods, (methods.find(([, name]) => name === heat.method) ?? methods[0])?.[0] ?? "");
     if (box.dataset.names !== Object.keys(heat.maps).join()) this.fillClasses(box);
     for (const input of box.querySelectorAll("input")) input.checked = input.value === this.target;
     const ramp = this.find(".ramp").getContext("2d"), palette = this.heatmaps.palettes[prefs.colors];
@@ -87,10 +104,9 @@ class Viewer extends Actions {
   fillWindow() {
     const { center, width } = this.gray.window, select = this.find(".preset");
     const words = (code) => WINDOW_WORDS[code] ?? `Header window ${code.split("-")[1]}`;
-    const options = this.data.windows.map(({ code }) => new Option(words(code), code));
-    if (this.gray.isMoved) options.unshift(new Option("Set by hand", ""));
-    select.replaceChildren(...options);
-    select.value = this.gray.isMoved ? "" : this.gray.preset.code;
+    const presets = this.data.windows.map(({ code }) => [code, words(code)]);
+    if (this.gray.isMoved) presets.unshift(["", "Set by hand"]);
+    fillList(select, presets, this.gray.isMoved ? "" : this.gray.preset.code);
     for (const [name, value] of [[".level", center], [".width", width]]) {
       const field = this.find(name);
       if (this.root.activeElement !== field) field.value = rounded(value, width);
