@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import CxrError, RegistryError
 from cxr.core.number_format import percent
-from cxr.datasets.labels import LabelSpace, display_name
+from cxr.datasets.labels import ANY_FINDING, UNNAMED, LabelSpace, display_name
 from cxr.films.film import Film
 from cxr.inference.forward_pass import ForwardPass, compiled, compiled_head
 from cxr.inference.input_check.detector import InputCheck
@@ -102,7 +102,8 @@ class Classifier:
         self.labels = LabelSpace(card.classes, card.groups)
         # Groups of several classes, which have a heatmap of their own.
         members = {name: self.labels.members(name) for name in self.labels.groups if name not in self.classes}
-        self.groups = {name: places for name, places in members.items() if len(places) > 1}
+        several = {name: places for name, places in members.items() if len(places) > 1}
+        self.groups = {ANY_FINDING if name == UNNAMED else name: places for name, places in several.items()}
         self.threshold = card.threshold
         self.size_px = recipe.input.size_px
         self.sigmoid = recipe.head.output == "sigmoid"

@@ -64,6 +64,15 @@ class ReadingSession:
         self.sources = dict((source.key, source) if other == key else (other, s) for other, s in self.sources.items())
         self.current_key = source.key
 
+    def read_again(self, readings: Iterable[SessionReading]) -> None:
+        """Have those of these X-rays that could not be read, and come from another machine, read anew."""
+        wanted = {entry.reading.source.key for entry in readings}
+        self._readings = {
+            place: entry
+            for place, entry in self._readings.items()
+            if place[0] not in wanted or not may_succeed_later(entry)
+        }
+
     def clear(self) -> None:
         """Remove all X-rays; the reader's responses stay, to be exported."""
         self.sources.clear()
@@ -122,6 +131,11 @@ class ReadingSession:
         self._heatmaps[self.current_key, model, method, target] = heatmap
         while len(self._heatmaps) > self.max_heatmaps:
             del self._heatmaps[next(iter(self._heatmaps))]
+
+
+def may_succeed_later(entry: SessionReading) -> bool:
+    """Whether this is an X-ray of another machine that could not be read: it may be sent, and whole, the next time."""
+    return bool(entry.reading.error) and entry.reading.source.remote
 
 
 def _sort_key(reading: Reading) -> tuple[bool, bool, float]:

@@ -56,6 +56,7 @@ class FilmSource:
     thumbnail: Path | None = None  # a small JPEG, where drawing one would delay the first page
     reference: Reference | None = None  # of a labeled example
     original: FilmSource | None = None  # of a corrected X-ray
+    remote: bool = False  # fetched from another machine: what fails now may succeed later
 
 
 def source_on_disk(path: Path) -> FilmSource:

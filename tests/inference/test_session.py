@@ -1,13 +1,14 @@
 """A session: the highest probability first, small in memory, and with a limit."""
 
 import io
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cxr.core.errors import FilmTooLarge
+from cxr.core.errors import FilmTooLarge, UnreadableFilm
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.batch import read_sources
@@ -47,8 +48,6 @@ def test_the_highest_probability_comes_first_and_unreadable_files_last(session):
 
 
 def test_rejected_images_come_after_the_others_and_before_unreadable_files(session):
-    from dataclasses import replace
-
     from cxr.inference.input_check.findings import InputCheckResult
 
     first = session.readings(MODEL)[0].reading
@@ -114,6 +113,26 @@ def test_a_full_session_takes_no_more():
         full.add(sources_of(1), 11)
     assert too_many.value.code == too_large.value.code == "film.too-large.session-full"
     assert len(full.sources) == 3
+
+
+def test_what_another_machine_did_not_send_is_read_again(session, make_classifier):
+    answers = [UnreadableFilm("The PACS cannot be reached.", code="pacs"), png(9)]
+
+    def fetch():
+        answer = answers.pop(0)
+        if isinstance(answer, UnreadableFilm):
+            raise answer
+        return answer
+
+    session.add([FilmSource("pacs", "an X-ray", fetch, remote=True)])
+    for left in (1, 0):
+        for reading in read_sources(make_classifier(), session.waiting(MODEL)):
+            session.record(reading, MODEL)
+        session.record(replace(session.readings(MODEL)[0].reading, source=session.sources["pacs"]), "other@1")
+        session.read_again(session.readings(MODEL))
+        assert "pacs" not in [source.key for source in session.waiting("other@1")]  # which another model has read
+        assert len(session.waiting(MODEL)) == left  # never the file that is no X-ray
+    assert sum(not entry.reading.error for entry in session.readings(MODEL)) == 5
 
 
 def test_a_cleared_session_holds_only_the_responses(session):

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
 from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES
 from cxr.presentation import report
+from cxr.presentation.model_limitations import NOT_AUDITED_SENTENCE
 from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry import stored_models
 from cxr.registry.card import CARD, Card
@@ -30,6 +32,7 @@ from cxr.ui.components.choosers import NO_MODEL
 from cxr.ui.predict.batch import NO_MATCHES, SHOWN
 from cxr.ui.predict.batch import REJECTED as ROW_REJECTED
 from cxr.ui.predict.examples import EXAMPLES_LABEL, SYNTHETIC_NOTE
+from cxr.ui.predict.upload import CAUTION
 from cxr.ui.predict.withheld import REJECTED, model_key
 from tests.support.score_tables import audit_measurements
 from tests.support.score_tables import probe_result as probe
@@ -69,6 +72,11 @@ def run(app: AppTest) -> AppTest:
     app.run()
     assert not app.exception
     return app
+
+
+def cautions(app: AppTest) -> str:
+    """What stands above every reading about the model."""
+    return " ".join(unescape(element.proto.body) for element in app.get("html") if "cxr-caution" in element.proto.body)
 
 
 def drop(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
@@ -221,9 +229,9 @@ def test_rejected_images_are_rows_without_a_prediction_that_come_last(app: AppTe
 def test_next_and_previous_step_through_the_films_in_their_order(app: AppTest) -> None:
     drop(app, ("a.png", png(1)), ("b.png", png(2)))
     first, second = app.dataframe[0].value["file"]
-    assert f"#### {first}" in text(app)
-    assert f"#### {second}" in text(press(app, "predict_next"))
-    assert f"#### {first}" in text(press(app, "predict_previous"))
+    assert f"## {first}" in text(app)
+    assert f"## {second}" in text(press(app, "predict_next"))
+    assert f"## {first}" in text(press(app, "predict_previous"))
 
 
 def test_the_heatmap_methods_have_their_names_and_slow_ones_are_marked_in_the_help(app: AppTest) -> None:
@@ -374,6 +382,8 @@ def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest, tm
         return [element.help for element in app.markdown if element.value == mark]
 
     assert mark_and_help() == [shortcut_line(model_card())]
+    assert CAUTION in cautions(app)
+    assert NOT_AUDITED_SENTENCE in cautions(app)
     folder = stored_models.model_folder("first")
     before = shutil.copytree(folder, tmp_path / "before")
     audit = conclude(model_card(), audit_measurements(probes_outside_lungs=(probe("border", 0.9),)))
@@ -381,6 +391,7 @@ def test_the_result_of_a_shortcut_audit_stands_beside_the_model(app: AppTest, tm
     try:
         run(app)
         assert mark_and_help() == [audit.verdict.sentence]
+        assert NOT_AUDITED_SENTENCE not in cautions(app)
     finally:
         shutil.rmtree(folder)
         shutil.copytree(before, folder)

@@ -64,7 +64,7 @@ OURS = {
     "cxr/ui/predict/exports.py": {"export.label"},
     "cxr/ui/predict/reader_response.py": {"label", "help"},
     "cxr/ui/predict/reading.py": {"correction.action", "position + 1", "prediction.engine"},
-    "cxr/ui/predict/upload.py": {"shortcut_mark(card)"},
+    "cxr/ui/predict/upload.py": {"label", "shortcut_mark(card)"},
     "cxr/ui/sign_in.py": {"label", "help", "person.role or 'no role'"},
     "cxr/ui/train/live_run.py": {"words", "name", "status.epoch", "status.epochs", "step", "left"},
     "cxr/ui/train/new_training.py": {"device.precision", "title", "roles"},

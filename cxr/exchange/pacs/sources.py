@@ -26,6 +26,7 @@ def pacs_sources(settings: DicomWebSettings, films: Iterable[PacsFilm]) -> list[
             name=f"{settings.name}: {film.title}",
             read=partial(_fetched, settings, film),
             decode=decoder_pool().read,
+            remote=True,
         )
         for film in films
     ]

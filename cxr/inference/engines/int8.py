@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cxr.core.errors import CxrError, RegistryError
 from cxr.inference.engines.engine import Engine
 from cxr.inference.engines.openvino import PRECISIONS, OpenVINOPlugin
-from cxr.inference.engines.openvino_graph import Int8, backbone_graph, is_known
+from cxr.inference.engines.openvino_graph import Int8, backbone_graph, import_openvino, is_known
 from cxr.learning.device import cpu_has_int8
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class CompiledBackbone:
     """A backbone of one image at a time, compiled to work on several side by side; from any thread."""
 
     def __init__(self, model: Any, precision: str) -> None:
-        import openvino
-
+        openvino = import_openvino()
         settings = THROUGHPUT | {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
         if threads := os.environ.get("TF_NUM_INTRAOP_THREADS"):  # where TensorFlow has a share of the cores
             settings |= {"INFERENCE_NUM_THREADS": int(threads)}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.inference.engines.engine import Engine
-from cxr.inference.engines.openvino_graph import Int8, backbone_graph, is_known
+from cxr.inference.engines.openvino_graph import Int8, backbone_graph, import_openvino, is_known
 
 if TYPE_CHECKING:
     from cxr.learning.network import Network
@@ -38,8 +38,7 @@ class OpenVINOPlugin:
 
     def build(self, network: Network, precision: str, int8: Int8 | None = None) -> Engine | None:
         """The network's backbone in OpenVINO, in int8 by these numbers; None where layers are not translated here."""
-        import openvino
-
+        openvino = import_openvino()
         if not is_known(network):
             return None
         model = backbone_graph(network, int8).model

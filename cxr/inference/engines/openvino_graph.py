@@ -7,6 +7,8 @@ An input is rounded where it is made, before poolings, which then work on 8 bits
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,16 @@ class BackboneGraph:
     observed: tuple[str, ...]  # the names of the outputs behind the first two
 
 
+def import_openvino() -> Any:
+    """The module `openvino`, imported so that it sends no usage statistics.
+
+    It imports its converter too, which reports each import to its makers through a package of its own. A module that is
+    None in `sys.modules` cannot be imported, and without that package nothing is reported.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # Python's own way to say so
+    return importlib.import_module("openvino")
+
+
 def is_known(network: Network) -> bool:
     """Whether all layers of the network's backbone can be translated."""
     return all(type(layer).__name__ in (CONVOLUTION, *_LAYERS) for layer in network.maps_and_features.layers)
@@ -50,9 +62,8 @@ def backbone_graph(network: Network, int8: Int8 | None = None, observe: bool = F
     With `observe`, more outputs are what a quantization is made of: the smallest and the largest input of each
     convolution ("NAME/low", "NAME/high").
     """
-    import openvino
-    from openvino import opset13 as ops
-
+    openvino = import_openvino()
+    ops = openvino.opset13
     backbone, int8 = network.maps_and_features, int8 or {}
     makers = _makers_of_inputs(backbone)
     ranges = {maker: int8[f"{name}/{RANGE}"] for name, maker in makers.items() if f"{name}/{RANGE}" in int8}

@@ -17,7 +17,7 @@ from cxr.ui.plain_text import plain
 
 if TYPE_CHECKING:
     from cxr.inference.session import ReadingSession
-    from cxr.jobs.job import Precision
+    from cxr.jobs.parameters import Precision
     from cxr.jobs.run import Run
     from cxr.registry.card import Card
 
@@ -41,7 +41,7 @@ def show_archives(session: ReadingSession, card: Card) -> None:
     if not opened:  # nothing of it costs anything before somebody asks for it
         return
     from cxr.jobs import run_store
-    from cxr.jobs.job import JobKind
+    from cxr.jobs.parameters import JobKind
     from cxr.ui.components.jobs.of_model import jobs_of, show_jobs
     from cxr.ui.predict.archive_table import show_readings
 

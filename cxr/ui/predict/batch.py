@@ -23,13 +23,14 @@ from cxr.ui.components.table import ONE_ROW, rounded, selected_row
 from cxr.ui.loaded_model import load_classifier
 from cxr.ui.plain_text import plain
 from cxr.ui.predict.examples import OPEN_FILM
-from cxr.ui.predict.upload import clear
+from cxr.ui.predict.upload import clear, show_read_again
 from cxr.ui.predict.withheld import is_withheld, model_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROW_PX, HEAD_PX, TABLE_PX = 112, 38, 38 + 5 * 112
+ROW_PX, HEAD_PX = 112, 38
+TABLE_PX = HEAD_PX + 11 * ROW_PX // 2  # five rows and a half: more follow
 READING = "Reading X-rays"
 NO_MATCHES = "No matches. Show all, or clear the search."
 REJECTED, SHOWN = "Rejected", "●"
@@ -104,6 +105,7 @@ def _show_files(session: ReadingSession, readings: list[SessionReading], rows: p
             help="File names often contain the patient's name. Without them, a row has its position in the table and "
             "a hash of the file.",
         )
+        show_read_again(session, readings, "Read failed X-rays again", "predict_read_again_all")
         st.button("Clear all", key="predict_clear", on_click=clear, args=(session,))
         summary = _summary(rows, card)
         st.caption(plain(summary))

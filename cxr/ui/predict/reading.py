@@ -32,7 +32,7 @@ from cxr.ui.predict.examples import OPEN_FILM, show_reference
 from cxr.ui.predict.exports import show_exports
 from cxr.ui.predict.open_film import METHOD_KEY, USUAL_METHOD, show_film_with_heatmaps
 from cxr.ui.predict.reader_response import ask_response
-from cxr.ui.predict.upload import clear
+from cxr.ui.predict.upload import clear, show_read_again
 from cxr.ui.predict.withheld import is_withheld, model_key, show_rejected
 
 OLDEST = 130  # years, as on the command line
@@ -41,12 +41,14 @@ AGE_LABEL = "Patient age in years (optional)"
 
 def show_reading(session: ReadingSession, card: Card, listed: list[SessionReading], place: DeltaGenerator) -> None:
     """Shows the open X-ray of those listed, its heading in `place`."""
-    reading = session.current(model_key(card), listed).reading
+    current = session.current(model_key(card), listed)
+    reading = current.reading
     prediction = reading.prediction
     with place, st.container(key=OPEN_FILM):
         _show_heading(session, reading, listed)
     if prediction is None:
         st.error(plain(reading.error))
+        show_read_again(session, [current], "Read again", "predict_read_again")
         return
     if is_withheld(session, reading, card):
         show_rejected(session, listed, reading, prediction, card)
@@ -88,7 +90,7 @@ def _show_heading(session: ReadingSession, reading: Reading, listed: list[Sessio
         session.current_key = order[position + by]
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"#### {plain(reading.source.name)}")
+        st.markdown(f"## {plain(reading.source.name)}")
         if len(session.sources) == 1:
             st.button("Clear", key="predict_clear", on_click=clear, args=(session,))
             return

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from cxr.core.errors import CxrError
-from cxr.inference.session import ReadingSession
+from cxr.inference.session import ReadingSession, SessionReading, may_succeed_later
 from cxr.inference.sources import sources_from_upload
 from cxr.presentation.model_limitations import serious_limitations
 from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
@@ -61,6 +61,12 @@ def clear(session: ReadingSession) -> None:
     """Removes all X-rays of this visit; the page begins with the uploader again."""
     session.clear()
     request_view(UPLOAD_PLACE)
+
+
+def show_read_again(session: ReadingSession, readings: list[SessionReading], label: str, key: str) -> None:
+    """Shows a button that fetches those X-rays of another machine again that could not be read, if there are any."""
+    if any(map(may_succeed_later, readings)):
+        st.button(label, key=key, on_click=session.read_again, args=(readings,))
 
 
 def _show_caution(card: Card) -> None:
