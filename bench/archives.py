@@ -26,7 +26,7 @@ from PIL import Image
 
 sys.path.insert(0, str(PROJECT := Path(__file__).parents[1]))
 
-from cxr.jobs.job import Precision  # noqa: E402
+from cxr.jobs.parameters import Precision  # noqa: E402
 
 COUNTS = (1_000, 10_000, 100_000)
 SIDE_PX = 224

@@ -1,4 +1,4 @@
-"""What a GPU makes of the default model: training as a share of its matrix rate, reading, and agreement with the CPU.
+"""What a GPU makes of `vgg16-broad`: training as a share of its matrix rate, reading, and agreement with the CPU.
 
     python bench/gpu.py [--model NAME] [--batches 64,128,256] [--steps 30] [--films 512] [--size 8192]
 
@@ -26,7 +26,6 @@ from numpy.typing import NDArray  # noqa: E402
 from cxr.films.synthetic.phantom import draw_phantom  # noqa: E402
 from cxr.learning.backbone_costs import BLOCK_COSTS  # noqa: E402
 from cxr.learning.device import find_device, keras_backend  # noqa: E402
-from cxr.registry import default_model  # noqa: E402
 from cxr.registry.verification import StoredModel, load_verified  # noqa: E402
 
 COMPARED, LARGEST_DIFFERENCE = 32, 0.01
@@ -37,7 +36,7 @@ CLASSES_DRAWN = ("normal", "bacterial", "viral", "covid19")
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=default_model.default_name())
+    parser.add_argument("--model", default="vgg16-broad")
     parser.add_argument("--batches", default="64,128,256")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--films", type=int, default=512)

@@ -114,8 +114,8 @@ def whole_study(options: argparse.Namespace) -> dict[str, Any]:
     from cxr.datasets.dataset import Dataset
     from cxr.datasets.quality.copies import copies_or_cached
     from cxr.jobs import run_store, sweep
-    from cxr.jobs.job import SweepParameters
     from cxr.jobs.kinds import execute
+    from cxr.jobs.parameters import SweepParameters
     from cxr.jobs.train import Stages
     from cxr.learning.device import find_device
     from cxr.studies.trials import TrialState, read_trials

@@ -166,6 +166,7 @@ def fill(tab: Page, key: str, text: str) -> None:
     box = tab.locator(f".st-key-{key} input")
     box.fill(text)
     box.press("Tab")
+    settled(tab)  # or what is opened next is closed when the page is drawn again
 
 
 def choose(tab: Page, label: str, option: str) -> None:

@@ -23,6 +23,7 @@ from cxr.films.synthetic.phantom import FINDINGS, draw_phantom
 from cxr.inference.classifier import Classifier
 from cxr.inference.engines.int8_calibration import calibrate, unquantized
 from cxr.inference.engines.openvino import OpenVINOPlugin
+from cxr.inference.engines.openvino_graph import import_openvino
 from cxr.learning.network import Network, build
 from cxr.presentation.overlay import overlay
 from cxr.registry.weights_file import arrays_of, assign
@@ -163,7 +164,7 @@ class Engines:
         return lambda films: session.run(None, {"x": _channels_first(films)})[0]
 
     def _openvino_trunk(self, precision: str) -> Trunk:
-        import openvino
+        openvino = import_openvino()
 
         core = openvino.Core()
         settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.speed.turns import in_turns
+from cxr.inference.engines.openvino_graph import import_openvino
 
 TRUNK_FLOP = 30.69e9  # of VGG16's convolutions for one film of 224 px: two for each multiplication and addition
 SIDE = 4096
@@ -70,8 +71,8 @@ def _torch_conv() -> Callable[[], Any]:
 
 
 def _openvino_conv() -> Callable[[], Any]:
-    import openvino
-    from openvino import opset13 as ops
+    openvino = import_openvino()
+    ops = openvino.opset13
 
     films, channels, kernels, side = CONV
     x = ops.parameter((films, channels, side, side), np.float32)
