@@ -15,6 +15,7 @@ import pytest
 from cxr.cli.app import main
 from cxr.core.access import default_person, identify_with, require_sign_in
 from cxr.films.synthetic.phantom import draw_phantom_set
+from cxr.jobs import run_store
 from tests.support.made_once import made_once
 from tests.support.training import carry_out, tiny_recipe
 
@@ -119,6 +120,12 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw_phantom_set(folder / "loose", 12, seed=6, size_px=48, test_share=0)
 
     return made_once(tmp_path_factory, "others", draw)
+
+
+@pytest.fixture
+def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs that are started get no process: a test carries them out, or says what becomes of them."""
+    monkeypatch.setattr(run_store, "start", run_store.create)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from cxr.evaluation.data_map.data_map import DataMap
 from cxr.evaluation.data_map.neighbors import NeighborShare
 from cxr.evaluation.data_map.projection import Method
 from cxr.evaluation.data_map.separation import Separation, Verdict
+from cxr.learning.image_features import IMAGENET
 
 METHOD_NAMES = {Method.PCA: "Principal components", Method.TSNE: "t-SNE"}
 NOTHING_TO_COMPARE = (
@@ -42,9 +43,9 @@ def _sentence(found: Separation) -> str:
         f"X-rays of one {name}, the class with {found.by_class.text(2)}."
     )
     heading = {
-        Verdict.FACTOR: f"{name.capitalize()}, rather than disease, is what separates.",
-        Verdict.CLASS: f"Class separates more than {name}.",
-        Verdict.UNCLEAR: f"Class and {name} separate about as much.",
+        Verdict.FACTOR: f"{name.capitalize()}, rather than disease, separates these X-rays.",
+        Verdict.CLASS: f"Class separates these X-rays more than {name}.",
+        Verdict.UNCLEAR: f"Class and {name} separate these X-rays about equally.",
     }[found.verdict]
     return f"{heading} {aucs}"
 
@@ -67,7 +68,8 @@ def extent_sentence(data_map: DataMap) -> str:
     unreadable = f", {data_map.unreadable:,} could not be read" if data_map.unreadable else ""
     shown = f" The two axes hold {percent(sum(part))} of the variance." if part else ""
     method = METHOD_NAMES[data_map.projection.method]
-    return f"{count}{unreadable}; {method} of the features of {data_map.backbone}.{shown}"
+    backbone = "ImageNet" if data_map.backbone == IMAGENET else data_map.backbone
+    return f"{count}{unreadable}. {method} of the features of {backbone}.{shown}"
 
 
 def value_name(column: str, value: str) -> str:

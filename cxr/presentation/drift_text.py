@@ -17,21 +17,22 @@ NAMES = {
 }
 DEPARTED = {
     Measure.SCORES: "Scores are distributed differently",
-    Measure.INPUT_CHECK: "The input check rejects or questions more images",
+    Measure.INPUT_CHECK: "The input check rejects or flags more images",
     Measure.FEATURES: "Features differ on average",
 }
 NOTHING_COUNTED = "No X-ray was read with this model since counting began."
 NO_REFERENCE = "There is nothing to compare with: this model has no scores of validation X-rays."
 RATE = (
-    f"A year of X-rays like those of the reference raises an alarm in at most {100 * ALPHA:.0f} of 100 installations: "
-    f"p is corrected for all tests of {WEEKS_A_YEAR} weeks."
+    f"If nothing changes, at most {100 * ALPHA:.0f} of 100 installations see an alarm within a year: p is corrected "
+    f"for all tests of {WEEKS_A_YEAR} weeks."
 )
 NO_FEATURES = (
-    "Features are not compared: that needs the validation X-rays (cxr drift NAME --data FOLDER), or weeks as reference."
+    "Features are not compared. That needs the validation X-rays (cxr drift NAME --data FOLDER), or earlier weeks as "
+    "the reference."
 )
 MEANING = (
-    "A departure says that the X-rays or the patients are others, not that the model is wrong on them. Evaluate it on "
-    "labeled X-rays of these weeks; if it holds there, take them as the reference."
+    "A departure means that the X-rays or the patients differ from the reference, not that the model is wrong on them. "
+    "Evaluate the model on labeled X-rays of these weeks. If it performs well, make these weeks the reference."
 )
 
 
@@ -78,7 +79,7 @@ def _values(found: DriftWatch, measure: Measure) -> str:
         return f"Mean score {decimal(week.mean_score, 2)}, reference {decimal(reference.mean_score, 2)}."
     if measure == Measure.INPUT_CHECK:
         shares = percent(week.questioned_share, 1), percent(reference.questioned_share, 1)
-        return f"Rejected or questioned {shares[0]}, reference {shares[1]}."
+        return f"Rejected or flagged {shares[0]}, reference {shares[1]}."
     if not week.places:
         return ""
     return f"Distance from the training X-rays {_distance(week)}, reference {_distance(reference)}."
@@ -95,8 +96,8 @@ def reference_sentence(reference: DriftReference) -> str:
     """What weeks are compared with."""
     tally = reference.tally
     if reference.kind == VALIDATION:
-        more = f", and its input check on {tally.checked:,}" if tally.checked else ""
-        more += f" with features of {tally.places:,}" if tally.places else ""
+        more = f", the input check of {tally.checked:,}" if tally.checked else ""
+        more += f", the features of {tally.places:,}" if tally.places else ""
         return f"Compared with the stored scores of {counted(tally.scored, 'validation X-ray')}{more}."
     if reference.kind == MEASURED:
         return f"Compared with {counted(tally.readings, 'validation X-ray')}, read on this machine."
@@ -119,7 +120,7 @@ def _row(name: str, tally: Tally) -> dict[str, object]:
         "Week": name,
         "X-rays": tally.readings if name != "Reference" else max(tally.readings, tally.checked),
         "Mean score": decimal(tally.mean_score, 3),
-        "Questioned": percent(tally.questioned_share, 1),
+        "Flagged": percent(tally.questioned_share, 1),
         "Rejected": percent(tally.rejected / tally.checked, 1) if tally.checked else percent(float("nan")),
         "Distance": _distance(tally),
     }

@@ -51,8 +51,8 @@ def limitations(card: Card) -> list[Limitation]:
     limitations_found.append(Limitation(LimitationCode.SHORTCUTS, shortcut_line(card)))
     for label, source in _confounded(card):
         sentence = (
-            f"Nearly all {display_in_sentence(label)} X-rays come from {source}, and few others do: the model may "
-            "recognize the source instead of the disease."
+            f"Nearly all X-rays labeled {display_in_sentence(label)} come from {source}, and few others do: the model "
+            "may recognize the source instead of the disease."
         )
         limitations_found.append(Limitation(LimitationCode.CONFOUNDED_SOURCE, sentence))
     if len(card.sources) == 1:

@@ -36,13 +36,8 @@ class ProbabilityBar:
 
 
 def positive_label(labels: LabelSpace) -> str:
-    """What is not the negative class: the other class, the group of all others, or "any finding"."""
-    if labels.negative is None:
-        return "most likely class"
-    others = {name for k, name in enumerate(labels.classes) if k != labels.negative}
-    if len(others) == 1:
-        return others.pop()
-    return next((group for group, members in labels.groups.items() if others <= set(members)), "any finding")
+    """What is not the negative class; without one, the class that is most likely."""
+    return "most likely class" if labels.negative is None else labels.finding
 
 
 def probability_bars(prediction: Prediction, card: Card) -> list[ProbabilityBar]:

@@ -33,7 +33,7 @@ SCALES: tuple[Scale, ...] = ("linear", "log")
 MAX_BYTES, MAX_CHOICES = 100_000, 50
 # Trials are compared on the same validation X-rays, at the same kind of epoch: what decides on either is not searched.
 NOT_SEARCHED_SECTIONS = ("data", "decision")
-NOT_SEARCHED = ("training.seed", "training.best", "training.precision", "training.half")
+NOT_SEARCHED = ("training.seed", "training.best", "training.precision", "training.half", "training.half_bits")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from cxr.evaluation.fitting.figures import MissingFilms
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
 from cxr.jobs import run_store
 from cxr.jobs.fit import REPORT, fit_job
-from cxr.jobs.job import FitParameters, adapter
+from cxr.jobs.job import adapter
 from cxr.jobs.local_fit import FitReport, FitSettings
+from cxr.jobs.parameters import FitParameters
 from cxr.jobs.run import Run, Status
 from cxr.presentation.fit_text import fit_sentence, missing_sentence
 from cxr.registry.card import Card

@@ -115,12 +115,6 @@ def test_a_stored_audit_is_shown_with_its_verdict_first(card, low, level, box, l
     assert RANDOMIZATION_NOTE in captions(app)
 
 
-@pytest.fixture
-def no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Jobs that are started get no process: a test says what becomes of them."""
-    monkeypatch.setattr(run_store, "start", run_store.create)
-
-
 def ends_as(state: str, **changes: Any) -> Run:
     """The newest job, which has ended like this."""
     run = run_store.all_runs()[0]

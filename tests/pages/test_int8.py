@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalog
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, QuantizeParameters, ReadParameters
+from cxr.jobs.job import Job
+from cxr.jobs.parameters import QuantizeParameters, ReadParameters
 from cxr.jobs.run import Run
 from cxr.registry import registry
 from cxr.ui.predict import archive_panel

@@ -70,7 +70,7 @@ def practice_of(app: AppTest):
 
 
 def text(app: AppTest) -> str:
-    return " ".join(element.value for kind in (app.markdown, app.subheader, app.caption) for element in kind)
+    return " ".join(element.value for kind in (app.markdown, app.header, app.caption) for element in kind)
 
 
 def test_without_a_model_or_a_dataset_the_page_says_what_is_missing(home: Path, trained_home: Path) -> None:

@@ -16,7 +16,8 @@ from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.audit_cache import audit_or_cached
 from cxr.jobs import run_store
-from cxr.jobs.job import Job, JobKind, training_job
+from cxr.jobs.job import Job, training_job
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import Status
 from cxr.learning import missing_weights
 from cxr.learning.film_selection import AppliedGroup, ExcludedFilms, ExclusionReason, GroupUse
@@ -180,7 +181,7 @@ def test_a_finished_run_is_compared_with_the_default_model_with_an_interval_of_t
     table = next(element.value for element in app.dataframe if "Difference" in element.value)
     assert list(table)[1:] == ["second", "first", "Difference"]
     assert all(re.fullmatch(r"-?\d\.\d+ \(-?\d\.\d+( to |–)-?\d\.\d+\)", cell) for cell in table["Difference"])
-    assert any("second" in text.value and "first" in text.value for text in app.subheader)
+    assert any("second" in text.value and "first" in text.value for text in app.header)
     assert re.search("40 .* from 32 patients", captions(app))
 
 
@@ -382,7 +383,7 @@ def test_a_run_whose_model_was_renamed_or_deleted_says_so_and_shows_the_renamed_
     assert RENAMED.format("later") not in captions(app)
     registry.rename("first", "later")
     assert RENAMED.format("later") in captions(run(app))
-    assert "Model later" in [heading.value for heading in app.subheader]
+    assert "Model later" in [heading.value for heading in app.header]
     shutil.rmtree(stored_models.model_folder("later"))
     assert DELETED in captions(run(app))
     assert not app.exception

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalog
 from cxr.jobs import run_store, sweep
-from cxr.jobs.job import Job, SweepParameters
+from cxr.jobs.job import Job
 from cxr.jobs.kinds import execute
-from cxr.jobs.run import Run
+from cxr.jobs.parameters import SweepParameters
+from cxr.jobs.run import Run, Status
+from cxr.jobs.stored_model_job import STOPPED
 from cxr.registry.recipe import Recipe
 from cxr.studies.proposals import PRESETS, PresetName, preset_space
 from cxr.studies.space import Space
@@ -21,6 +24,8 @@ from cxr.studies.trials import TrialState, best_trial, read_trials
 from cxr.ui.train.runs import NEW_STUDY, RUNS, STUDIES, VIEW
 from cxr.ui.train.studies import new_study, space_form, trial_panel
 from cxr.ui.train.studies.all_studies import NO_STUDIES
+from cxr.ui.train.studies.study_panel import NO_TRIALS
+from tests.support.broken_jobs import STUDY_SPACE
 from tests.support.studies import study_recipe
 
 pytest.importorskip("optuna", reason="Optuna is not installed (requirements-studies.txt)")
@@ -85,6 +90,17 @@ def test_a_preset_fills_the_form_and_starts_a_study(form: AppTest, started: list
     assert form.session_state[VIEW] == STUDIES
 
 
+def test_trials_are_added_to_a_study_that_has_finished(study: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_store, "executor", lambda: SimpleNamespace(start=lambda _: None))
+    app = page(STUDIES)
+    app.number_input(key=f"study_more_{study.id}").set_value(3)
+    app.button(key=f"study_extend_start_{study.id}").click()
+    run(app)
+    assert study.job.parameters_as(SweepParameters).trials == 7
+    assert study.status.state == "starting"
+    assert not has_button(app, f"study_extend_start_{study.id}")
+
+
 def test_ranges_are_changed_and_hyperparameters_added(form: AppTest, started: list[Job]) -> None:
     form.number_input(key=f"{RATE}high").set_value(0.5)
     form.multiselect(key=space_form.KEYS).set_value(["optimiser.rate", "training.batch", "training.class_weights"])
@@ -123,7 +139,7 @@ def test_a_study_that_has_ended_shows_its_best_model_and_its_trials(study: Run, 
     app = page(STUDIES)
     trials = read_trials(study.folder)
     best = best_trial(trials, "val_auc")
-    assert "Best model: best-of-four" in [heading.value for heading in app.subheader]
+    assert "Best model: best-of-four" in [heading.value for heading in app.header]
     assert app.dataframe[0].value["Trial"].iloc[0] == best.number
     assert len(app.get("plotly_chart")) >= 3
     other = next(one for one in trials if one.number != best.number and one.state is TrialState.COMPLETE)
@@ -133,6 +149,14 @@ def test_a_study_that_has_ended_shows_its_best_model_and_its_trials(study: Run, 
     saved = started[0].training
     assert (saved.study.trial, saved.study.run) == (other.number, study.id)
     assert app.session_state[VIEW] == RUNS
+
+
+def test_a_study_that_was_stopped_before_its_first_trial_ended_says_so(home: Path, phantoms: Path) -> None:
+    job = sweep.sweep_job(study_recipe(), [str(phantoms)], SweepParameters("", STUDY_SPACE, 4, "best"))
+    run_store.create(job, "sweep-tiny").write_status(Status("stopped", sentence=STOPPED))
+    app = page(STUDIES)
+    assert STOPPED in [warning.value for warning in app.warning]
+    assert NO_TRIALS in [caption.value for caption in app.caption]
 
 
 def test_a_range_test_that_has_ended_shows_its_curve(home: Path, phantoms: Path) -> None:

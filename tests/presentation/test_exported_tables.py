@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from cxr.core.csv_files import frame_csv
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.manifest import manifest_csv
 from cxr.evaluation.scores import read_films, score_table
@@ -45,8 +47,6 @@ def responses(text: str) -> str:
 
 
 def scores(text: str) -> str:
-    from cxr.core.csv_files import frame_csv
-
     return frame_csv(score_table(films(text), pd.DataFrame([[0.5], [-0.5]]).to_numpy(), ("x",)))
 
 
@@ -77,6 +77,15 @@ def test_stored_scores_are_read_as_they_were(text: str) -> None:
     table = read_films(scores(text).encode())
     assert table["label"].tolist() == [text, "plain"]
     assert table["dataset"].tolist() == [text, "plain"]
+
+
+def test_line_breaks_are_kept_in_scores_that_are_read_in_blocks() -> None:
+    """PyArrow parses blocks of a megabyte, which may end within a cell."""
+    lines = "a" + 40 * "\n" + "b"
+    table = pd.concat([films(lines)] * 5000, ignore_index=True)
+    stored = frame_csv(score_table(table, np.full((len(table), 1), 0.5), ("x",)))
+    assert len(stored) > 2 * 2**20
+    assert read_films(stored.encode())["path"].tolist() == [lines, "plain"] * 5000
 
 
 @pytest.mark.parametrize("name", ["=x.png", "-x.png", "@x.png", "+x.png", "'=x.png", "-5", "'x.png"])

@@ -85,7 +85,7 @@ def show_disagreements(comparison: Comparison, card: Card, key: str) -> None:
 
     The selected one is shown with the heatmap of the first model, whose card this is.
     """
-    st.subheader("Disagreements", anchor=False)
+    st.header("Disagreements", anchor=False)
     st.markdown(plain(disagreement_sentence(comparison)))
     films = comparison.differing.assign(film=comparison.differing.get("film", ""))
     if films.empty:

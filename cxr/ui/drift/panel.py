@@ -39,7 +39,7 @@ def show_drift_alert(card: Card) -> None:
 
 def show_drift(card: Card) -> None:
     """Shows whether the weeks of this model have left its reference; nothing is loaded where none was counted."""
-    st.subheader(TITLE)
+    st.header(TITLE)
     if message := st.session_state.pop(MESSAGE, ""):
         st.success(plain(message))
     changed = changed_ns(card.version)

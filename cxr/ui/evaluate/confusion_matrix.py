@@ -85,7 +85,7 @@ def _cell_panel(view: EvaluationView, reference: str, predicted: str) -> None:
     correct = view.labels.classes.index(predicted) in view.labels.members(reference)
     order = LEAST_CERTAIN_FIRST if correct else WORST_FIRST
     count = counted(len(in_cell), "X-ray")
-    st.subheader(plain(f"Reference {names[0]}, predicted {names[1]}: {count}"), anchor=False)
+    st.header(plain(f"Reference {names[0]}, predicted {names[1]}: {count}"), anchor=False)
     st.caption(order)
     films = in_cell.assign(film=in_cell.get("film", ""))
     alt = f"X-rays with reference {names[0]}, predicted {names[1]}, with the probability of each class."

@@ -11,7 +11,6 @@ import streamlit as st
 from cxr.core.access import Action, current_person
 from cxr.core.number_format import counted, decimal
 from cxr.datasets.labels import LabelSpace, display_in_sentence, display_name
-from cxr.evaluation.decisions import positive_name
 from cxr.evaluation.stored_evaluations import StoredEvaluation
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
@@ -85,7 +84,7 @@ def choose_operating_point(card: Card, labels: LabelSpace) -> OperatingPointChoi
     key, rounded = f"evaluate_threshold_{card.name}_{own}", round(own, 3)
     slider, reset, percent = st.columns([5, 1.3, 2.2], vertical_alignment="bottom")
     chosen = slider.slider(
-        plain(f"Threshold on P({display_in_sentence(positive_name(labels))})"),
+        plain(f"Threshold on P({display_in_sentence(labels.finding)})"),
         0.0,
         1.0,
         rounded,

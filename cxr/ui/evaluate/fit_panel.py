@@ -11,9 +11,9 @@ from cxr.datasets import catalog
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
 from cxr.jobs import run_store
 from cxr.jobs.fit import fit_job, report_of
-from cxr.jobs.job import JobKind
 from cxr.jobs.local_fit import FitReport, FitSettings
 from cxr.jobs.model_names import free_name
+from cxr.jobs.parameters import JobKind
 from cxr.presentation.fit_text import fit_sentence, fit_table, missing_sentence, sets_sentence, sets_table
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
@@ -27,9 +27,9 @@ from cxr.ui.plain_text import plain, plain_table
 
 TITLE = "Fit to this hospital"
 PURPOSE = (
-    "A threshold that was chosen elsewhere seldom holds. About a hundred labeled X-rays of this hospital, half of them "
-    "normal, set it right. Temperature, threshold and indeterminate band are fitted, and from 30 patients on each side "
-    "the last layer, where that reads better. The result is a new model; this one stays as it is."
+    "A threshold chosen elsewhere rarely suits another hospital. About a hundred labeled X-rays of this hospital, half "
+    "of them normal, correct that. Temperature, threshold and indeterminate band are fitted; with at least 30 patients "
+    "on each side, so is the last layer, if that performs better. The result is a new model; this one is unchanged."
 )
 HELD_OUT = "Before and after on X-rays that were not used for the fit: each is read by fits to other patients."
 SETS_TITLE, SETS_NOTE = (
@@ -44,7 +44,7 @@ TARGETS = {"Specificity": TargetKind.SPECIFICITY, "Sensitivity": TargetKind.SENS
 
 def show_fit(card: Card) -> None:
     """Shows the fits of this model, those in progress too, and the form that starts one."""
-    st.subheader(TITLE, anchor=False)
+    st.header(TITLE, anchor=False)
     runs = jobs_of(JobKind.FIT, card)
     show_jobs(runs)
     report = None
@@ -104,12 +104,12 @@ def _show_form(card: Card) -> None:
     left, right = st.columns(2)
     with left:
         kind = st.segmented_control(
-            "Threshold for a required", list(TARGETS), default="Specificity", required=True, key="evaluate_fit_target"
+            "Set the threshold for", list(TARGETS), default="Specificity", required=True, key="evaluate_fit_target"
         )
         value = st.number_input("Value", 0.5, 0.99, 0.9, 0.01, key="evaluate_fit_value")
     with right:
         width = st.number_input(
-            "Wanted width of the 95% CI", 0.02, 0.5, 0.1, 0.01, help=WIDTH, key="evaluate_fit_width"
+            "Target width of the 95% CI", 0.02, 0.5, 0.1, 0.01, help=WIDTH, key="evaluate_fit_width"
         )
         coverage = st.number_input("Coverage of prediction sets", 0.5, 0.99, 0.9, 0.01, key="evaluate_fit_coverage")
     only = st.toggle(MEASURE_ONLY, key="evaluate_fit_only")

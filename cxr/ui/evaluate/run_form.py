@@ -12,7 +12,7 @@ from cxr.datasets.catalog import DatasetEntry
 from cxr.evaluation.stored_evaluations import StoredEvaluation
 from cxr.jobs import run_store
 from cxr.jobs.evaluate import evaluation_job, notes_of
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
 from cxr.ui.components import phantom_form

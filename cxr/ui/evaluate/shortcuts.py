@@ -14,7 +14,7 @@ from cxr.evaluation.shortcuts.report import ShortcutAudit, ShortcutMeasurements
 from cxr.evaluation.shortcuts.verdict import SHOWN, SUSPECTED
 from cxr.jobs import run_store
 from cxr.jobs.audit import audit_job
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.presentation.shortcut_tables import (
     LUNGS_MASKED_BY,
     NOT_AVAILABLE,
@@ -63,7 +63,7 @@ SOURCES_NOTE = (
 
 def show_shortcuts(card: Card) -> None:
     """Shows the model's audit, if there is one, and the form that runs one."""
-    st.subheader(TITLE, anchor=False)
+    st.header(TITLE, anchor=False)
     audit = load_audit(card)
     show_jobs(jobs_of(JobKind.AUDIT, card))
     if audit:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from cxr.evaluation.cases import LabeledCases
+from cxr.evaluation.grouping import divides, grouping_columns
 from cxr.evaluation.subgroups import (
     MIN_FILMS,
     MIN_PATIENTS,
     Partition,
     Subgroup,
     SubgroupMetrics,
-    grouping_columns,
     subgroup,
     subgroup_metrics,
 )
@@ -31,9 +31,9 @@ from cxr.ui.plain_text import plain
 NO_SUBGROUPS = "These X-rays have no source, view, sex or age to group by. Add these columns to the manifest."
 SUBGROUPS_NOTE = (
     f"95% CIs in parentheses, at the current threshold. Too few: fewer than {MIN_FILMS} positive X-rays (sensitivity), "
-    f"negative X-rays (specificity), or of either kind (AUC). Subgroups with fewer than {MIN_PATIENTS} patients are "
-    "not ranked. PPV and NPV depend on the prevalence in each subgroup unless one is set above. ECE is higher in small "
-    "subgroups by chance alone; the bias is not."
+    f"negative X-rays (specificity), or of either kind (AUC, PPV, NPV). Subgroups with fewer than {MIN_PATIENTS} "
+    "patients are not ranked. PPV and NPV depend on the prevalence in each subgroup unless one is set above. ECE is "
+    "higher in small subgroups by chance alone; the bias is not."
 )
 BY_SOURCE = "By source"
 SOURCES_NOTE = (
@@ -116,7 +116,7 @@ def _show_calibration(view: EvaluationView, metrics: SubgroupMetrics) -> None:
 @st.cache_resource(max_entries=8, show_spinner=False)  # shared by all visitors, and never changed
 def _cached_sources(cache_key: CacheKey, _cases: LabeledCases) -> Partition | None:
     """The sources of the X-rays; None where there are not several."""
-    return Partition.of(_cases, "source") if "source" in grouping_columns(_cases.films) else None
+    return Partition.of(_cases, "source", of_classes=False) if divides(_cases.films, "source") else None
 
 
 def _cached_subgroups(view: EvaluationView, column: str) -> SubgroupMetrics:

@@ -50,7 +50,7 @@ class EvaluationView:
     def names(self) -> list[str]:
         """Everything that charts may draw, in the order of its colors."""
         questions = [question.positive for question in self.questions]
-        return list(dict.fromkeys([*self.labels.classes, *questions, *sorted(set(self.table["label"]))]))
+        return list(dict.fromkeys([*self.labels.classes, *questions, *sorted(self.table["label"].unique())]))
 
     @property
     def band(self) -> tuple[float, float] | None:

@@ -11,7 +11,7 @@ from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.evaluation.label_review.review import LabelReview, ReviewSize, all_reviews
 from cxr.jobs import run_store
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.rank import rank_job
 from cxr.ui import frame, sign_in
 from cxr.ui.components.choosers import IMAGENET, choose_backbone
@@ -27,8 +27,8 @@ ABOUT = (
     "it comes first. The most doubtful are mixed with controls and shown without their labels."
 )
 CAUTION = (
-    "A doubt is no proof. Where a class can be told by scanner, view or markers, the classifiers learn those, and "
-    "wrong labels stay hidden; reference X-rays from elsewhere help: see docs/labels.md."
+    "A doubt is not proof. Where scanner, view or markers give a class away, the classifiers learn those, and wrong "
+    "labels stay hidden; reference X-rays from elsewhere help: see docs/labels.md."
 )
 NEW = "Start a review"
 SMALL_CLASSIFIERS = "Small classifiers on features"

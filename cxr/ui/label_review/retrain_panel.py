@@ -36,7 +36,7 @@ def show_retraining(review: LabelReview) -> None:
     """Shows the trainings after a review with their comparison, and offers one; nothing before the revision."""
     if not was_revised(review):
         return
-    st.subheader(TITLE, anchor=False)
+    st.header(TITLE, anchor=False)
     runs = retrainings(review)
     show_jobs(runs)
     for run in runs:

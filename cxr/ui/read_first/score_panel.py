@@ -42,7 +42,7 @@ def show_score(practice: Practice, card: Card) -> None:
         st.info("No X-ray has a final answer.")
         return
     score = reader_score(responses)
-    st.subheader(f"Score of {counted(score.cases, 'X-ray')}, {score.with_finding:d} with a finding")
+    st.header(f"Score of {counted(score.cases, 'X-ray')}, {score.with_finding:d} with a finding")
     left, right = st.columns(2)
     with left:
         st.table(plain_table(score_table(score).set_index("")), alt="The score")
@@ -106,7 +106,7 @@ def _show_files(practice: Practice) -> None:
 
 def _show_review(practice: Practice, responses: Sequence[ReaderResponse], card: Card) -> None:
     """Shows all cases in a table, wrong answers first, and the selected one with its heatmap."""
-    st.subheader(REVIEW)
+    st.header(REVIEW)
     rows = sorted(responses, key=_is_right)
     table = pd.DataFrame([_row(response) for response in rows])
     event = st.dataframe(

@@ -14,7 +14,6 @@ from cxr.datasets import catalog
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace, display_in_sentence
-from cxr.evaluation.decisions import positive_name
 from cxr.evaluation.reader_study.case_set import (
     MAX_CASES,
     CaseSetRequest,
@@ -140,7 +139,7 @@ def _options(entry: DatasetEntry, card: Card) -> _Choice:
         )
     binary = False
     if len(labels.classes) > 2 and labels.negative is not None:
-        finding = display_in_sentence(positive_name(labels))
+        finding = display_in_sentence(labels.finding)
         asked = int(st.query_params.get("answers") == "binary")
         answers = st.radio("Answers", [CLASSES, BINARY], asked, key="practice_answers", horizontal=True)
         binary = answers == BINARY
@@ -164,7 +163,7 @@ def _started(choice: _Choice) -> Practice:
     if choice.entry not in offered_datasets(authorize(Action.READ_FILMS)):
         authorize(Action.VIEW_DATASETS)
     card, labels = choice.card, LabelSpace(choice.card.classes, choice.card.groups)
-    question = Question.of_classes(labels, positive_name(labels) if choice.binary else "")
+    question = Question.of_classes(labels, labels.finding if choice.binary else "")
     views = tuple(registry.get_recipe(card.name).data.exclude_views)
     request = CaseSetRequest(choice.size, choice.seed, choice.mixture, views)
     with st.spinner("Drawing X-rays"):

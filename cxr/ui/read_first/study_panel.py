@@ -83,7 +83,7 @@ def _saved_here() -> list[ReaderResponse]:
 
 
 def _show_comparison(study: ReaderStudy) -> None:
-    st.subheader("With the model minus alone")
+    st.header("With the model minus alone")
     if not study.comparisons:
         st.info(TOO_FEW)
         return

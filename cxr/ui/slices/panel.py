@@ -81,7 +81,7 @@ def _share(rate: Interval) -> str:
 
 def _show_films(view: EvaluationView, found: FoundSlice) -> None:
     """Shows the X-rays of a slice, errors first."""
-    st.subheader(plain(f"{slice_title(found)}: {counted(found.errors, 'error')} first"), anchor=False)
+    st.header(plain(f"{slice_title(found)}: {counted(found.errors, 'error')} first"), anchor=False)
     films = view.cases.films.iloc[found.rows]
     films = films.assign(film=films.get("film", ""))
     table = score_columns(films, view.labels.classes)

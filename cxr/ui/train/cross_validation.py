@@ -11,7 +11,7 @@ from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.jobs import run_store
 from cxr.jobs.crossval import crossval_job, sources_of
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.learning.missing_weights import MissingWeights, check_download
 from cxr.registry.recipe import Recipe
 from cxr.ui import frame, sign_in

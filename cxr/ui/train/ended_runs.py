@@ -113,9 +113,9 @@ def _show_model(card: Card) -> None:
     """Shows the model of a run, compared with the default model, and the button that makes it the default."""
     name, default = card.name, default_model.default_name()
     if name == default or default is None:
-        st.subheader(plain(f"Model {name}"))
+        st.header(plain(f"Model {name}"))
     else:
-        st.subheader(plain(f"Model {name} compared with the default model {default}"))
+        st.header(plain(f"Model {name} compared with the default model {default}"))
         current = registry.get_card(default)
         show_comparison(
             ModelScores.from_card(card, held_out_scores(card)),

@@ -20,7 +20,7 @@ from cxr.ui.components.jobs.titles import title_of
 from cxr.ui.plain_text import plain
 from cxr.ui.train.run_tables import kept_epoch
 
-CHART_PX = 384
+CHART_PX = 368  # two side by side on a screen of 800 pixels, three on a wide one
 WHOLE = "The time left is that of all phases, until the model is stored."
 SOONER = " Early stopping may end it sooner."
 STOPPING = "Stops after this step; the best weights so far are saved."
@@ -28,7 +28,7 @@ STOPPING = "Stops after this step; the best weights so far are saved."
 
 def show_run_in_progress(run: Run) -> None:
     """Shows a run in progress, with a button that stops it."""
-    st.subheader(plain(title_of(run)))
+    st.header(plain(title_of(run)))
     if name := planned_name(run):
         st.markdown(f"Will be saved as {plain(name)}.")
     _show_live(run)

@@ -39,7 +39,7 @@ QUEUED = "Another training run is in progress; this one will wait for it."
 def show_new_training(queued: bool) -> None:
     """Shows the form of a new training; `queued` says that another run is in progress."""
     dataset, paths = choose_training_data()
-    st.subheader("Recipe")
+    st.header("Recipe")
     base = choose_recipe()
     recipe = recipe_form(base, ["imagenet", "none", *(f"{STORED_MODEL}{name}" for name in registry.names())])
     missing = missing_weights(recipe) if recipe else None
@@ -102,7 +102,7 @@ def _test_accuracy(card: Card) -> str:
 def show_composition(chosen: Composition) -> None:
     """Shows the classes, the sizes of the splits, how labels are grouped and, in red, what is left out."""
     roles = Counter(chosen.films.table["role"])
-    st.subheader("Summary")
+    st.header("Summary")
     st.markdown(
         f"**{roles['train']} train / {roles['val']} validation / {roles['test']} test.** All X-rays from a patient go "
         f"into the same split. Classes: {plain(', '.join(map(display_name, chosen.labels.classes)))}."

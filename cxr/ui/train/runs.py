@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cxr.jobs import run_store
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import Run
 from cxr.jobs.run_notes import tags_of
 from cxr.ui.components.jobs.notes import NONE_MATCH, chosen_jobs
@@ -62,7 +62,7 @@ def show_runs(in_progress: Sequence[Run]) -> None:
     live = {run.id for run in in_progress}
     every = [run for run in trainings() if run.id not in live]
     if every:
-        st.subheader("Past runs")
+        st.header("Past runs")
         if ended := chosen_jobs(every, "train_runs"):
             show_ended(ended, tags_of(every), newest=not in_progress)
         else:

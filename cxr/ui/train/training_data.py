@@ -24,7 +24,7 @@ NOT_CHOSEN = "Select the datasets to train on."
 
 def choose_training_data() -> tuple[Dataset | None, Sequence[str]]:
     """The chosen datasets as one, opened, and their paths; None where none is chosen or one cannot be opened."""
-    st.subheader("Training data")
+    st.header("Training data")
     if not catalog.entries():
         phantom_form.offer_first_dataset(DATASETS)
         return None, []

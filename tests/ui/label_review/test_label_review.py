@@ -24,8 +24,8 @@ from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.jobs import run_store
 from cxr.jobs.crossval import crossval_job
 from cxr.jobs.crossval_result import CrossvalResult, store_result
-from cxr.jobs.job import JobKind
 from cxr.jobs.kinds import execute
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.rank import rank_job
 from cxr.jobs.review_comparison import REPORT, RESULT, ReviewComparison
 from cxr.jobs.run import Status

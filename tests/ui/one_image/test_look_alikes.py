@@ -44,6 +44,6 @@ def test_look_alikes_are_shown_where_the_training_x_rays_are(
     monkeypatch.delenv("CXR_DATA", raising=False)
     assert TITLE not in [expander.label for expander in opened().expander]
     catalog.add(phantoms)
-    index = build_index("first", [str(phantoms)], lambda done, total: None)
+    index = build_index("first", [str(phantoms)], lambda done, total, what="": None)
     assert len(index) <= len(Dataset.open(phantoms))
     assert TITLE in [expander.label for expander in opened().expander]

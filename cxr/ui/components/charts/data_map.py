@@ -53,7 +53,7 @@ def map_chart(data_map: DataMap, column: str) -> Chart:
             name=f"{name} ({len(films):,})",
             customdata=films[[ROW]].to_numpy().tolist(),  # as an array it would reach the page as a dictionary
             text=films["path"].map(lambda path: str(path).rsplit("/", 1)[-1]),
-            marker={"size": 7, "opacity": 0.75, "color": palette.get(name, NEUTRAL), "symbol": _symbol(number)},
+            marker={"size": 7, "opacity": 0.9, "color": palette.get(name, NEUTRAL), "symbol": _symbol(number)},
             hovertemplate="%{text}<extra>" + name + "</extra>",
         )
     figure.update_layout(dragmode="lasso", uirevision="map", legend={"itemsizing": "constant"})

@@ -1,4 +1,4 @@
-"""The weeks of a model in use as a chart: mean score, questioned images, distance, each beside its reference."""
+"""The weeks of a model in use as a chart: mean score, flagged images, distance, each beside its reference."""
 
 from __future__ import annotations
 

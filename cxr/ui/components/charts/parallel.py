@@ -46,7 +46,7 @@ def parallel_coordinates(space: Space, trials: Sequence[Trial], metric: str) -> 
     figure = style_figure(go.Figure(), HEIGHT_PX)
     _add_lines(figure, space, complete, axes, metric)
     for place, axis in enumerate(axes):
-        _add_axis(figure, place, axis)
+        _add_axis(figure, place, axis, "left" if place == 0 else "right")  # where no line is, at both ends
     figure.update_layout(showlegend=False, hovermode="closest", margin={"l": 48, "r": 8, "t": 8, "b": 48})
     figure.update_xaxes(
         range=[-0.25, len(axes) - 0.65],
@@ -87,13 +87,13 @@ def _add_lines(figure: go.Figure, space: Space, trials: Sequence[Trial], axes: S
         figure.add_scatter(x=list(range(len(axes))), y=places, mode="lines", line=width, hoverinfo="skip", name="Best")
 
 
-def _add_axis(figure: go.Figure, place: int, axis: _Axis) -> None:
+def _add_axis(figure: go.Figure, place: int, axis: _Axis, side: str) -> None:
     figure.add_scatter(
         x=[place] * len(axis.ticks),
         y=[height for height, _ in axis.ticks],
-        text=[f" {name}" for _, name in axis.ticks],
+        text=[f" {name} " for _, name in axis.ticks],
         mode="lines+markers+text",
-        textposition="middle right",
+        textposition=f"middle {side}",
         line={"color": NEUTRAL, "width": 1},
         marker={"color": NEUTRAL, "size": 5, "symbol": "line-ew-open"},
         hoverinfo="skip",

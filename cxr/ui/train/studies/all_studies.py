@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from cxr.jobs import run_store
-from cxr.jobs.job import JobKind
+from cxr.jobs.parameters import JobKind
 from cxr.jobs.run import Run
 from cxr.ui.components.jobs.titles import started_text, task_of
 from cxr.ui.plain_text import plain
@@ -30,7 +30,7 @@ def show_studies(runs: Sequence[Run]) -> None:
     in_progress = [run for run in runs if run.status.alive]
     for run in in_progress:
         with st.container(border=True):
-            st.subheader(plain(f"{task_of(run)}, {started_text(run)}"))
+            st.header(plain(f"{task_of(run)}, {started_text(run)}"))
             show_study_in_progress(run)
     ended = {run.id: run for run in runs if run not in in_progress}
     if not ended:

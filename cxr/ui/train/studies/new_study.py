@@ -12,8 +12,8 @@ from cxr.core.access import Action
 from cxr.core.number_format import duration
 from cxr.datasets.dataset import Dataset
 from cxr.jobs import run_store
-from cxr.jobs.job import SweepParameters
 from cxr.jobs.model_names import free_name
+from cxr.jobs.parameters import SweepParameters
 from cxr.jobs.study_estimate import study_seconds
 from cxr.jobs.sweep import MAX_TRIALS, sweep_job
 from cxr.jobs.training_plan import known_composition
@@ -53,14 +53,14 @@ def show_new_study() -> None:
     if find_spec("optuna") is None:
         st.info(MISSING)
     dataset, paths = choose_training_data()
-    st.subheader("Recipe")
+    st.header("Recipe")
     recipe: Recipe | None = choose_recipe()
     if st.toggle(OTHER_VALUES, key="study_other_values") and recipe:
         recipe = recipe_form(recipe, ["imagenet", "none", *(f"{STORED_MODEL}{name}" for name in registry.names())])
     if recipe is None:
         _show_start(None, INVALID)
         return
-    st.subheader("Search")
+    st.header("Search")
     asked = _ask(recipe)
     if asked is None or dataset is None:
         _show_start(None, INVALID if asked is None else NOT_CHOSEN)

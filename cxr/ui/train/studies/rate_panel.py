@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from cxr.core.number_format import UNKNOWN
-from cxr.jobs.job import SweepParameters
+from cxr.jobs.parameters import SweepParameters
 from cxr.jobs.run import Run
 from cxr.registry.hyperparameters import with_values
 from cxr.registry.recipe import Recipe, built_in_names

@@ -8,8 +8,8 @@ import streamlit as st
 
 from cxr.core.access import Action
 from cxr.core.number_format import decimal
-from cxr.jobs.job import SweepParameters
 from cxr.jobs.model_names import free_name
+from cxr.jobs.parameters import SweepParameters
 from cxr.jobs.run import Run
 from cxr.jobs.study_trials import trial_run
 from cxr.jobs.sweep import models_of, save_trial
@@ -42,7 +42,7 @@ def show_best(study: Run, trials: Sequence[Trial], asked: SweepParameters) -> No
     best = best_trial(trials, asked.metric)
     card = models_of(study).get(best.number) if best else None
     if card is not None:
-        st.subheader(plain(f"Best model: {card.name}"))
+        st.header(plain(f"Best model: {card.name}"))
         _show_model(card, f"study_best_{study.id}")
 
 
@@ -50,7 +50,7 @@ def show_trial(study: Run, space: Space, trials: Sequence[Trial], asked: SweepPa
     """Shows one trial that a person chooses: how it ended, its curves, and what to do with it."""
     if not trials:
         return
-    st.subheader("One trial")
+    st.header("One trial")
     by_number = {trial.number: trial for trial in trials}
     best = best_trial(trials, asked.metric)
     if st.session_state.get(CHOSEN) not in by_number:
