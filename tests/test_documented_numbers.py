@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from bench import held_out
-from cxr.core.number_format import decimal, with_interval
+from cxr.core.number_format import decimal, signed_decimal, with_interval
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.scores import probabilities_of, read_scores
 from cxr.registry.card import Card, parse_card
@@ -55,6 +55,22 @@ def row_of(name: str, place: str, figures: Mapping[str, Any]) -> str:
     cells += [f"{{{place}[{column}]}}" if figures[column] else "" for column in SHARES]
     cells += [f"{{{place}[{column}]:.1%}}" for column in ("withheld", "unlike") if column in figures]
     return " ".join(f"| {' | '.join(cells)} |".split())
+
+
+def calibration_rows() -> list[str]:
+    """The rows of the table of how vgg16-hospitals is calibrated in each source."""
+    groups = json.loads((PROJECT / "models" / "vgg16-hospitals" / "card.json").read_bytes())["results"]["test"][
+        "groups"
+    ]
+    rows = []
+    for group in groups["source"]["groups"]:
+        error, bias = group["binary.ece"]["value"], group["binary.calibration_bias"]
+        low, high = (signed_decimal(bias[bound]) for bound in ("low", "high"))
+        rows.append(
+            f"| {group['name']} | {group['n']} | {error:.3f} | {signed_decimal(bias['value'])} ({low} to {high}) | "
+            f"{group['binary.indeterminate']['value']:.0%} |"
+        )
+    return rows
 
 
 NUMBERS = [
@@ -130,6 +146,7 @@ NUMBERS = [
         "{audit[own lungs hidden covid19]:2 value}.",
     ),
     (TRUST, "lowers the score by {audit[deletion]:2} more than"),
+    *((TRUST, row) for row in calibration_rows()),
     (SPEED, "on all its {films[all test]} test X-rays"),
     (SPEED, f"| {{speed[one film, bytes to overlay | {KERAS}].ratio}} times as fast, "),
     (SPEED, f"{{speed[one film, bytes to overlay | {KERAS}].with_openvino}} with OpenVINO | 12 with"),

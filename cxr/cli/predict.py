@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cxr.inference.batch import Reading
     from cxr.inference.classifier import Classifier
 
-REJECTED, INDETERMINATE = "rejected by the input check", "indeterminate"
+REJECTED = "rejected by the input check"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def predict(options: PredictOptions) -> None:
     from cxr.inference.loading import load_classifier
     from cxr.inference.saliency import METHODS
     from cxr.inference.sources import source_on_disk
-    from cxr.presentation.reading_summary import is_rejected, without_prediction
+    from cxr.presentation.reading_summary import decision_sentence, is_rejected, without_prediction
 
     if options.method not in METHODS:
         known = ", ".join(METHODS)
@@ -81,6 +81,7 @@ def predict(options: PredictOptions) -> None:
     classifier = load_classifier(options.model)
     warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
     rows: list[dict[str, Any]] = []
+    sentences: list[str] = []
     failed = objects = 0
     with console.bar("Reading X-rays") as progress, recorder_of(classifier) as recorder:
         for reading in read_sources(classifier, map(source_on_disk, files)):
@@ -90,6 +91,7 @@ def predict(options: PredictOptions) -> None:
             if warning and reading.film:
                 row["warnings"].append(warning.sentence)
             rows.append(row if options.shows_rejected else without_prediction(row))
+            sentences.append(decision_sentence(reading.prediction, classifier.card) if reading.prediction else "")
             failed += reading.film is None
             if options.heatmap and reading.film and (options.shows_rejected or not reading.rejected):
                 path = _heatmap_path(options.heatmap, reading.source.name, files)
@@ -103,7 +105,7 @@ def predict(options: PredictOptions) -> None:
     if options.as_json:
         console.print_json(rows)
     else:
-        _print(rows)
+        _print(rows, sentences)
         if not options.shows_rejected and any(map(is_rejected, rows)):
             typer.echo("Predictions for rejected images are not shown; --show-rejected shows them.")
         if objects:
@@ -134,9 +136,9 @@ def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _print(rows: Iterable[dict[str, Any]]) -> None:
-    for row in rows:
-        typer.echo(f"{row['file']}: {row.get('error') or _prediction_text(row)}")
+def _print(rows: Iterable[dict[str, Any]], sentences: Iterable[str]) -> None:
+    for row, sentence in zip(rows, sentences, strict=True):
+        typer.echo(f"{row['file']}: {row.get('error') or _prediction_text(row, sentence)}")
         for warning in row.get("warnings", ()):
             typer.echo(f"    {warning}")
 
@@ -148,15 +150,13 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str
         path.write_text(batch_csv(rows, classes), "utf-8")
 
 
-def _prediction_text(row: dict[str, Any]) -> str:
+def _prediction_text(row: dict[str, Any], sentence: str) -> str:
     from cxr.datasets.labels import display_name
 
     if row["decision"] is None:
         return REJECTED
-    predicted = f"{display_name(row['decision'])}{f' ({INDETERMINATE})' if row['unsure'] else ''}"
-    return f"{predicted}. " + ", ".join(
-        f"{display_name(name)} {probability(share)}" for name, share in row["probabilities"].items()
-    )
+    shares = ", ".join(f"{display_name(name)} {probability(share)}" for name, share in row["probabilities"].items())
+    return f"{sentence} {shares}."
 
 
 def _heatmap_path(path: Path, file: str, files: list[Path]) -> Path:

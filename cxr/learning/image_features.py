@@ -5,7 +5,7 @@ By ImageNet's VGG16, which saw no X-ray, or by a stored model. Computed once for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ IMAGENET_RECIPE = "vgg16-default"
 
 Progress = Callable[[int, int], None]
 BuildNetwork = Callable[[str], "tuple[Network, Recipe]"]
+Choose = Callable[[Sequence[str]], "NDArray[np.bool_]"]  # which of the X-rays with these ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,19 +54,29 @@ class ImageFeatures:
 
 
 def image_features(
-    backbone: str, dataset: Dataset, progress: Progress, network_of: BuildNetwork | None = None
+    backbone: str,
+    dataset: Dataset,
+    progress: Progress,
+    network_of: BuildNetwork | None = None,
+    choose: Choose | None = None,
 ) -> ImageFeatures:
-    """The features of the dataset's X-rays by ImageNet's VGG16 or by the stored model of this name."""
+    """The features of the dataset's X-rays by ImageNet's VGG16 or by the stored model of this name.
+
+    With `choose`, of the chosen ones only: it is asked once all are read, before the first is computed.
+    """
     from cxr.learning.features import feature_table, pixel_table
 
     network, recipe = (network_of or backbone_network)(backbone)
     pixels = pixel_table(dataset, recipe.input.size_px, progress)
-    readable = np.array([i not in pixels.unreadable for i in range(len(dataset))], bool)
-    if not readable.any():
+    rows = np.array([i for i in range(len(dataset)) if i not in pixels.unreadable], np.int64)
+    if not len(rows):
         raise DatasetError("None of the X-rays can be read.", code="none-readable")
-    rows = np.flatnonzero(readable)
+    ids = np.array([pixels.digests[i].hex()[:16] for i in rows])
+    if choose:
+        chosen = choose(ids.tolist())
+        rows, ids = rows[chosen], ids[chosen]
     table = feature_table(_features_of(network), recipe, rows, pixels, 0, progress)
-    films = dataset.where(readable).with_column("film", [pixels.digests[i].hex()[:16] for i in rows])
+    films = dataset.where(np.isin(np.arange(len(dataset)), rows)).with_column("film", ids.tolist())
     paths = dataset.table["path"]
     return ImageFeatures(
         backbone=_version_of(backbone),

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from cxr.cli.evaluation_text import metric_name
-from cxr.cli.predict import INDETERMINATE
 from cxr.core.number_format import signed_decimal, with_interval
 from cxr.core.paths import evaluations_dir
 from cxr.evaluation.shortcuts import audit_file
@@ -70,7 +69,7 @@ def test_intervals_and_subgroups_are_added_on_request(trained: Path, phantoms: P
     assert answer("evaluate", "--data", phantoms, "--intervals")["sure"]["n"] == 0
     assert "Outside the indeterminate band: 0 X-rays" in cxr("evaluate", "--data", phantoms, "--intervals")[1]
     assert all(reading["unsure"] for reading in answer("predict", phantoms / "images" / "phantom-00001.png"))
-    assert f"({INDETERMINATE})" in cxr("predict", phantoms / "images" / "phantom-00001.png")[1]
+    assert "Indeterminate: the model abstains." in cxr("predict", phantoms / "images" / "phantom-00001.png")[1]
     assert cxr("evaluate", "--data", phantoms, "--by", "color")[0] == 4
 
 

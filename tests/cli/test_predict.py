@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from cxr import DISCLAIMER
 from cxr.cli.predict import REJECTED
+from cxr.core.number_format import probability
 from cxr.registry import registry
 from tests.support.command_line import Answer, Cxr
 
@@ -54,6 +55,9 @@ def test_an_unreadable_file_sets_exit_code_3_after_the_others_are_read(
     assert code == 3
     assert readings[1]["error"] in out
     assert DISCLAIMER in out
+    line = next(line for line in out.splitlines() if line.startswith(f"{films[0]}: "))
+    assert "(threshold " in line
+    assert f"Normal {probability(readings[0]['probabilities']['normal'])}, " in line
     assert cxr("predict", tmp_path / "missing.png")[0] == 3
 
 

@@ -22,6 +22,7 @@ from cxr.registry import registry
 
 NEIGHBORS = 10
 BUILDING = "building the index"
+NOTHING_TO_COMPARE = "These datasets have no training X-rays of this model, so there is nothing to compare with."
 
 Floats = NDArray[np.floating]
 Indexes = NDArray[np.int64]
@@ -51,25 +52,30 @@ def build_index(name: str, paths: Sequence[str], progress: Callable[..., None]) 
     """The index of the model's training X-rays in these datasets, stored in this installation's cache."""
     authorize(Action.EVALUATE_MODEL)
     card = registry.get_card(name)
-    features = image_features(name, with_known_copies(open_datasets(paths)), progress)
+    datasets = with_known_copies(open_datasets(paths))
+    features = image_features(name, datasets, progress, choose=lambda films: trained_on(name, films))
     progress(len(features.values), len(features.values), BUILDING)
-    index = index_of(f"{card.name}@{card.version}", features, roles_in_training(name, features.films.table["film"]))
+    index = index_of(f"{card.name}@{card.version}", features)
     index.save()
     return index
 
 
-def index_of(model: str, features: ImageFeatures, roles: Sequence[str]) -> LookAlikeIndex:
-    """The index of the X-rays with the role train; DatasetError where there are fewer than two patients of them."""
-    trained = np.array([role == "train" for role in roles], bool)
-    films = features.films.where(trained)
-    if films.patients.nunique() < 2:
-        raise DatasetError(
-            "These datasets have no training X-rays of this model, so there is nothing to compare with.",
-            code="no-training-films",
-        )
-    table = films.table.assign(patient=films.patients.to_numpy(str))
+def trained_on(name: str, films: Sequence[str]) -> NDArray[np.bool_]:
+    """Which X-rays, by their ids, the model was trained on; DatasetError where it was trained on none of them."""
+    trained = np.array([role == "train" for role in roles_in_training(name, films)], bool)
+    if not trained.any():
+        raise DatasetError(NOTHING_TO_COMPARE, code="no-training-films")
+    return trained
+
+
+def index_of(model: str, features: ImageFeatures) -> LookAlikeIndex:
+    """The index of these X-rays; DatasetError where there are fewer than two patients of them."""
+    patients = features.films.patients
+    if patients.nunique() < 2:
+        raise DatasetError(NOTHING_TO_COMPARE, code="no-training-films")
+    table = features.films.table.assign(patient=patients.to_numpy(str))
     texts = {column: table[column].to_numpy(str) for column in TEXTS}
-    return LookAlikeIndex.from_features(model, features.last_block[trained].astype(float), texts)
+    return LookAlikeIndex.from_features(model, features.last_block.astype(float), texts)
 
 
 def precision_by_label(

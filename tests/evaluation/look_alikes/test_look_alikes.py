@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,16 +87,16 @@ def test_the_index_is_kept_in_the_cache_and_a_damaged_one_is_refused(home: Path)
         load_index("m@1")
 
 
-def test_only_training_x_rays_are_in_it(tmp_path: Path) -> None:
+def test_it_holds_the_features_of_the_last_block_of_two_patients_at_least(tmp_path: Path) -> None:
     dataset = Dataset.open(draw_phantom_set(tmp_path / "set", 12, size_px=32).parent)
     films = dataset.with_column("film", [str(i) for i in range(12)])
     features = ImageFeatures("m@1", np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32), films, {}, 4)
-    roles = ["train"] * 8 + ["val", "test", "", "test"]
-    index = index_of("m@1", features, roles)
-    assert index.texts["film"].tolist() == [str(i) for i in range(8)]
+    index = index_of("m@1", features)
+    assert index.texts["film"].tolist() == [str(i) for i in range(12)]
     assert index.directions.shape[1] == 4
+    one_patient = replace(features, films=films.where(films.patients == films.patients[0]))
     with raises_code("dataset.no-training-films"):
-        index_of("m@1", features, ["test"] * 12)
+        index_of("m@1", one_patient)
 
 
 @pytest.mark.usefixtures("no_process")
@@ -119,7 +120,10 @@ def test_an_x_ray_of_the_training_set_finds_its_look_alikes_through_the_command_
     assert run_store.find(waiting["run"]).job == look_alikes_job(card, [str(phantoms)])
 
 
-def test_an_index_is_built_of_what_lies_here(trained: Path, others: Path) -> None:
+def test_x_rays_that_a_model_was_not_trained_on_cost_no_pass(
+    trained: Path, others: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxr.learning.features.feature_table", lambda *_: pytest.fail("A feature was computed."))
     with raises_code("dataset.no-training-films"):
         build_index("first", [str(others / "placed")], lambda done, total, what="": None)
 
