@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cxr.cluster.configuration import FOLDERS, LOCAL, cluster_address, is_passed_on
+from cxr.cluster.configuration import AUTO, FOLDERS, LOCAL, cluster_address, is_passed_on
 from cxr.core.errors import RunError
 
 NAMESPACE = "cxr"
+TRIES = "RAY_NUM_REDIS_GET_RETRIES"  # to reach the head of the cluster; Ray's 20 take ten minutes where it is silent
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where this is 0, Ray listens on 127.0.0.1, as on those systems
 
 
@@ -19,12 +20,14 @@ LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where this is 0, Ray list
 def connected() -> Iterator[Any]:
     """Ray, connected to the cluster that is asked for; the connection ends with the block, unless it was there before.
 
-    RunError where there is no such cluster.
+    RunError where there is no such cluster, or it does not answer for a minute or two.
     """
     address = cluster_address()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address == LOCAL:
         os.environ.setdefault(LOOPBACK_ONLY, "0")
+    elif address == AUTO:
+        os.environ.setdefault(TRIES, "2")
     import ray
 
     if ray.is_initialized():
