@@ -12,7 +12,7 @@ from cxr.cluster.configuration import AUTO, FOLDERS, LOCAL, cluster_address, is_
 from cxr.core.errors import RunError
 
 NAMESPACE = "cxr"
-TRIES = "RAY_NUM_REDIS_GET_RETRIES"  # to reach the head of the cluster; Ray's 20 take ten minutes where it is silent
+TRIES = "RAY_NUM_REDIS_GET_RETRIES"  # to reach the head of the cluster; Ray's own number, 20, takes minutes
 LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where this is 0, Ray listens on 127.0.0.1, as on those systems
 
 
