@@ -20,7 +20,8 @@ from cxr.core.number_format import counted, probability
 
 if TYPE_CHECKING:
     from cxr.inference.batch import Reading
-    from cxr.inference.classifier import Classifier
+    from cxr.inference.classifier import Classifier, Prediction
+    from cxr.registry.card import Card
 
 REJECTED = "rejected by the input check"
 
@@ -64,7 +65,7 @@ def predict(options: PredictOptions) -> None:
     from cxr.inference.loading import load_classifier
     from cxr.inference.saliency import METHODS
     from cxr.inference.sources import source_on_disk
-    from cxr.presentation.reading_summary import decision_sentence, is_rejected, without_prediction
+    from cxr.presentation.reading_summary import is_rejected, without_prediction
 
     if options.method not in METHODS:
         known = ", ".join(METHODS)
@@ -91,7 +92,7 @@ def predict(options: PredictOptions) -> None:
             if warning and reading.film:
                 row["warnings"].append(warning.sentence)
             rows.append(row if options.shows_rejected else without_prediction(row))
-            sentences.append(decision_sentence(reading.prediction, classifier.card) if reading.prediction else "")
+            sentences.append(_in_words(reading.prediction, classifier.card))
             failed += reading.film is None
             if options.heatmap and reading.film and (options.shows_rejected or not reading.rejected):
                 path = _heatmap_path(options.heatmap, reading.source.name, files)
@@ -148,6 +149,16 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str
 
     with writing(path):
         path.write_text(batch_csv(rows, classes), "utf-8")
+
+
+def _in_words(prediction: Prediction | None, card: Card) -> str:
+    """The decision, and the prediction set of a model that was fitted to a hospital."""
+    from cxr.presentation.prediction_set import prediction_set_sentence
+    from cxr.presentation.reading_summary import decision_sentence
+
+    if prediction is None:
+        return ""
+    return f"{decision_sentence(prediction, card)} {prediction_set_sentence(prediction, card)}".rstrip()
 
 
 def _prediction_text(row: dict[str, Any], sentence: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cxr.core.number_format import counted, decimal, joined, percent, with_interval
-from cxr.datasets.labels import display_in_sentence
+from cxr.presentation.prediction_set import answer_name
 from cxr.registry.local_fit import FitFigure, FitFigures, LocalFit, PredictionSets
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ FIT_ROWS = {
     "auc": "AUC",
     "calibration_error": "Calibration error",
 }
-NAMES = {"finding": "a finding"}
 
 
 def fit_sentence(record: LocalFit, threshold: float) -> str:
@@ -84,11 +83,6 @@ def sets_sentence(sets: PredictionSets) -> str:
         f"One answer for {_percent(sets.single)} of the X-rays, several for {_percent(sets.several)}, none for "
         f"{_percent(sets.none)}.{open_[:1]}{open_[1:2].upper()}{open_[2:]}"
     )
-
-
-def answer_name(name: str) -> str:
-    """The name of an answer of a prediction set, within a sentence."""
-    return NAMES.get(name) or display_in_sentence(name)
 
 
 def _with_interval(figure: FitFigure) -> str:

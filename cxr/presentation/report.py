@@ -23,6 +23,7 @@ from cxr.inference.classifier import Prediction
 from cxr.inference.reader_responses import ReaderResponse
 from cxr.presentation.caption import captioned, png
 from cxr.presentation.overlay import overlay
+from cxr.presentation.prediction_set import prediction_set_sentence
 from cxr.presentation.reading_summary import (
     decision_sentence,
     held_out_performance,
@@ -122,8 +123,10 @@ def _findings(report: Report, text: Callable[..., Any], gap: Any) -> list[Any]:
     if response:
         answers = [f"Reader response: {response.answer}."] if response.answer else []
         answers += reading_lines(response) + ([f"Note: {response.note}"] if response.note else [])
-    table = _probabilities(report.prediction, report.card)
-    return [text("", lead=decision_sentence(report.prediction, report.card)), gap, table, gap, *map(text, answers)]
+    prediction, card = report.prediction, report.card
+    in_set = [text(sentence) for sentence in [prediction_set_sentence(prediction, card)] if sentence]
+    lead = text("", lead=decision_sentence(prediction, card))
+    return [lead, *in_set, gap, _probabilities(prediction, card), gap, *map(text, answers)]
 
 
 def reading_lines(response: ReaderResponse) -> list[str]:

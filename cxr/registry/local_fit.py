@@ -10,6 +10,8 @@ Count = Annotated[int, Field(ge=0, le=10**12)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=500)]
 
+FINDING = "finding"  # among the answers of prediction sets, stands for all classes but the negative one
+
 
 class FitSection(BaseModel):
     """The base of the record's parts: frozen, no unknown keys, no number that is not finite."""

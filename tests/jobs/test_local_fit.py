@@ -71,6 +71,12 @@ def test_the_card_shows_the_fit(fitted, cxr):
     assert "Fitted to" not in cxr("models", "show", "tiny")[1]
 
 
+def test_an_x_ray_read_by_the_fitted_model_has_a_prediction_set(fitted, phantoms, cxr):
+    film = phantoms / "images" / "phantom-00000.png"
+    told = [cxr("predict", film, "--model", model, "--show-rejected")[1] for model in ("tiny", "fitted")]
+    assert ["Prediction set (90% coverage at the hospital of the fit): " in text for text in told] == [False, True]
+
+
 def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(fitted):
     _, report = fitted
     old = read_films(load_verified("tiny").evaluation)

@@ -29,6 +29,7 @@ from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry import stored_models
 from cxr.registry.card import CARD, Card
 from cxr.ui.components.choosers import NO_MODEL
+from cxr.ui.predict import reading
 from cxr.ui.predict.batch import NO_MATCHES, SHOWN
 from cxr.ui.predict.batch import REJECTED as ROW_REJECTED
 from cxr.ui.predict.examples import EXAMPLES_LABEL, SYNTHETIC_NOTE
@@ -145,6 +146,16 @@ def test_a_dropped_film_is_read_and_can_be_cleared(app: AppTest) -> None:
     assert not app.error
     press(app, "predict_clear")
     assert EXAMPLES_LABEL in text(app)
+
+
+def test_the_prediction_set_stands_below_the_decision(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says has tests of its own; no fit, no sentence."""
+    drop(app, ("film.png", png()))
+    before = [text.value for text in app.markdown]
+    monkeypatch.setattr(reading, "prediction_set_sentence", lambda prediction, card: f"{card.name} cannot tell.")
+    shown = [text.value for text in run(app).markdown]
+    assert [text for text in shown if text not in before] == ["first cannot tell."]
+    assert "(threshold" in shown[shown.index("first cannot tell.") - 1]
 
 
 def test_every_file_of_a_batch_is_a_row_and_an_unreadable_one_comes_last_with_its_reason(app: AppTest) -> None:

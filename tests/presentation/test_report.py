@@ -22,7 +22,7 @@ from cxr.presentation import report
 from cxr.presentation.caption import captioned
 from cxr.presentation.overlay import overlay
 from cxr.presentation.reading_summary import without_prediction
-from tests.support.predictions import FOUR, card_of, predicted, results_of
+from tests.support.predictions import FOUR, card_of, fitted, predicted, results_of
 
 
 @pytest.fixture
@@ -64,6 +64,11 @@ def test_the_pdf_holds_prediction_model_limitations_and_disclaimer(reported):
     assert "in training & again" in words
     assert report.NO_RESPONSE in words
     assert str(date.today()) in words
+    assert "Prediction set" not in words
+    hospital = replace(reported, card=fitted(FOUR, {"normal": 0.4, "finding": 0.6}))
+    assert "Prediction set (90% coverage at the hospital of the fit): a finding alone." in words_of(
+        report.reading_pdf(hospital)
+    )
     response = ReaderResponse("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
     words = words_of(report.reading_pdf(replace(reported, response=response)))
     assert "Reader response: disagree." in words

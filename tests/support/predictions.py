@@ -9,11 +9,14 @@ import numpy as np
 from cxr.datasets.labels import LabelSpace
 from cxr.inference.classifier import Prediction
 from cxr.registry.card import Card
+from cxr.registry.local_fit import FitFigure, FitFigures, LocalFit, PredictionSets
 
 GROUPS = {"pneumonia": ("bacterial", "viral", "covid19")}
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), GROUPS)
 TWO = LabelSpace(("normal", "covid19"), GROUPS)
 NEITHER = LabelSpace(("left", "middle", "right"))  # without a negative class
+
+HALF = FitFigure(value=0.5)
 
 Band = tuple[float, float]
 
@@ -62,3 +65,28 @@ def predicted(
         model_ms=1.0,
         indeterminate=indeterminate,
     )
+
+
+def set_limits(lowest: dict[str, float]) -> PredictionSets:
+    """Prediction sets with these limits."""
+    covered = dict.fromkeys(lowest, HALF)
+    return PredictionSets(coverage=0.9, lowest=lowest, covered=covered, single=HALF, several=HALF, none=HALF)
+
+
+def fitted(labels: LabelSpace, lowest: dict[str, float] | None) -> Card:
+    """A card of a model that was fitted to a hospital, with these limits of its sets."""
+    figures = FitFigures(sensitivity=HALF, specificity=HALF, auc=HALF, calibration_error=HALF)
+    fit = LocalFit(
+        parent="drawn",
+        parent_version="0123456789ab",
+        datasets=("ward-7",),
+        films={"normal": 50, "viral": 50},
+        patients={"normal": 50, "finding": 50},
+        target="specificity of 90%",
+        temperature=1.0,
+        last_layer=False,
+        before=figures,
+        after=figures,
+        prediction_sets=None if lowest is None else set_limits(lowest),
+    )
+    return card_of(labels, local_fit=fit)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
 from cxr.evaluation.fitting.local_films import Floats, LocalFilms
+from cxr.registry.local_fit import FINDING
 
-FINDING = "finding"  # stands for all classes but the negative one
 FEWEST_BY_CLASS = 25  # patients with each class, for sets of classes; otherwise sets say whether there is a finding
 ROUNDING = 1e-9
 

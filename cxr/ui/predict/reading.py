@@ -13,6 +13,8 @@ from cxr.inference.classifier import Prediction
 from cxr.inference.input_check.ages import age_warning
 from cxr.inference.saliency import METHOD_HELP, METHOD_NAMES
 from cxr.inference.session import ReadingSession, SessionReading
+from cxr.presentation.prediction_set import HELP as SET_HELP
+from cxr.presentation.prediction_set import prediction_set_sentence
 from cxr.presentation.reading_summary import (
     bars_html,
     decision_sentence,
@@ -60,6 +62,8 @@ def show_reading(session: ReadingSession, card: Card, listed: list[SessionReadin
         image_place, text_place = st.columns([2.4, 1])
         with text_place:
             st.markdown(f"**{plain(decision_sentence(prediction, card))}**")
+            if in_set := prediction_set_sentence(prediction, card):
+                st.markdown(plain(in_set), help=SET_HELP)
             st.html(bars_html(probability_bars(prediction, card)))
             show_reference(reading, card)
             method = _choose_method()

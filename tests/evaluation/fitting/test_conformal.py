@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
-from cxr.evaluation.fitting.conformal import FINDING, SetQuestion, lowest_probabilities, sets
+from cxr.evaluation.fitting.conformal import SetQuestion, lowest_probabilities, sets
 from cxr.evaluation.fitting.figures import prediction_sets
 from cxr.evaluation.fitting.fit import cross_fit, fit
+from cxr.registry.local_fit import FINDING
 from tests.evaluation.fitting.test_fit import LAYER, SPECIFIC, hospital
 from tests.support.datasets import raises_code
 

@@ -1,0 +1,60 @@
+"""The prediction set of an X-ray in words, for the page, the report and the command line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cxr.evaluation.fitting.conformal import sets
+from cxr.presentation.prediction_set import answers_in_set, prediction_set_sentence
+from cxr.registry.local_fit import FINDING
+from tests.support.predictions import FOUR, TWO, card_of, fitted, predicted, set_limits
+
+BEGINS = "Prediction set (90% coverage at the hospital of the fit): "
+
+
+@pytest.mark.parametrize(
+    ("p", "lowest", "sentence"),
+    [
+        ([0.7, 0.1, 0.1, 0.1], {"normal": 0.4, FINDING: 0.6}, f"{BEGINS}normal alone."),
+        ([0.3, 0.4, 0.2, 0.1], {"normal": 0.4, FINDING: 0.6}, f"{BEGINS}a finding alone."),
+        (
+            [0.5, 0.3, 0.1, 0.1],
+            {"normal": 0.4, FINDING: 0},
+            f"{BEGINS}normal or a finding. The model cannot tell which.",
+        ),
+        (
+            [0.5, 0.3, 0.1, 0.1],
+            {"normal": 0.6, FINDING: 0.7},
+            f"{BEGINS}empty. The X-ray looks like none of the local ones, whatever their label.",
+        ),
+        (
+            [0.3, 0.4, 0.2, 0.1],
+            {"normal": 0.3, "bacterial": 0.3, "viral": 0.2, "covid19": 0.5},
+            f"{BEGINS}normal, bacterial pneumonia or viral pneumonia. The model cannot tell which.",
+        ),
+    ],
+)
+def test_the_sentence_names_the_answers_that_are_not_ruled_out(
+    p: list[float], lowest: dict[str, float], sentence: str
+) -> None:
+    assert prediction_set_sentence(predicted(FOUR, p, 0.4), fitted(FOUR, lowest)) == sentence
+
+
+def test_without_a_fit_that_gives_sets_there_is_no_sentence() -> None:
+    prediction = predicted(TWO, [0.3, 0.7], 0.5)
+    assert prediction_set_sentence(prediction, card_of(TWO)) == ""
+    assert prediction_set_sentence(prediction, fitted(TWO, None)) == ""
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_the_answers_are_those_of_the_fit(by_class: bool) -> None:
+    """The same sets as `conformal.sets`, whose coverage is tested; probabilities at a limit included."""
+    rng = np.random.default_rng(3)
+    probabilities = rng.dirichlet(np.ones(4), 200).astype(np.float32).astype(float)
+    asked = probabilities if by_class else np.stack([probabilities[:, 0], 1 - probabilities[:, 0]], axis=1)
+    lowest = np.array([np.quantile(asked[:, k], 0.3, method="nearest") for k in range(asked.shape[1])])
+    names = FOUR.classes if by_class else ("normal", FINDING)
+    stored = set_limits(dict(zip(names, lowest.tolist(), strict=True)))
+    expected = [[name for name, has in zip(names, row, strict=True) if has] for row in sets(asked, lowest)]
+    assert [answers_in_set(predicted(FOUR, p.tolist()), stored) for p in probabilities] == expected
