@@ -26,9 +26,11 @@ def test_an_example_is_read_by_the_keyboard_and_a_row_of_the_list_opens_on_top(
     page: Page, with_examples: Server
 ) -> None:
     page.goto(with_examples.url)
-    first = page.get_by_role("button", name="Normal, child").first
+    first = page.get_by_role("button", name="Normal, child 1")
     first.wait_for()
     settled(page)
+    labels = page.locator('[class*="st-key-predict_tile_"] button').all_inner_texts()
+    assert len(set(labels)) == len(labels) >= 20
     first.focus()
     page.keyboard.press("Enter")
     page.locator('[data-testid="stMarkdownContainer"] h2').wait_for()

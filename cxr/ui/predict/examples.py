@@ -71,12 +71,17 @@ def _show_synthetic(session: ReadingSession, card: Card) -> None:
     _show_tiles(session, synthetic_sources())
 
 
+def _labels(sources: list[FilmSource]) -> list[str]:
+    """The words of each button; those that would be the same are numbered, so that each can be told from the others."""
+    words = [source.name if source.synthetic else _described(source) for source in sources]
+    return [f"{text} {words[: n + 1].count(text)}" if words.count(text) > 1 else text for n, text in enumerate(words)]
+
+
 def _show_tiles(session: ReadingSession, sources: list[FilmSource]) -> None:
     with st.container(horizontal=True):
-        for source in sources:
+        for source, label in zip(sources, _labels(sources), strict=True):
             with st.container(width=TILE_PX, key=f"predict_tile_{source.key}"), frame.errors_shown():
                 frame.show_image(_example_thumbnail(source.key, source), TILE_PX, _alt(source))
-                label = source.name if source.synthetic else _described(source)
                 key = f"predict_example_{source.key}"
                 st.button(plain(label), key=key, width="stretch", on_click=_read, args=(session, [source]))
 
