@@ -29,7 +29,7 @@ def test_an_example_is_read_by_the_keyboard_and_a_row_of_the_list_opens_on_top(
     first = page.get_by_role("button", name="Normal, child 1")
     first.wait_for()
     settled(page)
-    labels = page.locator('[class*="st-key-predict_tile_"] button').all_inner_texts()
+    labels = page.locator('[class*="st-key-predict_tile_"] button').all_text_contents()
     assert len(set(labels)) == len(labels) >= 20
     first.focus()
     page.keyboard.press("Enter")
