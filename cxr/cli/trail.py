@@ -22,11 +22,9 @@ def trail(
     as_json: Json = False,
 ) -> None:
     """Show the audit trail: who did what, when and with which model."""
-
     from cxr.core.audit_trail import is_enabled, read_entries
-    from cxr.films.film import film_id, read_bytes
 
-    film_digest = film_id(read_bytes(Path(film))) if film and Path(film).is_file() else film
+    film_digest = _film_id(film)
     entries = [
         entry
         for entry in read_entries()
@@ -43,3 +41,12 @@ def trail(
         typer.echo(f"{entry.when[:19]}  {entry.who:24} {'  '.join(filter(None, fields))}")
     if not is_enabled():
         typer.echo("The audit trail is turned off (CXR_TRAIL=off).", err=True)
+
+
+def _film_id(film: str) -> str:
+    """The ID of an X-ray that is given as a file; anything else is an ID already."""
+    if not film or not Path(film).is_file():
+        return film
+    from cxr.films.film import film_id, read_bytes
+
+    return film_id(read_bytes(Path(film)))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from cxr.core.errors import DatasetError
+
+if TYPE_CHECKING:  # names of labels are printed without NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 NEGATIVE = "normal"
 ORDER = (NEGATIVE, "bacterial", "viral", "covid19", "pneumonia")
@@ -145,6 +147,8 @@ class LabelSpace:
 
     def targets(self, labels: Iterable[str]) -> NDArray[np.float32]:
         """A row per film and a column per class: 1 where the film may be of the class."""
+        import numpy as np
+
         names, of_film = _distinct(labels)
         targets = np.zeros((len(names), len(self.classes)), np.float32)
         for row, name in enumerate(names):
@@ -153,6 +157,8 @@ class LabelSpace:
 
     def decide(self, probabilities: NDArray[np.floating], threshold: float | None) -> NDArray[np.int64]:
         """The predicted class of each row: `negative` where the sum of all others is below the threshold."""
+        import numpy as np
+
         most_probable = np.argmax(probabilities, axis=-1)
         if threshold is None or self.negative is None:
             return most_probable
@@ -163,6 +169,8 @@ class LabelSpace:
 
     def indeterminate(self, probabilities: NDArray[np.floating], band: tuple[float, float]) -> NDArray[np.bool_]:
         """Whether the sum of all classes but `negative` is in the band, whose upper end is excluded."""
+        import numpy as np
+
         if self.negative is None:
             raise DatasetError(NO_NEGATIVE, code="no-negative-class")
         score = 1 - np.asarray(probabilities, float)[..., self.negative]
@@ -170,6 +178,8 @@ class LabelSpace:
 
     def positive(self, labels: Iterable[str]) -> NDArray[np.int64]:
         """1 where a film's label excludes the negative class, 0 where it is that class, -1 where it is unclear."""
+        import numpy as np
+
         if self.negative is None:
             raise DatasetError(NO_NEGATIVE, code="no-negative-class")
         names, of_film = _distinct(labels)
@@ -183,6 +193,8 @@ class LabelSpace:
 
 def _distinct(labels: Iterable[str]) -> tuple[list[str], NDArray[np.int64]]:
     """Every label once, and the place in that list of each film's label: films are many, labels few."""
+    import numpy as np
+
     places: dict[str, int] = {}
     of_film = [places.setdefault(label, len(places)) for label in labels]
     return list(places), np.array(of_film, np.int64)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # `runs list` starts without NumPy
+    from numpy.typing import NDArray
 
-from cxr.learning.history import EpochMetrics
+    from cxr.learning.history import EpochMetrics
 
 CHECKPOINT = "checkpoint"  # the name of the arrays that a training resumes from
 
