@@ -1,7 +1,7 @@
 """New augmented views of training films, made in this process or, on machines with many cores, in several.
 
-A GPU trains faster than one process can augment. A view depends on the seed, the film and the epoch alone, so the
-number of processes changes nothing but the time.
+A GPU trains faster than one process can augment. A view depends on the seed, the film and its number alone, so
+the number of processes changes nothing but the time.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class AugmentedViews:
         while self._pool:
             self._pool.pop().shutdown(cancel_futures=True)
 
-    def batch(self, films: Sequence[int], epoch: int) -> NDArray[np.uint8]:
-        """The views of these films in this epoch, in their order."""
+    def batch(self, films: Sequence[int], views: Sequence[int]) -> NDArray[np.uint8]:
+        """The views with these numbers of these films, in their order."""
         images = self.rows[self.row_numbers[list(films)]]
         digests = [self.digests[film] for film in films]
         if self._pool:
-            return self._pool[0].submit(_views, images, digests, self.settings, self.seed, epoch).result()
-        return _views(images, digests, self.settings, self.seed, epoch)
+            return self._pool[0].submit(_views, images, digests, self.settings, self.seed, views).result()
+        return _views(images, digests, self.settings, self.seed, views)
 
 
 def processes_for(cores: int | None = None) -> int:
@@ -64,8 +64,11 @@ def processes_for(cores: int | None = None) -> int:
 
 
 def _views(
-    images: NDArray[np.uint8], digests: Sequence[bytes], settings: AugmentationSettings, seed: int, epoch: int
+    images: NDArray[np.uint8], digests: Sequence[bytes], settings: AugmentationSettings, seed: int, views: Sequence[int]
 ) -> NDArray[np.uint8]:
     return np.stack(
-        [augment(image, settings, view_rng(seed, digest, epoch)) for image, digest in zip(images, digests, strict=True)]
+        [
+            augment(image, settings, view_rng(seed, digest, view))
+            for image, digest, view in zip(images, digests, views, strict=True)
+        ]
     )

@@ -18,9 +18,11 @@ from cxr.learning.features import FeatureTable
 from cxr.learning.history import EpochMetrics
 from cxr.learning.journal import Journal, StepProgress
 from cxr.learning.optimization import balanced_weights, source_weights
+from cxr.learning.starting_weights import seed_of_views
 from cxr.registry.recipe import Recipe
 
 AHEAD = 2  # threads that augment the next batches
+NEXT_ROUND = 1_000_000  # more than epochs can be, so that no view is made twice
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class EpochBatches(keras.utils.PyDataset):
         workers = max(AHEAD, inputs.augmented.processes) if inputs.augmented else 1
         super().__init__(workers=workers, max_queue_size=4 * workers)
         self.settings = recipe.training
+        self.seed = seed_of_views(recipe)
         self.inputs = inputs
         self.films = films
         self.targets = targets
@@ -63,18 +66,19 @@ class EpochBatches(keras.utils.PyDataset):
 
     def begin(self, epoch: int) -> None:
         """Draw the order of the films and their views for this epoch."""
-        rng = np.random.default_rng([self.settings.seed, epoch])
+        rng = np.random.default_rng([self.seed, epoch])
         needed = len(self) * self.settings.batch
         rounds = max(1, -(-needed // len(self.films))) if self.settings.steps_per_epoch else 1
-        self.epoch = epoch
         self.order = np.concatenate([rng.permutation(self.films) for _ in range(rounds)])[:needed]
+        # A film that comes again in an epoch gets another view, as in every epoch.
+        self.fresh_view = epoch + NEXT_ROUND * (np.arange(len(self.order)) // len(self.films))
         self.view = rng.integers(0, self.inputs.views.row_numbers.shape[1], len(self.order))
 
     def __getitem__(self, step: int) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         part = slice(step * self.settings.batch, (step + 1) * self.settings.batch)
         films = self.order[part]
         if self.inputs.augmented:
-            rows = self.inputs.augmented.batch(films.tolist(), self.epoch)
+            rows = self.inputs.augmented.batch(films.tolist(), self.fresh_view[part].tolist())
         else:
             rows = self.inputs.views.take(films, self.view[part])
         return as_input(rows), self.targets[films], self.weights[films]
@@ -97,7 +101,7 @@ def run_epoch(model: keras.Model, batches: EpochBatches, epoch: int, journal: Jo
     """The outcome of one pass over the batches; None if it was stopped before its end."""
     started = time.monotonic()
     batches.begin(epoch)
-    _seed_dropout(model, batches.settings.seed, epoch)
+    _seed_dropout(model, batches.seed, epoch)
     callback = _ProgressCallback(journal, epoch + 1, batches)
     logs = model.fit(
         batches, epochs=epoch + 1, initial_epoch=epoch, shuffle=False, verbose=0, callbacks=[callback]

@@ -22,10 +22,10 @@ def views(processes: int) -> AugmentedViews:
     return AugmentedViews(rows, np.array([4, 2, 1, 0]), digests, SETTINGS, 7, processes)
 
 
-def test_a_view_depends_on_its_film_and_the_epoch_alone():
+def test_a_view_depends_on_its_film_and_its_number_alone():
     with views(0) as alone:
-        assert not np.array_equal(alone.batch([3, 0, 1], 2), alone.batch([3, 0, 1], 3))
-        np.testing.assert_array_equal(alone.batch([0], 2), alone.batch([3, 0], 2)[1:])
+        assert not np.array_equal(alone.batch([3, 0, 1], [2, 2, 2]), alone.batch([3, 0, 1], [3, 3, 3]))
+        np.testing.assert_array_equal(alone.batch([0], [2]), alone.batch([3, 0], [7, 2])[1:])
 
 
 def test_several_processes_make_the_views_of_one():
@@ -35,11 +35,11 @@ import sys
 sys.path.insert(0, {str(PROJECT)!r})
 from tests.learning.test_augmented_views import views
 with views(2) as shared:
-    sys.stdout.buffer.write(shared.batch([3, 0, 1], 2).tobytes())
+    sys.stdout.buffer.write(shared.batch([3, 0, 1], [2, 5, 2]).tobytes())
 """
     made = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, check=True).stdout
     with views(0) as alone:
-        assert made == alone.batch([3, 0, 1], 2).tobytes()
+        assert made == alone.batch([3, 0, 1], [2, 5, 2]).tobytes()
 
 
 @pytest.mark.parametrize(("cores", "processes"), [(2, 0), (7, 0), (8, 6), (16, 14), (128, 32)])

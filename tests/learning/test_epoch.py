@@ -1,15 +1,21 @@
 """The batches of an epoch: their films, order, views and weights."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cxr.learning import starting_weights
+from cxr.learning.augmented_views import AugmentedViews
 from cxr.learning.epoch import EpochBatches, TrainingInputs
 from cxr.learning.features import FeatureTable
 from cxr.registry.recipe import Recipe
+from cxr.registry.recipe_sections import AugmentationSettings
 from tests.support.training import tiny_recipe
+
+MOVED = AugmentationSettings(rotation_deg=10, shift_x=0.1)
 
 
 def batches_of(recipe: Recipe, count: int) -> EpochBatches:
@@ -47,6 +53,41 @@ def test_steps_per_epoch_do_not_depend_on_the_number_of_films(steps):
     assert len(films) == 4 * steps
     counts = np.unique(films, return_counts=True)[1]
     assert counts.max() - (counts.min() if steps > 5 else 1) <= 1
+
+
+def test_a_film_that_comes_again_in_an_epoch_has_another_view() -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (18, 16, 16)).astype(np.uint8)
+    table = FeatureTable(rows, np.arange(18)[:, None])
+    augmented = AugmentedViews(rows, np.arange(18), [bytes([n]) * 32 for n in range(18)], MOVED, 0)
+    epochs = EpochBatches(
+        tiny_recipe(training={"batch": 6, "steps_per_epoch": 6}),
+        TrainingInputs(None, table, table, augmented),
+        np.arange(18),
+        np.ones((18, 2), np.float32),
+        np.full(18, "one"),
+    )
+    views = []
+    for epoch in range(2):
+        epochs.begin(epoch)
+        views += [rows.tobytes() for batch, _, _ in (epochs[i] for i in range(len(epochs))) for rows in batch]
+    assert len(set(views)) == len(views) == 72
+
+
+def test_a_training_that_goes_on_from_a_model_draws_an_order_and_views_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    versions = {"first": "0a", "second": "0b"}
+    monkeypatch.setattr(starting_weights, "get_card", lambda name: SimpleNamespace(version=versions[name]))
+    anew, first, second, again = (
+        batches_of(tiny_recipe(trunk={"weights": weights}, training={"seed": 5, "batch": 4}), 18)
+        for weights in ("none", "shelf:first", "shelf:second", "shelf:first")
+    )
+    assert anew.seed == 5
+    assert len({anew.seed, first.seed, second.seed}) == 3
+    assert again.seed == first.seed
+    orders = [tuple(epoch_of(epochs, 1)[0]) for epochs in (anew, first, second, again)]
+    assert len(set(orders)) == 3
+    assert orders[1] == orders[3]
 
 
 def test_balanced_weights_make_rare_classes_count_more():
