@@ -19,7 +19,8 @@ History = Sequence[Row]
 Steps = Sequence[Mapping[str, float]]
 
 LONG_EPOCH = 3  # heartbeats per epoch from which its steps are drawn too
-HEIGHT_PX = 300
+HEIGHT_PX = 320
+FEW_EPOCHS = 10
 MEASURES = {
     "val_loss": "Validation loss",
     "val_accuracy": "Validation accuracy",
@@ -48,6 +49,7 @@ def rate_curve(history: History) -> Chart:
     figure = _figure("Learning rate")
     _line(figure, history, "rate", names["rate"], colors(["rate"])["rate"], "solid")
     figure.update_yaxes(exponentformat="power", rangemode="tozero")
+    _mark_epochs(figure, len(history))
     return Chart(figure, _alt("Learning rate by epoch", history, names), pd.DataFrame(list(history), dtype=float))
 
 
@@ -63,6 +65,7 @@ def compare_runs(histories: Mapping[str, History], measure: str) -> Chart:
         columns[run] = pd.Series({_epoch(row): _value(row, measure) for row in history}, dtype=float)
         if history:
             ends.append(f"{run} {_value(history[-1], measure):.4g} after {counted(len(history), 'epoch')}")
+    _mark_epochs(figure, max(map(len, histories.values()), default=0))
     table = pd.DataFrame(columns).rename_axis("epoch").reset_index()
     words = "; ".join(ends) or "no run has finished an epoch"
     return Chart(figure, f"{MEASURES[measure]} of {counted(len(runs), 'run')} by epoch: {words}.", table)
@@ -82,6 +85,7 @@ def _curves(kind: str, title: str, history: History, steps: Steps, best_epoch: i
         )
     for name in names:
         _line(figure, history, name, names[name], color[name], dash[name])
+    _mark_epochs(figure, len(history) + 1)
     alt = _alt(f"{title} by epoch", history, names)
     if best_epoch is not None:
         figure.add_vline(x=best_epoch, line=MARK_LINE)
@@ -108,13 +112,19 @@ def _figure(title: str) -> Any:
         height=HEIGHT_PX,
         margin={"l": 8, "r": 8, "t": 32, "b": 8},
         title={"text": title, "font": {"size": 14}, "y": 0.98, "yanchor": "top"},
-        legend={"orientation": "h", "y": -0.3, "yanchor": "top", "x": 0},
+        legend={"orientation": "h", "y": -0.36, "yanchor": "top", "x": 0},
         hovermode="x unified",
         uirevision=title,  # a zoom survives the next heartbeat
         showlegend=True,
     )
     figure.update_xaxes(title="Epoch", rangemode="tozero", tickformat="d")
     return figure
+
+
+def _mark_epochs(figure: go.Figure, epochs: int) -> None:
+    """Marks every epoch while they are few: between them, Plotly would write the same number twice."""
+    if epochs < FEW_EPOCHS:
+        figure.update_xaxes(tick0=0, dtick=1)
 
 
 def _epoch(row: Row) -> int:

@@ -77,3 +77,9 @@ def test_a_history_may_hold_missing_numbers():
 def test_the_data_of_the_learning_rate_are_the_whole_history():
     history = [row | {"seconds": 3.0} for row in rows(2)]
     assert rate_curve(history).table.to_dict("records") == history
+
+
+def test_each_of_a_few_epochs_has_one_mark():
+    few, many = rate_curve(rows(2)), rate_curve(rows(40))
+    assert few.figure.layout.xaxis.dtick == 1
+    assert many.figure.layout.xaxis.dtick is None
