@@ -58,7 +58,7 @@ $(VENV)-bench/.installed: requirements-bench.txt requirements.txt
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@
 
-# Trains the model that comes with the project again, under another name, on the X-rays in DATA; takes hours on two
+# Trains vgg16-broad again, under another name, on the X-rays in DATA; takes hours on two
 # cores. No model may have that name yet.
 RECIPE := vgg16-broad
 MODEL := $(RECIPE)-again

@@ -1,6 +1,6 @@
 """Counts the frontal validation X-rays that a model withholds, and those turned or inverted on purpose.
 
-    python bench/withheld.py --model vgg16-broad --data D
+    python -m bench.withheld --model vgg16-broad --data D
 
 D is the folder of the datasets that the model was trained on. Test X-rays are not read.
 """

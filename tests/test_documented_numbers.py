@@ -65,9 +65,9 @@ def calibration_rows() -> list[str]:
     rows = []
     for group in groups["source"]["groups"]:
         error, bias = group["binary.ece"]["value"], group["binary.calibration_bias"]
-        low, high = (signed_decimal(bias[bound]) for bound in ("low", "high"))
+        value, low, high = (signed_decimal(bias[name]) for name in ("value", "low", "high"))
         rows.append(
-            f"| {group['name']} | {group['n']} | {error:.3f} | {signed_decimal(bias['value'])} ({low} to {high}) | "
+            f"| {group['name']} | {group['positive']}, {group['negative']} | {error:.3f} | {value} ({low} to {high}) | "
             f"{group['binary.indeterminate']['value']:.0%} |"
         )
     return rows

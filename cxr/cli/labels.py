@@ -57,6 +57,8 @@ def rank(
     if detach:
         from cxr.jobs.rank import rank_job
 
+        if csv:
+            raise typer.BadParameter("A job keeps its ranking; leave --csv out.")
         start_in_background(rank_job(_place(data), features, reference or (), scores=scores), as_json)
         return
     ranking = _ranking(data, features, reference, scores)

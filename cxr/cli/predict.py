@@ -88,11 +88,12 @@ def predict(options: PredictOptions) -> None:
         for reading in read_sources(classifier, map(source_on_disk, files)):
             progress(len(rows) + 1, len(files))
             recorder.add_reading(reading)
-            row = reading.as_dict()
+            row = reading.as_dict() | _prediction_set(reading.prediction, classifier.card)
             if warning and reading.film:
                 row["warnings"].append(warning.sentence)
             rows.append(row if options.shows_rejected else without_prediction(row))
-            sentences.append(_in_words(reading.prediction, classifier.card))
+            if not options.as_json:
+                sentences.append(_in_words(reading.prediction, classifier.card))
             failed += reading.film is None
             if options.heatmap and reading.film and (options.shows_rejected or not reading.rejected):
                 path = _heatmap_path(options.heatmap, reading.source.name, files)
@@ -149,6 +150,14 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str
 
     with writing(path):
         path.write_text(batch_csv(rows, classes), "utf-8")
+
+
+def _prediction_set(prediction: Prediction | None, card: Card) -> dict[str, list[str]]:
+    """The answers that are not ruled out, for a reading as JSON; nothing without a fit that gives them."""
+    from cxr.presentation.prediction_set import set_of
+
+    answers = set_of(prediction, card)
+    return {} if answers is None else {"prediction_set": answers}
 
 
 def _in_words(prediction: Prediction | None, card: Card) -> str:

@@ -20,14 +20,14 @@ LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # where this is 0, Ray list
 def connected() -> Iterator[Any]:
     """Ray, connected to the cluster that is asked for; the connection ends with the block, unless it was there before.
 
-    RunError where there is no such cluster, or it does not answer for a minute or two.
+    RunError where there is no such cluster, or it does not answer within minutes.
     """
     address = cluster_address()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address == LOCAL:
         os.environ.setdefault(LOOPBACK_ONLY, "0")
     elif address == AUTO:
-        os.environ.setdefault(TRIES, "2")
+        os.environ.setdefault(TRIES, "4")
     import ray
 
     if ray.is_initialized():
@@ -38,7 +38,8 @@ def connected() -> Iterator[Any]:
         ray.init(address, namespace=NAMESPACE, log_to_driver=False, logging_level="ERROR", **local)
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise RunError(
-            f"There is no cluster at '{address}'. Start one with ray start, or unset CXR_CLUSTER: docs/cluster.md.",
+            f"There is no cluster at '{address}', or it does not answer. Start one with ray start, or unset "
+            "CXR_CLUSTER: docs/cluster.md.",
             code="no-cluster",
         ) from error
     try:

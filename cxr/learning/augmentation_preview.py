@@ -27,7 +27,7 @@ class PreviewFilm:
 
     def view(self, recipe: Recipe, number: int) -> NDArray[np.uint8]:
         """The film as the training would see it in the view of that number."""
-        return augment(self.pixels, recipe.augmentation, view_rng(recipe.training.seed, self.digest, number))
+        return augment(self.pixels, recipe.augmentation, view_rng(recipe.seed_of_views, self.digest, number))
 
 
 def preview_films(dataset: Dataset, size_px: int) -> list[PreviewFilm]:

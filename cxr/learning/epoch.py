@@ -1,4 +1,4 @@
-"""One epoch of a training: its batches and its optimizer steps. Both depend on the seed and the epoch alone."""
+"""One epoch of a training: its batches and its optimizer steps. Both depend on the recipe and the epoch alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from cxr.learning.features import FeatureTable
 from cxr.learning.history import EpochMetrics
 from cxr.learning.journal import Journal, StepProgress
 from cxr.learning.optimization import balanced_weights, source_weights
-from cxr.learning.starting_weights import seed_of_views
 from cxr.registry.recipe import Recipe
 
 AHEAD = 2  # threads that augment the next batches
@@ -50,7 +49,7 @@ class EpochBatches(keras.utils.PyDataset):
         workers = max(AHEAD, inputs.augmented.processes) if inputs.augmented else 1
         super().__init__(workers=workers, max_queue_size=4 * workers)
         self.settings = recipe.training
-        self.seed = seed_of_views(recipe)
+        self.seed = recipe.seed_of_views
         self.inputs = inputs
         self.films = films
         self.targets = targets

@@ -169,7 +169,7 @@ def feature_table(
     """
     view_numbers = list(range(views)) if views else [PLAIN]
     digests = pixels.digests
-    settings, seed = recipe.augmentation, recipe.training.seed
+    settings, seed = recipe.augmentation, recipe.seed_of_views
     shape = tuple(frozen.output.shape[1:])
     dtype = np.dtype(ml_dtypes.bfloat16) if str(frozen.output.dtype) == "bfloat16" else np.dtype(np.float32)
     folder = f"{_network_key(frozen, recipe)}-{_views_key(recipe) if views else 'plain'}"
@@ -253,7 +253,7 @@ def _network_key(frozen: Any, recipe: Recipe) -> str:
 
 def _views_key(recipe: Recipe) -> str:
     """A hash of what an augmented view depends on besides the film and the view's number."""
-    facts = [AUGMENTATION, recipe.training.seed, recipe.augmentation.model_dump(mode="json")]
+    facts = [AUGMENTATION, recipe.seed_of_views, recipe.augmentation.model_dump(mode="json")]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 

@@ -6,7 +6,6 @@ only if it contains nothing but numeric arrays.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from cxr.core.bounded_files import is_regular
 from cxr.core.errors import RecipeError, RegistryError
 from cxr.core.paths import weights_dirs
 from cxr.registry.recipe import Recipe
-from cxr.registry.stored_models import get_card
 from cxr.registry.verification import load_verified
 from cxr.registry.weights_file import Arrays, arrays_of, check_finite, load_arrays
 
@@ -23,19 +21,6 @@ STORED_MODEL = "shelf:"  # before the name of a stored model, in trunk.weights
 MAX_BYTES = 4_000_000_000  # in an HDF5 file
 MAX_MEMBERS = 100_000
 _APPLICATIONS = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50"}  # whose weights Keras publishes
-
-
-def seed_of_views(recipe: Recipe) -> int:
-    """The seed of the order and the fresh views of training films.
-
-    A training that goes on from a stored model may have its films, and the same seed, so that the split stays: it draws
-    an order and views of its own, as those that the model was trained with are no longer new to it.
-    """
-    seed, source = recipe.training.seed, recipe.trunk.weights
-    if not source.startswith(STORED_MODEL):
-        return seed
-    version = get_card(source.removeprefix(STORED_MODEL)).version
-    return int.from_bytes(hashlib.sha256(f"{seed} {version}".encode()).digest()[:4], "big")
 
 
 def load_starting_weights(model: Any, recipe: Recipe) -> str:

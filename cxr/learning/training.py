@@ -26,7 +26,7 @@ from cxr.learning.network import Network, build
 from cxr.learning.normalization import Equalization, fit_whitening, whitens
 from cxr.learning.optimization import group_accuracy, group_crossentropy, log_probabilities, make_optimizer
 from cxr.learning.shared_inputs import CompiledHead, ReadFilms, SharedInputs
-from cxr.learning.starting_weights import load_starting_weights, seed_of_views
+from cxr.learning.starting_weights import load_starting_weights
 from cxr.registry.recipe import Recipe
 from cxr.registry.weights_file import round_to_half
 
@@ -178,7 +178,7 @@ def _inputs(recipe: Recipe, network: Network, films: ReadFilms, device: Device, 
         logits = network.model.get_layer("logits").output
         whole = keras.Model(network.model.input, logits)
 
-        table, digests, seed = pixels.table, pixels.digests, seed_of_views(recipe)
+        table, digests, seed = pixels.table, pixels.digests, recipe.seed_of_views
         views = AugmentedViews(table.rows, table.row_numbers[:, 0], digests, settings, seed, processes_for())
         return TrainingInputs(whole, table, table, views if fresh_views else None)
     count = _counter(journal, Phase.COMPUTING_FEATURES)

@@ -11,8 +11,8 @@ from cxr.registry.local_fit import FINDING, PredictionSets
 NAMES = {FINDING: "a finding"}
 ROUNDING = 1e-6  # probabilities are of 32 bits
 HELP = (
-    "Every answer that the probabilities do not rule out. For new patients like those that the model was fitted to, so "
-    "many sets hold the true answer, among those with each label separately."
+    "Every answer that the probabilities do not rule out. For new patients like those that the model was fitted to, at "
+    "least this share of the sets contains the true answer, for each label separately."
 )
 
 
@@ -21,19 +21,26 @@ def prediction_set_sentence(prediction: Prediction, card: Card) -> str:
     sets = card.local_fit.prediction_sets if card.local_fit else None
     if sets is None:
         return ""
-    answers = [answer_name(name) for name in answers_in_set(prediction, sets)]
-    begins = f"Prediction set ({percent(sets.coverage)} coverage at the hospital of the fit):"
+    answers = list(map(answer_name, answers_in_set(prediction, sets)))
+    begins = f"Prediction set (target coverage {percent(sets.coverage)}):"
     if not answers:
-        return f"{begins} empty. The X-ray looks like none of the local ones, whatever their label."
+        return f"{begins} empty. Every answer is less probable than on nearly all X-rays of the fit with that label."
     if len(answers) == 1:
         return f"{begins} {answers[0]} alone."
     return f"{begins} {joined(answers, 'or')}. The model cannot tell which."
 
 
+def set_of(prediction: Prediction | None, card: Card) -> list[str] | None:
+    """The answers in the set of this X-ray; None where there is no prediction, or no fit that gives sets."""
+    sets = card.local_fit.prediction_sets if card.local_fit else None
+    return answers_in_set(prediction, sets) if prediction and sets else None
+
+
 def answers_in_set(prediction: Prediction, sets: PredictionSets) -> list[str]:
     """The answers whose probability is not lower than nearly all local X-rays with this label have."""
     probabilities = dict(zip(prediction.classes, map(float, prediction.probabilities), strict=True))
-    probabilities.setdefault(FINDING, float(prediction.positive_probability))
+    if set(sets.lowest) != set(probabilities):  # sets that say whether there is a finding
+        probabilities[FINDING] = float(prediction.positive_probability)
     return [name for name, lowest in sets.lowest.items() if probabilities.get(name, 0.0) >= lowest - ROUNDING]
 
 

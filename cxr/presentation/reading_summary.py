@@ -104,7 +104,8 @@ def without_prediction(reading: Mapping[str, Any]) -> dict[str, Any]:
     """A reading as `Reading.as_dict` gives it, without its prediction where the input check rejects the image."""
     if not is_rejected(reading):
         return dict(reading)
-    return dict(reading) | {"label": None, "probabilities": None, "decision": None, "unsure": None}
+    hidden = ("label", "probabilities", "decision", "unsure", *({"prediction_set"} & set(reading)))
+    return dict(reading) | dict.fromkeys(hidden)
 
 
 def is_rejected(reading: Mapping[str, Any]) -> bool:

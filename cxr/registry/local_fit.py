@@ -44,7 +44,7 @@ class PredictionSets(FitSection):
     covered: dict[Text, FitFigure]  # answer -> of X-rays with this label, how many sets had it; cross-fitted
     single: FitFigure  # X-rays with one answer
     several: FitFigure
-    none: FitFigure  # X-rays that look like no label
+    none: FitFigure  # X-rays with no answer: each is less probable than on nearly all local X-rays with it
 
 
 class LocalFit(FitSection):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -95,6 +96,18 @@ class Recipe(RecipeSection):
             return cls.model_validate(table)
         except ValidationError as error:
             raise RecipeError(_sentence(error), code="invalid") from error
+
+    @property
+    def seed_of_views(self) -> int:
+        """The seed of the order and the augmented views of training films.
+
+        A training that goes on from a stored model may have its films, and the same seed, so that the split stays: it
+        draws an order and views of its own, as those that the model was trained with are no longer new to it.
+        """
+        seed, weights = self.training.seed, self.trunk.weights
+        if not weights.startswith("shelf:"):
+            return seed
+        return int.from_bytes(hashlib.sha256(f"{seed} {weights}".encode()).digest()[:4], "big")
 
     def with_absolute_weights(self) -> Recipe:
         """The recipe with the weights file's absolute path, for a process that starts in another folder."""

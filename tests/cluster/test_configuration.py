@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cxr.cluster.configuration import cluster_address
+from cxr.cluster.connection import TRIES, connected
 from cxr.core.errors import RunError
 from cxr.jobs.executors import ClusterExecutor, LocalExecutor, executor
 from cxr.jobs.run import DISTANT_S, IN_CLUSTER, Run, Status
@@ -56,3 +60,21 @@ def test_a_process_of_another_machine_is_known_by_its_heartbeat(tmp_path: Path) 
     ):
         run.write_status(status)
         assert run.status.state == state, status
+
+
+@pytest.mark.parametrize(("address", "tries"), [("auto", "4"), ("ray://head:10001", None), ("local", None)])
+def test_a_cluster_that_is_not_there_is_an_error_and_the_head_is_not_asked_for_minutes(
+    address: str, tries: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(*_: object, **__: object) -> None:
+        raise ConnectionError("no answer")
+
+    exceptions = SimpleNamespace(RayError=ValueError)
+    fake = SimpleNamespace(is_initialized=lambda: False, init=init, exceptions=exceptions, __spec__="found")
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setenv("CXR_CLUSTER", address)
+    monkeypatch.setenv(TRIES, "")  # so that it is as before afterwards
+    monkeypatch.delenv(TRIES)
+    with pytest.raises(RunError, match="does not answer"), connected():
+        pass
+    assert os.environ.get(TRIES) == tries

@@ -71,10 +71,13 @@ def test_the_card_shows_the_fit(fitted, cxr):
     assert "Fitted to" not in cxr("models", "show", "tiny")[1]
 
 
-def test_an_x_ray_read_by_the_fitted_model_has_a_prediction_set(fitted, phantoms, cxr):
+def test_an_x_ray_read_by_the_fitted_model_has_a_prediction_set(fitted, phantoms, cxr, answer):
     film = phantoms / "images" / "phantom-00000.png"
     told = [cxr("predict", film, "--model", model, "--show-rejected")[1] for model in ("tiny", "fitted")]
-    assert ["Prediction set (90% coverage at the hospital of the fit): " in text for text in told] == [False, True]
+    assert ["Prediction set (target coverage 90%): " in text for text in told] == [False, True]
+    (reading,) = answer("predict", film, "--model", "fitted", "--show-rejected")
+    assert set(reading["prediction_set"]) <= {"normal", "finding", *registry.get_card("fitted").classes}
+    assert "prediction_set" not in answer("predict", film, "--model", "tiny", "--show-rejected")[0]
 
 
 def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(fitted):

@@ -33,6 +33,8 @@ def test_a_view_is_the_one_that_the_training_makes(dataset, recipe):
         trained = augment(pixels.table.take(np.array(i)), recipe.augmentation, view_rng(0, one.digest, 3))
         assert np.array_equal(one.view(recipe, 3), trained)
         assert not np.array_equal(one.view(recipe, 3), one.view(recipe, 4))
+        goes_on = tiny_recipe(augmentation={"noise": 20, "rotation_deg": 15}, trunk={"weights": "shelf:first"})
+        assert not np.array_equal(one.view(recipe, 3), one.view(goes_on, 3))
 
 
 def test_films_that_cannot_be_read_are_passed_over(dataset):

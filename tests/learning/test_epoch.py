@@ -1,13 +1,11 @@
 """The batches of an epoch: their films, order, views and weights."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cxr.learning import starting_weights
 from cxr.learning.augmented_views import AugmentedViews
 from cxr.learning.epoch import EpochBatches, TrainingInputs
 from cxr.learning.features import FeatureTable
@@ -73,11 +71,7 @@ def test_a_film_that_comes_again_in_an_epoch_has_another_view() -> None:
     assert len(set(views)) == len(views) == 72
 
 
-def test_a_training_that_goes_on_from_a_model_draws_an_order_and_views_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    versions = {"first": "0a", "second": "0b"}
-    monkeypatch.setattr(starting_weights, "get_card", lambda name: SimpleNamespace(version=versions[name]))
+def test_a_training_that_goes_on_from_a_model_draws_an_order_of_its_own() -> None:
     anew, first, second, again = (
         batches_of(tiny_recipe(trunk={"weights": weights}, training={"seed": 5, "batch": 4}), 18)
         for weights in ("none", "shelf:first", "shelf:second", "shelf:first")

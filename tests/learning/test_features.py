@@ -259,6 +259,13 @@ def test_views_are_augmented_and_the_same_whenever_they_are_made(recipe, pixels)
     assert len(np.unique(table.rows.round(5), axis=0)) == 6
 
 
+def test_a_training_that_goes_on_from_a_model_has_views_of_its_own(recipe, pixels):
+    goes_on = recipe.model_copy(update={"trunk": recipe.trunk.model_copy(update={"weights": "shelf:first"})})
+    front, chosen = Front(recipe), np.array([5])
+    first, second = (feature_table(front, one, chosen, pixels, 3, quiet).take(chosen, 0) for one in (recipe, goes_on))
+    assert not np.allclose(first, second)
+
+
 def test_more_views_keep_the_ones_that_are_there(recipe, pixels):
     two = feature_table(Front(recipe), recipe, ALL[:8], pixels, 2, quiet)
     told = []

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from cxr.core.errors import DatasetError
 from cxr.learning import training
 from cxr.learning.epoch import TrainingInputs
+from cxr.learning.features import FeatureTable, PixelTable
 from cxr.learning.journal import Phase
 from cxr.learning.network import build
 from cxr.learning.training import train
@@ -247,3 +250,11 @@ def test_two_devices_learn_what_one_device_learns(phantoms, home, learn, tmp_pat
     assert done.returncode == 0, done.stderr[-3000:]
     assert "replicas 2 epochs 2" in done.stdout
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), learn(recipe).probabilities, atol=1e-3)
+
+
+def test_fresh_views_are_drawn_from_the_seed_of_the_recipe() -> None:
+    recipe = tiny_recipe(trunk={"weights": "shelf:first"}, augmentation={"noise": 20})
+    table = FeatureTable(np.zeros((3, 32, 32), np.uint8), np.arange(3)[:, None])
+    films: Any = SimpleNamespace(pixels=PixelTable(table, (b"a", b"b", b"c"), {}))
+    inputs = training._inputs(recipe, build(recipe, 2), films, CPU, Notes())
+    assert inputs.augmented.seed == recipe.seed_of_views != recipe.training.seed

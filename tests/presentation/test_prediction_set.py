@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.fitting.conformal import sets
-from cxr.presentation.prediction_set import answers_in_set, prediction_set_sentence
+from cxr.presentation.prediction_set import answers_in_set, prediction_set_sentence, set_of
 from cxr.registry.local_fit import FINDING
 from tests.support.predictions import FOUR, TWO, card_of, fitted, predicted, set_limits
 
-BEGINS = "Prediction set (90% coverage at the hospital of the fit): "
+BEGINS = "Prediction set (target coverage 90%): "
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ BEGINS = "Prediction set (90% coverage at the hospital of the fit): "
         (
             [0.5, 0.3, 0.1, 0.1],
             {"normal": 0.6, FINDING: 0.7},
-            f"{BEGINS}empty. The X-ray looks like none of the local ones, whatever their label.",
+            f"{BEGINS}empty. Every answer is less probable than on nearly all X-rays of the fit with that label.",
         ),
         (
             [0.3, 0.4, 0.2, 0.1],
@@ -45,6 +46,13 @@ def test_without_a_fit_that_gives_sets_there_is_no_sentence() -> None:
     prediction = predicted(TWO, [0.3, 0.7], 0.5)
     assert prediction_set_sentence(prediction, card_of(TWO)) == ""
     assert prediction_set_sentence(prediction, fitted(TWO, None)) == ""
+
+
+def test_a_class_that_is_called_finding_is_not_taken_for_all_findings() -> None:
+    labels = LabelSpace(("normal", FINDING, "covid19"))
+    prediction = predicted(labels, [0.1, 0.2, 0.7], 0.4)
+    assert set_of(prediction, fitted(labels, {"normal": 0.4, FINDING: 0.6})) == [FINDING]
+    assert set_of(prediction, fitted(labels, {"normal": 0.4, FINDING: 0.6, "covid19": 0.5})) == ["covid19"]
 
 
 @pytest.mark.parametrize("by_class", [False, True])

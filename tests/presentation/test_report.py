@@ -66,9 +66,7 @@ def test_the_pdf_holds_prediction_model_limitations_and_disclaimer(reported):
     assert str(date.today()) in words
     assert "Prediction set" not in words
     hospital = replace(reported, card=fitted(FOUR, {"normal": 0.4, "finding": 0.6}))
-    assert "Prediction set (90% coverage at the hospital of the fit): a finding alone." in words_of(
-        report.reading_pdf(hospital)
-    )
+    assert "Prediction set (target coverage 90%): a finding alone." in words_of(report.reading_pdf(hospital))
     response = ReaderResponse("0badc0de", "four@0", "viral", 0.5, "disagree", "scapula")
     words = words_of(report.reading_pdf(replace(reported, response=response)))
     assert "Reader response: disagree." in words

@@ -13,6 +13,7 @@ from cxr.evaluation.look_alikes import index as index_module
 from cxr.evaluation.look_alikes.build import build_index, index_of, precision_by_label
 from cxr.evaluation.look_alikes.graph import MISSING, NeighborGraph
 from cxr.evaluation.look_alikes.index import LookAlikeIndex, has_index, index_path, load_index
+from cxr.evaluation.scores import read_films
 from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.inference.loading import load_classifier
 from cxr.jobs import run_store
@@ -107,6 +108,14 @@ def test_an_x_ray_of_the_training_set_finds_its_look_alikes_through_the_command_
     card = registry.get_card("first")
     index = load_index(f"first@{card.version}")
     assert built["films"] == len(index) == sum(card.films["train"].values())
+    films = read_films(registry.evaluation_path("first"))
+    assert set(index.texts["film"]).isdisjoint(films.loc[films["role"] != "train", "film"])
+    place = Dataset.open(phantoms).table["path"].tolist().index(index.texts["path"][7])
+    film_read = Dataset.open(phantoms).read(place)
+    nearest = index.nearest(
+        load_classifier("first", "float32").read(film_read).features[-index.directions.shape[1] :], 1
+    )
+    assert [look.row for look in nearest] == [7]  # each place holds its own features
     film = phantoms / str(index.texts["path"][0])
     found = answer("look-alikes", "show", film, "--model", "first", "--count", 4, "--show-rejected")[0]
     assert len(found["look_alikes"]) == 4

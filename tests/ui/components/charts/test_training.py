@@ -79,7 +79,10 @@ def test_the_data_of_the_learning_rate_are_the_whole_history():
     assert rate_curve(history).table.to_dict("records") == history
 
 
-def test_each_of_a_few_epochs_has_one_mark():
-    few, many = rate_curve(rows(2)), rate_curve(rows(40))
-    assert few.figure.layout.xaxis.dtick == 1
-    assert many.figure.layout.xaxis.dtick is None
+@pytest.mark.parametrize(
+    "drawn", [rate_curve, loss_curves, accuracy_curves, lambda history: compare_runs({"a": history}, "loss")]
+)
+def test_each_of_a_few_epochs_has_one_mark(drawn):
+    few, many = (drawn(rows(epochs)).figure.layout.xaxis for epochs in (2, 40))
+    assert few.dtick == 1
+    assert many.dtick is None
