@@ -133,7 +133,7 @@ def index_phantoms(home: Path) -> None:
     os.environ["CXR_HOME"] = str(home)
     from cxr.evaluation.look_alikes.build import build_index
 
-    build_index("synthetic", [entry.path for entry in catalog.entries()], lambda done, total: None)
+    build_index("synthetic", [entry.path for entry in catalog.entries()], lambda *_: None)
 
 
 def take_counter_checks(home: Path) -> None:
