@@ -18,7 +18,7 @@ HELP = (
 
 def prediction_set_sentence(prediction: Prediction, card: Card) -> str:
     """The set of this X-ray in a sentence; "" where the model has no fit that gives sets."""
-    sets = card.local_fit.prediction_sets if card.local_fit else None
+    sets = _sets_of(card)
     if sets is None:
         return ""
     answers = list(map(answer_name, answers_in_set(prediction, sets)))
@@ -32,7 +32,7 @@ def prediction_set_sentence(prediction: Prediction, card: Card) -> str:
 
 def set_of(prediction: Prediction | None, card: Card) -> list[str] | None:
     """The answers in the set of this X-ray; None where there is no prediction, or no fit that gives sets."""
-    sets = card.local_fit.prediction_sets if card.local_fit else None
+    sets = _sets_of(card)
     return answers_in_set(prediction, sets) if prediction and sets else None
 
 
@@ -42,6 +42,10 @@ def answers_in_set(prediction: Prediction, sets: PredictionSets) -> list[str]:
     if set(sets.lowest) != set(probabilities):  # sets that say whether there is a finding
         probabilities[FINDING] = float(prediction.positive_probability)
     return [name for name, lowest in sets.lowest.items() if probabilities.get(name, 0.0) >= lowest - ROUNDING]
+
+
+def _sets_of(card: Card) -> PredictionSets | None:
+    return card.local_fit.prediction_sets if card.local_fit else None
 
 
 def answer_name(name: str) -> str:

@@ -137,3 +137,9 @@ def test_a_learning_curve_is_printed_with_what_twice_as_many_would_bring(
     assert run_store.find(waiting["run"]).job == learning_curve_job([str(films)], "first")
     write_manifest(films / "manifest.csv", dataset)  # 20 patients of each class
     assert cxr("learning-curve", "--data", films, "--features", "first")[0] != 0
+
+
+def test_a_ranking_in_the_background_writes_no_table(phantoms: Path, tmp_path: Path, cxr: Cxr) -> None:
+    code, _, err = cxr("labels", "rank", phantoms, "--detach", "--csv", tmp_path / "ranking.csv")
+    assert code == 2
+    assert "leave --csv out" in err

@@ -8,6 +8,7 @@ import pytest
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.fitting.conformal import sets
 from cxr.presentation.prediction_set import answers_in_set, prediction_set_sentence, set_of
+from cxr.presentation.reading_summary import without_prediction
 from cxr.registry.local_fit import FINDING
 from tests.support.predictions import FOUR, TWO, card_of, fitted, predicted, set_limits
 
@@ -46,6 +47,12 @@ def test_without_a_fit_that_gives_sets_there_is_no_sentence() -> None:
     prediction = predicted(TWO, [0.3, 0.7], 0.5)
     assert prediction_set_sentence(prediction, card_of(TWO)) == ""
     assert prediction_set_sentence(prediction, fitted(TWO, None)) == ""
+
+
+def test_a_withheld_reading_has_no_set() -> None:
+    reading = {"gate": {"refused": True}, "decision": "normal", "prediction_set": ["normal"]}
+    assert without_prediction(reading)["prediction_set"] is None
+    assert "prediction_set" not in without_prediction({"gate": {"refused": True}, "decision": "normal"})
 
 
 def test_a_class_that_is_called_finding_is_not_taken_for_all_findings() -> None:
