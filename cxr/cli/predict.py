@@ -65,6 +65,7 @@ def predict(options: PredictOptions) -> None:
     from cxr.inference.loading import load_classifier
     from cxr.inference.saliency import METHODS
     from cxr.inference.sources import source_on_disk
+    from cxr.presentation.prediction_set import with_prediction_set
     from cxr.presentation.reading_summary import is_rejected, without_prediction
 
     if options.method not in METHODS:
@@ -88,7 +89,7 @@ def predict(options: PredictOptions) -> None:
         for reading in read_sources(classifier, map(source_on_disk, files)):
             progress(len(rows) + 1, len(files))
             recorder.add_reading(reading)
-            row = reading.as_dict() | _prediction_set(reading.prediction, classifier.card)
+            row = with_prediction_set(reading.as_dict(), reading.prediction, classifier.card)
             if warning and reading.film:
                 row["warnings"].append(warning.sentence)
             rows.append(row if options.shows_rejected else without_prediction(row))
@@ -150,14 +151,6 @@ def _write_csv(path: Path, rows: Sequence[dict[str, Any]], classes: Sequence[str
 
     with writing(path):
         path.write_text(batch_csv(rows, classes), "utf-8")
-
-
-def _prediction_set(prediction: Prediction | None, card: Card) -> dict[str, list[str]]:
-    """The answers that are not ruled out, for a reading as JSON; nothing without a fit that gives them."""
-    from cxr.presentation.prediction_set import set_of
-
-    answers = set_of(prediction, card)
-    return {} if answers is None else {"prediction_set": answers}
 
 
 def _in_words(prediction: Prediction | None, card: Card) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cxr.core.number_format import joined, percent
 from cxr.datasets.labels import display_in_sentence
 from cxr.inference.classifier import Prediction
@@ -30,10 +32,10 @@ def prediction_set_sentence(prediction: Prediction, card: Card) -> str:
     return f"{begins} {joined(answers, 'or')}. The model cannot tell which."
 
 
-def set_of(prediction: Prediction | None, card: Card) -> list[str] | None:
-    """The answers in the set of this X-ray; None where there is no prediction, or no fit that gives sets."""
+def with_prediction_set(row: dict[str, Any], prediction: Prediction | None, card: Card) -> dict[str, Any]:
+    """A reading as `Reading.as_dict` gives it with its set; as it is without a prediction, or a fit that gives sets."""
     sets = _sets_of(card)
-    return answers_in_set(prediction, sets) if prediction and sets else None
+    return row | {"prediction_set": answers_in_set(prediction, sets)} if prediction and sets else row
 
 
 def answers_in_set(prediction: Prediction, sets: PredictionSets) -> list[str]:

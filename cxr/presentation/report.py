@@ -41,6 +41,7 @@ MAX_IMAGE_PX = 1000  # longest side in a report
 TITLE = "Chest X-ray report"
 WITHHELD = "Rejected: no prediction. The input check does not accept this image."
 NO_RESPONSE = "No reader response."
+EMPTY_SET = "(empty)"  # in a table: every answer is improbable
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,11 +195,13 @@ def batch_csv(rows: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str:
     """Readings as `Reading.as_dict` gives them, a row each; no cell can start a formula in a spreadsheet."""
     names = [f"p_{name}" for name in classes]
     columns = ["file", "film", "refused", "decision", "unsure", *names]
+    columns += ["prediction_set"] if any("prediction_set" in row for row in rows) else []
     columns += ["threshold", "warnings", "error", "model", "note"]
     return csv_text(columns, map(_batch_row, rows))
 
 
 def _batch_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    answers = row.get("prediction_set")
     return {
         "file": str(row["file"]),
         "film": row.get("film", ""),
@@ -206,6 +209,7 @@ def _batch_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "decision": row.get("decision") or "",
         "unsure": "" if row.get("unsure") is None else "yes" if row["unsure"] else "no",
         **{f"p_{name}": f"{p:.6f}" for name, p in (row.get("probabilities") or {}).items()},
+        "prediction_set": "" if answers is None else "; ".join(answers) or EMPTY_SET,
         "threshold": row.get("threshold", ""),
         "warnings": " ".join(row.get("warnings", ())),
         "error": row.get("error", ""),

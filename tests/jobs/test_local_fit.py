@@ -1,5 +1,6 @@
 """A stored model fitted to local X-rays: the new model, its card, and what is left out."""
 
+import csv
 import shutil
 
 import numpy as np
@@ -71,11 +72,13 @@ def test_the_card_shows_the_fit(fitted, cxr):
     assert "Fitted to" not in cxr("models", "show", "tiny")[1]
 
 
-def test_an_x_ray_read_by_the_fitted_model_has_a_prediction_set(fitted, phantoms, cxr, answer):
+def test_an_x_ray_read_by_the_fitted_model_has_a_prediction_set(fitted, phantoms, cxr, answer, tmp_path):
     film = phantoms / "images" / "phantom-00000.png"
     told = [cxr("predict", film, "--model", model, "--show-rejected")[1] for model in ("tiny", "fitted")]
     assert ["Prediction set (target coverage 90%): " in text for text in told] == [False, True]
-    (reading,) = answer("predict", film, "--model", "fitted", "--show-rejected")
+    (reading,) = answer("predict", film, "--model", "fitted", "--show-rejected", "--csv", tmp_path / "readings.csv")
+    (row,) = csv.DictReader((tmp_path / "readings.csv").read_text("utf-8").splitlines())
+    assert row["prediction_set"] == ("; ".join(reading["prediction_set"]) or "(empty)")
     assert set(reading["prediction_set"]) <= {"normal", "finding", *registry.get_card("fitted").classes}
     assert "prediction_set" not in answer("predict", film, "--model", "tiny", "--show-rejected")[0]
 

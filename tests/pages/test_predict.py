@@ -29,7 +29,7 @@ from cxr.presentation.reading_summary import shortcut_line, shortcut_mark
 from cxr.registry import stored_models
 from cxr.registry.card import CARD, Card
 from cxr.ui.components.choosers import NO_MODEL
-from cxr.ui.predict import reading
+from cxr.ui.predict import batch, reading
 from cxr.ui.predict.batch import NO_MATCHES, SHOWN
 from cxr.ui.predict.batch import REJECTED as ROW_REJECTED
 from cxr.ui.predict.examples import EXAMPLES_LABEL, SYNTHETIC_NOTE
@@ -156,6 +156,14 @@ def test_the_prediction_set_stands_below_the_decision(app: AppTest, monkeypatch:
     shown = [text.value for text in run(app).markdown]
     assert [text for text in shown if text not in before] == ["first cannot tell."]
     assert "(threshold" in shown[shown.index("first cannot tell.") - 1]
+
+
+def test_the_files_of_a_batch_have_the_prediction_sets(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Any] = []
+    monkeypatch.setattr(report, "batch_csv", recording(written, list))
+    monkeypatch.setattr(batch, "with_prediction_set", lambda row, prediction, card: row | {"prediction_set": card.name})
+    drop(app, ("a.png", png(1)), ("b.png", png(2)))
+    assert [row["prediction_set"] for row in written[-1]] == ["first", "first"]
 
 
 def test_every_file_of_a_batch_is_a_row_and_an_unreadable_one_comes_last_with_its_reason(app: AppTest) -> None:

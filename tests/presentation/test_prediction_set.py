@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import numpy as np
 import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.fitting.conformal import sets
-from cxr.presentation.prediction_set import answers_in_set, prediction_set_sentence, set_of
+from cxr.presentation.prediction_set import answers_in_set, prediction_set_sentence, with_prediction_set
 from cxr.presentation.reading_summary import without_prediction
+from cxr.presentation.report import batch_csv
 from cxr.registry.local_fit import FINDING
 from tests.support.predictions import FOUR, TWO, card_of, fitted, predicted, set_limits
 
@@ -58,8 +62,17 @@ def test_a_withheld_reading_has_no_set() -> None:
 def test_a_class_that_is_called_finding_is_not_taken_for_all_findings() -> None:
     labels = LabelSpace(("normal", FINDING, "covid19"))
     prediction = predicted(labels, [0.1, 0.2, 0.7], 0.4)
-    assert set_of(prediction, fitted(labels, {"normal": 0.4, FINDING: 0.6})) == [FINDING]
-    assert set_of(prediction, fitted(labels, {"normal": 0.4, FINDING: 0.6, "covid19": 0.5})) == ["covid19"]
+    row = with_prediction_set({}, prediction, fitted(labels, {"normal": 0.4, FINDING: 0.6}))
+    assert row["prediction_set"] == [FINDING]
+    row = with_prediction_set({}, prediction, fitted(labels, {"normal": 0.4, FINDING: 0.6, "covid19": 0.5}))
+    assert row["prediction_set"] == ["covid19"]
+
+
+def test_the_table_of_readings_has_a_column_of_sets_where_a_model_gives_them() -> None:
+    rows = [{"file": "a"}, {"file": "b", "prediction_set": ["normal", FINDING]}, {"file": "c", "prediction_set": []}]
+    read = list(csv.DictReader(io.StringIO(batch_csv(rows, ["normal"]))))
+    assert [row["prediction_set"] for row in read] == ["", f"normal; {FINDING}", "(empty)"]
+    assert "prediction_set" not in batch_csv(rows[:1], ["normal"])
 
 
 @pytest.mark.parametrize("by_class", [False, True])

@@ -14,6 +14,7 @@ from cxr.inference.classifier import Prediction
 from cxr.inference.engines.selection import engine_selector
 from cxr.inference.session import ReadingSession, SessionReading
 from cxr.presentation import report
+from cxr.presentation.prediction_set import with_prediction_set
 from cxr.presentation.reading_summary import positive_label, without_prediction
 from cxr.registry.card import Card
 from cxr.ui.address import choice_in_address
@@ -86,7 +87,7 @@ def show_batch(session: ReadingSession, readings: list[SessionReading], card: Ca
 def _show_files(session: ReadingSession, readings: list[SessionReading], rows: pd.DataFrame, card: Card) -> None:
     """Shows all readings as files, a button that clears them, and the counts."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        entries = [item.reading.as_dict() for item in readings]
+        entries = [with_prediction_set(i.reading.as_dict(), i.reading.prediction, card) for i in readings]
         for i, item in enumerate(readings):
             if is_withheld(session, item.reading, card):
                 entries[i] = without_prediction(entries[i])
