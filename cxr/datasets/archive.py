@@ -68,18 +68,19 @@ def may_be_film(path: str) -> bool:
     return not name.lower().endswith(NON_FILM_SUFFIXES) and not MASKS & {part.lower() for part in folders}
 
 
-def wrapping_folder(names: Iterable[str], eager: bool) -> str:
+def wrapping_folder(names: Iterable[str], eager: bool, keeps_all: bool = False) -> str:
     """The path of the folders that only wrap a dataset, as `chest_xray/`; empty where there are none.
 
     A single top folder is such a one where it has a manifest or split folders in it; in an eager search also where
-    it has no film directly in it, as in a ZIP with one folder per class.
+    it has no film directly in it, as in a ZIP with one folder per class. What lies beside it is no part of a dataset;
+    where all is to be kept, a folder with films beside it wraps nothing.
     """
     inner = [name for name in names if may_be_film(name) or name.endswith(MANIFEST)]
     prefix = ""
     while MANIFEST not in inner:
         splits = {top for top in (name.split("/", 1)[0] for name in inner) if top.lower() in SPLITS}
         tops = {name.split("/", 1)[0] for name in inner if "/" in name}
-        if splits or len(tops) != 1:
+        if splits or len(tops) != 1 or (keeps_all and any("/" not in name for name in inner)):
             break
         top = tops.pop() + "/"
         inside = [name.removeprefix(top) for name in inner if name.startswith(top)]
@@ -151,7 +152,10 @@ class Folder:
 
 
 class Archive:
-    """The files in a ZIP, on disk or in memory, which is opened once and read by several threads in turn."""
+    """The files in a ZIP, on disk or in memory, which is opened once and read by several threads in turn.
+
+    They are those of the dataset that it holds, or all of them where `keeps_all` says so.
+    """
 
     def __init__(
         self,
@@ -159,6 +163,7 @@ class Archive:
         file: IO[bytes] | None = None,
         max_bytes: int = MAX_BYTES,
         max_list_bytes: int = MAX_LIST_BYTES,
+        keeps_all: bool = False,
     ) -> None:
         self.root, self._max_bytes = root.resolve(), max_bytes
         self._lock = threading.Lock()
@@ -176,7 +181,7 @@ class Archive:
         members = {name: info for name, info in members.items() if _wanted(name)}
         if any(info.flag_bits & 1 for info in members.values()):
             raise DatasetError(f"{root.name} has a password. Create the ZIP without one.", code="password")
-        prefix = wrapping_folder(members, eager=True)
+        prefix = wrapping_folder(members, eager=True, keeps_all=keeps_all)
         self._members = {name.removeprefix(prefix): info for name, info in members.items() if name.startswith(prefix)}
 
     def names(self) -> list[str]:
@@ -222,7 +227,7 @@ def _limited(data: bytes, max_bytes: int) -> bytes:
     return data
 
 
-def open_store(root: str | Path) -> Folder | Archive:
+def open_store(root: str | Path, keeps_all: bool = False) -> Folder | Archive:
     """The folder or ZIP at this path; a ZIP stays open for the next film."""
     root = Path(root)
     if root.is_dir():
@@ -231,9 +236,9 @@ def open_store(root: str | Path) -> Folder | Archive:
         state = root.stat()
     except OSError:
         raise UnreadableFilm(MISSING, code="missing") from None
-    return _archive(root, state.st_mtime_ns, state.st_size)
+    return _archive(root, state.st_mtime_ns, state.st_size, keeps_all)
 
 
 @lru_cache(maxsize=8)
-def _archive(root: Path, changed_ns: int, size: int) -> Archive:
-    return Archive(root)
+def _archive(root: Path, changed_ns: int, size: int, keeps_all: bool) -> Archive:
+    return Archive(root, keeps_all=keeps_all)

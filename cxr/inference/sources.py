@@ -72,7 +72,7 @@ def sources_from_upload(key: str, name: str, data: bytes, max_films: int = MAX_Z
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return [FilmSource(key, name, partial(read_bytes, data), decoder_pool().read)]
     try:
-        archive = Archive(Path(name), io.BytesIO(data))
+        archive = Archive(Path(name), io.BytesIO(data), keeps_all=True)
     except DatasetError as error:
         return [_unreadable(key, name, UnreadableFilm(str(error)))]
     members = [member for member in archive.names() if may_be_film(member)]

@@ -6,6 +6,7 @@ path as JSON has it, since file names may hold any character.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from cxr.core.atomic_files import atomic_path
 from cxr.core.bounded_files import is_folder, is_regular
 from cxr.core.csv_files import original_cell
-from cxr.core.errors import DatasetError, StorageError
+from cxr.core.errors import DatasetError, FilmError, StorageError, UnreadableFilm
 from cxr.core.remote_files import AnyPath, RemotePath, absolute, is_remote
 from cxr.datasets.archive import Folder, leaves_folder, may_be_film, open_store
 from cxr.films.film import read_bytes
@@ -38,7 +39,7 @@ def film_paths(source: AnyPath) -> Iterator[str]:
     if source.suffix.lower() == ".csv":
         return _in_manifest(source)
     if _is_zip(source):
-        return (name for name in open_store(_on_this_computer(source)).names() if may_be_film(name))
+        return (name for name in open_store(_on_this_computer(source), keeps_all=True).names() if may_be_film(name))
     return _in_list(source)
 
 
@@ -49,9 +50,9 @@ def file_reader(source: AnyPath) -> ReadFile:
     if source.suffix.lower() == ".csv":
         return _reader_in(source.parent)
     if _is_zip(source):
-        return open_store(_on_this_computer(source)).read
+        return open_store(_on_this_computer(source), keeps_all=True).read
     folder = absolute(source).parent
-    return lambda path: _read(RemotePath(path) if is_remote(path) else folder / path)
+    return lambda path: _read(_remote(path) if is_remote(path) else folder / path)
 
 
 def write_listing(source: AnyPath, target: AnyPath, progress: Callable[[int], None]) -> int:
@@ -74,7 +75,28 @@ def listed_from(listing: AnyPath, first: int) -> Iterator[tuple[int, str]]:
 
 
 def _reader_in(folder: AnyPath) -> ReadFile:
-    return Folder(folder).read if isinstance(folder, Path) else lambda path: _read(folder / path)
+    if not isinstance(folder, Path):
+        return lambda path: _read(folder / path)
+    read = Folder(folder).read
+
+    def read_while_there(path: str) -> bytes:
+        try:
+            return read(path)
+        except FilmError:
+            if not is_folder(folder):  # a drive that is gone makes no file unreadable for good
+                sentence = f"The folder {folder.name} is gone. Resume the job when it is there again."
+                raise StorageError(sentence, code="folder-gone") from None
+            raise
+
+    return read_while_there
+
+
+def _remote(url: str) -> RemotePath:
+    """The file at a URL of a list; FilmError where it cannot be one, as the other lines may be right."""
+    try:
+        return RemotePath(url)
+    except StorageError as error:
+        raise UnreadableFilm(str(error), code="url") from None
 
 
 def _read(path: AnyPath) -> bytes:
@@ -104,13 +126,14 @@ def _on_this_computer(source: AnyPath) -> Path:
 
 
 def _entries(folder: AnyPath) -> Generator[tuple[str, bool], None, None]:
-    """The name of each that lies in the folder, and whether it is a folder."""
+    """The name of each that lies in the folder and is no link to one, and whether it is a folder."""
     if isinstance(folder, RemotePath):
         yield from folder.entries()
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            yield entry.name, entry.is_dir(follow_symlinks=False)
+            if not (entry.is_symlink() and entry.is_dir()):
+                yield entry.name, entry.is_dir(follow_symlinks=False)
 
 
 def _in_folder(root: AnyPath, prefix: str) -> Iterator[str]:
@@ -159,5 +182,5 @@ def _in_list(source: AnyPath) -> Iterator[str]:
                     f"{source.name} is not a list of paths, one a line. For single files, use cxr predict.",
                     code="not-a-list",
                 )
-            if path := os.fsdecode(line).strip():
+            if path := os.fsdecode(line.removeprefix(codecs.BOM_UTF8)).strip():
                 yield path

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr.core.errors import DatasetError, FilmError
+from cxr.core.errors import DatasetError, FilmError, StorageError
 from cxr.inference.archive import listing
 from cxr.inference.archive.listing import file_reader, film_paths, listed_from, write_listing
 
@@ -54,6 +54,44 @@ def test_a_zip_a_manifest_and_a_list_have_the_same_files(folder: Path, tmp_path:
     assert (reader(first), reader(second)) == (b"a", b"b")
     with pytest.raises(FilmError):
         reader(gone)
+
+
+def test_films_beside_a_folder_of_a_zip_are_listed_too(tmp_path: Path) -> None:
+    names = ["current/s1/IM1", "current/s2/IM2", "prior.dcm"]
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as packed:
+        for name in names:
+            packed.writestr(name, name)
+    assert read(tmp_path / "films.zip") == {name: name.encode() for name in names}
+
+
+def test_a_folder_that_is_gone_ends_the_reading_and_makes_no_file_unreadable(folder: Path) -> None:
+    reader = file_reader(folder)
+    with pytest.raises(FilmError):
+        reader("gone.png")
+    folder.rename(folder.with_name("elsewhere"))
+    with pytest.raises(StorageError) as error:
+        reader("a.dcm")
+    assert error.value.code == "storage.folder-gone"
+
+
+def test_a_line_that_is_no_url_costs_one_file(folder: Path) -> None:
+    (folder / "list.txt").write_text("file:///a.dcm\na.dcm\n")
+    reader = file_reader(folder / "list.txt")
+    wrong, right = film_paths(folder / "list.txt")
+    with pytest.raises(FilmError) as error:
+        reader(wrong)
+    assert error.value.code == "film.unreadable.url"
+    assert reader(right) == b"a"
+
+
+def test_a_list_may_begin_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / "list.txt").write_text("a.dcm\nb.png\n", "utf-8-sig")
+    assert list(film_paths(folder / "list.txt")) == ["a.dcm", "b.png"]
+
+
+def test_a_link_to_a_folder_is_not_listed(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "x", target_is_directory=True)
+    assert list(film_paths(folder)) == FILMS
 
 
 @pytest.mark.parametrize(
