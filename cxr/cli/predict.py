@@ -71,20 +71,14 @@ def predict(options: PredictOptions) -> None:
     if options.method not in METHODS:
         known = ", ".join(METHODS)
         raise CxrError(f"There is no heatmap method '{options.method}'. Methods: {known}.", code="unknown-method")
-    if options.heatmap and any(file.resolve() == options.heatmap.resolve() for file in options.files):
-        raise CxrError("--heatmap is one of the input files. Choose another file.", code="overwrites-input")
-    files = list(_image_files(options.files))
-    if not files:
-        raise FilmError("These folders contain no X-rays.", code="none")
-    if _is_stored(options.model) and not any(map(is_regular, files)):  # before TensorFlow is imported
-        raise FilmError("None of these files exists, or they are not files.", code="none")
+    files = _files_to_read(options)
     if options.dicom_out:
         require_dicom_packages()
     classifier = load_classifier(options.model)
     warning = None if options.age is None else age_warning(classifier.card.ages, options.age)
     rows: list[dict[str, Any]] = []
     sentences: list[str] = []
-    failed = objects = 0
+    failed = objects = without_results = 0
     with console.bar("Reading X-rays") as progress, recorder_of(classifier) as recorder:
         for reading in read_sources(classifier, map(source_on_disk, files)):
             progress(len(rows) + 1, len(files))
@@ -92,17 +86,20 @@ def predict(options: PredictOptions) -> None:
             row = with_prediction_set(reading.as_dict(), reading.prediction, classifier.card)
             if warning and reading.film:
                 row["warnings"].append(warning.sentence)
+            if options.dicom_out:
+                place = (options.dicom_out, len(rows) + 1)
+                made, problem = write_dicom_results(place, reading, classifier.card, options.shows_rejected)
+                objects += made
+                if problem:
+                    row["warnings"].append(problem)
+                    without_results += 1
             rows.append(row if options.shows_rejected else without_prediction(row))
             if not options.as_json:
                 sentences.append(_in_words(reading.prediction, classifier.card))
             failed += reading.film is None
             if options.heatmap and reading.film and (options.shows_rejected or not reading.rejected):
-                path = _heatmap_path(options.heatmap, reading.source.name, files)
+                path = _heatmap_path(options.heatmap, len(rows), Path(reading.source.name), len(files))
                 _write_overlay(classifier, reading, options.method, path)
-            if options.dicom_out:
-                objects += write_dicom_results(
-                    options.dicom_out, len(rows), reading, classifier.card, options.shows_rejected
-                )
     if options.csv:
         _write_csv(options.csv, rows, classifier.classes)
     if options.as_json:
@@ -115,7 +112,7 @@ def predict(options: PredictOptions) -> None:
             typer.echo(f"Wrote {counted(objects, 'DICOM object')} to {options.dicom_out}.")
         typer.echo(DISCLAIMER)
     if options.dicom_out and failed < len(files):
-        require_dicom_files(objects)
+        require_dicom_files(objects, without_results)
     if failed:
         raise FilmError(f"{failed} of {counted(len(files), 'file')} could not be read.", code="some-unreadable")
 
@@ -128,13 +125,32 @@ def _is_stored(model: str | None) -> bool:
     return name is not None and bool(registry.get_card(name))
 
 
+def _files_to_read(options: PredictOptions) -> list[Path]:
+    """The files to read; CxrError where there is none, or where one would be overwritten."""
+    files = list(_image_files(options.files))
+    if not files:
+        raise FilmError("These folders contain no X-rays.", code="none")
+    if _is_stored(options.model) and not any(map(is_regular, files)):  # before TensorFlow is imported
+        raise FilmError("None of these files exists, or they are not files.", code="none")
+    heatmap = options.heatmap
+    pictures = (
+        [_heatmap_path(heatmap, number, file, len(files)) for number, file in enumerate(files, 1)] if heatmap else []
+    )
+    read = {file.resolve() for file in files}
+    for option, paths in (("--heatmap", pictures), ("--csv", [options.csv] if options.csv else [])):
+        if any(path.resolve() in read for path in paths):
+            raise CxrError(f"{option} would overwrite an X-ray. Choose another place.", code="overwrites-input")
+    return files
+
+
 def _image_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files, and all files in the folders that may be X-rays."""
-    from cxr.datasets.archive import may_be_film
+    """The files, and all files in the folders that may be X-rays; hidden ones are left out."""
+    from cxr.datasets.archive import Folder, may_be_film
 
     for path in paths:
         if is_folder(path):
-            yield from sorted(file for file in path.rglob("*") if is_regular(file) and may_be_film(file.name))
+            names = filter(may_be_film, Folder(path).names())
+            yield from (path / name for name in names if is_regular(path / name))
         else:
             yield path
 
@@ -172,11 +188,11 @@ def _prediction_text(row: dict[str, Any], sentence: str) -> str:
     return f"{sentence} {shares}."
 
 
-def _heatmap_path(path: Path, file: str, files: list[Path]) -> Path:
+def _heatmap_path(path: Path, number: int, file: Path, count: int) -> Path:
     """The path itself for a single X-ray, otherwise a numbered file in that folder."""
-    if len(files) == 1 and path.suffix:
+    if count == 1 and path.suffix:
         return path
-    return path / f"{files.index(Path(file)) + 1:04d}-{Path(file).stem}.png"
+    return path / f"{number:04d}-{file.stem}.png"
 
 
 def _write_overlay(classifier: Classifier, reading: Reading, method: str, path: Path) -> None:

@@ -37,6 +37,7 @@ from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import (
     MAX_SCANNED_PIXELS,
     codestream_px,
+    dicom_meta,
     scanned_pixels,
 )
 from cxr.films.jpeg_12_bit import decode_12_bit
@@ -130,7 +131,7 @@ def _parsed(data: bytes, max_pixels: int) -> Dataset:
 def _inflated(data: bytes, start: int, max_pixels: int) -> bytes:
     """The file with a deflated data set inflated, as far as its image can reach; other files unchanged."""
     deflated = DeflatedExplicitVRLittleEndian.encode()
-    if deflated not in data[start : start + 4096]:
+    if deflated not in dicom_meta(data):
         return data
     if data[start : start + 6] != b"\x02\x00\x00\x00UL":
         raise ReadFailure.DAMAGED_DICOM.error

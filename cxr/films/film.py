@@ -25,7 +25,7 @@ from cxr.core.bounded_files import open_regular
 from cxr.films.deep_image import DeepImage
 from cxr.films.film_warning import FilmWarning, pixel_warnings
 from cxr.films.gray_pixels import ColorExtent, color_to_gray
-from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
+from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS, dicom_meta
 from cxr.films.image_file import decode_image
 from cxr.films.position import Edges
 from cxr.films.read_failure import ReadFailure
@@ -128,7 +128,6 @@ def read_bytes(source: bytes | str | Path) -> bytes:
 IN_DECODER = "CXR_IN_DECODER"  # set in the environment of a decoder process
 # JPEG Extended, JPEG Lossless, and JPEG Lossless with selection value 1.
 _DECODED_APART = tuple(b"1.2.840.10008.1.2.4." + number for number in (b"51", b"57", b"70"))
-_META_BYTES = 4096
 _DECODERS = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "rle", "jpeg_ls")
 _DECODER_MODULES = rf"({'|'.join(_DECODERS)})(\.|$)|cxr\.films\.dicom$"
 _silencing = threading.Lock()
@@ -154,7 +153,7 @@ def _looks_like_dicom(data: bytes) -> bool:
 
 def _is_decoded_apart(data: bytes) -> bool:
     """Whether the file needs gdcm, which ends its process at some damaged files: it is decoded in another one."""
-    return IN_DECODER not in os.environ and any(syntax in data[:_META_BYTES] for syntax in _DECODED_APART)
+    return IN_DECODER not in os.environ and any(syntax in dicom_meta(data) for syntax in _DECODED_APART)
 
 
 def _from_dicom(data: bytes, deep: bool) -> Film:

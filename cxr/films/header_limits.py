@@ -19,6 +19,9 @@ _PADDING_BYTES = 3  # after a strip or a BMP
 _BMP_UNPACKED = (0, 3, 6)  # Pillow unpacks the others byte by byte, in Python
 
 
+_LONG_LENGTHS = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+
+
 class JpegFrameHeader(NamedTuple):
     """What a JPEG stream says of its image: the marker of its process, bits per sample, and size."""
 
@@ -27,6 +30,20 @@ class JpegFrameHeader(NamedTuple):
     height_px: int
     width_px: int
     samples: int
+
+
+def dicom_meta(data: bytes) -> bytes:
+    """The file meta information of a DICOM file: its elements of group 0002, however many bytes they have."""
+    start = position = 132 if data[128:132] == b"DICM" else 0
+    while data[position : position + 2] == b"\x02\x00" and position + 8 <= len(data):
+        kind = data[position + 4 : position + 6]
+        if kind in _LONG_LENGTHS:
+            position += 12 + int.from_bytes(data[position + 8 : position + 12], "little")
+        elif kind.isalpha() and kind.isupper():
+            position += 8 + int.from_bytes(data[position + 6 : position + 8], "little")
+        else:  # without types
+            position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
+    return data[start:position]
 
 
 def scanned_pixels(jpeg: bytes, pixels: int) -> int:

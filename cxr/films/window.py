@@ -13,6 +13,7 @@ from cxr.films.gray_pixels import row_bands
 from cxr.films.gray_range import GrayRange, counted_range, inner
 
 NARROW = 0.2  # of the range of 96% of the pixels: a window as narrow leaves most of the image black or white
+_MOST_SIGNED = 32767  # of 16 bits
 _STEP = 4  # every so many rows and columns are looked at
 
 
@@ -78,6 +79,8 @@ def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float
 def _lookup(item: Dataset, values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
     """The values looked up in a table of the file, whose ends stand for all values beyond them."""
     entries, first = _lut_entries(item, dataset), int(item.LUTDescriptor[1])
+    if first > _MOST_SIGNED and values.min() < 0:  # signed, read as unsigned from a file that does not say which
+        first -= 1 << 16
     return entries[np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)]
 
 

@@ -29,7 +29,7 @@ def example_sources() -> list[FilmSource]:
     if rows:
         return [_labeled(folder, row) for row in rows[:MAX_EXAMPLES]]
     files = [path for path in sorted(folder.iterdir()) if path.is_file() and may_be_film(path.name)]
-    return [_source(path) for path in files[:MAX_EXAMPLES] if not path.name.startswith(".")]
+    return [_source(folder, path.name) for path in files[:MAX_EXAMPLES] if not path.name.startswith(".")]
 
 
 def agrees(prediction: Prediction, labels: LabelSpace, reference: Reference) -> bool | None:
@@ -61,8 +61,8 @@ def _labeled(folder: Path, row: dict[str, str]) -> FilmSource:
     parts = [row.get(name, "") for name in ("author", "licence", "changes")]
     credit = ", ".join(part for part in parts if part)
     reference = Reference(canonical_label(row["label"]), row.get("age_group", ""), credit)
-    return replace(_source(folder / row["path"]), reference=reference)
+    return replace(_source(folder, row["path"]), reference=reference)
 
 
-def _source(path: Path) -> FilmSource:
-    return FilmSource(f"example/{path.name}", path.name, partial(read_bytes, path))
+def _source(folder: Path, name: str) -> FilmSource:
+    return FilmSource(f"example/{name}", Path(name).name, partial(read_bytes, folder / name))

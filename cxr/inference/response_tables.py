@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -60,6 +61,9 @@ def _response(name: str, number: int, row: Mapping[str, str]) -> ReaderResponse:
         for column in ("probability", "seconds"):
             values[column] = float(values.get(column) or 0)
         values["score"] = float(values["score"]) if values.get("score") else None
+        numbers = (values["probability"], values["seconds"], values["score"] or 0.0)
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("not finite")
         return ReaderResponse(**{"decision": ""} | values)
     except (ValueError, OverflowError, CxrError) as error:
         raise _unreadable(name, f"line {number} is not a response") from error

@@ -74,6 +74,39 @@ def test_a_folder_of_x_rays_becomes_a_table(trained: Path, phantoms: Path, tmp_p
     assert all(row["decision"] in CLASSES and 0 <= float(row["p_normal"]) <= 1 for row in rows)
 
 
+@pytest.mark.parametrize(
+    ("inputs", "option", "output"),
+    [
+        ("films/a.png", "--csv", "films/a.png"),
+        ("films/a.png", "--heatmap", "films/../films/a.png"),
+        ("one", "--heatmap", "one/only.png"),
+        ("films", "--csv", "films/b.png"),
+        ("films", "--heatmap", "films"),
+    ],
+)
+def test_an_x_ray_is_never_overwritten(
+    trained: Path, phantoms: Path, tmp_path: Path, cxr: Cxr, inputs: str, option: str, output: str
+) -> None:
+    data = (phantoms / "images" / "phantom-00000.png").read_bytes()
+    for name in ("films/a.png", "films/b.png", "films/0003-b.png", "one/only.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    code, _, err = cxr("predict", tmp_path / inputs, option, tmp_path / output, "--show-rejected")
+    assert code == 1
+    assert option in err
+    assert {path.read_bytes() for path in tmp_path.rglob("*.png")} == {data}
+
+
+def test_hidden_files_of_a_folder_are_left_out(trained: Path, phantoms: Path, tmp_path: Path, answer: Answer) -> None:
+    data = (phantoms / "images" / "phantom-00000.png").read_bytes()
+    folder = tmp_path / "folder"
+    for name in ("film.png", ".DS_Store", "._film.png", ".trash/film.png"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_bytes(data if name == "film.png" else b"x")
+    (reading,) = answer("predict", folder)
+    assert reading["file"] == str(folder / "film.png")
+
+
 def test_a_folder_without_x_rays_is_an_error(trained: Path, tmp_path: Path, cxr: Cxr) -> None:
     (tmp_path / "empty").mkdir()
     assert cxr("predict", tmp_path / "empty")[0] == 3

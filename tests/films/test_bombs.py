@@ -135,6 +135,13 @@ def deflated(tail: bytes, **elements: Any) -> bytes:
     return data[:meta] + packer.compress(head + announced) + packer.flush(zlib.Z_FULL_FLUSH) + tail
 
 
+def behind_long_meta(data: bytes, length: int) -> bytes:
+    """The file with so many bytes of private information before its transfer syntax."""
+    size = int.from_bytes(data[140:144], "little") + 12 + length
+    padding = struct.pack("<HH2sHI", 2, 1, b"OB", 0, length) + bytes(length)
+    return data[:140] + size.to_bytes(4, "little") + padding + data[144:]
+
+
 def nested(depth: int) -> bytes:
     """A film behind sequences within sequences."""
     data = written(dataset_of(ramp()))
@@ -189,6 +196,10 @@ BOMBS: dict[str, tuple[Callable[[], bytes], type[FilmError]]] = {
     ),
     "a deflated DICOM of 65,535 x 65,535": (lambda: deflated(zeros(3 << 30), **HUGE), FilmTooLarge),
     "a deflated DICOM with 3 GB for a small film": (lambda: deflated(zeros(3 << 30)), FilmTooLarge),
+    "the same behind much meta information": (
+        lambda: behind_long_meta(deflated(zeros(3 << 30)), 10_000),
+        FilmTooLarge,
+    ),
     "a JPEG 2000 larger than its tags": (
         lambda: encapsulated(codestream_of("J2K", 60_000), JPEG2000Lossless, ramp(8)),
         UnreadableFilm,

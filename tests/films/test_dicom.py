@@ -181,6 +181,15 @@ def test_lookup_tables_agree_with_pydicom(syntax: str) -> None:
     assert np.array_equal(Film.read(data).pixels, stretched(apply_modality_lut(ramp(), dataset)))
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_a_voi_lut_may_begin_below_zero(syntax: str) -> None:
+    """A file without types does not say that the number is signed."""
+    item = lut(np.linspace(0, 65535, 4096).round())
+    item.add_new("LUTDescriptor", "SS", [4096, -1024, 16])
+    dataset = dataset_of(ramp(), RescaleSlope=1, RescaleIntercept=-1024, VOILUTSequence=[item])
+    assert np.array_equal(Film.read(written(dataset, syntax)).pixels, full_range(ramp()))
+
+
 @pytest.mark.parametrize("bits", [10, 12, 16])
 def test_a_voi_lut_is_shown_in_the_range_of_its_bits_not_stretched_to_its_own(bits: int) -> None:
     largest = (1 << bits) - 1

@@ -1,4 +1,5 @@
 import base64
+import struct
 import subprocess
 import sys
 import traceback
@@ -13,12 +14,25 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from cxr.core.errors import FilmError, UnreadableFilm
-from cxr.films.film import Film
+from cxr.films.film import Film, _is_decoded_apart
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES
 from cxr.films.image_file import data_url
 from cxr.films.read_failure import ReadFailure, failure_of
-from tests.support.file_seeds import CANARY, drawn, lossless, lossy, png_of, raw_tiff, read_or_error, saved, stretched
+from tests.support.file_seeds import (
+    CANARY,
+    dataset_of,
+    drawn,
+    lossless,
+    lossy,
+    png_of,
+    ramp,
+    raw_tiff,
+    read_or_error,
+    saved,
+    stretched,
+    written,
+)
 from tests.support.files import files_in
 
 
@@ -389,3 +403,14 @@ def test_published_films_are_read(films: Path) -> None:
         film = Film.read(path)
         assert min(film.height_px, film.width_px) > 300
         assert np.ptp(film.pixels) > 150
+
+
+@pytest.mark.parametrize("length", [0, 10_000])
+def test_a_dicom_that_needs_gdcm_is_decoded_apart_whatever_its_meta_information_holds(length: int) -> None:
+    data = written(dataset_of(ramp()))
+    plain, lossless_jpeg = b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x16\x001.2.840.10008.1.2.4.70"
+    assert plain in data
+    syntax = data.replace(plain, lossless_jpeg)
+    padding = struct.pack("<HH2sHI", 2, 1, b"OB", 0, length) + bytes(length)
+    assert _is_decoded_apart(syntax[:144] + padding + syntax[144:])
+    assert not _is_decoded_apart(data)

@@ -123,3 +123,13 @@ def test_a_prediction_agrees_with_a_reference_that_allows_its_class(
     chosen = [float(name == decision) for name in FOUR.classes]
     prediction = predicted(FOUR, chosen, indeterminate=indeterminate)
     assert agrees(prediction, FOUR, Reference(label, "", "")) is expected
+
+
+def test_examples_of_one_file_name_in_two_folders_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("n", "p"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "001.png").write_bytes(png())
+    (tmp_path / "manifest.csv").write_text("path,label\nn/001.png,normal\np/001.png,bacterial\n")
+    monkeypatch.setenv("CXR_EXAMPLES", str(tmp_path))
+    found = example_sources()
+    assert len({source.key for source in found}) == len(found) == 2

@@ -33,6 +33,8 @@ def test_what_is_written_is_read_again() -> None:
         b"film,model,first,first_confidence\nf1,m@1,normal,40\n",
         b"film,model,first,first_confidence\nf1,m@1,normal,sure\n",
         b"film,model,answer\nf1,m@1,perhaps\n",
+        b"film,model,answer,score\nf1,m@1,agree,nan\n",
+        b"film,model,answer,seconds\nf1,m@1,agree,inf\n",
         b"film,model,answer,score\nf1,m@1,agree,1e999999\n" + b"x" * 2_000_000,
     ],
 )

@@ -68,7 +68,9 @@ def test_films_beside_the_folder_of_a_zip_are_read_too():
     names = ["series/1/b.png", "a.png", "train/c.png"]
     found = sources_from_upload("7", "case.zip", zipped({name: png(number) for number, name in enumerate(names)}))
     assert [source.name for source in found] == sorted(names)
-    wrapped = sources_from_upload("7", "case.zip", zipped({f"wrap/train/{name}": png(2) for name in ("a.png", "b.png")}))
+    wrapped = sources_from_upload(
+        "7", "case.zip", zipped({f"wrap/train/{name}": png(2) for name in ("a.png", "b.png")})
+    )
     assert [source.name for source in wrapped] == ["train/a.png", "train/b.png"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,11 @@ def test_a_class_that_is_called_finding_is_not_taken_for_all_findings() -> None:
 
 
 def test_the_table_of_readings_has_a_column_of_sets_where_a_model_gives_them() -> None:
-    rows = [{"file": "a"}, {"file": "b", "prediction_set": ["normal", FINDING]}, {"file": "c", "prediction_set": []}]
+    rows: list[dict[str, Any]] = [
+        {"file": "a"},
+        {"file": "b", "prediction_set": ["normal", FINDING]},
+        {"file": "c", "prediction_set": []},
+    ]
     read = list(csv.DictReader(io.StringIO(batch_csv(rows, ["normal"]))))
     assert [row["prediction_set"] for row in read] == ["", f"normal; {FINDING}", "(empty)"]
     assert "prediction_set" not in batch_csv(rows[:1], ["normal"])

@@ -21,6 +21,7 @@ from cxr.core.errors import ExchangeError
 from cxr.exchange.dicom_results.object_kinds import DicomObject
 from cxr.exchange.dicom_results.protocol import MAX_JSON_BYTES, READY, SIZE, Reply, packed_request
 from cxr.exchange.dicom_results.reading_result import ResultContent
+from cxr.films.film import film_id
 
 COMMAND = (sys.executable, "-m", "cxr.exchange.dicom_results.writer")
 LIMIT_S, START_LIMIT_S = 60.0, 120.0
@@ -43,6 +44,12 @@ def require_installed() -> None:
     """ExchangeError, with what to install, where a package for DICOM results is missing."""
     if not is_installed():
         raise ExchangeError(NOT_INSTALLED, code="not-installed")
+
+
+def require_same_file(original: bytes, film_id_read: str) -> None:
+    """ExchangeError where this is not the file that was read, so that its result may be another patient's."""
+    if not film_id_read.startswith(film_id(original)):  # that of a corrected X-ray has a suffix
+        raise ExchangeError("The file was changed after it was read. Read it again.", code="changed")
 
 
 class _WriterBroken(Exception):

@@ -72,9 +72,10 @@ def _problem_kept() -> Iterator[None]:
 def _made(session: ReadingSession, content: Report) -> list[DicomObject]:
     """The objects of this result; the original is read again from where it came."""
     from cxr.exchange.dicom_results.reading_result import result_content
-    from cxr.exchange.dicom_results.writing import result_writer
+    from cxr.exchange.dicom_results.writing import require_same_file, result_writer
 
     original = session.sources[session.current_key].read()
+    require_same_file(original, content.film_id)
     return result_writer().write(original, result_content(content))
 
 
