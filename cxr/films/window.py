@@ -38,7 +38,7 @@ def render(stored: NDArray[Any], dataset: Dataset) -> Rendering:
     voi = dataset.get("VOILUTSequence")
     warnings = []
     if voi:
-        gray = _lookup(voi[0], rescaled, dataset) / _lut_maximum(voi[0], dataset)
+        gray = _lookup(voi[0], rescaled, dataset) / ((1 << lut_bits(voi[0], dataset)) - 1)
     elif first:
         gray = _windowed(rescaled, *first, code_word(dataset, "VOILUTFunction"))
         if _is_narrow(first[1], rescaled[inner(stored).view(codes.dtype)[::_STEP, ::_STEP]]):
@@ -63,7 +63,7 @@ def is_inverted(dataset: Dataset) -> bool:
     MONOCHROME1 with the shape IDENTITY and MONOCHROME2 with INVERSE contradict the standard, and get a warning.
     """
     shape = code_word(dataset, "PresentationLUTShape")
-    is_monochrome1 = bool(dataset.PhotometricInterpretation == "MONOCHROME1")
+    is_monochrome1 = code_word(dataset, "PhotometricInterpretation") == "MONOCHROME1"
     return {"IDENTITY": False, "INVERSE": True}.get(shape, is_monochrome1)
 
 
@@ -78,13 +78,17 @@ def _rescaled(values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float
 
 def _lookup(item: Dataset, values: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
     """The values looked up in a table of the file, whose ends stand for all values beyond them."""
-    entries, first = _lut_entries(item, dataset), int(item.LUTDescriptor[1])
-    if first > _MOST_SIGNED and values.min() < 0:  # signed, read as unsigned from a file that does not say which
-        first -= 1 << 16
+    entries, first = lut_entries(item, dataset), lut_first(item, values.min() < 0)
     return entries[np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)]
 
 
-def _lut_entries(item: Dataset, dataset: Dataset) -> NDArray[np.float64]:
+def lut_first(item: Dataset, is_signed: bool) -> int:
+    """The value of a table's first entry; a file without types does not say whether it is signed, as the values are."""
+    first = int(item.LUTDescriptor[1])
+    return first - (1 << 16) if is_signed and first > _MOST_SIGNED else first
+
+
+def lut_entries(item: Dataset, dataset: Dataset) -> NDArray[np.float64]:
     """The entries of a table of the file."""
     count, _, bits = (int(part) for part in item.LUTDescriptor)
     count = count % 65536 or 65536
@@ -96,10 +100,10 @@ def _lut_entries(item: Dataset, dataset: Dataset) -> NDArray[np.float64]:
     return np.asarray(table, np.float64)[:count]
 
 
-def _lut_maximum(item: Dataset, dataset: Dataset) -> float:
-    """The entry that is white: the largest of the bits that the table declares, or of those that its entries need."""
-    needed = int(_lut_entries(item, dataset).max()).bit_length()
-    return float((1 << max(1, needed, int(item.LUTDescriptor[2]))) - 1)
+def lut_bits(item: Dataset, dataset: Dataset) -> int:
+    """The bits of the entry that is white: as many as the table declares, or as its entries need."""
+    needed = int(lut_entries(item, dataset).max()).bit_length()
+    return max(1, needed, int(item.LUTDescriptor[2]))
 
 
 def window(dataset: Dataset) -> tuple[float, float] | None:

@@ -23,6 +23,7 @@ class ResultContext:
 
     result: ReadingResult
     header: Dataset
+    gray_levels: Dataset = field(default_factory=Dataset)  # how a gray original is shown
     capture: NDArray[Any] | None = None
     heatmap: NDArray[Any] | None = None
     pdf: bytes = b""

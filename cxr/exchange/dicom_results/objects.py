@@ -12,8 +12,9 @@ from pydicom import Dataset, dcmwrite
 
 from cxr.exchange.dicom_results.document import encapsulated_pdf
 from cxr.exchange.dicom_results.equipment import ResultContext
+from cxr.exchange.dicom_results.gray_levels import shown_gray_levels
 from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
-from cxr.exchange.dicom_results.original import is_gray, original_header
+from cxr.exchange.dicom_results.original import is_gray, original_header, read_original
 from cxr.exchange.dicom_results.pictures import parametric_map, secondary_capture
 from cxr.exchange.dicom_results.presentation_state import presentation_state
 from cxr.exchange.dicom_results.reading_result import ResultContent
@@ -38,11 +39,13 @@ def quiet_libraries() -> None:
 
 def make_objects(original: bytes, content: ResultContent) -> list[DicomObject]:
     """The objects of this result in the original's study; UnusableOriginal where it has none."""
-    header = original_header(original)
+    source = read_original(original)
+    header = original_header(source)
     result = content.result
     if (header.Rows, header.Columns) != (result.height_px, result.width_px):
         result = result.model_copy(update={"corrected": True})
-    context = ResultContext(result, header, content.capture, content.heatmap, content.pdf)
+    gray_levels = shown_gray_levels(source) if is_gray(header) else Dataset()
+    context = ResultContext(result, header, gray_levels, content.capture, content.heatmap, content.pdf)
     left_out = set()
     if content.capture is None or content.heatmap is None:
         left_out |= {ObjectKind.CAPTURE, ObjectKind.STATE, ObjectKind.MAP}

@@ -35,9 +35,13 @@ class UnusableOriginal(Exception):
     """The original lacks what its results need: a study, or the number of its image."""
 
 
-def original_header(data: bytes) -> Dataset:
+def read_original(data: bytes) -> Dataset:
+    """All of the original but its image."""
+    return dcmread(BytesIO(data), force=data[128:132] != b"DICM", stop_before_pixels=True)
+
+
+def original_header(source: Dataset) -> Dataset:
     """The elements of the original that its results repeat; a value that is invalid there is left out here."""
-    source = dcmread(BytesIO(data), force=data[128:132] != b"DICM", stop_before_pixels=True)
     header = Dataset()
     header.SpecificCharacterSet = "ISO_IR 192"
     for keyword in NEEDED:

@@ -43,4 +43,5 @@ def presentation_state(context: ResultContext) -> Dataset:
         **context.series(3, TITLE),
         **context.equipment,
     )
+    state.update(context.gray_levels)
     return complete(state, header)
