@@ -20,7 +20,7 @@ from cxr.inference.classifier import Classifier
 from cxr.inference.sources import FilmSource
 
 FIRST_WAIT_S, LONGEST_WAIT_S, IDLE_S = 2.0, 300.0, 1.0
-UNREADABLE, NOT_SENT, STORAGE = "unreadable", "not-sent", "storage"
+UNREADABLE, NOT_SENT, STORAGE, UNEXPECTED = "unreadable", "not-sent", "storage", "unexpected"
 FINAL = ("exchange.no-study", "exchange.damaged", "exchange.too-much-memory")  # the same file ends so again
 Read = Callable[[str, bytes], ResultContent | None]  # None: the file is no image that can be read
 Write = Callable[[bytes, ResultContent], list[DicomObject]]
@@ -85,6 +85,8 @@ class Answering:
                 self._put_off(name, error.code)
         except OSError:
             self._put_off(name, STORAGE)
+        except Exception as error:  # whatever it is: others wait behind it; its text may quote the original
+            self._put_off(name, f"{UNEXPECTED}: {type(error).__name__}")
         return True
 
     def _due(self, name: str, now: float) -> bool:

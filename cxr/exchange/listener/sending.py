@@ -59,7 +59,12 @@ def send_to_node(node: DicomNode, own_title: str, objects: Sequence[DicomObject]
 def _send(association: Any, item: DicomObject) -> None:
     from pydicom import dcmread
 
-    status = association.send_c_store(dcmread(BytesIO(item.data)))  # its elements pass undecoded
+    try:
+        status = association.send_c_store(dcmread(BytesIO(item.data)))  # its elements pass undecoded
+    except (ValueError, RuntimeError):  # no context for it was accepted, or the association has ended
+        raise ExchangeError(
+            f"The node does not take the {item.kind}, or ended the association.", code="not-accepted"
+        ) from None
     code = status.get("Status") if status else None
     if code != 0 and code not in _WARNINGS:
         raise ExchangeError(f"The node did not store the {item.kind}.", code="not-stored")

@@ -93,6 +93,22 @@ def test_one_that_waits_holds_up_no_other(spool: Spool) -> None:
     assert spool.waiting() == [first]
 
 
+def test_an_error_that_nobody_foresaw_holds_up_no_other_and_ends_nothing(spool: Spool) -> None:
+    outside = Outside()
+    outside.failure = ValueError("a library's words")
+    first, answering = spool.add(b"1"), outside.answering(spool)
+    assert answering.answer_next()
+    outside.failure = None
+    spool.add(b"2")
+    assert answering.answer_next()
+    assert spool.waiting() == [first]
+    outside.failure = ValueError("a library's words")
+    while spool.waiting():
+        outside.now += 10
+        assert answering.answer_next()
+    assert spool.failures() == {first: NOT_SENT}
+
+
 @pytest.mark.parametrize(
     ("content", "failure", "code"),
     [

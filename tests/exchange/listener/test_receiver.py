@@ -173,3 +173,13 @@ def test_a_node_that_refuses_or_is_not_there_is_an_error(
     with pytest.raises(ExchangeError) as refused:
         send_to_node(place, "CXR", [as_report(1)])
     assert refused.value.code == code
+
+
+def test_a_node_that_does_not_take_a_kind_of_object_is_an_error(
+    spool: Spool, node: Callable[[int], tuple[DicomNode, list[bytes]]]
+) -> None:
+    report, place = as_report(1), node(0)[0]
+    capture = DicomObject(ObjectKind.CAPTURE, "1.2.3", original(1, SOPClassUID="1.2.840.10008.5.1.4.1.1.7"))
+    with pytest.raises(ExchangeError) as refused:
+        send_to_node(place, "CXR", [report, capture])
+    assert refused.value.code == "exchange.not-accepted"
