@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cxr.core.errors import CxrError
+from cxr.core.errors import CxrError, ExchangeError
 from cxr.drift.recording import recorder_of
-from cxr.exchange.dicom_results.object_kinds import DicomObject
+from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
 from cxr.exchange.dicom_results.reading_result import ResultContent, report_of_reading, result_content
 from cxr.exchange.listener.sending import Send
 from cxr.exchange.listener.spool import Spool
@@ -95,20 +95,27 @@ class Answering:
     def _answer(self, name: str) -> None:
         """Make the results where they are not stored yet, and send them."""
         objects = self.spool.answer(name)
-        if objects is None:
+        if not objects:
             original = self.spool.original(name)
             content = self.read(name, original)
             if content is None:
                 self._set_aside(name, UNREADABLE)
                 return
-            made = self.write(original, content)
-            objects = [item for item in made if item.kind in self.kinds]
+            objects = self._wanted(self.write(original, content))
             self.spool.store_answer(name, objects)
         self.send(objects)
         self.spool.finish(name)
         self._tried.pop(name, None)
         self.answered += 1
         log.info("answered %s with %d objects", name, len(objects))
+
+    def _wanted(self, made: Sequence[DicomObject]) -> list[DicomObject]:
+        """The objects of the chosen kinds; the report where this result has none of them, as a withheld one may."""
+        wanted = [item for item in made if item.kind in self.kinds]
+        wanted = wanted or [item for item in made if item.kind == ObjectKind.REPORT]
+        if not wanted:
+            raise ExchangeError("A result has neither an object that is wanted nor a report.", code="no-object")
+        return wanted
 
     def _put_off(self, name: str, code: str) -> None:
         """Try again later, each time after twice the wait; set aside after the last attempt."""

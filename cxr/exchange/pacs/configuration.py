@@ -20,6 +20,7 @@ from cxr.core.access import ROLES, Person
 from cxr.core.bounded_files import read_regular
 from cxr.core.errors import ExchangeError
 from cxr.core.paths import PROJECT, home
+from cxr.exchange.dicom_results.object_kinds import ObjectKind
 
 FILE, MAX_BYTES = "pacs.toml", 100_000
 SECTION = "pacs"
@@ -84,7 +85,7 @@ class ListenerSettings(_Section):
     callers: tuple[AeTitle, ...] = Field(min_length=1)  # nobody else may send
     answer_to: Literal["dicomweb", "node"] = "dicomweb"
     node: DicomNode | None = None
-    objects: tuple[str, ...] = ("structured-report", "secondary-capture")
+    objects: tuple[ObjectKind, ...] = Field((ObjectKind.REPORT, ObjectKind.CAPTURE), min_length=1)
     max_waiting: int = Field(200, ge=1, le=100_000)  # X-rays in the spool; more are refused
     max_spool_mb: int = Field(2_000, ge=1, le=1_000_000)
     max_associations: int = Field(4, ge=1, le=100)

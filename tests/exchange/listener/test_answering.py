@@ -32,6 +32,7 @@ class Outside:
         self.failure: Exception | None = None
         self.write_failure: Exception | None = None
         self.content: ResultContent | None = content_of()
+        self.objects = OBJECTS
 
     def read(self, name: str, data: bytes) -> ResultContent | None:
         return self.content
@@ -40,7 +41,7 @@ class Outside:
         if self.write_failure:
             raise self.write_failure
         self.made += 1
-        return OBJECTS
+        return self.objects
 
     def send(self, objects: Sequence[DicomObject]) -> None:
         if self.failure:
@@ -60,6 +61,30 @@ def test_an_x_ray_is_answered_with_the_objects_that_are_wanted_and_then_deleted(
     ]
     assert [path for path in spool.folder.rglob("*") if path.is_file()] == []
     assert not outside.answering(spool).answer_next()
+
+
+def test_a_result_without_an_object_that_is_wanted_is_answered_with_its_report(spool: Spool) -> None:
+    outside = Outside()
+    outside.content = content_of("withheld")
+    spool.add(b"original")
+    answering = outside.answering(spool)
+    answering.kinds = ("secondary-capture",)
+    assert answering.answer_next()
+    assert [[item.kind for item in objects] for objects in outside.sent] == [[ObjectKind.REPORT]]
+
+
+def test_an_x_ray_of_which_nothing_can_be_sent_is_kept(spool: Spool) -> None:
+    outside = Outside()
+    outside.objects = []
+    name = spool.add(b"original")
+    answering = outside.answering(spool, attempts=1)
+    assert answering.answer_next()
+    assert (outside.sent, spool.failures()) == ([], {name: NOT_SENT})
+    spool.retry()
+    spool.store_answer(name, [])  # as it was stored before
+    outside.objects = OBJECTS
+    assert outside.answering(spool).answer_next()
+    assert len(outside.sent) == 1
 
 
 def test_what_cannot_be_sent_waits_longer_each_time_and_is_then_set_aside(spool: Spool) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cxr.core.access import LOCAL, Person
 from cxr.core.errors import ExchangeError
+from cxr.exchange.dicom_results.object_kinds import ObjectKind
 from cxr.exchange.pacs.configuration import FILE, load_credentials, load_settings, require_dicomweb
 
 
@@ -41,6 +42,7 @@ def test_the_file_names_server_listener_and_who_sees_identity(pacs_file: Path) -
     listener = load_settings().listener
     assert listener
     assert listener.node
+    assert listener.objects == (ObjectKind.REPORT, ObjectKind.CAPTURE)
     assert (listener.callers, listener.address, listener.node.port) == (("MODALITY1",), "127.0.0.1", 104)
 
 
@@ -52,6 +54,8 @@ def test_the_file_names_server_listener_and_who_sees_identity(pacs_file: Path) -
         '[dicomweb]\nurl = "file:///etc/passwd"',
         '[dicomweb]\nurl = "https://a.example"\npassword = "secret"',
         "[listener]\ncallers = []",
+        '[listener]\ncallers = ["A"]\nobjects = ["structured_report"]',
+        '[listener]\ncallers = ["A"]\nobjects = []',
         '[listener]\ncallers = ["AN-AE-TITLE-THAT-IS-TOO-LONG"]',
         "not TOML",
         "\udcff",
