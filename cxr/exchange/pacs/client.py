@@ -7,6 +7,7 @@ data, so that sentences are our own and causes are not chained.
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from cxr.core.errors import ExchangeError, FilmTooLarge, UnreadableFilm
 from cxr.exchange.dicom_results.object_kinds import DicomObject
 from cxr.exchange.pacs import multipart
 from cxr.exchange.pacs.configuration import Credentials, DicomWebSettings, load_credentials, require_dicomweb
-from cxr.exchange.pacs.search import PacsFilm, SearchTerms, fields, films_in
+from cxr.exchange.pacs.search import PacsFilm, SearchTerms, fields, films_in, instance_uids
 from cxr.films.header_limits import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -52,14 +53,11 @@ class PacsClient:
     def __init__(self, settings: DicomWebSettings, credentials: Credentials) -> None:
         if importlib.util.find_spec("dicomweb_client") is None:
             raise ExchangeError(NOT_INSTALLED, code="not-installed")
-        from dicomweb_client.web import DICOMwebClient  # late: optional
-
-        for name in ("dicomweb_client", "urllib3"):  # their lines have addresses with search terms in them
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        logging.getLogger("urllib3").setLevel(
+            logging.CRITICAL + 1
+        )  # its lines have addresses with search terms in them
         self.settings = settings
         self._session = _session(settings, credentials)
-        self._web = DICOMwebClient(settings.url, session=self._session, timeout=settings.timeout_s)
-        self._web.set_http_retry_params(retry=False)
 
     @classmethod
     def configured(cls) -> PacsClient:
@@ -71,8 +69,10 @@ class PacsClient:
         with audited(Action.SEARCH_PACS):
             identity = self.settings.shows_identity_to(current_person())
             found = self._query(terms.filters(), fields(identity), PAGE + 1, offset)
-        films = [film for film in films_in(found[:PAGE], identity) if terms.admits(film)]
-        return SearchAnswer(films, len(found) > PAGE, offset + PAGE)
+            page, next_offset = found[:PAGE], offset + min(PAGE, len(found))
+            has_more = len(found) > PAGE or bool(found and self._goes_on(terms, found, next_offset))
+        films = [film for film in films_in(page, identity) if terms.admits(film)]
+        return SearchAnswer(films, has_more, next_offset)
 
     def retrieve(self, film: PacsFilm) -> bytes:
         """The DICOM file of an image; FilmError where it does not come, so that a reading lists it as unreadable."""
@@ -86,7 +86,7 @@ class PacsClient:
                 ) as response,
             ):
                 _check_status(response)
-                body = _bounded(response, MAX_BYTES + _CHUNK)
+                body = _bounded(response, MAX_BYTES + _CHUNK, "The image in the PACS is too large to be read.")
                 return multipart.first_part(response.headers.get("Content-Type", ""), body)
         except ExchangeError as error:
             if error.code == "exchange.too-large":
@@ -113,15 +113,35 @@ class PacsClient:
 
     def has(self, sop_instance_uid: str) -> bool:
         """Whether the server has this instance."""
-        return bool(self._query({"SOPInstanceUID": sop_instance_uid}, [], 1, 0))
+        return sop_instance_uid in instance_uids(self._query({"SOPInstanceUID": sop_instance_uid}, [], 1, 0))
 
-    def _query(self, filters: dict[str, str], asked: list[str], limit: int, offset: int) -> list[dict[str, Any]]:
-        with _understood():
-            return list(
-                self._web.search_for_instances(
-                    search_filters=filters, fields=asked or None, limit=limit, offset=offset or None
-                )
-            )
+    def _goes_on(self, terms: SearchTerms, found: list[Any], offset: int) -> bool:
+        """Whether there is more after a short answer: a server may send fewer images at once than it is asked for."""
+        try:
+            rest = instance_uids(self._query(terms.filters(), [], 1, offset))
+        except ExchangeError as error:
+            if error.code == "exchange.not-found":  # a place after the last image
+                return False
+            raise
+        return bool(rest - instance_uids(found))
+
+    def _query(self, filters: dict[str, str], asked: list[str], limit: int, offset: int) -> list[Any]:
+        """The entries of an answer, as the server wrote them; none of it is checked."""
+        from dicomweb_client.uri import build_query_string, parse_query_parameters  # late: optional
+
+        terms = parse_query_parameters(search_filters=filters, fields=asked or None, limit=limit, offset=offset or None)
+        address = f"{self.settings.url}/instances{build_query_string(terms)}"
+        headers = {"Accept": "application/dicom+json, application/json"}
+        with (
+            _understood(),
+            self._session.get(address, headers=headers, **self._options(stream=True)) as response,
+        ):
+            if response.status_code == 204:  # nothing was found
+                return []
+            _check_status(response)
+            body = _bounded(response, MAX_ANSWER_BYTES, "The PACS's answer is too long. Search for less.")
+            answer = json.loads(body) if body else []
+            return [answer] if isinstance(answer, dict) else list(answer)
 
     def _options(self, stream: bool) -> dict[str, Any]:
         return {"timeout": self.settings.timeout_s, "allow_redirects": False, "stream": stream}
@@ -163,7 +183,13 @@ def _understood() -> Iterator[None]:
         raise ExchangeError(NOT_UNDERSTOOD, code="answer") from None
     except (requests.exceptions.RequestException, OSError):
         raise ExchangeError("The PACS cannot be reached. Try again, or ask its operator.", code="unreachable") from None
-    except (ValueError, TypeError, AttributeError, KeyError):  # of an answer that is not what the standard says
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+    ):  # of an answer that is not what the standard says
         raise ExchangeError(NOT_UNDERSTOOD, code="answer") from None
 
 
@@ -177,12 +203,12 @@ def _refused(status: int) -> ExchangeError:
     return ExchangeError(sentence, code=code)
 
 
-def _bounded(response: requests.Response, limit: int) -> bytes:
-    """The body; ExchangeError where it is longer than that."""
+def _bounded(response: requests.Response, limit: int, too_large: str) -> bytes:
+    """The body; ExchangeError with this sentence where it is longer than that."""
     pieces, size = [], 0
     for piece in response.iter_content(_CHUNK):
         size += len(piece)
         if size > limit:
-            raise ExchangeError("The image in the PACS is too large to be read.", code="too-large")
+            raise ExchangeError(too_large, code="too-large")
         pieces.append(piece)
     return b"".join(pieces)

@@ -134,6 +134,11 @@ def films_in(answer: Iterable[Mapping[str, Any]], with_identity: bool) -> list[P
     return [film for entry in answer if isinstance(entry, Mapping) and (film := _film(entry, with_identity))]
 
 
+def instance_uids(answer: Iterable[Any]) -> set[str]:
+    """The numbers of the images in an answer, whatever else is missing."""
+    return {_text(entry, "SOPInstanceUID") for entry in answer if isinstance(entry, Mapping)} - {""}
+
+
 def _film(entry: Mapping[str, Any], with_identity: bool) -> PacsFilm | None:
     study, series, instance = (_text(entry, f"{level}InstanceUID") for level in ("Study", "Series", "SOP"))
     if not all(map(_UID.fullmatch, (study, series, instance))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import ssl
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -118,7 +120,7 @@ def test_a_redirect_is_not_followed() -> None:
 READABLE = (b"", b"[1, null]", b'[{"00080018": {"Value": ["../../x"]}}]')
 
 
-@pytest.mark.parametrize("body", [b"5", b"\xff\xfe", *READABLE])
+@pytest.mark.parametrize("body", [b"5", b"\xff\xfe", b"[" * 100_000, *READABLE])
 def test_nonsense_is_an_error_or_no_image(body: bytes) -> None:
     with served(answered(200, body, Content_Type="application/dicom+json")) as url:
         client = PacsClient(DicomWebSettings(url=url), SECRET)
@@ -145,6 +147,62 @@ def test_an_image_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with served(endless) as url:
         assert code_of(lambda: PacsClient(DicomWebSettings(url=url), SECRET).retrieve(FILM)) == "film.too-large.pacs"
+
+
+def entry(number: int) -> dict[str, Any]:
+    """An image as a server lists it."""
+    numbers = {"0020000D": "1.2", "0020000E": "1.3", "00080018": f"1.4.{number}", "00080060": "CR"}
+    return {tag: {"Value": [value]} for tag, value in numbers.items()}
+
+
+def as_json(entries: object) -> Answer:
+    """An answer with these entries."""
+    return answered(200, json.dumps(entries).encode(), Content_Type="application/dicom+json")
+
+
+def test_a_server_that_answers_with_another_image_has_not_stored_this_one() -> None:
+    with served(as_json([entry(1)])) as url:
+        client = PacsClient(DicomWebSettings(url=url), SECRET)
+        assert client.has("1.4.1")
+        assert code_of(lambda: client.store([DicomObject(ObjectKind.REPORT, "1.4.2", b"x")])) == "exchange.not-stored"
+
+
+@pytest.mark.parametrize(("count", "most"), [(120, 25), (120, 50), (100, 25), (3, 25), (0, 25), (60, 1000)])
+def test_all_images_are_listed_of_a_server_that_sends_fewer_at_once_than_it_is_asked_for(count: int, most: int) -> None:
+    def some(handler: BaseHTTPRequestHandler) -> None:
+        asked = parse_qs(urlsplit(handler.path).query)
+        first = int(asked.get("offset", ["0"])[0])
+        last = min(count, first + min(most, int(asked["limit"][0])))
+        as_json([entry(number) for number in range(first, last)])(handler)
+
+    with served(some) as url:
+        client, offset = PacsClient(DicomWebSettings(url=url), SECRET), 0
+        listed: list[str] = []
+        has_more = True
+        while has_more:
+            answer = client.search(SearchTerms(), offset)
+            listed += [film.sop_uid for film in answer.films]
+            offset, has_more = answer.next_offset, answer.has_more
+            assert bool(answer.films) == bool(count)
+    assert listed == [f"1.4.{number}" for number in range(count)]
+
+
+def test_a_server_that_begins_again_after_the_last_image_has_no_more() -> None:
+    with served(as_json([entry(1)])) as url:
+        assert not PacsClient(DicomWebSettings(url=url), SECRET).search(SearchTerms()).has_more
+
+
+def test_an_answer_without_content_has_no_images() -> None:
+    with served(answered(204)) as url:
+        assert PacsClient(DicomWebSettings(url=url), SECRET).search(SearchTerms()).films == []
+
+
+def test_a_list_of_images_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 1_000_000)
+    long = entry(1) | {"0008103E": {"Value": ["x" * 2_000_000]}}
+    with served(as_json([long])) as url:
+        client = PacsClient(DicomWebSettings(url=url), SECRET)
+        assert code_of(lambda: client.search(SearchTerms())) == "exchange.too-large"
 
 
 @pytest.mark.parametrize(
