@@ -17,7 +17,7 @@ READY = b"ready"
 MAX_JSON_BYTES = 1 << 20
 MAX_OBJECT_BYTES = 1 << 27
 _SIDE = Field(ge=0, le=4 * MAX_CAPTURE_PX)
-WriterFailure = Literal["no-study", "damaged", "too-much-memory"]
+WriterFailure = Literal["no-study", "invalid-number", "undecodable", "damaged", "too-much-memory"]
 
 
 class Request(BaseModel):

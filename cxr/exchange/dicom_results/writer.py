@@ -54,8 +54,8 @@ def _made(original: bytes, content: ResultContent) -> tuple[list[DicomObject], W
     """The objects, or the code of the reason why there are none."""
     try:
         return make_objects(original, content), None
-    except UnusableOriginal:
-        return [], "no-study"
+    except UnusableOriginal as error:
+        return [], error.failure
     except MemoryError:
         return [], "too-much-memory"
     except Exception:  # whatever a library raises may quote the original: only the code leaves this process

@@ -29,6 +29,10 @@ _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "
 NOT_INSTALLED = "DICOM results need packages that are not installed: pip install -r requirements-dicom.txt"
 _FAILURES = {
     "no-study": "The DICOM file has no study, series or instance number, so that its result belongs nowhere.",
+    "invalid-number": "The study, series or image number of the DICOM file is not valid: it must be numbers with "
+    "dots between them, none with a leading zero.",
+    "undecodable": "The patient's name or numbers in the DICOM file cannot be read in the character set that it "
+    "declares. Correct its header.",
     "damaged": "The header of the DICOM file cannot be used for a result. Export the X-ray again.",
     "too-much-memory": "The DICOM file's header takes more memory than a result may need.",
     "writer-died": "The process that writes DICOM results ended and was restarted. Try again.",

@@ -21,7 +21,10 @@ from cxr.inference.sources import FilmSource
 
 FIRST_WAIT_S, LONGEST_WAIT_S, IDLE_S = 2.0, 300.0, 1.0
 UNREADABLE, NOT_SENT, STORAGE, UNEXPECTED = "unreadable", "not-sent", "storage", "unexpected"
-FINAL = ("exchange.no-study", "exchange.damaged", "exchange.too-much-memory")  # the same file ends so again
+FINAL = (  # the same file ends so again
+    *("exchange.no-study", "exchange.invalid-number", "exchange.undecodable"),
+    *("exchange.damaged", "exchange.too-much-memory"),
+)
 Read = Callable[[str, bytes], ResultContent | None]  # None: the file is no image that can be read
 Write = Callable[[bytes, ResultContent], list[DicomObject]]
 log = logging.getLogger("cxr.listen")

@@ -221,6 +221,49 @@ def test_an_invalid_value_of_the_original_is_left_out_and_a_long_number_kept(wri
     assert made.AccessionNumber == "LONGER-THAN-SIXTEEN-1"
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("PatientBirthDate", "00000000"),
+        ("PatientBirthDate", "19700231"),
+        ("StudyDate", "00000000"),
+        ("StudyTime", "240000"),
+        ("StudyTime", "99"),
+    ],
+)
+def test_a_date_or_time_that_is_none_is_left_out(writer: ResultWriter, keyword: str, value: str) -> None:
+    objects = writer.write(original(3, **{keyword: value}), content_of())
+    assert len(objects) == 5
+    assert {parsed(item)[keyword].value for item in objects} == {""}
+
+
+def test_several_names_in_one_place_are_copied_as_they_are(writer: ResultWriter) -> None:
+    objects = writer.write(original(3, PatientName="Doe^Jane\\Roe^Ann"), content_of())
+    assert len(objects) == 5
+    assert all(b"Doe^Jane\\Roe^Ann" in item.data for item in objects)
+
+
+@pytest.mark.parametrize("keyword", ["PatientName", "PatientID"])
+def test_a_patient_that_cannot_be_read_gets_no_result_under_another_name(writer: ResultWriter, keyword: str) -> None:
+    data = original(3, **{keyword: "CANARY-MUELLER"}).replace(b"CANARY-MUELLER", b"CANARY-M\xfcLLERS")
+    with pytest.raises(ExchangeError) as refused:
+        writer.write(data, content_of())
+    assert refused.value.code == "exchange.undecodable"
+    replaced = original(3, **{keyword: "M\ufffdller"})  # by another system before: that is what the file says
+    assert str(parsed(writer.write(replaced, content_of())[0])[keyword].value) == "M\ufffdller"
+
+
+def test_a_description_that_cannot_be_read_is_left_out(writer: ResultWriter) -> None:
+    data = original(3, StudyDescription="CANARY-LUNGE").replace(b"CANARY-LUNGE", b"CANARY-L\xfcNGE")
+    assert "StudyDescription" not in parsed(writer.write(data, content_of())[0])
+
+
+def test_a_number_that_is_not_valid_is_told_from_one_that_is_missing(writer: ResultWriter) -> None:
+    with pytest.raises(ExchangeError) as refused:
+        writer.write(original(4, StudyInstanceUID="1.2.840.00012.5"), content_of())
+    assert refused.value.code == "exchange.invalid-number"
+
+
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
 def test_an_original_without_its_numbers_gets_no_result(writer: ResultWriter, keyword: str) -> None:
     with pytest.raises(ExchangeError) as refused:
