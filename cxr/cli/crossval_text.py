@@ -49,5 +49,8 @@ def _print_sources(result: CrossvalResult) -> None:
             f"  {row.source:24}{row.normal:>8,}{row.finding:>9,}  {row.specificity.text():24}"
             f"{row.sensitivity.text():24}{decimal(row.auc)}"
         )
+    for row in result.sources:
+        if row.same_patients:
+            typer.echo(f"  {row.source:24}{row.same_patients_sentence}")
     for source, reason in result.impossible.items():
         typer.echo(f"  {source:24}not left out: {reason}")

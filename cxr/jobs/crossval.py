@@ -36,8 +36,8 @@ from cxr.jobs.parameters import CrossvalParameters
 from cxr.jobs.part_journal import CarryOutPart, carry_out_parts
 from cxr.jobs.run import COPIES, Run
 from cxr.jobs.run_journal import RunJournal
-from cxr.jobs.training_plan import plan
-from cxr.learning.film_selection import label_space, select
+from cxr.jobs.training_plan import composition, plan
+from cxr.learning.film_selection import ExclusionReason, label_space, select
 from cxr.learning.journal import Phase
 from cxr.registry.recipe import Recipe
 
@@ -83,10 +83,11 @@ def run(job: Job, journal: RunJournal, carry_out: CarryOutPart | None = None) ->
     journal.phase(Phase.EVALUATING)
     named = dict(zip(trainings, runs, strict=True))
     if asked.leave_out == SOURCE:
-        cases = {source: cases_of_run(part, labels) for source, part in named.items()}
-        result = CrossvalResult(
-            sources=tuple(left_out_source(source, films) for source, films in cases.items()), impossible=impossible
-        )
+        sources = [
+            left_out_source(source, cases_of_run(part, labels), _same_patients(recipe, films, source))
+            for source, part in named.items()
+        ]
+        result = CrossvalResult(sources=tuple(sources), impossible=impossible)
     else:
         result = result_of_folds([evaluate_run(part, labels) for part in runs])
     scores = pd.concat([held_out_scores(part, name) for name, part in named.items()], ignore_index=True)
@@ -103,7 +104,7 @@ def sources_of(recipe: Recipe, dataset: Dataset) -> list[str]:
 def _trainings_without_sources(
     recipe: Recipe, paths: Sequence[str], dataset: Dataset
 ) -> tuple[dict[str, Job], dict[str, str]]:
-    """A training without each source; and why a source cannot be left out: it holds all films of a class."""
+    """A training without each source; and why a source cannot be left out: a class has no films without it."""
     trainings, impossible = {}, {}
     for source in sources_of(recipe, dataset):
         try:
@@ -111,8 +112,14 @@ def _trainings_without_sources(
         except DatasetError as error:
             impossible[source] = str(error)
     if not trainings:
-        raise DatasetError("No source can be left out: each has all films of a class.", code="no-source")
+        raise DatasetError("No source can be left out: without its patients, a class has no X-rays.", code="no-source")
     return trainings, impossible
+
+
+def _same_patients(recipe: Recipe, dataset: Dataset, source: str) -> int:
+    """The films of other sources that a training without this one leaves out, since it has their patients."""
+    excluded = composition(recipe, dataset, source).excluded
+    return sum(films.count for films in excluded if films.reason is ExclusionReason.PATIENT)
 
 
 def _trained(trainings: Sequence[Job], journal: RunJournal, carry_out: CarryOutPart | None) -> list[Run]:

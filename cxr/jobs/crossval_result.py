@@ -15,6 +15,7 @@ from pydantic import ConfigDict
 from cxr.core.atomic_files import write_atomically
 from cxr.core.csv_files import frame_csv
 from cxr.core.errors import RunError
+from cxr.core.number_format import counted
 from cxr.core.ranking import roc_auc
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import LabeledCases, labeled_cases
@@ -41,6 +42,13 @@ class LeftOutSource:
     specificity: StoredInterval
     sensitivity: StoredInterval
     auc: float | None  # of its own films with a finding against its own normal ones; None where one of them is missing
+    same_patients: int = 0  # films of other sources that were not trained with, since this one has their patients
+
+    @property
+    def same_patients_sentence(self) -> str:
+        """What was not trained with, in a sentence for a person."""
+        films = counted(self.same_patients, "X-ray")
+        return f"{films} of other sources not trained with: of the same patients, or copies."
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -96,8 +104,8 @@ def out_of_fold_scores(run: Run) -> pd.DataFrame:
     return read_scores(run.result_folder / SCORES)
 
 
-def left_out_source(source: str, cases: LabeledCases) -> LeftOutSource:
-    """The figures of a source whose films these are."""
+def left_out_source(source: str, cases: LabeledCases, same_patients: int = 0) -> LeftOutSource:
+    """The figures of a source whose films these are; so many films of its patients are in other sources."""
     score, reference = cases.binary_scores, cases.binary_reference
     positive = cases.predicted != cases.labels.negative
     normal, finding = reference == 0, reference == 1
@@ -110,6 +118,7 @@ def left_out_source(source: str, cases: LabeledCases) -> LeftOutSource:
         specificity=proportion_interval(~positive[normal], cases.patient[normal]),
         sensitivity=proportion_interval(positive[finding], cases.patient[finding]),
         auc=auc if isfinite(auc) else None,
+        same_patients=same_patients,
     )
 
 

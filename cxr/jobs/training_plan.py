@@ -18,6 +18,7 @@ from cxr.learning.backbone_costs import check_trainable_layers
 from cxr.learning.film_selection import (
     AppliedGroup,
     ExcludedFilms,
+    ExclusionReason,
     applied_groups,
     left_out,
     select,
@@ -62,13 +63,15 @@ class Composition:
 
 def composition(recipe: Recipe, dataset: Dataset, part: Part | None = None) -> Composition:
     """The composition of a training on this dataset, or of one part of a cross-validation."""
+    otherwise = ExclusionReason.DRAW
     if part is None:
         films, labels = select(recipe, dataset)
     elif isinstance(part, str):
         films, labels = select_without(recipe, dataset, part)
+        otherwise = ExclusionReason.PATIENT
     else:
         films, labels = select_fold(recipe, dataset, *part)
-    excluded = left_out(recipe, labels, dataset, films)
+    excluded = left_out(recipe, labels, dataset, films, otherwise)
     return Composition(films, labels, tuple(excluded), tuple(applied_groups(labels, films)))
 
 

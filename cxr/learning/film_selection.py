@@ -42,7 +42,7 @@ def select_fold(recipe: Recipe, dataset: Dataset, fold: int, count: int) -> tupl
 
 
 def select_without(recipe: Recipe, dataset: Dataset, source: str) -> tuple[Dataset, LabelSpace]:
-    """The films with all of one source as test, and none of it otherwise, and their classes.
+    """The films with all of one source as test, and no film of its patients otherwise, and their classes.
 
     The manifest's own test films of other sources are left for a final evaluation.
     """
@@ -51,7 +51,13 @@ def select_without(recipe: Recipe, dataset: Dataset, source: str) -> tuple[Datas
     held_out = dataset.table["source"].to_numpy() == source
     if not held_out.any():
         raise DatasetError(f"No X-ray of the source '{source}' takes part.", code="no-source")
-    used = held_out | (dataset.table["split"] != "test").to_numpy()
+    known = dataset.patients.isin(dataset.patients[held_out]).to_numpy()
+    used = held_out | ~known & (dataset.table["split"] != "test").to_numpy()
+    if held_out[used].all():
+        raise DatasetError(
+            f"Without the source '{source}' and the other X-rays of its patients, none is left to train with.",
+            code="nothing-to-train-with",
+        )
     dataset = dataset.where(used)
     dataset = dataset.with_column("split", np.where(held_out[used], "test", "train"))
     dataset = assign_roles(dataset, recipe.data.validation, 0, recipe.training.seed)
@@ -65,6 +71,7 @@ class ExclusionReason(StrEnum):
     VIEW = "view"
     LABEL = "label"
     TEST_SET = "test-set"
+    PATIENT = "patient"
     DRAW = "draw"
 
 
@@ -84,6 +91,8 @@ class ExcludedFilms:
             return f"{films} excluded: the recipe excludes the view {self.value}."
         if self.reason is ExclusionReason.TEST_SET:
             return f"{films} excluded: they belong to the manifest's test set, which is left for a final evaluation."
+        if self.reason is ExclusionReason.PATIENT:
+            return f"{films} excluded: the source that is left out has X-rays of the same patients, or copies of them."
         if self.reason is ExclusionReason.DRAW:
             return f"{films} excluded: the recipe samples the others."
         label = f'with the label "{display_name(self.value)}"' if self.value else "without a label"
@@ -103,15 +112,21 @@ def excluded_films(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> list
     ]
 
 
-def left_out(recipe: Recipe, labels: LabelSpace, dataset: Dataset, selected: Dataset) -> list[ExcludedFilms]:
-    """All films that take no part in a training on the selected ones, by reason."""
+def left_out(
+    recipe: Recipe,
+    labels: LabelSpace,
+    dataset: Dataset,
+    selected: Dataset,
+    otherwise: ExclusionReason = ExclusionReason.DRAW,
+) -> list[ExcludedFilms]:
+    """All films that take no part in a training on the selected ones, by reason; `otherwise` is the last."""
     films = _participating(recipe, labels, dataset)
     chosen = set(zip(selected.table["root"], selected.table["path"], strict=True))
     missing = np.array(
         [film not in chosen for film in zip(films.table["root"], films.table["path"], strict=True)], bool
     )
     in_test_set = missing & (films.table["split"] == "test").to_numpy()
-    counts = {ExclusionReason.TEST_SET: in_test_set.sum(), ExclusionReason.DRAW: (missing & ~in_test_set).sum()}
+    counts = {ExclusionReason.TEST_SET: in_test_set.sum(), otherwise: (missing & ~in_test_set).sum()}
     rest = [ExcludedFilms(reason, "", int(count)) for reason, count in counts.items() if count]
     return [*excluded_films(recipe, labels, dataset), *rest]
 

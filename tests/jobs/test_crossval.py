@@ -161,13 +161,28 @@ def test_each_source_is_read_by_a_model_that_has_not_seen_it(home, two_hospitals
     assert first.auc == pytest.approx(roc_auc_score(ill, 1 - test["p_normal"]))
 
 
+def test_a_source_is_left_out_with_the_other_films_of_its_patients(home, two_hospitals):
+    table = pd.read_csv(two_hospitals / "manifest.csv", dtype=str, keep_default_na=False)
+    even, odd = (np.flatnonzero(table["source"] == name)[:8] for name in ("even", "odd"))
+    table.loc[even, "patient_id"] = [f"both{n}" for n in range(8)]
+    table.loc[odd, "patient_id"] = [f"both{n}" for n in range(8)]
+    table.to_csv(two_hospitals / "manifest.csv", index=False)
+    run, result = crossval(tiny_recipe(training={"epochs": 1}), two_hospitals, by_source=True)
+    patients = {name: set(films["patient_id"]) for name, films in table.groupby("source")}
+    table = table[table["split"] != "test"]
+    for row, folder in zip(result.sources, sorted((run.folder / "folds").iterdir()), strict=True):
+        elsewhere = table[(table["source"] != row.source) & table["patient_id"].isin(patients[row.source])]
+        assert row.same_patients == len(elsewhere) >= 8
+        assert not set(elsewhere["path"]) & set(pd.read_csv(folder / FILMS)["path"])
+
+
 def test_sources_that_hold_all_films_of_a_class_are_refused(home, phantoms):
     with raises_code("dataset.no-source"):
         crossval_job(tiny_recipe(), [str(phantoms)], by_source=True)
 
 
 def test_the_result_by_source_is_printed_and_read_back(home, phantoms, capsys):
-    row = LeftOutSource("even", 20, 30, Interval(0.9, 0.7, 0.97), Interval(0.5, math.nan, math.nan), None)
+    row = LeftOutSource("even", 20, 30, Interval(0.9, 0.7, 0.97), Interval(0.5, math.nan, math.nan), None, 7)
     run = run_store.create(crossval_job(tiny_recipe(), [str(phantoms)]), "crossval-tiny")
     result = CrossvalResult(sources=(row,), impossible={"odd": "all films of a class"})
     store_result(run, result, pd.DataFrame({"path": ["a.png"]}))
@@ -175,6 +190,7 @@ def test_the_result_by_source_is_printed_and_read_back(home, phantoms, capsys):
     out = capsys.readouterr().out
     assert "0.900 (0.700–0.970)" in out
     assert "all films of a class" in out
+    assert "7 X-rays" in out
     print_result(run, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told["sources"][0]["specificity"] == {"value": 0.9, "low": 0.7, "high": 0.97}

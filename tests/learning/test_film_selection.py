@@ -6,6 +6,7 @@ from cxr.core.errors import DatasetError
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.film_table import COLUMNS
 from cxr.datasets.labels import LabelSpace
+from cxr.jobs.training_plan import composition
 from cxr.learning.film_selection import (
     AppliedGroup,
     ExcludedFilms,
@@ -18,6 +19,7 @@ from cxr.learning.film_selection import (
     left_out,
     select,
     select_fold,
+    select_without,
 )
 from cxr.registry.recipe import Recipe
 from tests.support.training import tiny_recipe
@@ -225,6 +227,36 @@ def test_a_patient_is_in_one_fold(films):
     dealt, _ = select_fold(recipe(), films, 0, 3)
     roles_of = dealt.table.groupby("patient_id")["role"].nunique()
     assert roles_of.max() == 1
+
+
+# A source left out
+
+
+@pytest.fixture
+def of_two_sources(films):
+    """40 patients with a film in each of the sources, and 40 with one film in A."""
+    patients = [f"p{n}" for n in [*range(80), *range(20, 60)]]
+    return films.with_column("source", ["A"] * 80 + ["B"] * 40).with_column("patient_id", patients)
+
+
+def test_no_patient_of_the_source_that_is_left_out_is_trained_on(of_two_sources):
+    chosen, _ = select_without(recipe(classes=["normal", "pneumonia"]), of_two_sources, "B")
+    tested = chosen.table["role"] == "test"
+    assert set(chosen.table["source"][tested]) == {"B"}
+    assert not set(chosen.patients[tested]) & set(chosen.patients[~tested])
+    assert (tested.sum(), (~tested).sum()) == (40, 40)
+
+
+def test_films_of_the_patients_of_a_source_that_is_left_out_are_counted(of_two_sources):
+    excluded = composition(recipe(classes=["normal", "pneumonia"]), of_two_sources, "B").excluded
+    assert list(excluded) == [ExcludedFilms(ExclusionReason.PATIENT, "", 40)]
+
+
+def test_a_source_that_has_all_patients_cannot_be_left_out(of_two_sources):
+    films = of_two_sources.with_column("patient_id", "one")
+    with pytest.raises(DatasetError) as error:
+        select_without(recipe(), films, "B")
+    assert error.value.code == "dataset.nothing-to-train-with"
 
 
 # The films to evaluate a model on

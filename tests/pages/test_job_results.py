@@ -35,7 +35,7 @@ from cxr.ui.train.cross_validation import CROSS_VALIDATE, ONE_SOURCE, SOURCES, T
 from tests.support.broken_jobs import CURVE_FILMS
 
 PAGES = Path(__file__).parents[2] / "pages"
-ROW = LeftOutSource("ward", 20, 30, Interval(0.9, 0.7, 0.97), Interval(0.5, 0.3, 0.7), None)
+ROW = LeftOutSource("ward", 20, 30, Interval(0.9, 0.7, 0.97), Interval(0.5, 0.3, 0.7), None, 7)
 
 
 def page(name: str) -> AppTest:
@@ -87,6 +87,7 @@ def test_a_cross_validation_is_started_on_train_and_its_table_is_there_when_it_i
     run(app)
     for shown in (app, details(started)):
         assert shown.table[-1].value["Specificity"].tolist() == ["0.900 (0.700–0.970)"]
+        assert any(one.value.startswith("ward: 7 X-rays") for one in shown.caption)
     app.segmented_control(key="train_crossval_how").set_value(SOURCES)
     run(app)  # each source of the synthetic X-rays has all of a class, or there is one source alone
     assert app.button(key="train_crossval_start").disabled is (ONE_SOURCE in [one.value for one in app.caption])

@@ -32,6 +32,9 @@ def show_crossval(run: Run) -> None:
     table = sources_table(result.sources) if result.sources else folds_table(result)
     st.table(plain_table(table), border="horizontal", hide_index=True, width="content", alt="Cross-validation")
     st.caption(SOURCES_NOTE if result.sources else FOLDS_NOTE)
+    for row in result.sources:
+        if row.same_patients:
+            st.caption(plain(f"{row.source}: {row.same_patients_sentence}"))
     for source, reason in result.impossible.items():
         st.caption(plain(f"{source} was not left out: {reason}"))
     with st.container(horizontal=True):
