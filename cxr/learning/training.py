@@ -183,6 +183,8 @@ def _inputs(recipe: Recipe, network: Network, films: ReadFilms, device: Device, 
         return TrainingInputs(whole, table, table, views if fresh_views else None)
     count = _counter(journal, Phase.COMPUTING_FEATURES)
     frozen, elsewhere = network.frozen_part, device.elsewhere
+    if recipe.training.half:  # before its features are computed: they are those of the weights that are stored
+        round_to_half(frozen.weights, recipe.training.half_bits)
     if settings.active:
         rows = feature_table(frozen, recipe, films.indices("train"), pixels, recipe.training.views, count, elsewhere)
         plain = feature_table(frozen, recipe, films.held_out, pixels, 0, count, elsewhere)

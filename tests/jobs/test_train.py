@@ -122,6 +122,17 @@ def test_half_precision_weights_are_those_evaluated_and_make_half_the_file(home,
     assert 0 < np.abs(p - before).max() < 0.002
 
 
+@pytest.mark.parametrize("part", ["head", "block3"])
+def test_the_frozen_part_that_is_evaluated_is_rounded_as_it_is_stored(home, phantoms, monkeypatch, part):
+    monkeypatch.setattr("cxr.registry.weights_file.LARGE", 64)
+    recipe = tiny_recipe(training={"epochs": 1, "half": True, "half_bits": 3}, trunk={"train": part})
+    carry_out(recipe, [phantoms], "tiny", WITHOUT_INPUT_CHECK)
+    scores = stored()
+    read = load_classifier("tiny", "float32").read_many(Film.read(phantoms / path) for path in scores["path"])
+    p = probabilities_of(scores, registry.get_card("tiny").classes)
+    np.testing.assert_allclose([prediction.probabilities for prediction in read], p, atol=2e-5)
+
+
 def test_a_recipe_may_set_a_target_sensitivity_and_a_stricter_band(home, phantoms):
     asked = {"rule": "sensitivity", "sensitivity": 0.8, "sure": 0.75}
     carry_out(
