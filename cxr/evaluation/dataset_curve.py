@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.label_review.ranking import reviewed_classes
 from cxr.evaluation.learning_curve import FEWEST_PATIENTS, LearningCurve, learning_curve
@@ -44,7 +45,7 @@ def dataset_curve(
     features: str, dataset: Dataset, progress: Callable[..., None], steps: FinishedSteps = NOTHING_FINISHED
 ) -> DatasetCurve:
     """The learning curve of heads on these features of the dataset's X-rays; what `steps` has is not done again."""
-    computed = image_features(features, dataset, progress)
+    computed = image_features(features, with_known_copies(dataset), progress)
     steps.check_unchanged("features", computed.digest)
     classes = reviewed_classes(computed.films, FEWEST_PATIENTS)
     known = computed.films.labels.isin(classes).to_numpy(bool)

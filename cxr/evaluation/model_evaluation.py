@@ -19,6 +19,7 @@ from cxr.core.errors import DatasetError, FilmError, RegistryError
 from cxr.core.remote_files import AnyPath
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
+from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.archive_scores import card_of_readings, scores_by_film
 from cxr.evaluation.cases import LabeledCases, labeled_cases
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
@@ -205,7 +206,7 @@ def _audit(
     from cxr.evaluation.shortcuts.verdict import conclude
 
     name, recipe = card.name, registry.get_recipe(card.name)
-    dataset = open_datasets(paths)
+    dataset = with_known_copies(open_datasets(paths))
     check_same_films(steps, dataset, card)
     labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, film_ids(dataset, progress, steps))
     films = evaluation_films(recipe, labels, dataset, "all", roles)

@@ -15,6 +15,7 @@ from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError, RegistryError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.datasets.labels import LabelSpace
+from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.calibration import apply_temperature
 from cxr.evaluation.card_results import model_results
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
@@ -85,7 +86,7 @@ def fit_model(
     model = load_verified(name)
     if new is not None and steps is NOTHING_FINISHED:
         registry.check_name_free(new)
-    labels, everything = LabelSpace(model.card.classes, model.card.groups), open_datasets(paths)
+    labels, everything = LabelSpace(model.card.classes, model.card.groups), with_known_copies(open_datasets(paths))
     check_same_films(steps, everything, model.card)
     dataset = _new_films(model, labels, everything, progress, steps)
     features, dataset, unreadable = read_features(lambda: build_classifier(model), dataset, progress, steps)

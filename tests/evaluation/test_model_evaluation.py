@@ -3,13 +3,17 @@
 import csv
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cxr.core.errors import DatasetError, RegistryError
 from cxr.datasets.dataset import Dataset
-from cxr.evaluation.model_evaluation import CHECKING_TRAINING_FILMS, evaluate_model
+from cxr.datasets.quality.copies import store_copies
+from cxr.evaluation.dataset_curve import dataset_curve
+from cxr.evaluation.model_evaluation import CHECKING_TRAINING_FILMS, audit_model, evaluate_model
 from cxr.evaluation.scores import read_scores
+from cxr.evaluation.shortcuts.audited_films import AuditSettings
 from cxr.films.film import film_id
 from cxr.learning.film_selection import select
 from cxr.registry import registry
@@ -60,6 +64,29 @@ def test_an_evaluation_reports_its_progress(trained, phantoms):
 def test_films_of_an_evaluation_are_known_by_their_bytes(trained, phantoms):
     scores = evaluate_model("first", [str(phantoms)], None, silent).scores
     assert scores["film"].tolist() == [film_id((phantoms / path).read_bytes()) for path in scores["path"]]
+
+
+def with_two_copies_known(folder):
+    """The films, of which the first two patients' are known as copies."""
+    films = Dataset.open(folder)
+    first = films.table.drop_duplicates("patient_id").index
+    store_copies(films, [[int(first[0]), int(first[1])]])
+    return films
+
+
+def test_known_copies_are_one_patient_of_an_audit_for_shortcuts(trained, phantoms):
+    films = with_two_copies_known(phantoms)
+    audit = audit_model("first", [str(phantoms)], silent, settings=AuditSettings(heatmap_films=1, resamples=50))
+    assert audit.measurements.patients == films.patients.nunique() - 1
+
+
+def test_known_copies_are_one_patient_of_a_learning_curve(trained, phantoms):
+    films = Dataset.open(phantoms)
+    films = films.with_column("label", np.where(np.arange(len(films)) % 2, "viral", "normal"))
+    store_copies(films, [list(range(1, len(films), 2))])
+    with pytest.raises(DatasetError) as refused:
+        dataset_curve("first", films, silent)
+    assert refused.value.code == "dataset.too-few-labels"
 
 
 def test_a_split_is_followed_literally(trained, phantoms):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cxr.datasets.dataset import open_datasets
+from cxr.datasets.quality.copies import store_copies
 from cxr.evaluation.calibration import apply_temperature
 from cxr.evaluation.fitting.operating_target import OperatingTarget, TargetKind
 from cxr.evaluation.scores import probabilities_of, read_films, read_scores
@@ -97,6 +98,15 @@ def test_scores_that_the_fit_has_made_wrong_are_gone_and_their_films_stay_known(
         classes = registry.get_card("tiny").classes
         expected = apply_temperature(probabilities_of(old, classes), report.record.temperature)
         np.testing.assert_allclose(probabilities_of(kept, classes), expected, atol=2e-6)
+
+
+def test_known_copies_are_one_patient_of_a_fit(stored, phantoms):
+    stored("tiny")
+    films = open_datasets([str(phantoms)])
+    normal = films.table[films.labels == "normal"].drop_duplicates("patient_id").index
+    store_copies(films, [[int(normal[0]), int(normal[1])], [int(normal[2]), int(normal[3])]])
+    report = fit_model("tiny", None, [str(phantoms)], SPECIFIC, silent)
+    assert report.record.patients["normal"] == len(normal) - 2
 
 
 def test_films_of_the_training_are_left_out(fitted, phantoms):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.shortcuts.probes import FOLDS, ProbeTarget, probe_probabilities
 from cxr.learning.image_features import ImageFeatures
@@ -42,6 +43,17 @@ class ReferenceFilms:
         chosen = (labels.isin(classes) & ~reference.films.table["film"].isin(reviewed)).to_numpy(bool)
         index = np.array([classes.index(label) for label in labels[chosen]], np.int64)
         return cls(reference.last_block[chosen].astype(float), index)
+
+
+def without_known_copies(reference: Dataset, reviewed: Dataset) -> Dataset:
+    """The reference X-rays that are not reviewed themselves, nor known as copies of those that are."""
+    own = set(zip(reviewed.table["root"], reviewed.table["path"], strict=True))
+    places = zip(reference.table["root"], reference.table["path"], strict=True)
+    others = reference.where(np.array([place not in own for place in places], bool))
+    if not len(others):
+        return others
+    patients = with_known_copies(Dataset.join([reviewed, others])).patients
+    return others.where(~patients.iloc[len(reviewed) :].isin(patients.iloc[: len(reviewed)]))
 
 
 def drawn_reference(dataset: Dataset, own_counts: dict[str, int], seed: int = 0) -> Dataset:

@@ -23,6 +23,7 @@ from cxr.evaluation.label_review.out_of_fold import (
     ReferenceFilms,
     drawn_reference,
     out_of_fold,
+    without_known_copies,
 )
 from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.shortcuts.probes import ProbeTarget
@@ -112,7 +113,8 @@ def rank_dataset(
     not done again.
     """
     authorize(Action.AUDIT_DATASET)
-    dataset = with_known_copies(open_datasets(paths))
+    reviewed = open_datasets(paths)
+    dataset = with_known_copies(reviewed)
     classes = reviewed_classes(dataset)
     features = image_features(backbone, dataset, progress)
     ids = features.films.table["film"].tolist()
@@ -120,7 +122,7 @@ def rank_dataset(
     films = None
     if reference:
         counts = {name: int((dataset.labels == name).sum()) for name in classes}
-        drawn = drawn_reference(open_datasets(reference), counts, seed)
+        drawn = drawn_reference(without_known_copies(open_datasets(reference), reviewed), counts, seed)
         if not len(drawn):
             raise DatasetError("The reference X-rays have none of the labels that are reviewed.", code="no-reference")
         films = ReferenceFilms.from_features(image_features(backbone, drawn, progress), classes, set(ids))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from math import isnan
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 from cxr.core.ranking import roc_auc
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.manifest import write_manifest
+from cxr.datasets.quality.copies import store_copies
 from cxr.datasets.revisions.edits import EditKind
 from cxr.datasets.revisions.history import revisions
-from cxr.evaluation.label_review.out_of_fold import ReferenceFilms, drawn_reference
+from cxr.evaluation.label_review.out_of_fold import ReferenceFilms, drawn_reference, without_known_copies
 from cxr.evaluation.label_review.outcome import cohens_kappa, review_outcome, revise_by_review
 from cxr.evaluation.label_review.ranking import LabelRanking, rank_labels
 from cxr.evaluation.label_review.review import (
@@ -138,6 +140,17 @@ def test_reference_x_rays_are_drawn_by_class_and_never_those_that_are_reviewed(d
     films = taken.with_column("film", [str(i) for i in range(6)])
     features = ImageFeatures("imagenet", np.ones((6, 3), np.float32), films, {}, 2)
     assert len(ReferenceFilms.from_features(features, ("normal", "viral"), {"0", "1"}).class_index) == 4
+
+
+def test_known_copies_of_reviewed_x_rays_are_no_reference(drawn: Path, home: Path, tmp_path: Path) -> None:
+    reviewed, reference = Dataset.open(drawn), Dataset.open(shutil.copytree(drawn, tmp_path / "resized"))
+    reference = reference.with_column("patient_id", [f"r{row}" for row in range(len(reference))])
+    count = len(reviewed)
+    assert len(without_known_copies(reference, reviewed)) == count
+    store_copies(Dataset.join([reviewed, reference]), [[0, count + 5], [1, count + 6]])
+    left = without_known_copies(reference, reviewed)
+    assert left.table["path"].tolist() == reference.table["path"].drop([5, 6]).tolist()
+    assert not len(without_known_copies(reviewed, reviewed))
 
 
 def review_of(ranking: LabelRanking, data: Path) -> LabelReview:
