@@ -7,9 +7,11 @@ resumed goes on as one that was never interrupted.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 MISSING = "Studies need Optuna. Install it: pip install -r requirements-studies.txt"
-ATTEMPTS = 50  # to find values that were not tried yet
+ATTEMPTS = 50  # of the sampler, to find values that were not tried yet
+MOST_PLACES = 2**53  # of a space, among which is drawn
 LEAST_COMPLETE = 4  # trials, before one may be pruned
 LEAST_EPOCHS = 2  # of a trial, before it may be pruned; a quarter of them in longer ones
+
+_Identity = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -61,18 +66,28 @@ class Search:
 
     def propose(self, number: int, trials: Sequence[Trial]) -> dict[str, str | float] | None:
         """The values of the trial of this number; None where all that the space has were tried."""
-        if len({_identity(trial.values) for trial in trials}) >= self.space.size:
+        tried = {_identity(trial.values) for trial in trials}
+        if len(tried) >= self.space.size:
             return None
         from optuna.samplers import TPESampler
 
-        tried = {_identity(trial.values) for trial in trials}
         for attempt in range(ATTEMPTS):
             seed = int(np.random.default_rng([self.seed, number, attempt]).integers(2**31))
             study = self.study(trials, TPESampler(seed=seed, n_startup_trials=self.random_trials))
             values: dict[str, str | float] = dict(study.ask(self.distributions()).params)
             if _identity(values) not in tried:
                 return values
-        return None
+        return self._untried(number, tried)
+
+    def _untried(self, number: int, tried: Collection[_Identity]) -> dict[str, str | float] | None:
+        """Values drawn at random among those of a finite space that were not tried yet."""
+        if not isfinite(self.space.size):
+            return None
+        size = int(min(self.space.size, MOST_PLACES))
+        seed = int(np.random.default_rng([self.seed, number, ATTEMPTS]).integers(2**31))
+        places = Random(seed).sample(range(size), min(size, len(tried) + 1))  # one more than were tried
+        drawn = (self.space.values_at(place) for place in places)
+        return next((values for values in drawn if _identity(values) not in tried), None)
 
     def pruner(self, trials: Sequence[Trial], epochs: int) -> Callable[[Trial], bool]:
         """What says of a trial of so many epochs whether it is to end now: its best so far is below the median there.
@@ -154,7 +169,7 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(dimension.low, dimension.high, log, dimension.step or None)
 
 
-def _identity(values: Mapping[str, str | float]) -> tuple[tuple[str, str], ...]:
+def _identity(values: Mapping[str, str | float]) -> _Identity:
     """The values in a form that can be compared; numbers that differ by rounding alone are equal."""
     return tuple((key, value if isinstance(value, str) else f"{value:.10g}") for key, value in sorted(values.items()))
 

@@ -80,6 +80,13 @@ class Dimension:
         on_step = not self.step or abs((value - self.low) / self.step % 1 - 0.5) > 0.5 - 1e-6
         return isinstance(value, int | float) and self.low <= value <= self.high and on_step
 
+    def value_at(self, place: int) -> str | float:
+        """The value at this place, from 0, as a trial has it: the text of a choice, or a number on a step."""
+        if self.choices:
+            return list(self.names)[place]
+        value = self.low + place * (self.step or 1)
+        return int(value) if self.item.kind == "whole" else value
+
 
 @dataclass(frozen=True)
 class Space:
@@ -99,6 +106,14 @@ class Space:
         for dimension in self.dimensions:
             size *= _values_in(dimension)
         return size
+
+    def values_at(self, place: int) -> dict[str, str | float]:
+        """The values of the trial at this place, from 0, among all that a space of finite size has."""
+        values: dict[str, str | float] = {}
+        for dimension in self.dimensions:
+            place, own = divmod(place, int(_values_in(dimension)))
+            values[dimension.key] = dimension.value_at(own)
+        return values
 
     @classmethod
     def from_toml(cls, text: str) -> Space:

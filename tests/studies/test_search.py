@@ -77,6 +77,26 @@ def test_no_trial_is_proposed_twice_and_a_small_space_ends() -> None:
     assert sorted(round(float(one.values["head.dropout"]), 6) for one in trials) == [0.0, 0.1, 0.2, 0.3]
 
 
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        ("optimiser.rate = { choices = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5] }", 5),
+        ("head.dropout = { choices = [0.0, 0.2, 0.4] }\ntraining.batch = { choices = [16, 32, 64] }", 9),
+        ("head.dropout = { low = 0.0, high = 0.5, step = 0.1 }\ntraining.batch = { low = 16, high = 18 }", 18),
+    ],
+)
+def test_a_study_ends_when_all_that_a_small_space_has_was_tried_and_no_earlier(space: str, size: int) -> None:
+    small = Search(Space.from_toml(space), "val_auc", 2, 20)
+    dimensions = small.space.dimensions
+    trials: list[Trial] = []
+    while (values := small.propose(len(trials) + 1, trials)) is not None:
+        found = decoded(small.space, values)
+        assert all(dimension.contains(found[dimension.key]) for dimension in dimensions)
+        trials.append(trial(len(trials) + 1, 0.9 if len(trials) % 3 == 0 else 0.6, values=values))
+    assert len(trials) == small.space.size == size
+    assert small.propose(size, trials[:-1]) == dict(trials[-1].values)  # as an interrupted study goes on
+
+
 def test_every_proposal_is_a_recipe() -> None:
     base = Recipe.read("vgg16-default")
     for one in searched(6):
