@@ -139,8 +139,8 @@ def save_trial(study: Run, number: int, name: str) -> Run:
 
 
 def models_of(study: Run) -> dict[int, Card]:
-    """The models that are stored of a study's trials, by the number of the trial."""
-    cards = [card for card in registry.cards() if card.study is not None and card.study.run == study.id]
+    """The models that are stored of a study's trials, by the number of the trial; of two of one trial, the newer."""
+    cards = [card for card in reversed(registry.cards()) if card.study is not None and card.study.run == study.id]
     return {card.study.trial: card for card in cards if card.study is not None}
 
 

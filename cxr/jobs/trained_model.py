@@ -48,7 +48,8 @@ class TrainedModel:
 def store_model(trained: TrainedModel, base: str) -> str:
     """The name under which the model is stored in the registry: `base`, numbered where that is taken.
 
-    A run that was killed after it had stored this very model does not store it again.
+    A run that was killed after it had stored this very model does not store it again. A study that went on does, though
+    its best trial is the same: the model was chosen among more.
     """
     name = _stored_name(trained)
     if name is None:
@@ -61,8 +62,9 @@ def store_model(trained: TrainedModel, base: str) -> str:
 
 
 def _stored_name(trained: TrainedModel) -> str | None:
-    wanted = (trained.run.id, len(trained.result.history))
-    return next((card.name for card in registry.list_models().cards if (card.run, card.epochs) == wanted), None)
+    wanted = (trained.run.id, len(trained.result.history), trained.run.job.training.study)
+    cards = registry.list_models().cards
+    return next((card.name for card in cards if (card.run, card.epochs, card.study) == wanted), None)
 
 
 def _store(trained: TrainedModel, name: str) -> None:

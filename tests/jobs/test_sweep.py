@@ -179,6 +179,7 @@ def test_a_finished_study_goes_on_with_more_trials(study: Run, monkeypatch: pyte
     card, best = registry.get_card("best-of-four-2"), best_trial(trials, "val_auc")
     assert (card.study.trial, card.study.trials, card.study.rank) == (best.number, 6, 1)
     assert registry.get_card("best-of-four") == first
+    assert sweep.models_of(study)[best.number] == card
     if best.number == first.study.trial:
         assert card.results == first.results
 
