@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
 import pandas as pd
+from filelock import FileLock
 
 from cxr.core.access import Action
 from cxr.core.audit_trail import audited
@@ -19,6 +22,7 @@ from cxr.datasets.film_table import COPIES, PERSON, ROLES
 from cxr.datasets.labels import display_name
 from cxr.datasets.split import assign_roles
 
+RECORD_SUFFIX = "-revisions.json"
 SPLIT_NAMES = {"train": "Training", "val": "Validation", "test": "Test"}
 _ADDED_COLUMNS = ["dataset", "root", "role", "times_listed", PERSON, COPIES]  # columns that opening and splitting add
 
@@ -55,10 +59,43 @@ def manifest_path(entry: DatasetEntry, dataset: Dataset) -> Path | None:
     return root / MANIFEST if root.is_dir() else None
 
 
+@contextmanager
+def manifest_lock(path: Path) -> Iterator[None]:
+    """Inside the block, nobody else revises this manifest or saves a split in it."""
+    lock = FileLock(path.with_name(f".{path.stem}{RECORD_SUFFIX}.lock"))
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise DatasetError(
+            f"The folder of the dataset cannot be written: {error.strerror or error}. Copy the dataset first.",
+            code="not-written",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def save_split(path: Path, split: Dataset) -> Path | None:
+    """Write the manifest with this split; the new path of the one that was replaced, None where there was none.
+
+    DatasetError where the manifest was revised after the dataset was opened: the split would undo the revision.
+    """
+    with manifest_lock(path):
+        if path.exists() and _unsplit_csv(Dataset.open(path)) != _unsplit_csv(split):
+            raise DatasetError("The manifest was changed meanwhile. Load the page again.", code="changed")
+        return write_manifest(path, split)
+
+
+def _unsplit_csv(dataset: Dataset) -> bytes:
+    return manifest_csv(dataset.with_column("split", ""))
+
+
 def write_manifest(path: Path, dataset: Dataset, action: Action = Action.SPLIT_DATASET) -> Path | None:
     """The new path of the manifest that was replaced by this dataset's; None where there was none.
 
-    The new manifest is opened and compared before the old one is replaced.
+    The new manifest is opened and compared before the old one is replaced. Inside `manifest_lock`, where others may
+    write it too.
     """
     with audited(action):
         return _replace(path, dataset)

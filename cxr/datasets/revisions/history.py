@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cxr.core.access import Action, current_person
@@ -21,10 +20,9 @@ from cxr.core.atomic_files import write_atomically
 from cxr.core.errors import DatasetError
 from cxr.datasets.catalog import DatasetEntry
 from cxr.datasets.dataset import Dataset
-from cxr.datasets.manifest import manifest_path, write_manifest
+from cxr.datasets.manifest import RECORD_SUFFIX, manifest_lock, manifest_path, write_manifest
 from cxr.datasets.revisions.edits import Edit, edited
 
-RECORD_SUFFIX = "-revisions.json"
 MAX_WHY = 500  # letters
 
 
@@ -62,26 +60,26 @@ class RevisedDataset:
 
 def revise(path: str | Path, edits: Iterable[Edit], why: str = "") -> RevisedDataset:
     """Revise the dataset at this path: a new manifest with the edits, the old one kept, and a record of both."""
-    dataset = Dataset.open(path)
-    manifest = _manifest(path, dataset)
-    changed, made = edited(dataset, edits)
-    if not made:
-        raise DatasetError("These edits change nothing.", code="nothing-to-change")
-    stored = tuple(StoredEdit(**edit.as_dict()) for edit in made)
-    return _saved(manifest, changed, {"edits": stored, "why": why[:MAX_WHY]})
+    manifest = _manifest(path, Dataset.open(path))
+    with manifest_lock(manifest):
+        changed, made = edited(Dataset.open(path), edits)  # opened again: another revision may have ended meanwhile
+        if not made:
+            raise DatasetError("These edits change nothing.", code="nothing-to-change")
+        stored = tuple(StoredEdit(**edit.as_dict()) for edit in made)
+        return _saved(manifest, changed, {"edits": stored, "why": why[:MAX_WHY]})
 
 
 def restore(path: str | Path, number: int, why: str = "") -> RevisedDataset:
     """Bring back the manifest as it was before the revision of this number; that is a revision as well."""
-    dataset = Dataset.open(path)
-    manifest = _manifest(path, dataset)
-    revision = next((known for known in revisions(path) if known.number == number), None)
-    if revision is None or revision.previous is None:
-        raise DatasetError(f"There is no manifest from before a revision {number}.", code="no-revision")
-    before = manifest.with_name(Path(revision.previous).name)
-    if not before.is_file():
-        raise DatasetError(f"{before.name} is missing, so it cannot be restored.", code="no-revision")
-    return _saved(manifest, Dataset.open(before), {"restored": number, "why": why[:MAX_WHY]})
+    manifest = _manifest(path, Dataset.open(path))
+    with manifest_lock(manifest):
+        revision = next((known for known in _read(_record(manifest)) if known.number == number), None)
+        if revision is None or revision.previous is None:
+            raise DatasetError(f"There is no manifest from before a revision {number}.", code="no-revision")
+        before = manifest.with_name(Path(revision.previous).name)
+        if not before.is_file():
+            raise DatasetError(f"{before.name} is missing, so it cannot be restored.", code="no-revision")
+        return _saved(manifest, Dataset.open(before), {"restored": number, "why": why[:MAX_WHY]})
 
 
 def revisions(path: str | Path) -> list[Revision]:
@@ -90,20 +88,20 @@ def revisions(path: str | Path) -> list[Revision]:
 
 
 def _saved(manifest: Path, dataset: Dataset, facts: dict[str, Any]) -> RevisedDataset:
+    """The revision, written; the caller has the manifest's lock."""
     record = _record(manifest)
+    known = _read(record)  # first: a damaged record must not lose the manifest that it knows
+    previous = write_manifest(manifest, dataset, Action.REVISE_DATASET)
     try:
-        with FileLock(record.with_name(f".{record.name}.lock")):
-            known = _read(record)  # first: a damaged record must not lose the manifest that it knows
-            previous = write_manifest(manifest, dataset, Action.REVISE_DATASET)
-            revision = Revision(
-                number=known[-1].number + 1 if known else 1,
-                when=datetime.now(UTC).isoformat(timespec="seconds"),
-                who=current_person().name,
-                previous=previous.name if previous else None,
-                manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
-                **facts,
-            )
-            _write(record, [*known, revision])
+        revision = Revision(
+            number=known[-1].number + 1 if known else 1,
+            when=datetime.now(UTC).isoformat(timespec="seconds"),
+            who=current_person().name,
+            previous=previous.name if previous else None,
+            manifest_sha256=hashlib.sha256(manifest.read_bytes()).hexdigest(),
+            **facts,
+        )
+        _write(record, [*known, revision])
     except OSError as error:
         raise DatasetError(
             f"The folder of the dataset cannot be written: {error.strerror or error}. Copy the dataset first.",

@@ -103,7 +103,7 @@ def _confirm_save(path: Path, split: Dataset) -> None:
         st.write("The current manifest is renamed, with the date and time in its name.")
     if sign_in.button(Action.SPLIT_DATASET, "Save split", type="primary", key="data_split_confirmed"):
         with frame.errors_shown(), st.spinner("Saving and checking the manifest"):
-            before = manifest.write_manifest(path, split)
+            before = manifest.save_split(path, split)
             renamed = f" The previous manifest is `{before.name}`." if before else ""
             st.session_state[MESSAGE] = f"The split is saved in `{path.name}`.{renamed}"
             st.rerun()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +16,10 @@ from cxr.core.access import Person, acting_as
 from cxr.core.audit_trail import read_entries
 from cxr.core.errors import AccessError
 from cxr.datasets.dataset import Dataset
+from cxr.datasets.manifest import RECORD_SUFFIX, assign_splits, save_split
+from cxr.datasets.revisions import history
 from cxr.datasets.revisions.edits import Edit, EditKind, edited, edits_from_words
-from cxr.datasets.revisions.history import RECORD_SUFFIX, restore, revise, revisions
+from cxr.datasets.revisions.history import restore, revise, revisions
 from cxr.films.synthetic.phantom import draw_phantom_set
 from tests.support.command_line import Answer, Cxr
 from tests.support.datasets import folder_of_films, raises_code, zip_of_films
@@ -71,6 +77,35 @@ def test_a_manifest_is_restored_as_another_revision(drawn: Path) -> None:
     assert label == Dataset.open(drawn).labels[0]
     with raises_code("dataset.no-revision"):
         restore(drawn, 9)
+
+
+def test_of_two_revisions_at_once_neither_is_lost(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Dataset.open(drawn).table["path"][:2].tolist()
+    both_have_edited, real = threading.Barrier(2), history.edited
+
+    def edited_slowly(*args: Any) -> tuple[Dataset, list[Edit]]:
+        with suppress(threading.BrokenBarrierError):
+            both_have_edited.wait(0.5)  # breaks where the second waits for the first, as it should
+        return real(*args)
+
+    monkeypatch.setattr(history, "edited", edited_slowly)
+    with ThreadPoolExecutor(2) as people:
+        list(people.map(lambda path: revise(drawn, [Edit(EXCLUDE, path)]), paths))
+    assert not set(paths) & set(Dataset.open(drawn).table["path"])
+    assert {revision.edits[0].subject for revision in revisions(drawn)} == set(paths)
+
+
+def test_a_split_does_not_undo_a_revision_that_was_made_meanwhile(drawn: Path) -> None:
+    opened = Dataset.open(drawn)
+    split = assign_splits(opened, 0.2, 0.2, 0, reassign=True)
+    revise(drawn, [Edit(EXCLUDE, opened.table["path"][0])])
+    revised = (drawn / "manifest.csv").read_bytes()
+    with raises_code("dataset.changed"):
+        save_split(drawn / "manifest.csv", split)
+    assert (drawn / "manifest.csv").read_bytes() == revised
+    split = assign_splits(Dataset.open(drawn), 0.2, 0.2, 0, reassign=True)
+    assert save_split(drawn / "manifest.csv", split)
+    assert Dataset.open(drawn).table["split"].tolist() == split.table["split"].tolist()
 
 
 def test_folders_of_classes_get_a_manifest_and_a_zip_is_never_changed(tmp_path: Path, home: Path) -> None:
