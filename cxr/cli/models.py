@@ -164,9 +164,9 @@ def rollback(as_json: Json = False) -> None:
 @app.command("rename")
 def rename(name: Name, new: NewName, as_json: Json = False) -> None:
     """Rename a model; a default model stays the default."""
-    from cxr.registry import registry
+    from cxr.evaluation.renaming import rename_model
 
-    renamed = registry.rename(name, new).name
+    renamed = rename_model(name, new).name
     console.print_json({"model": renamed}) if as_json else typer.echo(f"Renamed '{name}' to '{renamed}'.")
 
 

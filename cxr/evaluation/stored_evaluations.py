@@ -15,6 +15,7 @@ from cxr.core.audit_trail import audited
 from cxr.core.csv_files import frame_csv
 from cxr.core.errors import DatasetError
 from cxr.core.paths import evaluations_dir
+from cxr.core.stored_data import by_age
 from cxr.evaluation.scores import read_scores
 from cxr.registry import registry
 from cxr.registry.card import Card
@@ -57,7 +58,7 @@ def stored_evaluations(card: Card) -> list[StoredEvaluation]:
     """All stored evaluations of this version of a model: those of its training first, then the newest."""
     scores = registry.evaluation_path(card.name)
     training = [StoredEvaluation(name, scores, role) for role, name in ROLE_NAMES.items() if card.films.get(role)]
-    run = sorted(_folder(card).glob("[!.]*.csv"), key=lambda path: path.stat().st_mtime, reverse=True)
+    run = [path for path in reversed(by_age(_folder(card))) if path.match("[!.]*.csv")]
     return training + [StoredEvaluation(_display_name(path.stem), path) for path in run]
 
 

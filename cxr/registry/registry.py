@@ -216,7 +216,10 @@ def _change_card(name: str, action: Action, change: Mapping[str, object]) -> Car
 
 
 def rename(name: str, new: str) -> Card:
-    """Rename a verified model and return its card; a model that is or was the default stays so."""
+    """Rename a verified model and return its card; a model that is or was the default stays so.
+
+    `evaluation.renaming` moves what is stored of it elsewhere, too.
+    """
     version = get_card(name).version
     check_name_free(new)
     with audited(Action.RENAME_MODEL, name, version, more=new):

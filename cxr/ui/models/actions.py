@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from cxr.core.access import Action
+from cxr.evaluation.renaming import rename_model
 from cxr.presentation.model_limitations import promotion_warning
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
@@ -54,7 +55,7 @@ def show_actions(card: Card, default: str | None) -> None:
             same = new == card.name
             if sign_in.button(Action.RENAME_MODEL, "Rename model", key="models_rename_confirm", disabled=same):
                 message = RENAMED.format(card.name, new)
-                _perform(lambda: registry.rename(card.name, new), message, chosen=new)
+                _perform(lambda: rename_model(card.name, new), message, chosen=new)
         if not is_default:
             _show_delete(card.name)
 
