@@ -34,7 +34,7 @@ def reading_with(classifier: Classifier) -> Read:
     """The function that reads a file with this model; files are decoded in a process apart."""
 
     def read(name: str, data: bytes) -> ResultContent | None:
-        source = FilmSource(name, name, lambda: data, decoder_pool().read)
+        source = FilmSource(name, name, lambda: data, decoder_pool().read_unattended)
         with recorder_of(classifier) as recorder:
             reading = next(iter(read_sources(classifier, [source])))
             recorder.add_reading(reading)

@@ -27,17 +27,19 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cxr.core.errors import FilmError, StorageError
 from cxr.films.acquisition import Direction
 from cxr.films.film import IN_DECODER, Film
 from cxr.films.film_warning import FilmWarning
 from cxr.films.header_limits import MAX_BYTES, MAX_PIXELS
 from cxr.films.isolation.deep_reply import DeepReply
 from cxr.films.isolation.worker import LIMIT_S, READY, REPLY_SIZE, REQUEST_HEADER
-from cxr.films.read_failure import ReadFailure
+from cxr.films.read_failure import ReadFailure, failure_of
 
 COMMAND = (sys.executable, "-m", "cxr.films.isolation.worker")
 PROCESSES = 2
 START_LIMIT_S = 60.0
+NO_DECODER = "The image decoder cannot be started. Close other programs and try again, or resume the job."
 _MOST_REPLY_BYTES = 1 << 16
 _ENVIRONMENT = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP")  # no secrets
 _PIPE_BYTES = 1 << 20
@@ -208,6 +210,15 @@ class DecoderPool:
             raise failure.error from None
         finally:
             self._idle.put(process)
+
+    def read_unattended(self, data: bytes, deep: bool = False) -> Film:
+        """As `read`, where nobody sees an error: StorageError where no process can be started, as any file ends so."""
+        try:
+            return self.read(data, deep)
+        except FilmError as error:
+            if failure_of(error) is ReadFailure.NO_DECODER:
+                raise StorageError(NO_DECODER, code="no-decoder") from None
+            raise
 
     def _running(self, process: _DecoderProcess | None) -> _DecoderProcess:
         """This process or a new one, ready to decode; `FilmError` where none can be started."""

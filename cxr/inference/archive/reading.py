@@ -9,10 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from cxr.core.errors import FilmError, StorageError
+from cxr.core.errors import FilmError
 from cxr.films.film import Film, film_id
 from cxr.films.isolation.pool import DecoderPool
-from cxr.films.read_failure import ReadFailure, failure_of
 from cxr.inference.archive.listing import ReadFile
 from cxr.inference.archive.parts import PROBABILITY, Row
 from cxr.inference.classifier import Classifier, Prediction
@@ -22,7 +21,6 @@ BATCH = 32
 MOST_PIXELS = (
     240_000_000  # decoded at once: a batch of large X-rays, and the next one; nothing else is read beside them
 )
-NO_DECODER = "The image decoder cannot be started. Close other programs and resume the job."
 DECODERS = min(max(2, os.cpu_count() or 2), 16)
 
 
@@ -62,10 +60,8 @@ def _decoded(file: tuple[int, str], read: ReadFile, pool: DecoderPool) -> _Decod
     try:
         data = read(path)
         digest = film_id(data)
-        return _DecodedFile(number, path, digest, pool.read(data), None)
+        return _DecodedFile(number, path, digest, pool.read_unattended(data), None)
     except FilmError as error:
-        if failure_of(error) is ReadFailure.NO_DECODER:  # not the file's fault, and every other would end so
-            raise StorageError(NO_DECODER, code="no-decoder") from None
         return _DecodedFile(number, path, digest, None, error)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from cxr.core.errors import StorageError
+from cxr.films.film import Film
+from cxr.films.isolation.pool import DecoderPool
 from cxr.films.read_failure import ReadFailure
 from cxr.inference.archive.reading import read_files
 from tests.support.predictions import FOUR, card_of
@@ -15,11 +17,19 @@ from tests.support.predictions import FOUR, card_of
 CLASSIFIER: Any = SimpleNamespace(card=card_of(FOUR))
 
 
-def rows(failure: ReadFailure) -> list[dict[str, Any]]:
-    def decode(data: bytes) -> Any:
-        raise failure.error
+class FailingPool(DecoderPool):
+    """A pool of decoders that fail."""
 
-    pool = cast(Any, SimpleNamespace(read=decode))
+    failure: ReadFailure
+
+    def read(self, data: bytes, deep: bool = False) -> Film:
+        """No film."""
+        raise self.failure.error
+
+
+def rows(failure: ReadFailure) -> list[dict[str, Any]]:
+    pool = FailingPool()
+    pool.failure = failure
     return list(read_files(CLASSIFIER, [(0, "a.png"), (1, "b.png")], lambda path: b"x", pool, heatmaps=False))
 
 
