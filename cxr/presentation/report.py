@@ -40,6 +40,7 @@ MAX_IMAGE_PX = 1000  # longest side in a report
 
 TITLE = "Chest X-ray report"
 WITHHELD = "Rejected: no prediction. The input check does not accept this image."
+OVERRULED = "Rejected by the input check, shown at the reader's request."
 NO_RESPONSE = "No reader response."
 EMPTY_SET = "(empty)"  # in a table: every answer is improbable
 
@@ -60,6 +61,12 @@ class Report:
     withheld: bool = False  # the prediction for an image that the input check rejects
 
     @property
+    def overruled(self) -> bool:
+        """Whether the input check rejects the image, and a person asked for the prediction all the same."""
+        check = self.prediction.input_check
+        return check is not None and check.rejected and not self.withheld
+
+    @property
     def heatmap_title(self) -> str:
         """What the heatmap shows, as in "Grad-CAM: evidence for viral pneumonia"."""
         return f"{self.method}: evidence for {display_in_sentence(self.target)}"
@@ -75,7 +82,8 @@ def overlay_png(report: Report) -> bytes:
     image = overlay(report.film.pixels, report.heatmap)
     title, model = report.heatmap_title, report.model
     texts = {"Description": title, "Source": model, "Disclaimer": DISCLAIMER}
-    return png(captioned(image, [f"{title}. Model: {model}.", DISCLAIMER]), texts)
+    notice = [OVERRULED] if report.overruled else []
+    return png(captioned(image, [*notice, f"{title}. Model: {model}.", DISCLAIMER]), texts)
 
 
 def reading_pdf(report: Report) -> bytes:
@@ -126,8 +134,9 @@ def _findings(report: Report, text: Callable[..., Any], gap: Any) -> list[Any]:
         answers += reading_lines(response) + ([f"Note: {response.note}"] if response.note else [])
     prediction, card = report.prediction, report.card
     in_set = [text(sentence) for sentence in [prediction_set_sentence(prediction, card)] if sentence]
+    notice = [text("", lead=OVERRULED)] if report.overruled else []
     lead = text("", lead=decision_sentence(prediction, card))
-    return [lead, *in_set, gap, _probabilities(prediction, card), gap, *map(text, answers)]
+    return [*notice, lead, *in_set, gap, _probabilities(prediction, card), gap, *map(text, answers)]
 
 
 def reading_lines(response: ReaderResponse) -> list[str]:

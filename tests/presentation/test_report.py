@@ -17,6 +17,7 @@ from PIL import Image
 from cxr import DISCLAIMER
 from cxr.films.film import Film
 from cxr.films.synthetic.phantom import draw_phantom
+from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
 from cxr.inference.reader_responses import ReaderResponse
 from cxr.presentation import report
 from cxr.presentation.caption import captioned
@@ -83,6 +84,13 @@ def test_the_pdf_of_a_rejected_image_has_the_reason_and_no_prediction(reported):
     assert "positive" not in words
     assert "80%" not in words
     assert pdf.count(b"/Subtype /Image") == 1
+
+
+def test_the_pdf_of_a_rejected_image_that_is_shown_says_so(reported):
+    check = InputCheckResult(True, (InputCheckReason(InputCheckCode.LATERAL),))
+    shown = replace(reported, prediction=replace(reported.prediction, input_check=check))
+    assert report.OVERRULED in words_of(report.reading_pdf(shown))
+    assert report.OVERRULED not in words_of(report.reading_pdf(reported))
 
 
 def test_the_table_has_the_reason_and_no_probability_of_a_rejected_image():

@@ -44,6 +44,7 @@ INPUT_CHECK_OUTCOMES = {
     "accepted": _code("input-accepted", SCHEME, "Accepted by the input check"),
     "accepted with warnings": _code("input-warned", SCHEME, "Accepted with warnings"),
     "rejected": _code("input-rejected", SCHEME, "Rejected by the input check, no prediction"),
+    "rejected, shown anyway": _code("input-overruled", SCHEME, "Rejected by the input check, shown on request"),
     "none": _code("input-not-checked", SCHEME, "The model has no input check"),
 }
 USE = _code("intended-use", SCHEME, "Intended use")

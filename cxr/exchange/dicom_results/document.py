@@ -33,7 +33,7 @@ def encapsulated_pdf(context: ResultContext) -> Dataset:
     )
     document.ConversionType = "WSD"
     document.AcquisitionDateTime = result.created.strftime("%Y%m%d%H%M%S")
-    document.BurnedInAnnotation = "NO"
+    document.BurnedInAnnotation = header.BurnedInAnnotation  # the page shows the original
     document.DocumentTitle = TITLE
     document.ConceptNameCodeSequence = []
     document.MIMETypeOfEncapsulatedDocument = "application/pdf"

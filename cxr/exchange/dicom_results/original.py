@@ -73,6 +73,7 @@ def original_header(source: Dataset) -> Dataset:
         pair = source.get(keyword)
         if pair and len(pair) == 2 and all(part.fullmatch(str(value)) for value in pair):
             setattr(header, keyword, pair)
+    header.BurnedInAnnotation = "NO" if source.get("BurnedInAnnotation") == "NO" else "YES"
     header.Modality = str(source.get("Modality") or "OT")
     header.BitsStored = int(source.get("BitsStored") or 8)
     header.SamplesPerPixel = int(source.get("SamplesPerPixel") or 1)

@@ -44,7 +44,7 @@ def secondary_capture(context: ResultContext) -> Dataset:
     image.BurnedInAnnotation = "YES"
     image.PatientOrientation = None  # that of the original is not repeated
     image.DerivationDescription = context.result.disclaimer[:1024]
-    image.ImageComments = context.result.sentence[:1024]
+    image.ImageComments = f"{context.result.notice} {context.result.sentence}".strip()[:1024]
     image.SourceImageSequence = [_reference(header)]
     return complete(image, header)
 

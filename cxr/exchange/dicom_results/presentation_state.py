@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from highdicom.pr import (
     GraphicAnnotation,
     GraphicLayer,
@@ -15,13 +17,15 @@ from cxr.exchange.dicom_results.equipment import ResultContext, complete, marked
 
 TITLE = "AI annotation, research use, not for diagnosis"
 _LEFT, _RIGHT, _LINE = 0.02, 0.98, 0.03  # shares of the displayed area
+_LETTERS, _NOTICE_LINES = 100, 8  # of a line; of what comes before the disclaimer
 
 
 def presentation_state(context: ResultContext) -> Dataset:
     """The annotation of a gray original: scores and disclaimer as text, the heatmap's peak as an outline."""
     result, header = context.result, context.header
     layer = GraphicLayer("AI_RESULT", 1, description=TITLE)
-    lines = [result.disclaimer, result.sentence, f"{result.heatmap_title} (outline: above half the peak)"]
+    lines = wrap(result.notice, _LETTERS, max_lines=_NOTICE_LINES)
+    lines += [result.disclaimer, result.sentence, f"{result.heatmap_title} (outline: above half the peak)"]
     texts = [
         TextObject(
             text_value=line,

@@ -20,13 +20,13 @@ from cxr.inference.saliency import METHOD_NAMES
 from cxr.presentation.caption import captioned
 from cxr.presentation.overlay import overlay
 from cxr.presentation.reading_summary import decision_sentence, held_out_performance, limits, positive_label
-from cxr.presentation.report import WITHHELD, Report, reading_pdf
+from cxr.presentation.report import OVERRULED, WITHHELD, Report, reading_pdf
 from cxr.registry.card import Card
 
 FILM_ID_LENGTH = 16  # of a file; a corrected X-ray has a suffix
 MAX_CAPTURE_PX = 2048  # longest side of the secondary capture
 Decision = Literal["positive", "negative", "indeterminate", "class", "withheld"]
-InputCheckOutcome = Literal["accepted", "accepted with warnings", "rejected", "none"]
+InputCheckOutcome = Literal["accepted", "accepted with warnings", "rejected", "rejected, shown anyway", "none"]
 Text = str
 
 
@@ -66,6 +66,11 @@ class ReadingResult(BaseModel):
     limitations: tuple[Text, ...] = ()
     disclaimer: str = DISCLAIMER
     created: datetime
+
+    @property
+    def notice(self) -> str:
+        """What must be read before the decision: that the input check rejects the image, and why; otherwise ""."""
+        return " ".join((OVERRULED, *self.warnings)) if self.input_check == "rejected, shown anyway" else ""
 
     @property
     def marks_region(self) -> bool:
@@ -115,6 +120,8 @@ def _facts(report: Report) -> ReadingResult:
     outcome: InputCheckOutcome = "none"
     if check is not None:
         outcome = "rejected" if check.rejected else "accepted with warnings" if check.reasons else "accepted"
+    if report.overruled:
+        outcome = "rejected, shown anyway"
     sentences = [*limits(card), held_out_performance(card)]
     common = {
         "model": card.name,
@@ -170,5 +177,7 @@ def _capture(report: Report, result: ReadingResult) -> NDArray[np.uint8]:
     film.thumbnail((MAX_CAPTURE_PX, MAX_CAPTURE_PX), Image.Resampling.BILINEAR)
     image = overlay(np.asarray(film), report.heatmap)
     scores = ", ".join(f"{score.name} {math.floor(100 * score.probability + 0.5)}%" for score in result.classes)
-    sentences = [result.disclaimer, result.sentence, f"{scores}.", f"{report.heatmap_title}. Model: {report.model}."]
+    notice = [result.notice] if result.notice else []
+    sentences = [*notice, result.disclaimer, result.sentence, f"{scores}."]
+    sentences.append(f"{report.heatmap_title}. Model: {report.model}.")
     return np.asarray(captioned(image, sentences))

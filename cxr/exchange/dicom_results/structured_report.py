@@ -152,7 +152,8 @@ def _summary(context: ResultContext, image: SourceImageForMeasurementGroup) -> M
         qualitative_evaluations=evaluations,
         source_images=[image],
     )
-    sentences = [result.disclaimer, result.sentence, *result.warnings, *result.limitations]
+    notice = [result.notice] if result.notice else []
+    sentences = [result.disclaimer, *notice, result.sentence, *result.warnings, *result.limitations]
     for sentence in sentences:
         comment = TextContentItem(codes.COMMENT, sentence[:1024], RelationshipTypeValues.CONTAINS)
         group[0].ContentSequence.append(comment)

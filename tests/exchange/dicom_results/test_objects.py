@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,16 @@ from pydicom.uid import (
 
 from cxr.core.errors import ExchangeError
 from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
+from cxr.exchange.dicom_results.reading_result import report_of_reading, result_content
 from cxr.exchange.dicom_results.writing import ResultWriter
+from cxr.films.film import Film
+from cxr.inference.batch import Reading
+from cxr.inference.input_check.findings import InputCheckCode, InputCheckReason, InputCheckResult
+from cxr.inference.sources import FilmSource
+from cxr.presentation.report import OVERRULED
 from tests.support.dicom_originals import IDENTITY, bundled_originals, content_of, original, original_dataset
 from tests.support.file_seeds import quiet_writing
+from tests.support.predictions import FOUR, card_of, predicted
 
 SOP_CLASSES = {
     ObjectKind.REPORT: Comprehensive3DSRStorage,
@@ -149,6 +157,43 @@ def test_a_result_that_finds_nothing_marks_no_region(writer: ResultWriter, decis
         assert [item.kind for item in objects] == [ObjectKind.REPORT, ObjectKind.PDF]
         assert coded(report, "Probability") == []
         assert coded(report, "Input check") == [("input-rejected", "99CXR")]
+
+
+def test_a_rejected_image_that_is_shown_all_the_same_says_so_in_every_object(writer: ResultWriter) -> None:
+    content = content_of(input_check="rejected, shown anyway", warnings=("The image looks like a lateral view.",))
+    made = {item.kind: parsed(item) for item in writer.write(original(1), content)}
+    texts = made[ObjectKind.STATE].GraphicAnnotationSequence[0].TextObjectSequence
+    assert texts[0].UnformattedTextValue == f"{OVERRULED} The image looks like a lateral view."
+    assert made[ObjectKind.CAPTURE].ImageComments.startswith(OVERRULED)
+    assert coded(made[ObjectKind.REPORT], "Input check") == [("input-overruled", "99CXR")]
+    assert coded(made[ObjectKind.REPORT], "Comment")[1].startswith(OVERRULED)
+
+
+def test_the_facts_and_the_capture_of_a_rejected_image_that_is_shown_say_so() -> None:
+    check = InputCheckResult(True, (InputCheckReason(InputCheckCode.LATERAL),))
+    prediction = replace(predicted(FOUR, [0.1, 0.7, 0.1, 0.1], 0.5), input_check=check)
+    film = Film.read(original(1))
+    reading = Reading(FilmSource("film", "film", lambda: b""), film, "f" * 16, (), prediction, "", 0.0)
+    shown = result_content(report_of_reading(reading, card_of(FOUR), shows_rejected=True))
+    assert (shown.result.input_check, shown.result.decision) == ("rejected, shown anyway", "positive")
+    assert shown.result.notice == f"{OVERRULED} {check.reasons[0].sentence}"
+    assert shown.capture is not None
+    accepted = replace(reading, prediction=replace(prediction, input_check=replace(check, rejected=False)))
+    other = result_content(report_of_reading(accepted, card_of(FOUR)))
+    assert (other.result.input_check, other.result.notice) == ("accepted with warnings", "")
+    assert other.capture is not None
+    assert shown.capture.shape[0] > other.capture.shape[0]  # the notice takes lines of the caption
+    withheld = result_content(report_of_reading(reading, card_of(FOUR)))
+    assert (withheld.result.input_check, withheld.result.decision) == ("rejected", "withheld")
+
+
+@pytest.mark.parametrize(("said", "burned_in"), [(None, "YES"), ("YES", "YES"), ("NO", "NO")])
+def test_the_pdf_may_name_the_patient_unless_the_original_says_no(
+    writer: ResultWriter, said: str | None, burned_in: str
+) -> None:
+    elements = {} if said is None else {"BurnedInAnnotation": said}
+    made = {item.kind: parsed(item) for item in writer.write(original(1, **elements), content_of())}
+    assert made[ObjectKind.PDF].BurnedInAnnotation == burned_in
 
 
 def test_pictures_pdf_and_heatmap_come_out_as_they_went_in(writer: ResultWriter) -> None:
