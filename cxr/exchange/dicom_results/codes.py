@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 
 SCHEME = "99CXR"
+_LONGEST, _DIGEST = 16, 8  # characters of a code's value
 _NORMAL = ("408573005", "SCT", "Imaging result normal")
 _CLASSES = {
     "normal": _NORMAL,
@@ -15,7 +18,6 @@ _CLASSES = {
     "covid19": ("840539006", "SCT", "COVID-19"),
     "tuberculosis": ("154283005", "SCT", "Pulmonary tuberculosis"),
     "any finding": ("365853002", "SCT", "Imaging finding"),
-    "other": ("365853002", "SCT", "Imaging finding"),
 }
 
 
@@ -54,7 +56,13 @@ COMMENT = _code("121106", "DCM", "Comment")
 
 def class_code(key: str, name: str) -> CodedConcept:
     """The code of a class by its key; one of ours where no dictionary has it."""
-    return _code(*_CLASSES[key]) if key in _CLASSES else _code(key[:16], SCHEME, name[:64])
+    if key in _CLASSES:
+        return _code(*_CLASSES[key])
+    value = key
+    if len(key) > _LONGEST or "\\" in key:  # two long keys may begin alike; \ stands between two values
+        digest = hashlib.sha256(key.encode()).hexdigest()[:_DIGEST]
+        value = f"{key[: _LONGEST - _DIGEST - 1]}-{digest}".replace("\\", "_")
+    return _code(value, SCHEME, name[:64].replace("\\", "/"))
 
 
 def own_scheme() -> CodingSchemeIdentificationItem:

@@ -22,6 +22,7 @@ from pydicom.uid import (
 )
 
 from cxr.core.errors import ExchangeError
+from cxr.exchange.dicom_results.codes import class_code
 from cxr.exchange.dicom_results.object_kinds import DicomObject, ObjectKind
 from cxr.exchange.dicom_results.reading_result import report_of_reading, result_content
 from cxr.exchange.dicom_results.writing import ResultWriter
@@ -157,6 +158,14 @@ def test_a_result_that_finds_nothing_marks_no_region(writer: ResultWriter, decis
         assert [item.kind for item in objects] == [ObjectKind.REPORT, ObjectKind.PDF]
         assert coded(report, "Probability") == []
         assert coded(report, "Input check") == [("input-rejected", "99CXR")]
+
+
+def test_no_two_classes_have_one_code() -> None:
+    keys = ("pleural-effusion-left", "pleural-effusion-right", "other", "any finding", "normal", "a\\b", "nodule")
+    made = [class_code(key, key.title()) for key in keys]
+    assert len({(code.value, code.scheme_designator) for code in made}) == len(keys)
+    assert all(len(code.value) <= 16 and "\\" not in f"{code.value}{code.meaning}" for code in made)
+    assert (made[-1].value, made[-1].scheme_designator) == ("nodule", "99CXR")
 
 
 def test_a_rejected_image_that_is_shown_all_the_same_says_so_in_every_object(writer: ResultWriter) -> None:
