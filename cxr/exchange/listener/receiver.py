@@ -23,6 +23,7 @@ _CR, _DX, _DX_RAW, _ECHO = (
     *("1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.1.1"),
     "1.2.840.10008.1.1",
 )
+log = logging.getLogger("cxr.listen")
 NOT_INSTALLED = "Receiving X-rays needs packages that are not installed: pip install -r requirements-dicom.txt"
 
 
@@ -89,7 +90,8 @@ class Receiver:
             if len(data) > self._most:
                 return OUT_OF_RESOURCES
             self._spool.add(data)
-        except (ExchangeError, OSError, MemoryError):
+        except (ExchangeError, OSError, MemoryError) as error:
+            log.warning("refused an X-ray (%s)", error.code if isinstance(error, ExchangeError) else "storage")
             return OUT_OF_RESOURCES
         except Exception:  # a message without what it needs
             return CANNOT_UNDERSTAND

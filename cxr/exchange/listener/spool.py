@@ -44,6 +44,9 @@ class Spool:
         for place in (self._received, self._answers, self._failed):
             for path in place.glob(".*"):
                 _remove(path)
+        for path in self._failed.glob("*.json"):
+            if not path.with_suffix(".dcm").exists():  # its X-ray was not moved yet, or was taken back
+                _remove(path)
         waiting = set(self.waiting())
         for path in self._answers.iterdir():
             if path.name not in waiting:
@@ -52,7 +55,13 @@ class Spool:
     def add(self, data: bytes) -> str:
         """Store a received file on the disk; ExchangeError where there is no room for it."""
         with self._changing:
-            if len(self.waiting()) >= self._max_waiting or self._bytes() + len(data) > self._max_bytes:
+            if _bytes(self._failed) > self._max_bytes:
+                raise ExchangeError(
+                    "The X-rays that were set aside fill the spool: cxr listen --status shows them.",
+                    code="spool-failed",
+                )
+            held = _bytes(self._received) + _bytes(self._answers)
+            if len(self.waiting()) >= self._max_waiting or held + len(data) > self._max_bytes:
                 raise ExchangeError(
                     "The spool is full: results cannot be sent as fast as X-rays come.", code="spool-full"
                 )
@@ -109,7 +118,8 @@ class Spool:
 
     def failures(self) -> dict[str, str]:
         """The codes of the X-rays that were set aside."""
-        return {path.stem: json.loads(path.read_text("utf-8"))["code"] for path in sorted(self._failed.glob("*.json"))}
+        reasons = [path for path in sorted(self._failed.glob("*.json")) if path.with_suffix(".dcm").exists()]
+        return {path.stem: json.loads(path.read_text("utf-8"))["code"] for path in reasons}
 
     def retry(self) -> int:
         """Take all X-rays that were set aside back; how many there were."""
@@ -119,12 +129,14 @@ class Spool:
             (self._failed / f"{name}.json").unlink(missing_ok=True)
         return len(names)
 
-    def _bytes(self) -> int:
-        total = 0
-        for path in self.folder.rglob("*"):
-            with suppress(OSError):  # it was just answered
-                total += path.stat().st_size
-        return total
+
+def _bytes(folder: Path) -> int:
+    """The size of all files in this folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # it was just answered
+            total += path.stat().st_size
+    return total
 
 
 def _remove(path: Path) -> None:

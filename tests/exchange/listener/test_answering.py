@@ -176,6 +176,27 @@ def test_a_full_spool_takes_nothing_more(spool: Spool) -> None:
     assert len(spool.waiting()) == 5
 
 
+def test_what_was_set_aside_takes_no_room_from_what_waits(spool: Spool) -> None:
+    for _ in range(9):
+        spool.set_aside(spool.add(bytes(100_000)), UNREADABLE)
+    assert spool.add(bytes(100_000))
+    spool.set_aside(spool.waiting()[0], UNREADABLE)
+    with pytest.raises(ExchangeError) as refused:
+        spool.add(bytes(100_000))  # all that was set aside has a limit too
+    assert refused.value.code == "exchange.spool-failed"
+    assert spool.retry() == 10
+
+
+def test_an_x_ray_that_was_not_set_aside_to_the_end_still_waits_and_is_not_reported(spool: Spool) -> None:
+    name = spool.add(b"original")
+    spool.set_aside(name, UNREADABLE)
+    (spool.folder / "failed" / f"{name}.dcm").replace(spool.folder / "received" / f"{name}.dcm")  # as a kill leaves it
+    assert (spool.waiting(), spool.failures()) == ([name], {})
+    spool.recover()
+    spool.finish(name)
+    assert [path for path in spool.folder.rglob("*") if path.is_file()] == []
+
+
 # Each place at which the process is killed: the function, and how often it returned before.
 KILLS = ("read", "write", "store_answer", "send", "finish", "_remove", "sync_to_disk:3", "sync_to_disk:6")
 
