@@ -31,8 +31,9 @@ from cxr.core.errors import FilmError  # noqa: E402
 from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
 from cxr.evaluation.intervals import proportion_interval  # noqa: E402
 from cxr.evaluation.metric_intervals import interval_of_auc
-from cxr.evaluation.model_evaluation import film_ids, roles_in_training  # noqa: E402
+from cxr.evaluation.model_evaluation import film_ids  # noqa: E402
 from cxr.evaluation.scores import PREFIX, read_scores  # noqa: E402
+from cxr.evaluation.training_films import roles_in_training  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.inference.classifier import Classifier  # noqa: E402
 from cxr.inference.input_check.findings import WITHHELD, InputCheckCode, InputCheckResult  # noqa: E402

@@ -28,7 +28,8 @@ from cxr.core.errors import FilmError  # noqa: E402
 from cxr.core.number_format import percent  # noqa: E402
 from cxr.datasets.dataset import Dataset, open_datasets  # noqa: E402
 from cxr.evaluation.intervals import wilson_interval  # noqa: E402
-from cxr.evaluation.model_evaluation import film_ids, roles_in_training  # noqa: E402
+from cxr.evaluation.model_evaluation import film_ids  # noqa: E402
+from cxr.evaluation.training_films import roles_in_training  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.films.synthetic.corruptions import CORRUPTIONS  # noqa: E402
 from cxr.films.synthetic.non_xrays import draw_non_xray  # noqa: E402

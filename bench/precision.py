@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.input_check import sample  # noqa: E402
 from cxr.cli import console  # noqa: E402
 from cxr.datasets.dataset import open_datasets  # noqa: E402
-from cxr.evaluation import model_evaluation  # noqa: E402
+from cxr.evaluation import model_evaluation, training_films  # noqa: E402
 from cxr.films.film import Film  # noqa: E402
 from cxr.inference.classifier import TENSORFLOW, Classifier, ForwardPass  # noqa: E402
 from cxr.inference.engines.openvino import OpenVINOPlugin  # noqa: E402
@@ -72,7 +72,7 @@ def main() -> None:
     dataset = open_datasets(options.data)
     with console.bar("Reading films") as progress:
         ids = model_evaluation.film_ids(dataset, progress)
-    test = dataset.where(np.array(model_evaluation.roles_in_training(options.model, ids)) == "test")
+    test = dataset.where(np.array(training_films.roles_in_training(options.model, ids)) == "test")
     if not len(test):
         parser.error("none of these films is a test film of this model")
     chosen = sample(test, options.films or len(test))

@@ -89,7 +89,8 @@ def measure_reference(name: str, paths: Sequence[str], progress: Progress, fewes
     One X-ray of each patient, and at most 500. DatasetError where there are fewer than `fewest`.
     """
     from cxr.datasets.dataset import open_datasets
-    from cxr.evaluation.model_evaluation import film_ids, roles_in_training
+    from cxr.evaluation.model_evaluation import film_ids
+    from cxr.evaluation.training_films import roles_in_training
     from cxr.inference.loading import load_classifier
 
     card = registry.get_card(name)

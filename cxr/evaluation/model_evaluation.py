@@ -26,15 +26,15 @@ from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.evaluation import Evaluation, evaluate
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.rejected_films import REJECTED, RejectedFilms, ScoredFilm, rejection_of
-from cxr.evaluation.scores import read_films, read_scores, score_table
+from cxr.evaluation.scores import read_scores, score_table
 from cxr.evaluation.shortcuts import audit_file
 from cxr.evaluation.shortcuts.report import ShortcutAudit
+from cxr.evaluation.training_films import datasets_of_training, roles_in_training
 from cxr.films.film import Film, film_id
 from cxr.inference.loading import load_classifier
 from cxr.learning.film_selection import evaluation_films, excluded_films
 from cxr.registry import default_model, registry
 from cxr.registry.card import Card
-from cxr.registry.film_ids import recognized
 
 if TYPE_CHECKING:
     from cxr.evaluation.shortcuts.audited_films import AuditSettings
@@ -80,7 +80,8 @@ def evaluate_model(
     """The evaluation of a registered model on a dataset.
 
     Without a split: of a dataset that the model was trained on, its held-out test films; of another one, the films
-    that its manifest placed in test, or all of them where none is placed. What `steps` has is not done again.
+    that its manifest placed in test, or all of them where none is placed, but none of a patient that the model was
+    trained or validated on. What `steps` has is not done again.
     """
     name = name or default_model.default_name()
     if name is None:
@@ -117,7 +118,8 @@ def _evaluation(
     dataset = open_datasets(paths)
     check_same_films(steps, dataset, card)
     ids = film_ids(dataset, progress, steps)
-    films = evaluation_films(recipe, labels, dataset.with_column("film", ids), split, roles_in_training(name, ids))
+    roles, own = roles_in_training(name, ids), datasets_of_training(name, dataset.table["dataset"], ids)
+    films, unused = evaluation_films(recipe, labels, dataset.with_column("film", ids), split, roles, own)
     if not len(films):
         raise DatasetError(
             f"There is no X-ray of split '{split or 'test'}' here with a label of '{name}', other than those it was "
@@ -126,7 +128,7 @@ def _evaluation(
         )
     scores, unreadable = _scored(films, card, score(films))
     cases = labeled_cases(scores, labels, card.threshold, card.unsure)
-    excluded = [group.sentence for group in excluded_films(recipe, labels, dataset)]
+    excluded = [group.sentence for group in (*unused, *excluded_films(recipe, labels, dataset))]
     return ModelEvaluation(evaluate(cases), cases, scores, unreadable, excluded, card)
 
 
@@ -209,7 +211,7 @@ def _audit(
     dataset = with_known_copies(open_datasets(paths))
     check_same_films(steps, dataset, card)
     labels, roles = LabelSpace(card.classes, card.groups), roles_in_training(name, film_ids(dataset, progress, steps))
-    films = evaluation_films(recipe, labels, dataset, "all", roles)
+    films, _ = evaluation_films(recipe, labels, dataset, "all", roles)
     excluded = [group.sentence for group in excluded_films(recipe, labels, dataset)]
     measurements = measure(load_classifier(name), films, progress, settings or AuditSettings(), steps)
     return conclude(card, measurements, excluded)
@@ -258,16 +260,6 @@ def film_ids(dataset: Dataset, progress: Progress, steps: FinishedSteps = NOTHIN
             shard = range(start, min(start + ID_SHARD, len(dataset)))
             ids += steps.json(f"ids-{start:09d}", partial(ids_of, shard))
     return ids
-
-
-def roles_in_training(name: str, films: Iterable[str]) -> list[str]:
-    """Each film's role in the model's training, or "". Films are known by their bytes, wherever they are now."""
-    stored = read_films(registry.evaluation_path(name))
-    if "film" not in stored:
-        return ["" for _ in films]
-    films = list(films)
-    role_by_id = dict(zip(recognized(stored["film"].tolist(), films), stored["role"], strict=True))
-    return [role_by_id.get(film, "") for film in films]
 
 
 def _read(films: Dataset, chunk: Iterable[int]) -> list[Film | FilmError]:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from cxr.core.errors import DatasetError, RunError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.drift.validation import HeldOutFeatures
-from cxr.evaluation.model_evaluation import Progress, film_ids, roles_in_training
+from cxr.evaluation.model_evaluation import Progress, film_ids
+from cxr.evaluation.training_films import roles_in_training
 from cxr.inference.input_check.ages import age_range
 from cxr.inference.input_check.detector import InputCheck
 from cxr.inference.input_check.training_data import FeatureExtractor, collect_examples, out_of_scope_films

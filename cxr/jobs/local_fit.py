@@ -32,8 +32,9 @@ from cxr.evaluation.fitting.last_layer import LastLayer, softmax
 from cxr.evaluation.fitting.local_films import Floats, LocalFilms
 from cxr.evaluation.fitting.operating_target import OperatingTarget, films_needed
 from cxr.evaluation.indeterminate import choose_band
-from cxr.evaluation.model_evaluation import Progress, check_same_films, film_ids, roles_in_training
+from cxr.evaluation.model_evaluation import Progress, check_same_films, film_ids
 from cxr.evaluation.scores import PREFIX, probabilities_of, read_films, score_table
+from cxr.evaluation.training_films import roles_in_training
 from cxr.inference.loading import build_classifier
 from cxr.jobs.model_names import next_name
 from cxr.learning.film_selection import evaluation_films
@@ -154,7 +155,7 @@ def _new_films(
     """The X-rays with a label that says whether there is a finding, and that took no part in the training."""
     ids = film_ids(dataset, progress, steps)
     roles = roles_in_training(model.card.name, ids)
-    films = evaluation_films(model.recipe, labels, dataset.with_column("film", ids), "all", roles)
+    films, _ = evaluation_films(model.recipe, labels, dataset.with_column("film", ids), "all", roles)
     known = np.zeros(len(films), bool) if labels.negative is None else labels.positive(films.labels) >= 0
     films = films.where(known & (films.table["role"].to_numpy() == ""))
     if not len(films):

@@ -22,7 +22,8 @@ from cxr.core.errors import DatasetError, FilmError
 from cxr.datasets.dataset import Dataset, open_datasets
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.int8_agreement import Answers, agreement
-from cxr.evaluation.model_evaluation import Progress, check_same_films, film_ids, roles_in_training
+from cxr.evaluation.model_evaluation import Progress, check_same_films, film_ids
+from cxr.evaluation.training_films import roles_in_training
 from cxr.films.film import Film
 from cxr.inference.classifier import Classifier
 from cxr.inference.engines.int8 import check_int8_possible

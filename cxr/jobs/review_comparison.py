@@ -19,8 +19,8 @@ from cxr.core.errors import CxrError, DatasetError, RunError
 from cxr.datasets.revisions.history import revisions
 from cxr.evaluation.comparison import Comparison, ModelScores, compare_scores
 from cxr.evaluation.label_review.review import LabelReview, find_review
-from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.scores import read_scores
+from cxr.evaluation.training_films import roles_in_training
 from cxr.jobs import run_store
 from cxr.jobs.job import Job, adapter
 from cxr.jobs.parameters import JobKind, TrainParameters

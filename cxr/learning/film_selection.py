@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -66,18 +66,20 @@ def select_without(recipe: Recipe, dataset: Dataset, source: str) -> tuple[Datas
 
 
 class ExclusionReason(StrEnum):
-    """Why films of a dataset take no part in a training."""
+    """Why films of a dataset take no part in a training, or in an evaluation after it."""
 
     VIEW = "view"
     LABEL = "label"
     TEST_SET = "test-set"
     PATIENT = "patient"
     DRAW = "draw"
+    TRAINED_ON = "trained-on"
+    NOT_TESTED_ON = "not-tested-on"
 
 
 @dataclass(frozen=True)
 class ExcludedFilms:
-    """Films that take no part in a training for one reason."""
+    """Films that take no part in a training or an evaluation for one reason."""
 
     reason: ExclusionReason
     value: str  # the view or the label that they share; "" if they have none
@@ -95,6 +97,10 @@ class ExcludedFilms:
             return f"{films} excluded: the source that is left out has X-rays of the same patients, or copies of them."
         if self.reason is ExclusionReason.DRAW:
             return f"{films} excluded: the recipe samples the others."
+        if self.reason is ExclusionReason.TRAINED_ON:
+            return f"{films} left out: the model was trained or validated on them, or on others of the same patients."
+        if self.reason is ExclusionReason.NOT_TESTED_ON:
+            return f"{films} left out: of a dataset that the model was trained on, but not among its test X-rays."
         label = f'with the label "{display_name(self.value)}"' if self.value else "without a label"
         return f"{films} {label} excluded: not one of the model's classes."
 
@@ -178,24 +184,36 @@ def applied_groups(labels: LabelSpace, dataset: Dataset) -> list[AppliedGroup]:
 
 
 def evaluation_films(
-    recipe: Recipe, labels: LabelSpace, dataset: Dataset, split: str | None, roles: Sequence[str]
-) -> Dataset:
-    """The films of a dataset to evaluate a finished model on.
+    recipe: Recipe,
+    labels: LabelSpace,
+    dataset: Dataset,
+    split: str | None,
+    roles: Sequence[str],
+    trained_on: Collection[str] = (),
+) -> tuple[Dataset, list[ExcludedFilms]]:
+    """The films of a dataset to evaluate a finished model on, and what the training leaves out.
 
-    `roles` has the role of each film in the model's training, or "" for a film that was not part of it. Without a
-    `split`: from a dataset of its training, the held-out test films; from another, those that the manifest assigns to
-    test, or all where it assigns none. A `split` (train, val, test or all) is followed literally.
+    `roles` has the role of each film in the model's training, or "" for a film that was not part of it; `trained_on`
+    names the datasets of the training. Without a `split`: the training's test films; of other datasets also those that
+    the manifest assigns to test, or all where it assigns none, except of patients that the model was trained or
+    validated on. A `split` (train, val, test or all) is followed literally.
     """
     dataset = _participating(recipe, labels, dataset.with_column("role", roles))
     role, placed, name = dataset.table["role"], dataset.table["split"], dataset.table["dataset"]
     if split == "all":
-        return dataset
+        return dataset, []
     if split is not None:
-        return dataset.where((role == split) | ((role == "") & (placed == split)))
-    trained_on = (role != "").groupby(name).transform("any")
-    any_placed = (placed == "test").groupby(name).transform("any")
-    foreign = ~trained_on & ((placed == "test") | ~any_placed)
-    return dataset.where((trained_on & (role == "test")) | foreign)
+        return dataset.where((role == split) | ((role == "") & (placed == split))), []
+    used, new = role.isin(("train", "val")), role == ""
+    own, any_placed = new & name.isin(trained_on), (placed == "test").groupby(name).transform("any")
+    known = used | new & ~own & dataset.patients.isin(dataset.patients[used])
+    excluded = [
+        ExcludedFilms(reason, "", int(films.sum()))
+        for reason, films in ((ExclusionReason.TRAINED_ON, known), (ExclusionReason.NOT_TESTED_ON, own))
+        if films.any()
+    ]
+    foreign = new & ~own & ~known & ((placed == "test") | ~any_placed)
+    return dataset.where((role == "test") | foreign), excluded
 
 
 def _participating(recipe: Recipe, labels: LabelSpace, dataset: Dataset) -> Dataset:

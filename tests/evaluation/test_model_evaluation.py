@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from cxr.core.errors import DatasetError, RegistryError
+from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.quality.copies import store_copies
 from cxr.evaluation.dataset_curve import dataset_curve
@@ -15,6 +16,7 @@ from cxr.evaluation.model_evaluation import CHECKING_TRAINING_FILMS, audit_model
 from cxr.evaluation.scores import read_scores
 from cxr.evaluation.shortcuts.audited_films import AuditSettings
 from cxr.films.film import film_id
+from cxr.films.synthetic.phantom import draw_phantom_set
 from cxr.learning.film_selection import select
 from cxr.registry import registry
 from tests.support.training import WITHOUT_INPUT_CHECK, carry_out, tiny_recipe
@@ -46,6 +48,20 @@ def test_of_a_dataset_of_its_training_a_model_is_evaluated_on_held_out_films_onl
         judged = evaluate_model("tiny", [str(place)], None, silent)
         assert sorted(judged.scores["path"]) == sorted(tested["path"])
         assert judged.evaluation.n == len(tested)
+
+
+def test_a_dataset_that_shares_one_film_with_the_training_is_evaluated_on_the_others(trained, phantoms, tmp_path):
+    place = draw_phantom_set(tmp_path / "other", 40, seed=7, size_px=64).parent
+    table = pd.read_csv(place / "manifest.csv", dtype=str, keep_default_na=False).assign(split="")
+    table.to_csv(place / "manifest.csv", index=False)
+    chosen, _ = select(registry.get_recipe("first"), Dataset.open(phantoms))
+    used = chosen.table["path"][chosen.table["role"] == "train"].iloc[0]
+    shared = table.iloc[3]
+    shutil.copyfile(phantoms / used, place / shared["path"])
+    judged = evaluate_model("first", [str(place)], None, silent)
+    known = table["patient_id"] == shared["patient_id"]
+    assert set(judged.scores["path"]) == set(table["path"][~known])
+    assert judged.left_out[0].startswith(counted(int(known.sum()), "X-ray"))
 
 
 def test_a_dataset_whose_name_is_a_number_is_known_again(home, phantoms, tmp_path):

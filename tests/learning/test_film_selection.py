@@ -264,7 +264,8 @@ def test_a_source_that_has_all_patients_cannot_be_left_out(of_two_sources):
 
 def films_to_evaluate(films, split=None, roles=None, **data):
     labels = LabelSpace(("normal", "viral"))
-    return evaluation_films(recipe(**data), labels, films, split, [""] * len(films) if roles is None else roles)
+    roles = [""] * len(films) if roles is None else roles
+    return evaluation_films(recipe(**data), labels, films, split, roles, {"hospital"} if any(roles) else ())[0]
 
 
 @pytest.fixture
@@ -290,6 +291,26 @@ def test_another_dataset_gives_all_films_of_known_labels(two_labels):
 def test_another_dataset_with_a_test_split_gives_that(two_labels):
     films = placed(two_labels, "test", [3, 50])
     assert paths(films_to_evaluate(films)) == {"3.png", "50.png"}
+
+
+def test_another_dataset_that_shares_films_with_the_training_gives_its_test_films_and_those_of_unknown_patients():
+    films = listed(normal=40, viral=40).with_column("patient_id", [f"p{n // 2}" for n in range(80)])
+    roles = [{0: "train", 10: "val", 20: "test"}.get(n, "") for n in range(80)]
+    chosen, excluded = evaluation_films(recipe(), LabelSpace(("normal", "viral")), films, None, roles)
+    assert paths(films) - paths(chosen) == {"0.png", "1.png", "10.png", "11.png"}
+    assert excluded == [ExcludedFilms(ExclusionReason.TRAINED_ON, "", 4)]
+    placed_in_test = placed(films, "test", [1, 30, 31])
+    chosen, _ = evaluation_films(recipe(), LabelSpace(("normal", "viral")), placed_in_test, None, roles)
+    assert paths(chosen) == {"20.png", "30.png", "31.png"}
+
+
+def test_what_a_dataset_of_the_training_leaves_out_is_counted(two_labels, roles):
+    _, excluded = evaluation_films(recipe(), LabelSpace(("normal", "viral")), two_labels, None, roles, {"hospital"})
+    counts = {"used": sum(role in ("train", "val") for role in roles[:80]), "new": roles[:80].count("")}
+    assert excluded == [
+        ExcludedFilms(ExclusionReason.TRAINED_ON, "", counts["used"]),
+        ExcludedFilms(ExclusionReason.NOT_TESTED_ON, "", counts["new"]),
+    ]
 
 
 def test_in_a_join_each_dataset_follows_its_own_rule(two_labels, roles):

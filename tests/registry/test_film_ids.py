@@ -13,9 +13,9 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.comparison import ModelScores, compare_scores
-from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.scores import read_films
 from cxr.evaluation.stored_evaluations import held_out_scores, store_evaluation
+from cxr.evaluation.training_films import roles_in_training
 from cxr.jobs.leakage import leakage_warnings
 from cxr.registry import package, registry
 from cxr.registry.card import Card, ModelDraft

@@ -19,9 +19,9 @@ from cxr.evaluation.data_map.projection import Floats, Method, Projection, princ
 from cxr.evaluation.data_map.separation import Separation, separation
 from cxr.evaluation.finished_steps import NOTHING_FINISHED, FinishedSteps
 from cxr.evaluation.grouping import sex_name
-from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.scores import read_scores
 from cxr.evaluation.stored_evaluations import stored_evaluations
+from cxr.evaluation.training_films import roles_in_training
 from cxr.learning.image_features import IMAGENET, ImageFeatures, image_features
 from cxr.registry import registry
 from cxr.registry.film_ids import recognized

@@ -25,8 +25,8 @@ from cxr.evaluation.label_review.out_of_fold import (
     out_of_fold,
     without_known_copies,
 )
-from cxr.evaluation.model_evaluation import roles_in_training
 from cxr.evaluation.shortcuts.probes import ProbeTarget
+from cxr.evaluation.training_films import roles_in_training
 from cxr.learning.image_features import IMAGENET, ImageFeatures, image_features
 
 FEWEST_PATIENTS = 10  # with a label, for it to be a class

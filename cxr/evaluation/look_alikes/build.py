@@ -16,7 +16,7 @@ from cxr.datasets.dataset import open_datasets
 from cxr.datasets.quality.copies import with_known_copies
 from cxr.evaluation.intervals import Interval, effective_patients, wilson_interval
 from cxr.evaluation.look_alikes.index import TEXTS, LookAlikeIndex
-from cxr.evaluation.model_evaluation import roles_in_training
+from cxr.evaluation.training_films import roles_in_training
 from cxr.learning.image_features import ImageFeatures, image_features
 from cxr.registry import registry
 
