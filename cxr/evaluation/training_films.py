@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from cxr.datasets.film_table import ROLES
 from cxr.evaluation.scores import read_films
 from cxr.registry import registry
 from cxr.registry.film_ids import recognized
@@ -17,8 +18,15 @@ def roles_in_training(name: str, films: Iterable[str]) -> list[str]:
     """Each film's role in the model's training, or "". Films are known by their bytes, wherever they are now."""
     films = list(films)
     known = _films_of_training(name, films)
-    role_by_id = dict(zip(known["film"], known["role"], strict=True))
+    role_by_id = strictest_roles(known["film"], known["role"])
     return [role_by_id.get(film, "") for film in films]
+
+
+def strictest_roles(films: Iterable[str], roles: Iterable[str]) -> dict[str, str]:
+    """The role of each film; of copies in several roles, train before val before test."""
+    rank = {role: number for number, role in enumerate(ROLES)}
+    pairs = sorted(zip(films, roles, strict=True), key=lambda pair: -rank.get(pair[1], len(rank)))
+    return dict(pairs)
 
 
 def datasets_of_training(name: str, datasets: Iterable[str], films: Sequence[str]) -> list[str]:

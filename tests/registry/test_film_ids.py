@@ -13,6 +13,7 @@ import pytest
 
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.comparison import ModelScores, compare_scores
+from cxr.evaluation.reader_study.case_set import roles_in_training as roles_of_cases
 from cxr.evaluation.scores import read_films
 from cxr.evaluation.stored_evaluations import held_out_scores, store_evaluation
 from cxr.evaluation.training_films import roles_in_training
@@ -97,6 +98,14 @@ def test_the_command_line_exports_them_with_a_flag(local: Card, tmp_path: Path, 
 def test_the_roles_of_an_imported_model_s_training_are_still_known(local: Card, guest: Card) -> None:
     asked = ["", *IDS[5:25], "0" * 16]
     assert roles_in_training("guest", asked) == ["", *ROLES[5:25], ""] == roles_in_training("local", asked)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_film_in_several_roles_has_the_strictest_wherever_it_is_in_the_table(local: Card, order: int) -> None:
+    lines = table().splitlines()
+    copies = [lines[1], lines[1].replace(",train,,,", ",test,0.2,0.3,0.5"), lines[1].replace(",train,,,", ",val,1,0,0")]
+    registry.evaluation_path("local").write_text("\n".join([lines[0], *copies[::order], ""]))
+    assert roles_in_training("local", IDS[:1]) == ["train"] == roles_of_cases("local")(IDS[:1])
 
 
 def test_an_export_of_an_imported_model_keeps_its_ids(guest: Card, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from cxr.core.number_format import counted
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.scores import read_films
+from cxr.evaluation.training_films import strictest_roles
 from cxr.films.film import film_id
 from cxr.films.isolation.pool import decoder_pool
 from cxr.inference.sources import FilmSource
@@ -100,7 +101,7 @@ def roles_in_training(model: str) -> Roles:
     own, role = (stored["film"].tolist(), stored["role"].tolist()) if "film" in stored else ([], [])
 
     def roles(films: Sequence[str]) -> list[str]:
-        by_film = dict(zip(recognized(own, films), role, strict=True))
+        by_film = strictest_roles(recognized(own, films), role)
         return [by_film.get(film, "") for film in films]
 
     return roles
