@@ -84,6 +84,8 @@ def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RES
     question = _question(first.labels, second.labels)
     a, b, left_out = _same_films(first, second)
     cases = [labeled_cases(a, first.labels, first.threshold), labeled_cases(b, second.labels, second.threshold)]
+    if question == "class":
+        cases[1] = _in_order_of(first.labels, cases[1])
     correct, predicted = zip(*(_predictions(model, question) for model in cases), strict=True)
     drawn = [_both(cases, correct, weights) for weights in bootstrap_weights(cases[0].patient, resamples, seed)]
     values = _both(cases, correct, np.ones((len(a), 1)))[..., 0]
@@ -172,6 +174,14 @@ def _known(model: ModelScores) -> pd.DataFrame:
 
 def _named(labels: LabelSpace) -> str:
     return ", ".join(display_in_sentence(name) for name in labels.classes)
+
+
+def _in_order_of(labels: LabelSpace, cases: LabeledCases) -> LabeledCases:
+    """The cases with the classes in this order, by which two classes know the negative one; decisions stay."""
+    if cases.labels.classes == labels.classes:
+        return cases
+    place = np.array([labels.classes.index(name) for name in cases.labels.classes])
+    return replace(labeled_cases(cases.films, labels, None), predicted=place[cases.predicted])
 
 
 def _predictions(cases: LabeledCases, question: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:

@@ -45,6 +45,20 @@ def test_values_are_those_of_each_evaluation(drawn):
         assert (found.n, found.patients, found.left_out, found.question) == (300, 120 - missing(old), 0, "class")
 
 
+@pytest.mark.parametrize("threshold", [0.3, 0.5])
+def test_two_classes_without_normal_are_compared_whatever_their_order(drawn, threshold):
+    one, other = LabelSpace(("bacterial", "viral")), LabelSpace(("viral", "bacterial"))
+    old, new = pair(drawn, one)
+    turned = ModelScores("new", new.scores, other, round(1 - threshold, 6))
+    alike = compare_scores(old, ModelScores("new", new.scores, one, threshold), 100)
+    found = compare_scores(old, turned, 100)
+    assert found.delong_p == pytest.approx(alike.delong_p)
+    assert found.auc[1].value == pytest.approx(alike.auc[1].value)
+    assert (found.accuracy, found.mcnemar_p) == (alike.accuracy, alike.mcnemar_p)
+    assert found.differing["p_second"].tolist() == pytest.approx(alike.differing["p_second"].tolist())
+    assert found.differing["second"].tolist() == alike.differing["second"].tolist()
+
+
 def missing(one):
     return 120 - one.scores["patient"].nunique()
 
