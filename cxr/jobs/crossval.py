@@ -105,6 +105,12 @@ def _trainings_without_sources(
     recipe: Recipe, paths: Sequence[str], dataset: Dataset
 ) -> tuple[dict[str, Job], dict[str, str]]:
     """A training without each source; and why a source cannot be left out: a class has no films without it."""
+    if label_space(recipe, dataset).negative is None:
+        raise DatasetError(
+            "A source that is left out shows how normal X-rays are told from others there, and these classes have no "
+            "normal one. Cross-validate by folds of patients.",
+            code="no-negative-class",
+        )
     trainings, impossible = {}, {}
     for source in sources_of(recipe, dataset):
         try:

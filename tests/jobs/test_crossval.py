@@ -181,6 +181,12 @@ def test_sources_that_hold_all_films_of_a_class_are_refused(home, phantoms):
         crossval_job(tiny_recipe(), [str(phantoms)], by_source=True)
 
 
+def test_classes_without_a_negative_one_are_refused_before_a_source_is_left_out(home, two_hospitals):
+    recipe = tiny_recipe(data={"classes": ["bacterial", "viral", "covid19"]})
+    with raises_code("dataset.no-negative-class"):
+        crossval_job(recipe, [str(two_hospitals)], by_source=True)
+
+
 def test_the_result_by_source_is_printed_and_read_back(home, phantoms, capsys):
     row = LeftOutSource("even", 20, 30, Interval(0.9, 0.7, 0.97), Interval(0.5, math.nan, math.nan), None, 7)
     run = run_store.create(crossval_job(tiny_recipe(), [str(phantoms)]), "crossval-tiny")
