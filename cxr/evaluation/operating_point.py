@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cxr.core.errors import DatasetError
+from cxr.core.number_format import decimal
 from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.card_results import model_results
 from cxr.evaluation.indeterminate import choose_band
@@ -97,6 +98,17 @@ class _Decisions:
         return _Decisions(self.scores[rows], self.positive[rows], self.source[rows])
 
 
+def rule_in_words(rule: ThresholdRule, table: pd.DataFrame, labels: LabelSpace, threshold: float) -> str:
+    """The rule by which the threshold was chosen on these films, and the specificity where it is not the asked one.
+
+    No threshold between scores reaches it where too many films without a finding have the highest score of all.
+    """
+    if rule.specificity is None:
+        return str(rule)
+    reached = float(_worst_specificity(_Decisions.of(table, labels), np.array([threshold]))[0])
+    return str(rule) if reached >= rule.specificity - 1e-12 else f"{rule}, where {decimal(reached)} was reached,"
+
+
 def _threshold(decisions: _Decisions, rule: ThresholdRule) -> float | None:
     positive, scores = decisions.positive, decisions.scores
     if positive.all() or not positive.any():
@@ -140,7 +152,8 @@ class OperatingPoint:
         threshold = choose_threshold(validation, labels, rule)
         spread = threshold_spread(validation, labels, rule)
         band = choose_band(validation, labels, threshold, recipe.decision.sure, spread)
-        source = f"{rule} on validation X-rays" if threshold is not None else ""
+        words = "" if threshold is None else rule_in_words(rule, validation, labels, threshold)
+        source = f"{words} on validation X-rays" if words else ""
         results = model_results(scores, labels, threshold, band.range)
         return cls(threshold, source, band.range, band.rule, results)
 

@@ -14,10 +14,18 @@ from cxr.datasets.labels import LabelSpace
 from cxr.evaluation.cases import labeled_cases
 from cxr.evaluation.evaluation import evaluate
 from cxr.evaluation.metrics import ranking_metrics
-from cxr.evaluation.operating_point import MIN_NORMALS, YOUDEN, ThresholdRule, choose_threshold, threshold_spread
+from cxr.evaluation.operating_point import (
+    MIN_NORMALS,
+    YOUDEN,
+    OperatingPoint,
+    ThresholdRule,
+    choose_threshold,
+    threshold_spread,
+)
 from cxr.evaluation.scores import probabilities_of, read_scores, score_table
 from cxr.evaluation.significance import auc_covariance
 from tests.support.score_tables import binary_metrics
+from tests.support.training import tiny_recipe
 
 TWO = LabelSpace(("normal", "covid19"))
 FOUR = LabelSpace(("normal", "bacterial", "viral", "covid19"), {"pneumonia": ("bacterial", "viral", "covid19")})
@@ -247,6 +255,20 @@ def test_a_specificity_is_kept_in_the_source_where_it_is_hardest(seed):
     pooled = choose_threshold(table.assign(source="one"), TWO, ThresholdRule(specificity=0.9))
     assert pooled is not None
     assert pooled < chosen
+
+
+def test_a_specificity_that_no_threshold_reaches_is_named():
+    table = pd.DataFrame({"label": ["normal"] * 25 + ["covid19"] * 25, "role": "val", "source": "home"})
+    table["p_normal"] = [*np.linspace(0.99, 0.3, 24), 0.001, *np.linspace(0.5, 0.02, 25)]
+    table["p_covid19"] = 1 - table["p_normal"]
+    rules = {}
+    for asked in (0.99, 0.95):
+        decision = {"rule": "specificity", "specificity": asked}
+        point = OperatingPoint.choose(tiny_recipe(decision=decision), TWO, table)
+        assert point.threshold == choose_threshold(table, TWO, ThresholdRule(specificity=asked))
+        rules[asked] = point.threshold_rule
+    assert rules[0.95] == "specificity of at least 0.95 in every source on validation X-rays"
+    assert " 0.960 " in rules[0.99]
 
 
 def test_the_spread_of_a_threshold_narrows_with_more_patients_and_holds_their_x_rays_together():
