@@ -69,17 +69,15 @@ def draw_case_set(dataset: Dataset, labels: LabelSpace, request: CaseSetRequest,
     known = labels.positive(dataset.labels) >= 0
     known &= ~dataset.table["view"].isin(request.excluded_views).to_numpy()
     queues = _queues(dataset, known, request.seed)
-    shares = _shares(queues, labels, request.mixture)
+    negative = "" if labels.negative is None else labels.classes[labels.negative]
+    shares = _shares(queues, negative, request.mixture)
     held_out = _HeldOut(dataset, roles)
     taken: list[tuple[int, str]] = []
     counts: Counter[str] = Counter()
     size = min(max(request.size, 2), MAX_CASES)
-    negative = "" if labels.negative is None else labels.classes[labels.negative]
     while len(taken) < size and _has_more(queues, negative, request.mixture):
-        label = max(
-            (name for name in queues if queues[name]),
-            key=lambda name: (shares[name] * (len(taken) + 1) - counts[name], name),
-        )
+        wanted = _wanted(queues, shares, counts, negative, request.mixture)
+        label = max(wanted, key=lambda name: (wanted[name] - counts[name], name))
         row = queues[label].pop(0)
         if film := held_out.digest(row):
             taken.append((row, film))
@@ -125,14 +123,34 @@ def _has_more(queues: Mapping[str, Sequence[int]], negative: str, mixture: Mixtu
     return all(sides) if mixture is Mixture.HALF else any(sides)
 
 
-def _shares(queues: Mapping[str, Sequence[int]], labels: LabelSpace, mixture: Mixture) -> dict[str, float]:
+def _shares(queues: Mapping[str, Sequence[int]], negative: str, mixture: Mixture) -> dict[str, float]:
     """The share of the set that each label is to have."""
     if mixture is Mixture.AS_IN_DATASET:
         total = sum(map(len, queues.values()))
         return {name: len(rows) / total for name, rows in queues.items()}
-    negative = "" if labels.negative is None else labels.classes[labels.negative]
     findings = max(len(queues) - (negative in queues), 1)
     return {name: 0.5 if name == negative else 0.5 / findings for name in queues}
+
+
+def _wanted(
+    queues: Mapping[str, Sequence[int]],
+    shares: Mapping[str, float],
+    counts: Counter[str],
+    negative: str,
+    mixture: Mixture,
+) -> dict[str, float]:
+    """How many X-rays of each label that is left the set should have with one more.
+
+    In a set that is half normal, the other findings make up for one that has run out.
+    """
+    size = counts.total() + 1
+    wanted = {name: shares[name] * size for name, rows in queues.items() if rows}
+    ended = [name for name in queues if name != negative and not queues[name]]
+    if mixture is Mixture.HALF and ended:
+        others = [name for name in wanted if name != negative]
+        missing = sum(shares[name] * size - counts[name] for name in ended)
+        wanted |= {name: wanted[name] + missing / len(others) for name in others}
+    return wanted
 
 
 class _HeldOut:

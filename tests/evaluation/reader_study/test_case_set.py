@@ -70,6 +70,17 @@ def test_the_scarcer_side_limits_a_set_that_is_half_normal(dataset: Dataset) -> 
     assert drawn.wanted == 20
 
 
+@pytest.mark.parametrize("size", [8, 17, 24])
+def test_half_of_the_cases_stay_normal_where_a_finding_runs_out(dataset: Dataset, size: int) -> None:
+    numbers = dataset.labels.groupby(dataset.labels).cumcount()
+    few = dataset.where((dataset.labels != "covid19") | (numbers < 1))
+    cases = draw_case_set(few, LABELS, CaseSetRequest(size), none_trained).cases
+    counts = Counter(case.reference for case in cases)
+    assert sum(counts.values()) == size
+    assert abs(2 * counts["normal"] - size) <= 1
+    assert abs(counts["bacterial"] - counts["viral"]) <= 1
+
+
 def test_each_case_is_another_patient_and_is_read_as_its_file(dataset: Dataset) -> None:
     pairs = dataset.with_column("patient_id", [str(row // 2) for row in range(len(dataset))])
     cases = draw_case_set(pairs, LABELS, CaseSetRequest(200), none_trained).cases
