@@ -85,6 +85,7 @@ def drawn_like_all(scores: pd.DataFrame, rows: Rows) -> Rows:
     shares = scores[scores["role"] == "val"].drop_duplicates(person)["source"].value_counts(normalize=True)
     first = scores.iloc[np.sort(rows)].drop_duplicates(person).index
     mine = scores.iloc[rows[np.isin(rows, first)]]  # in random order, of which the first of a source are taken
+    mine = mine[mine["source"].isin(shares.index)]  # a source may have later X-rays of patients alone
     available = mine["source"].value_counts()
     most = min((available[source] / shares[source] for source in available.index), default=0.0)
     wanted = np.floor(mine["source"].map(shares) * most + 1e-9)

@@ -243,6 +243,13 @@ def test_the_sources_have_their_shares_among_all_validation_patients() -> None:
     assert taken["source"].value_counts().to_dict() == {"large": 20, "small": 4}
 
 
+def test_a_source_with_later_x_rays_of_known_patients_alone_has_no_share() -> None:
+    patient, source = [0, 0, 1, 2, 3], ["A", "B", "A", "A", "A"]
+    scores = pd.DataFrame({"dataset": "set", "patient": patient, "role": "val", "source": source})
+    drawn = drawn_like_all(scores, np.array([1, 2, 3]))
+    assert drawn.tolist() == [2, 3]
+
+
 def test_validation_xrays_are_read_once_more_to_compare_features_too(trained: Path, phantoms: Path) -> None:
     measured = measure_reference("first", [str(phantoms)], quiet, fewest=5)
     card = registry.get_card("first")
