@@ -64,7 +64,7 @@ def stores() -> dict[Kind, Store]:
     from cxr.evaluation.look_alikes import index as look_alikes
     from cxr.inference import reader_responses
     from cxr.jobs import run_store
-    from cxr.learning.features import CACHE_BYTES
+    from cxr.learning.feature_store import CACHE_BYTES
 
     small = dict.fromkeys(("audits", "engines"), MAX_SMALL_CACHE_BYTES)
     limits = CACHE_BYTES | small | {look_alikes.FOLDER: look_alikes.MAX_BYTES}

@@ -9,27 +9,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from cxr.core.errors import FilmError, RunError
-from cxr.core.number_format import gigabytes
+from cxr.core.errors import FilmError
 from cxr.core.paths import cache_dir
-from cxr.core.stored_data import by_age, keep_below, stored_bytes
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import READER, Film
 from cxr.learning.augmentation import AUGMENTATION, augment, view_rng
+from cxr.learning.feature_store import CACHE_BYTES, KEY_BYTES, FeatureStore, begin_anew, make_room
 from cxr.registry.recipe import Recipe
 
-KEY_BYTES = 16
 BATCH = 32
 DECODERS = max(2, os.cpu_count() or 1)
-CACHE_BYTES = {"pixels": 10_000_000_000, "features": 30_000_000_000}  # limits; the least recently used go first
 PLAIN = -1  # the number of the view without augmentation
 
 Progress = Callable[[int, int], None]
@@ -37,57 +32,6 @@ Forward = Callable[[NDArray[np.uint8]], NDArray[Any]]
 # Computes the features of batches on other machines as well: (frozen part, recipe, batches, how it is done here) -> the
 # number of each batch with its features, in any order.
 Elsewhere = Callable[[Any, Recipe, Iterator[NDArray[np.uint8]], Forward], Iterable[tuple[int, NDArray[Any]]]]
-
-
-@dataclass(frozen=True)
-class FeatureStore:
-    """An append-only file of rows of one shape, each with a key made of its content.
-
-    Rows are written before their keys; a row without a key, left by a crash, is cut off by the next append.
-    """
-
-    folder: Path
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def row_bytes(self) -> int:
-        return int(np.prod(self.shape)) * self.dtype.itemsize
-
-    def row_by_key(self) -> dict[bytes, int]:
-        """The row number of each key."""
-        keys, data = self.folder / "keys.bin", self.folder / "rows.bin"
-        raw = keys.read_bytes() if keys.exists() else b""
-        rows = data.stat().st_size // self.row_bytes if raw else 0  # read second: rows are written before keys
-        count = min(len(raw) // KEY_BYTES, rows)
-        return {raw[i * KEY_BYTES : (i + 1) * KEY_BYTES]: i for i in range(count)}
-
-    def append(self, keys: Sequence[bytes], rows: NDArray[Any]) -> None:
-        if rows.shape[1:] != self.shape or len(rows) != len(keys):
-            raise ValueError(f"rows of shape {rows.shape} for {len(keys)} keys of {self.shape}")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / "lock"), self._open("keys.bin") as names, self._open("rows.bin") as data:
-            count = min(names.seek(0, 2) // KEY_BYTES, data.seek(0, 2) // self.row_bytes)
-            names.truncate(count * KEY_BYTES)
-            data.truncate(count * self.row_bytes)
-            names.seek(0, 2)
-            data.seek(0, 2)
-            data.write(np.ascontiguousarray(rows, self.dtype).tobytes())
-            data.flush()
-            names.write(b"".join(keys))
-
-    def rows(self) -> NDArray[Any]:
-        """All rows, memory-mapped."""
-        if not self.row_by_key():
-            return np.empty((0, *self.shape), self.dtype)
-        flat = np.memmap(self.folder / "rows.bin", np.uint8, mode="r")
-        count = len(flat) // self.row_bytes
-        return flat[: count * self.row_bytes].view(self.dtype).reshape(count, *self.shape)
-
-    def _open(self, name: str) -> Any:
-        path = self.folder / name
-        path.touch()
-        return path.open("r+b")
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +63,12 @@ class PixelTable:
 def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTable:
     """Every film at the model's size; a film in the cache is not decoded again."""
     store = FeatureStore(cache_dir() / "pixels" / f"{size_px}-{READER}", (size_px, size_px), np.dtype(np.uint8))
-    make_room(store, max(0, len(dataset) - len(store.row_by_key())))  # most are known, or none
+    with store.in_use():
+        make_room(store, max(0, len(dataset) - len(store.row_by_key())))  # most are known, or none
+        return _pixels_of(store, dataset, size_px, progress)
+
+
+def _pixels_of(store: FeatureStore, dataset: Dataset, size_px: int, progress: Progress) -> PixelTable:
     known = set(store.row_by_key())
 
     def decode(i: int) -> tuple[bytes, NDArray[np.uint8] | None, str]:
@@ -139,9 +88,9 @@ def pixel_table(dataset: Dataset, size_px: int, progress: Progress) -> PixelTabl
             new = {
                 key: pixels for key, pixels in new.items() if key not in known
             }  # decoded ahead, before an equal film was stored
-            if (len(known) + len(new)) * store.row_bytes > CACHE_BYTES["pixels"]:
-                _empty(store)  # of the pixels of other datasets
-                return pixel_table(dataset, size_px, progress)
+            is_full = known and (len(known) + len(new)) * store.row_bytes > CACHE_BYTES["pixels"]
+            if is_full and begin_anew(store):  # without the pixels of other datasets
+                return _pixels_of(store, dataset, size_px, progress)
             if new:
                 store.append(list(new), np.stack(list(new.values())))
                 known.update(new)
@@ -176,7 +125,6 @@ def feature_table(
     store = FeatureStore(cache_dir() / "features" / folder, shape, dtype)
     plan = [(int(film), view) for film in films for view in view_numbers]
     keys = [_row_key(digests[film], view) for film, view in plan]
-    make_room(store, len(set(keys) - set(store.row_by_key())))
 
     def image(k: int) -> NDArray[np.uint8]:
         film, view = plan[k]
@@ -184,10 +132,13 @@ def feature_table(
         return plain if view == PLAIN else augment(plain, settings, view_rng(seed, digests[film], view))
 
     forward = forward_of(frozen)
-    if elsewhere is None:
-        table = _fill(store, keys, image, lambda batches: enumerate(map(forward, batches)), progress)
-    else:
-        table = _fill(store, keys, image, lambda batches: elsewhere(frozen, recipe, batches, forward), progress)
+
+    def computed(batches: Iterator[NDArray[np.uint8]]) -> Iterable[tuple[int, NDArray[Any]]]:
+        return elsewhere(frozen, recipe, batches, forward) if elsewhere else enumerate(map(forward, batches))
+
+    with store.in_use():
+        make_room(store, len(set(keys) - set(store.row_by_key())))
+        table = _fill(store, keys, image, computed, progress)
     numbers = np.full((len(digests), len(view_numbers)), -1, np.int64)
     numbers[films] = table.row_numbers.reshape(len(films), -1)
     return FeatureTable(table.rows, numbers)
@@ -202,31 +153,6 @@ def forward_of(frozen: Any) -> Forward:
         return np.asarray(frozen.predict_on_batch(padded[..., None].astype(np.float32)))[: len(batch)]
 
     return forward
-
-
-def make_room(store: FeatureStore, rows: int) -> None:
-    """Delete other stores of the same kind, least recently used first, until that many new rows fit the limit.
-
-    Where they still do not fit, the store's own rows go, too; a RunError where they alone are more than the limit.
-    """
-    own, limit_bytes = store.folder, CACHE_BYTES[store.folder.parent.name]
-    new_bytes = rows * store.row_bytes
-    if new_bytes > limit_bytes:
-        raise RunError(
-            f"The {own.parent.name} of these images would take {gigabytes(new_bytes)} on the disk; the limit is "
-            f"{gigabytes(limit_bytes)}. Use fewer images, fewer training.views, or a smaller input.size_px.",
-            code="cache-limit",
-        )
-    own.mkdir(parents=True, exist_ok=True)
-    os.utime(own)
-    keep_below(by_age(own.parent), limit_bytes - new_bytes, kept=[own])
-    if stored_bytes(own) + new_bytes > limit_bytes:
-        _empty(store)
-
-
-def _empty(store: FeatureStore) -> None:
-    """Delete the store's rows and keys."""
-    keep_below(by_age(store.folder), 0, kept=[store.folder / "lock"])
 
 
 def _network_key(frozen: Any, recipe: Recipe) -> str:

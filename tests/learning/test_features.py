@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from cxr.core.errors import RunError
+from cxr.core.paths import cache_dir
 from cxr.datasets.dataset import Dataset
 from cxr.films.film import Film
 from cxr.learning import features
 from cxr.learning.augmentation import augment, view_rng
-from cxr.learning.features import KEY_BYTES, FeatureStore, feature_table, pixel_table
+from cxr.learning.feature_store import CACHE_BYTES, KEY_BYTES, FeatureStore, make_room
+from cxr.learning.features import feature_table, pixel_table
 from cxr.learning.network import build
 from tests.support.training import tiny_recipe
 
@@ -360,23 +362,23 @@ def aged_store(folder, name, bytes_, age):
 
 
 def test_the_longest_unused_stores_go_first_and_one_s_own_stays(tmp_path, monkeypatch):
-    monkeypatch.setitem(features.CACHE_BYTES, "features", 200)
+    monkeypatch.setitem(CACHE_BYTES, "features", 200)
     root = tmp_path / "features"
     for name, age in (("own", 99), ("old", 50), ("older", 60), ("new", 10)):
         aged_store(root, name, 100, age)
-    own = features.FeatureStore(root / "own", (10,), np.dtype(np.uint8))
-    features.make_room(own, 0)
+    own = FeatureStore(root / "own", (10,), np.dtype(np.uint8))
+    make_room(own, 0)
     assert sorted(path.name for path in root.iterdir()) == ["new", "own"]
-    features.make_room(own, 1)
+    make_room(own, 1)
     assert [path.name for path in root.iterdir()] == ["own"]
 
 
 def test_nothing_goes_where_there_is_room(tmp_path, monkeypatch):
-    monkeypatch.setitem(features.CACHE_BYTES, "features", 220)
+    monkeypatch.setitem(CACHE_BYTES, "features", 220)
     root = tmp_path / "features"
     for name in ("own", "other"):
         aged_store(root, name, 100, 5)
-    features.make_room(features.FeatureStore(root / "own", (10,), np.dtype(np.uint8)), 2)
+    make_room(FeatureStore(root / "own", (10,), np.dtype(np.uint8)), 2)
     assert len(list(root.iterdir())) == 2
 
 
@@ -397,21 +399,46 @@ def test_poolings_and_augmentations_have_stores_of_their_own(home, dataset):
 
 
 def test_a_store_that_would_outgrow_its_limit_begins_anew(tmp_path, monkeypatch):
-    monkeypatch.setitem(features.CACHE_BYTES, "features", 250)
-    own = features.FeatureStore(tmp_path / "features" / "own", (10,), np.dtype(np.uint8))
-    own.append([bytes([k]) * features.KEY_BYTES for k in range(8)], np.zeros((8, 10), np.uint8))
-    features.make_room(own, 4)  # 8 rows with their keys are 208 bytes
+    monkeypatch.setitem(CACHE_BYTES, "features", 250)
+    own = FeatureStore(tmp_path / "features" / "own", (10,), np.dtype(np.uint8))
+    own.append([bytes([k]) * KEY_BYTES for k in range(8)], np.zeros((8, 10), np.uint8))
+    make_room(own, 4)  # 8 rows with their keys are 208 bytes
     assert len(own.row_by_key()) == 8
-    features.make_room(own, 5)
+    make_room(own, 5)
     assert own.row_by_key() == {}
     with pytest.raises(RunError) as raised:
-        features.make_room(own, 26)
+        make_room(own, 26)
     assert raised.value.code == "run.cache-limit"
+
+
+def test_what_another_job_uses_stays_until_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setitem(CACHE_BYTES, "features", 250)
+    used, own, third = (FeatureStore(tmp_path / "features" / name, (10,), np.dtype(np.uint8)) for name in "abc")
+    filled(used, *range(6))
+    (used.folder / "use-of-a-job-that-was-killed.lock").touch()
+    with used.in_use():
+        make_room(own, 20)
+        assert len(used.row_by_key()) == 6
+        with used.in_use():  # two jobs fill one store
+            make_room(used, 20)
+            assert len(used.row_by_key()) == 6
+        make_room(third, 20)
+        assert used.users() == 1
+    make_room(own, 20)
+    assert not used.folder.exists()
+
+
+def test_a_job_that_fills_a_store_is_not_disturbed_by_one_that_needs_room(recipe, pixels, monkeypatch):
+    monkeypatch.setitem(CACHE_BYTES, "features", 100_000)
+    other = FeatureStore(cache_dir() / "features" / "other", (10_000,), np.dtype(np.uint8))
+    front = Front(recipe)
+    table = feature_table(front, recipe, ALL, pixels, 0, lambda *_: make_room(other, 10))
+    assert len(table.take(ALL)) == len(ALL)
 
 
 def test_pixels_stay_below_their_limit_while_datasets_follow_each_other(home, dataset, monkeypatch):
     row = 32 * 32
-    monkeypatch.setitem(features.CACHE_BYTES, "pixels", len(dataset) * row)
+    monkeypatch.setitem(CACHE_BYTES, "pixels", len(dataset) * row)
     first, second = (dataset.where(np.arange(len(dataset)) % 2 == half) for half in (0, 1))
     for films in (first, second, dataset, first):
         table = pixel_table(films, 32, quiet)
