@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from cxr.core.access import Action
-from cxr.core.atomic_files import write_atomically
+from cxr.core.atomic_files import atomic_path
 from cxr.core.audit_trail import audited
 from cxr.core.errors import CxrError
 from cxr.core.paths import home
@@ -93,19 +93,21 @@ def save_responses(*responses: ReaderResponse) -> None:
 
 
 def _store(new: Mapping[tuple[str, str, str, str], ReaderResponse]) -> None:
+    """Save the responses. Lines that are not understood, damaged or of a later version, stay as they are."""
     path = responses_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
-            others = [old for old in saved_responses() if old.key not in new]
+            others = [line for line in _lines() if (old := _understood(line)) is None or old.key not in new]
             if len(others) + len(new) > MAX_RESPONSES:
                 raise CxrError(
                     f"This computer has {len(others):,} saved responses; the limit is {MAX_RESPONSES:,}. Download them "
                     "on the page Predict, then delete them: cxr doctor --clean responses.",
                     code="responses-limit",
                 )
-            lines = [json.dumps(asdict(response)) + "\n" for response in [*others, *new.values()]]
-            write_atomically(path, "".join(lines))
+            added = [json.dumps(asdict(response)).encode() for response in new.values()]
+            with atomic_path(path) as partial:
+                partial.write_bytes(b"".join(line + b"\n" for line in [*others, *added]))
     except OSError as error:
         raise CxrError(
             f"The response could not be saved: {error.strerror or error}.", code="response-not-saved"
@@ -114,22 +116,27 @@ def _store(new: Mapping[tuple[str, str, str, str], ReaderResponse]) -> None:
 
 def saved_responses() -> list[ReaderResponse]:
     """The responses saved on this computer, oldest first; a damaged line is skipped."""
-    return list(_readable_lines(_lines()))
-
-
-def _lines() -> list[str]:
     try:
-        return responses_file().read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = _lines()
+    except OSError:
         return []
+    return [response for line in lines if (response := _understood(line)) is not None]
 
 
-def _readable_lines(lines: Iterable[str]) -> Iterable[ReaderResponse]:
-    for line in lines:
-        try:
-            yield ReaderResponse(**json.loads(line))
-        except (ValueError, TypeError, AttributeError, CxrError):
-            continue
+def _lines() -> list[bytes]:
+    """The lines of the file, none where there is no file; OSError where it cannot be read."""
+    try:
+        content = responses_file().read_bytes()
+    except FileNotFoundError:
+        return []
+    return [line for line in content.split(b"\n") if line.strip()]
+
+
+def _understood(line: bytes) -> ReaderResponse | None:
+    try:
+        return ReaderResponse(**json.loads(line.decode("utf-8")))
+    except (ValueError, TypeError, AttributeError, CxrError):
+        return None
 
 
 def responses_file() -> Path:

@@ -52,6 +52,30 @@ def test_a_damaged_line_costs_only_itself(home):
     assert saved_responses() == [response()]
 
 
+def test_a_line_that_is_not_understood_stays_when_another_response_is_saved(home):
+    save_responses(response(), response("f2"))
+    path = home / "opinions.jsonl"
+    later = json.dumps(json.loads(path.read_bytes().splitlines()[0]) | {"film": "f3", "added_later": 1}).encode()
+    path.write_bytes(path.read_bytes() + b"\xff damaged\n" + later)
+    save_responses(response("f2", "unsure"))
+    assert saved_responses() == [response(), response("f2", "unsure")]
+    assert path.read_bytes().splitlines()[1:3] == [b"\xff damaged", later]
+
+
+def test_a_file_that_cannot_be_read_is_not_replaced(home, monkeypatch):
+    save_responses(response())
+    before = (home / "opinions.jsonl").read_bytes()
+
+    def fail(path):
+        raise OSError("Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(CxrError) as raised:
+        patch.setattr(Path, "read_bytes", fail)
+        save_responses(response("f2"))
+    assert raised.value.code == "error.response-not-saved"
+    assert (home / "opinions.jsonl").read_bytes() == before
+
+
 def test_a_response_is_one_of_three_and_a_note_is_one_line():
     with pytest.raises(CxrError) as raised:
         response(answer="maybe")
