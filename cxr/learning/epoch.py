@@ -100,7 +100,7 @@ def run_epoch(model: keras.Model, batches: EpochBatches, epoch: int, journal: Jo
     """The outcome of one pass over the batches; None if it was stopped before its end."""
     started = time.monotonic()
     batches.begin(epoch)
-    _seed_dropout(model, batches.seed, epoch)
+    seed_dropout(model, batches.seed, epoch)
     callback = _ProgressCallback(journal, epoch + 1, batches)
     logs = model.fit(
         batches, epochs=epoch + 1, initial_epoch=epoch, shuffle=False, verbose=0, callbacks=[callback]
@@ -164,8 +164,9 @@ def _own_memory(variables: Iterable[Any]) -> None:
         variable.assign(keras.ops.copy(variable))
 
 
-def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    """Seed Dropout with the epoch, so that a resumed run draws what an uninterrupted one draws."""
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout) and layer.seed_generator is not None:
-            layer.seed_generator.state.assign(np.array([seed, epoch], np.uint32))
+def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Seed each Dropout layer with the epoch, so that a resumed run draws what an uninterrupted one draws."""
+    generators = [layer.seed_generator for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    for number, generator in enumerate(one for one in generators if one is not None):
+        own = np.random.SeedSequence([seed, epoch, number]).generate_state(2) if number else [seed, epoch]
+        generator.state.assign(np.array(own, np.uint32))

@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from cxr.learning.augmented_views import AugmentedViews
-from cxr.learning.epoch import EpochBatches, TrainingInputs
+from cxr.learning.epoch import EpochBatches, TrainingInputs, seed_dropout
 from cxr.learning.features import FeatureTable
+from cxr.learning.network import build
 from cxr.registry.recipe import Recipe
 from cxr.registry.recipe_sections import AugmentationSettings
 from tests.support.training import tiny_recipe
@@ -98,3 +99,20 @@ def test_weights_by_source_make_rare_labels_of_a_source_count_more():
     weight_of = dict(zip((rows[:, 0] / 4 - 100).astype(int), weights_, strict=True))
     of_cells = [sum(weight_of[film] for film in cell) for cell in (range(5), range(5, 10), range(10, 20))]
     assert np.square(of_cells) / of_cells[0] ** 2 == pytest.approx([1, 1, 2], rel=1e-4)
+
+
+def test_each_dropout_layer_has_a_mask_of_its_own_which_an_epoch_repeats():
+    model = build(tiny_recipe(head={"dense": [64, 64], "dropout": 0.5}), 2).trainable_part
+    layers = [model.get_layer(name) for name in ("dropout1", "dropout2")]
+
+    def masks(epoch: int) -> list[list[bool]]:
+        seed_dropout(model, 7, epoch)
+        return [
+            (np.asarray(layer(np.ones((1, 64), np.float32), training=True)) > 0).ravel().tolist() for layer in layers
+        ]
+
+    first, second = masks(3)
+    assert first != second
+    assert masks(3) == [first, second]
+    assert masks(4)[1] != second
+    assert np.asarray(layers[0].seed_generator.state).tolist()[0] == 7  # as a training with one such layer has it
