@@ -100,6 +100,11 @@ class Dataset:
         return self.table["dataset"] + "/" + self.table["patient_id"]
 
     @property
+    def sources(self) -> pd.Series:
+        """The source of each film, or its dataset where none is stated."""
+        return self.table["source"].where(self.table["source"] != "", self.table["dataset"])
+
+    @property
     def ages(self) -> pd.Series:
         """The age of each film's patient in years; NaN where it is not known."""
         digits = self.table["age"].str.extract(r"^(\d{1,3})(?:\.\d+)?[Yy]?$", expand=False)

@@ -102,7 +102,7 @@ def prepare(
     films = shared.films(recipe.input.size_px, lambda: _read_films(recipe, dataset, labels, journal))
     whitening = _fitted_whitening(recipe, films)
     zca_rank = whitening[2].shape[1] if len(whitening) > 2 else 0
-    sources = films.dataset.table["source"].to_numpy()
+    sources = films.dataset.sources.to_numpy(object)
     if head := shared.head_of(recipe, device.precision):
         batches = EpochBatches(recipe, head.inputs, films.indices("train"), films.targets, sources)
         return PreparedTraining(recipe, films, labels, head.network, head.model, batches, "", zca_rank)

@@ -160,8 +160,8 @@ class TrainingSettings(RecipeSection):
     label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="Probability moved from the label to other classes.")
     class_weights: Literal["none", "balanced", "by_source"] = Field(
         "none",
-        description="balanced: every class counts the same; by_source: rare labels within each source count more, so "
-        "that the source predicts less about the class.",
+        description="balanced: every class counts the same; by_source: rare labels within each source, or dataset "
+        "without sources, count more, so that the source predicts less about the class.",
     )
     average: float = Field(
         0.0,

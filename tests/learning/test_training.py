@@ -17,7 +17,7 @@ from cxr.learning.epoch import TrainingInputs
 from cxr.learning.features import FeatureTable, PixelTable
 from cxr.learning.journal import Phase
 from cxr.learning.network import build
-from cxr.learning.training import train
+from cxr.learning.training import prepare, train
 from cxr.registry.weights_file import arrays_of
 from tests.support.short_trainings import CPU, FEW, FROZEN, VIEWS, Notes, assert_same_weights, two_classes, weights
 from tests.support.training import tiny_recipe
@@ -222,7 +222,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.learning.device import Device
 from cxr.registry.recipe import Recipe
 from cxr.learning.film_selection import select
-from cxr.learning.training import train
+from cxr.learning.training import prepare, train
 from tests.support.short_trainings import Notes
 dataset = Dataset.open(sys.argv[1])
 dataset = dataset.where(np.arange(len(dataset)) < 48)
@@ -258,3 +258,14 @@ def test_fresh_views_are_drawn_from_the_seed_of_the_recipe() -> None:
     films: Any = SimpleNamespace(pixels=PixelTable(table, (b"a", b"b", b"c"), {}))
     inputs = training._inputs(recipe, build(recipe, 2), films, CPU, Notes())
     assert inputs.augmented.seed == recipe.seed_of_views != recipe.training.seed
+
+
+def test_datasets_without_sources_are_weighted_as_sources(films_of):
+    recipe = two_classes(training={"class_weights": "by_source", "epochs": 1})
+    dataset, labels = films_of(recipe)
+    halves = np.where(np.arange(len(dataset)) % 3 == 0, "first", "second")
+    stated = dataset.with_column("source", halves)
+    joined = dataset.with_column("source", "").with_column("dataset", halves)
+    weights_of = [prepare(recipe, films, labels, CPU, Notes()).batches.weights for films in (stated, joined)]
+    assert len(set(weights_of[0].tolist())) > 2
+    assert weights_of[0].tolist() == weights_of[1].tolist()

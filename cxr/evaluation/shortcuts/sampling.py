@@ -43,8 +43,7 @@ def usable_films(dataset: Dataset, labels: LabelSpace) -> tuple[Dataset, list[st
 
 def sources_of(films: Dataset) -> NDArray[np.object_]:
     """The source of each film, or its dataset where none is stated."""
-    table = films.table
-    return table["source"].where(table["source"] != "", table["dataset"]).to_numpy(object)
+    return films.sources.to_numpy(object)
 
 
 def sample_films(
