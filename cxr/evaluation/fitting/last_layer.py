@@ -32,8 +32,8 @@ class LastLayer:
 def fit_last_layer(layer: LastLayer, features: Floats, targets: NDArray[np.bool_], penalty: float) -> LastLayer:
     """The layer with the lowest mean log loss plus the penalty times the squared distance from `layer`.
 
-    Distances count in units of each feature's spread, so that the penalty means the same for all features. Normal
-    X-rays and those with a finding weigh the same in total, as the shares of a collection are not those of a hospital.
+    Distances count in units of each feature's spread, so that the penalty means the same for all features. The X-rays
+    of each label weigh the same in total, as the shares of a collection are not those of a hospital.
     """
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
