@@ -22,11 +22,13 @@ Indexes = NDArray[np.intp]
 ATTEMPTS = 20  # random orders of patients that are tried before a draw is impossible
 
 
-def assign_shares(patients: Any, strata: Any, shares: Sequence[float], seed: int) -> Indexes:
+def assign_shares(patients: Any, strata: Any, shares: Sequence[float], seed: int, deal_on: bool = False) -> Indexes:
     """The share of each film, as an index into the shares; all films of a patient get the same share.
 
     A patient belongs to the rarest stratum among its films. In each stratum patients with more films come first, each
-    assigned at random by the room left in each share; a share that is still empty gets one of the last patients.
+    assigned at random by the room left in each share; a share that is still empty gets one of the last patients. Strata
+    with fewer patients than shares begin with the largest share, or with `deal_on`, of equal shares, with the one after
+    that where the last of them ended.
     """
     weights = np.asarray(shares, float)
     if not len(weights) or (weights < 0).any() or weights.sum() <= 0:
@@ -39,9 +41,12 @@ def assign_shares(patients: Any, strata: Any, shares: Sequence[float], seed: int
     rng = np.random.default_rng(seed)
     order = rng.permutation(count)
     order = order[np.lexsort((-sizes[order], stratum[order]))]
-    assigned = np.empty(count, np.intp)
+    assigned, dealt = np.empty(count, np.intp), 0
     for members in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
-        assigned[members] = _fill(sizes[members].tolist(), weights / weights.sum(), rng.random(len(members)))
+        deals_on = deal_on and len(members) < len(weights)
+        draws = rng.random(len(members))
+        assigned[members] = _fill(sizes[members].tolist(), weights / weights.sum(), draws, dealt if deals_on else 0)
+        dealt += len(members) if deals_on else 0
     return assigned[person]
 
 
@@ -81,7 +86,7 @@ def folds(dataset: Dataset, k: int, seed: int) -> Indexes:
     if not 2 <= k <= patients:
         raise DatasetError(f"{patients} patients allow 2 to {patients} folds, not {k}.", code="folds")
     strata = dataset.table["dataset"] + "/" + dataset.labels
-    return assign_shares(dataset.patients, strata, [1 / k] * k, seed)
+    return assign_shares(dataset.patients, strata, [1 / k] * k, seed, deal_on=True)
 
 
 def draw_counts(dataset: Dataset, counts: Mapping[str, int], test_per_label: int, seed: int) -> Dataset:
@@ -132,11 +137,11 @@ def _rarest(person: Indexes, stratum: Indexes) -> Indexes:
     return by_rarity[rarest]
 
 
-def _fill(sizes: list[int], shares: NDArray[np.float64], draws: NDArray[np.float64]) -> list[int]:
-    """The share of each patient of one stratum, those with more films first."""
+def _fill(sizes: list[int], shares: NDArray[np.float64], draws: NDArray[np.float64], first: int = 0) -> list[int]:
+    """The share of each patient of one stratum, those with more films first; of equal empty shares `first` is first."""
     open_shares = [k for k, share in enumerate(shares) if share > 0]
     room = [float(share) * sum(sizes) for share in shares]
-    empty = sorted(open_shares, key=lambda k: -room[k])
+    empty = sorted(open_shares, key=lambda k: (-room[k], (k - first) % len(shares)))
     assigned = []
     for left, size, draw in zip(range(len(sizes), 0, -1), sizes, draws, strict=True):
         fitting = [k for k in open_shares if room[k] + 1e-9 >= size]

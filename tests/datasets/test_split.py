@@ -160,6 +160,16 @@ def test_folds_have_whole_patients_and_equal_shares_of_all_labels(seed: int) -> 
     assert np.abs(table.to_numpy() - 0.2).max() < 0.03
 
 
+def test_labels_with_fewer_patients_than_folds_leave_no_fold_empty() -> None:
+    dataset = simple({f"label{n}": 3 for n in range(12)})
+    for seed in SEEDS:
+        assert sorted(np.bincount(folds(dataset, 5, seed), minlength=5)) == [7, 7, 7, 7, 8]
+    mixed = simple({"normal": 50, "rare": 3, "rarer": 2})
+    table = pd.crosstab(mixed.labels, folds(mixed, 5, 0))
+    assert table.to_numpy()[0].tolist() == [10] * 5
+    assert table.loc[["rare", "rarer"]].sum().tolist() == [1] * 5
+
+
 def test_folds_need_at_least_as_many_patients() -> None:
     with raises_code("dataset.folds"):
         folds(simple({"normal": 4}), 5, 0)
