@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from cxr.core.errors import FilmError
 from cxr.core.number_format import counted, joined
+from cxr.datasets.dataset import Dataset
 from cxr.datasets.revisions.edits import Edit, EditKind
+from cxr.films.film import film_id
 from cxr.inference.input_check.findings import WITHHELD, InputCheckCode, InputCheckResult
 
 REJECTED = "rejected"  # the column of a score table: codes, separated by blanks; "" where nothing speaks against it
+SAMPLE = 8  # files by which a dataset is recognized
 WHY = "Rejected by the input check: {}."
 NAMES = {
     InputCheckCode.NOT_CHEST_XRAY: "not a chest X-ray",
@@ -69,15 +75,27 @@ class RejectedFilms:
             return ""
         return f"The input check rejects {counted(len(self), 'X-ray')} of these: {self._reasons(self.table)}."
 
-    def datasets(self) -> list[str]:
-        """The names of the datasets that they are of."""
-        return sorted(map(str, self.table["dataset"].unique()))
+    def are_in(self, dataset: Dataset) -> bool:
+        """Whether the dataset has one of them; the bytes of the first few that it has by path decide."""
+        listed = self._listed(dataset).head(SAMPLE)
+        return any(map(partial(_is_row, dataset), listed["row"], listed["film"]))
 
-    def exclusions(self, dataset: str) -> tuple[list[Edit], str]:
-        """The edits that leave those of a dataset out of it, and the reason for the record of revisions."""
-        own = self.table[self.table["dataset"] == dataset]
-        edits = [Edit(EditKind.EXCLUDE, str(path)) for path in own["path"] if path]
-        return edits, WHY.format(self._reasons(own))
+    def exclusions(self, dataset: Dataset) -> tuple[list[Edit], str]:
+        """The edits that leave those of a dataset out of it, and the reason for the record of revisions.
+
+        Another hospital's files may have the same names, so each is one of these by its bytes alone.
+        """
+        listed = self._listed(dataset)
+        own = listed[np.array([*map(partial(_is_row, dataset), listed["row"], listed["film"])], bool)]
+        return [Edit(EditKind.EXCLUDE, str(path)) for path in own["path"]], WHY.format(self._reasons(own))
+
+    def _listed(self, dataset: Dataset) -> pd.DataFrame:
+        """Those whose path is one of the dataset's, with its row there."""
+        if "film" not in self.table:
+            return self.table.iloc[:0].assign(film="", row=0)
+        row_of = {str(path): i for i, path in enumerate(dataset.table["path"])}
+        rows = self.table["path"].map(row_of)
+        return self.table[rows.notna()].assign(row=rows.dropna().astype(int))
 
     @staticmethod
     def _reasons(table: pd.DataFrame) -> str:
@@ -93,3 +111,11 @@ def reason_name(code: str) -> str:
 def without_rejected(scores: pd.DataFrame) -> pd.DataFrame:
     """The score table without the X-rays that the input check rejects."""
     return scores[scores[REJECTED] == ""].reset_index(drop=True) if REJECTED in scores else scores
+
+
+def _is_row(dataset: Dataset, i: int, film: str) -> bool:
+    """Whether the file of the dataset's i-th X-ray is the one that was evaluated."""
+    try:
+        return film_id(dataset.read_bytes(i)) == film
+    except FilmError:
+        return False

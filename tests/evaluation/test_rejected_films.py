@@ -53,7 +53,9 @@ def test_an_evaluation_stores_which_x_rays_are_rejected_and_counts_them_all_the_
     assert blank["rejected"].str.contains("blank").all()
     assert len(blank) == 1
     assert len(without_rejected(scores)) == 13 - len(rejected)
-    edits, why = rejected.exclusions("films")
+    dataset = Dataset.open(with_a_blank_one)
+    assert rejected.are_in(dataset)
+    edits, why = rejected.exclusions(dataset)
     assert {edit.kind for edit in edits} == {EditKind.EXCLUDE}
     assert [edit.subject for edit in edits] == rejected.table["path"].tolist()
     assert "blank" in why

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
@@ -51,3 +52,31 @@ def test_without_rejected_films_there_is_nothing_of_it(copied: Path) -> None:
     store("drawn", CLASSES, table, threshold=THRESHOLD)
     app = open_page()
     assert not [toggle for toggle in app.toggle if toggle.key == LEFT_OUT]
+
+
+def test_another_hospitals_dataset_with_the_same_names_is_never_revised(home: Path, tmp_path: Path) -> None:
+    first, second = (drawn(tmp_path / name / "xrays", shift) for name, shift in (("a", 0), ("b", 100)))
+    others, own = catalog.add(first), catalog.add(second)
+    films = Dataset.open(second)
+    table = scored(films, role="").assign(rejected=["lateral", "lateral", *[""] * (len(films) - 2)])
+    card = store("drawn", CLASSES, table.assign(role="train"), threshold=THRESHOLD)
+    store_evaluation(card, "xrays", None, table)
+    path = str(table["path"].iloc[1])
+    (second / path).write_bytes((first / path).read_bytes())  # another X-ray now, which nobody has evaluated
+    app = open_page()
+    app.session_state["evaluate_rejected"] = True
+    app = run(app)
+    offered = [button.key for button in app.button if str(button.key).startswith("evaluate_rejected_exclude_")]
+    assert offered == [f"evaluate_rejected_exclude_{own.name}"]
+    app = press(app, f"evaluate_rejected_exclude_{own.name}")
+    assert [edit.subject for edit in revisions(second)[0].edits] == [table["path"].iloc[0]]
+    assert len(Dataset.open(first)) == len(films)
+    assert not revisions(others.path)
+
+
+def drawn(folder: Path, gray: int) -> Path:
+    """A folder of eight images, whose names are those of any other such folder."""
+    for number, label in enumerate(("normal", "viral") * 4):
+        (folder / label).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32), gray + number).save(folder / label / f"{number}.png")
+    return folder

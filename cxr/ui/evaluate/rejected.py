@@ -25,6 +25,7 @@ EXPLANATION = (
 )
 ALT = "X-rays that the input check rejects; select a row to open it."
 LEFT_OUT = "{} are left out of all figures below."
+EXCLUDE = "Exclude them from {}"
 EXCLUDED = "{} excluded from {}. Run the evaluation again for figures without them that are stored."
 ALL_REJECTED = "The input check rejects all of these X-rays, so none can be left out."
 
@@ -53,30 +54,24 @@ def show_rejected_films(card: Card, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _offer_exclusion(rejected: RejectedFilms) -> None:
-    """Offers to exclude them from each dataset that is known here."""
-    for name in rejected.datasets():
-        entry = _entry_of(name)
-        edits, why = rejected.exclusions(name)
-        if entry is None or not edits:
+    """Offers to exclude them from each known dataset that has them."""
+    for entry in catalog.entries():
+        dataset = _opened(entry)
+        if dataset is None or not rejected.are_in(dataset):
             continue
-        key = f"evaluate_rejected_exclude_{name}"
-        if sign_in.button(
-            Action.REVISE_DATASET, f"Exclude {counted(len(edits), 'X-ray')} from {plain(entry.name)}", key=key
-        ):
-            with frame.errors_shown():
-                made = revise(entry.path, edits, why)
+        key = f"evaluate_rejected_exclude_{entry.name}"
+        if sign_in.button(Action.REVISE_DATASET, EXCLUDE.format(plain(entry.name)), key=key):
+            with frame.errors_shown(), st.spinner("Comparing the files with those that were evaluated ..."):
+                made = revise(entry.path, *rejected.exclusions(dataset))
                 st.success(EXCLUDED.format(counted(len(made.revision.edits), "X-ray"), plain(entry.name)))
 
 
-def _entry_of(name: str) -> DatasetEntry | None:
-    """The known dataset whose scores have this name; None where it is not here any more."""
-    for entry in catalog.entries():
-        try:
-            if entry.exists and Dataset.open(entry.path).name == name:
-                return entry
-        except CxrError:  # moved away, or no longer a dataset
-            continue
-    return None
+def _opened(entry: DatasetEntry) -> Dataset | None:
+    """The dataset; None where it was moved away, or is no longer one."""
+    try:
+        return Dataset.open(entry.path) if entry.exists else None
+    except CxrError:
+        return None
 
 
 def _show_films(card: Card, rejected: RejectedFilms) -> None:
