@@ -43,7 +43,7 @@ def require_access(title: str) -> None:
     """Identify the visitor, and stop the page unless the visitor may view it.
 
     Everything that the page's script does afterward is done by the visitor. Callbacks run before the script, and
-    fragments without it: what acts there is wrapped in `as_visitor`.
+    fragments and dialogs without it: what acts there is wrapped in `as_visitor`.
     """
     identify_with(visitor)
     require_sign_in(is_controlled())
@@ -64,7 +64,7 @@ def require_access(title: str) -> None:
 
 
 def as_visitor(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """The function, done by the visitor; for callbacks and fragments, which run without the page's script."""
+    """The function, done by the visitor; for callbacks, fragments and dialogs, which run without the page's script."""
 
     @wraps(function)
     def identified(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

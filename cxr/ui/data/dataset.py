@@ -61,6 +61,7 @@ def choose_dataset() -> DatasetEntry | None:
 
 
 @st.dialog("Remove dataset")
+@sign_in.as_visitor
 def _confirm_removal(entry: DatasetEntry) -> None:
     if entry.created_here:
         st.write(f"{plain(entry.name)} was created here. Its X-rays are deleted permanently: {code_span(entry.path)}")

@@ -97,6 +97,7 @@ def _offer_to_save(entry: DatasetEntry, split: Dataset) -> None:
 
 
 @st.dialog("Save split")
+@sign_in.as_visitor
 def _confirm_save(path: Path, split: Dataset) -> None:
     st.write(f"The split is saved in {code_span(path)}.")
     if path.exists():
