@@ -73,7 +73,7 @@ def _show_form(settings: DicomWebSettings) -> None:
 def _show_found(session: ReadingSession, settings: DicomWebSettings, films: list[PacsFilm], has_more: bool) -> None:
     """Shows the images, of which those that are picked are read."""
     table = _table(films)
-    key = f"predict_pacs_table_{len(films)}"
+    key = f"predict_pacs_table_{hash(tuple(film.sop_uid for film in films))}"  # in another list, a row is another image
     st.dataframe(
         table,
         key=key,
