@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cxr.inference.session import ReadingSession
 
 TITLE = "DICOM results"
-MADE = frame.page_only_key("Predict", "dicom_results")  # of one X-ray: film, model and target, objects
+MADE = frame.page_only_key("Predict", "dicom_results")  # of one report: what it was made from, objects
 PROBLEM = frame.page_only_key("Predict", "dicom_problem")
 SENT = frame.page_only_key("Predict", "dicom_sent")
 HELP = (
@@ -40,7 +40,7 @@ def show_dicom_results(session: ReadingSession, content: Report) -> None:
     from cxr.exchange.dicom_results.writing import NOT_INSTALLED, is_installed  # late: few X-rays need it
 
     ready = is_installed()
-    place = (content.film_id, content.model, content.target, content.method, content.withheld)
+    place = made_from(content)
     problem = st.session_state.pop(PROBLEM, "")
     known, objects = st.session_state.get(MADE) or (None, ())
 
@@ -58,6 +58,12 @@ def show_dicom_results(session: ReadingSession, content: Report) -> None:
             st.error(plain(problem))
         if known == place:
             _show_made(objects, content)
+
+
+def made_from(content: Report) -> tuple[object, ...]:
+    """What the DICOM results of a report say; where any of it has changed, they are out of date."""
+    said = (content.withheld, content.warnings, content.response)
+    return content.film_id, content.model, content.target, content.method, *said
 
 
 @contextmanager
