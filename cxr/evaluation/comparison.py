@@ -56,6 +56,7 @@ class Comparison:
 
     first: str
     second: str
+    thresholds: tuple[float | None, float | None]  # that predictions were made at; None: the most likely class
     question: str  # that accuracy refers to: "class", or "normal or not" where their classes differ
     n: int
     patients: int
@@ -99,6 +100,7 @@ def compare_scores(first: ModelScores, second: ModelScores, resamples: int = RES
     return Comparison(
         first=first.name,
         second=second.name,
+        thresholds=(first.threshold, second.threshold),
         question=question,
         n=len(a),
         patients=cases[0].patients,

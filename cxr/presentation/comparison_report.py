@@ -90,8 +90,18 @@ def _verdict_of(comparison: Comparison, name: str, difference: Interval) -> str:
 def _rules(comparison: Comparison) -> str:
     return (
         f"Question: {comparison.question}. Differences are {comparison.first} minus {comparison.second}. Intervals of "
-        "differences: 95%, from a bootstrap that draws the same patients for both models. Each model at its own "
-        f"threshold. {counted(comparison.left_out, 'X-ray')} left out, as one model has no score or label for it."
+        "differences: 95%, from a bootstrap that draws the same patients for both models. "
+        f"{_thresholds(comparison)} {counted(comparison.left_out, 'X-ray')} left out, as one model has no score or "
+        "label for it."
+    )
+
+
+def _thresholds(comparison: Comparison) -> str:
+    """The threshold of each model; one that was moved on the page is not the model's own."""
+    named = zip((comparison.first, comparison.second), comparison.thresholds, strict=True)
+    return " ".join(
+        f"{name} predicts the most likely class." if value is None else f"Threshold of {name}: {decimal(value)}."
+        for name, value in named
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,17 @@ def test_the_report_is_one_escaped_file_without_names_of_files(cards: list[Card]
     assert asked
     assert text.count("<img ") == len(asked)
     assert "http" not in text  # nothing is loaded from elsewhere
+
+
+def test_the_report_has_the_thresholds_that_predictions_were_made_at(cards: list[Card]) -> None:
+    moved = replace(scores("moved", 0.1, 1), threshold=0.95)
+    text = comparison_html(compare_scores(moved, scores("other", 0.2, 2), resamples=20), cards, lambda *_: "")
+    assert "Threshold of moved: 0.950" in text
+    assert "Threshold of other: 0.500" in text
+    without = replace(moved, threshold=None)
+    assert "moved predicts the most likely class" in comparison_html(
+        compare_scores(without, without, resamples=20), cards, lambda *_: ""
+    )
 
 
 def test_the_verdict_follows_the_intervals() -> None:
