@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -12,7 +13,7 @@ from cxr.datasets.dataset import Dataset
 from cxr.evaluation.stored_evaluations import store_evaluation
 from cxr.presentation.comparison_tables import DIFFERENCE, SAME_PREDICTIONS
 from cxr.registry.card import Card
-from cxr.ui.evaluate.second_model import CHOOSE_A_MODEL, ONLY_MODEL, OWN_THRESHOLD
+from cxr.ui.evaluate.second_model import CHOOSE_A_MODEL, ONLY_MODEL, OTHER_FILMS, OWN_THRESHOLD
 from tests.support.evaluate_page import (
     CLASSES,
     THRESHOLD,
@@ -56,6 +57,19 @@ def test_a_second_model_is_compared_on_the_films_with_scores_of_both(card, held_
     select(app, second_model="disjoint")
     assert not app.dataframe
     assert "disjoint" in app.info[-1].value
+
+
+def test_held_out_films_are_compared_while_the_validation_set_is_shown(home, phantoms, held_out_films):
+    films = Dataset.open(phantoms)
+    chosen_on = scored(films.where(films.table["split"] != "test"), role="val")
+    scores = pd.concat([scored(held_out_films), chosen_on], ignore_index=True)
+    store("drawn", CLASSES, scores, threshold=THRESHOLD)
+    store("second", CLASSES, scores, threshold=0.7)
+    app = select(compared("second"), stored="Validation set")
+    assert counted(len(held_out_films), "X-ray") in captions(app)
+    assert OTHER_FILMS in captions(app)
+    select(app, stored="Held-out test set")
+    assert OTHER_FILMS not in captions(app)
 
 
 def test_films_that_either_model_was_trained_on_are_left_out_of_a_comparison(card, held_out_films):

@@ -21,6 +21,9 @@ ONLY_MODEL = (
     "This is the only model. Train a second one or import one. To see the effect of another threshold, move it above "
     "and compare this model with itself."
 )
+OTHER_FILMS = (
+    "The model was chosen on the X-rays above, or trained on them. Compared are all X-rays held out from both."
+)
 OWN_THRESHOLD = "{} (own threshold)"
 
 
@@ -33,7 +36,11 @@ def show_second_model(view: EvaluationView) -> None:
             _offer_second_model()
         return
     with frame.errors_shown():
-        first = replace(ModelScores.from_card(view.card, held_out_only(view.table)), threshold=view.threshold)
+        shown = held_out_only(view.table)
+        if shown.empty:
+            st.caption(OTHER_FILMS)
+            shown = held_out_scores(view.card)
+        first = replace(ModelScores.from_card(view.card, shown), threshold=view.threshold)
         second, key = ModelScores.from_card(other, held_out_scores(other)), f"{view.card.name}_{other.name}"
         if other.name == view.card.name:
             second = replace(second, name=OWN_THRESHOLD.format(other.name))
