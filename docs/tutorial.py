@@ -105,7 +105,7 @@ def review(tab: Page, url: str) -> None:
     for answered in range(len(blinded.items)):
         item = next_item(blinded, answers_of(blinded, READER))
         assert item
-        tab.locator(f".st-key-labels_answer_{truth[item.path]} button").click()
+        tab.locator(f".st-key-labels_answer_{item.film}_{truth[item.path]} button").click()
         wait(lambda count=answered: len(answers_of(blinded, READER).answers) > count, 0.05)  # type: ignore[misc]
         settled(tab)
 

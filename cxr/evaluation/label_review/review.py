@@ -187,6 +187,13 @@ def next_item(review: LabelReview, mine: ReaderAnswers) -> ReviewItem | None:
     return next((item for item in review.items if item.film not in mine.answers), None)
 
 
+def answered_before(review: LabelReview, mine: ReaderAnswers, film: str) -> ReviewItem | None:
+    """The last X-ray before this one that the reader has answered; before none, the last of all."""
+    films = [item.film for item in review.items]
+    before = review.items[: films.index(film)] if film in films else review.items
+    return next((item for item in reversed(before) if item.film in mine.answers), None)
+
+
 def _answers_file(review: LabelReview, reader: str) -> Path:
     return review.folder / f"answers-{hashlib.sha256(reader.strip().encode()).hexdigest()[:16]}.json"
 

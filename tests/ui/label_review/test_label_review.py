@@ -7,16 +7,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from cxr.datasets import catalog
 from cxr.datasets.dataset import Dataset
 from cxr.datasets.revisions.history import revisions
 from cxr.evaluation.label_review.review import (
+    UNSURE,
     LabelReview,
     ReviewSize,
     all_answers,
     all_reviews,
+    answers_of,
     save_answer,
     start_review,
 )
@@ -57,16 +60,16 @@ def test_two_readers_answer_without_the_label_and_their_agreement_becomes_a_revi
     app = run(AppTest.from_file(PAGE, default_timeout=60))
     app.segmented_control(key="data_view").set_value("Labels")
     run(app)
-    first = review.items[0]
+    first, second = review.items
     new = "pneumonia" if first.label == "normal" else "normal"
     shown = " ".join(element.value for element in (*app.markdown, *app.caption))
     assert first.path not in shown
     for reader in ("Reader 1", "Reader 2"):
         app.segmented_control(key=f"labels_reader_{review.id}").set_value(reader)
         run(app)
-        app.button(key=f"labels_answer_{new}").click()
+        app.button(key=f"labels_answer_{first.film}_{new}").click()
         run(app)
-        app.button(key=f"labels_answer_{review.items[1].label}").click()
+        app.button(key=f"labels_answer_{second.film}_{second.label}").click()
         run(app)
         assert [message.value for message in app.success] == [DONE]
     assert [len(mine.answers) for mine in all_answers(review)] == [2, 2]
@@ -83,6 +86,42 @@ def test_two_readers_answer_without_the_label_and_their_agreement_becomes_a_revi
     app.button(key="labels_restore_1").click()
     run(app)
     assert Dataset.open(review.data).table.set_index("path").loc[first.path, "label"] == first.label
+
+
+def opened(review: LabelReview) -> AppTest:
+    """The page with the first X-ray of the review, for Reader 1."""
+    app = run(AppTest.from_file(PAGE, default_timeout=60))
+    app.segmented_control(key="data_view").set_value("Labels")
+    return run(app)
+
+
+def test_an_answer_that_is_pressed_twice_does_not_answer_the_next_x_ray(review: LabelReview) -> None:
+    app = opened(review)
+    first, second = review.items
+    pressed = app.button(key=f"labels_answer_{first.film}_normal")
+    for _ in range(2):  # the second press was sent from the page of the first X-ray
+        states = app._tree.get_widget_states()
+        states.widgets.append(WidgetState(id=pressed.proto.id, trigger_value=True))
+        app._run(states)
+        assert not app.exception
+    assert answers_of(review, "Reader 1").answers == {first.film: "normal"}
+    assert app.button(key=f"labels_answer_{second.film}_normal")
+
+
+def test_a_reader_goes_back_and_the_new_answer_takes_the_place_of_the_last(review: LabelReview) -> None:
+    app = opened(review)
+    first, second = review.items
+    assert f"labels_undo_{first.film}" not in [button.key for button in app.button]
+    for item in (first, second):
+        app.button(key=f"labels_answer_{item.film}_normal").click()
+        run(app)
+    app.button(key="labels_undo_").click()
+    run(app).button(key=f"labels_undo_{second.film}").click()
+    assert "You answered: Normal." in [caption.value for caption in run(app).caption]
+    assert answers_of(review, "Reader 1").answers == {first.film: "normal", second.film: "normal"}
+    app.button(key=f"labels_answer_{first.film}_{UNSURE}").click()
+    assert [message.value for message in run(app).success] == [DONE]
+    assert answers_of(review, "Reader 1").answers == {first.film: UNSURE, second.film: "normal"}
 
 
 def test_a_dataset_without_reviews_says_what_one_is(
