@@ -100,7 +100,7 @@ def show_disagreements(comparison: Comparison, card: Card, key: str) -> None:
         st.caption(f"Select a row to see the X-ray with the heatmap of {plain(card.name)}.")
         return
     with st.container(key="evaluate_disagreement"), frame.errors_shown():
-        show_film_with_heatmap(card, row)
+        show_film_with_heatmap(card, row, "disagreement")
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the models ...")

@@ -33,7 +33,8 @@ IMAGE = "Image"  # the thumbnail column
 SHOWN_ANYWAY = "film_table_shown_anyway"  # session key: the X-rays whose prediction somebody insisted on
 REJECTED = "Rejected: no prediction."
 CORRECT = "Read it on Predict to correct the image."
-THUMBNAILS, READING = "film_table_thumbnails", "film_table_reading"  # session keys
+THUMBNAILS, READINGS = "film_table_thumbnails", "film_table_readings"  # session keys
+OPEN_AT_ONCE = 2  # X-rays on a page: a rejected one, and one of the section that is shown
 
 
 def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
@@ -67,21 +68,21 @@ def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) ->
     return None if selected is None else rows.iloc[selected]
 
 
-def show_film_with_heatmap(card: Card, row: pd.Series) -> None:
-    """Shows an X-ray beside its heatmap, with the model's probabilities."""
+def show_film_with_heatmap(card: Card, row: pd.Series, place: str) -> None:
+    """Shows an X-ray beside its heatmap, with the model's probabilities; `place` tells it from others on the page."""
     image, prediction = _read_once(card, row)
     if _is_withheld(image, prediction):
-        _show_withheld(image, prediction, row)
+        _show_withheld(image, prediction, row, place)
         return
     groups = tuple(prediction.group_heatmaps)
     heatmaps = {name: prediction.heatmap(name) for name in (*card.classes, *groups)}
-    show_viewer(image, ViewerHeatmaps(heatmaps, prediction.decision, groups=groups), key="film_table_viewer")
+    show_viewer(image, ViewerHeatmaps(heatmaps, prediction.decision, groups=groups), key=f"film_table_viewer_{place}")
     for sentence in prediction.input_check.sentences if prediction.input_check else ():
         st.warning(plain(sentence))
     values = ", ".join(f"{display_name(name)} {probability(prediction.probability(name))}" for name in card.classes)
     st.caption(plain(f"Reference: {display_name(row['label'])}. Probabilities: {values}."))
-    _offer_reading(row)
-    show_look_alikes(card, prediction, str(row["film"]), "evaluate")
+    _offer_reading(row, place)
+    show_look_alikes(card, prediction, str(row["film"]), place)
 
 
 def _is_withheld(image: ViewerFilm, prediction: Prediction) -> bool:
@@ -90,7 +91,7 @@ def _is_withheld(image: ViewerFilm, prediction: Prediction) -> bool:
     return rejected and image.key not in st.session_state.get(SHOWN_ANYWAY, ())
 
 
-def _show_withheld(image: ViewerFilm, prediction: Prediction, row: pd.Series) -> None:
+def _show_withheld(image: ViewerFilm, prediction: Prediction, row: pd.Series, place: str) -> None:
     """Shows a rejected X-ray without heatmap and probabilities, why, and how to see or to correct it."""
 
     def show_anyway() -> None:
@@ -98,29 +99,34 @@ def _show_withheld(image: ViewerFilm, prediction: Prediction, row: pd.Series) ->
 
     for sentence in prediction.input_check.sentences if prediction.input_check else ():
         st.error(plain(sentence))
-    show_viewer(image, key="film_table_viewer")
+    show_viewer(image, key=f"film_table_viewer_{place}")
     st.caption(plain(f"{REJECTED} Reference: {display_name(row['label'])}. {CORRECT}"))
-    st.button("Show anyway", key=f"film_table_anyway_{row['film']}", on_click=show_anyway)
-    _offer_reading(row)
+    st.button("Show anyway", key=f"film_table_anyway_{place}_{row['film']}", on_click=show_anyway)
+    _offer_reading(row, place)
 
 
-def _offer_reading(row: pd.Series) -> None:
+def _offer_reading(row: pd.Series, place: str) -> None:
     read = partial(find_film, row["dataset"], row["path"], row["film"])
-    offer_reading(f"{row['dataset']}/{row['path']}", Path(row["path"]).name, read, f"read_this_{row['film']}")
+    button_key = f"read_this_{place}_{row['film']}"
+    offer_reading(f"{row['dataset']}/{row['path']}", Path(row["path"]).name, read, button_key)
 
 
 def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:
-    """The X-ray and its prediction; the last one stays in the session, so that no control reads it again."""
+    """The X-ray and its prediction; the last ones stay in the session, so that no control reads them again."""
     key = f"{card.version}-{row['film']}"
-    if st.session_state.get(READING, (None,))[0] != key:
+    held: dict[str, tuple[ViewerFilm, Prediction]] = st.session_state.setdefault(READINGS, {})
+    if key in held:
+        held[key] = held.pop(key)  # the newest are last
+    else:
         film = read_isolated(find_film(row["dataset"], row["path"], row["film"]), deep=True)
         with st.spinner("Reading the X-ray ..."):
             classifier = load_classifier(card)
             with audited(Action.READ_FILMS, card.name, classifier.card.version, film=row["film"]):
                 prediction = classifier.read(film)
-        st.session_state[READING] = (key, ViewerFilm.from_film(film, key), prediction)
-    _, image, prediction = st.session_state[READING]
-    return image, prediction
+        held[key] = ViewerFilm.from_film(film, key), prediction
+        for other in [*held][:-OPEN_AT_ONCE]:
+            del held[other]
+    return held[key]
 
 
 def _thumbnails(films: pd.DataFrame, known: dict[str, str]) -> tuple[list[str | None], list[str]]:

@@ -94,4 +94,4 @@ def _cell_panel(view: EvaluationView, reference: str, predicted: str) -> None:
         st.caption("Select a row to see the X-ray with its heatmap.")
         return
     with st.container(key="evaluate_film"), frame.errors_shown():
-        show_film_with_heatmap(view.card, row)
+        show_film_with_heatmap(view.card, row, "cell")

@@ -81,4 +81,4 @@ def _show_films(card: Card, rejected: RejectedFilms) -> None:
     row = select_film(films, columns, "evaluate_rejected", ALT)
     if row is not None:
         with frame.errors_shown():
-            show_film_with_heatmap(card, row)
+            show_film_with_heatmap(card, row, "rejected")

@@ -90,4 +90,4 @@ def _show_films(view: EvaluationView, found: FoundSlice) -> None:
     row = select_film(films, table, "evaluate_slice_films", f"X-rays of the slice {slice_title(found)}, errors first.")
     if row is not None:
         with st.container(key="evaluate_film"), frame.errors_shown():
-            show_film_with_heatmap(view.card, row)
+            show_film_with_heatmap(view.card, row, "slice")

@@ -31,10 +31,10 @@ def row(trained: Path, phantoms: Path) -> Row:
     return {key: film[key] for key in ("dataset", "path", "label")} | {"film": film_id(dataset.read_bytes(0))}
 
 
-def opened(row: Row, person: Person = LOCAL) -> AppTest:
-    """A page that shows this X-ray to that person with the default model's heatmap."""
+def opened(row: Row, person: Person = LOCAL, places: tuple[str, ...] = ("cell",)) -> AppTest:
+    """A page that shows this X-ray to that person with the default model's heatmap, once at each place."""
 
-    def page(row, person):  # a script of its own, without the names of this module
+    def page(row, person, places):  # a script of its own, without the names of this module
         import pandas as pd
 
         from cxr.core.access import acting_as
@@ -43,9 +43,10 @@ def opened(row: Row, person: Person = LOCAL) -> AppTest:
         from cxr.ui.components.film_table import show_film_with_heatmap
 
         with acting_as(person), frame.errors_shown():
-            show_film_with_heatmap(get_card("first"), pd.Series(row))
+            for place in places:
+                show_film_with_heatmap(get_card("first"), pd.Series(row), place)
 
-    return AppTest.from_function(page, default_timeout=120, args=(row, person)).run()
+    return AppTest.from_function(page, default_timeout=120, args=(row, person, places)).run()
 
 
 def readings() -> list[AuditEntry]:
@@ -60,6 +61,14 @@ def test_an_opened_film_is_read_once_and_recorded_as_any_reading_is(row: Row, ph
     assert not app.error
     app.run()
     assert [vars(entry) | {"when": ""} for entry in readings()] == [vars(expected) | {"when": ""}] * 2
+
+
+def test_two_tables_of_a_page_may_have_the_same_film_open(row: Row) -> None:
+    app = opened(row, places=("rejected", "cell"))
+    assert not app.exception
+    assert not app.error
+    assert len(readings()) == 1
+    assert sum("Probabilities" in caption.value for caption in app.caption) == 2
 
 
 def test_who_may_not_read_films_sees_the_reason(row: Row) -> None:
