@@ -48,6 +48,7 @@ from tests.support.evaluate_page import (
 
 PNEUMONIA = {"pneumonia": ("bacterial", "viral", "covid19")}
 LABELS = LabelSpace(CLASSES)
+NO_EVALUATION = "This model has no stored evaluation. Run one on a dataset."
 
 
 @pytest.fixture
@@ -227,6 +228,14 @@ def test_another_model_brings_its_own_scores_and_threshold(card, held_out_films)
     app = select(open_page(), model="second")
     assert "12 X-rays" in captions(app)
     assert app.slider[0].value == pytest.approx(0.7)
+
+
+def test_a_model_without_any_evaluation_may_follow_one_with_scores(card, held_out_films):
+    store("bare", CLASSES, scored(held_out_films)[:0], threshold=0.7)
+    app = select(open_page(), model="drawn", stored=stored_evaluations(card)[0].name)
+    app = select(app, model="bare")
+    assert NO_EVALUATION in [info.value for info in app.info]
+    assert app.selectbox(key="evaluate_stored").value is None
 
 
 def test_the_indeterminate_band_has_metrics_at_the_model_s_own_threshold(home, held_out_films):

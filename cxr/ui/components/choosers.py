@@ -72,7 +72,7 @@ def choose_option(label: str, options: Sequence[T], key: str, **more: Any) -> T 
     if st.session_state.get(key) not in (None, *options):
         usual = more.get("index", 0)
         # Were the choice only deleted, the browser would go on showing the old one.
-        st.session_state[key] = None if usual is None else options[usual]
+        st.session_state[key] = None if usual is None or not options else options[usual]
     return cast("T | None", st.selectbox(label, options, key=key, persist_state="session", **more))
 
 
