@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUMMARY, INDEX = "summary.json", "index.npz"
+REJECTED_BEFORE_THEM, UNREADABLE_LAST = -0.5, -1.0  # in place of a probability
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,14 @@ class ArchiveIndex:
         return int((self.outcomes == OUTCOMES.index(outcome)).sum())
 
     def ordered(self, outcomes: Sequence[str], by_suspicion: bool) -> NDArray[np.int64]:
-        """The numbers of the files with these outcomes, the most suspicious first or in the order of the archive."""
+        """The numbers of the files with these outcomes, the most suspicious first or in the order of the archive.
+
+        Rejected images follow those with a prediction: their probability means nothing. Unreadable files are last.
+        """
         chosen = np.flatnonzero(np.isin(self.outcomes, [OUTCOMES.index(name) for name in outcomes]))
         if by_suspicion:
-            suspicion = np.nan_to_num(self.suspicion[chosen], nan=-1.0)
+            suspicion = np.nan_to_num(self.suspicion[chosen], nan=UNREADABLE_LAST)
+            suspicion[self.outcomes[chosen] == OUTCOMES.index("rejected")] = REJECTED_BEFORE_THEM
             chosen = chosen[np.argsort(-suspicion, kind="stable")]
         return self.numbers[chosen]
 
