@@ -62,9 +62,8 @@ def evaluate(options: EvaluateOptions) -> None:
     from cxr.evaluation.metric_intervals import metric_intervals
     from cxr.evaluation.subgroups import Partition, subgroup_metrics
 
-    if options.detach and options.readings:
-        raise typer.BadParameter("Readings are evaluated in seconds; leave out --detach.")
     if options.detach:
+        _check_detached(options)
         from cxr.jobs.evaluate import evaluation_job
 
         start_in_background(evaluation_job(model_card(options.model), options.data, options.split), options.as_json)
@@ -116,6 +115,17 @@ def evaluate(options: EvaluateOptions) -> None:
         evaluation_text.print_subgroups(groups)
 
 
+def _check_detached(options: EvaluateOptions) -> None:
+    """Refuses, with a job in the background, what only this process could print or write."""
+    if options.readings:
+        raise typer.BadParameter("Readings are evaluated in seconds; leave out --detach.")
+    if options.scores or options.intervals or options.by:
+        raise typer.BadParameter(
+            "A job in the background stores its scores, and the page Evaluate shows the rest. Leave out --detach, or "
+            "--scores, --intervals and --by."
+        )
+
+
 def _title(datasets: list[str], readings: str | None) -> str:
     """What an evaluation is stored under: its datasets, and that they were read in int8, where they were."""
     from cxr.inference.archive.parts import facts_of
@@ -142,6 +152,8 @@ def compare(
 
     if bool(data) == stored:
         raise typer.BadParameter("Use either --data or --stored.")
+    if stored and split:
+        raise typer.BadParameter("Stored scores are those of the test sets; --split needs --data.")
     with console.bar("Reading X-rays") as progress:
         result = model_evaluation.compare_models(first, second, data or [], split, progress)
     if report:

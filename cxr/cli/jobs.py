@@ -53,8 +53,10 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     from cxr.jobs.crossval_result import stored_result
 
     run = run_store.find(run_id)
+    result = stored_result(run)
     if as_json:
-        console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()})
+        figures = result.as_dict() if result else {}
+        console.print_json(console.run_dict(run) | {"history": run.history(), "log": run.log_tail()} | figures)
         return
     status = run.status
     where = f" on {status.device}" if status.device else ""
@@ -62,7 +64,7 @@ def show(run_id: RunId, as_json: Json = False) -> None:
     typer.echo(console.notes_text(run), nl=False)
     for row in run.history():
         typer.echo("  ".join(f"{key} {value:.4g}" for key, value in row.items()))
-    if stored_result(run):
+    if result:
         print_result(run)
     typer.echo("\n".join(run.log_tail(10)))
 

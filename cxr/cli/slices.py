@@ -24,7 +24,9 @@ def slices(
     data: Annotated[
         list[str] | None, typer.Option("--data", help="X-rays to read; without them, the model's stored test scores.")
     ] = None,
-    split: Annotated[Split | None, typer.Option(help="By default, the held-out X-rays only.")] = None,
+    split: Annotated[
+        Split | None, typer.Option(help="By default, the held-out X-rays only. Training X-rays have no stored scores.")
+    ] = None,
     clusters: Annotated[
         str | None,
         typer.Option(help='Add clusters of features by "imagenet" or a model in the registry; needs --data.'),
@@ -53,7 +55,8 @@ def slices(
 
 
 def _cases(model: str, data: list[str] | None, split: Split | None) -> LabeledCases:
-    """The labeled cases of the model on these X-rays, or on its own test X-rays."""
+    """The labeled cases of the model on these X-rays, or on those of its training that have stored scores."""
+    from cxr.core.errors import DatasetError
     from cxr.datasets.labels import LabelSpace
     from cxr.evaluation.cases import labeled_cases
     from cxr.evaluation.model_evaluation import evaluate_model
@@ -65,9 +68,11 @@ def _cases(model: str, data: list[str] | None, split: Split | None) -> LabeledCa
             return evaluate_model(model, data, split, progress).cases
     card = registry.get_card(model)
     scores = read_scores(registry.evaluation_path(model))
-    return labeled_cases(
-        scores[scores["role"] == (split or "test")], LabelSpace(card.classes, card.groups), card.threshold
-    )
+    if split != Split.all:
+        scores = scores[scores["role"] == (split or Split.test)]
+    if scores.empty:
+        raise DatasetError(f"'{model}' has no stored scores of these X-rays. Read some with --data.", code="no-scores")
+    return labeled_cases(scores, LabelSpace(card.classes, card.groups), card.threshold)
 
 
 def _clusters(cases: LabeledCases, data: list[str], backbone: str) -> NDArray[np.int64]:

@@ -141,6 +141,8 @@ WRONG_WORDS = [
         Odd(line, USAGE)
         for line in ("compare m m", "compare m m --data set --stored", "models export m x --format exe")
     ],
+    Odd("compare m m --stored --split val", USAGE),
+    *[Odd(f"evaluate --data set --detach {more}", USAGE) for more in ("--scores x", "--intervals", "--by sex")],
     Odd([""], USAGE),
     Odd(["models", ""], USAGE),
     Odd(["\u202emodels"], USAGE),
@@ -163,6 +165,7 @@ NAMES = [
     Odd("models revise m new --set head.dropout=0.4", RECIPE),
     Odd("models revise none new --set decision.sure=0.9", REGISTRY),
     Odd("compare none m --stored", REGISTRY),
+    Odd("slices m --split train", DATASET),
     Odd("evaluate --data set --model none", REGISTRY),
     Odd("audit-model none --data set", REGISTRY),
     Odd("models input-check none --data set", REGISTRY),

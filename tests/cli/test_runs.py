@@ -132,6 +132,8 @@ def test_cross_validation_holds_out_every_training_film_once(
     assert answer("models", "list")["models"] == []
     (run,) = run_store.all_runs()
     assert (run.id, run.kind, run.status.state) == (found["run"], "crossval", "finished")
+    shown = answer("jobs", "show", run.id)
+    assert (shown["folds"], shown["spread"]) == (found["folds"], found["spread"])
 
 
 def test_the_json_of_a_run_has_null_for_nan(home: Path, answer: Answer) -> None:

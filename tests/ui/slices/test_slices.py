@@ -51,3 +51,13 @@ def test_the_command_line_names_it_too(table: pd.DataFrame, answer: Answer, cxr:
     assert cxr("slices", "drawn", "--clusters", "imagenet")[0] == 2
     store("even", CLASSES, table.assign(source="one", label=table["label"]), threshold=0.5, threshold_rule="fixed")
     assert NOTHING_TO_SLICE in cxr("slices", "even")[1]
+
+
+def test_the_command_line_takes_the_stored_scores_of_the_split_that_it_is_asked_for(
+    table: pd.DataFrame, answer: Answer, cxr: Cxr
+) -> None:
+    roles = np.where(np.arange(len(table)) % 3 == 0, "val", "test")
+    store("drawn", CLASSES, table.assign(role=roles), threshold=0.5)
+    films = {split: answer("slices", "drawn", "--split", split)["films"] for split in ("test", "val", "all")}
+    assert films == {"test": int((roles == "test").sum()), "val": int((roles == "val").sum()), "all": len(table)}
+    assert "no stored scores" in cxr("slices", "drawn", "--split", "train")[2]
