@@ -97,7 +97,7 @@ class Actions extends Panes {
   }
 
   chooseTarget(name) {
-    this.target = name;
+    this.target = this.chosen = name;
     this.fillControls();
     this.invalidate();
     this.report("target", { film: this.data.film_key, name });

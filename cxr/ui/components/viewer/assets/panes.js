@@ -48,7 +48,7 @@ class Panes {
     this.gray.use(this.film, data);
     if (data.heat) {
       this.heatmaps = new Heatmaps(data.heat);
-      if (isNew || !(this.target in data.heat.maps)) this.target = data.heat.target;
+      this.followTarget(data.heat);
     }
     this.fillControls();
     this.announceResult();
@@ -56,11 +56,17 @@ class Panes {
     this.invalidate();
   }
 
+  // The server names the class, also after another model; but a choice that it has not heard of yet stays.
+  followTarget({ target, maps }) {
+    if (this.chosen === target || !(this.chosen in maps)) this.chosen = null;
+    if (!this.chosen) this.target = target;
+  }
+
   // Another X-ray: zoom and window stay, rotation and flip do not.
   open() {
     this.film = null;
     this.table = null;
-    this.crosshair = this.marking = null;
+    this.crosshair = this.measuring = this.marking = this.chosen = null;
     this.view.straighten();
     this.measures = memoryOf(kept.measures, this.data.film_key, () => []);
     this.marks = [...(this.data.marked ?? [])];

@@ -34,7 +34,7 @@ class Pointers {
     this.touching.set(event.pointerId, this.place(event));
     this.tool = { 0: tool, 1: "pan", 2: tool === "window" ? "pan" : "window" }[event.button] ?? "pan";
     if (this.touching.size > 1) this.tool = "pinch";
-    if (this.tool === "pinch") this.viewer.marking = null;
+    if (this.tool === "pinch") this.viewer.giveUp();
     if (this.tool === "zoom") this.anchor = this.place(event);
     if (this.tool === "measure") this.viewer.beginMeasure(this.place(event));
     if (this.tool === "mark") this.viewer.beginMark(this.place(event));

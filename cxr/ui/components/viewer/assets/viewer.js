@@ -192,9 +192,12 @@ class Viewer extends Actions {
     });
   }
 
+  // What is no number, as a field that was emptied, changes nothing: both fields show again what holds.
   typeWindow() {
-    const center = Number(this.find(".level").value), width = Number(this.find(".width").value);
+    const fields = [this.find(".level"), this.find(".width")], [center, width] = fields.map((field) => field.valueAsNumber);
     if (Number.isFinite(center) && width > 0) this.gray.window = { center, width };
+    const now = this.gray.window;
+    fields.forEach((field, i) => (field.value = rounded(i ? now.width : now.center, now.width)));
     this.changeGray();
     this.tellWindow();
   }
