@@ -37,6 +37,7 @@ class ReadingSession:
     sources: dict[str, FilmSource] = field(default_factory=dict)
     current_key: str = ""
     responses: dict[tuple[str, str], ReaderResponse] = field(default_factory=dict)  # film, model
+    marks: dict[str, str] = field(default_factory=dict)  # film; set before the reader has answered
     shown_anyway: set[tuple[str, str]] = field(default_factory=set)  # rejected, but shown: source, model
     _readings: dict[tuple[str, str], SessionReading] = field(default_factory=dict)  # source, model
     _heatmaps: dict[tuple[str, str, str, str], NDArray[np.float32]] = field(default_factory=dict)
@@ -74,11 +75,12 @@ class ReadingSession:
         }
 
     def clear(self) -> None:
-        """Remove all X-rays; the reader's responses stay, to be exported."""
+        """Remove all X-rays and marks; the reader's responses stay, to be exported."""
         self.sources.clear()
         self._readings.clear()
         self._heatmaps.clear()
         self.shown_anyway.clear()
+        self.marks.clear()
         self._current_film, self._bytes, self.current_key = None, 0, ""
 
     def waiting(self, model: str) -> list[FilmSource]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
+from cxr.evaluation.reader_study.marks import marks_text
 from cxr.films.synthetic.phantom import draw_phantom
 from cxr.inference.reader_responses import ReaderResponse, saved_responses
 from cxr.presentation.report import reading_lines
-from cxr.ui.read_first.on_predict import COMMIT, MODE
+from cxr.ui.predict.open_film import VIEWER_KEY
+from cxr.ui.read_first.on_predict import COMMIT, IMAGE, MODE
 
 PAGE = str(Path(__file__).parents[2] / "pages" / "predict.py")
 
@@ -95,6 +99,26 @@ def test_the_final_answer_is_the_response_that_is_saved(app: AppTest) -> None:
     run(app)
     assert saved_responses()[0].note == "a scar"
     assert saved_responses()[0].second == "covid19"
+
+
+def test_each_film_keeps_its_marks_until_it_is_answered(app: AppTest) -> None:
+    def mark(column: int) -> str:
+        """Mark the open film as the viewer in a browser does, and go on; what the mark is as text."""
+        film = app.session_state[IMAGE]
+        marks = {"marks": {"film": film.content_key, "points": [[column, 32]]}}
+        states = app._tree.get_widget_states()
+        (viewer,) = (node.proto.id for node in app.get("bidi_component") if node.proto.id.endswith(VIEWER_KEY))
+        states.widgets.append(WidgetState(id=viewer, json_value=json.dumps(marks)))
+        app._run(states)
+        assert not app.exception
+        return marks_text([(column, 32)], film.width_px, film.height_px)
+
+    first = mark(8)
+    press(app, "Next")
+    second = mark(16)
+    assert first != second
+    answer(press(app, "Previous"), "normal", COMMIT)
+    assert [response.marks for response in responses(app)] == [first]
 
 
 def test_a_report_says_what_was_answered_before_the_prediction() -> None:

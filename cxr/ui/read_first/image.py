@@ -23,9 +23,10 @@ def open_image(place: str, key: str, read: Callable[[], Film]) -> ViewerFilm:
     return image
 
 
-def show_alone(image: ViewerFilm, viewer_key: str) -> str:
-    """Shows the X-ray alone and returns the reader's marks as text."""
-    chosen = show_viewer(image, key=viewer_key, options=ViewerOptions(marks=True))
+def show_alone(image: ViewerFilm, viewer_key: str, marks: str = "") -> str:
+    """Shows the X-ray alone and returns the reader's marks as text; `marks` are those that are there already."""
+    options = ViewerOptions(marks=True, marked=marked_pixels(marks, image.width_px, image.height_px))
+    chosen = show_viewer(image, key=viewer_key, options=options)
     return marks_text(chosen.marks, image.width_px, image.height_px)
 
 

@@ -70,7 +70,9 @@ def _show_alone(session: ReadingSession, card: Card, ordered: list[SessionReadin
     with st.container(key="cxr-reading"):
         image_place, text_place = st.columns([2.4, 1])
     with image_place:
-        marks = show_alone(open_image(IMAGE, session.current_key, session.deep_film), VIEWER_KEY)
+        image = open_image(IMAGE, session.current_key, session.deep_film)
+        marks = show_alone(image, VIEWER_KEY, session.marks.get(reading.film_id, ""))
+    session.marks[reading.film_id] = marks
     model = reading.prediction.model if reading.prediction else ""
     question = Question.of_classes(LabelSpace(card.classes, card.groups))
 
