@@ -92,20 +92,29 @@ def save_responses(*responses: ReaderResponse) -> None:
         _store({response.key: response for response in responses})
 
 
-def _store(new: Mapping[tuple[str, str, str, str], ReaderResponse]) -> None:
-    """Save the responses. Lines that are not understood, damaged or of a later version, stay as they are."""
+def delete_response(response: ReaderResponse) -> None:
+    """Delete what is saved of a response on this computer, as the reader has taken it back."""
+    if all(saved.key != response.key for saved in saved_responses()):
+        return
+    name, _, version = response.model.partition("@")
+    with audited(Action.SAVE_RESPONSE, name, version, film=response.film):
+        _store({response.key: None})
+
+
+def _store(new: Mapping[tuple[str, str, str, str], ReaderResponse | None]) -> None:
+    """Save the responses, or delete what is None. Lines that are not understood, as of a later version, stay."""
     path = responses_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             others = [line for line in _lines() if (old := _understood(line)) is None or old.key not in new]
-            if len(others) + len(new) > MAX_RESPONSES:
+            added = [json.dumps(asdict(response)).encode() for response in new.values() if response]
+            if added and len(others) + len(added) > MAX_RESPONSES:
                 raise CxrError(
                     f"This computer has {len(others):,} saved responses; the limit is {MAX_RESPONSES:,}. Download them "
                     "on the page Predict, then delete them: cxr doctor --clean responses.",
                     code="responses-limit",
                 )
-            added = [json.dumps(asdict(response)).encode() for response in new.values()]
             with atomic_path(path) as partial:
                 partial.write_bytes(b"".join(line + b"\n" for line in [*others, *added]))
     except OSError as error:

@@ -12,7 +12,7 @@ from cxr.core.errors import FilmTooLarge
 from cxr.films.film import Film
 from cxr.films.image_file import data_url
 from cxr.inference.batch import Reading
-from cxr.inference.reader_responses import ReaderResponse
+from cxr.inference.reader_responses import ReaderResponse, new_reader_code
 from cxr.inference.sources import FilmSource
 
 MAX_FILMS = 2000
@@ -37,7 +37,9 @@ class ReadingSession:
     sources: dict[str, FilmSource] = field(default_factory=dict)
     current_key: str = ""
     responses: dict[tuple[str, str], ReaderResponse] = field(default_factory=dict)  # film, model
+    notes: dict[tuple[str, str], str] = field(default_factory=dict)  # film, model; with or without a response
     marks: dict[str, str] = field(default_factory=dict)  # film; set before the reader has answered
+    reader: str = field(default_factory=new_reader_code)  # the code in the responses of this visit
     shown_anyway: set[tuple[str, str]] = field(default_factory=set)  # rejected, but shown: source, model
     _readings: dict[tuple[str, str], SessionReading] = field(default_factory=dict)  # source, model
     _heatmaps: dict[tuple[str, str, str, str], NDArray[np.float32]] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class ReadingSession:
         }
 
     def clear(self) -> None:
-        """Remove all X-rays and marks; the reader's responses stay, to be exported."""
+        """Remove all X-rays and marks; the reader's responses and notes stay, to be exported."""
         self.sources.clear()
         self._readings.clear()
         self._heatmaps.clear()

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from cxr.core.errors import CxrError
-from cxr.inference.reader_responses import MAX_NOTE_LENGTH, ReaderResponse, save_responses, saved_responses
+from cxr.inference.reader_responses import (
+    MAX_NOTE_LENGTH,
+    ReaderResponse,
+    delete_response,
+    save_responses,
+    saved_responses,
+)
 from cxr.inference.response_tables import to_csv
 
 
@@ -37,6 +43,18 @@ def test_a_second_response_to_a_prediction_replaces_the_first(home):
     assert saved_responses() == [response("f2", "unsure"), response("f1", "disagree", "a shadow")]
     save_responses(response(model="other@1"))
     assert len(saved_responses()) == 3
+
+
+def test_a_response_that_is_taken_back_is_deleted_and_no_other(home):
+    save_responses(response(), response("f2"))
+    path = home / "opinions.jsonl"
+    path.write_bytes(b"\xff damaged\n" + path.read_bytes())
+    delete_response(response("f1", "disagree"))
+    assert saved_responses() == [response("f2")]
+    assert b"\xff damaged" in path.read_bytes()
+    before = path.stat().st_mtime_ns
+    delete_response(response("f3"))
+    assert path.stat().st_mtime_ns == before
 
 
 def test_responses_of_many_sessions_at_once_are_all_saved(home):

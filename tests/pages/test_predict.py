@@ -324,6 +324,32 @@ def test_a_reader_who_saves_responses_saves_the_earlier_ones_too(app: AppTest) -
 
 
 @pytest.mark.usefixtures("no_responses")
+def test_an_answer_that_is_taken_back_is_not_saved_any_more_and_its_note_stays(app: AppTest) -> None:
+    drop(app, ("a.png", png(1)))
+    note = next(field for field in app.text_input if str(field.key).endswith("_note"))
+    note.set_value("a scar")
+    run(app).toggle(key="predict_save_responses").set_value(True)
+    respond(run(app), "agree")
+    assert [one.note for one in reader_responses.saved_responses()] == ["a scar"]
+    answer_control(app).set_value(None)
+    assert app.session_state["predict_session"].responses
+    assert not run(app).session_state["predict_session"].responses
+    assert saved_answers() == []
+    respond(app, "unsure")
+    assert [one.note for one in reader_responses.saved_responses()] == ["a scar"]
+
+
+@pytest.mark.usefixtures("no_responses")
+def test_a_second_reader_does_not_replace_the_response_of_the_first(app: AppTest, model_home: Path) -> None:
+    for visitor, answer in ((app, "agree"), (AppTest.from_file(PAGE, default_timeout=60), "disagree")):
+        drop(run(visitor), ("a.png", png(1)))
+        visitor.toggle(key="predict_save_responses").set_value(True)
+        respond(run(visitor), answer)
+    assert saved_answers() == ["agree", "disagree"]
+    assert len({one.reader for one in reader_responses.saved_responses()}) == 2
+
+
+@pytest.mark.usefixtures("no_responses")
 def test_saved_responses_can_be_downloaded_after_a_reload(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {"predict_saved_responses", "predict_own_responses"}
     assert not keys & download_keys(drop(app, ("a.png", png(1))))

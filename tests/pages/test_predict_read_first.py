@@ -101,6 +101,21 @@ def test_the_final_answer_is_the_response_that_is_saved(app: AppTest) -> None:
     assert saved_responses()[0].second == "covid19"
 
 
+def test_the_first_answer_is_saved_with_the_note_that_was_there_before(app: AppTest) -> None:
+    app.toggle(key=MODE).set_value(False)
+    note = next(field for field in run(app).text_input if str(field.key).endswith("_note"))
+    note.set_value("a scar")
+    run(app).toggle(key="predict_save_responses").set_value(True)
+    open_film = run(app).session_state["predict_session"].current_key
+    app.toggle(key=MODE).set_value(True)
+    run(app).session_state["predict_session"].current_key = open_film
+    answer(run(app), "normal", COMMIT)
+    (response,) = responses(app)
+    assert saved_responses() == [response]
+    assert (response.first, response.note) == ("normal", "a scar")
+    assert response.reader == app.session_state["predict_session"].reader
+
+
 def test_each_film_keeps_its_marks_until_it_is_answered(app: AppTest) -> None:
     def mark(column: int) -> str:
         """Mark the open film as the viewer in a browser does, and go on; what the mark is as text."""

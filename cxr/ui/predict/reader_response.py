@@ -28,21 +28,20 @@ KEEP_NOTE = "Keep your answer or change it."
 def ask_response(session: ReadingSession, reading: Reading, prediction: Prediction) -> None:
     """Asks whether the reader agrees; the response is saved on this computer only where the reader wants that."""
     place = (reading.film_id, prediction.model)
-    earlier = session.responses.get(place)
+    earlier, note = session.responses.get(place), session.notes.get(place, "")
     key = f"predict_response_{reading.film_id}_{prediction.model}"
 
     def respond() -> None:
-        note = st.session_state.get(f"{key}_note", "")
+        session.notes[place] = st.session_state.get(f"{key}_note", note)
         if earlier and earlier.is_reading:
-            keep(replace(earlier, note=note))
+            keep(earlier)
         elif (answer := st.session_state[f"{key}_answer"]) is None:
-            session.responses.pop(place, None)
+            _take_back(session, place)
         else:
-            keep(ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), answer, note))
+            keep(ReaderResponse(*place, prediction.decision, round(prediction.probability(), 6), answer))
 
     def keep(response: ReaderResponse) -> None:
-        session.responses[place] = response
-        _save([response])
+        keep_response(session, response)
 
     with st.expander("Your interpretation", expanded=True):
         if earlier and earlier.is_reading:
@@ -58,7 +57,7 @@ def ask_response(session: ReadingSession, reading: Reading, prediction: Predicti
             )
         st.text_input(
             "Note (no patient names)",
-            earlier.note if earlier else "",
+            note,
             key=f"{key}_note",
             on_change=respond,
             max_chars=MAX_NOTE_LENGTH,
@@ -69,8 +68,8 @@ def ask_response(session: ReadingSession, reading: Reading, prediction: Predicti
             persist_state="session",
             on_change=lambda: _save(session.responses.values()),
             help="Otherwise they are lost when the page is reloaded, as the images are. Saved are the response, the "
-            "note, the model and a hash of the file, but no image and no name. Responses that you have already given "
-            "are saved, too.",
+            "note, the model, a hash of the file and a random code of this visit, but no image and no name. Responses "
+            "that you have already given are saved, too; one that is taken back is deleted.",
         )
         _offer_downloads(list(session.responses.values()))
 
@@ -96,6 +95,24 @@ def _ask_final(
     start = ReaderAnswer(response.second or response.first, response.second_confidence or response.first_confidence)
     question = Question(prediction.classes, response.negative)
     ask_answer(AnswerForm(f"{key}_final", question, "Save final answer", finish, KEEP_NOTE, start))
+
+
+def keep_response(session: ReadingSession, response: ReaderResponse) -> None:
+    """Holds a response for this visit with its note and the reader's code, and saves it where the reader wants that."""
+    place = (response.film, response.model)
+    kept = replace(response, note=session.notes.get(place, ""), reader=session.reader)
+    session.responses[place] = kept
+    _save([kept])
+
+
+@sign_in.as_visitor
+def _take_back(session: ReadingSession, place: tuple[str, str]) -> None:
+    """Drops a response; the note stays, for another answer."""
+    if response := session.responses.pop(place, None):
+        try:
+            reader_responses.delete_response(response)
+        except CxrError as error:
+            st.session_state[PROBLEMS] = [str(error)]
 
 
 @sign_in.as_visitor

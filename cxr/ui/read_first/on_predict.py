@@ -13,6 +13,7 @@ from cxr.inference.session import ReadingSession, SessionReading
 from cxr.registry.card import Card
 from cxr.ui.components.into_view import bring_into_view, request_view
 from cxr.ui.predict.open_film import VIEWER_KEY
+from cxr.ui.predict.reader_response import keep_response
 from cxr.ui.predict.reading import show_reading
 from cxr.ui.predict.upload import clear
 from cxr.ui.predict.withheld import is_withheld, model_key
@@ -80,7 +81,7 @@ def _show_alone(session: ReadingSession, card: Card, ordered: list[SessionReadin
         shown = not is_withheld(session, reading, card)
         response = first_response(reading, model, answer, question.negative, shown)
         label = reading.source.reference.label if reading.source.reference else ""
-        session.responses[reading.film_id, model] = replace(response, marks=marks, reference=label)
+        keep_response(session, replace(response, marks=marks, reference=label))
         request_view(ANSWERS)
 
     with text_place, st.container(key=ANSWERS):
