@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from cxr.core.access import Action
+from cxr.core.access import Action, current_person
 from cxr.core.audit_trail import audited
 from cxr.core.errors import FilmError
 from cxr.core.number_format import probability
@@ -29,7 +29,8 @@ from cxr.ui.plain_text import plain
 ROWS_PER_PAGE = 6
 THUMBNAIL_PX = 96
 MAX_THUMBNAILS = 600  # of a session, of about 3 kB each
-IMAGE = "Image"  # the thumbnail column
+IMAGE, DATASET, PATH = "Image", "Dataset", "X-ray"  # columns: the thumbnail, and what not everybody sees
+NAMELESS = "X-ray {}"  # on Predict, for whom the file's name is not shown
 SHOWN_ANYWAY = "film_table_shown_anyway"  # session key: the X-rays whose prediction somebody insisted on
 REJECTED = "Rejected: no prediction."
 CORRECT = "Read it on Predict to correct the image."
@@ -38,7 +39,12 @@ OPEN_AT_ONCE = 2  # X-rays on a page: a rejected one, and one of the section tha
 
 
 def select_film(films: pd.DataFrame, table: pd.DataFrame, key: str, alt: str) -> pd.Series | None:
-    """The selected row of `films`; each is shown with its thumbnail and its row of `table`, a page at a time."""
+    """The selected row of `films`; each is shown with its thumbnail and its row of `table`, a page at a time.
+
+    Who may not view datasets sees neither their names nor those of files.
+    """
+    if not _may_see_names():
+        table = table.drop(columns=[DATASET, PATH], errors="ignore")
     pages = -(-len(films) // ROWS_PER_PAGE)
     page = choose_page(pages, f"{key}_page_{len(films)}")
     rows_here = slice((page - 1) * ROWS_PER_PAGE, page * ROWS_PER_PAGE)
@@ -106,9 +112,17 @@ def _show_withheld(image: ViewerFilm, prediction: Prediction, row: pd.Series, pl
 
 
 def _offer_reading(row: pd.Series, place: str) -> None:
-    read = partial(find_film, row["dataset"], row["path"], row["film"])
-    button_key = f"read_this_{place}_{row['film']}"
-    offer_reading(f"{row['dataset']}/{row['path']}", Path(row["path"]).name, read, button_key)
+    film = str(row["film"])
+    key, name = f"{row['dataset']}/{row['path']}", Path(row["path"]).name
+    if not _may_see_names():
+        key, name = f"evaluated-{film}", NAMELESS.format(film[:8])
+    read = partial(find_film, row["dataset"], row["path"], film)
+    offer_reading(key, name, read, f"read_this_{place}_{film}")
+
+
+def _may_see_names() -> bool:
+    """Whether the visitor may know the names of datasets, and of their files, which are often patients'."""
+    return current_person().may(Action.VIEW_DATASETS)
 
 
 def _read_once(card: Card, row: pd.Series) -> tuple[ViewerFilm, Prediction]:

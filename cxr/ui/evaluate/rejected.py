@@ -15,7 +15,7 @@ from cxr.datasets.revisions.history import revise
 from cxr.evaluation.rejected_films import REJECTED, RejectedFilms, reason_name, without_rejected
 from cxr.registry.card import Card
 from cxr.ui import frame, sign_in
-from cxr.ui.components.film_table import select_film, show_film_with_heatmap
+from cxr.ui.components.film_table import DATASET, PATH, select_film, show_film_with_heatmap
 from cxr.ui.plain_text import plain
 
 TITLE = "X-rays that the input check rejects: {}"
@@ -77,7 +77,7 @@ def _opened(entry: DatasetEntry) -> Dataset | None:
 def _show_films(card: Card, rejected: RejectedFilms) -> None:
     films = rejected.table.assign(film=rejected.table.get("film", "")).reset_index(drop=True)
     reasons = [", ".join(map(reason_name, codes.split())) for codes in films[REJECTED]]
-    columns = pd.DataFrame({"Reason": reasons, "X-ray": films["path"], "Dataset": films["dataset"]})
+    columns = pd.DataFrame({"Reason": reasons, PATH: films["path"], DATASET: films["dataset"]})
     row = select_film(films, columns, "evaluate_rejected", ALT)
     if row is not None:
         with frame.errors_shown():

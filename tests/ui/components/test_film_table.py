@@ -94,3 +94,28 @@ def test_a_rejected_film_has_no_probability_until_somebody_insists(trained: Path
     app.run()
     assert not app.error
     assert any("Probabilities" in caption.value for caption in app.caption)
+
+
+READER, TRAINER = Person("r", "reader"), Person("t", "trainer")
+
+
+@pytest.mark.parametrize(("person", "named"), [(READER, False), (TRAINER, True)])
+def test_names_of_datasets_and_files_are_for_those_who_may_view_datasets(row: Row, person: Person, named: bool) -> None:
+    def page(row, person):
+        import pandas as pd
+
+        from cxr.core.access import acting_as
+        from cxr.ui.components.film_table import select_film
+
+        table = pd.DataFrame({"Score": [0.5], "X-ray": [row["path"]], "Dataset": [row["dataset"]]})
+        with acting_as(person):
+            select_film(pd.DataFrame([row]), table, "films", "X-rays")
+
+    (table,) = AppTest.from_function(page, default_timeout=120, args=(row, person)).run().dataframe
+    assert list(table.value) == ["Image", "Score", *(["X-ray", "Dataset"] if named else [])]
+
+    app = opened(row, person)
+    app.button(key=f"read_this_{row['film']}").click().run()
+    (source,) = app.session_state["predict_session"].sources.values()
+    assert (source.name == Path(row["path"]).name) == named
+    assert (row["path"] in source.key) == named
