@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import FilePayload, Page, WebSocket, expect
+from playwright.sync_api import FilePayload, Page, Request, WebSocket, expect
 
 from cxr.datasets.labels import display_name
 from cxr.films.synthetic.phantom import draw_phantom
@@ -66,16 +66,20 @@ def narrow_dicom(**elements: Any) -> bytes:
 
 
 class Traffic:
-    """What a tab asks of the server: requests, and frames on its sockets."""
+    """What a tab asks of the server: requests, and frames on its sockets. Streamlit's scripts come when it likes."""
 
     def __init__(self, tab: Page) -> None:
         self.tab, self.asked, self.received = tab, 0, 0
         tab.on("websocket", self._listen)
-        tab.on("request", self._count)
+        tab.on("request", self._request)
 
     def _listen(self, socket: WebSocket) -> None:
         socket.on("framesent", self._count)
         socket.on("framereceived", self._add)
+
+    def _request(self, request: Request) -> None:
+        if "/static/" not in request.url:
+            self._count(request)
 
     def _count(self, _: object) -> None:
         self.asked += 1
@@ -86,7 +90,7 @@ class Traffic:
     def stop(self) -> None:
         """Listen no more."""
         self.tab.remove_listener("websocket", self._listen)
-        self.tab.remove_listener("request", self._count)
+        self.tab.remove_listener("request", self._request)
 
 
 @pytest.fixture
