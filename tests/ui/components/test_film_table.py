@@ -115,7 +115,7 @@ def test_names_of_datasets_and_files_are_for_those_who_may_view_datasets(row: Ro
     assert list(table.value) == ["Image", "Score", *(["X-ray", "Dataset"] if named else [])]
 
     app = opened(row, person)
-    app.button(key=f"read_this_{row['film']}").click().run()
+    app.button(key=f"read_this_cell_{row['film']}").click().run()
     (source,) = app.session_state["predict_session"].sources.values()
     assert (source.name == Path(row["path"]).name) == named
     assert (row["path"] in source.key) == named
