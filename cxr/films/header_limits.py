@@ -10,6 +10,7 @@ from PIL import Image
 
 MAX_BYTES = 200_000_000
 MAX_PIXELS = 60_000_000
+MOST_META_ELEMENTS = 1000  # the standard has 15
 MAX_SCANNED_PIXELS = 12 * MAX_PIXELS  # cameras write 10 scans; each is a pass over the whole image
 _MOST_PIXELS_A_BYTE = 8 * 64  # of a JPEG: its first scan takes at least a bit for each block
 _MOST_INFLATED = 1032  # bytes from one byte of a PNG, the limit of deflate
@@ -35,7 +36,9 @@ class JpegFrameHeader(NamedTuple):
 def dicom_meta(data: bytes) -> bytes:
     """The file meta information of a DICOM file: its elements of group 0002, however many bytes they have."""
     start = position = 132 if data[128:132] == b"DICM" else 0
-    while data[position : position + 2] == b"\x02\x00" and position + 8 <= len(data):
+    for _ in range(MOST_META_ELEMENTS):
+        if data[position : position + 2] != b"\x02\x00" or position + 8 > len(data):
+            return data[start:position]
         kind = data[position + 4 : position + 6]
         if kind in _LONG_LENGTHS:
             position += 12 + int.from_bytes(data[position + 8 : position + 12], "little")
@@ -43,7 +46,7 @@ def dicom_meta(data: bytes) -> bytes:
             position += 8 + int.from_bytes(data[position + 6 : position + 8], "little")
         else:  # without types
             position += 8 + int.from_bytes(data[position + 4 : position + 8], "little")
-    return data[start:position]
+    return data[start:]  # with so many elements, no limit is to be got around
 
 
 def scanned_pixels(jpeg: bytes, pixels: int) -> int:

@@ -405,12 +405,14 @@ def test_published_films_are_read(films: Path) -> None:
         assert np.ptp(film.pixels) > 150
 
 
-@pytest.mark.parametrize("length", [0, 10_000])
-def test_a_dicom_that_needs_gdcm_is_decoded_apart_whatever_its_meta_information_holds(length: int) -> None:
+@pytest.mark.parametrize(("elements", "length"), [(1, 0), (1, 10_000), (2_000, 2)])
+def test_a_dicom_that_needs_gdcm_is_decoded_apart_whatever_its_meta_information_holds(
+    elements: int, length: int
+) -> None:
     data = written(dataset_of(ramp()))
     plain, lossless_jpeg = b"UI\x14\x001.2.840.10008.1.2.1\0", b"UI\x16\x001.2.840.10008.1.2.4.70"
     assert plain in data
     syntax = data.replace(plain, lossless_jpeg)
-    padding = struct.pack("<HH2sHI", 2, 1, b"OB", 0, length) + bytes(length)
+    padding = elements * (struct.pack("<HH2sHI", 2, 1, b"OB", 0, length) + bytes(length))
     assert _is_decoded_apart(syntax[:144] + padding + syntax[144:])
     assert not _is_decoded_apart(data)
