@@ -6,8 +6,10 @@ import json
 import shutil
 from math import isnan
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cxr.core.ranking import roc_auc
@@ -16,6 +18,7 @@ from cxr.datasets.manifest import write_manifest
 from cxr.datasets.quality.copies import store_copies
 from cxr.datasets.revisions.edits import EditKind
 from cxr.datasets.revisions.history import revisions
+from cxr.evaluation.label_review import ranking
 from cxr.evaluation.label_review.out_of_fold import ReferenceFilms, drawn_reference, without_known_copies
 from cxr.evaluation.label_review.outcome import cohens_kappa, review_outcome, revise_by_review
 from cxr.evaluation.label_review.ranking import LabelRanking, rank_labels
@@ -32,7 +35,7 @@ from cxr.evaluation.label_review.review import (
     start_review,
 )
 from cxr.films.synthetic.phantom import draw_phantom_set
-from cxr.learning.image_features import ImageFeatures
+from cxr.learning.image_features import IMAGENET, ImageFeatures
 from tests.support.datasets import raises_code
 
 WRONG = 6  # labels of each class that are swapped
@@ -151,6 +154,19 @@ def test_known_copies_of_reviewed_x_rays_are_no_reference(drawn: Path, home: Pat
     left = without_known_copies(reference, reviewed)
     assert left.table["path"].tolist() == reference.table["path"].drop([5, 6]).tolist()
     assert not len(without_known_copies(reviewed, reviewed))
+
+
+def test_a_ranking_takes_no_known_copy_of_what_it_reviews_as_reference(
+    drawn: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = shutil.copytree(drawn, tmp_path / "resized")
+    reviewed, reference = Dataset.open(drawn), Dataset.open(copied)
+    count = len(reviewed)
+    store_copies(Dataset.join([reviewed, reference]), [[row, count + row] for row in range(count)])
+    features = SimpleNamespace(films=SimpleNamespace(table=pd.DataFrame({"film": [""] * count})))
+    monkeypatch.setattr(ranking, "image_features", lambda backbone, dataset, progress: features)
+    with raises_code("dataset.no-reference"):
+        ranking.rank_dataset([str(drawn)], IMAGENET, lambda *_: None, reference=[str(copied)])
 
 
 def review_of(ranking: LabelRanking, data: Path) -> LabelReview:

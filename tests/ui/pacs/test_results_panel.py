@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from cxr.films.film import Film
+from cxr.core.errors import ExchangeError
+from cxr.films.film import Film, film_id
 from cxr.inference.reader_responses import ReaderResponse
+from cxr.inference.session import ReadingSession
+from cxr.inference.sources import FilmSource
 from cxr.presentation.report import Report
-from cxr.ui.pacs.results_panel import made_from
+from cxr.ui.pacs.results_panel import _made, made_from
 from tests.support.predictions import FOUR, card_of, predicted
 
 
@@ -29,3 +33,13 @@ def test_results_are_out_of_date_once_anything_that_they_say_has_changed() -> No
     assert made_from(report) == made_from(replace(report))
     assert made_from(answered) == made_from(replace(report, response=replace(response)))
     assert len({made_from(one) for one in (report, *others)}) == 1 + len(others)
+
+
+def test_a_file_that_was_replaced_since_it_was_read_gets_no_results() -> None:
+    session = ReadingSession()
+    session.add([FilmSource("a", "a.dcm", lambda: b"another patient's")])
+    film, prediction = Film(np.zeros((8, 8), np.uint8), "DICOM", 8), predicted(FOUR, [0.2, 0.2, 0.5, 0.1], 0.4)
+    read = film_id(b"the patient's")
+    with pytest.raises(ExchangeError) as error:
+        _made(session, Report(film, read, prediction, card_of(FOUR), "viral", "Grad-CAM", np.eye(4)))
+    assert error.value.code == "exchange.changed"
